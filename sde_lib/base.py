@@ -1,0 +1,88 @@
+"""The contract of a forward process: scalar coefficients of time, everything else derived."""
+
+import math
+from abc import abstractmethod
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+
+Scalar = Float[Array, ""]
+Time = Scalar | float
+
+
+@struct.dataclass
+class SDE:
+    """An affine Gaussian path ``x_t = alpha(t) x0 + sigma(t) z`` with ``z ~ N(0, I)``.
+
+    As an SDE it is ``dx = f(t) x dt + g(t) dW`` with ``f = alpha'/alpha`` and
+    ``g^2 = d(sigma^2)/dt - 2 f sigma^2 = 2 sigma^2 d(log rho)/dt``, ``rho = sigma/alpha``
+    (Song et al. 2021, arXiv:2011.13456, section 3; Kingma et al. 2021, arXiv:2107.00630).
+
+    Times lie in (0, t_max]. A member gives ``log_alpha``, ``log_sigma`` and their inverse in log
+    rho; all functions take a scalar time, and are mapped over batches by their callers. Where to
+    start integrating (``eps``) belongs to the consumer. Instances are pytrees: their numbers may be traced.
+    """
+
+    @property
+    def t_max(self) -> float:
+        """The time at which the process has reached its prior."""
+        return 1.0
+
+    @property
+    def prior_std(self) -> Time:
+        """Standard deviation per dimension of the prior that stands for the law of x at t_max."""
+        return 1.0
+
+    @abstractmethod
+    def log_alpha(self, t: Time) -> Scalar:
+        """Natural logarithm of the factor on the data."""
+
+    @abstractmethod
+    def log_sigma(self, t: Time) -> Scalar:
+        """Natural logarithm of the standard deviation of the noise."""
+
+    @abstractmethod
+    def log_alpha_of_log_rho(self, log_rho: Time) -> Scalar:
+        """``log_alpha`` as a function of ``log rho = log sigma - log alpha``."""
+
+    @abstractmethod
+    def time_of_log_rho(self, log_rho: Time) -> Scalar:
+        """Inverse of ``log_rho``, which increases strictly with t."""
+
+    def alpha(self, t: Time) -> Scalar:
+        """The factor on the data."""
+        return jnp.exp(self.log_alpha(t))
+
+    def sigma(self, t: Time) -> Scalar:
+        """The standard deviation of the noise."""
+        return jnp.exp(self.log_sigma(t))
+
+    def log_rho(self, t: Time) -> Scalar:
+        """Logarithm of the noise-to-signal ratio: minus half the log-SNR of Kingma et al. 2021."""
+        return self.log_sigma(t) - self.log_alpha(t)
+
+    def log_rho_rate(self, t: Time) -> Scalar:
+        """``d(log rho)/dt``."""
+        return jax.grad(self.log_rho)(jnp.asarray(t, float))
+
+    def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
+        """``f(t)`` and ``g(t)^2``, derived by differentiating the marginal's coefficients."""
+        f = jax.grad(self.log_alpha)(jnp.asarray(t, float))
+        return f, 2 * self.sigma(t) ** 2 * self.log_rho_rate(t)
+
+    def perturb(self, x0: Float[Array, "*D"], t: Time, z: Float[Array, "*D"]) -> Float[Array, "*D"]:
+        """A draw of x_t given x0 and the standard normal z."""
+        return self.alpha(t) * x0 + self.sigma(t) * z
+
+    def prior_log_prob(self, z: Float[Array, "*D"]) -> Scalar:
+        """Log density of the prior ``N(0, prior_std^2 I)`` at z, in nats."""
+        std = jnp.asarray(self.prior_std)
+        return -0.5 * jnp.sum((z / std) ** 2) - z.size * (
+            jnp.log(std) + 0.5 * math.log(2 * math.pi)
+        )
+
+    def prior_sample(self, key: Array, shape: tuple[int, ...]) -> Float[Array, "*D"]:
+        """A draw from the prior."""
+        return self.prior_std * jax.random.normal(key, shape)

@@ -1,0 +1,28 @@
+"""Sub-variance preserving SDE."""
+
+import jax.numpy as jnp
+from flax import struct
+
+from sde_lib.base import Scalar, Time
+from sde_lib.linear_beta import LinearBetaSDE
+
+
+@struct.dataclass
+class SubVP(LinearBetaSDE):
+    """``dx = -beta/2 x dt + sqrt(beta (1 - exp(-2B))) dW`` (Song et al. 2021, eq. 12).
+
+    ``alpha = exp(-B/2)``, ``sigma = 1 - exp(-B)``, so that ``rho = 2 sinh(B/2)``.
+    """
+
+    def log_sigma(self, t: Time) -> Scalar:
+        return jnp.log(-jnp.expm1(-self.integrated_beta(t)))
+
+    def log_alpha_of_log_rho(self, log_rho: Time) -> Scalar:
+        return -jnp.arcsinh(0.5 * jnp.exp(jnp.asarray(log_rho)))
+
+    def time_of_log_rho(self, log_rho: Time) -> Scalar:
+        return self.time_of_integrated_beta(-2 * self.log_alpha_of_log_rho(log_rho))
+
+    def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
+        beta = self.beta(t)
+        return -0.5 * beta, -beta * jnp.expm1(-2 * self.integrated_beta(t))

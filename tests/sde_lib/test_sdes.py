@@ -1,0 +1,103 @@
+"""Coefficients of every registered SDE against autodiff, float64 and each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sde_lib import SDES
+
+EPS = 1e-5
+
+
+@pytest.fixture(params=SDES)
+def sde(request):
+    return SDES[request.param]()
+
+
+def times(sde, n=2001):
+    """Float32 times, half of them spread over the decades above EPS."""
+    log = np.geomspace(EPS, sde.t_max, n)
+    return np.unique(np.concatenate([log, np.linspace(EPS, sde.t_max, n)]).astype(np.float32))
+
+
+def float64_alpha_sigma(sde, t):
+    """The definitions of the field, written out in NumPy float64."""
+    t = t.astype(np.float64)
+    name = type(sde).__name__
+    if name == "VE":
+        return np.ones_like(t), 0.01 * (50.0 / 0.01) ** t
+    if name == "Straight":
+        return 1 - t, t
+    B = 0.1 * t + 0.5 * 19.9 * t**2
+    one_minus = -np.expm1(-B)
+    return np.exp(-B / 2), np.sqrt(one_minus) if name == "VP" else one_minus
+
+
+def test_alpha_and_sigma_in_float32_are_within_1e_6_of_float64(sde):
+    t = times(sde)
+    alpha, sigma = float64_alpha_sigma(sde, t)
+    assert jax.vmap(sde.alpha)(t).dtype == jnp.float32
+    np.testing.assert_allclose(jax.vmap(sde.alpha)(t), alpha, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(sde.sigma)(t), sigma, rtol=1e-6)
+
+
+def test_log_coefficients_agree_with_the_coefficients(sde):
+    t = times(sde)
+    alpha, sigma = float64_alpha_sigma(sde, t)
+    np.testing.assert_allclose(jax.vmap(sde.log_alpha)(t), np.log(alpha), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(jax.vmap(sde.log_sigma)(t), np.log(sigma), rtol=1e-6, atol=1e-6)
+
+
+def test_drift_and_diffusion_are_the_derivatives_of_the_marginals(sde):
+    with jax.enable_x64(True):
+        t = jnp.asarray(times(sde), jnp.float64)
+        f, g2 = jax.vmap(sde.drift_and_diffusion)(t)
+        f_marginal = jax.vmap(jax.grad(sde.log_alpha))(t)
+        variance_rate = jax.vmap(jax.grad(lambda t: sde.sigma(t) ** 2))(t)
+        sigma2 = jax.vmap(sde.sigma)(t) ** 2
+        np.testing.assert_allclose(f, f_marginal, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(g2, variance_rate - 2 * f_marginal * sigma2, rtol=1e-8)
+
+
+def test_g2_over_sigma2_is_twice_the_rate_of_log_rho(sde):
+    with jax.enable_x64(True):
+        t = jnp.asarray(times(sde), jnp.float64)
+        _, g2 = jax.vmap(sde.drift_and_diffusion)(t)
+        sigma2 = jax.vmap(sde.sigma)(t) ** 2
+        np.testing.assert_allclose(g2 / sigma2, 2 * jax.vmap(sde.log_rho_rate)(t), rtol=1e-8)
+
+
+def test_time_of_log_rho_inverts_log_rho(sde):
+    t = times(sde)
+    log_rho = jax.vmap(sde.log_rho)(t)
+    # An error of half a unit in the last place of log rho moves t by this much.
+    rate = np.asarray(jax.vmap(sde.log_rho_rate)(t))
+    atol = 2e-6 / rate
+    assert np.all(np.abs(jax.vmap(sde.time_of_log_rho)(log_rho) - t) <= atol + 2e-6 * t)
+
+
+def test_log_alpha_of_log_rho_agrees_with_log_alpha(sde):
+    with jax.enable_x64(True):
+        t = jnp.asarray(times(sde), jnp.float64)
+        log_rho = jax.vmap(sde.log_rho)(t)
+        got = jax.vmap(sde.log_alpha_of_log_rho)(log_rho)
+        np.testing.assert_allclose(got, jax.vmap(sde.log_alpha)(t), rtol=1e-9, atol=1e-12)
+
+
+def test_prior_log_prob_is_the_normal_density(sde):
+    from scipy.stats import norm
+
+    z = np.linspace(-3, 3, 12, dtype=np.float32).reshape(2, 3, 2)
+    want = norm.logpdf(z, scale=float(sde.prior_std)).sum()
+    np.testing.assert_allclose(sde.prior_log_prob(jnp.asarray(z)), want, rtol=1e-6)
+
+
+def test_prior_sample_has_the_priors_spread(sde):
+    z = sde.prior_sample(jax.random.key(0), (20_000,))
+    np.testing.assert_allclose(np.std(z), float(sde.prior_std), rtol=0.03)
+
+
+def test_numbers_of_an_sde_may_be_traced(sde):
+    sigma = jax.jit(lambda s, t: s.sigma(t))(sde, 0.3)
+    np.testing.assert_allclose(sigma, sde.sigma(0.3), rtol=1e-6)
