@@ -1,0 +1,57 @@
+"""Embeddings of the noise label: a scalar becomes a vector of sines and cosines."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+EMBEDDING_TYPES = ("fourier", "fourier_linear", "positional")
+
+
+def positional_embedding(
+    label: Float[Array, ""], size: int, max_period: float = 10_000.0
+) -> Float[Array, "size"]:
+    """Sines, then cosines, of `label` at frequencies from 1 down to 1/max_period.
+
+    Vaswani et al. 2017, in the order of Ho et al. 2020. It resolves labels that differ by about 1
+    and range up to about 1000; an odd size ends in a zero.
+    """
+    half = size // 2
+    frequencies = jnp.exp(jnp.arange(half) * (-math.log(max_period) / (half - 1)))
+    angles = label * frequencies
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles), jnp.zeros(size % 2)])
+
+
+class GaussianFourierProjection(nn.Module):
+    """Sines, then cosines, of `2 pi W x` with `W ~ N(0, scale^2)` (Tancik et al. 2020).
+
+    W is a parameter, so that it is saved with the others; it is trained only if `trainable`.
+    """
+
+    size: int
+    scale: float
+    trainable: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, ""]) -> Float[Array, "2*size"]:
+        W = self.param("W", nn.initializers.normal(self.scale), (self.size,))
+        W = W if self.trainable else jax.lax.stop_gradient(W)
+        angles = x * W * 2 * jnp.pi  # in this order: |angles| is in the hundreds, rounding shows
+        return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)])
+
+
+def embed_label(
+    label: Float[Array, ""], *, kind: str, size: int, fourier_scale: float, trainable: bool
+) -> Float[Array, "embedding"]:
+    """Embeds the label by one of EMBEDDING_TYPES.
+
+    positional: of the label itself, for labels like `999 t` or a ladder index.
+    fourier: random features of `log(label)`, for labels that are a standard deviation.
+    fourier_linear: random features of the label itself, for labels like `log(rho) / 4`.
+    """
+    if kind == "positional":
+        return positional_embedding(label, size)
+    x = jnp.log(label) if kind == "fourier" else label
+    return GaussianFourierProjection(size, fourier_scale, trainable)(x)

@@ -1,0 +1,96 @@
+"""The small layers that every network shares.
+
+Conventions: images are (batch, height, width, channels), and a layer built by a function here
+takes its name (`Conv_0`, `GroupNorm_0`, `NIN_0`, ...) from the module that calls it, so that
+parameter trees have the names of the published score_sde checkpoints.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Collection
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Activation = Callable[[Array], Array]
+Initializer = Callable[..., Array]
+
+ACTIVATIONS: dict[str, Activation] = {
+    "elu": nn.elu,
+    "lrelu": functools.partial(nn.leaky_relu, negative_slope=0.2),
+    "relu": nn.relu,
+    "swish": nn.swish,
+}
+
+
+def check_choice(field: str, value: str, choices: Collection[str]) -> None:
+    """Raises ValueError naming the choices if `value` is not one of them."""
+    if value not in choices:
+        raise ValueError(f"{field} = {value!r} is unknown; choose one of {sorted(choices)}")
+
+
+def activation(name: str) -> Activation:
+    """The elementwise nonlinearity called `name`."""
+    check_choice("nonlinearity", name, ACTIVATIONS)
+    return ACTIVATIONS[name]
+
+
+def default_init(scale: float = 1.0) -> Initializer:
+    """Uniform variance scaling by the mean of fan-in and fan-out (Ho et al. 2020).
+
+    `U(-b, b)` with `b = sqrt(3 scale / fan_avg)`, for kernels whose last two axes are (in, out).
+    A scale of 0 means 1e-10: practically zero, but nowhere exactly so.
+
+    The numbers are drawn as one flat vector: XLA compiles a random generator once for every
+    distinct shape, and four-dimensional ones are slow to compile.
+    """
+    scale = scale or 1e-10
+
+    def init(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        receptive_field = math.prod(shape[:-2])
+        fan_avg = receptive_field * (shape[-2] + shape[-1]) / 2
+        bound = math.sqrt(3 * scale / fan_avg)
+        flat = jax.random.uniform(key, (math.prod(shape),), dtype, -bound, bound)
+        return flat.reshape(shape)
+
+    return init
+
+
+def conv3x3(features: int, *, stride: int = 1, init_scale: float = 1.0) -> nn.Conv:
+    """A 3x3 convolution with bias that keeps the image size (or divides it by `stride`)."""
+    return nn.Conv(features, (3, 3), (stride, stride), "SAME", kernel_init=default_init(init_scale))
+
+
+def conv1x1(features: int) -> nn.Conv:
+    """A 1x1 convolution with bias."""
+    return nn.Conv(features, (1, 1), kernel_init=default_init())
+
+
+def dense(features: int, *, init_scale: float = 1.0) -> nn.Dense:
+    """A fully connected layer with bias."""
+    return nn.Dense(features, kernel_init=default_init(init_scale))
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm over groups of at least 4 channels, at most 32 groups."""
+    return nn.GroupNorm(num_groups=min(channels // 4, 32), epsilon=1e-6)
+
+
+def residual_sum(x: Array, h: Array, *, rescale: bool) -> Array:
+    """`x + h`, divided by sqrt(2) if `rescale`, which keeps the variance of independent terms."""
+    return (x + h) / math.sqrt(2.0) if rescale else x + h
+
+
+class NIN(nn.Module):
+    """A linear map of the channels at every pixel ("network in network", Lin et al. 2014)."""
+
+    features: int
+    init_scale: float = 0.1
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*space in"]) -> Float[Array, "*space out"]:
+        W = self.param("W", default_init(self.init_scale), (x.shape[-1], self.features))
+        b = self.param("b", nn.initializers.zeros, (self.features,))
+        return x @ W + b

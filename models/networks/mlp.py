@@ -1,0 +1,69 @@
+"""A residual multilayer perceptron for vectors, or anything small enough to be flattened."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.networks.embeddings import EMBEDDING_TYPES, embed_label
+from models.networks.layers import ACTIVATIONS, activation, check_choice, dense, residual_sum
+
+CHOICES = {"nonlinearity": tuple(ACTIVATIONS), "embedding_type": EMBEDDING_TYPES}
+
+
+class MLP(nn.Module):
+    """Maps one datum of any shape and its noise label to an array of the same shape.
+
+    `num_layers` pre-normalised residual blocks of width `hidden`, each of which adds a linear map
+    of the noise embedding. Hyper-parameters that share a name with NCSNpp share its meaning.
+    Raises ValueError on an unknown choice.
+    """
+
+    hidden: int = 128
+    num_layers: int = 3  # residual blocks
+    embedding: int = 64  # sines and cosines of the label
+    nonlinearity: str = "swish"
+    dropout: float = 0.0
+    skip_rescale: bool = False
+    embedding_type: str = "positional"
+    fourier_scale: float = 16.0
+    trainable_embedding: bool = False
+    init_scale: float = 0.0  # of the last layer of every block, and of the network
+
+    def __post_init__(self) -> None:
+        for field, choices in CHOICES.items():
+            check_choice(field, getattr(self, field), choices)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*D"], label: Float[Array, ""], *, train: bool
+    ) -> Float[Array, "*D"]:
+        act = activation(self.nonlinearity)
+        temb = act(dense(self.hidden)(self._embed(label)))
+        h = dense(self.hidden)(x.reshape(-1))
+        for _ in range(self.num_layers):
+            h = self._residual_block(h, temb, train)
+        out = dense(x.size, init_scale=self.init_scale)(act(nn.LayerNorm()(h)))
+        return out.reshape(x.shape)
+
+    @nn.nowrap
+    def _embed(self, label: Float[Array, ""]) -> Float[Array, "embedding"]:
+        fourier = self.embedding_type != "positional"
+        return embed_label(
+            jnp.asarray(label),
+            kind=self.embedding_type,
+            size=self.embedding // 2 if fourier else self.embedding,
+            fourier_scale=self.fourier_scale,
+            trainable=self.trainable_embedding,
+        )
+
+    @nn.nowrap
+    def _residual_block(
+        self, h: Float[Array, "hidden"], temb: Float[Array, "hidden"], train: bool
+    ) -> Float[Array, "hidden"]:
+        act = activation(self.nonlinearity)
+        r = dense(self.hidden)(act(nn.LayerNorm()(h)))
+        r = r + dense(self.hidden)(temb)
+        r = nn.Dropout(self.dropout)(act(r), deterministic=not train)
+        r = dense(self.hidden, init_scale=self.init_scale)(r)
+        return residual_sum(h, r, rescale=self.skip_rescale)

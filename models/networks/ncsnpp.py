@@ -1,0 +1,242 @@
+"""The U-Net of Song et al. 2021, "Score-Based Generative Modeling through SDEs" (Appendix H).
+
+One class covers DDPM++ (positional embedding, no filter, no pyramids) and NCSN++ (Fourier
+embedding of sigma, FIR filters, progressive growing). Modules and parameters carry the names of
+the score_sde release, so its checkpoints load as they are.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.networks.attention import AttnBlockpp
+from models.networks.embeddings import EMBEDDING_TYPES, embed_label
+from models.networks.layers import (
+    ACTIVATIONS,
+    activation,
+    check_choice,
+    conv3x3,
+    dense,
+    group_norm,
+    residual_sum,
+)
+from models.networks.resnet_blocks import Combine, ResnetBlockBigGANpp, ResnetBlockDDPMpp
+from models.networks.up_or_down import Downsample, Upsample
+
+Image = Float[Array, "b h w c"]
+Embedding = Float[Array, "b e"]
+
+CHOICES = {
+    "nonlinearity": tuple(ACTIVATIONS),
+    "resblock_type": ("biggan", "ddpm"),
+    "progressive": ("none", "output_skip", "residual"),
+    "progressive_input": ("none", "input_skip", "residual"),
+    "progressive_combine": ("cat", "sum"),
+    "embedding_type": EMBEDDING_TYPES,
+}
+
+
+class NCSNpp(nn.Module):
+    """Maps one image and its noise label to an image of the same shape.
+
+    The defaults are those of `cifar10_ddpmpp_deep_continuous` with half its depth.
+    Raises ValueError on an unknown choice, and when called on an image whose height or width is
+    not divisible by 2 to the number of resolutions minus one.
+    """
+
+    nf: int = 128  # channels at the full resolution
+    ch_mult: tuple[int, ...] = (1, 2, 2, 2)  # channels at each resolution, in units of nf
+    num_res_blocks: int = 4  # per resolution, on the way down; one more on the way up
+    attn_resolutions: tuple[int, ...] = (16,)  # image heights at which there is attention
+    dropout: float = 0.1
+    nonlinearity: str = "swish"
+    resamp_with_conv: bool = True  # ddpm blocks only: resample with a convolution
+    conditional: bool = True  # on the noise label
+    fir: bool = False  # resample with the anti-aliasing filter
+    fir_kernel: tuple[int, ...] = (1, 3, 3, 1)
+    skip_rescale: bool = True  # divide residual sums by sqrt(2)
+    resblock_type: str = "biggan"
+    progressive: str = "none"  # how the output is assembled over the resolutions
+    progressive_input: str = "none"  # how the input is fed in at lower resolutions
+    progressive_combine: str = "sum"  # with input_skip
+    embedding_type: str = "positional"
+    fourier_scale: float = 16.0
+    trainable_embedding: bool = False
+    init_scale: float = 0.0  # of the last layer of every block, and of the network
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centred here
+    scale_by_sigma: bool = False  # divide the output by the label's sigma
+    sigma_min: float = 0.01  # the ladder of labels that are indices: see `sigma_of_label`
+    sigma_max: float = 50.0
+    num_scales: int = 1000
+
+    def __post_init__(self) -> None:
+        for field, choices in CHOICES.items():
+            check_choice(field, getattr(self, field), choices)
+        if self.scale_by_sigma and self.embedding_type == "fourier_linear":
+            raise ValueError(
+                "scale_by_sigma = True needs a label that tells sigma: embedding_type = 'fourier'"
+                " (the label is sigma) or 'positional' (an index), got 'fourier_linear'"
+            )
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "h w c"], label: Float[Array, ""], *, train: bool
+    ) -> Float[Array, "h w c"]:
+        self._check_shape(x.shape)
+        images = x[None]  # GroupNorm needs a batch axis to normalise over both space axes
+        if not self.centered:
+            images = 2.0 * images - 1.0
+        temb = self._embed(label)
+        skips = self._encode(images, temb, train)
+        h = self._bottleneck(skips[-1], temb, train)
+        h = self._decode(h, skips, temb, train, channels=x.shape[-1])
+        if self.scale_by_sigma:
+            h = h / self._sigma_of_label(label)
+        return h[0]
+
+    @nn.nowrap
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        divisor = 2 ** (len(self.ch_mult) - 1)
+        if len(shape) != 3 or shape[0] % divisor or shape[1] % divisor:
+            raise ValueError(
+                f"x has shape {shape}; ch_mult = {self.ch_mult} needs one image (height, width, "
+                f"channels) with height and width divisible by {divisor}"
+            )
+
+    @nn.nowrap
+    def _embed(self, label: Float[Array, ""]) -> Embedding | None:
+        temb = embed_label(
+            jnp.asarray(label),
+            kind=self.embedding_type,
+            size=self.nf,
+            fourier_scale=self.fourier_scale,
+            trainable=self.trainable_embedding,
+        )[None]
+        if not self.conditional:
+            return None
+        temb = dense(4 * self.nf)(temb)
+        return dense(4 * self.nf)(activation(self.nonlinearity)(temb))
+
+    @nn.nowrap
+    def _sigma_of_label(self, label: Float[Array, ""]) -> Float[Array, ""]:
+        """The label itself with Fourier embeddings; else sigma number `int(label)` of a ladder.
+
+        The ladder has `num_scales` values, geometric, and starts at sigma_max.
+        """
+        if self.embedding_type == "fourier":
+            return label
+        ends = jnp.log(jnp.array([self.sigma_max, self.sigma_min]))
+        ladder = jnp.exp(jnp.linspace(ends[0], ends[1], self.num_scales))
+        return ladder[jnp.asarray(label).astype(jnp.int32)]
+
+    @nn.nowrap
+    def _encode(self, images: Image, temb: Embedding | None, train: bool) -> list[Image]:
+        """All feature maps of the way down, which the way up takes again in reverse order."""
+        pyramid = images
+        skips = [conv3x3(self.nf)(images)]
+        for level, mult in enumerate(self.ch_mult):
+            for _ in range(self.num_res_blocks):
+                h = self._block(out_ch=self.nf * mult)(skips[-1], temb, train=train)
+                skips.append(self._attend_if_listed(h))
+            if level != len(self.ch_mult) - 1:
+                h = self._down(skips[-1], temb, train)
+                pyramid, h = self._feed_input(pyramid, h)
+                skips.append(h)
+        return skips
+
+    @nn.nowrap
+    def _bottleneck(self, h: Image, temb: Embedding | None, train: bool) -> Image:
+        h = self._block()(h, temb, train=train)
+        h = self._attention()(h)
+        return self._block()(h, temb, train=train)
+
+    @nn.nowrap
+    def _decode(
+        self, h: Image, skips: list[Image], temb: Embedding | None, train: bool, *, channels: int
+    ) -> Image:
+        skips = list(skips)
+        pyramid = None
+        for level, mult in reversed(list(enumerate(self.ch_mult))):
+            for _ in range(self.num_res_blocks + 1):
+                h = jnp.concatenate([h, skips.pop()], axis=-1)
+                h = self._block(out_ch=self.nf * mult)(h, temb, train=train)
+            h = self._attend_if_listed(h)
+            pyramid, h = self._grow_output(pyramid, h, channels)
+            if level != 0:
+                h = self._up(h, temb, train)
+        if self.progressive == "output_skip":
+            assert pyramid is not None
+            return pyramid
+        return self._head(h, channels, init_scale=self.init_scale)
+
+    @nn.nowrap
+    def _feed_input(self, pyramid: Image, h: Image) -> tuple[Image, Image]:
+        """Halves the input pyramid and joins it to the feature map h of that resolution."""
+        if self.progressive_input == "input_skip":
+            pyramid = self._resampler(Downsample, with_conv=False)(pyramid)
+            return pyramid, Combine(self.progressive_combine)(pyramid, h)
+        if self.progressive_input == "residual":
+            pyramid = self._resampler(Downsample, with_conv=True, out_ch=h.shape[-1])(pyramid)
+            h = residual_sum(pyramid, h, rescale=self.skip_rescale)
+            return h, h
+        return pyramid, h
+
+    @nn.nowrap
+    def _grow_output(
+        self, pyramid: Image | None, h: Image, channels: int
+    ) -> tuple[Image | None, Image]:
+        """Doubles the output pyramid and joins the feature map h of that resolution to it."""
+        if self.progressive == "output_skip":
+            if pyramid is None:
+                return self._head(h, channels, init_scale=self.init_scale), h
+            pyramid = self._resampler(Upsample, with_conv=False)(pyramid)
+            return pyramid + self._head(h, channels, init_scale=self.init_scale), h
+        if self.progressive == "residual":
+            if pyramid is None:
+                return self._head(h, h.shape[-1]), h
+            pyramid = self._resampler(Upsample, with_conv=True, out_ch=h.shape[-1])(pyramid)
+            h = residual_sum(pyramid, h, rescale=self.skip_rescale)
+            return h, h
+        return None, h
+
+    @nn.nowrap
+    def _head(self, h: Image, channels: int, *, init_scale: float = 1.0) -> Image:
+        h = activation(self.nonlinearity)(group_norm(h.shape[-1])(h))
+        return conv3x3(channels, init_scale=init_scale)(h)
+
+    @nn.nowrap
+    def _down(self, h: Image, temb: Embedding | None, train: bool) -> Image:
+        if self.resblock_type == "ddpm":
+            return self._resampler(Downsample, with_conv=self.resamp_with_conv)(h)
+        return self._block(resample="down")(h, temb, train=train)
+
+    @nn.nowrap
+    def _up(self, h: Image, temb: Embedding | None, train: bool) -> Image:
+        if self.resblock_type == "ddpm":
+            return self._resampler(Upsample, with_conv=self.resamp_with_conv)(h)
+        return self._block(resample="up")(h, temb, train=train)
+
+    @nn.nowrap
+    def _block(self, **kwargs) -> ResnetBlockDDPMpp | ResnetBlockBigGANpp:
+        kwargs |= {
+            "nonlinearity": self.nonlinearity,
+            "dropout": self.dropout,
+            "skip_rescale": self.skip_rescale,
+            "init_scale": self.init_scale,
+        }
+        if self.resblock_type == "ddpm":
+            return ResnetBlockDDPMpp(**kwargs)
+        return ResnetBlockBigGANpp(**kwargs, fir=self.fir, fir_kernel=self.fir_kernel)
+
+    @nn.nowrap
+    def _resampler(self, cls: type[Upsample] | type[Downsample], **kwargs) -> Upsample | Downsample:
+        return cls(fir=self.fir, fir_kernel=self.fir_kernel, **kwargs)
+
+    @nn.nowrap
+    def _attention(self) -> AttnBlockpp:
+        return AttnBlockpp(skip_rescale=self.skip_rescale, init_scale=self.init_scale)
+
+    @nn.nowrap
+    def _attend_if_listed(self, h: Image) -> Image:
+        return self._attention()(h) if h.shape[1] in self.attn_resolutions else h
