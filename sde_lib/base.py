@@ -22,7 +22,8 @@ class SDE:
 
     Times lie in (0, t_max]. A member gives ``log_alpha``, ``log_sigma`` and their inverse in log
     rho; all functions take a scalar time, and are mapped over batches by their callers. Where to
-    start integrating (``eps``) belongs to the consumer. Instances are pytrees: their numbers may be traced.
+    start integrating (``eps``) belongs to the consumer. Instances are pytrees: their
+    numbers may be traced.
     """
 
     @property

@@ -11,7 +11,7 @@ from solvers.base import Coordinate, Solution, State, VectorField
 # Tsit5 has seven stages, the last of which is the first of the next step: one evaluation starts.
 _EVALUATIONS_PER_STEP = 6
 _EVALUATIONS_TO_START = 1
-# A share of the whole way. Given, since choosing it costs evaluations and differs between releases of diffrax.
+# A share of the whole way. Given, since diffrax's own choice costs evaluations.
 _FIRST_STEP = 0.01
 
 

@@ -1,0 +1,30 @@
+"""Denoising score matching."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from losses.base import ScoreFn
+from sde_lib import SDE
+
+
+@dataclass(frozen=True)
+class DenoisingScoreMatching:
+    """``sigma^2/2 ||s(x_t) - grad log p(x_t|x0)||^2 = 1/2 ||sigma s(x_t) + z||^2`` (Vincent 2011).
+
+    With weighting ``sigma^2`` and a network that estimates z it is DDPM's simple loss.
+    """
+
+    def __call__(
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        x0: Float[Array, "*D"],
+        t: Float[Array, ""],
+        key: jax.Array,
+    ) -> Float[Array, ""]:
+        z = jax.random.normal(key, x0.shape)
+        residual = sde.sigma(t) * score_fn(sde.perturb(x0, t, z), t) + z
+        return 0.5 * jnp.sum(residual**2)

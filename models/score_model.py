@@ -1,0 +1,40 @@
+"""A network, its parametrisation and its noise label: together a score."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from models.labels import LabelFn
+from models.parametrisations import Parametrisation, ScoreFn
+from sde_lib import SDE
+
+Params = Any
+
+
+@dataclass(frozen=True)
+class ScoreModel:
+    """Binds parameters to a score function; holds none itself."""
+
+    network: nn.Module
+    parametrisation: Parametrisation
+    label: LabelFn
+
+    def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
+        """Parameters for data of the given shape (of one example), float32."""
+        return self.network.init(key, jnp.zeros(shape), jnp.zeros(()), train=False)["params"]
+
+    def score_fn(
+        self, sde: SDE, params: Params, *, dropout_key: jax.Array | None = None
+    ) -> ScoreFn:
+        """``s(x, t)`` of one example; with a dropout key as in training, without one as in use."""
+        train = dropout_key is not None
+        rngs = {"dropout": dropout_key} if train else None
+
+        def network_fn(x, t):
+            label = self.label(sde, t)
+            return self.network.apply({"params": params}, x, label, train=train, rngs=rngs)
+
+        return self.parametrisation(sde, network_fn)

@@ -1,0 +1,92 @@
+"""Proposals draw what they say, and estimate integrals over time without bias."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from losses import (
+    WEIGHTINGS,
+    Likelihood,
+    LogNormal,
+    Tabulated,
+    UniformLogRho,
+    UniformTime,
+    stratified,
+)
+from sde_lib import SDES
+
+EPS = 1e-3
+PROPOSALS = {
+    "uniform": UniformTime(),
+    "log_rho": UniformLogRho(),
+    "edm_table": Tabulated(LogNormal()),
+    "likelihood_table": Tabulated(Likelihood(), cells=64),
+}
+
+
+def midpoints(n):
+    return (jnp.arange(n) + 0.5) / n
+
+
+@pytest.fixture(params=SDES)
+def sde(request):
+    return SDES[request.param]()
+
+
+@pytest.mark.parametrize("name", PROPOSALS)
+def test_inverse_density_is_the_derivative_of_the_quantile(sde, name):
+    with jax.enable_x64(True):
+        # Off the table's edges, where the density jumps.
+        u = jnp.linspace(0.0513, 0.9487, 37)
+        quantile = lambda u: PROPOSALS[name](sde, EPS, u)[0]  # noqa: E731
+        slope = jax.vmap(jax.grad(quantile))(u)
+        _, inverse = jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u))(u)
+        np.testing.assert_allclose(inverse, slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", PROPOSALS)
+def test_ends_are_eps_and_t_max(sde, name):
+    t, _ = jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u))(jnp.array([0.0, 1 - 1e-7]))
+    np.testing.assert_allclose(t, [EPS, sde.t_max], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", PROPOSALS)
+def test_integral_over_time_is_unbiased(sde, name):
+    """``int t exp(-t) dt`` by 20,000 midpoints of u, against the closed form."""
+    t, inverse = jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u))(midpoints(20_000))
+    primitive = lambda t: -(t + 1) * np.exp(-t)  # noqa: E731
+    want = primitive(sde.t_max) - primitive(EPS)
+    np.testing.assert_allclose(jnp.mean(t * jnp.exp(-t) * inverse), want, rtol=5e-3)
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_importance_sampling_makes_the_weight_constant(sde, name):
+    weighting = WEIGHTINGS[name]()
+    t, inverse = jax.vmap(lambda u: weighting.importance_proposal()(sde, EPS, u))(midpoints(501))
+    weight = jax.vmap(lambda t: weighting(sde, t))(t) * inverse
+    middle = weight[5:-5]  # the table is coarse where the weight vanishes
+    np.testing.assert_allclose(middle, jnp.mean(middle), rtol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "eps", "want"),
+    [("vp", 1e-5, 23.8645), ("vp", 5e-5, 22.2511), ("subvp", 1e-2, 22.4841)],
+)
+def test_normaliser_of_the_likelihood_weighting_is_the_published_one(name, eps, want):
+    sde, weighting = SDES[name](), Likelihood()
+    t, inverse = UniformLogRho()(sde, eps, jnp.asarray(0.3))
+    np.testing.assert_allclose(weighting(sde, t) * inverse, want, rtol=3e-6)
+
+
+def test_likelihood_weighting_is_g2_over_sigma2(sde):
+    for t in (EPS, 0.1, 0.9):
+        _, g2 = sde.drift_and_diffusion(t)
+        np.testing.assert_allclose(Likelihood()(sde, t), g2 / sde.sigma(t) ** 2, rtol=1e-4)
+
+
+def test_stratified_draws_fall_one_in_each_cell():
+    keys = jax.random.split(jax.random.key(0), 16)
+    u = jax.vmap(lambda i, key: stratified(i, 16, key))(jnp.arange(16), keys)
+    assert np.array_equal(np.floor(np.asarray(u) * 16), np.arange(16))
+    assert np.ptp(np.asarray(u) * 16 - np.arange(16)) > 0.5
