@@ -1,0 +1,33 @@
+"""Datasets: examples, and what a likelihood must know of them.
+
+A new dataset is a function with keyword arguments of type str, int, float or bool that returns a
+`Dataset`, and a line here. `config.data` is `name` and the arguments of all these functions
+together, so an argument keeps its meaning and its default from one function to the next; '' and 0
+(-1 where 0 has a meaning) stand for "not given".
+"""
+
+from data.batches import BatchStream, train_batch
+from data.cifar10 import load_cifar10
+from data.dataset import DataError, Dataset, Source
+from data.digits import load_digits
+from data.files import load_files
+from data.folder import load_folder
+from data.imagenet32 import load_imagenet32
+from data.photos import load_photos
+from data.tfds_images import load_tfds
+from data.toys import load_checkerboard, load_mixture, load_moons
+
+DATASETS = {
+    "digits": load_digits,
+    "photos": load_photos,
+    "tfds": load_tfds,
+    "cifar10": load_cifar10,
+    "imagenet32": load_imagenet32,
+    "files": load_files,
+    "folder": load_folder,
+    "mixture": load_mixture,
+    "moons": load_moons,
+    "checkerboard": load_checkerboard,
+}
+
+__all__ = ["DATASETS", "BatchStream", "DataError", "Dataset", "Source", "train_batch"]

@@ -1,0 +1,183 @@
+"""Record files of tensorflow-datasets, read at random without TensorFlow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from data.dataset import DataError, Dataset, fingerprint_of_arrays
+
+NUM_FINGERPRINTED = 256
+READ_ERRORS = (OSError, ValueError, IndexError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class RecordSource:
+    """One split of record files: images are read and decoded when they are asked for.
+
+    Attributes:
+      records: a tensorflow-datasets data source.
+      image_key: the feature that holds the image.
+      shape: of every image, (H, W, C).
+      dtype: of every image.
+    """
+
+    records: Any
+    image_key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, indices: Int[np.ndarray, " n"], /) -> Shaped[np.ndarray, "n *shape"]:
+        """Raises DataError if a record cannot be read or has another shape."""
+        found = np.empty((len(indices), *self.shape), self.dtype)
+        for row, example in enumerate(read(self.records, indices)):
+            image = example[self.image_key]
+            if image.shape != self.shape:
+                raise DataError(
+                    f"{self.records!r}: image {indices[row]} has shape {image.shape}, others "
+                    f"{self.shape}; all must be of one size"
+                )
+            found[row] = image
+        return found
+
+
+def read(records: Any, indices: Int[np.ndarray, " n"]) -> list[dict[str, Any]]:
+    """The decoded examples at the indices.
+
+    Raises:
+      DataError: a record cannot be read.
+    """
+    try:
+        return records.__getitems__(np.asarray(indices).tolist())
+    except READ_ERRORS as error:
+        raise _unreadable(repr(records), error) from error
+
+
+def open_split(folder: Path, split: str, *, decoders: Any = None) -> Any:
+    """A tensorflow-datasets data source: `len`, and random access to examples as dicts.
+
+    Args:
+      folder: of one version of one data set.
+      split: a name such as 'train', or a part of one such as 'train[:90%]'.
+      decoders: as tensorflow-datasets takes them; None decodes every feature.
+
+    Raises:
+      DataError: there is no such split, it is empty, or it cannot be opened.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        builder: Any = tfds.builder_from_directory(folder)
+        expected = builder.info.splits[split].num_examples
+        records = builder.as_data_source(split, decoders=decoders)
+        found = len(records)
+    except (KeyError, *READ_ERRORS) as error:
+        raise _unreadable(f"{folder}, split {split!r}", error) from error
+    if found != expected or found == 0:
+        raise DataError(f"{folder}, split {split!r}: {found} of {expected} records are there")
+    return records
+
+
+def read_all(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, H, W, C) and labels (n,) of one split of an `ImageRecords` folder, in memory."""
+    records = open_split(folder, split)
+    examples = read(records, np.arange(len(records)))
+    return (
+        np.stack([example["image"] for example in examples]),
+        np.array([example["label"] for example in examples], np.int64),
+    )
+
+
+def from_records(
+    name: str, folder: Path, *, train_split: str, test_split: str, read_labels: bool
+) -> Dataset:
+    """A dataset whose images stay in their record files.
+
+    Args:
+      name: of the dataset.
+      folder: of one version of one data set.
+      train_split: see `open_split`.
+      test_split: see `open_split`.
+      read_labels: whether to read all labels now (about 30,000 a second).
+
+    Raises:
+      DataError: splits or features do not fit, or records cannot be read.
+    """
+    image_key, label_key, num_classes, dtype = _find_features(folder)
+    opened = [open_split(folder, split) for split in (train_split, test_split)]
+    shape = read(opened[0], np.array([0]))[0][image_key].shape
+    train, test = (RecordSource(records, image_key, shape, dtype) for records in opened)
+    levels = int(np.iinfo(dtype).max) + 1
+    labels = [None, None]
+    if read_labels and label_key:
+        labels = [_labels(folder, split, label_key) for split in (train_split, test_split)]
+    return Dataset(
+        name=name,
+        train=train,
+        test=test,
+        shape=shape,
+        levels=levels,
+        fingerprint=fingerprint_of_records(f"{folder.parent.name}/{folder.name}", train, test),
+        num_classes=num_classes,
+        train_labels=labels[0],
+        test_labels=labels[1],
+    )
+
+
+def fingerprint_of_records(name: str, *sources: RecordSource) -> str:
+    """Of large record files: their name, their sizes and 256 evenly spaced images of each.
+
+    Reading all of ImageNet to name it would take minutes. The decoded images, not the files, are
+    hashed, because two preparations of the same data may compress it differently.
+    """
+    parts = [np.frombuffer(name.encode(), np.uint8)]
+    for source in sources:
+        count = min(len(source), NUM_FINGERPRINTED)
+        spaced = np.linspace(0, len(source) - 1, count).astype(np.int64)
+        parts += [np.array([len(source)]), source[spaced]]
+    return fingerprint_of_arrays(int(np.iinfo(sources[0].dtype).max) + 1, *parts)
+
+
+def _find_features(folder: Path) -> tuple[str, str, int | None, np.dtype]:
+    """Keys of the one image and of the one class label ('' if there is not one), by type."""
+    import tensorflow_datasets as tfds
+
+    features: Any = tfds.builder_from_directory(folder).info.features
+    images = [key for key, feature in features.items() if _is_image(feature)]
+    labels = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
+    if len(images) != 1:
+        raise DataError(f"{folder} has {len(images)} image features in {list(features)}, not one")
+    dtype = np.dtype(features[images[0]].np_dtype)
+    if dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
+        raise DataError(f"{folder}: images are {dtype}; only uint8 and uint16 are known")
+    if len(labels) != 1:
+        return images[0], "", None, dtype
+    return images[0], labels[0], features[labels[0]].num_classes, dtype
+
+
+def _is_image(feature: Any) -> bool:
+    import tensorflow_datasets as tfds
+
+    # By exact type: a Video is a Tensor too, and so is every scalar.
+    if type(feature) is tfds.features.Tensor:
+        return feature.numpy_rank == 3
+    return type(feature) is tfds.features.Image
+
+
+def _labels(folder: Path, split: str, label_key: str) -> Int[np.ndarray, " n"]:
+    import tensorflow_datasets as tfds
+
+    decoders = tfds.decode.PartialDecoding({label_key: True})
+    records = open_split(folder, split, decoders=decoders)
+    examples = read(records, np.arange(len(records)))
+    return np.array([example[label_key] for example in examples], np.int64)
+
+
+def _unreadable(what: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:200]
+    return DataError(f"{what}: cannot be read ({reason})")

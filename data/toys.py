@@ -1,0 +1,108 @@
+"""Continuous two-dimensional data, drawn afresh from a seed: quick to learn, easy to look at.
+
+`num_train` and `num_test` of 0 mean 20,000 and 2,000. `scale` divides every coordinate: training
+on data far from unit variance is a different problem, and a density of data divided by `scale` is
+`scale**2` times larger.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from data.dataset import DataError, Dataset, from_arrays
+
+# Song & Ermon 2019, "Generative Modeling by Estimating Gradients of the Data Distribution",
+# section 3.2.1: 1/5 N((-5, -5), I) + 4/5 N((5, 5), I).
+MIXTURE_WEIGHTS = (0.2, 0.8)
+MIXTURE_MEANS = ((-5.0, -5.0), (5.0, 5.0))
+MIXTURE_STD = 1.0
+
+NUM_TRAIN = 20_000
+NUM_TEST = 2_000
+
+Draw = Callable[[np.random.Generator, int], Float[np.ndarray, "n 2"]]
+
+
+def load_mixture(
+    *, num_train: int = 0, num_test: int = 0, seed: int = 0, scale: float = 1.0
+) -> Dataset:
+    """Two Gaussians of unequal weight (`MIXTURE_*`; means and std are divided by `scale`).
+
+    Raises:
+      DataError: a negative count or seed, or a scale that is not positive.
+    """
+    return _toy("mixture", _draw_mixture, num_train, num_test, seed, scale)
+
+
+def load_moons(
+    *,
+    num_train: int = 0,
+    num_test: int = 0,
+    seed: int = 0,
+    scale: float = 1.0,
+    noise: float = 0.1,
+) -> Dataset:
+    """Two interleaved half circles of radius 1, with Gaussian noise of std `noise`.
+
+    Raises:
+      DataError: a negative count, seed or noise, or a scale that is not positive.
+    """
+    if noise < 0:
+        raise DataError(f"config.data.noise = {noise} is a std and cannot be negative")
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        return _draw_moons(rng, n) + noise * rng.standard_normal((n, 2))
+
+    return _toy("moons", draw, num_train, num_test, seed, scale)
+
+
+def load_checkerboard(
+    *, num_train: int = 0, num_test: int = 0, seed: int = 0, scale: float = 1.0
+) -> Dataset:
+    """Uniform on the eight dark squares of a 4 x 4 board over [-4, 4]^2: density 1/32 there.
+
+    Raises:
+      DataError: a negative count or seed, or a scale that is not positive.
+    """
+    return _toy("checkerboard", _draw_checkerboard, num_train, num_test, seed, scale)
+
+
+def _toy(name: str, draw: Draw, num_train: int, num_test: int, seed: int, scale: float) -> Dataset:
+    if not 0 < scale < np.inf:
+        raise DataError(f"config.data.scale = {scale} must be positive and finite")
+    if min(num_train, num_test, seed) < 0:
+        raise DataError(
+            f"config.data.num_train = {num_train}, num_test = {num_test} and seed = {seed} "
+            "must not be negative"
+        )
+    counts = (num_train or NUM_TRAIN, num_test or NUM_TEST)
+    # One stream per split, so that more training points leave the test set as it is.
+    train, test = (
+        (draw(_generator(seed, split), n) / scale).astype(np.float32)
+        for split, n in enumerate(counts)
+    )
+    return from_arrays(name, train, test, levels=None)
+
+
+def _generator(seed: int, split: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(split,))))
+
+
+def _draw_mixture(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 2"]:
+    component = (rng.random(n) >= MIXTURE_WEIGHTS[0]).astype(int)
+    return np.asarray(MIXTURE_MEANS)[component] + MIXTURE_STD * rng.standard_normal((n, 2))
+
+
+def _draw_moons(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 2"]:
+    angle = np.pi * rng.random(n)
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    lower = np.stack([1.0 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
+    return np.where(rng.random((n, 1)) < 0.5, upper, lower)
+
+
+def _draw_checkerboard(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 2"]:
+    square = rng.integers(0, 8, n)
+    row, half = np.divmod(square, 2)
+    column = 2 * half + row % 2
+    return 2.0 * (np.stack([column, row], axis=1) + rng.random((n, 2))) - 4.0
