@@ -19,9 +19,15 @@ def positional_embedding(
     and range up to about 1000; an odd size ends in a zero.
     """
     half = size // 2
-    frequencies = jnp.exp(jnp.arange(half) * (-math.log(max_period) / (half - 1)))
-    angles = label * frequencies
-    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles), jnp.zeros(size % 2)])
+    exponents = jnp.arange(half, dtype=label.dtype) * (-math.log(max_period) / (half - 1))
+    angles = label * jnp.exp(exponents)
+    padding = jnp.zeros(size % 2, label.dtype)
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles), padding])
+
+
+def as_label(label: Array | float, x: Array) -> Float[Array, ""]:
+    """The label in the precision of x, but at least float32: bfloat16 would blur `999 t`."""
+    return jnp.asarray(label).astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 class GaussianFourierProjection(nn.Module):
@@ -36,7 +42,7 @@ class GaussianFourierProjection(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, ""]) -> Float[Array, "2*size"]:
-        W = self.param("W", nn.initializers.normal(self.scale), (self.size,))
+        W = self.param("W", nn.initializers.normal(self.scale), (self.size,), jnp.float32)
         W = W if self.trainable else jax.lax.stop_gradient(W)
         angles = x * W * 2 * jnp.pi  # in this order: |angles| is in the hundreds, rounding shows
         return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)])
@@ -45,7 +51,7 @@ class GaussianFourierProjection(nn.Module):
 def embed_label(
     label: Float[Array, ""], *, kind: str, size: int, fourier_scale: float, trainable: bool
 ) -> Float[Array, "embedding"]:
-    """Embeds the label by one of EMBEDDING_TYPES.
+    """Embeds the label by one of EMBEDDING_TYPES, into `size` numbers (twice as many if Fourier).
 
     positional: of the label itself, for labels like `999 t` or a ladder index.
     fourier: random features of `log(label)`, for labels that are a standard deviation.

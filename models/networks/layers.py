@@ -91,6 +91,7 @@ class NIN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*space in"]) -> Float[Array, "*space out"]:
-        W = self.param("W", default_init(self.init_scale), (x.shape[-1], self.features))
-        b = self.param("b", nn.initializers.zeros, (self.features,))
+        shape = (x.shape[-1], self.features)
+        W = self.param("W", default_init(self.init_scale), shape, jnp.float32)
+        b = self.param("b", nn.initializers.zeros, (self.features,), jnp.float32)
         return x @ W + b

@@ -1,10 +1,9 @@
 """A residual multilayer perceptron for vectors, or anything small enough to be flattened."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.networks.embeddings import EMBEDDING_TYPES, embed_label
+from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label
 from models.networks.layers import ACTIVATIONS, activation, check_choice, dense, residual_sum
 
 CHOICES = {"nonlinearity": tuple(ACTIVATIONS), "embedding_type": EMBEDDING_TYPES}
@@ -39,7 +38,7 @@ class MLP(nn.Module):
         self, x: Float[Array, "*D"], label: Float[Array, ""], *, train: bool
     ) -> Float[Array, "*D"]:
         act = activation(self.nonlinearity)
-        temb = act(dense(self.hidden)(self._embed(label)))
+        temb = act(dense(self.hidden)(self._embed(as_label(label, x))))
         h = dense(self.hidden)(x.reshape(-1))
         for _ in range(self.num_layers):
             h = self._residual_block(h, temb, train)
@@ -50,7 +49,7 @@ class MLP(nn.Module):
     def _embed(self, label: Float[Array, ""]) -> Float[Array, "embedding"]:
         fourier = self.embedding_type != "positional"
         return embed_label(
-            jnp.asarray(label),
+            label,
             kind=self.embedding_type,
             size=self.embedding // 2 if fourier else self.embedding,
             fourier_scale=self.fourier_scale,

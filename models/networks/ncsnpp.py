@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from models.networks.attention import AttnBlockpp
-from models.networks.embeddings import EMBEDDING_TYPES, embed_label
+from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label
 from models.networks.layers import (
     ACTIVATIONS,
     activation,
@@ -65,7 +65,7 @@ class NCSNpp(nn.Module):
     init_scale: float = 0.0  # of the last layer of every block, and of the network
     centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centred here
     scale_by_sigma: bool = False  # divide the output by the label's sigma
-    sigma_min: float = 0.01  # the ladder of labels that are indices: see `sigma_of_label`
+    sigma_min: float = 0.01  # the ladder of labels that are indices: see `_sigma_of_label`
     sigma_max: float = 50.0
     num_scales: int = 1000
 
@@ -87,12 +87,13 @@ class NCSNpp(nn.Module):
         images = x[None]  # GroupNorm needs a batch axis to normalise over both space axes
         if not self.centered:
             images = 2.0 * images - 1.0
+        label = as_label(label, x)
         temb = self._embed(label)
         skips = self._encode(images, temb, train)
         h = self._bottleneck(skips[-1], temb, train)
         h = self._decode(h, skips, temb, train, channels=x.shape[-1])
         if self.scale_by_sigma:
-            h = h / self._sigma_of_label(label)
+            h = h / self._sigma_of_label(label).astype(h.dtype)
         return h[0]
 
     @nn.nowrap
@@ -107,7 +108,7 @@ class NCSNpp(nn.Module):
     @nn.nowrap
     def _embed(self, label: Float[Array, ""]) -> Embedding | None:
         temb = embed_label(
-            jnp.asarray(label),
+            label,
             kind=self.embedding_type,
             size=self.nf,
             fourier_scale=self.fourier_scale,
@@ -128,7 +129,7 @@ class NCSNpp(nn.Module):
             return label
         ends = jnp.log(jnp.array([self.sigma_max, self.sigma_min]))
         ladder = jnp.exp(jnp.linspace(ends[0], ends[1], self.num_scales))
-        return ladder[jnp.asarray(label).astype(jnp.int32)]
+        return ladder[label.astype(jnp.int32)]
 
     @nn.nowrap
     def _encode(self, images: Image, temb: Embedding | None, train: bool) -> list[Image]:

@@ -6,7 +6,9 @@ so each axis is a weighted sum of shifted slices: cheaper than a depthwise convo
 and its derivatives are of the same kind.
 """
 
+import functools
 import math
+import operator
 
 import flax.linen as nn
 import jax
@@ -72,8 +74,8 @@ class Conv2d(nn.Module):
     @nn.compact
     def __call__(self, x: Image) -> Image:
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        weight = self.param("weight", default_init(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        weight = self.param("weight", default_init(), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         resample = {"up": fir_upsample_conv, "down": fir_downsample_conv}[self.resample]
         return resample(x, weight, self.fir_kernel) + bias
 
@@ -134,17 +136,18 @@ def _upfirdn_axis(
     padding[axis] = (pad[0], pad[1] + up - 1, up - 1)  # zeros between the pixels, one set after
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
     length = x.shape[axis] - len(taps) + 1
-    shifted = [
-        jax.lax.slice_in_dim(x, i, i + length, stride=down, axis=axis) for i in range(len(taps))
+    terms = [  # a convolution, not a correlation: the last tap meets the first pixel
+        tap * jax.lax.slice_in_dim(x, i, i + length, stride=down, axis=axis)
+        for i, tap in enumerate(reversed(taps))
     ]
-    # A convolution, not a correlation: the last tap meets the first pixel.
-    return sum(tap * part for tap, part in zip(taps[::-1], shifted, strict=True))  # pyright: ignore
+    return functools.reduce(operator.add, terms)
 
 
 def _conv(x: Image, w: Array, *, padding: int, stride: int = 1, up: int = 1) -> Image:
+    dtype = jnp.promote_types(x.dtype, w.dtype)
     return jax.lax.conv_general_dilated(
-        x,
-        w,
+        x.astype(dtype),
+        w.astype(dtype),
         window_strides=(stride, stride),
         padding=[(padding, padding)] * 2,
         lhs_dilation=(up, up),

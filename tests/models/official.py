@@ -10,8 +10,8 @@ from models.networks import NCSNpp
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
-_RENAMED_AWAY = {
-    # Fields of config.model that say nothing about this network, or that it does not vary.
+# Fields of config.model that say nothing about this network, or that it does not vary.
+_NOT_OURS = {
     "name",
     "attention_type",
     "conv_size",
@@ -25,7 +25,7 @@ _RENAMED_AWAY = {
 def hyper_parameters(config: str) -> dict:
     """NCSNpp's fields from the `repr` of an official config."""
     sections = ast.literal_eval(config)
-    fields = {k: v for k, v in sections["model"].items() if k not in _RENAMED_AWAY}
+    fields = {k: v for k, v in sections["model"].items() if k not in _NOT_OURS}
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return fields | {"centered": sections["data"]["centered"]}
 

@@ -1,0 +1,49 @@
+"""Small networks and cheap parameters for the tests of this room."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models.networks import NETWORKS
+
+# Small values of every hyper-parameter, of which each network takes those that it declares.
+TINY: dict[str, Any] = {
+    "hidden": 16,
+    "num_layers": 2,
+    "embedding": 8,
+    "nf": 8,
+    "ch_mult": (1, 2),
+    "num_res_blocks": 1,
+    "attn_resolutions": (2,),
+    "init_scale": 1.0,
+}
+
+
+def make(name: str, **overrides: Any) -> nn.Module:
+    """The tiny network called `name`."""
+    network_type = NETWORKS[name]
+    declared = {field.name for field in dataclasses.fields(network_type)}
+    tiny = {key: value for key, value in TINY.items() if key in declared}
+    return network_type(**(tiny | overrides))
+
+
+def abstract_init(network: nn.Module, shape: tuple[int, ...]):
+    """Shapes and dtypes of the output and of the variables, without computing anything."""
+    return jax.eval_shape(
+        lambda x, label: network.init_with_output(jax.random.key(0), x, label, train=False),
+        jax.ShapeDtypeStruct(shape, jnp.float32),
+        jax.ShapeDtypeStruct((), jnp.float32),
+    )
+
+
+def random_variables(network: nn.Module, shape: tuple[int, ...]):
+    """Variables with every entry random: nothing to compile, and no branch is zero."""
+    generator = np.random.default_rng(0)
+    _, variables = abstract_init(network, shape)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(0.3 * generator.normal(size=leaf.shape), leaf.dtype), variables
+    )

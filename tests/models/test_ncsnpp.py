@@ -1,0 +1,127 @@
+"""NCSNpp's options: each does what it says, and every combination builds."""
+
+import itertools
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models.networks import NCSNpp
+from tests.models.small import abstract_init, make, random_variables
+
+X = jax.random.uniform(jax.random.key(1), (4, 4, 2))
+LABEL = jnp.float32(3.7)
+ONE_LEVEL = {"ch_mult": (1,), "attn_resolutions": ()}
+
+
+def unet(**overrides: Any) -> NCSNpp:
+    """A tiny U-Net; of one resolution unless told otherwise, because that compiles fast."""
+    return cast(NCSNpp, make("ncsnpp", **(ONE_LEVEL | overrides)))
+
+
+def apply(network: NCSNpp, variables, x=X, label=LABEL):
+    return jax.jit(lambda v, x, label: network.apply(v, x, label, train=False))(variables, x, label)
+
+
+# progressive_combine, fir, resamp_with_conv, skip_rescale: in turn, one set for each pyramid pair.
+OTHERS = itertools.cycle(
+    [("sum", True, True, True), ("cat", False, True, False), ("sum", True, False, True)]
+    + [("cat", False, False, True)]
+)
+COMBINATIONS = [
+    (*pair, *others)
+    for pair, others in zip(
+        itertools.product(
+            ("biggan", "ddpm"),
+            ("none", "output_skip", "residual"),
+            ("none", "input_skip", "residual"),
+        ),
+        OTHERS,
+        strict=False,
+    )
+]
+FIELDS = ("resblock_type", "progressive", "progressive_input", "progressive_combine")
+FIELDS += ("fir", "resamp_with_conv", "skip_rescale")
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+def test_every_combination_builds(combination):
+    network = unet(ch_mult=(1, 2), **dict(zip(FIELDS, combination, strict=True)))
+    output, _ = abstract_init(network, X.shape)
+    assert output.shape == X.shape
+
+
+@pytest.mark.parametrize("embedding_type", ["fourier", "positional"])
+def test_scale_by_sigma_divides_the_output(embedding_type):
+    """By the label itself, or by the entry of the geometric ladder that it points at."""
+    ladder = {"sigma_min": 0.1, "sigma_max": 20.0, "num_scales": 7}
+    plain = unet(embedding_type=embedding_type)
+    scaled = unet(embedding_type=embedding_type, scale_by_sigma=True, **ladder)
+    variables = random_variables(plain, X.shape)
+    sigma = 3.7 if embedding_type == "fourier" else np.geomspace(20.0, 0.1, 7)[3]
+    ratio = apply(plain, variables) / apply(scaled, variables)
+    np.testing.assert_allclose(ratio, sigma, rtol=1e-4)
+
+
+def test_data_in_the_unit_interval_are_centred_inside():
+    inside, outside = unet(centered=False), unet()
+    variables = random_variables(inside, X.shape)
+    expected = apply(outside, variables, 2 * X - 1)
+    np.testing.assert_allclose(apply(inside, variables), expected, atol=1e-6)
+
+
+def test_unconditional_ignores_the_label():
+    network = unet(conditional=False)
+    variables = random_variables(network, X.shape)
+    assert not any(name.startswith("Dense") for name in variables["params"])
+    first, second = apply(network, variables), apply(network, variables, label=LABEL + 100)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_fourier_is_of_the_logarithm_of_fourier_linear():
+    logarithmic = unet(embedding_type="fourier")
+    linear = unet(embedding_type="fourier_linear")
+    variables = random_variables(logarithmic, X.shape)
+    expected = apply(linear, variables, label=jnp.log(LABEL))
+    np.testing.assert_allclose(apply(logarithmic, variables), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_fourier_frequencies_learn_only_if_trainable(trainable):
+    network = unet(embedding_type="fourier", trainable_embedding=trainable)
+    variables = random_variables(network, X.shape)
+
+    def loss(variables):
+        return jnp.sum(jnp.square(jnp.asarray(network.apply(variables, X, LABEL, train=False))))
+
+    w = jax.jit(jax.grad(loss))(variables)["params"]["GaussianFourierProjection_0"]["W"]
+    assert bool(jnp.any(w != 0)) is trainable
+
+
+def test_zero_init_scale_starts_at_zero():
+    network = unet(init_scale=0.0)
+    init = jax.jit(lambda key: network.init(key, X, LABEL, train=False))
+    assert np.abs(apply(network, init(jax.random.key(0)))).max() < 1e-3
+
+
+def test_normalisation_is_over_the_whole_image():
+    """Not row by row, as GroupNorm does when the batch axis is missing."""
+    network = unet(conditional=False)
+    variables = random_variables(network, X.shape)
+    far = X.at[3].multiply(5.0)
+    changed = apply(network, variables, far) - apply(network, variables)
+    assert np.abs(changed[0]).max() > 1e-3
+
+
+def test_scale_by_sigma_needs_a_label_that_tells_sigma():
+    with pytest.raises(ValueError, match="scale_by_sigma"):
+        NCSNpp(embedding_type="fourier_linear", scale_by_sigma=True)
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 1), (8, 6, 1), (8, 8), (1, 8, 8, 1)])
+def test_shapes_that_cannot_be_halved_are_refused(shape):
+    network = unet(ch_mult=(1, 1, 1))
+    with pytest.raises(ValueError, match="divisible by 4"):
+        abstract_init(network, shape)

@@ -1,0 +1,118 @@
+"""What every network of the registry promises."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models.networks import NETWORKS
+from models.networks import mlp as mlp_module
+from models.networks import ncsnpp as ncsnpp_module
+from tests.models.small import abstract_init, make, random_variables
+
+SHAPE = (4, 4, 2)
+
+
+@pytest.fixture(scope="module", params=sorted(NETWORKS))
+def case(request):
+    """A network, its variables, a batch, and its batched and compiled evaluation."""
+    network = make(request.param, dropout=0.5)
+    xs = jax.random.normal(jax.random.key(1), (3, *SHAPE))
+    labels = jnp.array([0.5, 300.0, 900.0])
+    variables = random_variables(network, SHAPE)
+    one = jax.jit(lambda x, label: network.apply(variables, x, label, train=False))
+    return network, variables, xs, labels, one
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_traces_and_keeps_shape_and_dtype(name):
+    output, _ = abstract_init(make(name), SHAPE)
+    assert output.shape == SHAPE
+    assert output.dtype == jnp.float32
+
+
+def test_batch_equals_one_by_one(case):
+    _, _, xs, labels, one = case
+    batched = jax.jit(jax.vmap(one))(xs, labels)
+    singly = jnp.stack([one(x, label) for x, label in zip(xs, labels, strict=True)])
+    np.testing.assert_allclose(batched, singly, rtol=1e-6, atol=1e-6 * np.abs(singly).max())
+
+
+def test_batch_mates_do_not_matter(case):
+    _, _, xs, labels, one = case
+    batched = jax.jit(jax.vmap(one))
+    other = xs.at[1:].multiply(-3.0)
+    changed = batched(other, labels.at[1:].add(50.0))
+    np.testing.assert_array_equal(batched(xs, labels)[0], changed[0])
+
+
+def test_the_label_matters(case):
+    _, _, xs, labels, one = case
+    assert np.abs(one(xs[0], labels[1]) - one(xs[0], labels[2])).max() > 1e-4
+
+
+def test_dropout_only_in_training(case):
+    network, variables, xs, labels, one = case
+
+    @jax.jit
+    def training(key):
+        return network.apply(variables, xs[0], labels[0], train=True, rngs={"dropout": key})
+
+    first, again, second = (training(jax.random.key(seed)) for seed in (0, 0, 1))
+    evaluated = one(xs[0], labels[0])  # needs no key
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - second).max() > 1e-3
+    assert np.abs(first - evaluated).max() > 1e-3
+
+
+def test_hyper_parameters_are_plain_and_hashable():
+    allowed = (str, int, float, bool, tuple)
+    for name in NETWORKS:
+        network = make(name)
+        assert hash(network) == hash(make(name))
+        for field in dataclasses.fields(network):
+            if field.name not in ("parent", "name"):
+                assert isinstance(getattr(network, field.name), allowed), field.name
+
+
+def test_shared_hyper_parameters_have_one_type():
+    types: dict[str, type] = {}
+    for network_type in NETWORKS.values():
+        for field in dataclasses.fields(network_type):
+            if field.name not in ("parent", "name"):
+                kind = type(field.default)
+                assert types.setdefault(field.name, kind) is kind, field.name
+
+
+CHOICES = [
+    (name, field, choice)
+    for name, module in (("mlp", mlp_module), ("ncsnpp", ncsnpp_module))
+    for field, choices in module.CHOICES.items()
+    for choice in choices
+]
+
+
+@pytest.mark.parametrize(("name", "field", "choice"), CHOICES)
+def test_unknown_choice_is_refused_and_known_ones_are_named(name, field, choice):
+    assert getattr(make(name, **{field: choice}), field) == choice
+    with pytest.raises(ValueError, match=field) as refusal:
+        make(name, **{field: "nonsense"})
+    assert repr(choice) in str(refusal.value)
+    assert "'nonsense'" in str(refusal.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_precision_follows_the_data_not_the_label(name, dtype):
+    """Under x64 a float32 network must stay float32, whatever the label's precision."""
+    network = make(name)
+    with jax.enable_x64(True):
+        output, variables = jax.eval_shape(
+            lambda x, label: network.init_with_output(jax.random.key(0), x, label, train=False),
+            jax.ShapeDtypeStruct(SHAPE, jnp.dtype(dtype)),
+            jax.ShapeDtypeStruct((), jnp.float64),
+        )
+    assert output.dtype == jnp.dtype(dtype)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
