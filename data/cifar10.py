@@ -15,6 +15,7 @@ from data.downloads import Download, find_or_fetch
 from data.prepare import data_root, prepare
 from data.records import read_all
 
+NUM_CLASSES = 10
 RECORD_BYTES = 1 + 3 * 32 * 32
 TRAIN_MEMBERS = tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6))
 TEST_MEMBERS = ("cifar-10-batches-bin/test_batch.bin",)
@@ -62,7 +63,7 @@ def load_from_archive(root: Path, path: str, archive: Download) -> Dataset:
         train,
         test,
         levels=256,
-        num_classes=10,
+        num_classes=NUM_CLASSES,
         train_labels=train_labels,
         test_labels=test_labels,
     )
@@ -92,4 +93,6 @@ def _examples(batches: Iterable[bytes]) -> Iterator[tuple[np.ndarray, int]]:
     """Images (32, 32, 3) and labels: a record is a label byte, then the planes R, G and B."""
     for batch in batches:
         for record in np.frombuffer(batch, np.uint8).reshape(-1, RECORD_BYTES):
+            if record[0] >= NUM_CLASSES:
+                raise DataError(f"an image has label {record[0]}; 0 to {NUM_CLASSES - 1} expected")
             yield record[1:].reshape(3, 32, 32).transpose(1, 2, 0), int(record[0])

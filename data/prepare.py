@@ -18,6 +18,7 @@ from typing import Any
 from data.dataset import DataError
 
 SIZES_FILE = "gradlog_sizes.json"
+SCRATCH = ".preparing-"
 
 
 def data_root(data_dir: str) -> Path:
@@ -72,7 +73,9 @@ def _write(builder_class: type, folder: Path, splits: Mapping[str, Any]) -> None
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
-    with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder.parent) as scratch:
+    for left_by_a_killed_process in folder.parent.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch:
         builder = builder_class(splits=splits, data_dir=scratch)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints a banner
             builder.download_and_prepare()

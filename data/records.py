@@ -10,6 +10,7 @@ from jaxtyping import Int, Shaped
 from data.dataset import DataError, Dataset, fingerprint_of_arrays
 
 NUM_FINGERPRINTED = 256
+PART_SIZE = 4096
 READ_ERRORS = (OSError, ValueError, IndexError, RuntimeError)
 
 
@@ -85,12 +86,18 @@ def open_split(folder: Path, split: str, *, decoders: Any = None) -> Any:
 
 def read_all(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, H, W, C) and labels (n,) of one split of an `ImageRecords` folder, in memory."""
-    records = open_split(folder, split)
-    examples = read(records, np.arange(len(records)))
-    return (
-        np.stack([example["image"] for example in examples]),
-        np.array([example["label"] for example in examples], np.int64),
-    )
+    images, labels = read_features(open_split(folder, split), "image", "label")
+    return images, labels
+
+
+def read_features(records: Any, *keys: str) -> list[Shaped[np.ndarray, "n *shape"]]:
+    """Some features of all examples; read in parts, to hold little else in memory."""
+    columns: list[list[np.ndarray]] = [[] for _ in keys]
+    for part in np.array_split(np.arange(len(records)), -(-len(records) // PART_SIZE)):
+        examples = read(records, part)
+        for key, column in zip(keys, columns, strict=True):
+            column.append(np.stack([example[key] for example in examples]))
+    return [np.concatenate(column) for column in columns]
 
 
 def from_records(
@@ -115,7 +122,9 @@ def from_records(
     levels = int(np.iinfo(dtype).max) + 1
     labels = [None, None]
     if read_labels and label_key:
-        labels = [_labels(folder, split, label_key) for split in (train_split, test_split)]
+        labels = [
+            _labels(folder, split, label_key, image_key) for split in (train_split, test_split)
+        ]
     return Dataset(
         name=name,
         train=train,
@@ -163,19 +172,18 @@ def _find_features(folder: Path) -> tuple[str, str, int | None, np.dtype]:
 def _is_image(feature: Any) -> bool:
     import tensorflow_datasets as tfds
 
-    # By exact type: a Video is a Tensor too, and so is every scalar.
-    if type(feature) is tfds.features.Tensor:
-        return feature.numpy_rank == 3
-    return type(feature) is tfds.features.Image
+    shape: Any = feature.shape
+    # By exact type, because scalars and videos are tensors too.
+    is_tensor = type(feature) is tfds.features.Tensor and len(shape) == 3
+    return is_tensor or type(feature) is tfds.features.Image
 
 
-def _labels(folder: Path, split: str, label_key: str) -> Int[np.ndarray, " n"]:
+def _labels(folder: Path, split: str, label_key: str, image_key: str) -> Int[np.ndarray, " n"]:
     import tensorflow_datasets as tfds
 
-    decoders = tfds.decode.PartialDecoding({label_key: True})
-    records = open_split(folder, split, decoders=decoders)
-    examples = read(records, np.arange(len(records)))
-    return np.array([example[label_key] for example in examples], np.int64)
+    decoders = {image_key: tfds.decode.SkipDecoding()}
+    (labels,) = read_features(open_split(folder, split, decoders=decoders), label_key)
+    return labels.astype(np.int64)
 
 
 def _unreadable(what: str, error: Exception) -> DataError:

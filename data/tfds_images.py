@@ -11,7 +11,9 @@ import io
 import json
 import os
 import re
-import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from data.prepare import data_root
 from data.records import from_records
 
 NAME = re.compile(r"(?P<base>\w+(?:/[\w.\-]+)?)(?::(?P<version>\d+\.\d+\.\d+))?")
+VERSION = re.compile(r"\d+\.\d+\.\d+")
 FORMAT = "array_record"
 TIMEOUT_SECONDS = 5.0
 
@@ -82,8 +85,9 @@ def _find(roots: list[Path], base: str, version: str) -> Path | None:
     """The newest version in array_record format; None if there is no version in any format."""
     other = None
     for root in roots:
-        infos = sorted((root / base).glob(f"{version}/dataset_info.json"), key=_version_of)
-        for info in reversed(infos):
+        infos = (root / base).glob(f"{version}/dataset_info.json")
+        versions = [info for info in infos if VERSION.fullmatch(info.parent.name)]
+        for info in sorted(versions, key=_version_of, reverse=True):
             found = _file_format(info)
             if found == FORMAT:
                 return info.parent
@@ -97,7 +101,7 @@ def _find(roots: list[Path], base: str, version: str) -> Path | None:
 
 
 def _version_of(info: Path) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", info.parent.name))
+    return tuple(int(number) for number in info.parent.name.split("."))
 
 
 def _file_format(info: Path) -> str:
@@ -128,8 +132,10 @@ def _prepare(tfds_name: str, roots: list[Path]) -> None:
         raise DataError(f"{missing}, and preparing it failed: {reason}") from error
 
 
-def _reach_hosts(urls: Any) -> None:
+def _reach_hosts(urls: Iterable[str]) -> None:
     """Fails within seconds where tensorflow-datasets would try for minutes."""
-    for host in {urlsplit(url).hostname for url in urls}:
-        if host:
-            socket.create_connection((host, 443), timeout=TIMEOUT_SECONDS).close()
+    for url in {urlsplit(url).hostname: url for url in urls}.values():
+        request = urllib.request.Request(url, method="HEAD")
+        # An answer of any kind will do.
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()

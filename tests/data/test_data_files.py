@@ -1,0 +1,222 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.dataset import DataError, split_indices
+from data.files import load_files
+
+
+def _levels(n=20, shape=(4, 3, 1), top=17, seed=0):
+    return np.random.default_rng(seed).integers(0, top, (n, *shape), dtype=np.uint8)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save_one(array, name="data.npy"):
+        np.save(tmp_path / name, array)
+        return str(tmp_path / name)
+
+    return save_one
+
+
+@pytest.fixture
+def savez(tmp_path):
+    def save_some(name="data.npz", **arrays):
+        np.savez(tmp_path / name, **arrays)
+        return str(tmp_path / name)
+
+    return save_some
+
+
+def _fails(message, **arguments):
+    with pytest.raises(DataError, match=message) as caught:
+        load_files(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_file_is_split_at_random(save):
+    images = _levels()
+    path = save(images)
+    found = load_files(path=path, levels=17, test_fraction=0.25, seed=3)
+    train, test = split_indices(20, test_fraction=0.25, seed=3)
+    np.testing.assert_array_equal(found.train, images[train])
+    np.testing.assert_array_equal(found.test, images[test])
+    assert (found.name, found.shape, found.levels) == ("data.npy", (4, 3, 1), 17)
+    assert found.train.dtype == np.uint8
+    assert found.train_labels is None
+    default = load_files(path=path, levels=17)
+    assert (len(default.train), len(default.test)) == (18, 2)
+
+
+def test_two_files(save):
+    train, test = _levels(), _levels(5, seed=1)
+    found = load_files(path=save(train, "a.npy"), test_path=save(test, "b.npy"), levels=256)
+    np.testing.assert_array_equal(found.train, train)
+    np.testing.assert_array_equal(found.test, test)
+    assert found.levels == 256
+
+
+def test_npz_with_both_sets(savez):
+    train, test = _levels(), _levels(5, seed=1)
+    found = load_files(path=savez(train=train, test=test, labels=np.arange(20)), levels=17)
+    np.testing.assert_array_equal(found.train, train)
+    np.testing.assert_array_equal(found.test, test)
+
+
+@pytest.mark.parametrize("key", ["train", "images", "x", "anything"])
+def test_npz_with_one_set(savez, key):
+    images = _levels()
+    others = {} if key == "anything" else {"labels": np.arange(20)}
+    found = load_files(path=savez(**{key: images}, **others), levels=17)
+    both = np.concatenate([found.train, found.test])
+    assert sorted(image.tobytes() for image in both) == sorted(i.tobytes() for i in images)
+
+
+def test_npz_with_a_test_file(savez):
+    train, test = _levels(), _levels(5, seed=1)
+    path, test_path = savez(train=train, y=np.arange(3)), savez("t.npz", test=test, y=np.arange(3))
+    found = load_files(path=path, test_path=test_path, levels=17)
+    np.testing.assert_array_equal(found.train, train)
+    np.testing.assert_array_equal(found.test, test)
+
+
+def test_npz_without_a_known_key(savez):
+    path = savez(a=_levels(), b=_levels())
+    _fails(r"holds the arrays \['a', 'b'\]", path=path, levels=17)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.int8, ">u2"])
+def test_integers_are_levels(save, dtype):
+    images = _levels().astype(dtype)
+    found = load_files(path=save(images), levels=17)
+    assert found.train.dtype == np.uint8
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([found.train, found.test]), 0), np.sort(images, 0)
+    )
+
+
+@pytest.mark.parametrize(("levels", "dtype"), [(256, np.uint8), (257, np.uint16)])
+def test_the_narrowest_type_holds_the_levels(save, levels, dtype):
+    images = np.arange(levels, dtype=np.int64).reshape(-1, 1)
+    found = load_files(path=save(images), levels=levels)
+    assert found.train.dtype == dtype
+    both = np.concatenate([found.train, found.test])
+    assert sorted(both[:, 0]) == list(range(levels))
+
+
+def test_booleans_have_two_levels(save):
+    found = load_files(path=save(_levels(top=2).astype(bool)), levels=2)
+    assert (found.levels, found.train.dtype, found.train.max()) == (2, np.uint8, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("given", [{}, {"levels": 0}])
+def test_floats_are_continuous(save, dtype, given):
+    points = np.random.default_rng(0).normal(size=(20, 2)).astype(dtype)
+    found = load_files(path=save(points), **given)
+    assert (found.levels, found.shape, found.train.dtype) == (None, (2,), np.float32)
+    both = np.concatenate([found.train, found.test])
+    np.testing.assert_array_equal(np.sort(both, 0), np.sort(points.astype(np.float32), 0))
+
+
+def test_integers_may_be_called_continuous(save):
+    found = load_files(path=save(_levels()), levels=0)
+    assert (found.levels, found.train.dtype) == (None, np.float32)
+    assert found.train.max() == 16.0
+
+
+def test_images_without_channels_get_one(save):
+    images = _levels(shape=(4, 3))
+    found = load_files(path=save(images), levels=17)
+    assert found.shape == (4, 3, 1)
+    assert found.train.shape == (18, 4, 3, 1)
+
+
+def test_the_same_contents_have_the_same_fingerprint(save, savez):
+    train, test = _levels(), _levels(5, seed=1)
+    two = load_files(path=save(train, "a.npy"), test_path=save(test, "b.npy"), levels=17)
+    one = load_files(path=savez(train=train, test=test), levels=17)
+    assert two.fingerprint == one.fingerprint
+    assert load_files(path=savez(train=train, test=test), levels=18).fingerprint != one.fingerprint
+
+
+def test_levels_must_be_said_and_must_fit(save):
+    path = save(_levels())
+    _fails(r"holds integers; say how many levels .*config\.data\.levels", path=path)
+    _fails("values from 0 to 16; config.data.levels = 16 means 0 to 15", path=path, levels=16)
+    _fails("config.data.levels = 1;", path=path, levels=1)
+    _fails("config.data.levels = -3;", path=path, levels=-3)
+    _fails("config.data.levels = 65537;", path=path, levels=65537)
+    _fails("values from -1 to", path=save(_levels().astype(int) - 1), levels=256)
+    points = save(np.zeros((20, 2)))
+    _fails(r"float64 numbers, which are continuous.*it is 256", path=points, levels=256)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_numbers_must_be_finite(save, value):
+    points = np.zeros((20, 2))
+    points[7, 1] = points[9, 0] = value
+    _fails("in 2 of 20 examples, first in number 7", path=save(points))
+
+
+def test_a_bad_test_file_is_named(save):
+    train, test = save(_levels(), "a.npy"), save(_levels(top=200), "b.npy")
+    _fails(r"b\.npy holds values", path=train, test_path=test, levels=17)
+    other = save(_levels(shape=(3, 4, 1)), "c.npy")
+    _fails(r"\(4, 3, 1\).*\(3, 4, 1\)", path=train, test_path=other, levels=17)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((0, 4, 3, 1), np.uint8), r"shape \(0, 4, 3, 1\)"),
+        (np.zeros((4, 0), np.uint8), r"shape \(4, 0\)"),
+        (np.zeros(7, np.uint8), r"shape \(7,\)"),
+        (np.uint8(3), r"shape \(\)"),
+        (np.zeros((2, 2, 2, 2, 2), np.uint8), r"shape \(2, 2, 2, 2, 2\)"),
+        (np.zeros((1, 4, 3, 1), np.uint8), r"1 example\(s\) cannot be split"),
+        (np.zeros((9, 3, 8, 8), np.uint8), r"looks like \(N, C, H, W\)"),
+        (np.zeros((9, 1, 8, 8), np.uint8), r"looks like \(N, C, H, W\)"),
+        (np.zeros((9, 2), complex), "complex128"),
+        (np.full((9, 2), "text"), "<U4"),
+    ],
+)
+def test_unfit_arrays(save, array, message):
+    _fails(message, path=save(array), levels=256)
+
+
+def test_unreadable_files(tmp_path, save):
+    _fails(r"config\.data\.path is not given", path="", levels=256)
+    _fails("there is no such file", path=str(tmp_path / "none.npy"), levels=256)
+    _fails("cannot be read", path=str(tmp_path), levels=256)
+    whole = Path(save(_levels()))
+    for name, content in (
+        ("empty.npy", b""),
+        ("text.npy", b"some text"),
+        ("cut.npy", whole.read_bytes()[:-5]),
+        ("header.npy", whole.read_bytes()[:20]),
+        ("cut.npz", b"PK\x03\x04 not a zip file"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        _fails(f"{name} cannot be read", path=str(tmp_path / name), levels=256)
+
+
+def test_pickles_are_not_loaded(tmp_path, savez):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    np.save(tmp_path / "objects.npy", np.array([Trap()], object), allow_pickle=True)
+    _fails("pickled objects", path=str(tmp_path / "objects.npy"), levels=256)
+    path = savez(train=np.array([Trap()], object))
+    _fails("pickled objects", path=path, levels=256)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_damaged_npz(tmp_path, savez):
+    path = savez(train=_levels(200))
+    content = bytearray(Path(path).read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "flipped.npz").write_bytes(content)
+    _fails(r"flipped\.npz cannot be read", path=str(tmp_path / "flipped.npz"), levels=256)

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.dataset import DataError, split_indices
+from data.folder import load_folder
+
+
+def _picture(seed, height=6, width=8, mode="RGB"):
+    shape = (height, width) if mode == "L" else (height, width, len(mode))
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+@pytest.fixture
+def ten(tmp_path):
+    """Ten pictures; the order of their names is the order of their seeds."""
+    for seed in range(10):
+        _save(tmp_path / f"{'ab'[seed // 5]}" / f"{seed}.png", _picture(seed))
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def _fails(message, **arguments):
+    with pytest.raises(DataError, match=message) as caught:
+        load_folder(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_split_at_random(ten):
+    found = load_folder(path=str(ten), test_fraction=0.3, seed=2)
+    train, test = split_indices(10, test_fraction=0.3, seed=2)
+    pictures = np.stack([_picture(seed) for seed in range(10)])
+    np.testing.assert_array_equal(found.train, pictures[train])
+    np.testing.assert_array_equal(found.test, pictures[test])
+    assert (found.name, found.shape, found.levels) == (ten.name, (6, 8, 3), 256)
+    assert found.train.dtype == np.uint8
+    assert len(load_folder(path=str(ten)).test) == 1
+
+
+def test_train_and_test_subfolders(tmp_path):
+    for seed in range(4):
+        _save(tmp_path / "train" / "deep" / f"{seed}.PNG", _picture(seed))
+    _save(tmp_path / "test" / "9.png", _picture(9))
+    _save(tmp_path / "other" / "8.png", _picture(8))
+    found = load_folder(path=str(tmp_path), seed=7)
+    np.testing.assert_array_equal(found.train, np.stack([_picture(seed) for seed in range(4)]))
+    np.testing.assert_array_equal(found.test, _picture(9)[None])
+    assert found.fingerprint == load_folder(path=str(tmp_path), seed=8).fingerprint
+
+
+def test_greyscale_images_have_one_channel(tmp_path):
+    for seed in range(3):
+        _save(tmp_path / f"{seed}.png", _picture(seed, mode="L"))
+    found = load_folder(path=str(tmp_path))
+    assert found.shape == (6, 8, 1)
+    both = np.concatenate([found.train, found.test])
+    wanted = [_picture(seed, mode="L").tobytes() for seed in range(3)]
+    assert sorted(image.tobytes() for image in both) == sorted(wanted)
+    coloured = load_folder(path=str(tmp_path), channels=3)
+    np.testing.assert_array_equal(coloured.train, np.repeat(found.train, 3, axis=-1))
+
+
+def test_colour_becomes_greyscale_if_asked(ten):
+    found = load_folder(path=str(ten), channels=1, test_fraction=0.1)
+    train, _ = split_indices(10, test_fraction=0.1, seed=0)
+    wanted = np.stack([np.asarray(Image.fromarray(_picture(s)).convert("L")) for s in train])
+    np.testing.assert_array_equal(found.train, wanted[..., None])
+
+
+def test_image_size_cuts_the_centre_and_averages(tmp_path):
+    for seed in range(2):
+        _save(tmp_path / f"{seed}.png", _picture(seed, height=8, width=12, mode="L"))
+    found = load_folder(path=str(tmp_path), image_size=4)
+    train, _ = split_indices(2, test_fraction=0.1, seed=0)
+    centre = _picture(train[0], height=8, width=12, mode="L")[:, 2:10].astype(float)
+    means = centre.reshape(4, 2, 4, 2).mean(axis=(1, 3))
+    assert found.shape == (4, 4, 1)
+    assert np.abs(found.train[0, ..., 0] - means).max() <= 1.0
+
+
+def test_image_size_makes_mixed_sizes_alike(ten):
+    _save(ten / "c" / "tall.png", _picture(0, height=20, width=7))
+    assert load_folder(path=str(ten), image_size=5).shape == (5, 5, 3)
+    _fails(r"tall\.png is \(20, 7, 3\).*0\.png is \(6, 8, 3\)", path=str(ten))
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
+    array = np.zeros((8, 16), np.uint8)
+    array[:, 8:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be rotated by 90 degrees
+    for name in ("a.png", "b.png"):
+        Image.fromarray(array).save(tmp_path / name, exif=exif)
+    found = load_folder(path=str(tmp_path))
+    assert found.shape == (16, 8, 1)
+    assert found.train[0, :8].max() == 0
+    assert found.train[0, 8:].min() == 255
+
+
+def test_kinds_must_match(ten):
+    _save(ten / "c.png", _picture(0, mode="L"))
+    _fails(
+        r"c\.png is \(6, 8, 1\).*set config\.data\.image_size and config\.data\.channels",
+        path=str(ten),
+    )
+    assert load_folder(path=str(ten), channels=3).shape == (6, 8, 3)
+
+
+def test_transparency_is_dropped_only_if_asked(tmp_path):
+    for seed in range(2):
+        _save(tmp_path / f"{seed}.png", _picture(seed, mode="RGBA"))
+    _fails(r"0\.png is neither greyscale nor RGB \(mode RGBA\)", path=str(tmp_path))
+    found = load_folder(path=str(tmp_path), channels=3)
+    train, _ = split_indices(2, test_fraction=0.1, seed=0)
+    np.testing.assert_array_equal(found.train[0], _picture(train[0], mode="RGBA")[..., :3])
+
+
+def test_sixteen_bits_are_not_cut_off(tmp_path):
+    for name in ("a.png", "b.png"):
+        _save(tmp_path / name, np.full((6, 8), 40_000, np.uint16))
+    _fails(r"a\.png has more than 8 bits", path=str(tmp_path))
+    _fails(r"a\.png has more than 8 bits", path=str(tmp_path), channels=1)
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "empty"])
+def test_damaged_images_are_named(ten, damage):
+    whole = (ten / "a" / "1.png").read_bytes()
+    broken = {"text": b"no picture", "cut": whole[: len(whole) // 2], "empty": b""}[damage]
+    (ten / "a" / "3.png").write_bytes(broken)
+    _fails(r"a/3\.png cannot be read as an image", path=str(ten))
+
+
+def test_no_folder_or_no_images(tmp_path, ten):
+    _fails("is not a folder", path="")
+    _fails("is not a folder", path=str(tmp_path / "none"))
+    _fails("is not a folder", path=str(ten / "notes.txt"))
+    (tmp_path / "bare").mkdir()
+    _fails("bare holds no images", path=str(tmp_path / "bare"))
+    _save(tmp_path / "single" / "1.png", _picture(1))
+    _fails("cannot be split", path=str(tmp_path / "single"))
+    _fails("config.data.channels = 4", path=str(ten), channels=4)
+    _fails("image_size = -1", path=str(ten), image_size=-1)
+    _fails("seed = -1", path=str(ten), seed=-1)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from data.dataset import DataError
+from data.toys import (
+    MIXTURE_MEANS,
+    MIXTURE_STD,
+    MIXTURE_WEIGHTS,
+    load_checkerboard,
+    load_mixture,
+    load_moons,
+)
+
+TOYS = {"mixture": load_mixture, "moons": load_moons, "checkerboard": load_checkerboard}
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_continuous_vectors(name):
+    toy = TOYS[name]()
+    assert (toy.name, toy.shape, toy.levels) == (name, (2,), None)
+    assert (toy.train.shape, toy.test.shape) == ((20_000, 2), (2_000, 2))
+    assert toy.train.dtype == toy.test.dtype == np.float32
+    assert np.isfinite(toy.train).all()
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_seed_and_counts(name):
+    load = TOYS[name]
+    first, again = (load(num_train=100, num_test=50) for _ in range(2))
+    assert first.fingerprint == again.fingerprint
+    assert first.fingerprint != load(num_train=100, num_test=50, seed=1).fingerprint
+    assert (len(first.train), len(first.test)) == (100, 50)
+    assert len(np.intersect1d(first.train, first.test)) == 0
+    more = load(num_train=500, num_test=50)
+    np.testing.assert_array_equal(more.test, first.test)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_scale_divides(name):
+    plain, scaled = TOYS[name](num_train=100), TOYS[name](num_train=100, scale=4.0)
+    np.testing.assert_allclose(scaled.train, plain.train / 4.0, rtol=1e-6)
+
+
+def test_the_mixture_has_its_moments():
+    points = load_mixture(num_train=200_000).train.astype(np.float64)
+    upper = points.sum(axis=1) > 0
+    assert MIXTURE_WEIGHTS == (0.2, 0.8)
+    assert MIXTURE_MEANS == ((-5.0, -5.0), (5.0, 5.0))
+    assert upper.mean() == pytest.approx(0.8, abs=0.004)
+    for part, mean in ((points[~upper], MIXTURE_MEANS[0]), (points[upper], MIXTURE_MEANS[1])):
+        np.testing.assert_allclose(part.mean(axis=0), mean, atol=0.02)
+        np.testing.assert_allclose(np.cov(part.T), MIXTURE_STD**2 * np.eye(2), atol=0.03)
+
+
+def test_the_checkerboard_is_uniform_on_half_of_the_squares():
+    points = load_checkerboard(num_train=80_000).train
+    assert np.abs(points).max() <= 4.0
+    column, row = np.clip(np.floor((points + 4.0) / 2.0).astype(int), 0, 3).T
+    counts = np.zeros((4, 4), int)
+    np.add.at(counts, (column, row), 1)
+    dark = np.indices((4, 4)).sum(axis=0) % 2 == 0
+    assert counts[~dark].sum() <= 2  # rounding to float32 at an edge
+    np.testing.assert_allclose(counts[dark], 10_000, rtol=0.05)
+    within = (points + 4.0) / 2.0 % 1.0
+    np.testing.assert_allclose(within.mean(axis=0), 0.5, atol=0.005)
+    np.testing.assert_allclose(within.var(axis=0), 1 / 12, atol=0.002)
+
+
+def test_the_moons_lie_on_their_arcs():
+    points = load_moons(num_train=4_000, noise=0.0).train
+    upper = np.abs(np.hypot(*points.T) - 1.0) < 1e-5
+    lower = np.abs(np.hypot(points[:, 0] - 1.0, points[:, 1] - 0.5) - 1.0) < 1e-5
+    assert (upper | lower).all()
+    assert points[upper & ~lower][:, 1].min() >= -1e-6
+    assert points[lower & ~upper][:, 1].max() <= 0.5 + 1e-6
+    assert upper.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_noise_of_the_moons_is_a_standard_deviation():
+    clean = load_moons(num_train=20_000, noise=0.0).train
+    noisy = load_moons(num_train=20_000, noise=0.2).train
+    assert np.std(noisy - clean) == pytest.approx(0.2, rel=0.02)
+
+
+@pytest.mark.parametrize("name", TOYS)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_train": -1}, "num_train = -1"),
+        ({"num_test": -5}, "num_test = -5"),
+        ({"seed": -2}, "seed = -2"),
+        ({"scale": 0.0}, "scale = 0"),
+        ({"scale": float("nan")}, "scale = nan"),
+    ],
+)
+def test_errors(name, arguments, message):
+    with pytest.raises(DataError, match=message):
+        TOYS[name](**arguments)
+
+
+def test_negative_noise():
+    with pytest.raises(DataError, match=r"noise = -0\.1"):
+        load_moons(noise=-0.1)
