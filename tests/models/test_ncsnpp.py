@@ -25,25 +25,22 @@ def apply(network: NCSNpp, variables, x=X, label=LABEL):
     return jax.jit(lambda v, x, label: network.apply(v, x, label, train=False))(variables, x, label)
 
 
-# progressive_combine, fir, resamp_with_conv, skip_rescale: in turn, one set for each pyramid pair.
-OTHERS = itertools.cycle(
-    [("sum", True, True, True), ("cat", False, True, False), ("sum", True, False, True)]
-    + [("cat", False, False, True)]
+FIELDS = ("resblock_type", "progressive", "progressive_input")
+FIELDS += ("progressive_combine", "fir", "resamp_with_conv", "skip_rescale")
+BLOCKS_AND_PYRAMIDS = itertools.product(
+    ("biggan", "ddpm"),
+    ("none", "output_skip", "residual"),
+    ("none", "input_skip", "residual"),
 )
-COMBINATIONS = [
-    (*pair, *others)
-    for pair, others in zip(
-        itertools.product(
-            ("biggan", "ddpm"),
-            ("none", "output_skip", "residual"),
-            ("none", "input_skip", "residual"),
-        ),
-        OTHERS,
-        strict=False,
-    )
-]
-FIELDS = ("resblock_type", "progressive", "progressive_input", "progressive_combine")
-FIELDS += ("fir", "resamp_with_conv", "skip_rescale")
+OTHERS = itertools.cycle(
+    [
+        ("sum", True, True, True),
+        ("cat", False, True, False),
+        ("sum", True, False, True),
+        ("cat", False, False, True),
+    ]
+)
+COMBINATIONS = [(*first, *next(OTHERS)) for first in BLOCKS_AND_PYRAMIDS]
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
