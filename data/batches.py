@@ -17,9 +17,7 @@ from data.dataset import DataError, Source, permutation
 
 @functools.lru_cache(maxsize=4)
 def _epoch_order(length: int, seed: int, epoch: int) -> Int[np.ndarray, " length"]:
-    order = permutation(length, seed, epoch)
-    order.flags.writeable = False
-    return order
+    return permutation(length, seed, epoch)
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,13 @@ def test_a_wrong_download_is_not_used(tmp_path):
     assert not list((tmp_path / "root").rglob("*array_record*"))
 
 
+def test_the_same_size_is_not_the_same_file(tmp_path, archive):
+    path = tmp_path / "small.tar.gz"
+    path.write_bytes(bytes(archive.size))
+    with pytest.raises(DataError, match=f"is not http.*{archive.size} bytes with SHA-256"):
+        load_from_archive(tmp_path / "root", str(path), archive)
+
+
 def test_without_network_one_line_says_what_to_put_where(tmp_path, archive):
     begin = time.monotonic()
     with pytest.raises(DataError) as caught:

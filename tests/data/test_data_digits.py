@@ -1,4 +1,5 @@
 import concurrent.futures
+import fcntl
 import multiprocessing
 import shutil
 
@@ -116,6 +117,26 @@ def test_two_processes_may_prepare_at_once(tmp_path, prepared):
         found = list(pool.map(_fingerprint, [str(tmp_path)] * 4))
     assert found == [prepared[1].fingerprint] * 4
     assert sorted(p.name for p in (tmp_path / "digits").iterdir()) == [".lock", "1.0.0"]
+
+
+def test_a_second_process_waits_for_the_first(tmp_path, prepared):
+    (tmp_path / "digits").mkdir()
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        (tmp_path / "digits" / ".lock").open("w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the first one does
+        waiting = pool.submit(_fingerprint, str(tmp_path))
+        with pytest.raises(concurrent.futures.TimeoutError):
+            waiting.result(timeout=1.0)
+        assert not list(tmp_path.rglob("*array_record*"))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert waiting.result(timeout=20.0) == prepared[1].fingerprint
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    load_digits(data_dir=str(tmp_path))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unusable_data_dir_is_one_line(tmp_path):
