@@ -43,7 +43,7 @@ def load_imagenet32(
         npz files from within; '' means data_dir/downloads. old: not used.
       version: 'new' or 'old'. The old one must be there as `downsampled_imagenet/32x32` of
         tensorflow-datasets in array_record format.
-      read_labels: new: whether to read the labels 0..999 (most of a minute). The old one has none.
+      read_labels: new: whether to read the labels 0..999 (about a minute). The old one has none.
 
     Raises:
       DataError: the files are missing or have another content, or the version is unknown.

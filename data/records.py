@@ -105,7 +105,7 @@ def from_records(
       folder: of one version of one data set.
       train_split: see `open_split`.
       test_split: see `open_split`.
-      read_labels: whether to read all labels now (about 30,000 a second).
+      read_labels: whether to read all labels now (about 20,000 a second).
 
     Raises:
       DataError: splits or features do not fit, or records cannot be read.

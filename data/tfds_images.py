@@ -47,7 +47,7 @@ def load_tfds(
         next: $TFDS_DATA_DIR or ~/tensorflow_datasets.
       train_split: also parts, such as 'train[:90%]'.
       test_split: likewise.
-      read_labels: whether to read all labels now (about 30,000 a second); only class-conditional
+      read_labels: whether to read all labels now (about 20,000 a second); only class-conditional
         models need them.
 
     Raises:
