@@ -1,0 +1,72 @@
+"""Between the data as stored and the model's continuous space, with the price in nats.
+
+A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u)]``, u in [0, 1)^d
+(Theis et al. 2016, arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+
+class Dequantisation(Protocol):
+    """Maps stored data into the model's space and back."""
+
+    @property
+    def log_scale(self) -> float:
+        """Nats per dimension: log of stored units (levels) per unit of the model's space."""
+        ...
+
+    def __call__(
+        self, key: jax.Array, x: Num[Array, "*D"]
+    ) -> tuple[Float[Array, "*D"], Float[Array, ""]]:
+        """A point of the model's space for the datum x, and ``log q(u)`` in nats."""
+        ...
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        """What a point of the model's space stands for, in the data's own units."""
+        ...
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Data that is continuous already: the model's space is the data's."""
+
+    @property
+    def log_scale(self) -> float:
+        return 0.0
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        del key
+        return jnp.asarray(x, jnp.float32), jnp.zeros(())
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        return x
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """``x = 2 (k + u) / levels - 1`` with u uniform in [0, 1): ``log q = 0``.
+
+    For 256 levels it is score_flow's ``2 (u + 255 x)/256 - 1``. The scale is ``levels / 2`` stored
+    units per unit of the model's space: for 256 levels 7 bits, the "+ 7" of the published codes.
+    """
+
+    levels: int
+
+    @property
+    def log_scale(self) -> float:
+        return math.log(self.levels / 2)
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        u = jax.random.uniform(key, x.shape)
+        return 2 * (x + u) / self.levels - 1, jnp.zeros(())
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        k = jnp.floor((x + 1) * self.levels / 2)
+        dtype = jnp.uint8 if self.levels <= 256 else jnp.uint16
+        return jnp.clip(k, 0, self.levels - 1).astype(dtype)

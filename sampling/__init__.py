@@ -1,0 +1,33 @@
+"""Samplers: each carries a draw of the prior to a sample of the data."""
+
+from sampling.base import Corrector, Predictor, Sample, Sampler
+from sampling.correctors import Langevin, NoCorrector
+from sampling.predictor_corrector import PredictorCorrector
+from sampling.predictors import EulerMaruyama, ReverseDiffusion
+from sampling.probability_flow import ProbabilityFlow
+
+PREDICTORS: dict[str, type] = {
+    "euler_maruyama": EulerMaruyama,
+    "reverse_diffusion": ReverseDiffusion,
+}
+CORRECTORS: dict[str, type] = {"langevin": Langevin, "none": NoCorrector}
+SAMPLERS: dict[str, type] = {
+    "predictor_corrector": PredictorCorrector,
+    "probability_flow": ProbabilityFlow,
+}
+
+__all__ = [
+    "CORRECTORS",
+    "PREDICTORS",
+    "SAMPLERS",
+    "Corrector",
+    "EulerMaruyama",
+    "Langevin",
+    "NoCorrector",
+    "Predictor",
+    "PredictorCorrector",
+    "ProbabilityFlow",
+    "ReverseDiffusion",
+    "Sample",
+    "Sampler",
+]

@@ -1,0 +1,60 @@
+"""The contracts of samplers and of the parts of a predictor-corrector sampler."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from sde_lib import SDE
+
+ScoreFn = Callable[[Any, Any], Any]
+Scalar = Float[Array, ""]
+
+
+@struct.dataclass
+class Sample:
+    """One sample at time eps, how many evaluations of the score it took, whether it got there."""
+
+    x: Float[Array, "*D"]
+    nfe: Int[Array, ""]
+    ok: Bool[Array, ""]
+
+
+class Sampler(Protocol):
+    """Carries a draw z of the prior to a sample, one example at a time."""
+
+    def __call__(
+        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
+    ) -> Sample: ...
+
+
+class Predictor(Protocol):
+    """One step of a solver of the reverse SDE from t to ``t_next`` < t.
+
+    Returns the new x and its mean before the noise of this step was added.
+    """
+
+    def __call__(
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        x: Float[Array, "*D"],
+        t: Scalar,
+        t_next: Scalar,
+        key: jax.Array,
+    ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]: ...
+
+
+class Corrector(Protocol):
+    """Steps that leave p_t invariant."""
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the score per call."""
+        ...
+
+    def __call__(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, key: jax.Array
+    ) -> Float[Array, "*D"]: ...

@@ -1,0 +1,20 @@
+"""Checkpoints, workdirs, metrics and atomic files."""
+
+from storage.checkpoints import CheckpointError, Checkpoints
+from storage.files import read_json, write_json, write_npz, write_text
+from storage.metrics import MetricsLog, read_metrics
+from storage.workdir import Workdir, WorkdirError, versions
+
+__all__ = [
+    "CheckpointError",
+    "Checkpoints",
+    "MetricsLog",
+    "Workdir",
+    "WorkdirError",
+    "read_json",
+    "read_metrics",
+    "versions",
+    "write_json",
+    "write_npz",
+    "write_text",
+]

@@ -1,0 +1,104 @@
+"""The layout of a workdir, and what makes it one experiment's and not another's."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.files import read_json, write_json
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
+
+
+class WorkdirError(ValueError):
+    """A workdir that cannot be used as asked."""
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """Paths inside one run's folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.root / "config.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Identity, data fingerprint and package versions."""
+        return self.root / "provenance.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    def samples(self, step: int) -> Path:
+        return self.root / "samples" / str(step)
+
+    def exists(self) -> bool:
+        """Whether a run has begun here."""
+        return self.config.is_file()
+
+    def claim(self, config: dict, identity: dict) -> None:
+        """Makes the folder this experiment's, or finds that it is.
+
+        Args:
+          config: the resolved configuration, written to the folder.
+          identity: the settings that must never change in a workdir, by dotted key.
+
+        Raises:
+          WorkdirError: the folder belongs to another experiment, or cannot be written.
+        """
+        if self.exists():
+            self.check(identity)
+        try:
+            write_json(self.provenance, {"identity": identity, "versions": versions()})
+            write_json(self.config, config)
+        except OSError as error:
+            raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
+
+    def check(self, identity: dict) -> None:
+        """Raises WorkdirError, naming the keys, if the folder has another identity."""
+        known = read_json(self.provenance)["identity"]
+        identity = json.loads(json.dumps(identity))
+        differing = [k for k in sorted(known | identity) if known.get(k) != identity.get(k)]
+        if differing:
+            changes = "; ".join(f"{k} is {known.get(k)!r} there, {identity.get(k)!r} here"
+                                for k in differing)
+            raise WorkdirError(
+                f"{self.root} belongs to another experiment: {changes}; choose another --workdir"
+            )
+
+    def result(self, step: int, estimator: str, settings: dict) -> Path:
+        """The folder for a result: free, or holding a result of just these settings."""
+        base = self.root / "eval" / str(step) / estimator
+        if not has_other_settings(base, settings):
+            return base
+        return base.with_name(f"{estimator}-{digest(settings)}")
+
+
+def has_other_settings(folder: Path, settings: dict) -> bool:
+    """Whether a folder holds a result that was made with other settings."""
+    path = folder / "settings.json"
+    return path.exists() and read_json(path) != json.loads(json.dumps(settings))
+
+
+def digest(value: Any) -> str:
+    """Eight hexadecimal digits that tell values apart."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a number."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}

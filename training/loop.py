@@ -1,0 +1,79 @@
+"""The training loop: one line of steps, with callbacks at fixed intervals."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from data.batches import BatchStream
+from training.parallel import Metrics, ParallelStep
+from training.state import TrainState
+
+Callback = Callable[[int, TrainState], None]
+MetricsSink = Callable[[int, dict[str, float]], None]
+
+
+class NonFiniteError(RuntimeError):
+    """A step gave a metric that is not finite; the message names both."""
+
+
+@dataclass(frozen=True)
+class Every:
+    """Calls back after each ``steps``-th step, and after the last one; never for 0."""
+
+    steps: int
+    callback: Callback
+
+    def due(self, step: int, last: int) -> bool:
+        return bool(self.steps) and (step % self.steps == 0 or step == last)
+
+
+def train(
+    step_fn: ParallelStep,
+    state: TrainState,
+    stream: BatchStream,
+    *,
+    steps: int,
+    log_every: int,
+    log: MetricsSink,
+    callbacks: Iterable[Every] = (),
+) -> TrainState:
+    """Trains from ``state.step`` to ``steps`` and returns the state there.
+
+    Args:
+      step_fn: the mapped step.
+      state: where to begin, placed on the devices.
+      stream: batches by step.
+      steps: the step to end at.
+      log_every: steps over which metrics are averaged before they are logged.
+      log: receives the step and the averages.
+      callbacks: called with the step and the state.
+
+    Raises:
+      NonFiniteError: a loss or gradient norm was not finite.
+    """
+    rows = step_fn.rows(stream.batch_size)
+    window: list[tuple[int, Metrics]] = []
+    callbacks = tuple(callbacks)
+    for step in range(int(state.step) + 1, steps + 1):
+        state, metrics = step_fn(state, stream.slice(step - 1, rows[0], rows[-1] + 1))
+        window.append((step, metrics))
+        due = [every for every in callbacks if every.due(step, steps)]
+        if step % log_every == 0 or step == steps or due:
+            log(step, _averages(window))
+            window = []
+        for every in due:
+            every.callback(step, state)
+    return state
+
+
+def _averages(window: list[tuple[int, Metrics]]) -> dict[str, float]:
+    fetched: list[tuple[int, dict[str, Any]]] = jax.device_get(window)
+    for step, metrics in fetched:
+        for name, value in metrics.items():
+            if not np.isfinite(value):
+                raise NonFiniteError(f"step {step}: {name} is {value}")
+    names = fetched[0][1]
+    return {name: float(np.mean([metrics[name] for _, metrics in fetched])) for name in names}

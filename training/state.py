@@ -1,0 +1,32 @@
+"""What a training run is at one step."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Int
+
+
+@struct.dataclass
+class TrainState:
+    """Parameters, their exponential moving average, the optimiser's state; ``step`` batches done.
+
+    Nothing else is needed to go on: data and randomness are functions of the step.
+    """
+
+    step: Int[Array, ""]
+    params: Any
+    ema_params: Any
+    opt_state: optax.OptState
+
+
+def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step; the average starts at the parameters."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        ema_params=jax.tree.map(jnp.copy, params),
+        opt_state=optimizer.init(params),
+    )
