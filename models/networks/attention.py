@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from models.networks.layers import NIN, group_norm, residual_sum
+from models.networks.layers import NIN, GroupNorm, residual_sum
 
 
 class AttnBlockpp(nn.Module):
@@ -16,7 +16,7 @@ class AttnBlockpp(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         b, height, width, c = x.shape
-        normed = group_norm(c)(x)
+        normed = GroupNorm()(x)
         query, key, value = (NIN(c)(normed).reshape(b, height * width, 1, c) for _ in range(3))
         h = jax.nn.dot_product_attention(query, key, value, implementation="xla")
         h = NIN(c, init_scale=self.init_scale)(h.reshape(x.shape))

@@ -73,14 +73,42 @@ def dense(features: int, *, init_scale: float = 1.0) -> nn.Dense:
     return nn.Dense(features, kernel_init=default_init(init_scale))
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm over groups of at least 4 channels, at most 32 groups."""
-    return nn.GroupNorm(num_groups=min(channels // 4, 32), epsilon=1e-6)
-
-
 def residual_sum(x: Array, h: Array, *, rescale: bool) -> Array:
     """`x + h`, divided by sqrt(2) if `rescale`, which keeps the variance of independent terms."""
     return (x + h) / math.sqrt(2.0) if rescale else x + h
+
+
+class GroupNorm(nn.Module):
+    """Normalises groups of at least 4 channels over the image, at most 32 groups (Wu & He 2018).
+
+    The same function and parameters as flax's GroupNorm, but the variance is that of the centred
+    values (flax subtracts squares, which cancels), and each channel is summed before the groups
+    are, which takes half the time on CPU. Raises ValueError if the groups cannot be equal.
+    """
+
+    epsilon: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        channels = x.shape[-1]
+        groups = min(channels // 4, 32)
+        if groups == 0 or channels % groups:
+            raise ValueError(
+                f"{channels} channels do not make equal groups: GroupNorm needs a multiple of"
+                " min(channels // 4, 32); change nf or ch_mult"
+            )
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        centred = x - _group_mean(x, groups)
+        variance = _group_mean(jnp.square(centred), groups)
+        return centred * (jax.lax.rsqrt(variance + self.epsilon) * scale) + bias
+
+
+def _group_mean(x: Float[Array, "b h w c"], groups: int) -> Float[Array, "b 1 1 c"]:
+    """The mean over space and over the group of every channel, repeated for its channels."""
+    b, _, _, c = x.shape
+    means = x.mean(axis=(1, 2)).reshape(b, groups, c // groups).mean(axis=-1)
+    return means.repeat(c // groups, axis=-1)[:, None, None, :]
 
 
 class NIN(nn.Module):

@@ -13,11 +13,11 @@ from models.networks.attention import AttnBlockpp
 from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label
 from models.networks.layers import (
     ACTIVATIONS,
+    GroupNorm,
     activation,
     check_choice,
     conv3x3,
     dense,
-    group_norm,
     residual_sum,
 )
 from models.networks.resnet_blocks import Combine, ResnetBlockBigGANpp, ResnetBlockDDPMpp
@@ -84,7 +84,7 @@ class NCSNpp(nn.Module):
         self, x: Float[Array, "h w c"], label: Float[Array, ""], *, train: bool
     ) -> Float[Array, "h w c"]:
         self._check_shape(x.shape)
-        images = x[None]  # GroupNorm needs a batch axis to normalise over both space axes
+        images = x[None]  # the blocks below take batches, as the convolutions do
         if not self.centered:
             images = 2.0 * images - 1.0
         label = as_label(label, x)
@@ -203,7 +203,7 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _head(self, h: Image, channels: int, *, init_scale: float = 1.0) -> Image:
-        h = activation(self.nonlinearity)(group_norm(h.shape[-1])(h))
+        h = activation(self.nonlinearity)(GroupNorm()(h))
         return conv3x3(channels, init_scale=init_scale)(h)
 
     @nn.nowrap

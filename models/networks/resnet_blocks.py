@@ -6,11 +6,11 @@ from jaxtyping import Array, Float
 
 from models.networks.layers import (
     NIN,
+    GroupNorm,
     activation,
     conv1x1,
     conv3x3,
     dense,
-    group_norm,
     residual_sum,
 )
 from models.networks.up_or_down import (
@@ -36,7 +36,7 @@ class ResnetBlockDDPMpp(nn.Module):
     @nn.compact
     def __call__(self, x: Image, temb: Embedding | None, *, train: bool) -> Image:
         out_ch = self.out_ch or x.shape[-1]
-        h = activation(self.nonlinearity)(group_norm(x.shape[-1])(x))
+        h = activation(self.nonlinearity)(GroupNorm()(x))
         h = _conditioned_convs(self, h, temb, out_ch, train=train)
         if out_ch != x.shape[-1]:
             x = NIN(out_ch)(x)
@@ -62,7 +62,7 @@ class ResnetBlockBigGANpp(nn.Module):
     def __call__(self, x: Image, temb: Embedding | None, *, train: bool) -> Image:
         in_ch = x.shape[-1]
         out_ch = self.out_ch or in_ch
-        h = activation(self.nonlinearity)(group_norm(in_ch)(x))
+        h = activation(self.nonlinearity)(GroupNorm()(x))
         h, x = self._resampled(h), self._resampled(x)
         h = _conditioned_convs(self, h, temb, out_ch, train=train)
         if out_ch != in_ch or self.resample != "none":
@@ -102,6 +102,6 @@ def _conditioned_convs(
     h = conv3x3(out_ch)(h)
     if temb is not None:
         h = h + dense(out_ch)(act(temb))[:, None, None, :]
-    h = act(group_norm(out_ch)(h))
+    h = act(GroupNorm()(h))
     h = nn.Dropout(block.dropout)(h, deterministic=not train)
     return conv3x3(out_ch, init_scale=block.init_scale)(h)

@@ -1,12 +1,13 @@
 """Resampling filters against their definitions, and the initialiser's distribution."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from models.networks.embeddings import positional_embedding
-from models.networks.layers import default_init
+from models.networks.layers import GroupNorm, default_init
 from models.networks.up_or_down import (
     fir_downsample,
     fir_downsample_conv,
@@ -53,6 +54,31 @@ def test_filtered_convolutions_with_a_unit_kernel_are_the_filters():
     np.testing.assert_allclose(
         fir_downsample_conv(X, w, kernel), fir_downsample(X, kernel), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("channels", [4, 24, 160])
+def test_group_norm_is_flax_group_norm(channels):
+    x = jax.random.normal(jax.random.key(0), (2, 3, 5, channels)) + jnp.sin(jnp.arange(channels))
+    scale, bias = jnp.linspace(-1, 2, channels), jnp.linspace(0, 1, channels)
+    variables = {"params": {"scale": scale, "bias": bias}}
+    expected = nn.GroupNorm(min(channels // 4, 32)).apply(variables, x)
+    np.testing.assert_allclose(GroupNorm().apply(variables, x), expected, atol=1e-4)  # pyright: ignore
+
+
+def test_group_norm_does_not_cancel():
+    """A large mean costs the precision of x, not that of x squared."""
+    noise = jax.random.normal(jax.random.key(0), (1, 8, 8, 4))
+    x = 4096.0 + noise  # exact to 2^-12
+    normed = jnp.asarray(
+        GroupNorm().apply({"params": {"scale": jnp.ones(4), "bias": jnp.zeros(4)}}, x)
+    )
+    np.testing.assert_allclose(normed.std(), 1.0, atol=1e-3)
+    np.testing.assert_allclose(normed, (noise - noise.mean()) / noise.std(), atol=2e-3)
+
+
+def test_group_norm_refuses_unequal_groups():
+    with pytest.raises(ValueError, match="34 channels"):
+        GroupNorm().init(jax.random.key(0), jnp.zeros((1, 2, 2, 34)))
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 20, 50), (90, 70)])
