@@ -63,14 +63,14 @@ class LogNormal:
     d(log rho)`` for the loss on the noise.
     """
 
-    mean: float = -1.2
-    std: float = 1.2
+    log_rho_mean: float = -1.2
+    log_rho_std: float = 1.2
     sigma_data: float = 0.5
 
     def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
         log_rho = sde.log_rho(t)
-        density = jnp.exp(-0.5 * ((log_rho - self.mean) / self.std) ** 2)
-        density = density / (self.std * math.sqrt(2 * math.pi))
+        density = jnp.exp(-0.5 * ((log_rho - self.log_rho_mean) / self.log_rho_std) ** 2)
+        density = density / (self.log_rho_std * math.sqrt(2 * math.pi))
         scale = (jnp.exp(2 * log_rho) + self.sigma_data**2) / self.sigma_data**2
         return 2 * scale * density * sde.log_rho_rate(t)
 

@@ -72,8 +72,9 @@ class Workdir:
         identity = json.loads(json.dumps(identity))
         differing = [k for k in sorted(known | identity) if known.get(k) != identity.get(k)]
         if differing:
-            changes = "; ".join(f"{k} is {known.get(k)!r} there, {identity.get(k)!r} here"
-                                for k in differing)
+            changes = "; ".join(
+                f"{k} is {known.get(k)!r} there, {identity.get(k)!r} here" for k in differing
+            )
             raise WorkdirError(
                 f"{self.root} belongs to another experiment: {changes}; choose another --workdir"
             )

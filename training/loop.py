@@ -1,6 +1,6 @@
 """The training loop: one line of steps, with callbacks at fixed intervals."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from data.batches import BatchStream
 from training.parallel import Metrics, ParallelStep
 from training.state import TrainState
 
-Callback = Callable[[int, TrainState], None]
 MetricsSink = Callable[[int, dict[str, float]], None]
 
 
@@ -24,7 +23,7 @@ class Every:
     """Calls back after each ``steps``-th step, and after the last one; never for 0."""
 
     steps: int
-    callback: Callback
+    callback: Callable[[int, TrainState], Any]
 
     def due(self, step: int, last: int) -> bool:
         return bool(self.steps) and (step % self.steps == 0 or step == last)
@@ -38,7 +37,8 @@ def train(
     steps: int,
     log_every: int,
     log: MetricsSink,
-    callbacks: Iterable[Every] = (),
+    measures: Sequence[Every] = (),
+    callbacks: Sequence[Every] = (),
 ) -> TrainState:
     """Trains from ``state.step`` to ``steps`` and returns the state there.
 
@@ -48,23 +48,28 @@ def train(
       stream: batches by step.
       steps: the step to end at.
       log_every: steps over which metrics are averaged before they are logged.
-      log: receives the step and the averages.
-      callbacks: called with the step and the state.
+      log: receives the step and its metrics, once a step.
+      measures: called with the step and the state; return further metrics of that step.
+      callbacks: called with the step and the state, after it was logged.
 
     Raises:
       NonFiniteError: a loss or gradient norm was not finite.
     """
     rows = step_fn.rows(stream.batch_size)
     window: list[tuple[int, Metrics]] = []
-    callbacks = tuple(callbacks)
     for step in range(int(state.step) + 1, steps + 1):
         state, metrics = step_fn(state, stream.slice(step - 1, rows[0], rows[-1] + 1))
         window.append((step, metrics))
-        due = [every for every in callbacks if every.due(step, steps)]
-        if step % log_every == 0 or step == steps or due:
-            log(step, _averages(window))
+        to_measure, to_call = (
+            [every for every in group if every.due(step, steps)] for group in (measures, callbacks)
+        )
+        if step % log_every == 0 or step == steps or to_measure or to_call:
+            logged = _averages(window)
+            for every in to_measure:
+                logged |= every.callback(step, state)
+            log(step, logged)
             window = []
-        for every in due:
+        for every in to_call:
             every.callback(step, state)
     return state
 

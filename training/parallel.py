@@ -111,9 +111,7 @@ class ParallelStep:
 
     def __call__(self, state: TrainState, rows: np.ndarray) -> tuple[TrainState, Metrics]:
         self._settle()
-        state, metrics = self._step(
-            state, self._key, self._mapping.split(rows), self._positions
-        )
+        state, metrics = self._step(state, self._key, self._mapping.split(rows), self._positions)
         self._previous = metrics
         return state, metrics
 

@@ -74,5 +74,5 @@ class TrainStep:
         return TrainState(state.step + 1, params, ema, opt_state), metrics
 
     def _decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        """``min(decay, (1 + k)/(10 + k))``: a young average forgets its random start (TF's rule)."""
+        """``min(decay, (1 + k)/(10 + k))``: a young average forgets its start (TF's rule)."""
         return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))

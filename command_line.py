@@ -1,0 +1,118 @@
+"""Reading the command line: one line for every mistake, before anything heavy is imported."""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from absl import flags, logging
+from ml_collections import ConfigDict, config_flags
+
+MODES = ("train", "eval", "sample")
+SAVED = Path(__file__).parent / "configs" / "saved.py"
+
+flags.DEFINE_enum("mode", "train", MODES, "What to do.")
+flags.DEFINE_string("workdir", None, "The run's folder: made by train, read by eval and sample.")
+flags.DEFINE_string("steps", "", "Checkpoints for eval and sample: 100,200 or all; '' the newest.")
+flags.DEFINE_bool("distributed", False, "Join the other hosts through jax.distributed.")
+CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "The experiment: a file of configs/. Optional for a workdir that exists. "
+    "Override keys with --config.section.key=value.",
+    lock_config=True,
+)
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood."""
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses flags for ``absl.app.run``; a mistake ends the process with status 2 and one line."""
+    logging.set_verbosity(logging.WARNING)  # libraries' notes are not the user's
+    try:
+        return flags.FLAGS(_complete(argv))
+    except flags.Error as error:
+        fail(_first_line(error))
+    except (UsageError, SyntaxError) as error:
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Says what was wrong in one line and ends with status 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def overridden(argv: list[str]) -> list[str]:
+    """The dotted keys that ``--config.key=value`` arguments name."""
+    named = [argument.lstrip("-").split("=")[0] for argument in argv if argument.startswith("-")]
+    keys = [name.removeprefix("no") if name.startswith("noconfig.") else name for name in named]
+    return [key.removeprefix("config.") for key in keys if key.startswith("config.")]
+
+
+def _complete(argv: list[str]) -> list[str]:
+    """The arguments with --config filled in from the workdir where it is not given; checked."""
+    if _asks_for_help(argv):
+        return argv
+    workdir = _value(argv, "workdir")
+    if not workdir:
+        raise UsageError("--workdir is missing: name the folder of the run")
+    path = _value(argv, "config")
+    if path is None:
+        saved = Path(workdir) / "config.json"
+        if not saved.is_file():
+            raise UsageError(f"{workdir} is not a workdir yet: say --config=FILE to begin one")
+        path = f"{SAVED}:{saved}"
+        argv = [argv[0], f"--config={path}", *argv[1:]]
+    _check_keys(_load(path), overridden(argv))
+    return argv
+
+
+def _load(path: str) -> ConfigDict:
+    file, _, argument = path.partition(":")
+    if not Path(file).is_file():
+        raise UsageError(f"--config: there is no file {file}; the shipped ones are in configs/")
+    namespace: dict = {"__name__": "config", "__file__": file}
+    sys.path.insert(0, str(Path(__file__).parent))
+    exec(compile(Path(file).read_text(), file, "exec"), namespace)
+    if "get_config" not in namespace:
+        raise UsageError(f"--config: {file} has no function get_config()")
+    return namespace["get_config"](*([argument] if argument else []))
+
+
+def _check_keys(config: ConfigDict, keys: list[str]) -> None:
+    for key in keys:
+        node, parts = config, key.split(".")
+        for depth, part in enumerate(parts):
+            if not isinstance(node, ConfigDict) or part not in node:
+                raise UsageError(_unknown_key(node, ".".join(["config", *parts[:depth]]), part))
+            node = node[part]
+
+
+def _unknown_key(node: object, parent: str, part: str) -> str:
+    if not isinstance(node, ConfigDict):
+        return f"{parent} is a value, it has no key {part!r}"
+    near = difflib.get_close_matches(part, list(node), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{parent}.{part} is unknown; {hint}{parent} has {sorted(node)}"
+
+
+def _asks_for_help(argv: list[str]) -> bool:
+    return any(argument.lstrip("-") in ("help", "helpshort", "helpfull") for argument in argv[1:])
+
+
+def _value(argv: list[str], name: str) -> str | None:
+    """The last value of a flag, before absl has parsed it."""
+    found = None
+    for position, argument in enumerate(argv):
+        key, equals, value = argument.partition("=")
+        if argument.startswith("-") and key.lstrip("-") == name:
+            following = argv[position + 1 : position + 2]
+            found = value if equals else (following[0] if following else None)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,191 @@
+"""Every key of a configuration, with its default. Experiments are overrides of this file.
+
+A section holds the keys of all its members together; the member that `name` selects reads its own.
+Empty strings and zeros stand for "not given".
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """A DDPM++ on the digits: a base, rather than an experiment."""
+    config = ConfigDict()
+    config.seed = 0  # of parameters, noise, order of the data
+    config.data = data()
+    config.sde = sde()
+    config.model = model()
+    config.objective = objective()
+    config.optimizer = optimizer()
+    config.training = training()
+    config.eval = ConfigDict(
+        {
+            "batch_size": 64,  # images at once, over all local devices; no number depends on it
+            "estimators": (),  # members of `likelihood`; empty for (likelihood.name,)
+            "num_images": 0,  # the first so many of the test set; 0 for all
+        }
+    )
+    config.likelihood = likelihood()
+    config.sampling = sampling()
+    return config
+
+
+def data() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "digits",
+            "data_dir": "",  # where prepared data sets live; '' for ~/.cache/gradlog
+            "path": "",  # files, folder: the data; cifar10, imagenet32: the official archives
+            "test_path": "",  # files: test data, else a share of `path`
+            "levels": -1,  # files: of integer data (256 for 8 bits); 0 for continuous data
+            "test_fraction": 0.1,  # files, folder: held out where no test data are given
+            "seed": 0,  # of splits and of synthetic data
+            "image_size": 0,  # photos: 16 or 32; folder: resize to this; 0 as they are
+            "channels": 0,  # folder: 1 or 3
+            "num_train": 0,
+            "num_test": 0,
+            "scale": 1.0,  # toys: divides the coordinates
+            "noise": 0.1,  # moons
+            "tfds_name": "",
+            "train_split": "train",
+            "test_split": "test",
+            "version": "new",  # imagenet32: 'new' or 'old', two data sets
+            "read_labels": False,  # tfds, imagenet32
+        }
+    )
+
+
+def sde() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "vp",
+            "beta_min": 0.1,
+            "beta_max": 20.0,
+            "sigma_min": 0.01,
+            "sigma_max": 50.0,
+            "t_max": 0.999,  # straight
+        }
+    )
+
+
+def model() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "ncsnpp",
+            "parametrisation": "noise",
+            "label": "time",  # what the network is told: 'time' 999 t, 'sigma', 'log_rho'
+            "sigma_data": 0.5,  # preconditioned, and the weighting 'edm': std of the data
+            # ncsnpp
+            "nf": 128,
+            "ch_mult": (1, 2, 2, 2),
+            "num_res_blocks": 4,
+            "attn_resolutions": (16,),
+            "resamp_with_conv": True,
+            "conditional": True,
+            "fir": False,
+            "fir_kernel": (1, 3, 3, 1),
+            "resblock_type": "biggan",
+            "progressive": "none",
+            "progressive_input": "none",
+            "progressive_combine": "sum",
+            "centered": True,
+            "scale_by_sigma": False,
+            "num_scales": 1000,
+            # mlp
+            "hidden": 128,
+            "num_layers": 3,
+            "embedding": 64,
+            # both
+            "dropout": 0.1,
+            "nonlinearity": "swish",
+            "skip_rescale": True,
+            "embedding_type": "positional",
+            "fourier_scale": 16.0,
+            "trainable_embedding": False,
+            "init_scale": 0.0,
+        }
+    )
+
+
+def objective() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "dsm",
+            "weighting": "likelihood",  # 'sigma2', 'likelihood' (g^2), 'edm'
+            "importance_sampling": True,  # draw t in proportion to the weighting
+            "eps": 1e-5,  # smallest time trained on
+            "log_rho_mean": -1.2,  # edm
+            "log_rho_std": 1.2,  # edm
+        }
+    )
+
+
+def optimizer() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "adam",
+            "learning_rate": 2e-4,
+            "schedule": "constant",
+            "decay_steps": 0,  # cosine: updates until the rate is at its lowest
+            "warmup": 5000,  # updates
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "adam_eps": 1e-8,
+            "weight_decay": 0.0,
+            "grad_clip": 1.0,  # largest global norm; 0 for none
+            "accumulate": 1,  # batches to an update
+            "ema_decay": 0.9999,
+        }
+    )
+
+
+def training() -> ConfigDict:
+    return ConfigDict(
+        {
+            "steps": 1000,
+            "batch_size": 64,  # of all devices of all hosts together
+            "parallel": "pmap",  # or 'shard_map'
+            "log_every": 50,  # steps; for the three below 0 means never but at the end
+            "checkpoint_every": 1000,
+            "keep": 5,  # newest checkpoints kept; 0 for all
+            "eval_every": 500,  # held-out loss
+            "sample_every": 0,  # sample pictures
+        }
+    )
+
+
+def likelihood() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "ode",
+            "rtol": 1e-5,
+            "atol": 1e-5,
+            "eps": 1e-5,  # where the data are placed: log p_eps is computed
+            "variable": "log_rho",  # of integration: 'log_rho' or 't'
+            "max_steps": 4096,
+            "divergence": "rademacher",
+            "probes": 1,
+            "chunk": 128,  # exact: products at once
+            "samples": 128,  # bound: times per image
+        }
+    )
+
+
+def sampling() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "predictor_corrector",
+            "num_samples": 64,
+            "batch_size": 64,
+            "eps": 1e-3,
+            "denoise": True,
+            "num_steps": 1000,
+            "predictor": "euler_maruyama",
+            "corrector": "none",
+            "snr": 0.16,
+            "corrector_steps": 1,
+            "rtol": 1e-5,  # probability_flow
+            "atol": 1e-5,
+            "variable": "log_rho",
+            "max_steps": 4096,
+        }
+    )

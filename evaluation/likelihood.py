@@ -1,0 +1,109 @@
+"""The likelihood of a whole data set: every example once, whatever the batch or the devices."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from data import Source
+from evaluation.devices import keys_by_index, map_batch, padded_batches, place
+from likelihood import Account, Dequantisation, Likelihood, account
+from models import ScoreModel
+from sde_lib import SDE
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Likelihoods of the examples of a data set, in its order."""
+
+    account: Account
+    standard_error: Float[np.ndarray, "n"]  # nats, of the estimator alone
+    nfe: Int[np.ndarray, "n"]
+    ok: Bool[np.ndarray, "n"]
+    seconds: float
+    compile_seconds: float
+
+    @property
+    def good(self) -> Bool[np.ndarray, "n"]:
+        """Examples whose solver succeeded with a finite result."""
+        return self.ok & np.isfinite(self.account.nats)
+
+
+@dataclass(frozen=True)
+class LikelihoodEvaluator:
+    """Evaluates one estimator on a data set with any parameters; compiled once."""
+
+    likelihood: Likelihood
+    sde: SDE
+    model: ScoreModel
+    dequantisation: Dequantisation
+    batch_size: int
+
+    def _batch(self, params: Any, batch: tuple[Any, Any]):
+        x, key_data = batch
+        keys = jax.random.wrap_key_data(key_data)
+
+        def dequantise(x, key):
+            noise_key, likelihood_key = jax.random.split(key)
+            x0, log_q = self.dequantisation(noise_key, x)
+            return x0, log_q, likelihood_key
+
+        x0, log_q, likelihood_keys = jax.vmap(dequantise)(x, keys)
+        score_fn = self.model.score_fn(self.sde, params)
+        log_prob = self.likelihood(self.sde, score_fn, x0, likelihood_keys)
+        return {
+            "parts": log_prob.parts,
+            "log_q": log_q,
+            "standard_error": log_prob.standard_error,
+            "nfe": log_prob.nfe,
+            "ok": log_prob.ok,
+        }
+
+    def __call__(
+        self, params: Any, source: Source, stream: jax.Array, progress: Progress = lambda *_: None
+    ) -> Evaluation:
+        """Evaluates every example of the source.
+
+        Args:
+          params: parameters of the score model.
+          source: examples as stored.
+          stream: root of the examples' keys; example i has ``fold_in(stream, i)``.
+          progress: told how many examples are done, and of how many.
+        """
+        count = len(source)
+        params = place(params)
+        batches = [(indices, used) for indices, used in padded_batches(count, self.batch_size)]
+        started = time.perf_counter()
+        compiled = map_batch(self._batch).lower(params, self._inputs(source, stream, batches[0][0]))
+        compiled = compiled.compile()
+        compile_seconds = time.perf_counter() - started
+
+        started = time.perf_counter()
+        rows, done = [], 0
+        for indices, used in batches:
+            result = jax.device_get(compiled(params, self._inputs(source, stream, indices)))
+            rows.append(jax.tree.map(lambda leaf, used=used: leaf[:used], result))
+            done += used
+            progress(done, count)
+        seconds = time.perf_counter() - started
+        whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
+        dims = int(np.prod(source[np.arange(1)].shape[1:]))
+        return Evaluation(
+            account=account(whole["parts"], whole["log_q"], self.dequantisation.log_scale, dims),
+            standard_error=whole["standard_error"],
+            nfe=whole["nfe"],
+            ok=whole["ok"],
+            seconds=seconds,
+            compile_seconds=compile_seconds,
+        )
+
+    @staticmethod
+    def _inputs(source: Source, stream: jax.Array, indices):
+        keys = keys_by_index(stream, indices)
+        return source[indices], np.asarray(jax.random.key_data(keys))

@@ -1,0 +1,104 @@
+"""Pictures of samples and curves of training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from storage.files import atomic
+
+_SMALLEST_SIDE = 480  # pixels: small images are enlarged so that they can be looked at
+
+
+def save_samples(path: Path, x: Num[np.ndarray, "n *D"], levels: int | None) -> None:
+    """A square grid of images, a scatter of points in the plane, or histograms of other vectors.
+
+    Args:
+      path: a PNG file.
+      x: samples in the data's own units.
+      levels: of quantised data; None for continuous, which is scaled to its range.
+    """
+    if x.ndim == 4 and x.shape[-1] in (1, 3):
+        _save_png(path, image_grid(to_bytes(x, levels)))
+    elif x.ndim == 2 and x.shape[1] == 2:
+        _save_figure(path, _scatter(x))
+    else:
+        _save_figure(path, _histograms(x.reshape(len(x), -1)))
+
+
+def to_bytes(x: Num[np.ndarray, "*n"], levels: int | None) -> np.ndarray:
+    """Levels, or the range of continuous data, spread over 0 .. 255."""
+    low, high = (0, levels - 1) if levels else (float(np.min(x)), float(np.max(x)))
+    scaled = (x.astype(np.float64) - low) / max(high - low, 1e-12)
+    return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
+
+
+def image_grid(images: np.ndarray) -> np.ndarray:
+    """``(n, H, W, C)`` bytes as one picture, as square as n allows, with thin lines between."""
+    n, height, width, channels = images.shape
+    columns = int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    zoom = max(1, -(-_SMALLEST_SIDE // (columns * width)))
+    images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    gap = max(1, zoom // 3)
+    cell = np.full(
+        (rows * columns, height * zoom + gap, width * zoom + gap, channels), 96, np.uint8
+    )
+    cell[:n, gap:, gap:] = images
+    cell = cell.reshape(rows, columns, *cell.shape[1:]).swapaxes(1, 2)
+    grid = cell.reshape(rows * cell.shape[1], columns * cell.shape[3], channels)
+    return np.pad(grid, ((0, gap), (0, gap), (0, 0)), constant_values=96)
+
+
+def save_curves(path: Path, records: list[dict[str, Any]]) -> None:
+    """Training and held-out loss over steps, from the records of ``metrics.jsonl``."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, label in (("loss", "training"), ("held_out_loss", "held out")):
+        points = [(r["step"], r[name]) for r in records if r.get(name) is not None]
+        if points:
+            axes.plot(
+                *zip(*points, strict=True), label=label, marker="." if len(points) < 40 else ""
+            )
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss (nats / dimension)")
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+        highest = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+        axes.set_ylim(top=np.quantile(highest, 0.97) * 1.05)
+    _save_figure(path, figure)
+
+
+def _scatter(x: Num[np.ndarray, "n 2"]) -> Figure:
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    axes.plot(*x.T, ".", markersize=2)
+    axes.set_title(f"{len(x)} samples")
+    return figure
+
+
+def _histograms(x: Num[np.ndarray, "n d"]) -> Figure:
+    shown = min(x.shape[1], 9)
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    for i in range(shown):
+        axes = figure.add_subplot(3, 3, i + 1)
+        axes.hist(x[:, i], bins=50)
+        axes.set_title(f"dimension {i}")
+    return figure
+
+
+def _save_figure(path: Path, figure: Figure) -> None:
+    with atomic(path) as file:
+        FigureCanvasAgg(figure).print_png(file)
+
+
+def _save_png(path: Path, picture: np.ndarray) -> None:
+    with atomic(path) as file:
+        Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(
+            file, "PNG"
+        )

@@ -1,0 +1,36 @@
+"""Train a score model, evaluate its bits per dimension, draw samples.
+
+python main.py --config=configs/digits.py --workdir=runs/digits --mode=train
+python main.py --workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound
+python main.py --workdir=runs/digits --mode=sample --config.sampling.num_samples=100
+"""
+
+import sys
+
+from absl import app, flags
+
+import command_line
+
+
+def main(argv: list[str]) -> None:
+    """Runs the mode that was asked for."""
+    if len(argv) > 1:
+        command_line.fail(f"{argv[1]!r} is not a flag; flags begin with --")
+    from verbs import USER_ERRORS, run_verb
+
+    options = flags.FLAGS
+    try:
+        run_verb(
+            options.mode,
+            workdir=options.workdir,
+            config=command_line.CONFIG.value,
+            steps=options.steps,
+            distributed=options.distributed,
+            overridden=command_line.overridden(sys.argv[1:]),
+        )
+    except USER_ERRORS as error:
+        command_line.fail(str(error))
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=command_line.parse)

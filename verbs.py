@@ -1,0 +1,78 @@
+"""What the command line can do, each a short use of ``RunDirectory``."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+from ml_collections import ConfigDict
+
+from build import ConfigError, unread_overrides
+from data import DataError
+from evaluation import terminal
+from run import RunDirectory
+from storage import CheckpointError, WorkdirError
+from training import NonFiniteError
+
+USER_ERRORS = (ConfigError, DataError, WorkdirError, CheckpointError, NonFiniteError)
+COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
+
+
+def run_verb(
+    mode: str,
+    *,
+    workdir: str,
+    config: ConfigDict,
+    steps: str,
+    distributed: bool,
+    overridden: list[str],
+) -> None:
+    """Opens the workdir and does what the mode says.
+
+    Args:
+      mode: a key of ``VERBS``.
+      workdir: the run's folder.
+      config: the whole configuration, overrides applied.
+      steps: which checkpoints, for modes that read them.
+      distributed: whether other hosts take part.
+      overridden: dotted keys given on the command line, which must be read by something.
+    """
+    if distributed:
+        jax.distributed.initialize()
+    keep_compilations(COMPILATION_CACHE)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    run = RunDirectory.open(workdir, config)
+    for complaint in unread_overrides(run.experiment, overridden):
+        terminal.say(f"note: {complaint}")
+    VERBS[mode](run, steps)
+
+
+def keep_compilations(folder: Path) -> None:
+    """Compiled programs outlive the process: the next one with the same shapes starts at once."""
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def train(run: RunDirectory, steps: str) -> None:
+    """Trains, from where the workdir is."""
+    del steps
+    run.train()
+
+
+def evaluate(run: RunDirectory, steps: str) -> None:
+    """Bits per dimension of the checkpoints, as files and as a table."""
+    terminal.show_results(run.evaluate(run.steps(steps)))
+
+
+def sample(run: RunDirectory, steps: str) -> None:
+    """Samples of the checkpoints, as arrays and as pictures."""
+    for step in run.steps(steps):
+        run.save_samples(step)
+
+
+VERBS: dict[str, Callable[[RunDirectory, str], None]] = {
+    "train": train,
+    "eval": evaluate,
+    "sample": sample,
+}
