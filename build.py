@@ -196,6 +196,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     loss = build_loss(reader, sde, model)
     optimizer = build_optimizer(reader)
     ema_decay = reader.get("optimizer.ema_decay")
+    dequantisation = build_dequantisation(reader, dataset)
     root = jax.random.key(reader.get("seed"))
     identity = reader.snapshot(*IDENTITY)
     return Experiment(
@@ -203,7 +204,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
         sde=sde,
         model=model,
         loss=loss,
-        dequantisation=Uniform(dataset.levels) if dataset.levels else Continuous(),
+        dequantisation=dequantisation,
         optimizer=optimizer,
         ema_decay=ema_decay,
         estimators=build_estimators(reader, config, sde),
@@ -231,6 +232,13 @@ def build_model(reader: Reader) -> ScoreModel:
         ),
         label=reader.pick("model.label", LABELS),
     )
+
+
+def build_dequantisation(reader: Reader, dataset: Dataset) -> Dequantisation:
+    """Uniform for data with levels, none for continuous data."""
+    if dataset.levels is None:
+        return Continuous()
+    return Uniform(dataset.levels, centered=reader.get("model.centered"))
 
 
 def build_loss(reader: Reader, sde: SDE, model: ScoreModel) -> ScoreMatchingLoss:

@@ -75,7 +75,6 @@ def _load(path: str) -> ConfigDict:
     if not Path(file).is_file():
         raise UsageError(f"--config: there is no file {file}; the shipped ones are in configs/")
     namespace: dict = {"__name__": "config", "__file__": file}
-    sys.path.insert(0, str(Path(__file__).parent))
     exec(compile(Path(file).read_text(), file, "exec"), namespace)
     if "get_config" not in namespace:
         raise UsageError(f"--config: {file} has no function get_config()")

@@ -87,7 +87,7 @@ def model() -> ConfigDict:
             "progressive": "none",
             "progressive_input": "none",
             "progressive_combine": "sum",
-            "centered": True,
+            "centered": True,  # the model's space is [-1, 1]; else [0, 1]
             "scale_by_sigma": False,
             "num_scales": 1000,
             # mlp

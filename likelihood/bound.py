@@ -17,7 +17,7 @@ class VariationalBound:
     """A lower bound on the log density of x under the SDE's model (Song et al. 2021).
 
     arXiv:2101.09258, theorem 3 in its denoising form, with ``x`` carried to eps and the
-    reconstruction ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``, ``a, b = alpha, sigma(eps)``:
+    reconstruction ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``; a, b are alpha, sigma(eps):
 
     ``log p(x) >= E log prior(x_T) - int d(log rho) E[||sigma s + z||^2 - ||z||^2]
     + d (log alpha_T - log alpha_eps) + E log q(x | x_eps) + H(N(a x, b^2 I))``.

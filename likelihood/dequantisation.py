@@ -50,23 +50,33 @@ class Continuous:
 
 @dataclass(frozen=True)
 class Uniform:
-    """``x = 2 (k + u) / levels - 1`` with u uniform in [0, 1): ``log q = 0``.
+    """``(k + u) / levels`` with u uniform in [0, 1), spread over [-1, 1] or [0, 1]: ``log q = 0``.
 
-    For 256 levels it is score_flow's ``2 (u + 255 x)/256 - 1``. The scale is ``levels / 2`` stored
-    units per unit of the model's space: for 256 levels 7 bits, the "+ 7" of the published codes.
+    For 256 levels it is score_flow's ``(u + 255 x)/256``, then ``2x - 1`` where the space is
+    centred. One unit of that space is ``levels / 2`` stored units (``levels`` if not centred): for
+    256 levels 7 bits (8), the "+ 7" of the published codes.
     """
 
     levels: int
+    centered: bool = True
 
     @property
     def log_scale(self) -> float:
-        return math.log(self.levels / 2)
+        return math.log(self.levels / self._width)
+
+    @property
+    def _width(self) -> int:
+        return 2 if self.centered else 1
+
+    @property
+    def _low(self) -> int:
+        return -1 if self.centered else 0
 
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
         u = jax.random.uniform(key, x.shape)
-        return 2 * (x + u) / self.levels - 1, jnp.zeros(())
+        return self._low + self._width * (x + u) / self.levels, jnp.zeros(())
 
     def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
-        k = jnp.floor((x + 1) * self.levels / 2)
+        k = jnp.floor((x - self._low) / self._width * self.levels)
         dtype = jnp.uint8 if self.levels <= 256 else jnp.uint16
         return jnp.clip(k, 0, self.levels - 1).astype(dtype)
