@@ -103,7 +103,7 @@ class Reader:
     def get(self, key: str) -> Any:
         """The value of a dotted key."""
         self.keys_read.add(key)
-        value = self._config
+        value: Any = self._config
         for part in key.split("."):
             if part not in value:
                 raise ConfigError(f"config.{key} is missing; see configs/default.py")
@@ -125,10 +125,11 @@ class Reader:
         Parts are given as functions, called only if the factory wants them.
         """
         arguments = {}
+        known: Any = self._config[section]
         for name, parameter in inspect.signature(factory).parameters.items():
             if name in parts:
                 arguments[name] = parts[name]()
-            elif name in self._config[section] and name != "name":
+            elif name in known and name != "name":
                 arguments[name] = self.get(f"{section}.{name}")
             elif parameter.default is parameter.empty:
                 raise ConfigError(f"config.{section}.{name} is missing; see configs/default.py")

@@ -33,7 +33,7 @@ class ScoreModel:
         train = dropout_key is not None
         rngs = {"dropout": dropout_key} if train else None
 
-        def network_fn(x, t):
+        def network_fn(x, t) -> Any:
             label = self.label(sde, t)
             return self.network.apply({"params": params}, x, label, train=train, rngs=rngs)
 

@@ -1,0 +1,53 @@
+# `make demo` trains and evaluates on handwritten digits; `make test` runs the tests.
+# Both make `.venv` and install what they need into it first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/digits
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.PHONY: demo train eval sample figures test test-slow lint format clean
+
+demo: train eval sample
+	@echo "demo done: look at $(RUN)/samples, $(RUN)/curves.png and $(RUN)/eval"
+
+train: $(INSTALLED)
+	$(BIN)/python main.py --config=configs/digits.py --workdir=$(RUN) --mode=train
+
+eval: $(INSTALLED)
+	$(BIN)/python main.py --workdir=$(RUN) --mode=eval
+
+sample: $(INSTALLED)
+	$(BIN)/python main.py --workdir=$(RUN) --mode=sample
+
+test: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest
+
+test-slow: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(INSTALLED_DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
