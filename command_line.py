@@ -66,11 +66,12 @@ def _complete(argv: list[str]) -> list[str]:
             raise UsageError(f"{workdir} is not a workdir yet: say --config=FILE to begin one")
         path = f"{SAVED}:{saved}"
         argv = [argv[0], f"--config={path}", *argv[1:]]
-    _check_keys(_load(path), overridden(argv))
+    _check_keys(load_config(path), overridden(argv))
     return argv
 
 
-def _load(path: str) -> ConfigDict:
+def load_config(path: str) -> ConfigDict:
+    """The configuration of `FILE` or `FILE:ARGUMENT`; raises UsageError if there is none."""
     file, _, argument = path.partition(":")
     if not Path(file).is_file():
         raise UsageError(f"--config: there is no file {file}; the shipped ones are in configs/")

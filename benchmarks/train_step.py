@@ -1,0 +1,163 @@
+"""What the training step costs beside a bare one: forward, backward and Adam of the same network.
+
+python benchmarks/train_step.py [--config=FILE] [--steps=N] [--json=FILE]
+
+Both run on the same data in one process, in turn, block by block. The bare step is one jitted
+function: a given noised batch through the network, mean square, gradient, Adam. The framework's
+step adds all that training needs: reading the batch, dequantisation, times, noise, clipping, the
+moving average, the averaging over devices. Prints the median over blocks of each, and of the ratio
+block by block.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from rich.console import Console
+from rich.table import Table
+
+from build import Experiment, build, load_dataset
+from command_line import load_config
+from data import BatchStream
+from training import MAPPINGS, ParallelStep, TrainStep, init_state, replicate
+
+
+def framework_step(experiment: Experiment, batch_size: int):
+    """``run(n)`` does the next n steps of training, reading batches."""
+    step = TrainStep(
+        experiment.loss,
+        experiment.dequantisation,
+        experiment.optimizer,
+        experiment.ema_decay,
+        batch_size,
+    )
+    mapping = MAPPINGS[experiment.training.parallel]()
+    mapped = ParallelStep(step, experiment.streams["train"], mapping)
+    stream = BatchStream(experiment.dataset.train, batch_size, 0)
+    params = jax.jit(experiment.model.init, static_argnums=1)(
+        experiment.streams["init"], experiment.dataset.shape
+    )
+    state = replicate(init_state(params, experiment.optimizer))
+    position = 0
+
+    def run(steps: int) -> None:
+        nonlocal state, position
+        for _ in range(steps):
+            state, _ = mapped(state, stream[position])
+            position += 1
+        jax.block_until_ready(state)
+
+    return run
+
+
+def bare_step(experiment: Experiment, batch_size: int):
+    """``run(n)`` does n steps of forward, backward and Adam on one noised batch."""
+    network, shape = experiment.model.network, experiment.dataset.shape
+    x = jax.random.normal(jax.random.key(1), (batch_size, *shape))
+    label = jnp.linspace(-1.0, 1.0, batch_size)
+    params = jax.jit(experiment.model.init, static_argnums=1)(experiment.streams["init"], shape)
+    optimizer = optax.adam(1e-4)
+    state = (params, optimizer.init(params))
+
+    def loss(params, key):
+        keys = jax.random.split(key, batch_size)
+        apply = lambda x, label, key: network.apply(  # noqa: E731
+            {"params": params}, x, label, train=True, rngs={"dropout": key}
+        )
+        return jnp.mean((jax.vmap(apply)(x, label, keys) - x) ** 2)
+
+    @partial(jax.jit, donate_argnums=(0,))
+    def step(state, key):
+        params, opt_state = state
+        grads = jax.grad(loss)(params, key)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    key = jax.random.key(0)
+
+    def run(steps: int) -> None:
+        nonlocal state
+        for _ in range(steps):
+            state = step(state, key)
+        jax.block_until_ready(state)
+
+    return run
+
+
+def measure(runs: dict, steps: int, blocks: int) -> dict[str, list[float]]:
+    """Seconds per step of each in every block, the runs in turn."""
+    for run in runs.values():
+        run(3)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(blocks):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run(steps)
+            seconds[name].append((time.perf_counter() - started) / steps)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="configs/digits.py")
+    parser.add_argument("--steps", type=int, default=40, help="steps in a block")
+    parser.add_argument("--blocks", type=int, default=7)
+    parser.add_argument("--json", help="a file for the figures")
+    arguments = parser.parse_args()
+
+    config = load_config(arguments.config)
+    experiment = build(config, load_dataset(config))
+    batch_size = experiment.training.batch_size
+    runs = {
+        "bare": bare_step(experiment, batch_size),
+        "framework": framework_step(experiment, batch_size),
+    }
+    seconds = measure(runs, arguments.steps, arguments.blocks)
+    ratios = np.array(seconds["framework"]) / np.array(seconds["bare"])
+    rows = [
+        {
+            "step": name,
+            "milliseconds": 1e3 * statistics.median(times),
+            "images_per_second": batch_size / statistics.median(times),
+        }
+        for name, times in seconds.items()
+    ]
+    report = {
+        "config": arguments.config,
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "batch_size": batch_size,
+        "rows": rows,
+        "ratio": float(np.median(ratios)),
+        "ratio_range": [float(ratios.min()), float(ratios.max())],
+    }
+    show(report)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(report, indent=2) + "\n")
+
+
+def show(report: dict) -> None:
+    """The table."""
+    table = Table(title=f"{report['config']}, batch {report['batch_size']}, {report['device']}")
+    for name in ("step", "ms", "images/s"):
+        table.add_column(name, justify="right")
+    for row in report["rows"]:
+        table.add_row(row["step"], f"{row['milliseconds']:.2f}", f"{row['images_per_second']:.0f}")
+    console = Console()
+    console.print(table)
+    low, high = report["ratio_range"]
+    console.print(f"ratio framework / bare: {report['ratio']:.3f} (blocks {low:.3f} .. {high:.3f})")
+
+
+if __name__ == "__main__":
+    main()
