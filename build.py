@@ -6,12 +6,14 @@ read is remembered: they are what a result depends on.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import optax
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from data import DATASETS, DataError, Dataset
@@ -28,6 +30,41 @@ STREAMS = ("init", "train", "held_out", "eval", "sample")
 IDENTITY = ("seed", "data.", "sde.", "model.", "objective.", "optimizer.")
 # Where data lie says nothing of what they are; their fingerprint does.
 NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path")
+
+# Intervals that numbers must lie in, whoever reads them; ``(`` and ``)`` leave their end out. The
+# data room checks its own.
+RANGES = {
+    "[0, 4294967296)": ("seed",),
+    "[2, inf)": ("model.embedding",),
+    "[1, inf)": (
+        *(f"model.{name}" for name in ("nf", "ch_mult", "num_res_blocks", "num_scales", "hidden")),
+        "optimizer.accumulate",
+        *(f"training.{name}" for name in ("steps", "batch_size", "log_every")),
+        "eval.batch_size",
+        *(f"likelihood.{name}" for name in ("max_steps", "probes", "chunk", "samples")),
+        *(f"sampling.{name}" for name in ("num_samples", "batch_size", "num_steps", "max_steps")),
+        "sampling.corrector_steps",
+    ),
+    "[0, inf)": (
+        *(f"model.{name}" for name in ("num_layers", "init_scale")),
+        *(f"optimizer.{name}" for name in ("learning_rate", "decay_steps", "warmup", "adam_eps")),
+        *(f"optimizer.{name}" for name in ("weight_decay", "grad_clip")),
+        *(f"training.{name}" for name in ("checkpoint_every", "keep", "eval_every")),
+        "training.sample_every",
+        "eval.num_images",
+        "likelihood.rtol",
+        "sampling.rtol",
+    ),
+    "(0, inf)": (
+        *(f"sde.{name}" for name in ("beta_min", "beta_max", "sigma_min", "sigma_max")),
+        *(f"model.{name}" for name in ("sigma_data", "fourier_scale")),
+        "objective.log_rho_std",
+        "likelihood.atol",
+        *(f"sampling.{name}" for name in ("snr", "atol")),
+    ),
+    "[0, 1)": ("model.dropout", *(f"optimizer.{name}" for name in ("beta1", "beta2", "ema_decay"))),
+    "(0, 1)": ("sde.t_max",),
+}
 
 
 class ConfigError(ValueError):
@@ -149,12 +186,6 @@ class Reader:
         loader = self.pick("data.name", DATASETS)
         self.keys_read |= {f"data.{name}" for name in inspect.signature(loader).parameters}
 
-    def positive(self, *keys: str) -> None:
-        """Raises ConfigError for a value below one."""
-        for key in keys:
-            if self.get(key) < 1:
-                raise ConfigError(f"config.{key} = {self.get(key)} must be at least 1")
-
     def eps(self, section: str, sde: SDE) -> float:
         """The section's ``eps``, inside the SDE's range of times."""
         eps = self.get(f"{section}.eps")
@@ -189,6 +220,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     Raises:
       ConfigError: a name, a key or a value that cannot be; the message names it.
     """
+    check_ranges(config)
     reader = Reader(config)
     reader.note_data_keys()
     sde = reader.choose("sde", SDES)
@@ -218,6 +250,28 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
         | {"data.fingerprint": dataset.fingerprint},
         keys_read=frozenset(reader.keys_read),
     )
+
+
+def check_ranges(config: ConfigDict) -> None:
+    """Raises ConfigError for a number outside its interval."""
+    values = flatten_dict(config.to_dict(), sep=".")
+    for interval, keys in RANGES.items():
+        for key in values.keys() & set(keys):
+            if not _lies_in(interval, values[key]):
+                raise ConfigError(f"config.{key} = {values[key]} must lie in {interval}")
+    low, high = values.get("sde.sigma_min", 0), values.get("sde.sigma_max", float("inf"))
+    if low >= high:
+        raise ConfigError(
+            f"config.sde.sigma_min = {low} must be below config.sde.sigma_max = {high}"
+        )
+
+
+def _lies_in(interval: str, value: Any) -> bool:
+    """Whether a number, or each of a tuple that is not empty, lies in an interval."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    least = low if interval.startswith("[") else math.nextafter(low, high)
+    return bool(numbers) and all(least <= number < high for number in numbers)
 
 
 def build_model(reader: Reader) -> ScoreModel:
@@ -262,7 +316,6 @@ def build_loss(reader: Reader, sde: SDE, model: ScoreModel) -> ScoreMatchingLoss
 
 def build_optimizer(reader: Reader) -> optax.GradientTransformation:
     """The optimiser with its schedule."""
-    reader.positive("optimizer.accumulate")
     schedule = reader.make("optimizer", reader.pick("optimizer.schedule", SCHEDULES))
     return reader.choose("optimizer", OPTIMIZERS, schedule=lambda: schedule)
 
@@ -270,7 +323,6 @@ def build_optimizer(reader: Reader) -> optax.GradientTransformation:
 def build_training(reader: Reader) -> TrainingSettings:
     """The settings of the loop."""
     reader.pick("training.parallel", MAPPINGS)
-    reader.positive("training.steps", "training.batch_size", "training.log_every")
     return reader.make("training", TrainingSettings)
 
 
@@ -288,8 +340,6 @@ def _estimator(reader: Reader, config: ConfigDict, sde: SDE, name: str) -> Estim
         raise ConfigError(
             f"config.eval.estimators: {name!r} is unknown; choose from {sorted(LIKELIHOODS)}"
         )
-    own.positive("likelihood.probes", "likelihood.chunk", "likelihood.samples")
-    own.keys_read.clear()
     eps = own.eps("likelihood", sde)
     likelihood = own.make(
         "likelihood",
@@ -305,7 +355,6 @@ def _estimator(reader: Reader, config: ConfigDict, sde: SDE, name: str) -> Estim
 
 def build_sampler(reader: Reader, sde: SDE) -> Sampler:
     """The sampler, with its predictor and corrector or its solver."""
-    reader.positive("sampling.num_samples", "sampling.batch_size", "sampling.num_steps")
     eps = reader.eps("sampling", sde)
 
     def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
@@ -332,7 +381,7 @@ def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
     """Traces the network once, so that one that does not fit the data says so at once."""
     try:
         jax.eval_shape(lambda key: model.init(key, dataset.shape), jax.random.key(0))
-    except ValueError as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise ConfigError(
             f"config.model does not fit data of shape {dataset.shape}: {error}"
         ) from error

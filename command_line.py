@@ -35,7 +35,7 @@ def parse(argv: list[str]) -> list[str]:
         return flags.FLAGS(_complete(argv))
     except flags.Error as error:
         fail(_first_line(error))
-    except (UsageError, SyntaxError) as error:
+    except UsageError as error:
         fail(str(error))
 
 
@@ -76,10 +76,18 @@ def load_config(path: str) -> ConfigDict:
     if not Path(file).is_file():
         raise UsageError(f"--config: there is no file {file}; the shipped ones are in configs/")
     namespace: dict = {"__name__": "config", "__file__": file}
-    exec(compile(Path(file).read_text(), file, "exec"), namespace)
-    if "get_config" not in namespace:
-        raise UsageError(f"--config: {file} has no function get_config()")
-    return namespace["get_config"](*([argument] if argument else []))
+    try:
+        exec(compile(Path(file).read_bytes(), file, "exec"), namespace)
+        if "get_config" not in namespace:
+            raise UsageError(f"--config: {file} has no function get_config()")
+        config = namespace["get_config"](*([argument] if argument else []))
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise UsageError(f"--config={path}: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        raise UsageError(f"--config: get_config() of {file} returns {type(config).__name__}")
+    return config
 
 
 def _check_keys(config: ConfigDict, keys: list[str]) -> None:

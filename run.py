@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from build import Experiment, build, load_dataset
+from build import ConfigError, Experiment, build, load_dataset
 from configs.saved import get_config
 from data import BatchStream
 from evaluation import (
@@ -129,7 +129,10 @@ class RunDirectory:
             experiment.training.batch_size,
         )
         mapping = MAPPINGS[experiment.training.parallel]()
-        return ParallelStep(step, experiment.streams["train"], mapping)
+        try:
+            return ParallelStep(step, experiment.streams["train"], mapping)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     def _newest_state(self) -> TrainState:
         step = self.checkpoints.latest()
@@ -181,8 +184,7 @@ class RunDirectory:
         """Steps of checkpoints: the newest for '', every one for 'all', or a list such as '1,2'.
 
         Raises:
-          CheckpointError: there is none, or not the one asked for.
-          ValueError: the list is not one of numbers.
+          CheckpointError: there is none, not the one asked for, or the list cannot be read.
         """
         known = self.checkpoints.steps() if self.workdir.checkpoints.is_dir() else []
         if not known:
@@ -193,7 +195,12 @@ class RunDirectory:
             return known
         if not which:
             return known[-1:]
-        wanted = [int(step) for step in which.split(",")]
+        try:
+            wanted = [int(step) for step in which.split(",")]
+        except ValueError:
+            raise CheckpointError(
+                f"--steps={which}: give numbers, such as 100,200, or all; there are {known}"
+            ) from None
         for step in wanted:
             if step not in known:
                 raise CheckpointError(f"--steps: no checkpoint of step {step}; there are {known}")

@@ -14,7 +14,14 @@ from run import RunDirectory
 from storage import CheckpointError, WorkdirError
 from training import NonFiniteError
 
-USER_ERRORS = (ConfigError, DataError, WorkdirError, CheckpointError, NonFiniteError)
+USER_ERRORS = (
+    ConfigError,
+    DataError,
+    WorkdirError,
+    CheckpointError,
+    NonFiniteError,
+    PermissionError,  # its text names the file
+)
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 
 

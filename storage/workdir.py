@@ -68,7 +68,13 @@ class Workdir:
 
     def check(self, identity: dict) -> None:
         """Raises WorkdirError, naming the keys, if the folder has another identity."""
-        known = read_json(self.provenance)["identity"]
+        try:
+            known = dict(read_json(self.provenance)["identity"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkdirError(
+                f"{self.provenance} cannot be read, so whose workdir this is cannot be told "
+                f"({type(error).__name__}: {error}); choose another --workdir"
+            ) from error
         identity = json.loads(json.dumps(identity))
         differing = [k for k in sorted(known | identity) if known.get(k) != identity.get(k)]
         if differing:
