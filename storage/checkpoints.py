@@ -24,7 +24,9 @@ class Checkpoints:
         self._directory = directory
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=keep or None, create=True)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        self._manager = ocp.CheckpointManager(
+            directory.absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler()
+        )
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, in order."""
@@ -50,15 +52,27 @@ class Checkpoints:
             raise CheckpointError(
                 f"no checkpoint of step {step} in {self._directory}; there are {self.steps()}"
             )
-        template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
         try:
+            self._check(step, like)
+            template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
             return self._manager.restore(step, args=self._args.StandardRestore(template))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(
                 f"the checkpoint of step {step} in {self._directory} does not fit this model: "
                 f"{reason}"
             ) from error
+
+    def _check(self, step: int, like: Any) -> None:
+        """Orbax casts another type and returns another shape, both without a word."""
+        metadata = self._manager.item_metadata(step)
+        if metadata is None or metadata.tree is None:
+            raise ValueError("it is damaged, or half deleted")
+        found, wanted = _layout(metadata.tree), _layout(like)
+        for name in sorted(found.keys() | wanted.keys()):
+            there, here = found.get(name, "nothing"), wanted.get(name, "nothing")
+            if there != here:
+                raise ValueError(f"{name} is {there} there, {here} here")
 
     def finish(self) -> None:
         """Waits until everything is on disk."""
@@ -67,3 +81,12 @@ class Checkpoints:
     def close(self) -> None:
         """Waits, and releases what the manager holds."""
         self._manager.close()
+
+
+def _layout(tree: Any) -> dict[str, str]:
+    """Type and shape of every array by the name of its place."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype} {tuple(leaf.shape)}"
+        for path, leaf in leaves
+    }

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from storage import Workdir, WorkdirError, read_json, write_json
+from storage.workdir import PACKAGES, digest
+
+IDENTITY = {"seed": 0, "sde.name": "vp", "model.ch_mult": (1, 2), "optimizer.learning_rate": 2e-4}
+SETTINGS = {"likelihood.rtol": 1e-5, "eval.batch_size": 64, "sizes": (1, 2)}
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    workdir = Workdir(tmp_path / "run")
+    workdir.claim({"seed": 0}, IDENTITY)
+    return workdir
+
+
+def test_a_new_folder_becomes_the_experiments(workdir):
+    assert workdir.exists()
+    assert read_json(workdir.config) == {"seed": 0}
+    found = read_json(workdir.provenance)
+    assert set(found["versions"]) == {"python", *PACKAGES}
+    assert found["identity"]["model.ch_mult"] == [1, 2]
+
+
+def test_the_same_experiment_may_come_back_with_other_free_settings(workdir):
+    workdir.claim({"seed": 0, "training.steps": 5}, IDENTITY)
+    assert read_json(workdir.config) == {"seed": 0, "training.steps": 5}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", 1), ("sde.name", "ve"), ("model.ch_mult", (1, 2, 2)), ("optimizer.beta1", 0.9)],
+)
+def test_another_experiment_is_refused_and_the_folder_left_as_it_is(workdir, key, value):
+    before = workdir.config.read_bytes(), workdir.provenance.read_bytes()
+    with pytest.raises(WorkdirError, match=f"another experiment: {key} is ") as caught:
+        workdir.claim({"seed": 1}, IDENTITY | {key: value})
+    assert repr(value).replace("(", "[").replace(")", "]") in str(caught.value)
+    assert (workdir.config.read_bytes(), workdir.provenance.read_bytes()) == before
+
+
+def test_a_setting_that_is_no_longer_there_is_a_difference(workdir):
+    fewer = {key: value for key, value in IDENTITY.items() if key != "seed"}
+    with pytest.raises(WorkdirError, match="seed is 0 there, None here"):
+        workdir.check(fewer)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"identity": 3}', "\x00"])
+def test_a_damaged_provenance_is_one_line(workdir, text):
+    workdir.provenance.write_text(text)
+    with pytest.raises(WorkdirError, match=r"provenance\.json cannot be read") as caught:
+        workdir.check(IDENTITY)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_provenance_is_one_line(workdir):
+    workdir.provenance.unlink()
+    with pytest.raises(WorkdirError, match=r"provenance\.json cannot be read"):
+        workdir.claim({}, IDENTITY)
+
+
+def test_a_file_where_the_folder_should_be_is_one_line(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(WorkdirError, match="cannot write to"):
+        Workdir(tmp_path / "run").claim({}, IDENTITY)
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_result_of_the_same_settings_is_found_again(workdir):
+    folder = workdir.result(100, "ode", SETTINGS)
+    assert folder == workdir.root / "eval" / "100" / "ode"
+    write_json(folder / "settings.json", SETTINGS)
+    assert workdir.result(100, "ode", SETTINGS) == folder
+
+
+def test_a_result_of_other_settings_is_put_beside(workdir):
+    first = workdir.result(100, "ode", SETTINGS)
+    write_json(first / "settings.json", SETTINGS)
+    folders = {first}
+    for rtol in (1e-6, 1e-7):
+        other = SETTINGS | {"likelihood.rtol": rtol}
+        folder = workdir.result(100, "ode", other)
+        assert folder.parent == first.parent
+        assert folder not in folders
+        write_json(folder / "settings.json", other)
+        assert workdir.result(100, "ode", other) == folder
+        folders.add(folder)
+    assert workdir.result(100, "ode", SETTINGS) == first
+
+
+def test_steps_and_estimators_have_their_own_folders(workdir):
+    found = {workdir.result(s, e, SETTINGS) for s in (1, 2) for e in ("ode", "bound")}
+    assert len(found) == 4
+
+
+def test_a_digest_does_not_depend_on_the_order_of_keys():
+    values = [1e-5, np.float32(0.5).item(), "a"]
+    assert digest({"a": 1, "b": values}) == digest({"b": values, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
