@@ -124,7 +124,7 @@ def test_an_array_too_many_or_too_few_is_refused(saved):
 
 def test_another_optimizer_is_refused(saved):
     folder, _ = saved
-    with pytest.raises(CheckpointError, match="step 7 .* opt_state"):
+    with pytest.raises(CheckpointError, match=r"step 7 .* opt_state"):
         Checkpoints(folder).restore(7, _state(7, optax.sgd(0.1, momentum=0.9)))
 
 
