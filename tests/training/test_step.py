@@ -1,0 +1,244 @@
+"""The two halves of a step: a loss with gradients, and a pure update."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import tiny
+
+from build import build, load_dataset
+from training import SCHEDULES, TrainStep, adam, init_state
+from training.optimizer import with_warmup
+
+SETTINGS = {
+    "warmup": 0,
+    "beta1": 0.9,
+    "beta2": 0.99,
+    "adam_eps": 1e-8,
+    "weight_decay": 0.0,
+    "grad_clip": 0.0,
+    "accumulate": 1,
+}
+PARAMS = {"w": jnp.array([1.0, -2.0, 0.5]), "b": jnp.array(3.0)}
+
+
+def _optimizer(rate=0.1, **settings):
+    return adam(optax.constant_schedule(rate), **(SETTINGS | settings))
+
+
+def _gradients(count, seed=0):
+    rng = np.random.default_rng(seed)
+    draw = lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32)  # noqa: E731
+    return [jax.tree.map(draw, PARAMS) for _ in range(count)]
+
+
+def _run(optimizer, gradients, ema_decay=0.5):
+    """The states after 0, 1, 2, ... steps with these gradients."""
+    step = TrainStep(None, None, optimizer, ema_decay, 1)  # pyright: ignore[reportArgumentType]
+    states = [init_state(PARAMS, optimizer)]
+    for gradient in gradients:
+        states.append(step.update(states[-1], jnp.zeros(()), gradient)[0])
+    return states
+
+
+def _same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+
+
+def _close(a, b, tolerance=1e-6):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance), a, b)
+
+
+def _moment(state):
+    """Adam's mean of gradients, wherever it is in the optimiser's state."""
+    return next(s for s in jax.tree.leaves(state, is_leaf=_is_adam) if _is_adam(s)).mu
+
+
+def _is_adam(node):
+    return isinstance(node, optax.ScaleByAdamState)
+
+
+# --- accumulation ---------------------------------------------------------------------------
+
+
+def test_with_accumulation_parameters_and_average_move_only_every_second_step():
+    states = _run(_optimizer(accumulate=2), _gradients(6))
+    for before, after in itertools.pairwise(states):
+        moves = int(after.step) % 2 == 0
+        assert _same(before.params, after.params) != moves
+        assert _same(before.ema_params, after.ema_params) != moves
+    assert [int(state.step) for state in states] == list(range(7))
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])
+def test_an_accumulated_update_is_that_of_the_mean_gradient(accumulate):
+    gradients = _gradients(2 * accumulate)
+    means = [
+        jax.tree.map(lambda *g: sum(g) / accumulate, *gradients[i : i + accumulate])
+        for i in (0, accumulate)
+    ]
+    accumulated = _run(_optimizer(accumulate=accumulate), gradients)[-1]
+    at_once = _run(_optimizer(), means)[-1]
+    _close(accumulated.params, at_once.params)
+    _close(_moment(accumulated.opt_state), _moment(at_once.opt_state), 1e-5)
+
+
+def test_warm_up_counts_updates_and_not_batches():
+    states = _run(_optimizer(accumulate=2, warmup=4), _gradients(4))
+    assert _same(states[2].params, PARAMS)  # update 0
+    assert not _same(states[4].params, PARAMS)
+
+
+# --- rates ----------------------------------------------------------------------------------
+
+
+def test_update_0_of_a_warm_up_changes_nothing_and_later_ones_grow_linearly():
+    gradient = _gradients(1)[0]
+    states = _run(_optimizer(rate=0.1, warmup=4), [gradient] * 6)
+    assert _same(states[1].params, PARAMS)
+    # With one gradient for ever, Adam's step is the rate itself.
+    steps = [
+        float(jnp.abs(a.params["w"] - b.params["w"]).max()) for a, b in itertools.pairwise(states)
+    ]
+    np.testing.assert_allclose(steps, 0.1 * np.array([0, 0.25, 0.5, 0.75, 1, 1]), rtol=1e-4)
+
+
+def test_without_a_warm_up_the_first_update_is_whole():
+    states = _run(_optimizer(rate=0.1), _gradients(1))
+    moved = jnp.abs(states[1].params["w"] - states[0].params["w"])
+    np.testing.assert_allclose(moved, 0.1, rtol=1e-4)
+
+
+def test_a_cosine_falls_from_the_rate_to_a_hundredth_of_it_and_stays():
+    schedule = SCHEDULES["cosine"](2e-3, 1000)
+    rates = np.array([schedule(k) for k in (0, 500, 1000, 5000)])
+    np.testing.assert_allclose(rates, 2e-3 * np.array([1, 0.505, 0.01, 0.01]), rtol=1e-5)
+
+
+def test_a_constant_schedule_is_constant():
+    schedule = SCHEDULES["constant"](2e-3)
+    assert schedule(0) == schedule(10**6) == 2e-3
+
+
+def test_a_cosine_without_its_length_is_an_error():
+    with pytest.raises(ValueError, match="decay_steps must be at least 1"):
+        SCHEDULES["cosine"](2e-3, 0)
+
+
+def test_warm_up_multiplies_the_schedule():
+    warm = with_warmup(SCHEDULES["cosine"](1.0, 100), 50)
+    plain = SCHEDULES["cosine"](1.0, 100)
+    for k in (0, 10, 49, 50, 80):
+        np.testing.assert_allclose(warm(k), min(k / 50, 1) * plain(k), rtol=1e-6)
+
+
+# --- clipping and decay ---------------------------------------------------------------------
+
+
+def test_clipping_bounds_the_norm_of_the_gradient_that_adam_sees():
+    large = jax.tree.map(lambda g: 100 * g, _gradients(1)[0])
+    state = _run(_optimizer(grad_clip=1.0), [large])[-1]
+    seen = jax.tree.map(lambda mu: mu / (1 - SETTINGS["beta1"]), _moment(state.opt_state))
+    np.testing.assert_allclose(optax.global_norm(seen), 1.0, rtol=1e-5)
+    direction = jax.tree.map(lambda g: g / optax.global_norm(large), large)
+    _close(seen, direction, 1e-5)
+
+
+def test_clipping_leaves_a_small_gradient_as_it_is():
+    small = jax.tree.map(lambda g: 1e-3 * g, _gradients(1)[0])
+    clipped, free = (_run(_optimizer(grad_clip=clip), [small])[-1] for clip in (1.0, 0.0))
+    assert _same(clipped.params, free.params)
+
+
+def test_the_metrics_are_the_loss_and_the_norm_before_clipping():
+    optimizer = _optimizer(grad_clip=1.0)
+    step = TrainStep(None, None, optimizer, 0.5, 1)  # pyright: ignore[reportArgumentType]
+    gradient = {"w": jnp.array([3.0, 0.0, 0.0]), "b": jnp.array(4.0)}
+    _, metrics = step.update(init_state(PARAMS, optimizer), jnp.array(2.5), gradient)
+    assert {name: float(value) for name, value in metrics.items()} == {
+        "loss": 2.5,
+        "grad_norm": 5.0,
+    }
+
+
+def test_weight_decay_pulls_towards_zero_in_proportion_to_the_rate():
+    zero = jax.tree.map(jnp.zeros_like, PARAMS)
+    state = _run(_optimizer(rate=0.1, weight_decay=0.5), [zero])[-1]
+    _close(state.params, jax.tree.map(lambda p: p * (1 - 0.1 * 0.5), PARAMS))
+
+
+# --- the average ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decay", [0.15, 0.9999])
+def test_the_average_follows_min_of_the_decay_and_1_plus_k_over_10_plus_k(decay):
+    states = _run(_optimizer(), _gradients(8), ema_decay=decay)
+    average = {name: np.asarray(value, np.float64) for name, value in PARAMS.items()}
+    for k, state in enumerate(states[1:]):
+        d = min(decay, (1 + k) / (10 + k))
+        average = {name: d * average[name] + (1 - d) * state.params[name] for name in average}
+        _close(state.ema_params, average, 1e-5)
+
+
+def test_the_average_starts_at_the_parameters_in_memory_of_its_own():
+    state = init_state(PARAMS, _optimizer())
+    assert _same(state.params, state.ema_params)
+    assert state.params["w"] is not state.ema_params["w"]
+    assert int(state.step) == 0
+
+
+# --- losses ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def losses():
+    """A jitted ``(state, batch, positions) -> (loss, gradients)``, a state and a batch."""
+    config = tiny.points()
+    experiment = build(config, load_dataset(config))
+    step = TrainStep(
+        experiment.loss,
+        experiment.dequantisation,
+        experiment.optimizer,
+        experiment.ema_decay,
+        8,
+    )
+    params = experiment.model.init(experiment.streams["init"], experiment.dataset.shape)
+    # The last layer begins at zero: move it, so that everything has a gradient.
+    params = jax.tree.map(lambda p: p + 0.1, params)
+    state = init_state(params, experiment.optimizer)
+    key = experiment.streams["train"]
+    compute = jax.jit(
+        lambda state, batch, positions: step.loss_and_grads(key, state, batch, positions)
+    )
+    return compute, state, experiment.dataset.train[:8]
+
+
+def test_the_mean_over_halves_of_a_batch_is_that_of_the_whole(losses):
+    compute, state, batch = losses
+    whole = compute(state, batch, np.arange(8))
+    halves = [compute(state, batch[rows], rows) for rows in (np.arange(4), np.arange(4, 8))]
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, *halves)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), whole, mean)
+
+
+def test_an_examples_randomness_belongs_to_its_place_in_the_global_batch(losses):
+    compute, state, batch = losses
+    same = np.broadcast_to(batch[:1], batch.shape)
+    alone = [float(compute(state, same[:1], np.array([i]))[0]) for i in range(8)]
+    assert len(set(alone)) == 8
+    shuffled = np.random.default_rng(0).permutation(8)
+    np.testing.assert_allclose(
+        compute(state, batch[shuffled], shuffled)[0],
+        compute(state, batch, np.arange(8))[0],
+        rtol=1e-5,
+    )
+
+
+def test_randomness_is_a_function_of_the_step(losses):
+    compute, state, batch = losses
+    first, again = (float(compute(state, batch, np.arange(8))[0]) for _ in range(2))
+    later = float(compute(state.replace(step=state.step + 1), batch, np.arange(8))[0])
+    assert first == again != later
