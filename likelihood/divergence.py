@@ -41,6 +41,7 @@ def _value_and_traces(f: Field, x, probes) -> tuple[Float[Array, "*D"], Float[Ar
     """``f(x)`` and ``v^T (df/dx) v`` for each probe v along the first axis; one value for all."""
 
     def along(v):
+        v = v.astype(x.dtype)
         value, derivative = jax.jvp(f, (x,), (v,))
         return value, jnp.vdot(v, derivative)
 

@@ -1,0 +1,61 @@
+"""Laws whose log density is known at every noise level, and points drawn from them."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from oracles import Gaussian, GaussianMixture, Oracle
+from sde_lib import SDE
+
+EPS = 1e-5
+POINTS = 32
+
+_CENTRES = 0.5 * np.random.default_rng(0).normal(size=(3, 12)).astype(np.float32)
+LAWS: dict[str, Oracle] = {
+    "gaussian": Gaussian(mean=jnp.asarray(_CENTRES[0]), std=jnp.geomspace(0.03, 1.0, 12)),
+    "mixture": GaussianMixture(
+        weights=jnp.array([0.2, 0.5, 0.3]),
+        means=jnp.asarray(_CENTRES),
+        stds=jnp.array([0.3, 0.5, 0.1]),
+    ),
+    "plane": GaussianMixture(
+        weights=jnp.array([0.3, 0.7]),
+        means=jnp.array([[-0.6, 0.2], [0.5, -0.1]]),
+        stds=jnp.array([0.2, 0.3]),
+    ),
+}
+
+
+def draw(law: Oracle, sde: SDE, eps: float, count: int = POINTS):
+    """Points of p_eps."""
+
+    def one(key):
+        data_key, noise_key = jax.random.split(key)
+        return sde.perturb(law.sample(data_key), eps, jax.random.normal(noise_key, law.shape))
+
+    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), count))
+
+
+def in_float64(tree):
+    """Copies the leaves in float64; for use where it is enabled."""
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), tree)
+
+
+def log_density64(law: Oracle, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -> np.ndarray:
+    """Log density in nats at each point, computed in float64."""
+    with jax.enable_x64(True):
+        law = in_float64(law)
+        density = functools.partial(law.log_density, alpha=alpha(), sigma=sigma())
+        return np.asarray(jax.jit(jax.vmap(density))(in_float64(xs)))
+
+
+def exact_prior(law: Oracle, sde: SDE):
+    """The log density of x at t_max, in the place of the SDE's prior."""
+    return lambda z: law.log_density_fn(sde)(z, sde.t_max)
+
+
+def keys(count: int = POINTS, seed: int = 0):
+    """One key per example."""
+    return jax.random.split(jax.random.key(seed), count)
