@@ -73,7 +73,9 @@ class Uniform:
         return -1 if self.centered else 0
 
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
-        u = jax.random.uniform(key, x.shape)
+        # Off the bins' edges by what float32 resolves there, so that `stored` gives x back.
+        edge = self.levels * 2.0**-22
+        u = jnp.clip(jax.random.uniform(key, x.shape), edge, 1 - edge)
         return self._low + self._width * (x + u) / self.levels, jnp.zeros(())
 
     def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
