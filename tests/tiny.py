@@ -15,9 +15,14 @@ from configs.toy import mixture
 ROOT = Path(__file__).parents[1]
 
 
+def base() -> ConfigDict:
+    """What ``points`` changes: the configuration of a file."""
+    return mixture.get_config()
+
+
 def points(**overrides) -> ConfigDict:
     """An MLP of some hundred parameters on points of the plane; overrides by dotted key."""
-    config = mixture.get_config()
+    config = base()
     config.data.update(num_train=200, num_test=12)
     config.model.update(hidden=8, num_layers=1, embedding=8, dropout=0.1)
     config.optimizer.update(warmup=4)

@@ -1,0 +1,132 @@
+"""A run that was interrupted is the run that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tiny
+
+from run import RunDirectory
+from storage import read_metrics
+
+# Interrupted in the middle of an accumulation, of a warm-up's epoch and of the data's.
+SETTINGS = {
+    "optimizer.accumulate": 2,
+    "optimizer.schedule": "cosine",
+    "optimizer.decay_steps": 100,
+    "training.log_every": 25,
+    "training.checkpoint_every": 75,
+    "training.eval_every": 25,
+}
+
+
+def _train(folder, steps, **overrides):
+    config = tiny.points(**SETTINGS | {"training.steps": steps} | overrides)
+    RunDirectory.open(folder, config).train()
+    return RunDirectory.open(folder)
+
+
+@pytest.fixture(scope="module")
+def in_one_go(tmp_path_factory):
+    """A run of 200 steps."""
+    return _train(tmp_path_factory.mktemp("one") / "run", 200)
+
+
+@pytest.mark.parametrize("first", [75, 100])
+def test_steps_in_two_parts_give_bitwise_the_state_of_one_part(in_one_go, tmp_path, first):
+    _train(tmp_path / "run", first)
+    resumed = _train(tmp_path / "run", 200)
+    state = in_one_go.state(200)
+    assert int(state.step) == 200
+    tiny.assert_bitwise_equal(resumed.state(200), state)
+
+
+def test_a_resumed_run_logs_every_step_once_and_the_same_numbers(in_one_go, tmp_path):
+    _train(tmp_path / "run", 100)
+    resumed = _train(tmp_path / "run", 200)
+    steps = [record["step"] for record in resumed.metrics()]
+    assert steps == list(range(25, 201, 25))
+    assert resumed.metrics() == in_one_go.metrics()
+
+
+def test_what_was_logged_after_the_last_checkpoint_is_done_again(in_one_go, tmp_path):
+    """As after a crash between checkpoints: steps 100 and 125 were logged, not saved."""
+    run = _train(tmp_path / "run", 75)
+    with run.workdir.metrics.open("a") as file:
+        file.write('{"step": 100, "loss": -1.0}\n{"step": 125, "lo')
+    resumed = _train(tmp_path / "run", 200)
+    assert resumed.metrics() == in_one_go.metrics()
+    tiny.assert_bitwise_equal(resumed.state(200), in_one_go.state(200))
+
+
+def test_a_run_that_is_done_is_left_as_it_is(in_one_go, capsys):
+    files = sorted(path for path in in_one_go.workdir.root.rglob("*") if path.is_file())
+    before = {path: path.stat().st_mtime_ns for path in files if path.name != "provenance.json"}
+    RunDirectory.open(in_one_go.workdir.root).train()
+    assert "already trained: 200 steps" in capsys.readouterr().out
+    before.pop(in_one_go.workdir.config)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_another_seed_gives_other_parameters(in_one_go, tmp_path):
+    other = _train(tmp_path / "run", 200, seed=1)
+    with pytest.raises(AssertionError):
+        tiny.assert_bitwise_equal(other.state(200).params, in_one_go.state(200).params)
+
+
+def test_the_state_is_that_of_its_step(in_one_go):
+    assert in_one_go.steps("all") == [75, 150, 200]
+    states = [in_one_go.state(step) for step in (75, 150, 200)]
+    assert [int(state.step) for state in states] == [75, 150, 200]
+    assert [int(state.opt_state.gradient_step) for state in states] == [37, 75, 100]
+    assert [int(state.opt_state.mini_step) for state in states] == [1, 0, 0]
+
+
+def _start_process(folder):
+    flags = tiny.flags_of(_endless(), tiny.base())
+    command = [sys.executable, "main.py", "--config=configs/toy/mixture.py", f"--workdir={folder}"]
+    return subprocess.Popen([*command, *flags], cwd=tiny.ROOT, stdout=subprocess.DEVNULL)
+
+
+def _endless(**overrides):
+    return tiny.points(
+        **{
+            "training.steps": 1_000_000,
+            "training.checkpoint_every": 50,
+            "training.log_every": 10,
+            "training.eval_every": 0,
+        }
+        | overrides
+    )
+
+
+def _wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_process_killed_after_a_checkpoint_goes_on_bitwise(tmp_path):
+    folder = tmp_path / "killed"
+    process = _start_process(folder)
+    metrics = folder / "metrics.jsonl"
+    _wait_for(lambda: process.poll() is not None or len(read_metrics(metrics)) > 13)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    found = RunDirectory.open(folder).steps("all")
+    assert found
+    steps = found[-1] + 55
+    RunDirectory.open(folder, _endless(**{"training.steps": steps})).train()
+    whole = RunDirectory.open(tmp_path / "whole", _endless(**{"training.steps": steps}))
+    whole.train()
+    resumed = RunDirectory.open(folder)
+    tiny.assert_bitwise_equal(resumed.state(steps), whole.state(steps))
+    assert [record["step"] for record in resumed.metrics()] == [*range(10, steps, 10), steps]
+    losses, expected = ([r["loss"] for r in run.metrics()] for run in (resumed, whole))
+    np.testing.assert_array_equal(losses, expected)
