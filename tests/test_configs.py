@@ -1,0 +1,499 @@
+"""Configurations: each file builds and traces, each key is read, each mistake is one line."""
+
+import functools
+import inspect
+import json
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from flax.traverse_util import flatten_dict
+
+import build as build_module
+import command_line
+from build import IDENTITY, OPTIMIZERS, ConfigError, build, load_dataset
+from configs import default
+from data import DATASETS, DataError
+from data.dataset import from_arrays
+from likelihood import DIVERGENCES, LIKELIHOODS
+from losses import OBJECTIVES, WEIGHTINGS
+from models import LABELS, NETWORKS, PARAMETRISATIONS
+from sampling import CORRECTORS, PREDICTORS, SAMPLERS
+from sde_lib import SDES
+from solvers import FLOWS
+from training import MAPPINGS, SCHEDULES, TrainStep, init_state
+
+CONFIGS = tiny.ROOT / "configs"
+SHARED = {"__init__.py", "default.py", "published.py", "saved.py"}
+FILES = sorted(
+    str(path.relative_to(tiny.ROOT))
+    for path in CONFIGS.rglob("*.py")
+    if path.relative_to(CONFIGS).as_posix() not in SHARED
+)
+IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
+POINTS = from_arrays(
+    "points", np.zeros((9, 2), np.float32), np.zeros((9, 2), np.float32), levels=None
+)
+DIGITS = from_arrays("d", *(np.zeros((9, 8, 8, 1), np.uint8),) * 2, levels=17)
+
+
+def _load(file):
+    return command_line.load_config(file)
+
+
+def _dataset(config):
+    """Data of the right shape: nothing is downloaded to trace a program."""
+    if config.data.name in ("mixture", "moons", "checkerboard"):
+        return POINTS
+    shape, levels = IMAGES.get(config.data.name, ((32, 32, 3), 256))
+    images = np.zeros((4, *shape), np.uint8)
+    return from_arrays(config.data.name, images, images, levels=levels)
+
+
+def _edited(config, **changes):
+    """A copy with ``{"section.key": value}`` applied."""
+    config = config.copy_and_resolve_references()
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def _key(config):
+    """What a program traced from the config depends on: all but the name of the data."""
+    shape = (_dataset(config).shape, _dataset(config).levels)
+    return json.dumps([shape, _edited(config, **{"data.name": "any"}).to_dict()], sort_keys=True)
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def test_the_promised_files_are_there():
+    for sde in ("vp", "subvp", "ve"):
+        for data in ("cifar10", "imagenet32"):
+            for network in ("ddpmpp", "ncsnpp"):
+                assert f"configs/{sde}/{data}_{network}_continuous.py" in FILES
+    assert {"configs/digits.py", "configs/photos16.py", "configs/toy/mixture.py"} <= set(FILES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_head_of_a_file_states_its_command_and_its_figure(file):
+    head = inspect.cleandoc(re.match(r'r?"""(.*?)"""', Path(tiny.ROOT, file).read_text(), re.S)[1])
+    assert "\nFigure: " in head
+    assert "\nTime: " in head
+    command = re.search(r"^Command: python main\.py --config=(\S+)", head, re.M)
+    assert command
+    assert command[1] == file
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_overrides_keys_and_adds_none(file):
+    found, known = _load(file).to_dict(), default.get_config().to_dict()
+    assert {k: set(v) for k, v in found.items() if isinstance(v, dict)} == {
+        k: set(v) for k, v in known.items() if isinstance(v, dict)
+    }
+    for section, values in found.items():
+        if isinstance(values, dict):
+            for key, value in values.items():
+                assert type(value) is type(known[section][key]), f"{section}.{key}"
+
+
+@functools.cache
+def _parameters(key):
+    """The experiment and the shapes of its training state; each distinct program once."""
+    config = _CONFIGS[key]
+    dataset = _dataset(config)
+    experiment = build(config, dataset)
+    state = jax.eval_shape(
+        lambda k: init_state(experiment.model.init(k, dataset.shape), experiment.optimizer),
+        jax.random.key(0),
+    )
+    return experiment, state
+
+
+@functools.cache
+def _gradients(key):
+    experiment, state = _parameters(key)
+    step = TrainStep(experiment.loss, experiment.dequantisation, experiment.optimizer, 0.9, 2)
+    batch = jax.ShapeDtypeStruct((2, *experiment.dataset.shape), experiment.dataset.train.dtype)
+    positions = jax.ShapeDtypeStruct((2,), jnp.int32)
+    return jax.eval_shape(step.loss_and_grads, jax.random.key(0), state, batch, positions)
+
+
+_CONFIGS = {}
+
+
+def _register(config):
+    key = _key(config)
+    _CONFIGS.setdefault(key, config)
+    return key
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_builds_and_its_training_step_traces(file):
+    key = _register(_load(file))
+    _, state = _parameters(key)
+    loss, grads = _gradients(key)
+    assert (loss.shape, loss.dtype) == ((), jnp.float32)
+    layout = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)  # noqa: E731
+    assert layout(grads) == layout(state.params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
+
+
+@functools.cache
+def _likelihoods_and_samples(key):
+    """Shapes of what every estimator and the sampler return."""
+    experiment, state = _parameters(key)
+    shape = experiment.dataset.shape
+    batch = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    keys = jax.random.split(jax.random.key(0), 2)
+
+    def likelihood(estimator):
+        def run(params, xs):
+            score_fn = experiment.model.score_fn(experiment.sde, params)
+            return estimator.likelihood(experiment.sde, score_fn, xs, keys)
+
+        return jax.eval_shape(run, state.params, batch)
+
+    def sample(params, z):
+        score_fn = experiment.model.score_fn(experiment.sde, params)
+        sampled = experiment.sampler(experiment.sde, score_fn, z, keys[0])
+        return experiment.dequantisation.stored(sampled.x)
+
+    estimators = {name: likelihood(e) for name, e in experiment.estimators.items()}
+    latent = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return estimators, jax.eval_shape(sample, state.params, latent)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_files_likelihood_and_sampler_trace(file):
+    """Of a deep network two resolutions of one block: a solver traces it ten times over."""
+    config = _load(file)
+    if config.model.num_res_blocks > 1 and config.model.name == "ncsnpp":
+        config = _edited(config, **{"model.num_res_blocks": 1, "model.ch_mult": (1, 2)})
+    dataset = _dataset(config)
+    estimators, samples = _likelihoods_and_samples(_register(config))
+    assert estimators
+    for log_prob in estimators.values():
+        assert (log_prob.nats.shape, log_prob.nats.dtype) == ((2,), jnp.float32)
+        assert log_prob.latent.shape == (2, *dataset.shape)
+    assert (samples.shape, samples.dtype) == (dataset.shape, dataset.train.dtype)
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+def _flat(config):
+    return flatten_dict(config.to_dict(), sep=".")
+
+
+REGISTRIES = {
+    "data.name": DATASETS,
+    "sde.name": SDES,
+    "model.name": NETWORKS,
+    "model.parametrisation": PARAMETRISATIONS,
+    "model.label": LABELS,
+    "objective.name": OBJECTIVES,
+    "objective.weighting": WEIGHTINGS,
+    "optimizer.name": OPTIMIZERS,
+    "optimizer.schedule": SCHEDULES,
+    "training.parallel": MAPPINGS,
+    "likelihood.name": LIKELIHOODS,
+    "likelihood.divergence": DIVERGENCES,
+    "likelihood.variable": FLOWS,
+    "sampling.name": SAMPLERS,
+    "sampling.predictor": PREDICTORS,
+    "sampling.corrector": CORRECTORS,
+    "sampling.variable": FLOWS,
+}
+CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
+# What else must be said for a member to be used at all.
+NEEDED = {
+    "optimizer.schedule": {"optimizer.decay_steps": 10},
+    "sampling.predictor": {"sampling.name": "predictor_corrector"},
+    "sampling.corrector": {"sampling.name": "predictor_corrector"},
+}
+
+
+def _with(key, name):
+    """A small configuration that uses this member, and data it fits."""
+    if (key, name) == ("model.name", "ncsnpp"):
+        return tiny.images(), DIGITS
+    return tiny.points(**NEEDED.get(key, {}) | {key: name}), POINTS
+
+
+@pytest.mark.parametrize(("key", "name"), CHOICES)
+def test_every_member_of_every_registry_can_be_chosen(key, name):
+    config, dataset = _with(key, name)
+    assert key in build(config, dataset).keys_read
+
+
+def test_every_key_of_the_defaults_is_read_by_some_member():
+    read = set().union(*(build(*_with(key, name)).keys_read for key, name in CHOICES))
+    assert set(_flat(default.get_config())) - read == set()
+
+
+# Parameters that are shared parts, made of other keys, or Flax's own.
+PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
+OTHERS = {"parent", "name"}
+# A network reads these from the section of the SDE.
+FROM_SDE = {"sigma_min", "sigma_max"}
+
+
+@pytest.mark.parametrize("key", [key for key in REGISTRIES if key not in ("model.label",)])
+def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
+    section = default.get_config()[key.split(".")[0]]
+    for name, member in REGISTRIES[key].items():
+        parameters = set(inspect.signature(member).parameters) - PARTS - OTHERS
+        if key == "model.name":
+            parameters -= FROM_SDE
+        if key == "objective.weighting":
+            parameters -= {"sigma_data"}  # the model's
+        assert parameters <= set(section), f"{name} of {key}"
+
+
+# Published settings of the U-Net that are not a vector's.
+DIFFERENT = {"mlp": {"dropout", "skip_rescale"}, "ncsnpp": set()}
+
+
+@pytest.mark.parametrize("key", [key for key in REGISTRIES if key not in ("model.label",)])
+def test_the_default_of_a_member_is_that_of_its_key(key):
+    config = default.get_config()
+    section = config[key.split(".")[0]]
+    for name, member in REGISTRIES[key].items():
+        for parameter in inspect.signature(member).parameters.values():
+            if parameter.name in OTHERS | DIFFERENT.get(name, set()):
+                continue
+            source = config.sde if key == "model.name" and parameter.name in FROM_SDE else section
+            if parameter.default is not parameter.empty and parameter.name in source:
+                assert source[parameter.name] == parameter.default, f"{name}.{parameter.name}"
+
+
+STABLE = [
+    "seed",
+    "data.name",
+    "sde.name",
+    "model.name",
+    "objective.name",
+    "objective.weighting",
+    "objective.importance_sampling",
+    "training.steps",
+    "training.batch_size",
+    "training.parallel",
+    "eval.batch_size",
+    "eval.estimators",
+    "likelihood.name",
+    "likelihood.rtol",
+    "likelihood.atol",
+    "likelihood.eps",
+    "likelihood.divergence",
+    "likelihood.probes",
+    "sampling.name",
+    "sampling.num_samples",
+]
+
+
+def test_the_keys_that_stay_are_there():
+    assert set(STABLE) <= set(_flat(default.get_config()))
+
+
+def test_the_process_of_a_name_does_not_read_the_numbers_of_another():
+    vp = build(tiny.points(**{"sde.t_max": 0.5}), POINTS)
+    assert vp.sde.t_max == 1.0
+    straight = build(tiny.points(**{"sde.name": "straight", "sde.t_max": 0.5}), POINTS)
+    assert straight.sde.t_max == 0.5
+
+
+def test_the_estimators_default_to_the_likelihoods_name():
+    assert list(build(tiny.points(), POINTS).estimators) == ["ode"]
+    bound = tiny.points(**{"likelihood.name": "bound"})
+    assert list(build(bound, POINTS).estimators) == ["bound"]
+
+
+@pytest.mark.parametrize("listed", [("bound", "ode"), ("bound,ode",), ("bound, ode", "bound")])
+def test_estimators_are_a_tuple_or_a_comma_separated_list(listed):
+    experiment = build(tiny.points(**{"eval.estimators": listed}), POINTS)
+    assert list(experiment.estimators) == ["bound", "ode"]
+    settings = {name: set(e.settings) for name, e in experiment.estimators.items()}
+    assert "likelihood.samples" in settings["bound"] - settings["ode"]
+    assert "likelihood.rtol" in settings["ode"] - settings["bound"]
+
+
+def test_the_streams_of_randomness_are_all_different_and_the_seeds():
+    data = {}
+    for seed in (0, 1):
+        for name, key in build(tiny.points(seed=seed), POINTS).streams.items():
+            data[seed, name] = tuple(np.asarray(jax.random.key_data(key)).tolist())
+    assert len(set(data.values())) == len(data) == 10
+
+
+def test_the_identity_holds_what_a_training_depends_on_and_nothing_else():
+    identity = build(tiny.points(), POINTS).identity
+    assert all(key.startswith(IDENTITY) for key in identity)
+    expected = {"seed", "data.name", "data.fingerprint", "sde.beta_max", "model.hidden"}
+    expected |= {"objective.eps", "optimizer.learning_rate", "optimizer.ema_decay"}
+    assert expected <= set(identity)
+    # Keys that this experiment does not read do not make it another.
+    assert not {"sde.sigma_max", "model.nf", "objective.log_rho_mean", "data.path"} & set(identity)
+
+
+# --- mistakes -------------------------------------------------------------------------------
+
+
+def _complaint(changes, dataset=POINTS, config=None):
+    with pytest.raises(ConfigError) as caught:
+        build(_edited(config or tiny.points(), **changes), dataset)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("key", REGISTRIES)
+def test_an_unknown_name_is_named_with_the_choices(key):
+    changes = NEEDED.get(key, {}) | {key: "vpp"}
+    message = _complaint(changes)
+    assert "'vpp' is unknown; choose" in message
+    assert str(sorted(REGISTRIES[key])) in message
+    assert key in message or key == "likelihood.name"
+
+
+def test_an_unknown_data_set_is_an_error_before_anything_is_read():
+    with pytest.raises(ConfigError, match=r"config\.data\.name = 'cifar' is unknown; choose one"):
+        load_dataset(tiny.points(**{"data.name": "cifar"}))
+
+
+def test_a_data_sets_own_complaint_is_passed_on():
+    with pytest.raises(DataError, match=r"config\.data\.scale = -1\.0 must be positive"):
+        load_dataset(tiny.points(**{"data.scale": -1.0}))
+
+
+@pytest.mark.parametrize("listed", [("ode", "elbo"), ("ode,elbo",), ("ode,",)])
+def test_an_unknown_estimator_is_named_with_the_choices(listed):
+    message = _complaint({"eval.estimators": listed})
+    assert message.startswith("config.eval.estimators: '")
+    assert "choose from ['bound', 'ode']" in message
+
+
+@pytest.mark.parametrize("section", ["objective", "likelihood", "sampling"])
+@pytest.mark.parametrize("eps", [0.0, -1e-5, 1.0, 2.0, float("nan")])
+def test_eps_outside_the_processes_times_is_an_error(section, eps):
+    message = _complaint({f"{section}.eps": eps})
+    assert message == f"config.{section}.eps = {eps} must lie in (0, 1.0)"
+
+
+def test_eps_is_held_against_the_end_of_its_own_process():
+    message = _complaint({"sde.name": "straight", "sde.t_max": 0.5, "sampling.eps": 0.6})
+    assert message == "config.sampling.eps = 0.6 must lie in (0, 0.5)"
+
+
+COUNTS = [
+    "training.steps",
+    "training.batch_size",
+    "training.log_every",
+    "eval.batch_size",
+    "likelihood.probes",
+    "likelihood.chunk",
+    "likelihood.samples",
+    "likelihood.max_steps",
+    "sampling.num_samples",
+    "sampling.batch_size",
+    "sampling.num_steps",
+    "sampling.max_steps",
+    "sampling.corrector_steps",
+    "optimizer.accumulate",
+    "model.hidden",
+    "model.nf",
+    "model.num_res_blocks",
+]
+
+
+@pytest.mark.parametrize("key", COUNTS)
+@pytest.mark.parametrize("value", [0, -3])
+def test_a_count_below_one_is_an_error(key, value):
+    assert _complaint({key: value}) == f"config.{key} = {value} must lie in [1, inf)"
+
+
+IMPOSSIBLE = [
+    ("seed", -1),
+    ("seed", 2**32),
+    ("training.checkpoint_every", -1),
+    ("training.keep", -1),
+    ("training.eval_every", -1),
+    ("training.sample_every", -1),
+    ("eval.num_images", -1),
+    ("optimizer.learning_rate", -1e-3),
+    ("optimizer.learning_rate", float("nan")),
+    ("optimizer.warmup", -1),
+    ("optimizer.grad_clip", -1.0),
+    ("optimizer.weight_decay", -0.1),
+    ("optimizer.beta1", 1.0),
+    ("optimizer.beta2", -0.1),
+    ("optimizer.ema_decay", 1.0),
+    ("likelihood.rtol", -1e-5),
+    ("likelihood.atol", 0.0),
+    ("sampling.atol", float("inf")),
+    ("sampling.snr", 0.0),
+    ("sde.beta_min", 0.0),
+    ("sde.sigma_min", 0.0),
+    ("sde.sigma_min", 50.0),
+    ("sde.t_max", 1.0),
+    ("model.dropout", 1.0),
+    ("model.sigma_data", 0.0),
+    ("model.embedding", 1),
+    ("model.ch_mult", ()),
+    ("model.ch_mult", (1, 0)),
+    ("objective.log_rho_std", 0.0),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), IMPOSSIBLE)
+def test_a_number_that_cannot_be_is_an_error(key, value):
+    message = _complaint({key: value})
+    assert message.startswith(f"config.{key} = {value} must ")
+
+
+def test_every_range_is_of_a_key_that_exists():
+    keys = [key for keys in build_module.RANGES.values() for key in keys]
+    assert len(keys) == len(set(keys))
+    assert set(keys) <= set(_flat(default.get_config()))
+
+
+def test_zero_may_mean_never_all_or_none():
+    zeros = ("checkpoint_every", "keep", "eval_every", "sample_every")
+    changes = {f"training.{key}": 0 for key in zeros} | {"eval.num_images": 0}
+    build(_edited(tiny.points(), **changes, **{"optimizer.grad_clip": 0.0}), POINTS)
+
+
+def test_a_cosine_without_its_length_is_an_error():
+    message = _complaint({"optimizer.schedule": "cosine", "optimizer.decay_steps": 0})
+    assert "optimizer.decay_steps must be at least 1 for the schedule 'cosine'" in message
+
+
+def test_a_network_that_does_not_fit_the_data_is_an_error():
+    message = _complaint({"model.name": "ncsnpp"})
+    assert message.startswith("config.model does not fit data of shape (2,): ")
+    message = _complaint({"model.ch_mult": (1,) * 5}, DIGITS, tiny.images())
+    assert "does not fit data of shape (8, 8, 1)" in message
+    assert "divisible by 16" in message
+
+
+@pytest.mark.parametrize("key", ["nonlinearity", "embedding_type", "resblock_type", "progressive"])
+def test_an_unknown_choice_of_a_network_is_named_with_the_choices(key):
+    message = _complaint({f"model.{key}": "no"}, DIGITS, tiny.images())
+    assert message.startswith(f"config.model: {key} = 'no' is unknown; choose one of [")
+
+
+def test_a_missing_key_is_named():
+    config = tiny.points().copy_and_resolve_references()
+    with config.unlocked():
+        del config.objective["eps"]
+    with pytest.raises(ConfigError, match=r"config\.objective\.eps is missing; see configs/def"):
+        build(config, POINTS)
+
+
+def test_an_override_that_nothing_reads_is_told():
+    experiment = build(tiny.points(), POINTS)
+    found = build_module.unread_overrides(experiment, ["sde.sigma_max", "sde.beta_max"])
+    assert found == ["config.sde.sigma_max is not read with these names; it changes nothing"]
