@@ -253,8 +253,13 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
 
 
 def check_ranges(config: ConfigDict) -> None:
-    """Raises ConfigError for a number outside its interval."""
+    """Raises ConfigError for a number outside its interval, or a tuple of something else."""
     values = flatten_dict(config.to_dict(), sep=".")
+    for key, value in values.items():
+        # A tuple is all that the command line's own check of types does not look into.
+        numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
+        if not all(type(number) is int for number in numbers):
+            raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
     for interval, keys in RANGES.items():
         for key in values.keys() & set(keys):
             if not _lies_in(interval, values[key]):

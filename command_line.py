@@ -37,6 +37,8 @@ def parse(argv: list[str]) -> list[str]:
         fail(_first_line(error))
     except UsageError as error:
         fail(str(error))
+    except SystemExit:  # absl's way out of --help, with status 1
+        raise SystemExit(0) from None
 
 
 def fail(message: str) -> NoReturn:
