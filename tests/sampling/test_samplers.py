@@ -1,0 +1,195 @@
+"""Samples made with an exact score have the law of the data."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from likelihood import Exact, ODELikelihood
+from oracles import Gaussian, GaussianMixture
+from sampling import (
+    CORRECTORS,
+    PREDICTORS,
+    SAMPLERS,
+    Langevin,
+    NoCorrector,
+    PredictorCorrector,
+    ProbabilityFlow,
+)
+from sde_lib import SDES
+from solvers import Adaptive, LogRhoFlow, TimeFlow
+
+DIMS, COUNT, STEPS, EPS = 32, 1000, 300, 1e-3
+_MEANS = np.where(np.arange(DIMS) == 0, 1.0, [[0.5], [-0.5]])  # both components begin with 1
+MIXTURE = GaussianMixture(
+    weights=jnp.array([0.3, 0.7]),
+    means=jnp.asarray(_MEANS, jnp.float32),
+    stds=jnp.array([0.1, 0.2]),
+)
+GAUSSIAN = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.1, 0.4, 1.0]))
+CHOICES = {"langevin": Langevin(snr=0.05), "none": NoCorrector()}
+
+
+def predictor_corrector(predictor, corrector="none", steps=STEPS, **options):
+    return PredictorCorrector(PREDICTORS[predictor](), CHOICES[corrector], steps, EPS, **options)
+
+
+def flow(**options):
+    return ProbabilityFlow(Adaptive(1e-5, 1e-5), LogRhoFlow(), eps=1e-4, **options)
+
+
+SAMPLER_AND_SDE = [
+    *[(predictor_corrector(p), sde) for p in PREDICTORS for sde in SDES],
+    *[(predictor_corrector(p, "langevin"), "vp") for p in PREDICTORS],
+    *[(flow(), sde) for sde in SDES],
+]
+
+
+@functools.cache
+def compiled(sampler, sde_name: str, law_name: str):
+    """Samples of keys, together."""
+    sde, law = SDES[sde_name](), {"mixture": MIXTURE, "gaussian": GAUSSIAN}[law_name]
+
+    def one(key):
+        prior_key, path_key = jax.random.split(key)
+        z = sde.prior_sample(prior_key, law.shape)
+        return sampler(sde, law.score_fn(sde), z, path_key)
+
+    return jax.jit(jax.vmap(one))
+
+
+def draw(sampler, sde_name: str, law_name: str, count: int = COUNT):
+    keys = jax.random.split(jax.random.key(0), count)
+    return jax.device_get(compiled(sampler, sde_name, law_name)(keys))
+
+
+def named(value):
+    if isinstance(value, PredictorCorrector):
+        return f"{named(value.predictor)}-{named(value.corrector)}"
+    return value if isinstance(value, str) else type(value).__name__
+
+
+def test_every_registered_part_is_tested_here():
+    assert SAMPLERS.keys() == {"predictor_corrector", "probability_flow"}
+    assert CORRECTORS.keys() == CHOICES.keys()
+
+
+@pytest.mark.parametrize(("sampler", "sde"), SAMPLER_AND_SDE, ids=named)
+def test_samples_of_a_mixture_have_its_weights_means_and_covariances(sampler, sde):
+    got = draw(sampler, sde, "mixture")
+    assert np.all(got.ok)
+    distance = np.sum((got.x[:, None] - _MEANS) ** 2, axis=-1)
+    which = np.argmin(distance, axis=1)
+    # Four standard errors of a share, a mean, a variance; and 7 per cent of variance for the steps
+    # of first order (measured: 6 with 300 steps, half of it with 600) and for Langevin's.
+    assert abs(np.mean(which == 0) - 0.3) < 4 * np.sqrt(0.21 / COUNT)
+    for k in (0, 1):
+        residual = (got.x[which == k] - _MEANS[k]) / np.asarray(MIXTURE.stds)[k]
+        n = len(residual)
+        assert np.abs(residual.mean(axis=0)).max() < 4.5 / np.sqrt(n)
+        assert abs(np.mean(residual**2) - 1) < 0.07 + 4 * np.sqrt(2 / residual.size)
+        products = residual.T @ residual / n - np.diag(np.mean(residual**2, axis=0))
+        assert np.abs(products).max() < 5.5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize(
+    "sampler", [*[predictor_corrector(p) for p in PREDICTORS], flow()], ids=named
+)
+def test_samples_of_a_gaussian_have_its_mean_and_covariance(sampler):
+    """Without Langevin steps, whose size is biased in three dimensions; see the correctors."""
+    got = draw(sampler, "vp", "gaussian", count=4000)
+    residual = (got.x - np.asarray(GAUSSIAN.mean)) / np.asarray(GAUSSIAN.std)
+    covariance = residual.T @ residual / 4000
+    # Four standard errors, and on the diagonal the bias of first order.
+    assert np.abs(residual.mean(axis=0)).max() < 4 / np.sqrt(4000)
+    assert np.abs(covariance - np.eye(3)).max() < 4 * np.sqrt(2 / 4000) + 0.07
+
+
+@pytest.mark.parametrize("sampler", [s for s, sde in SAMPLER_AND_SDE if sde == "vp"], ids=named)
+def test_a_sample_does_not_depend_on_its_batch_mates(sampler):
+    keys = jax.random.split(jax.random.key(0), COUNT)
+    together = draw(sampler, "vp", "mixture")
+    mates = jax.random.split(jax.random.key(5), COUNT)
+    other = compiled(sampler, "vp", "mixture")(mates.at[0].set(keys[0]))
+    np.testing.assert_array_equal(other.x[0], together.x[0])
+    assert other.nfe[0] == together.nfe[0]
+
+
+@pytest.mark.parametrize("coordinate", [LogRhoFlow(), TimeFlow()], ids=named)
+def test_the_flow_is_a_function_of_z_alone_and_inverts_encoding(coordinate):
+    sde, eps = SDES["vp"](), 1e-3
+    score_fn = GAUSSIAN.score_fn(sde)
+    solver = Adaptive(1e-6, 1e-6)
+    encode = ODELikelihood(solver, coordinate, Exact(), eps)
+    decode = ProbabilityFlow(solver, coordinate, eps, denoise=False)
+
+    @jax.jit
+    def there_and_back(x, key):
+        z = encode(sde, score_fn, x[None], key[None]).latent[0]
+        keys = jax.random.split(key)
+        return z, jax.vmap(lambda key: decode(sde, score_fn, z, key))(keys)
+
+    x = jnp.array([-0.9, 0.7, -1.0])
+    z, back = there_and_back(x, jax.random.key(0))
+    np.testing.assert_array_equal(back.x[0], back.x[1])
+    # The tolerance of the solver, there and back, of a state of size rho = 150 at t_max.
+    np.testing.assert_allclose(back.x[0], x, rtol=0, atol=1e-3)
+    assert not np.allclose(z, x, atol=0.1)
+
+
+def test_the_flow_counts_its_evaluations_and_denoises():
+    sde, score_fn = SDES["vp"](), GAUSSIAN.score_fn(SDES["vp"]())
+
+    @jax.jit
+    def both(z):
+        return [flow(denoise=d)(sde, score_fn, z, jax.random.key(0)) for d in (False, True)]
+
+    raw, clean = both(jnp.array([0.3, -1.0, 2.0]))
+    assert int(clean.nfe) == int(raw.nfe) + 1
+    # E[x0 | x] of a Gaussian.
+    alpha, sigma = sde.alpha(1e-4), sde.sigma(1e-4)
+    gain = alpha * GAUSSIAN.std**2 / ((alpha * GAUSSIAN.std) ** 2 + sigma**2)
+    want = GAUSSIAN.mean + gain * (raw.x - alpha * GAUSSIAN.mean)
+    np.testing.assert_allclose(clean.x, want, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("corrector", CHOICES)
+def test_predictor_corrector_counts_its_evaluations(corrector):
+    sampler = predictor_corrector("euler_maruyama", corrector, steps=3)
+    evaluations, z = [], jnp.ones(3)
+
+    def score_fn(x, t):
+        jax.debug.callback(lambda _: evaluations.append(1), t)
+        return -x
+
+    got = jax.block_until_ready(sampler(SDES["vp"](), score_fn, z, jax.random.key(0)))
+    jax.effects_barrier()
+    assert int(got.nfe) == len(evaluations) == {"langevin": 6, "none": 3}[corrector]
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_only_without_denoising_does_the_last_step_add_noise(predictor):
+    """With one step from t_max to eps, the noise of that step is all there is."""
+    sde, z = SDES["ve"](), jnp.ones(2000)
+
+    def run(denoise, seed):
+        sampler = predictor_corrector(predictor, steps=1, denoise=denoise)
+        return sampler(sde, lambda x, t: -x / 2501, z, jax.random.key(seed)).x
+
+    np.testing.assert_array_equal(run(True, 0), run(True, 1))
+    noise = run(False, 0) - run(True, 0)
+    _, g2 = sde.drift_and_diffusion(1.0)
+    variance = {
+        "euler_maruyama": g2 * (1 - EPS),
+        "reverse_diffusion": sde.sigma(1.0) ** 2 - sde.sigma(EPS) ** 2,
+    }[predictor]
+    # Four standard errors of a variance from 2000 draws.
+    np.testing.assert_allclose(np.var(noise), variance, rtol=4 * np.sqrt(2 / 2000))
+
+
+def test_a_sample_that_is_not_finite_is_not_ok():
+    sampler = predictor_corrector("euler_maruyama", steps=2)
+    got = sampler(SDES["vp"](), lambda x, t: x * jnp.nan, jnp.ones(2), jax.random.key(0))
+    assert not got.ok
