@@ -1,13 +1,32 @@
 """Shared set-up: one persistent compilation cache, float32 matrix products."""
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import pytest
+import tiny
 
 CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """The workdir of a finished tiny run, checkpoints at steps 10 and 20: not to be changed."""
+    from run import RunDirectory
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    RunDirectory.open(folder, tiny.points()).train()
+    return folder
+
+
+@pytest.fixture
+def workdir(trained, tmp_path) -> Path:
+    """A copy of it, to do with as one likes."""
+    return Path(shutil.copytree(trained, tmp_path / "workdir"))

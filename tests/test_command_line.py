@@ -1,0 +1,385 @@
+"""The command line: a mistake is one line, status 2, and nothing changed on disk."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import tiny
+from absl import flags
+
+import command_line
+import main
+import verbs
+from build import ConfigError
+
+MIXTURE = "--config=configs/toy/mixture.py"
+FEW = ("--config.training.steps=4", "--config.training.batch_size=16")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """``main.py`` with these arguments in this process: gives status, output and errors."""
+    monkeypatch.setattr(verbs, "keep_compilations", lambda folder: None)
+    monkeypatch.chdir(tiny.ROOT)
+
+    def run(*arguments):
+        arguments = [str(argument) for argument in arguments]
+        _forget_flags()
+        monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
+        capsys.readouterr()
+        try:
+            main.main(command_line.parse(list(sys.argv)))
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    yield run
+    _forget_flags()
+
+
+def _forget_flags():
+    flags.FLAGS.unparse_flags()
+    for name in list(flags.FLAGS):
+        if name.startswith("config."):
+            delattr(flags.FLAGS, name)
+    for name in ("mode", "workdir", "steps", "distributed", "config"):
+        flags.FLAGS[name].unparse()
+
+
+@pytest.fixture
+def mistake(command):
+    """Runs a command that must fail in one line, and gives that line without 'error: '."""
+
+    def run(*arguments):
+        status, _, errors = command(*arguments)
+        return _only_line(status, errors)
+
+    return run
+
+
+def _only_line(status, errors):
+    assert status == 2, errors
+    assert re.fullmatch(r"error: [^\n]+\n", errors), errors
+    return errors.removeprefix("error: ").rstrip("\n")
+
+
+def _process(*arguments):
+    """``main.py`` as a user runs it: gives status, output and errors."""
+    done = subprocess.run(
+        [sys.executable, "main.py", *map(str, arguments)],
+        cwd=tiny.ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _snapshot(folder):
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+# --- as real processes ----------------------------------------------------------------------
+
+
+def test_help_ends_well():
+    status, output, errors = _process("--help")
+    assert (status, errors) == (0, "")
+    assert "--mode" in output
+    assert "--config" in output
+
+
+def test_a_mistake_in_the_command_is_told_at_once(tmp_path):
+    status, output, errors = _process(
+        MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.training.stps=3"
+    )
+    assert _only_line(status, errors).startswith(
+        "config.training.stps is unknown; did you mean 'steps'? config.training has ["
+    )
+    assert output == ""
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_mistake_found_late_is_one_line_too(workdir):
+    before = _snapshot(workdir)
+    status, _, errors = _process(f"--workdir={workdir}", "--mode=eval", "--steps=15")
+    assert _only_line(status, errors) == ("--steps: no checkpoint of step 15; there are [10, 20]")
+    assert _snapshot(workdir) == before
+
+
+def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
+    status, output, errors = _process(
+        f"--workdir={workdir}",
+        "--mode=eval",
+        "--config.eval.estimators=ode,bound",
+        "--config.eval.num_images=4",
+        "--config.likelihood.samples=3",
+    )
+    assert (status, errors) == (0, "")
+    settings = {}
+    for estimator in ("ode", "bound"):
+        folder = workdir / "eval" / "20" / estimator
+        found = json.loads((folder / "bits_per_dim.json").read_text())
+        assert (found["estimator"], found["step"], found["num_images"]) == (estimator, 20, 4)
+        settings[estimator] = json.loads((folder / "settings.json").read_text())
+    assert settings["ode"]["eval.num_images"] == 4
+    assert settings["bound"]["likelihood.samples"] == 3
+    assert "bits per dimension" in output
+
+
+# --- flags ----------------------------------------------------------------------------------
+
+
+def test_an_unknown_flag_is_named(mistake):
+    assert "workdri" in mistake(MIXTURE, "--workdri=x", "--workdir=y")
+
+
+def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
+    assert "<train|eval|sample>" in mistake(MIXTURE, f"--workdir={tmp_path}", "--mode=trian")
+
+
+@pytest.mark.parametrize("arguments", [[MIXTURE], [MIXTURE, "--workdir="], [MIXTURE, "--workdir"]])
+def test_a_missing_workdir_is_told(mistake, arguments):
+    assert mistake(*arguments) == "--workdir is missing: name the folder of the run"
+
+
+def test_a_word_that_is_no_flag_is_told(mistake, tmp_path):
+    assert mistake("train", MIXTURE, f"--workdir={tmp_path}") == (
+        "'train' is not a flag; flags begin with --"
+    )
+
+
+@pytest.mark.parametrize("mode", ["train", "eval", "sample"])
+def test_a_workdir_that_does_not_exist_needs_a_config(mistake, tmp_path, mode):
+    message = mistake(f"--workdir={tmp_path / 'none'}", f"--mode={mode}")
+    assert message == f"{tmp_path / 'none'} is not a workdir yet: say --config=FILE to begin one"
+
+
+@pytest.mark.parametrize("mode", ["eval", "sample"])
+def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_path, mode):
+    folder = tmp_path / "none"
+    message = mistake(MIXTURE, f"--workdir={folder}", f"--mode={mode}")
+    assert message == f"no checkpoint in {folder}/checkpoints; train first, with --mode=train"
+    assert not folder.exists()
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("config.training.stps=3", "config.training.stps is unknown; did you mean 'steps'?"),
+        ("config.trainng.steps=3", "config.trainng is unknown; did you mean 'training'?"),
+        ("config.zzz=3", "config.zzz is unknown; config has ['data', "),
+        ("config.seed.x=3", "config.seed is a value, it has no key 'x'"),
+        (
+            "noconfig.data.read_label",
+            "config.data.read_label is unknown; did you mean 'read_labels'?",
+        ),
+        ("config.training.steps=abc", "invalid literal for int() with base 10: 'abc'"),
+        ("config.training.steps=1.5", "invalid literal for int()"),
+        ("config.optimizer.learning_rate=fast", "could not convert string to float: 'fast'"),
+        ("config.data.read_labels=maybe", "Non-boolean argument to boolean flag"),
+        ("config.training=9", "`9` is not a dict"),
+        ("config.model.ch_mult=(1,", "(1, as tuple"),
+        ("config.model.ch_mult=a,b", "config.model.ch_mult = ('a,b',) must be whole numbers"),
+        ("config.data.name", "Missing value for flag --config.data.name"),
+        ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['straight',"),
+        ("config.data.name=cifar", "config.data.name = 'cifar' is unknown; choose one of ["),
+        ("config.eval.estimators=ode,elbo", "'elbo' is unknown; choose from ['bound', 'ode']"),
+        ("config.training.batch_size=0", "config.training.batch_size = 0 must lie in [1, inf)"),
+        ("config.data.scale=-1", "config.data.scale = -1.0 must be positive"),
+    ],
+)
+def test_a_wrong_override_names_its_key(mistake, tmp_path, override, message):
+    folder = tmp_path / "new"
+    assert message in mistake(MIXTURE, f"--workdir={folder}", f"--{override}")
+    assert not folder.exists()
+
+
+def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
+    _, output, _ = command(
+        MIXTURE, f"--workdir={tmp_path / 'x'}", "--mode=eval", "--config.sde.sigma_max=3"
+    )
+    assert output == "note: config.sde.sigma_max is not read with these names; it changes nothing\n"
+
+
+def test_overridden_names_the_keys_in_all_their_spellings():
+    arguments = ["--config.a.b=1", "-config.c", "5", "--noconfig.d", "--config=f", "--steps=3", "x"]
+    assert command_line.overridden(arguments) == ["a.b", "c", "d"]
+
+
+# --- config files ---------------------------------------------------------------------------
+
+BROKEN = {
+    "no get_config": ("x = 1\n", "has no function get_config()"),
+    "a syntax error": ("def get_config(:\n", "SyntaxError"),
+    "an import that fails": ("import no_such_module\n", "No module named 'no_such_module'"),
+    "one that raises": ("def get_config():\n    return 1 / 0\n", "ZeroDivisionError"),
+    "an argument too many": ("def get_config(a):\n    return a\n", "get_config() missing 1"),
+    "something else": ("def get_config():\n    return 3\n", "get_config() of "),
+    "an unknown key": (
+        "from configs import default\n\n\ndef get_config():\n    config = default.get_config()\n"
+        "    config.lock()\n    config.sde.nmae = 'vp'\n    return config\n",
+        "nmae",
+    ),
+    "bytes": ("\x00\xff", "Error"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_config_file_that_cannot_be_used_is_named(mistake, tmp_path, case):
+    text, message = BROKEN[case]
+    file = tmp_path / "mine.py"
+    file.write_bytes(text.encode("latin-1"))
+    told = mistake(f"--config={file}", f"--workdir={tmp_path / 'new'}")
+    assert str(file) in told
+    assert message in told
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("file", ["configs/digit.py", "configs", ""])
+def test_a_config_file_that_is_not_there_is_named(mistake, tmp_path, file):
+    told = mistake(f"--config={file}", f"--workdir={tmp_path / 'new'}")
+    assert told == f"--config: there is no file {file}; the shipped ones are in configs/"
+
+
+# --- workdirs -------------------------------------------------------------------------------
+
+OTHER_EXPERIMENTS = {
+    "data.num_train=100": "data.fingerprint",
+    "data.seed=3": "data.seed",
+    "data.name=checkerboard": "data.name",
+    "sde.name=subvp": "sde.name",
+    "sde.beta_max=10": "sde.beta_max",
+    "model.hidden=16": "model.hidden",
+    "model.parametrisation=noise": "model.parametrisation",
+    "objective.weighting=sigma2": "objective.weighting",
+    "objective.importance_sampling=false": "objective.importance_sampling",
+    "optimizer.learning_rate=1e-3": "optimizer.learning_rate",
+    "optimizer.ema_decay=0.9": "optimizer.ema_decay",
+    "seed=1": "seed",
+}
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("override", OTHER_EXPERIMENTS)
+def test_a_workdir_of_another_experiment_is_refused(mistake, workdir, override, mode):
+    before = _snapshot(workdir)
+    message = mistake(f"--workdir={workdir}", f"--mode={mode}", f"--config.{override}")
+    assert message.startswith(f"{workdir} belongs to another experiment: ")
+    assert f"{OTHER_EXPERIMENTS[override]} is " in message
+    assert message.endswith("choose another --workdir")
+    assert _snapshot(workdir) == before
+
+
+def test_another_config_on_a_workdir_is_another_experiment(mistake, workdir):
+    before = _snapshot(workdir)
+    assert "belongs to another experiment" in mistake(MIXTURE, f"--workdir={workdir}")
+    assert _snapshot(workdir) == before
+
+
+def test_a_workdir_opens_with_other_free_settings_and_goes_on_training(command, workdir):
+    free = [
+        "training.steps=22",
+        "training.log_every=1",
+        "training.parallel=shard_map",
+        "eval.batch_size=5",
+        "likelihood.rtol=1e-2",
+        "likelihood.name=bound",
+        "sampling.name=predictor_corrector",
+        "sampling.num_steps=3",
+    ]
+    arguments = [f"--config.{override}" for override in free]
+    status, _, errors = command(f"--workdir={workdir}", "--mode=train", *arguments)
+    assert (status, errors) == (0, "")
+    records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [5, 10, 15, 20, 21, 22]
+    saved = json.loads((workdir / "config.json").read_text())
+    assert (saved["training"]["steps"], saved["likelihood"]["name"]) == (22, "bound")
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("abc", "--steps=abc: give numbers, such as 100,200, or all; there are [10, 20]"),
+        ("10,", "--steps=10,: give numbers, such as 100,200, or all; there are [10, 20]"),
+        ("10,11", "--steps: no checkpoint of step 11; there are [10, 20]"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["eval", "sample"])
+def test_steps_that_cannot_be_had_are_told_with_those_that_can(
+    mistake, workdir, mode, steps, message
+):
+    before = _snapshot(workdir)
+    assert mistake(f"--workdir={workdir}", f"--mode={mode}", f"--steps={steps}") == message
+    assert _snapshot(workdir) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\x00"])
+def test_a_damaged_configuration_in_the_workdir_is_told(mistake, workdir, text):
+    (workdir / "config.json").write_text(text)
+    assert str(workdir / "config.json") in mistake(f"--workdir={workdir}", "--mode=eval")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]"])
+def test_a_damaged_provenance_in_the_workdir_is_told(mistake, workdir, text):
+    (workdir / "provenance.json").write_text(text)
+    assert "provenance.json cannot be read" in mistake(f"--workdir={workdir}", "--mode=eval")
+
+
+def test_a_workdir_that_is_a_file_is_told(mistake, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert f"cannot write to {file}" in mistake(MIXTURE, f"--workdir={file}", *FEW)
+    assert file.read_text() == "mine"
+    assert "is not a workdir yet" in mistake(f"--workdir={file}", "--mode=eval")
+
+
+def test_a_folder_that_cannot_be_written_is_told(command, workdir, monkeypatch):
+    def deny(run, steps):
+        raise PermissionError(13, "Permission denied", f"{workdir}/eval")
+
+    monkeypatch.setitem(verbs.VERBS, "eval", deny)
+    status, _, errors = command(f"--workdir={workdir}", "--mode=eval")
+    assert _only_line(status, errors).endswith(f"Permission denied: '{workdir}/eval'")
+
+
+def test_a_batch_that_does_not_divide_over_the_devices_is_told(mistake, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.parallel.jax.device_count", lambda: 3)
+    message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", *FEW)
+    assert message == (
+        "config.training.batch_size = 16 does not divide over 3 devices; choose a multiple"
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_training_that_diverges_names_step_and_metric(mistake, tmp_path):
+    rate = "--config.optimizer.learning_rate=1e30"
+    flags_ = [*tiny.flags_of(tiny.points(), tiny.base()), rate]
+    message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", *flags_)
+    assert re.fullmatch(r"step \d+: (loss|grad_norm) is (nan|inf)", message)
+
+
+def test_errors_of_our_own_are_not_hidden(command, workdir, monkeypatch):
+    def bug(run, steps):
+        raise RuntimeError("ours")
+
+    monkeypatch.setitem(verbs.VERBS, "eval", bug)
+    with pytest.raises(RuntimeError, match="ours"):
+        command(f"--workdir={workdir}", "--mode=eval")
+
+
+def test_a_message_of_many_lines_becomes_one(capsys):
+    with pytest.raises(SystemExit) as end:
+        command_line.fail(str(ConfigError("a\n  b\n\nc")))
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: a b c\n"
