@@ -29,7 +29,8 @@ def points(**overrides) -> ConfigDict:
     config.training.update(steps=20, batch_size=16, log_every=5, checkpoint_every=10, eval_every=10)
     config.eval.batch_size = 6
     config.likelihood.update(eps=1e-2, rtol=1e-3, atol=1e-3)
-    config.sampling.update(num_samples=6, batch_size=4, eps=1e-2, rtol=1e-3, atol=1e-3)
+    config.sampling.update(name="predictor_corrector", num_steps=4, eps=1e-2)
+    config.sampling.update(num_samples=6, batch_size=4)
     return with_overrides(config, overrides)
 
 
