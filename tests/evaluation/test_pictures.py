@@ -1,0 +1,80 @@
+"""Pictures show what they are given, and are pictures."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.pictures import image_grid, save_curves, save_samples, to_bytes
+
+
+def test_levels_are_spread_over_bytes():
+    got = to_bytes(np.arange(17, dtype=np.uint8), 17)
+    assert got.dtype == np.uint8
+    assert (got[0], got[8], got[16]) == (0, 128, 255)
+    assert np.all(np.abs(np.diff(got.astype(int)) - 255 / 16) < 1)
+    np.testing.assert_array_equal(to_bytes(np.arange(256, dtype=np.uint8), 256), np.arange(256))
+
+
+def test_continuous_data_is_scaled_to_its_range():
+    np.testing.assert_array_equal(to_bytes(np.array([-2.0, 0.5, 3.0]), None), [0, 128, 255])
+    np.testing.assert_array_equal(to_bytes(np.array([1.0, 1.0]), None), [0, 0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 9, 13])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_of_a_grid_is_in_its_cell(n, channels):
+    rng = np.random.default_rng(n)
+    images = rng.integers(0, 256, size=(n, 8, 6, channels)).astype(np.uint8)
+    grid = image_grid(images)
+    columns = int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    # The picture is rows of cells, each a gap and an image enlarged by a whole number.
+    zoom = max(1, -(-480 // (columns * 6)))
+    gap = max(1, zoom // 3)
+    height, width = 8 * zoom + gap, 6 * zoom + gap
+    assert grid.shape == (rows * height + gap, columns * width + gap, channels)
+    for i in range(n):
+        top, left = i // columns * height + gap, i % columns * width + gap
+        cell = grid[top : top + 8 * zoom : zoom, left : left + 6 * zoom : zoom]
+        np.testing.assert_array_equal(cell, images[i])
+
+
+def read(path):
+    with Image.open(path) as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        return picture
+
+
+@pytest.mark.parametrize(
+    ("shape", "levels"),
+    [((5, 4, 4, 1), 17), ((5, 4, 4, 3), 256), ((50, 2), None), ((50, 12), None)],
+)
+def test_samples_of_every_kind_become_a_picture(tmp_path, shape, levels):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape) if levels is None else rng.integers(0, levels, shape, np.uint16)
+    save_samples(tmp_path / "samples.png", x, levels)
+    picture = read(tmp_path / "samples.png")
+    assert min(picture.size) >= 320
+    assert np.ptp(np.asarray(picture)) > 100
+
+
+def test_a_saved_grid_is_the_grid(tmp_path):
+    x = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4, 1)
+    save_samples(tmp_path / "samples.png", x, 32)
+    want = image_grid(to_bytes(x, 32))[..., 0]
+    np.testing.assert_array_equal(np.asarray(read(tmp_path / "samples.png")), want)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [{"step": 1, "loss": 2.0}],
+        [{"step": i, "loss": 2.0 / i, "held_out_loss": None} for i in range(1, 60)],
+        [{"step": 1, "loss": 2.0, "held_out_loss": 2.5}, {"step": 2, "held_out_loss": 2.0}],
+    ],
+)
+def test_curves_become_a_picture(tmp_path, records):
+    save_curves(tmp_path / "curves.png", records)
+    assert min(read(tmp_path / "curves.png").size) >= 320

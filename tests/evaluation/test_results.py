@@ -1,0 +1,102 @@
+"""What a result's files say: every field, in data-set order, failures listed and left out."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from evaluation import Evaluation
+from evaluation.results import Provenance, load_result, save_result, summarise
+from likelihood import account
+
+NATS = np.array([-3.0, -5.0, np.nan, -4.0, -9.0], np.float32)
+OK = np.array([True, True, True, True, False])  # the third is not finite, the fifth gave up
+GOOD = [0, 1, 3]
+DIMS = 2
+PROVENANCE = Provenance(
+    estimator="ode",
+    step=700,
+    data_fingerprint="0123456789abcdef",
+    settings={"rtol": 1e-5},
+    versions={"jax": "0"},
+)
+
+
+def evaluation(standard_error):
+    return Evaluation(
+        account=account({"prior": NATS}, np.full(5, -0.5), 0.25, DIMS),
+        standard_error=np.asarray(standard_error, np.float32),
+        nfe=np.array([10, 20, 30, 40, 100]),
+        ok=OK,
+        seconds=1.5,
+        compile_seconds=2.5,
+    )
+
+
+ERRORS = [0.1, 0.2, 0.3, 0.4, 0.5]
+BITS = -(NATS.astype(np.float64) + 0.5 - DIMS * 0.25) / (DIMS * np.log(2))
+
+
+def test_summary_averages_the_good_and_lists_the_others():
+    summary = summarise(evaluation(ERRORS), PROVENANCE)
+    good = BITS[GOOD]
+    np.testing.assert_allclose(summary["bits_per_dim"], good.mean())
+    np.testing.assert_allclose(summary["standard_error"], good.std(ddof=1) / np.sqrt(3))
+    np.testing.assert_allclose(summary["nats_per_dim"], good.mean() * np.log(2))
+    noise = np.array([0.1, 0.2, 0.4]) / (DIMS * np.log(2))
+    np.testing.assert_allclose(
+        summary["estimator_standard_error"], np.sqrt(np.sum(noise**2)) / 3, rtol=1e-6
+    )
+    assert summary["num_images"] == 3
+    assert summary["failed"] == [2, 4]
+    assert (summary["nfe"], summary["nfe_max"]) == (40, 100)
+    assert (summary["seconds"], summary["compile_seconds"]) == (1.5, 2.5)
+    assert (summary["estimator"], summary["step"]) == ("ode", 700)
+    assert summary["data_fingerprint"] == "0123456789abcdef"
+    assert summary["versions"] == {"jax": "0"}
+
+
+def test_lines_of_the_account_add_up_to_the_summary():
+    summary = summarise(evaluation(ERRORS), PROVENANCE)
+    lines = summary["account"]
+    assert [line["term"] for line in lines] == ["prior", "dequantisation", "units"]
+    total = sum(line["bits_per_dim"] for line in lines)
+    np.testing.assert_allclose(total, summary["bits_per_dim"])
+    np.testing.assert_allclose([line["nats"] for line in lines], [-4.0, 0.5, -0.5])
+
+
+def test_one_probe_has_no_error_of_the_estimator(tmp_path):
+    """In the file null, which JSON has, and not NaN, which it has not."""
+    save_result(tmp_path, evaluation([np.nan] * 5), PROVENANCE)
+    text = (tmp_path / "bits_per_dim.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["estimator_standard_error"] is None
+    assert json.loads(text)["standard_error"] > 0
+
+
+def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
+    assert load_result(tmp_path) is None
+    summary = save_result(tmp_path, evaluation(ERRORS), PROVENANCE)
+    assert load_result(tmp_path) == summary
+    assert json.loads((tmp_path / "settings.json").read_text()) == {"rtol": 1e-5}
+    with np.load(tmp_path / "per_image.npz") as per_image:
+        np.testing.assert_allclose(per_image["bits_per_dim"], BITS)
+        np.testing.assert_allclose(
+            per_image["standard_error"], np.array(ERRORS) / (DIMS * np.log(2)), rtol=1e-6
+        )
+        np.testing.assert_array_equal(per_image["nfe"], [10, 20, 30, 40, 100])
+        np.testing.assert_array_equal(per_image["ok"], [True, True, False, True, False])
+        np.testing.assert_array_equal(per_image["nats_prior"], NATS)
+        np.testing.assert_allclose(per_image["nats_dequantisation"], 0.5)
+        np.testing.assert_allclose(per_image["nats_units"], -0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value encountered")
+def test_a_result_without_one_good_image_is_still_a_result(tmp_path):
+    """No mean exists: the file says null, and names every image."""
+    failed = dataclasses.replace(evaluation(ERRORS), ok=np.zeros(5, bool))
+    save_result(tmp_path, failed, PROVENANCE)
+    stored = load_result(tmp_path)
+    assert stored is not None
+    assert stored["bits_per_dim"] is None
+    assert stored["failed"] == [0, 1, 2, 3, 4]
