@@ -9,7 +9,6 @@ batches, and draws them.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from rich.table import Table
 
 from losses import Likelihood, ScoreMatchingLoss, UniformLogRho, UniformTime, stratified
 from run import RunDirectory
+from storage import write_json
 
 BATCHES = 400
 PROPOSALS = {"uniform in t": UniformTime(), "importance (uniform in log rho)": UniformLogRho()}
@@ -100,7 +100,7 @@ def main() -> None:
     Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
     draw(Path(arguments.picture), losses)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+        write_json(Path(arguments.json), {"rows": rows})
 
 
 if __name__ == "__main__":

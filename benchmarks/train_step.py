@@ -10,7 +10,6 @@ block by block.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -29,6 +28,7 @@ from rich.table import Table
 from build import Experiment, build, load_dataset
 from command_line import load_config
 from data import BatchStream
+from storage import write_json
 from training import MAPPINGS, ParallelStep, TrainStep, init_state, replicate
 
 
@@ -143,7 +143,7 @@ def main() -> None:
     }
     show(report)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(report, indent=2) + "\n")
+        write_json(Path(arguments.json), report)
 
 
 def show(report: dict) -> None:
