@@ -254,7 +254,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
 
 def check_ranges(config: ConfigDict) -> None:
     """Raises ConfigError for a number outside its interval, or a tuple of something else."""
-    values = flatten_dict(config.to_dict(), sep=".")
+    values: dict[str, Any] = flatten_dict(config.to_dict(), sep=".")
     for key, value in values.items():
         # A tuple is all that the command line's own check of types does not look into.
         numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()

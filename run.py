@@ -105,7 +105,9 @@ class RunDirectory:
             train(
                 step_fn,
                 replicate(state),
-                BatchStream(experiment.dataset.train, settings.batch_size, self.config.seed),
+                BatchStream(
+                    experiment.dataset.train, settings.batch_size, experiment.identity["seed"]
+                ),
                 steps=settings.steps,
                 log_every=settings.log_every,
                 log=record,
@@ -303,9 +305,8 @@ class RunDirectory:
     def sample(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
         """Samples in the data's own units; the same ones for the same key."""
         key = self.experiment.streams["sample"] if key is None else key
-        draw = self._sampler(self.experiment.sampling.batch_size)
         with terminal.progress("sampling", 0, count) as update:
-            return draw(self.params(step), count, key, lambda done, _: update(done, ""))
+            return self._draw(self.params(step), count, key, lambda done, _: update(done, ""))
 
     def save_samples(self, step: int) -> Path:
         """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
@@ -322,6 +323,11 @@ class RunDirectory:
             f"{samples.seconds:.1f} s"
         )
         return folder
+
+    @cached_property
+    def _draw(self) -> SampleDriver:
+        """Kept, so that further samples and checkpoints do not compile again."""
+        return self._sampler(self.experiment.sampling.batch_size)
 
     def _sampler(self, batch_size: int) -> SampleDriver:
         experiment = self.experiment

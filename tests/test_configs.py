@@ -214,6 +214,7 @@ NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
     "sampling.predictor": {"sampling.name": "predictor_corrector"},
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
+    "sampling.variable": {"sampling.name": "probability_flow"},
 }
 
 

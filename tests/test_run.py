@@ -1,6 +1,7 @@
 """A run as an object: training's files, likelihoods, samples, results beside each other."""
 
 import json
+import logging
 
 import jax
 import numpy as np
@@ -232,3 +233,13 @@ def test_saved_samples_are_an_archive_and_a_picture(own):
     with np.load(folder / "samples.npz") as found:
         np.testing.assert_array_equal(found["samples"], run.sample(6).x)
     assert (folder / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_draw_of_samples_compiles_nothing(trained, caplog):
+    run = RunDirectory.open(trained)
+    run.sample(6)
+    with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
+        run.sample(6, step=10)
+        run.sample(6, key=jax.random.key(1))
+    compiled = [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
+    assert [message for message in compiled if "precise" in message] == []
