@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from build import build, load_dataset
+from likelihood import Continuous
 from training import SCHEDULES, TrainStep, adam, init_state
 from training.optimizer import with_warmup
 
@@ -242,3 +243,31 @@ def test_randomness_is_a_function_of_the_step(losses):
     first, again = (float(compute(state, batch, np.arange(8))[0]) for _ in range(2))
     later = float(compute(state.replace(step=state.step + 1), batch, np.arange(8))[0])
     assert first == again != later
+
+
+def _seen_by_the_loss(positions, look, step=0, size=8):
+    """What the loss of each row sees: ``look(u, key)``, for a batch of one row at a time."""
+    counting = TrainStep(
+        lambda params, x0, u, key, train: look(u, key) + 0 * params["b"],  # pyright: ignore
+        Continuous(),
+        _optimizer(),
+        0.5,
+        size,
+    )
+    state = init_state(PARAMS, _optimizer()).replace(step=jnp.asarray(step))
+    key, row = jax.random.key(0), np.zeros((1, 2), np.float32)
+    loss = lambda i: counting.loss_and_grads(key, state, row, jnp.array([i]))[0]  # noqa: E731
+    return [float(loss(i)) for i in positions]
+
+
+def test_each_row_has_a_noise_of_its_own_and_a_new_one_each_step():
+    noise = lambda u, key: jax.random.uniform(key)  # noqa: E731
+    first, second = (_seen_by_the_loss(range(8), noise, step=step) for step in (0, 1))
+    assert len({*first, *second}) == 16
+
+
+def test_times_are_stratified_over_the_global_batch():
+    """One in each of eight equal cells, at a place that differs from cell to cell."""
+    u = np.array(_seen_by_the_loss(range(8), lambda u, key: u))
+    np.testing.assert_array_equal(np.floor(8 * u), np.arange(8))
+    assert len(set(np.round(8 * u - np.arange(8), 4))) == 8
