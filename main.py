@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
     """Runs the mode that was asked for."""
     if len(argv) > 1:
         command_line.fail(f"{argv[1]!r} is not a flag; flags begin with --")
-    from verbs import USER_ERRORS, run_verb
+    from verbs import USER_ERRORS, Hosts, run_verb
 
     options = flags.FLAGS
     try:
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
             workdir=options.workdir,
             config=command_line.CONFIG.value,
             steps=options.steps,
-            distributed=options.distributed,
+            hosts=Hosts(options.distributed, options.coordinator, options.num_hosts, options.host),
             overridden=command_line.overridden(sys.argv[1:]),
         )
     except USER_ERRORS as error:

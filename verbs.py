@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -14,7 +15,15 @@ from run import RunDirectory
 from storage import CheckpointError, WorkdirError
 from training import NonFiniteError
 
+COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
+
+
+class UsageError(ValueError):
+    """Flags that do not go together, or a host that cannot be joined."""
+
+
 USER_ERRORS = (
+    UsageError,
     ConfigError,
     DataError,
     WorkdirError,
@@ -22,7 +31,29 @@ USER_ERRORS = (
     NonFiniteError,
     PermissionError,  # its text names the file
 )
-COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts of a run: one, those that a cluster's environment names, or those given by hand."""
+
+    from_environment: bool = False
+    coordinator: str | None = None
+    count: int | None = None
+    index: int | None = None
+
+    def join(self) -> None:
+        """Connects to the other hosts; does nothing where there is only this one."""
+        if not (self.from_environment or self.coordinator):
+            if self.count is not None or self.index is not None:
+                raise UsageError("--num_hosts and --host need --coordinator=HOST:PORT")
+            return
+        if self.coordinator and (self.count is None or self.index is None):
+            raise UsageError("--coordinator needs --num_hosts and --host")
+        try:
+            jax.distributed.initialize(self.coordinator, self.count, self.index)
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(f"cannot join the other hosts: {error}") from error
 
 
 def run_verb(
@@ -31,7 +62,7 @@ def run_verb(
     workdir: str,
     config: ConfigDict,
     steps: str,
-    distributed: bool,
+    hosts: Hosts,
     overridden: list[str],
 ) -> None:
     """Opens the workdir and does what the mode says.
@@ -41,11 +72,10 @@ def run_verb(
       workdir: the run's folder.
       config: the whole configuration, overrides applied.
       steps: which checkpoints, for modes that read them.
-      distributed: whether other hosts take part.
+      hosts: which other hosts take part.
       overridden: dotted keys given on the command line, which must be read by something.
     """
-    if distributed:
-        jax.distributed.initialize()
+    hosts.join()
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     run = RunDirectory.open(workdir, config)
