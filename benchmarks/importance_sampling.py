@@ -68,7 +68,7 @@ def draw(path: Path, losses: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/digits")
     parser.add_argument("--picture", default="docs/figures/importance_sampling.png")
     parser.add_argument("--json", help="a file for the figures")

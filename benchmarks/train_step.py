@@ -15,6 +15,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -71,9 +72,10 @@ def bare_step(experiment: Experiment, batch_size: int):
 
     def loss(params, key):
         keys = jax.random.split(key, batch_size)
-        apply = lambda x, label, key: network.apply(  # noqa: E731
-            {"params": params}, x, label, train=True, rngs={"dropout": key}
-        )
+
+        def apply(x, label, key) -> Any:
+            return network.apply({"params": params}, x, label, train=True, rngs={"dropout": key})
+
         return jnp.mean((jax.vmap(apply)(x, label, keys) - x) ** 2)
 
     @partial(jax.jit, donate_argnums=(0,))
@@ -108,7 +110,7 @@ def measure(runs: dict, steps: int, blocks: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="configs/digits.py")
     parser.add_argument("--steps", type=int, default=40, help="steps in a block")
     parser.add_argument("--blocks", type=int, default=7)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -78,10 +79,9 @@ class LikelihoodEvaluator:
         """
         count = len(source)
         params = place(params)
-        batches = [(indices, used) for indices, used in padded_batches(count, self.batch_size)]
+        batches = list(padded_batches(count, self.batch_size))
         started = time.perf_counter()
-        compiled = map_batch(self._batch).lower(params, self._inputs(source, stream, batches[0][0]))
-        compiled = compiled.compile()
+        compiled = self._compile(params, self._inputs(source, stream, batches[0][0]))
         compile_seconds = time.perf_counter() - started
 
         started = time.perf_counter()
@@ -102,6 +102,17 @@ class LikelihoodEvaluator:
             seconds=seconds,
             compile_seconds=compile_seconds,
         )
+
+    def _compile(self, params: Any, inputs: Any) -> Callable[[Any, Any], Any]:
+        """The program for inputs of these shapes, kept for other parameters."""
+        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), inputs))
+        if shapes not in self._programs:
+            self._programs[shapes] = map_batch(self._batch).lower(params, inputs).compile()
+        return self._programs[shapes]
+
+    @cached_property
+    def _programs(self) -> dict[str, Callable[[Any, Any], Any]]:
+        return {}
 
     @staticmethod
     def _inputs(source: Source, stream: jax.Array, indices):

@@ -13,9 +13,11 @@ import pytest
 import tiny
 from flax.traverse_util import flatten_dict
 
-import build as build_module
 import command_line
-from build import IDENTITY, OPTIMIZERS, ConfigError, build, load_dataset
+from build import ConfigError, build, load_dataset, unread_overrides
+from build.parts import OPTIMIZERS
+from build.ranges import RANGES
+from build.wiring import IDENTITY
 from configs import default
 from data import DATASETS, DataError
 from data.dataset import from_arrays
@@ -456,7 +458,7 @@ def test_a_number_that_cannot_be_is_an_error(key, value):
 
 
 def test_every_range_is_of_a_key_that_exists():
-    keys = [key for keys in build_module.RANGES.values() for key in keys]
+    keys = [key for keys in RANGES.values() for key in keys]
     assert len(keys) == len(set(keys))
     assert set(keys) <= set(_flat(default.get_config()))
 
@@ -496,5 +498,5 @@ def test_a_missing_key_is_named():
 
 def test_an_override_that_nothing_reads_is_told():
     experiment = build(tiny.points(), POINTS)
-    found = build_module.unread_overrides(experiment, ["sde.sigma_max", "sde.beta_max"])
+    found = unread_overrides(experiment, ["sde.sigma_max", "sde.beta_max"])
     assert found == ["config.sde.sigma_max is not read with these names; it changes nothing"]

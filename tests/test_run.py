@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from run import RunDirectory
+from run.evaluation import EstimatorRun
 from storage import CheckpointError, WorkdirError, read_json
 
 SUMMARY = {
@@ -167,7 +168,7 @@ def test_a_result_of_the_same_settings_is_read_and_not_computed(own, monkeypatch
     first = own().bits_per_dim()
     folder = own().workdir.root / "eval" / "20" / "bound"
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    monkeypatch.setattr(RunDirectory, "_evaluate", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(EstimatorRun, "evaluate", lambda *_: pytest.fail("computed again"))
     again = own().bits_per_dim()
     # Nor do settings that the estimator does not read make it another result.
     other = own(**{"likelihood.rtol": 0.1, "sampling.eps": 0.1, "training.steps": 99})

@@ -67,6 +67,7 @@ def train(
             logged = _averages(window)
             for every in to_measure:
                 logged |= every.callback(step, state)
+            _check(step, logged)
             log(step, logged)
             window = []
         for every in to_call:
@@ -77,8 +78,12 @@ def train(
 def _averages(window: list[tuple[int, Metrics]]) -> dict[str, float]:
     fetched: list[tuple[int, dict[str, Any]]] = jax.device_get(window)
     for step, metrics in fetched:
-        for name, value in metrics.items():
-            if not np.isfinite(value):
-                raise NonFiniteError(f"step {step}: {name} is {value}")
+        _check(step, metrics)
     names = fetched[0][1]
     return {name: float(np.mean([metrics[name] for _, metrics in fetched])) for name in names}
+
+
+def _check(step: int, metrics: dict[str, Any]) -> None:
+    for name, value in metrics.items():
+        if not np.isfinite(value):
+            raise NonFiniteError(f"step {step}: {name} is {value}")

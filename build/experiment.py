@@ -1,0 +1,73 @@
+"""What a configuration becomes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import optax
+
+from data import Dataset
+from likelihood import Dequantisation, Likelihood
+from losses import ScoreMatchingLoss
+from models import ScoreModel
+from sampling import Sampler
+from sde_lib import SDE
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and how to train; see ``configs/default.py``."""
+
+    steps: int
+    batch_size: int
+    parallel: str
+    log_every: int
+    checkpoint_every: int
+    keep: int
+    eval_every: int
+    sample_every: int
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How many samples to draw, and how many at once."""
+
+    num_samples: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """How many images to evaluate (0 for all), and how many at once."""
+
+    batch_size: int
+    num_images: int
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A likelihood estimator and the settings that decide its numbers."""
+
+    likelihood: Likelihood
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a run needs, wired."""
+
+    dataset: Dataset
+    sde: SDE
+    model: ScoreModel
+    loss: ScoreMatchingLoss
+    dequantisation: Dequantisation
+    optimizer: optax.GradientTransformation
+    ema_decay: float
+    estimators: dict[str, Estimator]
+    sampler: Sampler
+    training: TrainingSettings
+    eval: EvalSettings
+    sampling: SamplingSettings
+    streams: dict[str, jax.Array]
+    identity: dict[str, Any]
+    keys_read: frozenset[str]

@@ -1,0 +1,123 @@
+"""The parts of an experiment, each from its section of the configuration."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optax
+from ml_collections import ConfigDict
+
+from build.experiment import Estimator, TrainingSettings
+from build.reader import ConfigError, Reader
+from data import Dataset
+from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, Dequantisation, Uniform
+from losses import OBJECTIVES, WEIGHTINGS, ScoreMatchingLoss, UniformTime
+from models import LABELS, NETWORKS, PARAMETRISATIONS, ScoreModel
+from sampling import CORRECTORS, PREDICTORS, SAMPLERS, Sampler
+from sde_lib import SDE
+from solvers import FLOWS, Adaptive
+from training import MAPPINGS, SCHEDULES, adam
+
+OPTIMIZERS = {"adam": adam}
+
+
+def build_model(reader: Reader) -> ScoreModel:
+    """The network with its parametrisation and its noise label."""
+    ladder = {
+        "sigma_min": lambda: reader.get("sde.sigma_min"),
+        "sigma_max": lambda: reader.get("sde.sigma_max"),
+    }
+    return ScoreModel(
+        network=reader.choose("model", NETWORKS, **ladder),
+        parametrisation=reader.make(
+            "model", reader.pick("model.parametrisation", PARAMETRISATIONS)
+        ),
+        label=reader.pick("model.label", LABELS),
+    )
+
+
+def build_dequantisation(reader: Reader, dataset: Dataset) -> Dequantisation:
+    """Uniform for data with levels, none for continuous data."""
+    if dataset.levels is None:
+        return Continuous()
+    return Uniform(dataset.levels, centered=reader.get("model.centered"))
+
+
+def build_loss(reader: Reader, sde: SDE, model: ScoreModel) -> ScoreMatchingLoss:
+    """The objective, weighted over time, with the proposal of times."""
+    weighting = reader.make(
+        "objective",
+        reader.pick("objective.weighting", WEIGHTINGS),
+        sigma_data=lambda: reader.get("model.sigma_data"),
+    )
+    importance = reader.get("objective.importance_sampling")
+    return ScoreMatchingLoss(
+        sde=sde,
+        model=model,
+        objective=reader.choose("objective", OBJECTIVES),
+        weighting=weighting,
+        proposal=weighting.importance_proposal() if importance else UniformTime(),
+        eps=reader.eps("objective", sde),
+    )
+
+
+def build_optimizer(reader: Reader) -> optax.GradientTransformation:
+    """The optimiser with its schedule."""
+    schedule = reader.make("optimizer", reader.pick("optimizer.schedule", SCHEDULES))
+    return reader.choose("optimizer", OPTIMIZERS, schedule=lambda: schedule)
+
+
+def build_training(reader: Reader) -> TrainingSettings:
+    """The settings of the loop."""
+    reader.pick("training.parallel", MAPPINGS)
+    return reader.make("training", TrainingSettings)
+
+
+def build_estimators(reader: Reader, config: ConfigDict, sde: SDE) -> dict[str, Estimator]:
+    """The estimators that ``config.eval.estimators`` lists, each from ``config.likelihood``."""
+    listed = reader.get("eval.estimators") or (reader.get("likelihood.name"),)
+    # A comma-separated list on the command line arrives as one string.
+    names = [name.strip() for entry in listed for name in entry.split(",")]
+    return {name: _estimator(reader, config, sde, name) for name in dict.fromkeys(names)}
+
+
+def _estimator(reader: Reader, config: ConfigDict, sde: SDE, name: str) -> Estimator:
+    own = Reader(config)
+    if name not in LIKELIHOODS:
+        raise ConfigError(
+            f"config.eval.estimators: {name!r} is unknown; choose from {sorted(LIKELIHOODS)}"
+        )
+    eps = own.eps("likelihood", sde)
+    likelihood = own.make(
+        "likelihood",
+        LIKELIHOODS[name],
+        eps=lambda: eps,
+        prior_log_prob=lambda: None,
+        **_solving(own, "likelihood"),
+        divergence=lambda: own.make("likelihood", own.pick("likelihood.divergence", DIVERGENCES)),
+    )
+    reader.keys_read |= own.keys_read
+    return Estimator(likelihood, own.snapshot("likelihood."))
+
+
+def build_sampler(reader: Reader, sde: SDE) -> Sampler:
+    """The sampler, with its predictor and corrector or its solver."""
+    eps = reader.eps("sampling", sde)
+
+    def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
+        return lambda: reader.make("sampling", reader.pick(f"sampling.{key}", registry))
+
+    return reader.choose(
+        "sampling",
+        SAMPLERS,
+        eps=lambda: eps,
+        predictor=part("predictor", PREDICTORS),
+        corrector=part("corrector", CORRECTORS),
+        **_solving(reader, "sampling"),
+    )
+
+
+def _solving(reader: Reader, section: str) -> dict[str, Callable[[], Any]]:
+    return {
+        "solver": lambda: reader.make(section, Adaptive),
+        "flow": lambda: reader.pick(f"{section}.variable", FLOWS)(),
+    }

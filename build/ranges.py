@@ -1,0 +1,71 @@
+"""The intervals in which the numbers of a configuration must lie."""
+
+import math
+from typing import Any
+
+from flax.traverse_util import flatten_dict
+from ml_collections import ConfigDict
+
+from build.reader import ConfigError
+
+# Intervals that numbers must lie in, whoever reads them; ``(`` and ``)`` leave their end out. The
+# data room checks its own.
+RANGES = {
+    "[0, 4294967296)": ("seed",),
+    "[2, inf)": ("model.embedding",),
+    "[1, inf)": (
+        *(f"model.{name}" for name in ("nf", "ch_mult", "num_res_blocks", "num_scales", "hidden")),
+        "optimizer.accumulate",
+        *(f"training.{name}" for name in ("steps", "batch_size", "log_every")),
+        "eval.batch_size",
+        *(f"likelihood.{name}" for name in ("max_steps", "probes", "chunk", "samples")),
+        *(f"sampling.{name}" for name in ("num_samples", "batch_size", "num_steps", "max_steps")),
+        "sampling.corrector_steps",
+    ),
+    "[0, inf)": (
+        *(f"model.{name}" for name in ("num_layers", "init_scale")),
+        *(f"optimizer.{name}" for name in ("learning_rate", "decay_steps", "warmup", "adam_eps")),
+        *(f"optimizer.{name}" for name in ("weight_decay", "grad_clip")),
+        *(f"training.{name}" for name in ("checkpoint_every", "keep", "eval_every")),
+        "training.sample_every",
+        "eval.num_images",
+        "likelihood.rtol",
+        "sampling.rtol",
+    ),
+    "(0, inf)": (
+        *(f"sde.{name}" for name in ("beta_min", "beta_max", "sigma_min", "sigma_max")),
+        *(f"model.{name}" for name in ("sigma_data", "fourier_scale")),
+        "objective.log_rho_std",
+        "likelihood.atol",
+        *(f"sampling.{name}" for name in ("snr", "atol")),
+    ),
+    "[0, 1)": ("model.dropout", *(f"optimizer.{name}" for name in ("beta1", "beta2", "ema_decay"))),
+    "(0, 1)": ("sde.t_max",),
+}
+
+
+def check_ranges(config: ConfigDict) -> None:
+    """Raises ConfigError for a number outside its interval, or a tuple of something else."""
+    values: dict[str, Any] = flatten_dict(config.to_dict(), sep=".")
+    for key, value in values.items():
+        # A tuple is all that the command line's own check of types does not look into.
+        numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
+        if not all(type(number) is int for number in numbers):
+            raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
+    for interval, keys in RANGES.items():
+        for key in values.keys() & set(keys):
+            if not _lies_in(interval, values[key]):
+                raise ConfigError(f"config.{key} = {values[key]} must lie in {interval}")
+    low, high = values.get("sde.sigma_min", 0), values.get("sde.sigma_max", float("inf"))
+    if low >= high:
+        raise ConfigError(
+            f"config.sde.sigma_min = {low} must be below config.sde.sigma_max = {high}"
+        )
+
+
+def _lies_in(interval: str, value: Any) -> bool:
+    """Whether a number, or each of a tuple that is not empty, lies in an interval."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    least = low if interval.startswith("[") else math.nextafter(low, high)
+    return bool(numbers) and all(least <= number < high for number in numbers)

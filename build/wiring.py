@@ -1,0 +1,94 @@
+"""From a configuration to an experiment, everything wired."""
+
+import jax
+from ml_collections import ConfigDict
+
+from build.experiment import EvalSettings, Experiment, SamplingSettings
+from build.parts import (
+    build_dequantisation,
+    build_estimators,
+    build_loss,
+    build_model,
+    build_optimizer,
+    build_sampler,
+    build_training,
+)
+from build.ranges import check_ranges
+from build.reader import ConfigError, Reader
+from data import DATASETS, Dataset
+from models import ScoreModel
+from sde_lib import SDES
+
+STREAMS = ("init", "train", "held_out", "eval", "sample")
+IDENTITY = ("seed", "data.", "sde.", "model.", "objective.", "optimizer.")
+# Where data lie says nothing of what they are; their fingerprint does.
+NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path")
+
+
+def load_dataset(config: ConfigDict) -> Dataset:
+    """Loads ``config.data``.
+
+    Raises:
+      ConfigError: the data set's name is unknown.
+      DataError: the data cannot be had; the message says what to do.
+    """
+    reader = Reader(config)
+    return reader.choose("data", DATASETS)
+
+
+def build(config: ConfigDict, dataset: Dataset) -> Experiment:
+    """Wires an experiment.
+
+    Args:
+      config: a whole configuration.
+      dataset: what ``load_dataset`` gave for it.
+
+    Raises:
+      ConfigError: a name, a key or a value that cannot be; the message names it.
+    """
+    check_ranges(config)
+    reader = Reader(config)
+    reader.note_data_keys()
+    sde = reader.choose("sde", SDES)
+    model = build_model(reader)
+    _check_shape(model, dataset)
+    loss = build_loss(reader, sde, model)
+    optimizer = build_optimizer(reader)
+    ema_decay = reader.get("optimizer.ema_decay")
+    dequantisation = build_dequantisation(reader, dataset)
+    root = jax.random.key(reader.get("seed"))
+    identity = reader.snapshot(*IDENTITY)
+    return Experiment(
+        dataset=dataset,
+        sde=sde,
+        model=model,
+        loss=loss,
+        dequantisation=dequantisation,
+        optimizer=optimizer,
+        ema_decay=ema_decay,
+        estimators=build_estimators(reader, config, sde),
+        sampler=build_sampler(reader, sde),
+        training=build_training(reader),
+        eval=reader.make("eval", EvalSettings),
+        sampling=reader.make("sampling", SamplingSettings),
+        streams=dict(zip(STREAMS, jax.random.split(root, len(STREAMS)), strict=True)),
+        identity={k: v for k, v in identity.items() if k not in NOT_IDENTITY}
+        | {"data.fingerprint": dataset.fingerprint},
+        keys_read=frozenset(reader.keys_read),
+    )
+
+
+def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
+    """Traces the network once, so that one that does not fit the data says so at once."""
+    try:
+        jax.eval_shape(lambda key: model.init(key, dataset.shape), jax.random.key(0))
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ConfigError(
+            f"config.model does not fit data of shape {dataset.shape}: {error}"
+        ) from error
+
+
+def unread_overrides(experiment: Experiment, overridden: list[str]) -> list[str]:
+    """Complaints about keys given on the command line that nothing reads with this config."""
+    unread = [key for key in overridden if key not in experiment.keys_read]
+    return [f"config.{key} is not read with these names; it changes nothing" for key in unread]

@@ -1,0 +1,90 @@
+"""Drivers of the outer rooms, wired to an experiment."""
+
+import jax
+import numpy as np
+
+from build import ConfigError, Experiment
+from data import Source
+from evaluation import HeldOutLoss, LikelihoodEvaluator, SampleDriver
+from likelihood import Likelihood
+from training import MAPPINGS, ParallelStep, TrainState, TrainStep, init_state
+
+_HELD_OUT_EXAMPLES = 1024
+
+
+def writes() -> bool:
+    """Whether this host is the one that writes files: every host computes the same."""
+    return jax.process_index() == 0
+
+
+def initial_state(experiment: Experiment) -> TrainState:
+    """The state before the first step."""
+
+    @jax.jit
+    def make(key):
+        params = experiment.model.init(key, experiment.dataset.shape)
+        return init_state(params, experiment.optimizer)
+
+    return make(experiment.streams["init"])
+
+
+def parallel_step(experiment: Experiment) -> ParallelStep:
+    """The training step, mapped over the devices.
+
+    Raises:
+      ConfigError: the batch does not divide over them.
+    """
+    step = TrainStep(
+        experiment.loss,
+        experiment.dequantisation,
+        experiment.optimizer,
+        experiment.ema_decay,
+        experiment.training.batch_size,
+    )
+    mapping = MAPPINGS[experiment.training.parallel]()
+    try:
+        return ParallelStep(step, experiment.streams["train"], mapping)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def held_out_loss(experiment: Experiment) -> HeldOutLoss:
+    """The loss on the first test examples."""
+    return HeldOutLoss(
+        experiment.loss,
+        experiment.dequantisation,
+        experiment.dataset.test,
+        experiment.streams["held_out"],
+        count=_HELD_OUT_EXAMPLES,
+        batch_size=experiment.eval.batch_size,
+    )
+
+
+def sample_driver(experiment: Experiment, batch_size: int) -> SampleDriver:
+    """The sampler, in batches."""
+    return SampleDriver(
+        experiment.sampler,
+        experiment.sde,
+        experiment.model,
+        experiment.dequantisation,
+        experiment.dataset.shape,
+        batch_size,
+    )
+
+
+def likelihood_evaluator(experiment: Experiment, likelihood: Likelihood) -> LikelihoodEvaluator:
+    """An estimator, over a whole data set."""
+    return LikelihoodEvaluator(
+        likelihood,
+        experiment.sde,
+        experiment.model,
+        experiment.dequantisation,
+        experiment.eval.batch_size,
+    )
+
+
+def evaluated_source(experiment: Experiment) -> Source:
+    """The test set, or as many of its first examples as the config asks for."""
+    test = experiment.dataset.test
+    count = experiment.eval.num_images or len(test)
+    return test if count >= len(test) else test[np.arange(count)]
