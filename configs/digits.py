@@ -3,8 +3,8 @@
 A DDPM++ of 190,000 parameters with EDM's preconditioning, trained on the likelihood bound.
 
 Command: python main.py --config=configs/digits.py --workdir=runs/digits (or `make demo`)
-Figure: at most 1.95 bits/dim on the 297 test digits (uniform dequantisation, ODE from eps 1e-3).
-Time: about four minutes of training on two CPU cores.
+Figure: 1.80 +- 0.01 bits/dim on the 297 test digits (uniform dequantisation, ODE from eps 1e-3).
+Time: three minutes of training, one of evaluation and sampling, on two CPU cores.
 """
 
 from configs import default

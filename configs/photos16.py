@@ -1,6 +1,9 @@
 """8-bit RGB patches, 16x16, of scikit-learn's two photographs.
 
 Command: python main.py --config=configs/photos16.py --workdir=runs/photos16
+Figure: 3.15 +- 0.08 bits/dim on the 384 test patches (ode). They lie side by side in two pictures:
+the standard error takes them for independent, which they are not.
+Time: 19 minutes of training on two busy CPU cores, one minute of evaluation.
 """
 
 from configs import default
@@ -25,6 +28,7 @@ def get_config():
         learning_rate=2e-3, schedule="cosine", decay_steps=4000, warmup=100, ema_decay=0.999
     )
     config.training.update(steps=4000, batch_size=64)
+    config.eval.batch_size = 96
     config.likelihood.update(eps=1e-5, rtol=1e-4, atol=1e-4)
     config.sampling.update(num_steps=200, eps=1e-4)
     return config
