@@ -8,6 +8,9 @@ RUN := runs/digits
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
+# The steps of the demo need each other.
+.NOTPARALLEL:
+
 .PHONY: demo train eval sample figures test test-slow lint format clean
 
 demo: train eval sample

@@ -66,7 +66,7 @@ def _complete(argv: list[str]) -> list[str]:
         raise UsageError("--workdir is missing: name the folder of the run")
     path = _value(argv, "config")
     if path is None:
-        saved = Path(workdir) / "config.json"
+        saved = Path(workdir).expanduser() / "config.json"
         if not saved.is_file():
             raise UsageError(f"{workdir} is not a workdir yet: say --config=FILE to begin one")
         path = f"{SAVED}:{saved}"

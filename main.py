@@ -29,7 +29,10 @@ def main(argv: list[str]) -> None:
             overridden=command_line.overridden(sys.argv[1:]),
         )
     except USER_ERRORS as error:
-        command_line.fail(str(error))
+        command_line.fail(str(error) or type(error).__name__)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from build import ConfigError, unread_overrides
+from build import ConfigError, notes
 from data import DataError
 from evaluation import terminal
 from run import RunDirectory
@@ -29,7 +29,8 @@ USER_ERRORS = (
     WorkdirError,
     CheckpointError,
     NonFiniteError,
-    PermissionError,  # its text names the file
+    OSError,  # a full or read-only disk, a file in the way: its text names the file
+    MemoryError,
 )
 
 
@@ -79,8 +80,8 @@ def run_verb(
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     run = RunDirectory.open(workdir, config)
-    for complaint in unread_overrides(run.experiment, overridden):
-        terminal.say(f"note: {complaint}")
+    for note in notes(run.experiment, config, overridden):
+        terminal.say(f"note: {note}")
     VERBS[mode](run, steps)
 
 

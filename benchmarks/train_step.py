@@ -3,10 +3,10 @@
 python benchmarks/train_step.py [--config=FILE] [--steps=N] [--json=FILE]
 
 Both run on the same data in one process, in turn, block by block. The bare step is one jitted
-function: a given noised batch through the network, mean square, gradient, Adam. The framework's
-step adds all that training needs: reading the batch, dequantisation, times, noise, clipping, the
-moving average, the averaging over devices. Prints the median over blocks of each, and of the ratio
-block by block.
+function, without clipping or averages: a given noised batch through the network, mean square,
+gradient, Adam. The framework's step adds all that training needs: reading the batch,
+dequantisation, times, noise, clipping, the moving average, the averaging over devices. Prints the
+median over blocks of each, and of the ratio block by block.
 """
 
 import argparse
@@ -117,6 +117,8 @@ def main() -> None:
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
 
+    if jax.device_count() > 1:
+        parser.error("the bare step runs on one device: make one visible, not more")
     config = load_config(arguments.config)
     experiment = build(config, load_dataset(config))
     batch_size = experiment.training.batch_size

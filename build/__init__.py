@@ -2,13 +2,15 @@
 
 from build.experiment import Estimator, Experiment
 from build.reader import ConfigError
-from build.wiring import build, load_dataset, unread_overrides
+from build.wiring import build, check_config, load_dataset, notes, unread_overrides
 
 __all__ = [
     "ConfigError",
     "Estimator",
     "Experiment",
     "build",
+    "check_config",
     "load_dataset",
+    "notes",
     "unread_overrides",
 ]

@@ -65,6 +65,7 @@ class Experiment:
     ema_decay: float
     estimators: dict[str, Estimator]
     sampler: Sampler
+    sampler_settings: dict[str, Any]
     training: TrainingSettings
     eval: EvalSettings
     sampling: SamplingSettings

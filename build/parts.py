@@ -22,10 +22,12 @@ OPTIMIZERS = {"adam": adam}
 
 def build_model(reader: Reader) -> ScoreModel:
     """The network with its parametrisation and its noise label."""
-    ladder = {
-        "sigma_min": lambda: reader.get("sde.sigma_min"),
-        "sigma_max": lambda: reader.get("sde.sigma_max"),
-    }
+    ladder = {}
+    if reader.get("model.scale_by_sigma"):
+        ladder = {
+            "sigma_min": lambda: reader.get("sde.sigma_min"),
+            "sigma_max": lambda: reader.get("sde.sigma_max"),
+        }
     return ScoreModel(
         network=reader.choose("model", NETWORKS, **ladder),
         parametrisation=reader.make(
@@ -75,6 +77,10 @@ def build_training(reader: Reader) -> TrainingSettings:
 def build_estimators(reader: Reader, config: ConfigDict, sde: SDE) -> dict[str, Estimator]:
     """The estimators that ``config.eval.estimators`` lists, each from ``config.likelihood``."""
     listed = reader.get("eval.estimators") or (reader.get("likelihood.name"),)
+    if not all(isinstance(entry, str) for entry in listed):
+        raise ConfigError(
+            f"config.eval.estimators = {listed} must be names, choose from {sorted(LIKELIHOODS)}"
+        )
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
     return {name: _estimator(reader, config, sde, name) for name in dict.fromkeys(names)}

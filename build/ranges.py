@@ -13,8 +13,9 @@ from build.reader import ConfigError
 RANGES = {
     "[0, 4294967296)": ("seed",),
     "[2, inf)": ("model.embedding",),
+    "[4, inf)": ("model.nf",),
     "[1, inf)": (
-        *(f"model.{name}" for name in ("nf", "ch_mult", "num_res_blocks", "num_scales", "hidden")),
+        *(f"model.{name}" for name in ("ch_mult", "num_res_blocks", "num_scales", "hidden")),
         "optimizer.accumulate",
         *(f"training.{name}" for name in ("steps", "batch_size", "log_every")),
         "eval.batch_size",

@@ -1,5 +1,7 @@
 """From a configuration to an experiment, everything wired."""
 
+from typing import Any
+
 import jax
 from ml_collections import ConfigDict
 
@@ -46,36 +48,48 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     Raises:
       ConfigError: a name, a key or a value that cannot be; the message names it.
     """
-    check_ranges(config)
     reader = Reader(config)
+    parts = _parts(reader, config)
+    _check_shape(parts["model"], dataset)
+    parts["dequantisation"] = build_dequantisation(reader, dataset)
+    root = jax.random.key(reader.get("seed"))
+    identity = {k: v for k, v in reader.snapshot(*IDENTITY).items() if k not in NOT_IDENTITY}
+    return Experiment(
+        dataset=dataset,
+        **parts,
+        streams=dict(zip(STREAMS, jax.random.split(root, len(STREAMS)), strict=True)),
+        sampler_settings=reader.snapshot("sampling."),
+        identity=identity | {"data.fingerprint": dataset.fingerprint},
+        keys_read=frozenset(reader.keys_read),
+    )
+
+
+def check_config(config: ConfigDict) -> None:
+    """Builds all that can be built without the data.
+
+    Raises:
+      ConfigError: a name, a key or a value that cannot be; the message names it.
+    """
+    _parts(Reader(config), config)
+
+
+def _parts(reader: Reader, config: ConfigDict) -> dict[str, Any]:
+    check_ranges(config)
     reader.note_data_keys()
     sde = reader.choose("sde", SDES)
     model = build_model(reader)
-    _check_shape(model, dataset)
-    loss = build_loss(reader, sde, model)
-    optimizer = build_optimizer(reader)
-    ema_decay = reader.get("optimizer.ema_decay")
-    dequantisation = build_dequantisation(reader, dataset)
-    root = jax.random.key(reader.get("seed"))
-    identity = reader.snapshot(*IDENTITY)
-    return Experiment(
-        dataset=dataset,
-        sde=sde,
-        model=model,
-        loss=loss,
-        dequantisation=dequantisation,
-        optimizer=optimizer,
-        ema_decay=ema_decay,
-        estimators=build_estimators(reader, config, sde),
-        sampler=build_sampler(reader, sde),
-        training=build_training(reader),
-        eval=reader.make("eval", EvalSettings),
-        sampling=reader.make("sampling", SamplingSettings),
-        streams=dict(zip(STREAMS, jax.random.split(root, len(STREAMS)), strict=True)),
-        identity={k: v for k, v in identity.items() if k not in NOT_IDENTITY}
-        | {"data.fingerprint": dataset.fingerprint},
-        keys_read=frozenset(reader.keys_read),
-    )
+    return {
+        "sde": sde,
+        "model": model,
+        "loss": build_loss(reader, sde, model),
+        "optimizer": build_optimizer(reader),
+        "ema_decay": reader.get("optimizer.ema_decay"),
+        "estimators": build_estimators(reader, config, sde),
+        "sampler": build_sampler(reader, sde),
+        "training": build_training(reader),
+        "eval": reader.make("eval", EvalSettings),
+        "sampling": reader.make("sampling", SamplingSettings),
+    }
 
 
 def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
@@ -86,6 +100,24 @@ def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
         raise ConfigError(
             f"config.model does not fit data of shape {dataset.shape}: {error}"
         ) from error
+
+
+def notes(experiment: Experiment, config: ConfigDict, overridden: list[str]) -> list[str]:
+    """What a reader of the numbers should know of a configuration that is otherwise in order."""
+    return unread_overrides(experiment, overridden) + untrained_times(config)
+
+
+def untrained_times(config: ConfigDict) -> list[str]:
+    """Complaints about times that are evaluated or sampled but never trained on."""
+    reader = Reader(config)
+    trained = reader.get("objective.eps")
+    used = {name: reader.get(f"{name}.eps") for name in ("likelihood", "sampling")}
+    return [
+        f"config.{name}.eps = {eps} lies below config.objective.eps = {trained}: the network has "
+        "not been trained there"
+        for name, eps in used.items()
+        if eps < trained
+    ]
 
 
 def unread_overrides(experiment: Experiment, overridden: list[str]) -> list[str]:

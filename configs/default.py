@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     )
     config.likelihood = likelihood()
     config.sampling = sampling()
-    return config
+    return config.lock()  # a misspelt key in an experiment's file is an error
 
 
 def data() -> ConfigDict:
@@ -72,7 +72,7 @@ def model() -> ConfigDict:
         {
             "name": "ncsnpp",
             "parametrisation": "noise",
-            "label": "time",  # what the network is told: 'time' 999 t, 'sigma', 'log_rho'
+            "label": "time",  # what it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4
             "sigma_data": 0.5,  # preconditioned, and the weighting 'edm': std of the data
             # ncsnpp
             "nf": 128,
@@ -164,7 +164,7 @@ def likelihood() -> ConfigDict:
             "max_steps": 4096,
             "divergence": "rademacher",
             "probes": 1,
-            "chunk": 128,  # exact: products at once
+            "chunk": 128,  # exact: products at once; bound: times at once
             "samples": 128,  # bound: times per image
         }
     )

@@ -1,7 +1,9 @@
 """What the published experiments on 32x32 images share (Song et al. 2021, appendix H).
 
 Each file of `configs/vp/`, `configs/subvp/` and `configs/ve/` is a data set, a network and an SDE
-of this one. The settings are those of score_sde's `*_continuous` configurations.
+of this one. Networks and optimiser are those of score_sde's `*_continuous` configurations; VP and
+sub-VP are trained with ScoreFlow's likelihood weighting, importance sampling and smallest times.
+The published CIFAR-10 models saw randomly flipped images; here images are not flipped.
 """
 
 from ml_collections import ConfigDict
@@ -11,14 +13,17 @@ from configs import default
 
 def vp(data: str, network: str) -> ConfigDict:
     """VP with likelihood weighting and importance sampling (ScoreFlow)."""
-    return _base(data, network)
+    config = _base(data, network)
+    if data == "imagenet32":
+        config.objective.eps = config.likelihood.eps = 5e-5
+    return config
 
 
 def subvp(data: str, network: str) -> ConfigDict:
     """Sub-VP with likelihood weighting and importance sampling (ScoreFlow)."""
     config = _base(data, network)
     config.sde.name = "subvp"
-    config.likelihood.eps = 1e-2
+    config.objective.eps = config.likelihood.eps = config.sampling.eps = 1e-2
     return config
 
 
@@ -51,6 +56,7 @@ def _base(data: str, network: str) -> ConfigDict:
     config = default.get_config()
     config.data.name = data
     config.model.update(NETWORKS[network])
+    config.model.dropout = 0.0 if data == "imagenet32" else 0.1
     config.training.update(
         steps=1_300_000,
         batch_size=128,
@@ -60,5 +66,6 @@ def _base(data: str, network: str) -> ConfigDict:
         sample_every=50_000,
     )
     config.eval.batch_size = 256
+    config.likelihood.chunk = 4
     config.sampling.update(num_samples=256, batch_size=256)
     return config

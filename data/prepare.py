@@ -41,6 +41,8 @@ def prepare(builder_name: str, root: Path, make_splits: Callable[[], Mapping[str
 
     builder_class = getattr(builders, builder_name)
     folder = root / builder_class.name / str(builder_class.VERSION)
+    if is_complete(folder):
+        return folder
     try:
         with _locked(folder.parent):
             if not is_complete(folder):

@@ -43,7 +43,7 @@ def map_batch(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return jax.jit(mapped)
 
 
-def padded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray, "rows"], int]]:
+def padded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray, " rows"], int]]:
     """Indices 0 .. count - 1, each once, in batches of one size that divides over the devices.
 
     Yields the indices of a batch and how many of them count: a short last batch is filled with
@@ -56,6 +56,6 @@ def padded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray
         yield np.pad(indices, (0, size - len(indices)), mode="edge"), len(indices)
 
 
-def keys_by_index(stream: jax.Array, indices: Int[np.ndarray, "rows"]) -> jax.Array:
+def keys_by_index(stream: jax.Array, indices: Int[np.ndarray, " rows"]) -> jax.Array:
     """One key per example, a function of its index in the data set alone."""
     return jax.vmap(jax.random.fold_in, (None, 0))(stream, indices)

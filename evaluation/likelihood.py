@@ -24,14 +24,14 @@ class Evaluation:
     """Likelihoods of the examples of a data set, in its order."""
 
     account: Account
-    standard_error: Float[np.ndarray, "n"]  # nats, of the estimator alone
-    nfe: Int[np.ndarray, "n"]
-    ok: Bool[np.ndarray, "n"]
+    standard_error: Float[np.ndarray, " n"]  # nats, of the estimator alone
+    nfe: Int[np.ndarray, " n"]
+    ok: Bool[np.ndarray, " n"]
     seconds: float
     compile_seconds: float
 
     @property
-    def good(self) -> Bool[np.ndarray, "n"]:
+    def good(self) -> Bool[np.ndarray, " n"]:
         """Examples whose solver succeeded with a finite result."""
         return self.ok & np.isfinite(self.account.nats)
 

@@ -21,8 +21,8 @@ class Samples:
     """Samples in the data's own units, with what they cost."""
 
     x: Num[np.ndarray, "n *D"]
-    nfe: Int[np.ndarray, "n"]
-    ok: Bool[np.ndarray, "n"]
+    nfe: Int[np.ndarray, " n"]
+    ok: Bool[np.ndarray, " n"]
     seconds: float
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from rich.text import Text
 
 console = Console(highlight=False, soft_wrap=True)
 Update = Callable[[int, str], None]
+_QUIET_SECONDS = 30.0  # between two lines where output is piped
 
 
 class _Rate(ProgressColumn):
@@ -32,9 +34,28 @@ def say(line: str) -> None:
     console.print(line, markup=False)
 
 
+def _lines(title: str, start: int, total: int) -> Update:
+    began = said = time.monotonic()
+
+    def update(done: int, note: str) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < _QUIET_SECONDS:
+            return
+        said = now
+        rate = (done - start) / (now - began)
+        left = f", {(total - done) / rate:.0f} s left" if rate > 0 else ""
+        say(f"{title} {done}/{total}, {rate:.3g}/s{left} {note}".rstrip())
+
+    return update
+
+
 @contextlib.contextmanager
 def progress(title: str, start: int, total: int) -> Iterator[Update]:
-    """A bar with rate and time left; yields ``update(done, note)``. Silent when piped."""
+    """Yields ``update(done, note)``: a bar with rate and time left, lines if piped."""
+    if not console.is_terminal:
+        yield _lines(title, start, total)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -43,7 +64,7 @@ def progress(title: str, start: int, total: int) -> Iterator[Update]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total, completed=start, note="")
         yield lambda done, note: bar.update(task, completed=done, note=note)
 

@@ -23,12 +23,12 @@ class LogProb:
     counts evaluations of the score, ``ok`` is false where a solver failed.
     """
 
-    nats: Float[Array, "batch"]
-    standard_error: Float[Array, "batch"]
-    parts: dict[str, Float[Array, "batch"]]
+    nats: Float[Array, " batch"]
+    standard_error: Float[Array, " batch"]
+    parts: dict[str, Float[Array, " batch"]]
     latent: Float[Array, "batch *D"]
-    nfe: Int[Array, "batch"]
-    ok: Bool[Array, "batch"]
+    nfe: Int[Array, " batch"]
+    ok: Bool[Array, " batch"]
 
 
 class Likelihood(Protocol):

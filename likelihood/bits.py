@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-PerExample = Float[np.ndarray, "n"]
+PerExample = Float[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,15 @@ class VariationalBound:
     ``log p(x) >= E log prior(x_T) - int d(log rho) E[||sigma s + z||^2 - ||z||^2]
     + d (log alpha_T - log alpha_eps) + E log q(x | x_eps) + H(N(a x, b^2 I))``.
 
-    Each of the ``samples`` draws its own time, uniform in log rho, and its own noises. It bounds
-    the likelihood of the SDE; the ODE's own may lie on either side when the score is imperfect.
+    Each of the ``samples``, evaluated ``chunk`` at once, draws its own time, uniform in log rho,
+    and its own noises. It bounds the likelihood of the SDE; the ODE's own may lie on either side
+    when the score is imperfect.
     """
 
     samples: int
     eps: float
     prior_log_prob: PriorLogProb | None = None
+    chunk: int = 128
 
     def __call__(
         self,
@@ -41,7 +43,9 @@ class VariationalBound:
 
     def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         draw = lambda key: self._draw(sde, score_fn, x, key)  # noqa: E731
-        parts, latents = jax.vmap(draw)(jax.random.split(key, self.samples))
+        parts, latents = jax.lax.map(
+            draw, jax.random.split(key, self.samples), batch_size=min(self.chunk, self.samples)
+        )
         volume = x.size * (sde.log_alpha(sde.t_max) - sde.log_alpha(self.eps))
         per_draw = sum(parts.values(), start=jnp.zeros(self.samples))
         means = {name: jnp.mean(part) for name, part in parts.items()} | {"volume": volume}

@@ -54,7 +54,8 @@ class Uniform:
 
     For 256 levels it is score_flow's ``(u + 255 x)/256``, then ``2x - 1`` where the space is
     centred. One unit of that space is ``levels / 2`` stored units (``levels`` if not centred): for
-    256 levels 7 bits (8), the "+ 7" of the published codes.
+    256 levels 7 bits (8), the "+ 7" of the published codes. Float32 resolves u to about
+    ``levels * 2^-23``, and u keeps that far from the edges of its level.
     """
 
     levels: int

@@ -24,20 +24,20 @@ class Divergence(Protocol):
 
     def __call__(
         self, f: Field, x: Float[Array, "*D"], probes: Probes
-    ) -> tuple[Float[Array, "*D"], Float[Array, "draws"]]: ...
+    ) -> tuple[Float[Array, "*D"], Float[Array, " draws"]]: ...
 
-    def standard_error(self, integrals: Float[Array, "draws"]) -> Float[Array, ""]:
+    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
         """Of the mean of quantities that are linear in the traces, one per draw."""
         ...
 
 
-def spread_of_mean(draws: Float[Array, "draws"]) -> Float[Array, ""]:
+def spread_of_mean(draws: Float[Array, " draws"]) -> Float[Array, ""]:
     """Standard error of the mean of independent draws; NaN for a single one."""
     n = len(draws)
     return jnp.std(draws, ddof=1) / jnp.sqrt(n) if n > 1 else jnp.asarray(jnp.nan)
 
 
-def _value_and_traces(f: Field, x, probes) -> tuple[Float[Array, "*D"], Float[Array, "draws"]]:
+def _value_and_traces(f: Field, x, probes) -> tuple[Float[Array, "*D"], Float[Array, " draws"]]:
     """``f(x)`` and ``v^T (df/dx) v`` for each probe v along the first axis; one value for all."""
 
     def along(v):
@@ -63,7 +63,7 @@ class Rademacher:
     def __call__(self, f: Field, x: Float[Array, "*D"], probes: Probes):
         return _value_and_traces(f, x, probes)
 
-    def standard_error(self, integrals: Float[Array, "draws"]) -> Float[Array, ""]:
+    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
         return spread_of_mean(integrals)
 
 
@@ -79,7 +79,7 @@ class Gaussian:
     def __call__(self, f: Field, x: Float[Array, "*D"], probes: Probes):
         return _value_and_traces(f, x, probes)
 
-    def standard_error(self, integrals: Float[Array, "draws"]) -> Float[Array, ""]:
+    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
         return spread_of_mean(integrals)
 
 
@@ -105,6 +105,6 @@ class Exact:
         diagonal = jax.lax.map(entry, basis, batch_size=self.chunk)
         return f(x), jnp.sum(diagonal)[None]
 
-    def standard_error(self, integrals: Float[Array, "draws"]) -> Float[Array, ""]:
+    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
         del integrals
         return jnp.zeros(())

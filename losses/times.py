@@ -68,7 +68,7 @@ class Tabulated:
         t = sde.time_of_log_rho(edges[cell] + width * (u - cumulative[cell]) / mass)
         return t, width / (mass * sde.log_rho_rate(t))
 
-    def table(self, sde: SDE, eps: float) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+    def table(self, sde: SDE, eps: float) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Edges in log rho, and the share of the weight below each."""
         edges = jnp.linspace(sde.log_rho(eps), sde.log_rho(sde.t_max), self.cells + 1)
 

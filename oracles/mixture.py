@@ -15,9 +15,9 @@ from sde_lib import SDE
 class GaussianMixture(Oracle):
     """``sum_k weights_k N(means_k, stds_k^2 I)``; the weights are positive and sum to one."""
 
-    weights: Float[Array, "k"]
+    weights: Float[Array, " k"]
     means: Float[Array, "k *D"]
-    stds: Float[Array, "k"]
+    stds: Float[Array, " k"]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -28,7 +28,7 @@ class GaussianMixture(Oracle):
         k = jax.random.choice(which, len(self.weights), p=self.weights)
         return self.means[k] + self.stds[k] * jax.random.normal(noise, self.shape)
 
-    def _log_joint(self, x, alpha: Time, sigma: Time) -> Float[Array, "k"]:
+    def _log_joint(self, x, alpha: Time, sigma: Time) -> Float[Array, " k"]:
         """``log weights_k + log N(x; alpha means_k, (alpha^2 stds_k^2 + sigma^2) I)``."""
         variance = (alpha * self.stds) ** 2 + sigma**2
         axes = tuple(range(1, self.means.ndim))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from build import Experiment, build, load_dataset
+from build import Experiment, build, check_config, load_dataset
 from configs.saved import get_config
 from evaluation import SampleDriver, Samples, pictures, terminal
 from run.drivers import (
@@ -22,7 +22,15 @@ from run.drivers import (
 )
 from run.evaluation import EstimatorRun
 from run.training import train_in
-from storage import CheckpointError, Checkpoints, Workdir, WorkdirError, read_metrics, write_npz
+from storage import (
+    CheckpointError,
+    Checkpoints,
+    Workdir,
+    WorkdirError,
+    read_metrics,
+    write_json,
+    write_npz,
+)
 from training import TrainState
 
 
@@ -50,11 +58,12 @@ class RunDirectory:
           ConfigError: the config cannot be built.
           DataError: the data are not there.
         """
-        workdir = Workdir(Path(path))
+        workdir = Workdir(Path(path).expanduser())
         if config is None:
             if not workdir.exists():
                 raise WorkdirError(f"{path} is not a workdir: it has no config.json")
             config = get_config(str(workdir.config))
+        check_config(config)  # before the data, which may take long to come
         experiment = build(config, load_dataset(config))
         if workdir.exists():
             workdir.check(experiment.identity)
@@ -73,14 +82,25 @@ class RunDirectory:
           NonFiniteError: a metric is not finite.
         """
         step_fn = parallel_step(self.experiment)
-        if writes():
-            self.workdir.claim(self.config.to_dict(), self.experiment.identity)
-        newest = self.checkpoints.latest()
+        newest = self.checkpoints.latest() if self.workdir.checkpoints.is_dir() else None
         if newest is not None and newest >= self.experiment.training.steps:
             terminal.say(f"already trained: {newest} steps in {self.workdir.root}")
             return
+        self._note_other_batches(newest)
+        if writes():
+            self.workdir.claim(self.config.to_dict(), self.experiment.identity, newest or 0)
         state = initial_state(self.experiment) if newest is None else self.state(newest)
         train_in(self.workdir, self.experiment, self.checkpoints, step_fn, state)
+
+    def _note_other_batches(self, newest: int | None) -> None:
+        if newest is None:
+            return
+        before = get_config(str(self.workdir.config)).training.batch_size
+        if before != self.experiment.training.batch_size:
+            terminal.say(
+                f"note: config.training.batch_size was {before} until step {newest}; with another "
+                "one the order of the data goes on from another place"
+            )
 
     def metrics(self) -> list[dict[str, Any]]:
         """The records of ``metrics.jsonl``."""
@@ -108,7 +128,7 @@ class RunDirectory:
         for step in wanted:
             if step not in known:
                 raise CheckpointError(f"--steps: no checkpoint of step {step}; there are {known}")
-        return wanted
+        return list(dict.fromkeys(wanted))
 
     def state(self, step: int) -> TrainState:
         """The training state of a checkpoint."""
@@ -124,8 +144,7 @@ class RunDirectory:
         steps, found = list(steps), []
         for name, estimator in self.experiment.estimators.items():
             runner = EstimatorRun(self.workdir, self.experiment, name, estimator)
-            for step in steps:
-                found.append(runner.known(step) or runner.evaluate(step, self.params(step)))
+            found += [runner(step, self.params(step)) for step in steps]
         return found
 
     def bits_per_dim(self, step: int | None = None) -> dict[str, Any]:
@@ -153,11 +172,13 @@ class RunDirectory:
     def save_samples(self, step: int) -> Path:
         """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
         samples = self.sample(self.experiment.sampling.num_samples, step)
-        folder = self.workdir.samples(step)
+        settings = {**self.experiment.sampler_settings, "seed": self.experiment.identity["seed"]}
+        folder = self.workdir.samples(step, settings)
         if writes():
             arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
             write_npz(folder / "samples.npz", arrays)
             pictures.save_samples(folder / "grid.png", samples.x, self.experiment.dataset.levels)
+            write_json(folder / "settings.json", settings)
             _say(folder, samples)
         return folder
 

@@ -8,7 +8,7 @@ import jax
 from build import Estimator, Experiment
 from evaluation import LikelihoodEvaluator, results, terminal
 from run.drivers import evaluated_source, likelihood_evaluator, writes
-from storage import Workdir, versions
+from storage import Workdir, digest_arrays, versions
 
 
 class EstimatorRun:
@@ -22,47 +22,46 @@ class EstimatorRun:
         self._workdir = workdir
         self._experiment = experiment
         self._name = name
-        self._settings = _settings(experiment, estimator)
+        self._own_settings = estimator.settings
         self._evaluator = likelihood_evaluator(experiment, estimator.likelihood)
 
-    def known(self, step: int) -> dict[str, Any] | None:
-        """The summary of a step, if it has been evaluated."""
-        folder = self._folder(step)
-        summary = results.load_result(folder)
-        if summary is not None:
+    def __call__(self, step: int, params: Any) -> dict[str, Any]:
+        """The summary for the parameters of a step, from its folder or computed and written."""
+        settings = self._settings(params)
+        folder = self._workdir.result(step, self._name, settings)
+        known = results.load_result(folder)
+        if known is not None:
             terminal.say(f"already evaluated: {folder}")
-        return summary
+            return known
+        return self.evaluate(step, params, settings, folder)
 
-    def evaluate(self, step: int, params: Any) -> dict[str, Any]:
-        """Evaluates the parameters of a step and returns the summary, written to its folder."""
+    def evaluate(self, step: int, params: Any, settings: dict, folder: Path) -> dict[str, Any]:
+        """Evaluates parameters and writes the result to a folder."""
         source = evaluated_source(self._experiment)
         evaluation = _with_progress(
             self._evaluator, f"{self._name} at step {step}", params, source, self._experiment
         )
         provenance = results.Provenance(
-            self._name, step, self._experiment.dataset.fingerprint, self._settings, versions()
+            self._name, step, self._experiment.dataset.fingerprint, settings, versions()
         )
         if not writes():
             return results.summarise(evaluation, provenance)
-        folder = self._folder(step)
         summary = results.save_result(folder, evaluation, provenance)
         _say(folder, summary)
         return summary
 
-    def _folder(self, step: int) -> Path:
-        return self._workdir.result(step, self._name, self._settings)
-
-
-def _settings(experiment: Experiment, estimator: Estimator) -> dict[str, Any]:
-    """All that a result may depend on, and what its cost depends on."""
-    return {
-        **estimator.settings,
-        "seed": experiment.identity["seed"],
-        "eval.batch_size": experiment.eval.batch_size,
-        "eval.num_images": experiment.eval.num_images,
-        "data.fingerprint": experiment.dataset.fingerprint,
-        "devices": jax.local_device_count(),
-    }
+    def _settings(self, params: Any) -> dict[str, Any]:
+        """All that a result depends on, and what its cost depends on."""
+        experiment = self._experiment
+        return {
+            **self._own_settings,
+            "seed": experiment.identity["seed"],
+            "eval.batch_size": experiment.eval.batch_size,
+            "eval.num_images": experiment.eval.num_images,
+            "data.fingerprint": experiment.dataset.fingerprint,
+            "parameters": digest_arrays(params),
+            "devices": jax.local_device_count(),
+        }
 
 
 def _with_progress(

@@ -12,9 +12,10 @@ from sde_lib import SDE
 
 @dataclass(frozen=True)
 class PredictorCorrector:
-    """At each of ``num_steps`` times from t_max to eps: correct, then predict (Song et al. 2021).
+    """At each of ``num_steps`` times from t_max to eps: correct, then predict.
 
-    Algorithm 1 of arXiv:2011.13456. With ``denoise`` the last step adds no noise.
+    Song et al. 2021, arXiv:2011.13456, algorithm 1, in the order of score_sde's code. With
+    ``denoise`` the last step adds no noise.
     """
 
     predictor: Predictor

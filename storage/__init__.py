@@ -3,7 +3,7 @@
 from storage.checkpoints import CheckpointError, Checkpoints
 from storage.files import read_json, write_json, write_npz, write_text
 from storage.metrics import MetricsLog, read_metrics
-from storage.workdir import Workdir, WorkdirError, versions
+from storage.workdir import Workdir, WorkdirError, digest_arrays, versions
 
 __all__ = [
     "CheckpointError",
@@ -11,6 +11,7 @@ __all__ = [
     "MetricsLog",
     "Workdir",
     "WorkdirError",
+    "digest_arrays",
     "read_json",
     "read_metrics",
     "versions",

@@ -8,9 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from storage.files import read_json, write_json
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "diffrax",
+    "ml_collections",
+    "tensorflow-datasets",
+    "scikit-learn",
+    "numpy",
+)
 
 
 class WorkdirError(ValueError):
@@ -41,27 +55,38 @@ class Workdir:
     def metrics(self) -> Path:
         return self.root / "metrics.jsonl"
 
-    def samples(self, step: int) -> Path:
-        return self.root / "samples" / str(step)
+    def samples(self, step: int, settings: dict) -> Path:
+        """The folder for samples of a step: its own, or one inside for further settings."""
+        base = self.root / "samples" / str(step)
+        return base / digest(settings) if has_other_settings(base, settings) else base
 
     def exists(self) -> bool:
         """Whether a run has begun here."""
         return self.config.is_file()
 
-    def claim(self, config: dict, identity: dict) -> None:
-        """Makes the folder this experiment's, or finds that it is.
+    def claim(self, config: dict, identity: dict, step: int = 0) -> None:
+        """Makes the folder this experiment's, or finds that it is, before training goes on.
 
         Args:
           config: the resolved configuration, written to the folder.
           identity: the settings that must never change in a workdir, by dotted key.
+          step: where training begins; the versions it is done with are noted from there on.
 
         Raises:
           WorkdirError: the folder belongs to another experiment, or cannot be written.
         """
+        history = {}
         if self.exists():
             self.check(identity)
+            history = read_json(self.provenance).get("versions_from_step", {})
+        now = versions()
+        provenance = {
+            "identity": identity,
+            "versions": now,
+            "versions_from_step": history | {str(step): now},
+        }
         try:
-            write_json(self.provenance, {"identity": identity, "versions": versions()})
+            write_json(self.provenance, provenance)
             write_json(self.config, config)
         except OSError as error:
             raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
@@ -109,3 +134,13 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a number."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **found}
+
+
+def digest_arrays(tree: Any) -> str:
+    """Sixteen hexadecimal digits of the contents of a tree of arrays."""
+    total = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        total.update(f"{jax.tree_util.keystr(path)} {array.shape} {array.dtype}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()[:16]

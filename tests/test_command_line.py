@@ -383,3 +383,28 @@ def test_a_message_of_many_lines_becomes_one(capsys):
         command_line.fail(str(ConfigError("a\n  b\n\nc")))
     assert end.value.code == 2
     assert capsys.readouterr().err == "error: a b c\n"
+
+
+def test_a_misspelt_key_in_a_config_file_is_told(mistake, tmp_path):
+    file = tmp_path / "misspelt.py"
+    file.write_text(
+        "from configs import default\n\ndef get_config():\n    config = default.get_config()\n"
+        "    config.optimizer.update(learning_rat=1.0)\n    return config\n"
+    )
+    assert "learning_rat" in mistake(f"--config={file}", f"--workdir={tmp_path / 'new'}")
+
+
+def test_a_wrong_name_is_told_before_the_data_are_fetched(mistake, tmp_path):
+    arguments = [MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.data.name=cifar10"]
+    message = mistake(*arguments, f"--config.data.data_dir={tmp_path}", "--config.sde.name=vpp")
+    assert message.startswith("config.sde.name = 'vpp' is unknown")
+
+
+def test_estimators_that_are_no_names_are_told(mistake, tmp_path):
+    message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.eval.estimators=1")
+    assert message.startswith("config.eval.estimators = (1,) must be names")
+
+
+def test_an_evaluation_of_untrained_times_is_noted(command, workdir):
+    _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=1e-6")
+    assert "note: config.likelihood.eps = 1e-06 lies below config.objective.eps" in out

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 
 import jax
 import numpy as np
@@ -178,6 +179,34 @@ def test_a_result_of_the_same_settings_is_read_and_not_computed(own, monkeypatch
     assert _results(other) == ["eval/20/bound"]
 
 
+def test_other_parameters_of_the_same_step_are_evaluated_again(tmp_path):
+    """A run that was begun anew in its folder has another result, beside the old one."""
+    folder = tmp_path / "run"
+    few = {"training.steps": 4, "training.checkpoint_every": 4, "likelihood.name": "bound"}
+    run = RunDirectory.open(folder, tiny.points(**few))
+    run.train()
+    first = run.bits_per_dim()
+    run.checkpoints.close()
+    shutil.rmtree(run.workdir.checkpoints)
+    again = RunDirectory.open(folder, tiny.points(**few, **{"training.batch_size": 32}))
+    again.train()
+    assert again.bits_per_dim()["bits_per_dim"] != first["bits_per_dim"]
+    assert len(_results(again)) == 2
+
+
+def test_a_finished_run_keeps_its_configuration(own):
+    run = own(**{"training.steps": 5})
+    before = run.workdir.config.read_bytes(), run.workdir.provenance.read_bytes()
+    run.train()
+    assert (run.workdir.config.read_bytes(), run.workdir.provenance.read_bytes()) == before
+
+
+def test_going_on_with_another_batch_size_is_noted(own, capsys):
+    run = own(**{"training.steps": 21, "training.batch_size": 8})
+    run.train()
+    assert "batch_size was 16 until step 20" in capsys.readouterr().out
+
+
 def test_results_of_other_settings_are_put_beside_and_the_first_is_left(own):
     """Five points of twelve: another result, in which they have the numbers they have there."""
     whole, part = own(), own(**{"eval.num_images": 5})
@@ -244,3 +273,12 @@ def test_a_second_draw_of_samples_compiles_nothing(trained, caplog):
         run.sample(6, key=jax.random.key(1))
     compiled = [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
     assert [message for message in compiled if "precise" in message] == []
+
+
+def test_samples_of_other_settings_are_put_beside(own):
+    first = own().save_samples(20)
+    before = (first / "samples.npz").read_bytes()
+    second = own(**{"sampling.num_steps": 5}).save_samples(20)
+    assert second.parent == first
+    assert (first / "samples.npz").read_bytes() == before
+    assert read_json(second / "settings.json")["sampling.num_steps"] == 5

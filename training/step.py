@@ -36,7 +36,7 @@ class TrainStep:
         key: jax.Array,
         state: TrainState,
         batch: Num[Array, "rows *D"],
-        positions: Int[Array, "rows"],
+        positions: Int[Array, " rows"],
     ) -> tuple[Float[Array, ""], Any]:
         """Mean loss of these rows, in nats per dimension, and its gradient.
 
@@ -74,5 +74,5 @@ class TrainStep:
         return TrainState(state.step + 1, params, ema, opt_state), metrics
 
     def _decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        """``min(decay, (1 + k)/(10 + k))``: a young average forgets its start (TF's rule)."""
+        """``min(decay, (1 + k)/(10 + k))`` after k batches: a young average forgets its start."""
         return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))

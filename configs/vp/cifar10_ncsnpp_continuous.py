@@ -2,7 +2,7 @@ r"""NCSN++ continuous with the VP SDE on CIFAR-10.
 
 Command: python main.py --config=configs/vp/cifar10_ncsnpp_continuous.py \
     --workdir=runs/vp_cifar10_ncsnpp
-Figure: none published for these settings.
+Figure: not measured here, none published for these settings.
 Time: 1.3 million steps at batch 128, days on eight accelerators (not measured here).
 """
 

@@ -2,7 +2,7 @@ r"""NCSN++ continuous with the VP SDE on ImageNet 32x32 (the "new" version).
 
 Command: python main.py --config=configs/vp/imagenet32_ncsnpp_continuous.py \
     --workdir=runs/vp_imagenet32_ncsnpp
-Figure: none published for these settings.
+Figure: not measured here, none published for these settings.
 Time: 1.3 million steps at batch 128, days on eight accelerators (not measured here).
 """
 

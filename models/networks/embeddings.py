@@ -12,7 +12,7 @@ EMBEDDING_TYPES = ("fourier", "fourier_linear", "positional")
 
 def positional_embedding(
     label: Float[Array, ""], size: int, max_period: float = 10_000.0
-) -> Float[Array, "size"]:
+) -> Float[Array, " size"]:
     """Sines, then cosines, of `label` at frequencies from 1 down to 1/max_period.
 
     Vaswani et al. 2017, in the order of Ho et al. 2020. It resolves labels that differ by about 1
@@ -50,7 +50,7 @@ class GaussianFourierProjection(nn.Module):
 
 def embed_label(
     label: Float[Array, ""], *, kind: str, size: int, fourier_scale: float, trainable: bool
-) -> Float[Array, "embedding"]:
+) -> Float[Array, " embedding"]:
     """Embeds the label by one of EMBEDDING_TYPES, into `size` numbers (twice as many if Fourier).
 
     positional: of the label itself, for labels like `999 t` or a ladder index.

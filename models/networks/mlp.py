@@ -46,7 +46,7 @@ class MLP(nn.Module):
         return out.reshape(x.shape)
 
     @nn.nowrap
-    def _embed(self, label: Float[Array, ""]) -> Float[Array, "embedding"]:
+    def _embed(self, label: Float[Array, ""]) -> Float[Array, " embedding"]:
         fourier = self.embedding_type != "positional"
         return embed_label(
             label,
@@ -58,8 +58,8 @@ class MLP(nn.Module):
 
     @nn.nowrap
     def _residual_block(
-        self, h: Float[Array, "hidden"], temb: Float[Array, "hidden"], train: bool
-    ) -> Float[Array, "hidden"]:
+        self, h: Float[Array, " hidden"], temb: Float[Array, " hidden"], train: bool
+    ) -> Float[Array, " hidden"]:
         act = activation(self.nonlinearity)
         r = dense(self.hidden)(act(nn.LayerNorm()(h)))
         r = r + dense(self.hidden)(temb)

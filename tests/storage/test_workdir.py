@@ -20,6 +20,7 @@ def test_a_new_folder_becomes_the_experiments(workdir):
     assert read_json(workdir.config) == {"seed": 0}
     found = read_json(workdir.provenance)
     assert set(found["versions"]) == {"python", *PACKAGES}
+    assert found["versions_from_step"] == {"0": found["versions"]}
     assert found["identity"]["model.ch_mult"] == [1, 2]
 
 
