@@ -8,12 +8,13 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from build import ConfigError, notes
+from build import notes
 from data import DataError
 from evaluation import terminal
 from run import RunDirectory
 from storage import CheckpointError, WorkdirError
 from training import NonFiniteError
+from wiring.reader import ConfigError
 
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 

@@ -26,11 +26,12 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from build import Experiment, build, load_dataset
+from build import build, load_dataset
 from command_line import load_config
 from data import BatchStream
 from storage import write_json
 from training import MAPPINGS, ParallelStep, TrainStep, init_state, replicate
+from wiring.experiment import Experiment
 
 
 def framework_step(experiment: Experiment, batch_size: int):

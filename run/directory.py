@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from build import Experiment, build, check_config, load_dataset
+from build import build, check_config, load_dataset
 from configs.saved import get_config
 from evaluation import SampleDriver, Samples, pictures, terminal
 from run.drivers import (
@@ -32,6 +32,7 @@ from storage import (
     write_npz,
 )
 from training import TrainState
+from wiring.experiment import Experiment
 
 
 @dataclass(frozen=True)

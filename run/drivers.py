@@ -3,11 +3,12 @@
 import jax
 import numpy as np
 
-from build import ConfigError, Experiment
 from data import Source
 from evaluation import HeldOutLoss, LikelihoodEvaluator, SampleDriver
 from likelihood import Likelihood
 from training import MAPPINGS, ParallelStep, TrainState, TrainStep, init_state
+from wiring.experiment import Experiment
+from wiring.reader import ConfigError
 
 _HELD_OUT_EXAMPLES = 1024
 

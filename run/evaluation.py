@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 
-from build import Estimator, Experiment
 from evaluation import LikelihoodEvaluator, results, terminal
 from run.drivers import evaluated_source, likelihood_evaluator, writes
 from storage import Workdir, digest_arrays, versions
+from wiring.experiment import Estimator, Experiment
 
 
 class EstimatorRun:

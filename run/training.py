@@ -5,12 +5,12 @@ from typing import Any
 
 import jax
 
-from build import Experiment
 from data import BatchStream
 from evaluation import pictures, terminal
 from run.drivers import held_out_loss, sample_driver, writes
 from storage import Checkpoints, MetricsLog, Workdir, read_metrics
 from training import Every, ParallelStep, TrainState, replicate, train
+from wiring.experiment import Experiment
 
 _PREVIEW_SAMPLES = 16
 

@@ -13,7 +13,7 @@ from absl import flags
 import command_line
 import main
 import verbs
-from build import ConfigError
+from wiring.reader import ConfigError
 
 MIXTURE = "--config=configs/toy/mixture.py"
 FEW = ("--config.training.steps=4", "--config.training.batch_size=16")

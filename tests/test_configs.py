@@ -14,10 +14,7 @@ import tiny
 from flax.traverse_util import flatten_dict
 
 import command_line
-from build import ConfigError, build, load_dataset, unread_overrides
-from build.parts import OPTIMIZERS
-from build.ranges import RANGES
-from build.wiring import IDENTITY
+from build import IDENTITY, build, load_dataset, unread_overrides
 from configs import default
 from data import DATASETS, DataError
 from data.dataset import from_arrays
@@ -28,6 +25,9 @@ from sampling import CORRECTORS, PREDICTORS, SAMPLERS
 from sde_lib import SDES
 from solvers import FLOWS
 from training import MAPPINGS, SCHEDULES, TrainStep, init_state
+from wiring.parts import OPTIMIZERS
+from wiring.ranges import RANGES
+from wiring.reader import ConfigError
 
 CONFIGS = tiny.ROOT / "configs"
 SHARED = {"__init__.py", "default.py", "published.py", "saved.py"}

@@ -17,6 +17,7 @@ TIERS = (
     ("evaluation",),
     ("training",),
     ("configs",),
+    ("wiring",),
     ("build",),
     ("run",),
     ("verbs",),
@@ -25,7 +26,7 @@ TIERS = (
 )
 HEIGHT = {room: height for height, tier in enumerate(TIERS) for room in tier}
 NUMERIC = ("sde_lib", "oracles", "solvers", "models", "losses", "sampling", "likelihood")
-KNOW_CONFIGS = {"build", "run", "verbs", "main", "command_line", "configs"}
+KNOW_CONFIGS = {"wiring", "build", "run", "verbs", "main", "command_line", "configs"}
 
 
 def _files(room: str) -> list[Path]:
@@ -94,7 +95,7 @@ def test_devices_are_counted_in_training_and_in_one_file_of_evaluation(room):
 
 
 def test_the_command_line_reads_flags_before_anything_heavy_is_imported():
-    assert not _imports("command_line") & {"jax", "numpy", "build", "run", "verbs"}
+    assert not _imports("command_line") & {"jax", "numpy", "wiring", "build", "run", "verbs"}
     heads = ast.parse((ROOT / "main.py").read_text()).body
     first = {
         module.split(".")[0]

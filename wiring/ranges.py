@@ -6,7 +6,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
-from build.reader import ConfigError
+from wiring.reader import ConfigError
 
 # Intervals that numbers must lie in, whoever reads them; ``(`` and ``)`` leave their end out. The
 # data room checks its own.

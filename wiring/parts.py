@@ -6,8 +6,6 @@ from typing import Any
 import optax
 from ml_collections import ConfigDict
 
-from build.experiment import Estimator, TrainingSettings
-from build.reader import ConfigError, Reader
 from data import Dataset
 from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, Dequantisation, Uniform
 from losses import OBJECTIVES, WEIGHTINGS, ScoreMatchingLoss, UniformTime
@@ -16,6 +14,8 @@ from sampling import CORRECTORS, PREDICTORS, SAMPLERS, Sampler
 from sde_lib import SDE
 from solvers import FLOWS, Adaptive
 from training import MAPPINGS, SCHEDULES, adam
+from wiring.experiment import Estimator, TrainingSettings
+from wiring.reader import ConfigError, Reader
 
 OPTIMIZERS = {"adam": adam}
 

@@ -1,12 +1,18 @@
-"""From a configuration to an experiment, everything wired."""
+"""The only reader of configurations: from a config to an ``Experiment``, everything wired.
+
+How keys are read is in ``wiring/reader.py``, what is made of each section in ``wiring/parts.py``.
+"""
 
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from build.experiment import EvalSettings, Experiment, SamplingSettings
-from build.parts import (
+from data import DATASETS, Dataset
+from models import ScoreModel
+from sde_lib import SDES
+from wiring.experiment import EvalSettings, Experiment, SamplingSettings
+from wiring.parts import (
     build_dequantisation,
     build_estimators,
     build_loss,
@@ -15,11 +21,8 @@ from build.parts import (
     build_sampler,
     build_training,
 )
-from build.ranges import check_ranges
-from build.reader import ConfigError, Reader
-from data import DATASETS, Dataset
-from models import ScoreModel
-from sde_lib import SDES
+from wiring.ranges import check_ranges
+from wiring.reader import ConfigError, Reader
 
 STREAMS = ("init", "train", "held_out", "eval", "sample")
 IDENTITY = ("seed", "data.", "sde.", "model.", "objective.", "optimizer.")

@@ -1,0 +1,1 @@
+"""What ``build`` is made of: reading a configuration, and the parts of an experiment."""
