@@ -6,7 +6,7 @@ together, so an argument keeps its meaning and its default from one function to 
 (-1 where 0 has a meaning) stand for "not given".
 """
 
-from data.batches import BatchStream, train_batch
+from data.batches import BatchStream
 from data.cifar10 import load_cifar10
 from data.dataset import DataError, Dataset, Source
 from data.digits import load_digits
@@ -30,4 +30,4 @@ DATASETS = {
     "checkerboard": load_checkerboard,
 }
 
-__all__ = ["DATASETS", "BatchStream", "DataError", "Dataset", "Source", "train_batch"]
+__all__ = ["DATASETS", "BatchStream", "DataError", "Dataset", "Source"]

@@ -71,10 +71,3 @@ class BatchStream:
             here = epochs == epoch
             found[here] = _epoch_order(len(self.source), self.seed, int(epoch))[offsets[here]]
         return found
-
-
-def train_batch(
-    source: Source, *, step: int, batch_size: int, seed: int
-) -> Shaped[np.ndarray, "batch_size *shape"]:
-    """The global batch of a step, a pure function of its arguments; see `BatchStream`."""
-    return BatchStream(source, batch_size, seed)[step]

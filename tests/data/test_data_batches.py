@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.batches import BatchStream, train_batch
+from data.batches import BatchStream
 from data.dataset import DataError
 
 N = 23
@@ -51,16 +51,16 @@ def test_a_batch_holds_the_examples_of_its_indices(source):
 
 
 def test_a_batch_is_a_function_of_seed_and_step_alone(source):
-    in_order = [train_batch(source, step=s, batch_size=7, seed=2) for s in range(12)]
+    in_order = [BatchStream(source, 7, 2)[s] for s in range(12)]
     stream = BatchStream(source, 7, seed=2)
     for step in (11, 0, 5, 5, 3):
         np.testing.assert_array_equal(stream[step], in_order[step])
-    assert not np.array_equal(in_order[0], train_batch(source, step=0, batch_size=7, seed=3))
+    assert not np.array_equal(in_order[0], BatchStream(source, 7, 3)[0])
     assert not np.array_equal(in_order[0], in_order[1])
 
 
 def test_far_steps_are_reached_at_once(source):
-    batch = train_batch(source, step=10**12, batch_size=N, seed=0)
+    batch = BatchStream(source, N, 0)[10**12]
     assert sorted(batch[:, 0]) == sorted(source[:, 0])
 
 
