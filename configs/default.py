@@ -160,6 +160,7 @@ def likelihood() -> ConfigDict:
             "rtol": 1e-5,
             "atol": 1e-5,
             "eps": 1e-5,  # where the data are placed: log p_eps is computed
+            "start": "noised",  # at eps: 'noised' and paid for; 'as_sample', as score_flow does
             "variable": "log_rho",  # of integration: 'log_rho' or 't'
             "max_steps": 4096,
             "divergence": "rademacher",

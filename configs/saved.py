@@ -6,10 +6,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs import default
+
 
 def get_config(path: str) -> ConfigDict:
-    """Reads it back; JSON knows lists only, configurations hold tuples."""
-    return ConfigDict(_tuples(json.loads(Path(path).read_text())))
+    """Reads it back; keys that came after the run was made have their defaults."""
+    saved = _tuples(json.loads(Path(path).read_text()))  # JSON knows lists only
+    config = default.get_config()
+    with config.unlocked():
+        config.update(saved)
+    return config
 
 
 def _tuples(value: Any) -> Any:

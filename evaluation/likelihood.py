@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from data import Source
 from evaluation.devices import keys_by_index, map_batch, padded_batches, place
-from likelihood import Account, Dequantisation, Likelihood, account
+from likelihood import Account, Dequantisation, StoredLikelihood, account
 from models import ScoreModel
 from sde_lib import SDE
 
@@ -24,11 +24,18 @@ class Evaluation:
     """Likelihoods of the examples of a data set, in its order."""
 
     account: Account
-    standard_error: Float[np.ndarray, " n"]  # nats, of the estimator alone
+    errors: dict[str, Float[np.ndarray, " n"]]  # nats, of the estimator alone, by source
+    discretisation: Float[np.ndarray, " n"]  # nats
     nfe: Int[np.ndarray, " n"]
+    jvps: Int[np.ndarray, " n"]
     ok: Bool[np.ndarray, " n"]
     seconds: float
     compile_seconds: float
+
+    @property
+    def standard_error(self) -> Float[np.ndarray, " n"]:
+        """Of the estimator's own randomness, in nats."""
+        return np.sqrt(np.sum([error**2 for error in self.errors.values()], axis=0))
 
     @property
     def good(self) -> Bool[np.ndarray, " n"]:
@@ -40,7 +47,7 @@ class Evaluation:
 class LikelihoodEvaluator:
     """Evaluates one estimator on a data set with any parameters; compiled once."""
 
-    likelihood: Likelihood
+    likelihood: StoredLikelihood
     sde: SDE
     model: ScoreModel
     dequantisation: Dequantisation
@@ -50,20 +57,15 @@ class LikelihoodEvaluator:
         x, key_data = batch
         keys = jax.random.wrap_key_data(key_data)
 
-        def dequantise(x, key):
-            noise_key, likelihood_key = jax.random.split(key)
-            x0, log_q = self.dequantisation(noise_key, x)
-            return x0, log_q, likelihood_key
-
-        x0, log_q, likelihood_keys = jax.vmap(dequantise)(x, keys)
         score_fn = self.model.score_fn(self.sde, params)
-        log_prob = self.likelihood(self.sde, score_fn, x0, likelihood_keys)
+        found = self.likelihood(self.sde, score_fn, self.dequantisation, x, keys)
         return {
-            "parts": log_prob.parts,
-            "log_q": log_q,
-            "standard_error": log_prob.standard_error,
-            "nfe": log_prob.nfe,
-            "ok": log_prob.ok,
+            "parts": found.parts,
+            "errors": found.errors,
+            "discretisation": found.discretisation,
+            "nfe": found.nfe,
+            "jvps": found.jvps,
+            "ok": found.ok,
         }
 
     def __call__(
@@ -95,10 +97,8 @@ class LikelihoodEvaluator:
         whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
         dims = int(np.prod(source[np.arange(1)].shape[1:]))
         return Evaluation(
-            account=account(whole["parts"], whole["log_q"], self.dequantisation.log_scale, dims),
-            standard_error=whole["standard_error"],
-            nfe=whole["nfe"],
-            ok=whole["ok"],
+            account=account(whole.pop("parts"), self.dequantisation.log_scale, dims),
+            **whole,
             seconds=seconds,
             compile_seconds=compile_seconds,
         )

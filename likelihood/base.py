@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
@@ -17,18 +18,33 @@ PriorLogProb = Callable[[Float[Array, "*D"]], Float[Array, ""]]
 class LogProb:
     """What every estimator returns, one entry per example.
 
-    ``nats`` is the estimate of (or bound on) ``log p_eps(x)`` in the model's data space: the sum of
-    ``parts``. ``standard_error`` is that of the estimator's own randomness, in nats; NaN where a
-    single draw gives none. ``latent`` is the end of the path at t_max, where there is one. ``nfe``
-    counts evaluations of the score, ``ok`` is false where a solver failed.
+    ``parts`` are the terms of the estimate of (or bound on) ``log p(x)`` in the model's data space,
+    in nats. ``errors`` are standard errors of their sum, in nats, by what is random: 'probes' of a
+    divergence, 'time' (with the noises drawn at those times), 'dequantisation'; NaN where a single
+    draw gives none. ``discretisation`` estimates, in nats and with its sign, what a finer
+    discretisation would still change; NaN where the estimator has no such estimate. ``latent`` is
+    the end of the path at t_max, where there is one. ``nfe`` counts values of the score, ``jvps``
+    products of its Jacobian with a vector. ``ok`` is false where a solver failed.
     """
 
-    nats: Float[Array, " batch"]
-    standard_error: Float[Array, " batch"]
     parts: dict[str, Float[Array, " batch"]]
+    errors: dict[str, Float[Array, " batch"]]
+    discretisation: Float[Array, " batch"]
     latent: Float[Array, "batch *D"]
     nfe: Int[Array, " batch"]
+    jvps: Int[Array, " batch"]
     ok: Bool[Array, " batch"]
+
+    @property
+    def nats(self) -> Float[Array, " batch"]:
+        """The estimate: the sum of the parts, in their own precision."""
+        return sum(self.parts.values(), start=jnp.zeros(()))
+
+    @property
+    def standard_error(self) -> Float[Array, " batch"]:
+        """Of the estimator's own randomness altogether, in nats: its sources are independent."""
+        squares = [jnp.square(error) for error in self.errors.values()]
+        return jnp.sqrt(sum(squares, start=jnp.zeros(self.ok.shape)))
 
 
 class Likelihood(Protocol):

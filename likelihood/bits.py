@@ -1,6 +1,7 @@
 """The account of bits: every term of a log probability, adding up to bits per dimension.
 
-``log P(datum) = sum of the estimator's parts - log q(u) - d log(stored units per model unit)``,
+``log P(datum) = sum of the estimator's parts - d log(stored units per model unit)``, the parts with
+the dequantisation's ``-log q(u)`` among them;
 ``bits/dim = -log P / (d ln 2)`` (field convention; for 256 levels centred on zero the last line is
 the "+ 7" of score_sde and score_flow).
 """
@@ -11,6 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+# The lines of an account, in the order of a path from the prior to the stored datum.
+ORDER = (
+    "prior",
+    "divergence",
+    "diffusion",
+    "volume",
+    "eps",
+    "dequantisation",
+    "importance",
+    "units",
+)
 PerExample = Float[np.ndarray, " n"]
 
 
@@ -63,18 +75,14 @@ def mean_standard_error(values: PerExample) -> float:
     return float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
-def account(
-    parts: dict[str, PerExample], log_q: PerExample, log_scale: float, dims: int
-) -> Account:
+def account(parts: dict[str, PerExample], log_scale: float, dims: int) -> Account:
     """Opens the account of an estimator's parts.
 
     Args:
-      parts: the estimator's terms, nats per example in the model's space.
-      log_q: the dequantisation's ``log q(u)``, nats per example.
+      parts: the estimator's terms, nats per example, the dequantisation's among them.
       log_scale: log of stored units per unit of the model's space, nats per dimension.
       dims: number of dimensions of one datum.
     """
-    terms = {name: np.asarray(part) for name, part in parts.items()}
-    terms["dequantisation"] = -np.asarray(log_q)
-    terms["units"] = np.full(len(log_q), -dims * log_scale)
-    return Account(terms, dims)
+    count = len(next(iter(parts.values())))
+    terms = parts | {"units": np.full(count, -dims * log_scale)}
+    return Account({name: np.asarray(terms[name]) for name in sorted(terms, key=ORDER.index)}, dims)

@@ -1,6 +1,5 @@
 """The continuous-time variational bound."""
 
-import math
 from dataclasses import dataclass
 
 import jax
@@ -8,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from likelihood.base import LogProb, PriorLogProb, ScoreFn
-from likelihood.divergence import spread_of_mean
+from likelihood.divergence import sample_variance_of_mean
+from likelihood.start import reconstruction
 from sde_lib import SDE
 
 
@@ -49,14 +49,14 @@ class VariationalBound:
         volume = x.size * (sde.log_alpha(sde.t_max) - sde.log_alpha(self.eps))
         per_draw = sum(parts.values(), start=jnp.zeros(self.samples))
         means = {name: jnp.mean(part) for name, part in parts.items()} | {"volume": volume}
-        nats = sum(means.values(), start=jnp.zeros(()))
         return LogProb(
-            nats=nats,
-            standard_error=spread_of_mean(per_draw),
             parts=means,
+            errors={"time": jnp.sqrt(sample_variance_of_mean(per_draw))},
+            discretisation=jnp.asarray(jnp.nan),
             latent=latents[0],
             nfe=jnp.asarray(2 * self.samples),
-            ok=jnp.isfinite(nats),
+            jvps=jnp.asarray(0),
+            ok=jnp.isfinite(per_draw.mean()),
         )
 
     def _draw(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array):
@@ -65,7 +65,7 @@ class VariationalBound:
         parts = {
             "prior": (self.prior_log_prob or sde.prior_log_prob)(latent),
             "diffusion": self._diffusion(sde, score_fn, x, time_key, path_key),
-            "eps": self._reconstruction(sde, score_fn, x, eps_key),
+            "eps": reconstruction(sde, score_fn, x, self.eps, jax.random.normal(eps_key, x.shape)),
         }
         return parts, latent
 
@@ -76,16 +76,3 @@ class VariationalBound:
         z = jax.random.normal(path_key, x.shape)
         residual = sde.sigma(t) * score_fn(sde.perturb(x, t, z), t) + z
         return -(high - low) * (jnp.sum(residual**2) - jnp.sum(z**2))
-
-    def _reconstruction(self, sde: SDE, score_fn: ScoreFn, x, key) -> Float[Array, ""]:
-        """``log q(x | x_eps)`` plus the entropy of ``N(a x, b^2 I)``, at one x_eps.
-
-        The error of the mean, ``x - x_eps/a - b^2 s/a``, is ``-(b/a) (z + b s)``.
-        """
-        b = sde.sigma(self.eps)
-        z = jax.random.normal(key, x.shape)
-        residual = z + b * score_fn(sde.perturb(x, self.eps, z), self.eps)
-        log_2_pi = math.log(2 * math.pi)
-        log_q = -0.5 * jnp.sum(residual**2) - x.size * (sde.log_rho(self.eps) + 0.5 * log_2_pi)
-        entropy = x.size * (sde.log_sigma(self.eps) + 0.5 * (1 + log_2_pi))
-        return log_q + entropy

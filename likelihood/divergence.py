@@ -26,15 +26,21 @@ class Divergence(Protocol):
         self, f: Field, x: Float[Array, "*D"], probes: Probes
     ) -> tuple[Float[Array, "*D"], Float[Array, " draws"]]: ...
 
-    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
-        """Of the mean of quantities that are linear in the traces, one per draw."""
+    def products(self, dims: int) -> int:
+        """How many Jacobian-vector products one call makes for data of so many dimensions."""
+        ...
+
+    def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
+        """Of the mean over draws of what is linear in the traces; NaN where it cannot be told."""
         ...
 
 
-def spread_of_mean(draws: Float[Array, " draws"]) -> Float[Array, ""]:
-    """Standard error of the mean of independent draws; NaN for a single one."""
-    n = len(draws)
-    return jnp.std(draws, ddof=1) / jnp.sqrt(n) if n > 1 else jnp.asarray(jnp.nan)
+def sample_variance_of_mean(draws: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
+    """Variance of the mean of independent draws; NaN for a single one."""
+    n = draws.shape[-1]
+    if n == 1:
+        return jnp.full(draws.shape[:-1], jnp.nan)
+    return jnp.var(draws, axis=-1, ddof=1) / n
 
 
 def _value_and_traces(f: Field, x, probes) -> tuple[Float[Array, "*D"], Float[Array, " draws"]]:
@@ -63,8 +69,12 @@ class Rademacher:
     def __call__(self, f: Field, x: Float[Array, "*D"], probes: Probes):
         return _value_and_traces(f, x, probes)
 
-    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
-        return spread_of_mean(integrals)
+    def products(self, dims: int) -> int:
+        del dims
+        return self.probes
+
+    def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
+        return sample_variance_of_mean(traces)
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,12 @@ class Gaussian:
     def __call__(self, f: Field, x: Float[Array, "*D"], probes: Probes):
         return _value_and_traces(f, x, probes)
 
-    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
-        return spread_of_mean(integrals)
+    def products(self, dims: int) -> int:
+        del dims
+        return self.probes
+
+    def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
+        return sample_variance_of_mean(traces)
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,8 @@ class Exact:
         diagonal = jax.lax.map(entry, basis, batch_size=self.chunk)
         return f(x), jnp.sum(diagonal)[None]
 
-    def standard_error(self, integrals: Float[Array, " draws"]) -> Float[Array, ""]:
-        del integrals
-        return jnp.zeros(())
+    def products(self, dims: int) -> int:
+        return dims
+
+    def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
+        return jnp.zeros(traces.shape[:-1])

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from likelihood.base import LogProb, PriorLogProb, ScoreFn
 from likelihood.divergence import Divergence
+from likelihood.start import AsSample, Start
 from sde_lib import SDE
 from solvers import Flow, Solver
 
@@ -17,15 +18,16 @@ class ODELikelihood:
     """``log p_eps(x) = log prior(x_T) + volume + int div`` (Song et al. 2021, eq. 39).
 
     The state and its log determinant are integrated together from eps to t_max; every example has
-    its own steps. ``x`` is taken as the sample at eps: no noise is added to it. One log determinant
-    is carried for each draw of the divergence; the estimate is their mean and the standard error
-    their spread. ``prior_log_prob`` replaces the SDE's prior, in tests by the exact law of x_T.
+    its own steps. One log determinant is carried for each draw of the divergence; the estimate is
+    their mean and the standard error their spread. ``prior_log_prob`` replaces the SDE's prior, in
+    tests by the exact law of x_T.
     """
 
     solver: Solver
     flow: Flow
     divergence: Divergence
     eps: float
+    start: Start = AsSample()
     prior_log_prob: PriorLogProb | None = None
 
     def __call__(
@@ -38,36 +40,42 @@ class ODELikelihood:
         return jax.vmap(lambda x, key: self._one(sde, score_fn, x, key))(xs, keys)
 
     def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
-        probes = self.divergence.draw(key, x.shape)
+        start_key, probe_key = jax.random.split(key)
+        x_eps, step = self.start(sde, score_fn, x, self.eps, start_key)
+        probes = self.divergence.draw(probe_key, x.shape)
 
         def field(coordinate, state):
             velocity = lambda y: self.flow.velocity(sde, score_fn, coordinate, y)  # noqa: E731
             return self.divergence(velocity, state[0], probes)
 
-        start = self.flow.state(sde, x, self.eps)
-        draws = jax.eval_shape(lambda y: field(self._coordinate(sde, self.eps), (y,))[1], start)
-        solution = self.solver(
-            field,
-            (start, jnp.zeros(draws.shape, draws.dtype)),
-            self._coordinate(sde, self.eps),
-            self._coordinate(sde, sde.t_max),
-        )
+        low, high = (self.flow.coordinate(sde, t) for t in (self.eps, sde.t_max))
+        state = self.flow.state(sde, x_eps, self.eps)
+        draws = jax.eval_shape(lambda y: field(low, (y,))[1], state)
+        solution = self.solver(field, (state, jnp.zeros(draws.shape, draws.dtype)), low, high)
         end, integrals = solution.state
         latent = self.flow.data(sde, end, sde.t_max)
-        parts = {
-            "prior": (self.prior_log_prob or sde.prior_log_prob)(latent),
-            "divergence": jnp.mean(integrals),
-            "volume": x.size
-            * (self.flow.log_volume(sde, sde.t_max) - self.flow.log_volume(sde, self.eps)),
-        }
         return LogProb(
-            nats=sum(parts.values(), start=jnp.zeros(())),
-            standard_error=self.divergence.standard_error(integrals),
-            parts=parts,
+            parts=path_parts(sde, self.flow, self.eps, latent, self.prior_log_prob)
+            | {"divergence": jnp.mean(integrals), "eps": step},
+            errors={"probes": jnp.sqrt(self.divergence.variance_of_mean(integrals))},
+            discretisation=jnp.asarray(jnp.nan),
             latent=latent,
-            nfe=solution.nfe,
+            nfe=solution.nfe + self.start.nfe,
+            jvps=solution.nfe * self.divergence.products(x.size),
             ok=solution.ok,
         )
 
-    def _coordinate(self, sde: SDE, t) -> Float[Array, ""]:
-        return self.flow.coordinate(sde, t)
+
+def path_parts(
+    sde: SDE,
+    flow: Flow,
+    eps: float,
+    latent: Float[Array, "*D"],
+    prior_log_prob: PriorLogProb | None,
+) -> dict[str, Float[Array, ""]]:
+    """The terms that the ends of a path decide: the prior at the latent, the change of volume."""
+    stretch = flow.log_volume(sde, sde.t_max) - flow.log_volume(sde, eps)
+    return {
+        "prior": (prior_log_prob or sde.prior_log_prob)(latent),
+        "volume": latent.size * stretch,
+    }

@@ -5,7 +5,7 @@ import numpy as np
 
 from data import Source
 from evaluation import HeldOutLoss, LikelihoodEvaluator, SampleDriver
-from likelihood import Likelihood
+from likelihood import StoredLikelihood
 from training import MAPPINGS, ParallelStep, TrainState, TrainStep, init_state
 from wiring.experiment import Experiment
 from wiring.reader import ConfigError
@@ -73,7 +73,7 @@ def sample_driver(experiment: Experiment, batch_size: int) -> SampleDriver:
     )
 
 
-def likelihood_evaluator(experiment: Experiment, likelihood: Likelihood) -> LikelihoodEvaluator:
+def likelihood_evaluator(experiment: Experiment, likelihood: StoredLikelihood) -> LikelihoodEvaluator:
     """An estimator, over a whole data set."""
     return LikelihoodEvaluator(
         likelihood,

@@ -7,7 +7,7 @@ import jax
 import optax
 
 from data import Dataset
-from likelihood import Dequantisation, Likelihood
+from likelihood import Dequantisation, StoredLikelihood
 from losses import ScoreMatchingLoss
 from models import ScoreModel
 from sampling import Sampler
@@ -48,7 +48,7 @@ class EvalSettings:
 class Estimator:
     """A likelihood estimator and the settings that decide its numbers."""
 
-    likelihood: Likelihood
+    likelihood: StoredLikelihood
     settings: dict[str, Any]
 
 

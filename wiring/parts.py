@@ -7,7 +7,15 @@ import optax
 from ml_collections import ConfigDict
 
 from data import Dataset
-from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, Dequantisation, Uniform
+from likelihood import (
+    DIVERGENCES,
+    LIKELIHOODS,
+    STARTS,
+    Continuous,
+    Dequantisation,
+    OneDraw,
+    Uniform,
+)
 from losses import OBJECTIVES, WEIGHTINGS, ScoreMatchingLoss, UniformTime
 from models import LABELS, NETWORKS, PARAMETRISATIONS, ScoreModel
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS, Sampler
@@ -98,11 +106,12 @@ def _estimator(reader: Reader, config: ConfigDict, sde: SDE, name: str) -> Estim
         LIKELIHOODS[name],
         eps=lambda: eps,
         prior_log_prob=lambda: None,
+        start=lambda: own.pick("likelihood.start", STARTS)(),
         **_solving(own, "likelihood"),
         divergence=lambda: own.make("likelihood", own.pick("likelihood.divergence", DIVERGENCES)),
     )
     reader.keys_read |= own.keys_read
-    return Estimator(likelihood, own.snapshot("likelihood."))
+    return Estimator(OneDraw(likelihood), own.snapshot("likelihood."))
 
 
 def build_sampler(reader: Reader, sde: SDE) -> Sampler:

@@ -1,0 +1,72 @@
+"""Where a path begins: from the datum x0 to x at eps, and what the step is worth in nats.
+
+No path begins at t = 0. Either the datum is given the kernel's noise and the step is paid for, or
+the model is read as a density of x at eps and there is no step.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from likelihood.base import ScoreFn
+from sde_lib import SDE
+
+
+class Start(Protocol):
+    """``x_eps``, and the term that belongs to the account beside ``log p_eps(x_eps)``, in nats."""
+
+    nfe: int  # values of the score it needs
+
+    def __call__(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, key: jax.Array
+    ) -> tuple[Float[Array, "*D"], Float[Array, ""]]: ...
+
+
+@dataclass(frozen=True)
+class AsSample:
+    """The datum is the sample at eps, as it is: ``log p_eps(x)`` and a term of zero.
+
+    The convention of score_sde and score_flow, and right for data that was dequantised with the
+    kernel's own noise (truncated normal, i-DODE). p_eps is a density like any other.
+    """
+
+    nfe = 0
+
+    def __call__(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, key: jax.Array
+    ):
+        del sde, score_fn, eps, key
+        return x, jnp.zeros(())
+
+
+@dataclass(frozen=True)
+class Noised:
+    """The datum is noised to eps and read back by the model's Gaussian ``q(x0 | x_eps)``.
+
+    ``log p_0(x) >= E[log p_eps(x_eps) + log q(x | x_eps) - log N(x_eps; a x, b^2 I)]`` (Song et al.
+    2021, arXiv:2101.09258, appendix C), with a, b = alpha, sigma at eps.
+    """
+
+    nfe = 1
+
+    def __call__(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, key: jax.Array
+    ):
+        z = jax.random.normal(key, x.shape)
+        return sde.perturb(x, eps, z), reconstruction(sde, score_fn, x, eps, z)
+
+
+def reconstruction(
+    sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, z: Float[Array, "*D"]
+) -> Float[Array, ""]:
+    """``log q(x | x_eps) - log N(x_eps; a x, b^2 I)`` at ``x_eps = a x + b z``.
+
+    ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``: the error of its mean is
+    ``-(b/a) (z + b s)``. The kernel's density is taken at the draw, not on average (its entropy, as
+    score_flow has it): the two squares nearly cancel, and with them the variance.
+    """
+    residual = z + sde.sigma(eps) * score_fn(sde.perturb(x, eps, z), eps)
+    return 0.5 * jnp.sum((z - residual) * (z + residual)) + x.size * sde.log_alpha(eps)
