@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from data import DATASETS, Dataset
 from models import ScoreModel
 from sde_lib import SDES
+from wiring.compat import resolve_compat
 from wiring.experiment import EvalSettings, Experiment, SamplingSettings
 from wiring.parts import (
     build_dequantisation,
@@ -51,8 +52,9 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     Raises:
       ConfigError: a name, a key or a value that cannot be; the message names it.
     """
+    config = resolve_compat(config)
     reader = Reader(config)
-    parts = _parts(reader, config)
+    parts = _parts(reader, config, dataset)
     _check_shape(parts["model"], dataset)
     parts["dequantisation"] = build_dequantisation(reader, dataset)
     root = jax.random.key(reader.get("seed"))
@@ -73,11 +75,13 @@ def check_config(config: ConfigDict) -> None:
     Raises:
       ConfigError: a name, a key or a value that cannot be; the message names it.
     """
-    _parts(Reader(config), config)
+    config = resolve_compat(config)
+    _parts(Reader(config), config, None)
 
 
-def _parts(reader: Reader, config: ConfigDict) -> dict[str, Any]:
+def _parts(reader: Reader, config: ConfigDict, dataset: Dataset | None) -> dict[str, Any]:
     check_ranges(config)
+    reader.get("compat")
     reader.note_data_keys()
     sde = reader.choose("sde", SDES)
     model = build_model(reader)
@@ -87,7 +91,7 @@ def _parts(reader: Reader, config: ConfigDict) -> dict[str, Any]:
         "loss": build_loss(reader, sde, model),
         "optimizer": build_optimizer(reader),
         "ema_decay": reader.get("optimizer.ema_decay"),
-        "estimators": build_estimators(reader, config, sde),
+        "estimators": build_estimators(reader, config, sde, dataset),
         "sampler": build_sampler(reader, sde),
         "training": build_training(reader),
         "eval": reader.make("eval", EvalSettings),
@@ -107,19 +111,41 @@ def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
 
 def notes(experiment: Experiment, config: ConfigDict, overridden: list[str]) -> list[str]:
     """What a reader of the numbers should know of a configuration that is otherwise in order."""
-    return unread_overrides(experiment, overridden) + untrained_times(config)
+    found = unread_overrides(experiment, overridden) + untrained_times(config)
+    return found + other_dequantisations(experiment)
 
 
 def untrained_times(config: ConfigDict) -> list[str]:
-    """Complaints about times that are evaluated or sampled but never trained on."""
+    """Complaints about times evaluated or sampled that are not those trained on.
+
+    Sampling may stop early; a likelihood leaves out what it does not look at.
+    """
     reader = Reader(config)
     trained = reader.get("objective.eps")
     used = {name: reader.get(f"{name}.eps") for name in ("likelihood", "sampling")}
-    return [
+    found = [
         f"config.{name}.eps = {eps} lies below config.objective.eps = {trained}: the network has "
         "not been trained there"
         for name, eps in used.items()
         if eps < trained
+    ]
+    if used["likelihood"] > trained:
+        found.append(
+            f"config.likelihood.eps = {used['likelihood']} lies above config.objective.eps = "
+            f"{trained}: what the network learned below it does not enter the likelihood"
+        )
+    return found
+
+
+def other_dequantisations(experiment: Experiment) -> list[str]:
+    """Complaints about estimators that stand on other points than the training did."""
+    trained = experiment.dequantisation
+    return [
+        f"{name}: config.likelihood.dequantisation = "
+        f"{estimator.settings['likelihood.dequantisation']!r}, but the network was trained on "
+        "uniformly dequantised data"
+        for name, estimator in experiment.estimators.items()
+        if estimator.dequantisation != trained
     ]
 
 

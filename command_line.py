@@ -8,12 +8,13 @@ from typing import NoReturn
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
-MODES = ("train", "eval", "sample")
+MODES = ("train", "eval", "compare", "sample")
 SAVED = Path(__file__).parent / "configs" / "saved.py"
 
 flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 flags.DEFINE_string("workdir", None, "The run's folder: made by train, read by eval and sample.")
-flags.DEFINE_string("steps", "", "Checkpoints for eval and sample: 100,200 or all; '' the newest.")
+flags.DEFINE_string("steps", "", "Checkpoints to read: 100,200 or all; '' the newest.")
+flags.DEFINE_string("against", "", "With --mode=compare: another run's folder.")
 flags.DEFINE_bool("distributed", False, "Join the other hosts that SLURM, Open MPI or TPUs name.")
 flags.DEFINE_string("coordinator", None, "Join other hosts by hand: HOST:PORT of the first.")
 flags.DEFINE_integer("num_hosts", None, "With --coordinator: how many hosts there are.")

@@ -2,6 +2,7 @@
 
 python main.py --config=configs/digits.py --workdir=runs/digits --mode=train
 python main.py --workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound
+python main.py --workdir=runs/digits --mode=compare --steps=1000,2000
 python main.py --workdir=runs/digits --mode=sample --config.sampling.num_samples=100
 """
 
@@ -25,6 +26,7 @@ def main(argv: list[str]) -> None:
             workdir=options.workdir,
             config=command_line.CONFIG.value,
             steps=options.steps,
+            against=options.against,
             hosts=Hosts(options.distributed, options.coordinator, options.num_hosts, options.host),
             overridden=command_line.overridden(sys.argv[1:]),
         )

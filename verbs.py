@@ -10,10 +10,13 @@ from ml_collections import ConfigDict
 
 from build import notes
 from data import DataError
-from evaluation import terminal
+from evaluation import tables, terminal
+from evaluation.differences import IncomparableError
 from run import RunDirectory
+from run.comparison import compare_runs, compare_steps, save_differences
 from storage import CheckpointError, WorkdirError
 from training import NonFiniteError
+from wiring.compat import compat_notes
 from wiring.reader import ConfigError
 
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
@@ -29,6 +32,7 @@ USER_ERRORS = (
     DataError,
     WorkdirError,
     CheckpointError,
+    IncomparableError,
     NonFiniteError,
     OSError,  # a full or read-only disk, a file in the way: its text names the file
     MemoryError,
@@ -64,6 +68,7 @@ def run_verb(
     workdir: str,
     config: ConfigDict,
     steps: str,
+    against: str,
     hosts: Hosts,
     overridden: list[str],
 ) -> None:
@@ -74,16 +79,23 @@ def run_verb(
       workdir: the run's folder.
       config: the whole configuration, overrides applied.
       steps: which checkpoints, for modes that read them.
+      against: another run's folder, for 'compare'; '' for checkpoints of one run.
       hosts: which other hosts take part.
       overridden: dotted keys given on the command line, which must be read by something.
     """
+    if against and mode != "compare":
+        raise UsageError(f"--against goes with --mode=compare, not with --mode={mode}")
     hosts.join()
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    run = RunDirectory.open(workdir, config)
-    for note in notes(run.experiment, config, overridden):
+    run = RunDirectory.open(workdir, config, kept=overridden)
+    found = notes(run.experiment, run.config, overridden)
+    for note in compat_notes(config, run.config) + found:
         terminal.say(f"note: {note}")
-    VERBS[mode](run, steps)
+    if against:
+        tables.show_comparison(compare_runs(run, run.open_like(against), steps))
+    else:
+        VERBS[mode](run, steps)
 
 
 def keep_compilations(folder: Path) -> None:
@@ -101,7 +113,14 @@ def train(run: RunDirectory, steps: str) -> None:
 
 def evaluate(run: RunDirectory, steps: str) -> None:
     """Bits per dimension of the checkpoints, as files and as a table."""
-    terminal.show_results(run.evaluate(run.steps(steps)))
+    found = run.results(run.steps(steps))
+    tables.show_results([result.summary for result in found])
+    tables.show_differences(save_differences(run.workdir, found))
+
+
+def compare(run: RunDirectory, steps: str) -> None:
+    """Paired differences between checkpoints, evaluated first where that is not yet done."""
+    tables.show_comparison(compare_steps(run, run.steps(steps)))
 
 
 def sample(run: RunDirectory, steps: str) -> None:
@@ -113,5 +132,6 @@ def sample(run: RunDirectory, steps: str) -> None:
 VERBS: dict[str, Callable[[RunDirectory, str], None]] = {
     "train": train,
     "eval": evaluate,
+    "compare": compare,
     "sample": sample,
 }

@@ -11,6 +11,7 @@ def get_config() -> ConfigDict:
     """A DDPM++ on the digits: a base, rather than an experiment."""
     config = ConfigDict()
     config.seed = 0  # of parameters, noise, order of the data
+    config.compat = ""  # 'score_flow': as that code does; wiring/compat.py has the keys it sets
     config.data = data()
     config.sde = sde()
     config.model = model()
@@ -22,6 +23,8 @@ def get_config() -> ConfigDict:
             "batch_size": 64,  # images at once, over all local devices; no number depends on it
             "estimators": (),  # members of `likelihood`; empty for (likelihood.name,)
             "num_images": 0,  # the first so many of the test set; 0 for all
+            "second_look": 16,  # images evaluated again with another draw, for the error's parts
+            "convergence_images": 0,  # images evaluated again with tighter numerics
         }
     )
     config.likelihood = likelihood()
@@ -112,6 +115,8 @@ def objective() -> ConfigDict:
             "name": "dsm",
             "weighting": "likelihood",  # 'sigma2', 'likelihood' (g^2), 'edm'
             "importance_sampling": True,  # draw t in proportion to the weighting
+            "scaling": "integral",  # over time, in nats/dim; 'score_flow': as that code has it
+            "reduce_mean": True,  # score_flow: over dimensions; else half their sum
             "eps": 1e-5,  # smallest time trained on
             "log_rho_mean": -1.2,  # edm
             "log_rho_std": 1.2,  # edm
@@ -163,10 +168,23 @@ def likelihood() -> ConfigDict:
             "start": "noised",  # at eps: 'noised' and paid for; 'as_sample', as score_flow does
             "variable": "log_rho",  # of integration: 'log_rho' or 't'
             "max_steps": 4096,
+            "intervals": 24,  # quadrature: between nodes even in log rho
+            "standard_error": 0.02,  # quadrature: further rounds of probes down to it; bits/dim
+            "rounds": 8,  # quadrature: at most so many
+            "node_chunk": 5,  # quadrature: nodes at once
+            "node_divergence": "probing",  # quadrature: in the place of `divergence`
+            "node_probes": 3,  # quadrature: in the place of `probes`
+            "dequantisation": "uniform",  # or 'truncated_normal': at eps, with the kernel's noise
             "divergence": "rademacher",
             "probes": 1,
+            "colours": 16,  # probing, orthogonal: classes of dimensions, one product each
+            "rank": 8,  # hutchpp: of the sketch, two products each
             "chunk": 128,  # exact: products at once; bound: times at once
-            "samples": 128,  # bound: times per image
+            "base": "ode",  # importance: the estimator used at each draw
+            "importance_samples": 20,  # importance: draws of the dequantisation per image
+            "samples": 128,  # bound, vlb: times per image; even
+            "form": "dsm",  # bound: 'dsm' or 'ssm'
+            "vlb_steps": 1000,  # vlb: of the diffusion, even in `variable`
         }
     )
 

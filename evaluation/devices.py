@@ -27,20 +27,31 @@ def map_batch(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     The devices do not wait for each other inside: an adaptive solver stops on each when its own
     rows are done. Matrix products are in full float32, whatever the device's default.
     """
-    mesh = local_mesh()
-
-    def precise(shared, batch):
-        with jax.default_matmul_precision("float32"):
-            return fn(shared, batch)
-
     mapped = jax.shard_map(
-        precise,
-        mesh=mesh,
+        run_on_host(fn),
+        mesh=local_mesh(),
         in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
         out_specs=PartitionSpec(AXIS),
         check_vma=False,
     )
     return jax.jit(mapped)
+
+
+def run_on_host(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``fn(shared, batch)`` with matrix products in full float32, not compiled as a whole."""
+
+    def precise(shared, batch):
+        with jax.default_matmul_precision("float32"):
+            return fn(shared, batch)
+
+    return precise
+
+
+def unpadded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray, " rows"], int]]:
+    """Indices 0 .. count - 1 in batches of which the last may be short: whole, in one place."""
+    for start in range(0, count, batch_size):
+        indices = np.arange(start, min(start + batch_size, count))
+        yield indices, len(indices)
 
 
 def padded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray, " rows"], int]]:

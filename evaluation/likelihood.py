@@ -4,19 +4,45 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from data import Source
-from evaluation.devices import keys_by_index, map_batch, padded_batches, place
-from likelihood import Account, Dequantisation, StoredLikelihood, account
+from evaluation.devices import (
+    keys_by_index,
+    map_batch,
+    padded_batches,
+    place,
+    run_on_host,
+    unpadded_batches,
+)
+from likelihood import Account, Dequantisation, StoredLikelihood, account, runs_on_host
 from models import ScoreModel
 from sde_lib import SDE
 
 Progress = Callable[[int, int], None]
+Indices = Int[np.ndarray, " rows"]
+
+
+class Store(Protocol):
+    """Keeps the arrays of finished batches, by the indices of their examples."""
+
+    def load(self, indices: Indices) -> dict[str, Any] | None: ...
+
+    def save(self, indices: Indices, arrays: dict[str, Any]) -> None: ...
+
+
+class Nowhere:
+    """Keeps nothing."""
+
+    def load(self, indices: Indices) -> dict[str, Any] | None:
+        del indices
+
+    def save(self, indices: Indices, arrays: dict[str, Any]) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -35,7 +61,8 @@ class Evaluation:
     @property
     def standard_error(self) -> Float[np.ndarray, " n"]:
         """Of the estimator's own randomness, in nats."""
-        return np.sqrt(np.sum([error**2 for error in self.errors.values()], axis=0))
+        squares = [np.square(error, dtype=np.float64) for error in self.errors.values()]
+        return np.sqrt(sum(squares, start=np.zeros(len(self.ok))))
 
     @property
     def good(self) -> Bool[np.ndarray, " n"]:
@@ -69,7 +96,14 @@ class LikelihoodEvaluator:
         }
 
     def __call__(
-        self, params: Any, source: Source, stream: jax.Array, progress: Progress = lambda *_: None
+        self,
+        params: Any,
+        source: Source,
+        stream: jax.Array,
+        progress: Progress = lambda *_: None,
+        *,
+        store: Store | None = None,
+        look: int = 0,
     ) -> Evaluation:
         """Evaluates every example of the source.
 
@@ -78,33 +112,45 @@ class LikelihoodEvaluator:
           source: examples as stored.
           stream: root of the examples' keys; example i has ``fold_in(stream, i)``.
           progress: told how many examples are done, and of how many.
+          store: batches that are there already are taken from it, the others put there.
+          look: another number is another draw of all that is random: ``fold_in(key, look)``.
         """
-        count = len(source)
+        store = store or Nowhere()
         params = place(params)
-        batches = list(padded_batches(count, self.batch_size))
-        started = time.perf_counter()
-        compiled = self._compile(params, self._inputs(source, stream, batches[0][0]))
-        compile_seconds = time.perf_counter() - started
-
-        started = time.perf_counter()
-        rows, done = [], 0
-        for indices, used in batches:
-            result = jax.device_get(compiled(params, self._inputs(source, stream, indices)))
-            rows.append(jax.tree.map(lambda leaf, used=used: leaf[:used], result))
+        rows, compile_seconds, done = [], 0.0, 0
+        batches = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
+        for indices, used in batches(len(source), self.batch_size):
+            found = store.load(indices[:used])
+            if found is None:
+                inputs = self._inputs(source, stream, indices, look)
+                found, compiling = self._evaluate(params, inputs, used)
+                compile_seconds += compiling
+                store.save(indices[:used], found)
+            rows.append(found)
             done += used
-            progress(done, count)
-        seconds = time.perf_counter() - started
+            progress(done, len(source))
         whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
         dims = int(np.prod(source[np.arange(1)].shape[1:]))
         return Evaluation(
             account=account(whole.pop("parts"), self.dequantisation.log_scale, dims),
+            seconds=float(np.sum(whole.pop("seconds"))),
             **whole,
-            seconds=seconds,
             compile_seconds=compile_seconds,
         )
 
+    def _evaluate(self, params: Any, inputs: Any, used: int) -> tuple[dict[str, Any], float]:
+        """The rows that count of a batch, and the seconds it took to compile the program."""
+        started = time.perf_counter()
+        program = self._compile(params, inputs)
+        compiled = time.perf_counter()
+        result = jax.device_get(program(params, inputs))
+        rows = jax.tree.map(lambda leaf: leaf[:used], result)
+        return rows | {"seconds": np.array([time.perf_counter() - compiled])}, compiled - started
+
     def _compile(self, params: Any, inputs: Any) -> Callable[[Any, Any], Any]:
         """The program for inputs of these shapes, kept for other parameters."""
+        if runs_on_host(self.likelihood):
+            return run_on_host(self._batch)
         shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), inputs))
         if shapes not in self._programs:
             self._programs[shapes] = map_batch(self._batch).lower(params, inputs).compile()
@@ -115,6 +161,8 @@ class LikelihoodEvaluator:
         return {}
 
     @staticmethod
-    def _inputs(source: Source, stream: jax.Array, indices):
+    def _inputs(source: Source, stream: jax.Array, indices: Indices, look: int):
         keys = keys_by_index(stream, indices)
+        if look:
+            keys = jax.vmap(jax.random.fold_in, (0, None))(keys, look)
         return source[indices], np.asarray(jax.random.key_data(keys))

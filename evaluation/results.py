@@ -5,89 +5,146 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from evaluation.likelihood import Evaluation
+from evaluation.uncertainty import error_split, mean
 from likelihood import Account
-from storage import read_json, write_json, write_npz
+from storage import finite, read_json, write_json, write_npz
 
 RESULT = "bits_per_dim.json"
+PER_IMAGE = "per_image.npz"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a result comes from: what a reader needs to make it again."""
+    """Where a result comes from: what a reader needs to make it again.
+
+    ``eps`` says where the data were ``evaluated`` and ``trained``, and how they ``start`` there.
+    """
 
     estimator: str
     step: int
     data_fingerprint: str
+    eps: dict[str, Any]
     settings: dict[str, Any]
     versions: dict[str, str]
 
 
-def summarise(evaluation: Evaluation, provenance: Provenance) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Result:
+    """A finished result: its summary, and each image in data-set order."""
+
+    summary: dict[str, Any]
+    bits_per_dim: Float[np.ndarray, " n"]
+    ok: Bool[np.ndarray, " n"]
+
+
+def summarise(
+    evaluation: Evaluation,
+    provenance: Provenance,
+    second: Evaluation | None = None,
+    convergence: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """The contents of ``bits_per_dim.json``.
 
     Means run over the images whose solver succeeded; ``num_images`` counts them, ``failed`` lists
-    the others. ``standard_error`` is that of the mean over images, in bits/dim;
-    ``estimator_standard_error`` the part of it that the estimator's own randomness explains, null
-    where one draw an image gives no estimate.
+    the others. ``standard_error`` is that of the mean over images, in bits/dim, and ``interval``
+    Student's; ``estimator_standard_error`` the part of it that the estimator's own randomness
+    explains, null where one draw an image gives no estimate; ``error_split`` all its parts.
+
+    Args:
+      evaluation: of every image.
+      provenance: where it comes from.
+      second: another look at the first images, for the split; it does not enter the mean.
+      convergence: the change when the numerics are tightened, where that was asked for.
     """
     good = evaluation.good
     kept = _keep(evaluation.account, good)
-    total = kept.total()
-    noise = np.abs(kept.to_bits_per_dim(evaluation.standard_error[good]))
-    return {
-        "bits_per_dim": total.bits_per_dim,
+    total = mean(kept.bits_per_dim)
+    summary = {
+        "bits_per_dim": total.value,
         "standard_error": total.standard_error,
-        "estimator_standard_error": float(np.sqrt(np.sum(noise**2)) / max(len(noise), 1)),
-        "nats_per_dim": total.bits_per_dim * float(np.log(2)),
+        "interval": total.interval,
+        "estimator_standard_error": _estimator_error(evaluation, kept),
+        "error_split": error_split(evaluation, second),
+        "second_look": 0 if second is None else len(second.ok),
+        "nats_per_dim": total.value * float(np.log(2)),
         "num_images": int(good.sum()),
         "failed": np.flatnonzero(~good).tolist(),
         "estimator": provenance.estimator,
+        "eps": provenance.eps,
+        "discretisation": _discretisation(evaluation, kept),
+        "convergence": convergence,
         "nfe": float(np.mean(evaluation.nfe)),
         "nfe_max": int(np.max(evaluation.nfe)),
+        "forward_evaluations": float(np.mean(evaluation.nfe)),
+        "jvp_evaluations": float(np.mean(evaluation.jvps)),
         "seconds": evaluation.seconds,
         "compile_seconds": evaluation.compile_seconds,
         "step": provenance.step,
         "data_fingerprint": provenance.data_fingerprint,
-        "account": [
-            {
-                "term": line.name,
-                "bits_per_dim": line.bits_per_dim,
-                "nats": float(np.mean(kept.terms[line.name])),
-                "standard_error": line.standard_error,
-            }
-            for line in kept.lines()
-        ],
+        "account": _account_lines(kept),
         "versions": provenance.versions,
     }
+    return finite(summary)
 
 
-def save_result(folder: Path, evaluation: Evaluation, provenance: Provenance) -> dict[str, Any]:
+def _account_lines(kept: Account) -> list[dict[str, Any]]:
+    return [
+        {
+            "term": line.name,
+            "bits_per_dim": line.bits_per_dim,
+            "nats": mean(kept.terms[line.name]).value,
+            "standard_error": line.standard_error,
+        }
+        for line in kept.lines()
+    ]
+
+
+def _estimator_error(evaluation: Evaluation, kept: Account) -> float:
+    noise = kept.to_bits_per_dim(evaluation.standard_error[evaluation.good])
+    return float(np.sqrt(np.sum(noise**2)) / max(len(noise), 1))
+
+
+def _discretisation(evaluation: Evaluation, kept: Account) -> dict[str, float] | None:
+    """The mean change that a finer discretisation would still bring; None where none is known."""
+    change = mean(kept.to_bits_per_dim(evaluation.discretisation[evaluation.good]))
+    if np.isnan(change.value):
+        return None
+    return {"bits_per_dim": change.value, "standard_error": change.standard_error}
+
+
+def save_result(
+    folder: Path, evaluation: Evaluation, provenance: Provenance, summary: dict[str, Any]
+) -> None:
     """Writes a result; ``bits_per_dim.json`` comes last, so that where it is, all is.
 
     ``per_image.npz`` holds, in data-set order, bits/dim, the estimator's standard error in
-    bits/dim, nfe, ok, and every term of the account in nats.
+    bits/dim, altogether and by source, nfe, jvps, ok, and every term of the account in nats.
     """
-    summary = summarise(evaluation, provenance)
     account = evaluation.account
+    to_error = lambda nats: np.abs(account.to_bits_per_dim(nats))  # noqa: E731
     arrays = {
         "bits_per_dim": account.bits_per_dim,
-        "standard_error": np.abs(account.to_bits_per_dim(evaluation.standard_error)),
+        "standard_error": to_error(evaluation.standard_error),
+        **{f"standard_error_{name}": to_error(nats) for name, nats in evaluation.errors.items()},
         "nfe": evaluation.nfe,
+        "jvps": evaluation.jvps,
         "ok": evaluation.good,
         **{f"nats_{name}": term for name, term in account.terms.items()},
     }
-    write_npz(folder / "per_image.npz", arrays)
+    write_npz(folder / PER_IMAGE, arrays)
     write_json(folder / "settings.json", provenance.settings)
     write_json(folder / RESULT, summary)
-    return summary
 
 
-def load_result(folder: Path) -> dict[str, Any] | None:
-    """The summary of a finished result, if there is one."""
-    path = folder / RESULT
-    return read_json(path) if path.exists() else None
+def load_result(folder: Path) -> Result | None:
+    """A finished result, if there is one."""
+    if not (folder / RESULT).exists():
+        return None
+    with np.load(folder / PER_IMAGE) as images:
+        return Result(read_json(folder / RESULT), images["bits_per_dim"], images["ok"])
 
 
 def _keep(account: Account, good: np.ndarray) -> Account:

@@ -1,20 +1,44 @@
 """Estimators of log densities, divergences, dequantisation and the account of bits."""
 
-from likelihood.base import Likelihood, LogProb
-from likelihood.bits import Account, account, mean_standard_error
-from likelihood.bound import VariationalBound
-from likelihood.dequantisation import Continuous, Dequantisation, Uniform
-from likelihood.divergence import Divergence, Exact, Gaussian, Rademacher
-from likelihood.ode import ODELikelihood
-from likelihood.start import AsSample, Noised, Start
-from likelihood.stored import OneDraw, StoredLikelihood
+from collections.abc import Callable
 
-DIVERGENCES: dict[str, type] = {"exact": Exact, "gaussian": Gaussian, "rademacher": Rademacher}
-LIKELIHOODS: dict[str, type] = {"bound": VariationalBound, "ode": ODELikelihood}
+from likelihood.base import Likelihood, LogProb, runs_on_host
+from likelihood.bits import Account, account, mean_standard_error
+from likelihood.bound import VariationalBound, make_bound, make_vlb
+from likelihood.density import LogDensity, differentiable, log_density_fn
+from likelihood.dequantisation import Continuous, Dequantisation, TruncatedNormal, Uniform
+from likelihood.divergences import (
+    DIVERGENCES,
+    Divergence,
+    Exact,
+    Gaussian,
+    HutchPP,
+    Orthogonal,
+    Probing,
+    Rademacher,
+    Sphere,
+)
+from likelihood.exact import make_exact
+from likelihood.ode import ODELikelihood
+from likelihood.scipy_ode import SciPyLikelihood
+from likelihood.quadrature import Quadrature
+from likelihood.start import AsSample, Noised, Start
+from likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
+
+DEQUANTISATIONS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
+LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
+    "bound": make_bound,
+    "exact": make_exact,
+    "ode": ODELikelihood,
+    "quadrature": Quadrature,
+    "scipy": SciPyLikelihood,
+    "vlb": make_vlb,
+}
 
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
+    "DEQUANTISATIONS",
     "DIVERGENCES",
     "LIKELIHOODS",
     "STARTS",
@@ -25,16 +49,32 @@ __all__ = [
     "Divergence",
     "Exact",
     "Gaussian",
+    "HutchPP",
+    "ImportanceWeighted",
     "Likelihood",
+    "LogDensity",
     "LogProb",
     "Noised",
     "ODELikelihood",
     "OneDraw",
+    "Orthogonal",
+    "Probing",
+    "Quadrature",
     "Rademacher",
+    "SciPyLikelihood",
+    "Sphere",
     "Start",
     "StoredLikelihood",
+    "TruncatedNormal",
     "Uniform",
     "VariationalBound",
     "account",
+    "differentiable",
+    "make_bound",
+    "make_exact",
+    "make_vlb",
+    "log_density_fn",
     "mean_standard_error",
+    "tightened",
+    "runs_on_host",
 ]

@@ -21,8 +21,8 @@ class LogProb:
     ``parts`` are the terms of the estimate of (or bound on) ``log p(x)`` in the model's data space,
     in nats. ``errors`` are standard errors of their sum, in nats, by what is random: 'probes' of a
     divergence, 'time' (with the noises drawn at those times), 'dequantisation'; NaN where a single
-    draw gives none. ``discretisation`` estimates, in nats and with its sign, what a finer
-    discretisation would still change; NaN where the estimator has no such estimate. ``latent`` is
+    draw gives none. ``discretisation`` is the change, in nats, by the last refinement of a
+    discretisation, larger than what is left; NaN where the estimator has none. ``latent`` is
     the end of the path at t_max, where there is one. ``nfe`` counts values of the score, ``jvps``
     products of its Jacobian with a vector. ``ok`` is false where a solver failed.
     """
@@ -57,3 +57,11 @@ class Likelihood(Protocol):
         xs: Float[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb: ...
+
+
+def runs_on_host(likelihood: Callable[..., LogProb]) -> bool:
+    """Whether an estimator cannot be traced: it has an attribute ``on_host`` that says so.
+
+    It must be given the examples that count and no others, and a ``score_fn`` to compile itself.
+    """
+    return getattr(likelihood, "on_host", False)

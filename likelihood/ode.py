@@ -1,13 +1,13 @@
 """The instantaneous change of variables along the probability flow, by an adaptive solver."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from likelihood.base import LogProb, PriorLogProb, ScoreFn
-from likelihood.divergence import Divergence
+from likelihood.divergences import Divergence
 from likelihood.start import AsSample, Start
 from sde_lib import SDE
 from solvers import Flow, Solver
@@ -29,6 +29,10 @@ class ODELikelihood:
     eps: float
     start: Start = AsSample()
     prior_log_prob: PriorLogProb | None = None
+
+    def tightened(self) -> "ODELikelihood":
+        """The same with a tighter solver."""
+        return replace(self, solver=self.solver.tightened())
 
     def __call__(
         self,

@@ -1,8 +1,9 @@
 """Objectives, weightings and the drawing of time."""
 
 from losses.base import Objective
-from losses.denoising import DenoisingScoreMatching
+from losses.denoising import DenoisingScoreMatching, denoising_integrand
 from losses.loss import ScoreMatchingLoss
+from losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
 from losses.sliced import SlicedScoreMatching
 from losses.times import (
     Tabulated,
@@ -18,10 +19,14 @@ WEIGHTINGS: dict[str, type] = {"edm": LogNormal, "likelihood": Likelihood, "sigm
 
 __all__ = [
     "OBJECTIVES",
+    "SCALINGS",
     "WEIGHTINGS",
+    "Integral",
     "Likelihood",
     "LogNormal",
     "Objective",
+    "Scaling",
+    "ScoreFlow",
     "ScoreMatchingLoss",
     "Sigma2",
     "Tabulated",
@@ -29,5 +34,6 @@ __all__ = [
     "UniformLogRho",
     "UniformTime",
     "Weighting",
+    "denoising_integrand",
     "stratified",
 ]

@@ -10,6 +10,18 @@ from losses.base import ScoreFn
 from sde_lib import SDE
 
 
+def denoising_integrand(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x0: Float[Array, "*D"],
+    t: Float[Array, ""],
+    z: Float[Array, "*D"],
+) -> Float[Array, ""]:
+    """``1/2 ||sigma s(alpha x0 + sigma z) + z||^2``, in nats."""
+    residual = sde.sigma(t) * score_fn(sde.perturb(x0, t, z), t) + z
+    return 0.5 * jnp.sum(residual**2)
+
+
 @dataclass(frozen=True)
 class DenoisingScoreMatching:
     """``sigma^2/2 ||s(x_t) - grad log p(x_t|x0)||^2 = 1/2 ||sigma s(x_t) + z||^2`` (Vincent 2011).
@@ -26,5 +38,4 @@ class DenoisingScoreMatching:
         key: jax.Array,
     ) -> Float[Array, ""]:
         z = jax.random.normal(key, x0.shape)
-        residual = sde.sigma(t) * score_fn(sde.perturb(x0, t, z), t) + z
-        return 0.5 * jnp.sum(residual**2)
+        return denoising_integrand(sde, score_fn, x0, t, z)

@@ -1,12 +1,13 @@
 """The training loss of one example: an objective, a weighting and a draw of time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 from jaxtyping import Array, Float
 
 from losses.base import Objective
+from losses.scalings import Integral, Scaling
 from losses.times import TimeProposal
 from losses.weightings import Weighting
 from models import ScoreModel
@@ -17,8 +18,9 @@ from sde_lib import SDE
 class ScoreMatchingLoss:
     """``J(lambda) / d = 1/(2d) int_eps^T lambda(t) E||s - grad log p_t||^2 dt`` by Monte Carlo.
 
-    In nats per dimension, up to the objective's constant. With the likelihood weighting it is the
-    part of the bound on bits/dim that training can change (Song et al. 2021, theorem 1).
+    In nats per dimension, up to the objective's constant, and times the scaling's factor. With the
+    likelihood weighting it is the part of the bound on bits/dim that training can change (Song et
+    al. 2021, theorem 1).
     """
 
     sde: SDE
@@ -27,6 +29,7 @@ class ScoreMatchingLoss:
     weighting: Weighting
     proposal: TimeProposal
     eps: float
+    scaling: Scaling = field(default_factory=Integral)
 
     def __call__(
         self,
@@ -42,4 +45,5 @@ class ScoreMatchingLoss:
         t, inverse_density = self.proposal(self.sde, self.eps, u)
         score_fn = self.model.score_fn(self.sde, params, dropout_key=dropout_key if train else None)
         integrand = self.objective(self.sde, score_fn, x0, t, objective_key)
-        return self.weighting(self.sde, t) * inverse_density * integrand / x0.size
+        integral = self.weighting(self.sde, t) * inverse_density * integrand / x0.size
+        return integral * self.scaling(self.sde, self.weighting, self.proposal, self.eps, x0.size)

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from models.labels import LabelFn
 from models.parametrisations import Parametrisation, ScoreFn
@@ -29,7 +30,14 @@ class ScoreModel:
     def score_fn(
         self, sde: SDE, params: Params, *, dropout_key: jax.Array | None = None
     ) -> ScoreFn:
-        """``s(x, t)`` of one example; with a dropout key as in training, without one as in use."""
+        """``s(x, t)`` of one example; with a dropout key as in training, without one as in use.
+
+        A pytree of the process, the parameters and the key: it may be an argument of a compiled
+        function.
+        """
+        return Partial(self._score, sde, params, dropout_key)
+
+    def _score(self, sde: SDE, params: Params, dropout_key: jax.Array | None, x, t) -> Any:
         train = dropout_key is not None
         rngs = {"dropout": dropout_key} if train else None
 
@@ -37,4 +45,4 @@ class ScoreModel:
             label = self.label(sde, t)
             return self.network.apply({"params": params}, x, label, train=train, rngs=rngs)
 
-        return self.parametrisation(sde, network_fn)
+        return self.parametrisation(sde, network_fn)(x, t)

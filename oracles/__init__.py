@@ -3,5 +3,6 @@
 from oracles.base import Oracle
 from oracles.gaussian import Gaussian
 from oracles.mixture import GaussianMixture
+from oracles.stationary import StationaryGaussian, natural_images
 
-__all__ = ["Gaussian", "GaussianMixture", "Oracle"]
+__all__ = ["Gaussian", "GaussianMixture", "Oracle", "StationaryGaussian", "natural_images"]

@@ -1,6 +1,6 @@
 """A workdir, its configuration, its checkpoints and what they can do."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,9 @@ from ml_collections import ConfigDict
 from build import build, check_config, load_dataset
 from configs.saved import get_config
 from evaluation import SampleDriver, Samples, pictures, terminal
+from evaluation.results import Result
+from likelihood import LogDensity
+from run.density import log_density_of
 from run.drivers import (
     initial_state,
     likelihood_evaluator,
@@ -32,6 +35,7 @@ from storage import (
     write_npz,
 )
 from training import TrainState
+from wiring.compat import resolve_compat
 from wiring.experiment import Experiment
 
 
@@ -50,8 +54,15 @@ class RunDirectory:
     experiment: Experiment
 
     @classmethod
-    def open(cls, path: str | Path, config: ConfigDict | None = None) -> "RunDirectory":
+    def open(
+        cls, path: str | Path, config: ConfigDict | None = None, kept: Collection[str] = ()
+    ) -> "RunDirectory":
         """Opens a workdir; with a config also one that does not exist yet.
+
+        Args:
+          path: the run's folder.
+          config: its whole configuration, by default the one it was made with.
+          kept: dotted keys whose values win over the preset that ``config.compat`` names.
 
         Raises:
           WorkdirError: the workdir belongs to another experiment than the config's, or there is
@@ -64,11 +75,26 @@ class RunDirectory:
             if not workdir.exists():
                 raise WorkdirError(f"{path} is not a workdir: it has no config.json")
             config = get_config(str(workdir.config))
+        if config.get("compat"):
+            trained = get_config(str(workdir.config)) if workdir.exists() else None
+            config = resolve_compat(config, kept, trained)
         check_config(config)  # before the data, which may take long to come
         experiment = build(config, load_dataset(config))
         if workdir.exists():
             workdir.check(experiment.identity)
         return cls(workdir, config, experiment)
+
+    def open_like(self, path: str | Path) -> "RunDirectory":
+        """Another run, to be evaluated with this one's likelihood and eval settings."""
+        workdir = Workdir(Path(path).expanduser())
+        if not workdir.exists():
+            raise WorkdirError(f"{path} is not a workdir: it has no config.json")
+        config = get_config(str(workdir.config))
+        with config.unlocked():
+            for section in ("likelihood", "eval"):
+                config[section] = self.config[section]
+            config.compat = ""  # what this run's preset set is in those settings already
+        return RunDirectory.open(path, config)
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -96,7 +122,7 @@ class RunDirectory:
     def _note_other_batches(self, newest: int | None) -> None:
         if newest is None:
             return
-        before = get_config(str(self.workdir.config)).training.batch_size
+        before = get_config(str(self.workdir.config)).to_dict()["training"]["batch_size"]
         if before != self.experiment.training.batch_size:
             terminal.say(
                 f"note: config.training.batch_size was {before} until step {newest}; with another "
@@ -142,6 +168,10 @@ class RunDirectory:
 
     def evaluate(self, steps: Iterable[int]) -> list[dict[str, Any]]:
         """Summaries of each estimator of the config at each step, computed where not yet done."""
+        return [result.summary for result in self.results(steps)]
+
+    def results(self, steps: Iterable[int]) -> list[Result]:
+        """What ``evaluate`` gives, with each image's bits per dimension."""
         steps, found = list(steps), []
         for name, estimator in self.experiment.estimators.items():
             runner = EstimatorRun(self.workdir, self.experiment, name, estimator)
@@ -155,9 +185,26 @@ class RunDirectory:
     def log_prob(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
         """Log probability in nats of data as stored, by the first estimator of the config."""
         estimator = next(iter(self.experiment.estimators.values()))
-        evaluator = likelihood_evaluator(self.experiment, estimator.likelihood)
+        evaluator = likelihood_evaluator(self.experiment, estimator)
         stream = self.experiment.streams["eval"]
         return evaluator(self.params(step), np.asarray(x), stream).account.nats
+
+    def log_density_fn(self, adjoint: str | None = None) -> LogDensity:
+        """``f(params, x, key)``: log density in nats of one point x, to differentiate.
+
+        x is a point of the model's space, as ``experiment.dequantisation`` makes it; the parameters
+        are those of ``params()``. For many points, jit it under ``jax.vmap``::
+
+            f = run.log_density_fn()
+            slopes = jax.jit(jax.vmap(jax.grad(f, argnums=1), (None, 0, 0)))(params, xs, keys)
+
+        Args:
+          adjoint: how an adaptive solver is differentiated, one of ``solvers.ADJOINTS``.
+
+        Raises:
+          ConfigError: the first estimator of the config has no such density or no such adjoint.
+        """
+        return log_density_of(self.experiment, adjoint)
 
     def sample(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
         """Samples in the data's own units; the same ones for the same key."""

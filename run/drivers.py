@@ -5,9 +5,8 @@ import numpy as np
 
 from data import Source
 from evaluation import HeldOutLoss, LikelihoodEvaluator, SampleDriver
-from likelihood import StoredLikelihood
 from training import MAPPINGS, ParallelStep, TrainState, TrainStep, init_state
-from wiring.experiment import Experiment
+from wiring.experiment import Estimator, Experiment
 from wiring.reader import ConfigError
 
 _HELD_OUT_EXAMPLES = 1024
@@ -73,13 +72,13 @@ def sample_driver(experiment: Experiment, batch_size: int) -> SampleDriver:
     )
 
 
-def likelihood_evaluator(experiment: Experiment, likelihood: StoredLikelihood) -> LikelihoodEvaluator:
+def likelihood_evaluator(experiment: Experiment, estimator: Estimator) -> LikelihoodEvaluator:
     """An estimator, over a whole data set."""
     return LikelihoodEvaluator(
-        likelihood,
+        estimator.likelihood,
         experiment.sde,
         experiment.model,
-        experiment.dequantisation,
+        estimator.dequantisation,
         experiment.eval.batch_size,
     )
 

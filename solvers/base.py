@@ -26,3 +26,14 @@ class Solver(Protocol):
     def __call__(
         self, field: VectorField, state: State, start: Coordinate, stop: Coordinate
     ) -> Solution: ...
+
+    def path(self, field: VectorField, state: State, grid: Float[Array, " nodes"]) -> Solution:
+        """The states at all nodes of a grid, along a first axis; the first is the given one.
+
+        Each is the end of a step: none is interpolated.
+        """
+        ...
+
+    def tightened(self) -> "Solver":
+        """A solver whose error is several times smaller, to see what the error of this one is."""
+        ...

@@ -1,7 +1,7 @@
 """Checkpoints, workdirs, metrics and atomic files."""
 
 from storage.checkpoints import CheckpointError, Checkpoints
-from storage.files import read_json, write_json, write_npz, write_text
+from storage.files import finite, read_json, write_json, write_npz, write_text
 from storage.metrics import MetricsLog, read_metrics
 from storage.workdir import Workdir, WorkdirError, digest_arrays, versions
 
@@ -12,6 +12,7 @@ __all__ = [
     "Workdir",
     "WorkdirError",
     "digest_arrays",
+    "finite",
     "read_json",
     "read_metrics",
     "versions",

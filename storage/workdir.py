@@ -23,6 +23,7 @@ PACKAGES = (
     "ml_collections",
     "tensorflow-datasets",
     "scikit-learn",
+    "scipy",
     "numpy",
 )
 
@@ -109,6 +110,10 @@ class Workdir:
             raise WorkdirError(
                 f"{self.root} belongs to another experiment: {changes}; choose another --workdir"
             )
+
+    def differences(self, step: int) -> Path:
+        """Paired differences between the estimators of a step."""
+        return self.root / "eval" / str(step) / "differences.json"
 
     def result(self, step: int, estimator: str, settings: dict) -> Path:
         """The folder for a result: free, or holding a result of just these settings."""

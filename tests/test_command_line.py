@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -46,7 +47,7 @@ def _forget_flags():
     for name in list(flags.FLAGS):
         if name.startswith("config."):
             delattr(flags.FLAGS, name)
-    for name in ("mode", "workdir", "steps", "distributed", "config"):
+    for name in ("mode", "workdir", "steps", "against", "distributed", "config"):
         flags.FLAGS[name].unparse()
 
 
@@ -120,7 +121,7 @@ def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
         "--mode=eval",
         "--config.eval.estimators=ode,bound",
         "--config.eval.num_images=4",
-        "--config.likelihood.samples=3",
+        "--config.likelihood.samples=4",
     )
     assert (status, errors) == (0, "")
     settings = {}
@@ -130,8 +131,67 @@ def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
         assert (found["estimator"], found["step"], found["num_images"]) == (estimator, 20, 4)
         settings[estimator] = json.loads((folder / "settings.json").read_text())
     assert settings["ode"]["eval.num_images"] == 4
-    assert settings["bound"]["likelihood.samples"] == 3
+    assert settings["bound"]["likelihood.samples"] == 4
     assert "bits per dimension" in output
+    (difference,) = json.loads((workdir / "eval" / "20" / "differences.json").read_text())
+    assert (difference["minuend"], difference["subtrahend"]) == ("bound", "ode")
+    assert f"step 20: bound - ode: {difference['bits_per_dim']:.4f} ± " in output
+    assert "note: a bound holds for the SDE's likelihood while the ODE computes its own" in output
+
+
+# --- comparisons ----------------------------------------------------------------------------
+
+CHEAP = ("--config.likelihood.name=bound", "--config.likelihood.samples=2")
+
+
+def test_two_checkpoints_are_compared(command, workdir):
+    status, output, errors = command(
+        f"--workdir={workdir}", "--mode=compare", "--steps=10,20", *CHEAP
+    )
+    assert (status, errors) == (0, "")
+    assert re.search(r"bound: step 20 - step 10: -?[\d.]+ ± [\d.]+, 95 % \[.*\], 12 images", output)
+
+
+def test_two_runs_are_compared(command, workdir, tmp_path):
+    other = shutil.copytree(workdir, tmp_path / "other")
+    status, output, errors = command(
+        f"--workdir={workdir}", "--mode=compare", f"--against={other}", "--steps=20,10", *CHEAP
+    )
+    assert (status, errors) == (0, "")
+    assert f"bound: {workdir} step 20 - {other} step 10: " in output
+
+
+def test_one_thing_cannot_be_compared(mistake, workdir):
+    before = _snapshot(workdir)
+    message = mistake(f"--workdir={workdir}", "--mode=compare")
+    assert message == (
+        "--mode=compare needs two checkpoints, got [20]: say --steps=100,200 or --steps=all, "
+        "or --against=WORKDIR for another run"
+    )
+    same = ("--mode=compare", f"--against={workdir}", *CHEAP)
+    assert "is the same checkpoint" in mistake(f"--workdir={workdir}", *same)
+    many = mistake(f"--workdir={workdir}", *same, "--steps=all")
+    assert many.startswith("--steps=all: with --against give one step for both runs, or two")
+    assert _snapshot(workdir) == before
+
+
+def test_another_run_is_only_for_comparing(mistake, workdir):
+    message = mistake(f"--workdir={workdir}", "--mode=eval", "--against=x")
+    assert message == "--against goes with --mode=compare, not with --mode=eval"
+    message = mistake(f"--workdir={workdir}", "--mode=compare", "--against=no/such")
+    assert message == "no/such is not a workdir: it has no config.json"
+
+
+def test_importance_samples_need_integer_data(mistake, workdir):
+    message = mistake(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.name=importance")
+    assert message == (
+        "config.likelihood.name = 'importance' needs integer data: it weighs draws of the "
+        "dequantisation, and mixture is continuous; choose 'ode'"
+    )
+    arguments = ("--mode=eval", "--config.likelihood.name=importance")
+    for base in ("bound", "importance", "scipy"):
+        message = mistake(f"--workdir={workdir}", *arguments, f"--config.likelihood.base={base}")
+        assert message.startswith(f"config.likelihood.base = '{base}' is unknown; choose one of [")
 
 
 # --- flags ----------------------------------------------------------------------------------
@@ -142,7 +202,9 @@ def test_an_unknown_flag_is_named(mistake):
 
 
 def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
-    assert "<train|eval|sample>" in mistake(MIXTURE, f"--workdir={tmp_path}", "--mode=trian")
+    assert "<train|eval|compare|sample>" in mistake(
+        MIXTURE, f"--workdir={tmp_path}", "--mode=trian"
+    )
 
 
 @pytest.mark.parametrize("arguments", [[MIXTURE], [MIXTURE, "--workdir="], [MIXTURE, "--workdir"]])
@@ -178,7 +240,7 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
     [
         ("config.training.stps=3", "config.training.stps is unknown; did you mean 'steps'?"),
         ("config.trainng.steps=3", "config.trainng is unknown; did you mean 'training'?"),
-        ("config.zzz=3", "config.zzz is unknown; config has ['data', "),
+        ("config.zzz=3", "config.zzz is unknown; config has ['compat', "),
         ("config.seed.x=3", "config.seed is a value, it has no key 'x'"),
         (
             "noconfig.data.read_label",
@@ -194,9 +256,11 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
         ("config.data.name", "Missing value for flag --config.data.name"),
         ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['straight',"),
         ("config.data.name=cifar", "config.data.name = 'cifar' is unknown; choose one of ["),
-        ("config.eval.estimators=ode,elbo", "'elbo' is unknown; choose from ['bound', 'ode']"),
+        ("config.eval.estimators=ode,elbo", "'elbo' is unknown; choose from ['bound', "),
         ("config.training.batch_size=0", "config.training.batch_size = 0 must lie in [1, inf)"),
         ("config.data.scale=-1", "config.data.scale = -1.0 must be positive"),
+        ("config.likelihood.eps=2", "config.likelihood.eps = 2.0 must lie in (0, 1.0)"),
+        ("config.compat=score_sde", "config.compat = 'score_sde' is unknown; choose one of ["),
     ],
 )
 def test_a_wrong_override_names_its_key(mistake, tmp_path, override, message):
@@ -408,3 +472,20 @@ def test_estimators_that_are_no_names_are_told(mistake, tmp_path):
 def test_an_evaluation_of_untrained_times_is_noted(command, workdir):
     _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=1e-6")
     assert "note: config.likelihood.eps = 1e-06 lies below config.objective.eps" in out
+    _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=0.1")
+    assert "note: config.likelihood.eps = 0.1 lies above config.objective.eps = 0.0001" in out
+
+
+def test_compat_says_what_it_sets_and_evaluates_with_scipy(command, workdir):
+    status, out, errors = command(
+        f"--workdir={workdir}",
+        "--mode=eval",
+        "--config.compat=score_flow",
+        "--config.likelihood.eps=1e-2",
+        "--config.eval.num_images=5",
+    )
+    assert (status, errors) == (0, "")
+    assert "note: compat = score_flow sets likelihood.name = scipy, likelihood.rtol = 1e-05" in out
+    assert "note: config.likelihood.eps = 0.01 is kept, where score_flow has 1e-05" in out
+    found = json.loads((workdir / "eval/20/scipy/bits_per_dim.json").read_text())
+    assert (found["num_images"], found["failed"]) == (5, [])

@@ -14,17 +14,19 @@ import tiny
 from flax.traverse_util import flatten_dict
 
 import command_line
-from build import IDENTITY, build, load_dataset, unread_overrides
+from build import IDENTITY, build, check_config, load_dataset, notes, unread_overrides
 from configs import default
 from data import DATASETS, DataError
 from data.dataset import from_arrays
-from likelihood import DIVERGENCES, LIKELIHOODS
+from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, TruncatedNormal
 from losses import OBJECTIVES, WEIGHTINGS
 from models import LABELS, NETWORKS, PARAMETRISATIONS
+from run.drivers import likelihood_evaluator
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS
 from sde_lib import SDES
 from solvers import FLOWS
 from training import MAPPINGS, SCHEDULES, TrainStep, init_state
+from wiring.importance import estimator_names
 from wiring.parts import OPTIMIZERS
 from wiring.ranges import RANGES
 from wiring.reader import ConfigError
@@ -146,7 +148,7 @@ def test_a_file_builds_and_its_training_step_traces(file):
 
 @functools.cache
 def _likelihoods_and_samples(key):
-    """Shapes of what every estimator and the sampler return."""
+    """Shapes of every estimator's nats and latents, and of the samples."""
     experiment, state = _parameters(key)
     shape = experiment.dataset.shape
     batch = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
@@ -155,7 +157,9 @@ def _likelihoods_and_samples(key):
     def likelihood(estimator):
         def run(params, xs):
             score_fn = experiment.model.score_fn(experiment.sde, params)
-            return estimator.likelihood(experiment.sde, score_fn, xs, keys)
+            stands_on = estimator.dequantisation
+            found = estimator.likelihood(experiment.sde, score_fn, stands_on, xs, keys)
+            return found.nats, found.latent
 
         return jax.eval_shape(run, state.params, batch)
 
@@ -178,9 +182,9 @@ def test_a_files_likelihood_and_sampler_trace(file):
     dataset = _dataset(config)
     estimators, samples = _likelihoods_and_samples(_register(config))
     assert estimators
-    for log_prob in estimators.values():
-        assert (log_prob.nats.shape, log_prob.nats.dtype) == ((2,), jnp.float32)
-        assert log_prob.latent.shape == (2, *dataset.shape)
+    for nats, latent in estimators.values():
+        assert (nats.shape, nats.dtype) == ((2,), jnp.float32)
+        assert latent.shape == (2, *dataset.shape)
     assert (samples.shape, samples.dtype) == (dataset.shape, dataset.train.dtype)
 
 
@@ -211,9 +215,11 @@ REGISTRIES = {
     "sampling.variable": FLOWS,
 }
 CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
+CHOICES.append(("likelihood.name", "importance"))
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
+    "likelihood.divergence": {"likelihood.rank": 2},
     "sampling.predictor": {"sampling.name": "predictor_corrector"},
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
     "sampling.variable": {"sampling.name": "probability_flow"},
@@ -222,6 +228,8 @@ NEEDED = {
 
 def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
+    if name == "importance":
+        return tiny.images(**{key: name}), DIGITS
     if (key, name) == ("model.name", "ncsnpp"):
         return tiny.images(), DIGITS
     return tiny.points(**NEEDED.get(key, {}) | {key: name}), POINTS
@@ -267,7 +275,7 @@ def test_the_default_of_a_member_is_that_of_its_key(key):
     section = config[key.split(".")[0]]
     for name, member in REGISTRIES[key].items():
         for parameter in inspect.signature(member).parameters.values():
-            if parameter.name in OTHERS | DIFFERENT.get(name, set()):
+            if parameter.name in OTHERS | {"start"} | DIFFERENT.get(name, set()):
                 continue
             source = config.sde if key == "model.name" and parameter.name in FROM_SDE else section
             if parameter.default is not parameter.empty and parameter.name in source:
@@ -324,6 +332,33 @@ def test_estimators_are_a_tuple_or_a_comma_separated_list(listed):
     assert "likelihood.rtol" in settings["ode"] - settings["bound"]
 
 
+AT_EPS = {"likelihood.dequantisation": "truncated_normal", "likelihood.start": "as_sample"}
+
+
+def test_the_truncated_normal_has_the_kernel_at_eps_and_a_note_says_what_was_trained():
+    experiment = build(config := tiny.images(**AT_EPS), DIGITS)
+    alpha, sigma = float(experiment.sde.alpha(1e-5)), float(experiment.sde.sigma(1e-5))
+    want = TruncatedNormal(17, centered=True, alpha=alpha, sigma=sigma)
+    assert experiment.estimators["ode"].dequantisation == want
+    evaluator = likelihood_evaluator(experiment, experiment.estimators["ode"])
+    assert evaluator.dequantisation == want
+    assert experiment.estimators["ode"].settings.items() >= AT_EPS.items()
+    assert experiment.dequantisation == build(tiny.images(), DIGITS).dequantisation
+    (note,) = notes(experiment, config, [])
+    assert "truncated_normal" in note
+    assert note.endswith("the network was trained on uniformly dequantised data")
+
+
+def test_dequantisation_is_that_of_training_by_default_and_continuous_data_have_none():
+    config = tiny.images()
+    experiment = build(config, DIGITS)
+    assert experiment.estimators["ode"].dequantisation == experiment.dequantisation
+    assert notes(experiment, config, []) == []
+    points = build(config := tiny.points(**AT_EPS), POINTS)
+    assert points.estimators["ode"].dequantisation == Continuous()
+    assert not any("dequantise" in note for note in notes(points, config, []))
+
+
 def test_the_streams_of_randomness_are_all_different_and_the_seeds():
     data = {}
     for seed in (0, 1):
@@ -358,7 +393,8 @@ def test_an_unknown_name_is_named_with_the_choices(key):
     changes = NEEDED.get(key, {}) | {key: "vpp"}
     message = _complaint(changes)
     assert "'vpp' is unknown; choose" in message
-    assert str(sorted(REGISTRIES[key])) in message
+    choices = estimator_names() if key == "likelihood.name" else sorted(REGISTRIES[key])
+    assert str(choices) in message
     assert key in message or key == "likelihood.name"
 
 
@@ -376,7 +412,7 @@ def test_a_data_sets_own_complaint_is_passed_on():
 def test_an_unknown_estimator_is_named_with_the_choices(listed):
     message = _complaint({"eval.estimators": listed})
     assert message.startswith("config.eval.estimators: '")
-    assert "choose from ['bound', 'ode']" in message
+    assert f"choose from {estimator_names()}" in message
 
 
 @pytest.mark.parametrize("section", ["objective", "likelihood", "sampling"])
@@ -398,6 +434,8 @@ COUNTS = [
     "eval.batch_size",
     "likelihood.probes",
     "likelihood.chunk",
+    "likelihood.colours",
+    "likelihood.rank",
     "likelihood.samples",
     "likelihood.max_steps",
     "sampling.num_samples",
@@ -487,6 +525,29 @@ def test_a_network_that_does_not_fit_the_data_is_an_error():
 def test_an_unknown_choice_of_a_network_is_named_with_the_choices(key):
     message = _complaint({f"model.{key}": "no"}, DIGITS, tiny.images())
     assert message.startswith(f"config.model: {key} = 'no' is unknown; choose one of [")
+
+
+def test_a_truncated_normal_that_would_be_noised_again_is_an_error():
+    changes = AT_EPS | {"likelihood.start": "noised"}
+    message = _complaint(changes, DIGITS, tiny.images())
+    assert message.startswith("config.likelihood.dequantisation = 'truncated_normal' gives samples")
+    assert message.endswith("needs config.likelihood.start = 'as_sample', got 'noised'")
+    message = _complaint(AT_EPS | {"eval.estimators": ("ode", "bound")}, DIGITS, tiny.images())
+    assert "but 'bound' noises the data itself; choose 'uniform', or another" in message
+
+
+def test_an_unknown_dequantisation_is_named_with_the_choices():
+    with pytest.raises(
+        ConfigError, match=r"'normal' is unknown; choose one of \['truncated_normal'"
+    ):
+        check_config(tiny.images(**{"likelihood.dequantisation": "normal"}))
+
+
+def test_a_sketch_that_is_larger_than_the_data_is_an_error():
+    message = _complaint({"likelihood.divergence": "hutchpp"})
+    assert message == (
+        "config.likelihood: hutchpp needs rank <= 2, the dimensions of the data; got rank = 8"
+    )
 
 
 def test_a_missing_key_is_named():

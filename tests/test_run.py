@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 import tiny
 
+from evaluation import LikelihoodEvaluator
+from evaluation.differences import IncomparableError
+from evaluation.unfinished import Unfinished
 from run import RunDirectory
+from run.comparison import compare_runs, compare_steps, save_differences
 from run.evaluation import EstimatorRun
 from storage import CheckpointError, WorkdirError, read_json
 
@@ -22,6 +26,14 @@ SUMMARY = {
     "seconds",
     "step",
     "data_fingerprint",
+    "interval",
+    "error_split",
+    "second_look",
+    "eps",
+    "discretisation",
+    "convergence",
+    "forward_evaluations",
+    "jvp_evaluations",
 }
 
 
@@ -46,9 +58,8 @@ def own(workdir):
 
 
 def _results(run):
-    return sorted(
-        p.relative_to(run.workdir.root).as_posix() for p in run.workdir.root.glob("eval/*/*")
-    )
+    folders = (path for path in run.workdir.root.glob("eval/*/*") if path.is_dir())
+    return sorted(path.relative_to(run.workdir.root).as_posix() for path in folders)
 
 
 # --- the folder -----------------------------------------------------------------------------
@@ -241,6 +252,170 @@ def test_all_steps_and_all_estimators_are_evaluated(own):
     ]
     assert _results(run) == ["eval/10/bound", "eval/10/ode", "eval/20/bound", "eval/20/ode"]
     assert len({r["bits_per_dim"] for r in found}) == 4
+
+
+def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monkeypatch):
+    """A process that ends itself as the kernel would, after three of six batches."""
+    run = own(**{"eval.batch_size": 2})
+    script = (
+        "import os, signal, sys, tiny\n"
+        "from evaluation.unfinished import Unfinished\n"
+        "from run import RunDirectory\n"
+        "save, saved = Unfinished.save, []\n"
+        "def save_and_die(self, indices, arrays):\n"
+        "    save(self, indices, arrays)\n"
+        "    saved.append(1)\n"
+        "    if len(saved) == 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Unfinished.save = save_and_die\n"
+        "config = tiny.points(**{'likelihood.name': 'bound', 'likelihood.samples': 2,"
+        " 'eval.batch_size': 2})\n"
+        f"RunDirectory.open({str(run.workdir.root)!r}, config).bits_per_dim()\n"
+    )
+    with pytest.raises(AssertionError):
+        tiny.python("-c", script)
+    folder = run.workdir.root / "eval" / "20" / "bound"
+    assert sorted(path.name for path in folder.iterdir()) == ["partial", "settings.json"]
+    assert len(list((folder / "partial").glob("*.npz"))) == 3
+    computed = []
+    compute = LikelihoodEvaluator._evaluate
+    monkeypatch.setattr(
+        LikelihoodEvaluator, "_evaluate", lambda *a: computed.append(1) or compute(*a)
+    )
+    run.bits_per_dim()
+    assert len(computed) == 3
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "bits_per_dim.json",
+        "per_image.npz",
+        "settings.json",
+    ]
+    resumed = folder.rename(run.workdir.root / "resumed")
+    run.bits_per_dim()
+    assert len(computed) == 9
+    with np.load(resumed / "per_image.npz") as again, np.load(folder / "per_image.npz") as whole:
+        assert set(again) == set(whole)
+        assert {name: again[name].tobytes() for name in again} == {
+            name: whole[name].tobytes() for name in whole
+        }
+
+
+def test_an_interrupted_second_look_goes_on_as_well(own, monkeypatch):
+    """It is of other draws, and the mean is of the first look alone."""
+    run = own(**{"likelihood.name": "ode", "eval.batch_size": 6, "eval.second_look": 12})
+    save, saved = Unfinished.save, []
+
+    def interrupt(self, indices, arrays):
+        save(self, indices, arrays)
+        saved.append(self.folder.name)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Unfinished, "save", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run.bits_per_dim()
+    assert saved == ["partial", "partial", "second_look"]
+    computed = []
+    compute = LikelihoodEvaluator._evaluate
+    monkeypatch.setattr(
+        LikelihoodEvaluator, "_evaluate", lambda *a: computed.append(1) or compute(*a)
+    )
+    found = run.bits_per_dim()
+    assert len(computed) == 1
+    assert found["second_look"] == 12
+    with np.load(run.workdir.root / "eval" / "20" / "ode" / "per_image.npz") as each:
+        assert each["bits_per_dim"].shape == (12,)
+        np.testing.assert_allclose(found["bits_per_dim"], each["bits_per_dim"].mean(), rtol=1e-9)
+    sources = {row["source"] for row in found["error_split"]}
+    assert sources == {"test set", "dequantisation", "probes"}
+    assert found["eps"] == {"evaluated": 1e-2, "trained": 1e-4, "start": "noised"}
+
+
+def test_nothing_is_looked_at_twice_where_nothing_is_drawn(own):
+    """Continuous data as they are, and the mixture's exact divergence."""
+    changes = {"likelihood.name": "ode", "likelihood.start": "as_sample", "eval.num_images": 4}
+    found = own(**changes, **{"eval.convergence_images": 3}).bits_per_dim()
+    assert found["second_look"] == 0
+    split = {row["source"]: row["share"] for row in found["error_split"]}
+    assert split == {"test set": 1.0, "probes": 0.0}
+    eps = next(line for line in found["account"] if line["term"] == "eps")
+    assert (eps["nats"], found["eps"]["start"]) == (0.0, "as_sample")
+    change = found["convergence"]
+    assert change["images"] == 3
+    assert change["tightened"] == pytest.approx({"solver.rtol": 1e-4, "solver.atol": 1e-4})
+    assert 0 < abs(change["change_bits_per_dim"]) < 1e-2
+
+
+def test_an_estimator_without_tolerances_has_nothing_to_tighten(own, capsys):
+    found = own(**{"eval.convergence_images": 3}).bits_per_dim()
+    assert found["convergence"] is None
+    assert "bound: there is nothing to tighten" in capsys.readouterr().out
+
+
+# --- comparisons ----------------------------------------------------------------------------
+
+
+def _per_image(run, step, estimator="bound"):
+    with np.load(run.workdir.root / "eval" / str(step) / estimator / "per_image.npz") as each:
+        return each["bits_per_dim"]
+
+
+def test_checkpoints_are_compared_image_by_image(own):
+    run = own()
+    (row,) = compare_steps(run, run.steps("all"))
+    difference = _per_image(run, 20) - _per_image(run, 10)
+    assert (row["estimator"], row["minuend"], row["subtrahend"]) == ("bound", "step 20", "step 10")
+    np.testing.assert_allclose(row["bits_per_dim"], difference.mean(), rtol=1e-9)
+    np.testing.assert_allclose(row["standard_error"], difference.std(ddof=1) / np.sqrt(12))
+    with pytest.raises(CheckpointError, match=r"needs two checkpoints, got \[20\]"):
+        compare_steps(run, run.steps())
+
+
+def test_runs_are_compared_with_the_first_ones_settings(own, tmp_path):
+    """The other has a network of its own, and its saved config another estimator."""
+    few = {"training.steps": 4, "training.checkpoint_every": 4, "model.hidden": 4}
+    other = RunDirectory.open(tmp_path / "other", tiny.points(**few, **{"seed": 3}))
+    other.train()
+    run = own(**{"eval.num_images": 7})
+    (row,) = compare_runs(run, run.open_like(other.workdir.root), "")
+    assert row["num_images"] == 7
+    difference = _per_image(run, 20) - _per_image(other, 4)
+    np.testing.assert_allclose(row["bits_per_dim"], difference.mean(), rtol=1e-9)
+    assert row["minuend"].endswith("step 20")
+    assert row["subtrahend"].endswith("other step 4")
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 10; there are \[4\]"):
+        compare_runs(run, run.open_like(other.workdir.root), "10")
+    (row,) = compare_runs(run, run.open_like(other.workdir.root), "10,4")
+    assert row["minuend"].endswith("step 10")
+
+
+def test_runs_on_other_data_are_not_compared(own, tmp_path):
+    other = RunDirectory.open(
+        tmp_path / "other", tiny.points(**{"training.steps": 1, "data.num_test": 11})
+    )
+    other.train()
+    run = own()
+    with pytest.raises(IncomparableError, match="only runs on the same data can be compared"):
+        compare_runs(run, run.open_like(other.workdir.root), "")
+    assert _results(run) == []
+
+
+def test_a_checkpoint_is_not_compared_with_itself(own):
+    run = own()
+    with pytest.raises(IncomparableError, match="is the same checkpoint"):
+        compare_runs(run, run.open_like(run.workdir.root), "20")
+
+
+def test_estimators_are_compared_at_each_step_and_the_differences_are_saved(own):
+    run = own(**{"eval.estimators": ("bound", "ode"), "eval.second_look": 0})
+    rows = save_differences(run.workdir, run.results([10, 20]))
+    assert [(row["step"], row["minuend"], row["subtrahend"]) for row in rows] == [
+        (10, "bound", "ode"),
+        (20, "bound", "ode"),
+    ]
+    (saved,) = read_json(run.workdir.root / "eval" / "20" / "differences.json")
+    difference = _per_image(run, 20) - _per_image(run, 20, "ode")
+    np.testing.assert_allclose(saved["bits_per_dim"], difference.mean(), rtol=1e-9)
 
 
 # --- samples --------------------------------------------------------------------------------

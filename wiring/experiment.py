@@ -38,17 +38,20 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How many images to evaluate (0 for all), and how many at once."""
+    """How many images to evaluate (0 for all), how many at once, and how many once more."""
 
     batch_size: int
     num_images: int
+    second_look: int
+    convergence_images: int
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """A likelihood estimator and the settings that decide its numbers."""
+    """A likelihood estimator, the points it stands on, the settings that decide its numbers."""
 
     likelihood: StoredLikelihood
+    dequantisation: Dequantisation
     settings: dict[str, Any]
 
 
@@ -60,7 +63,7 @@ class Experiment:
     sde: SDE
     model: ScoreModel
     loss: ScoreMatchingLoss
-    dequantisation: Dequantisation
+    dequantisation: Dequantisation  # of training and samples
     optimizer: optax.GradientTransformation
     ema_decay: float
     estimators: dict[str, Estimator]

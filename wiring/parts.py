@@ -8,21 +8,29 @@ from ml_collections import ConfigDict
 
 from data import Dataset
 from likelihood import (
-    DIVERGENCES,
     LIKELIHOODS,
     STARTS,
     Continuous,
     Dequantisation,
-    OneDraw,
     Uniform,
 )
-from losses import OBJECTIVES, WEIGHTINGS, ScoreMatchingLoss, UniformTime
+from losses import (
+    OBJECTIVES,
+    SCALINGS,
+    WEIGHTINGS,
+    Integral,
+    Scaling,
+    ScoreMatchingLoss,
+    UniformTime,
+)
 from models import LABELS, NETWORKS, PARAMETRISATIONS, ScoreModel
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS, Sampler
 from sde_lib import SDE
 from solvers import FLOWS, Adaptive
 from training import MAPPINGS, SCHEDULES, adam
+from wiring.evaluated import build_divergence, evaluated_dequantisation
 from wiring.experiment import Estimator, TrainingSettings
+from wiring.importance import estimator_names, over_draws, per_draw
 from wiring.reader import ConfigError, Reader
 
 OPTIMIZERS = {"adam": adam}
@@ -46,7 +54,7 @@ def build_model(reader: Reader) -> ScoreModel:
 
 
 def build_dequantisation(reader: Reader, dataset: Dataset) -> Dequantisation:
-    """Uniform for data with levels, none for continuous data."""
+    """For training and samples: uniform for data with levels, none for continuous data."""
     if dataset.levels is None:
         return Continuous()
     return Uniform(dataset.levels, centered=reader.get("model.centered"))
@@ -67,7 +75,21 @@ def build_loss(reader: Reader, sde: SDE, model: ScoreModel) -> ScoreMatchingLoss
         weighting=weighting,
         proposal=weighting.importance_proposal() if importance else UniformTime(),
         eps=reader.eps("objective", sde),
+        scaling=_build_scaling(reader),
     )
+
+
+def _build_scaling(reader: Reader) -> Scaling:
+    """Read only where it is not the default: runs from before there was a choice stay the same."""
+    if reader.peek("objective.scaling") == "integral":
+        return Integral()
+    scaling = reader.make("objective", reader.pick("objective.scaling", SCALINGS))
+    if reader.get("objective.weighting") not in ("likelihood", "sigma2"):
+        raise ConfigError(
+            "config.objective.scaling = 'score_flow' has the weightings 'likelihood' and 'sigma2', "
+            f"got config.objective.weighting = {reader.get('objective.weighting')!r}"
+        )
+    return scaling
 
 
 def build_optimizer(reader: Reader) -> optax.GradientTransformation:
@@ -82,36 +104,47 @@ def build_training(reader: Reader) -> TrainingSettings:
     return reader.make("training", TrainingSettings)
 
 
-def build_estimators(reader: Reader, config: ConfigDict, sde: SDE) -> dict[str, Estimator]:
-    """The estimators that ``config.eval.estimators`` lists, each from ``config.likelihood``."""
+def build_estimators(
+    reader: Reader, config: ConfigDict, sde: SDE, dataset: Dataset | None
+) -> dict[str, Estimator]:
+    """The estimators that ``config.eval.estimators`` lists, each from ``config.likelihood``.
+
+    Without the data set they are not to be used: that only checks what needs no data.
+    """
     listed = reader.get("eval.estimators") or (reader.get("likelihood.name"),)
     if not all(isinstance(entry, str) for entry in listed):
         raise ConfigError(
-            f"config.eval.estimators = {listed} must be names, choose from {sorted(LIKELIHOODS)}"
+            f"config.eval.estimators = {listed} must be names, choose from {estimator_names()}"
         )
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
-    return {name: _estimator(reader, config, sde, name) for name in dict.fromkeys(names)}
+    return {name: _estimator(reader, config, sde, name, dataset) for name in dict.fromkeys(names)}
 
 
-def _estimator(reader: Reader, config: ConfigDict, sde: SDE, name: str) -> Estimator:
+def _estimator(
+    reader: Reader, config: ConfigDict, sde: SDE, name: str, dataset: Dataset | None
+) -> Estimator:
     own = Reader(config)
-    if name not in LIKELIHOODS:
+    if name not in estimator_names():
         raise ConfigError(
-            f"config.eval.estimators: {name!r} is unknown; choose from {sorted(LIKELIHOODS)}"
+            f"config.eval.estimators: {name!r} is unknown; choose from {estimator_names()}"
         )
+    base = per_draw(own, name, dataset)
     eps = own.eps("likelihood", sde)
     likelihood = own.make(
         "likelihood",
-        LIKELIHOODS[name],
+        LIKELIHOODS[base],
         eps=lambda: eps,
         prior_log_prob=lambda: None,
         start=lambda: own.pick("likelihood.start", STARTS)(),
         **_solving(own, "likelihood"),
-        divergence=lambda: own.make("likelihood", own.pick("likelihood.divergence", DIVERGENCES)),
+        divergence=lambda: build_divergence(own, dataset),
+        node_divergence=lambda: build_divergence(own, dataset, "node_divergence", "node_probes"),
     )
+    dequantisation = evaluated_dequantisation(own, base, sde, eps, dataset)
+    stored = over_draws(own, name, likelihood)
     reader.keys_read |= own.keys_read
-    return Estimator(OneDraw(likelihood), own.snapshot("likelihood."))
+    return Estimator(stored, dequantisation, own.snapshot("likelihood."))
 
 
 def build_sampler(reader: Reader, sde: SDE) -> Sampler:

@@ -19,7 +19,12 @@ RANGES = {
         "optimizer.accumulate",
         *(f"training.{name}" for name in ("steps", "batch_size", "log_every")),
         "eval.batch_size",
-        *(f"likelihood.{name}" for name in ("max_steps", "probes", "chunk", "samples")),
+        *(
+            f"likelihood.{name}"
+            for name in ("max_steps", "probes", "chunk", "samples", "vlb_steps")
+        ),
+        "likelihood.importance_samples",
+        *(f"likelihood.{name}" for name in ("intervals", "node_chunk", "colours", "rank")),
         *(f"sampling.{name}" for name in ("num_samples", "batch_size", "num_steps", "max_steps")),
         "sampling.corrector_steps",
     ),
@@ -29,8 +34,8 @@ RANGES = {
         *(f"optimizer.{name}" for name in ("weight_decay", "grad_clip")),
         *(f"training.{name}" for name in ("checkpoint_every", "keep", "eval_every")),
         "training.sample_every",
-        "eval.num_images",
-        "likelihood.rtol",
+        *(f"eval.{name}" for name in ("num_images", "second_look", "convergence_images")),
+        *(f"likelihood.{name}" for name in ("rtol", "rounds", "standard_error")),
         "sampling.rtol",
     ),
     "(0, inf)": (

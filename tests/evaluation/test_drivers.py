@@ -13,7 +13,7 @@ from thirteen import COUNT, SOURCE, STREAM, evaluate, sample
 
 from evaluation import LikelihoodEvaluator
 from evaluation.devices import keys_by_index, padded_batches
-from likelihood import LogProb, Uniform
+from likelihood import LogProb, OneDraw, Uniform
 from sde_lib import SDES
 
 # Programs of other batch sizes round otherwise; at a tolerance of 1e-6 a step may then differ.
@@ -35,6 +35,13 @@ def test_the_first_five_have_the_same_numbers_alone():
     np.testing.assert_allclose(got.account.bits_per_dim, whole.account.bits_per_dim[:5], **BITS)
 
 
+def given(xs, total):
+    """What an estimator without randomness returns that has this for its one part."""
+    ones = jax.numpy.ones(len(total), int)
+    errors = {"probes": 0 * total}
+    return LogProb({"prior": total}, errors, np.nan * total, xs, ones, 0 * ones, ones == 1)
+
+
 def test_examples_have_keys_of_their_own():
     """All examples alike: what differs is the dequantisation and the probe."""
     keys = jax.random.key_data(keys_by_index(STREAM, np.arange(COUNT)))
@@ -46,13 +53,10 @@ def test_every_example_is_read_once_and_in_order():
     """An estimator that returns its input: the account lists the data themselves."""
 
     def identity(sde, score_fn, xs, keys):
-        total = xs.sum(axis=(1, 2, 3))
-        zero = 0 * total
-        counts = jax.numpy.ones(len(total), int)
-        return LogProb(total, zero, {"prior": total}, xs, counts, counts == 1)
+        return given(xs, xs.sum(axis=(1, 2, 3)))
 
     seen = []
-    evaluator = LikelihoodEvaluator(identity, SDES["vp"](), thirteen.MODEL, Uniform(17), 4)
+    evaluator = LikelihoodEvaluator(OneDraw(identity), SDES["vp"](), thirteen.MODEL, Uniform(17), 4)
     got = evaluator(thirteen.params(), SOURCE, STREAM, lambda done, of: seen.append((done, of)))
     levels = (got.account.terms["prior"] + 4) * 17 / 2  # sum over the four pixels of k + u
     assert np.all((levels - SOURCE.sum(axis=(1, 2, 3)) > 0) & (levels - SOURCE.sum((1, 2, 3)) < 4))
@@ -80,10 +84,11 @@ def test_examples_whose_solver_gives_up_are_flagged():
 def test_results_that_are_not_finite_are_flagged():
     def broken(sde, score_fn, xs, keys):
         total = xs.sum(axis=(1, 2, 3)) * np.where(np.arange(len(xs)) == 2, np.nan, 1)
-        ok = jax.numpy.ones(len(total), bool)
-        return LogProb(total, total, {"prior": total}, xs, ok.astype(int), ok)
+        return given(xs, total)
 
-    evaluator = LikelihoodEvaluator(broken, SDES["vp"](), thirteen.MODEL, Uniform(17), COUNT)
+    evaluator = LikelihoodEvaluator(
+        OneDraw(broken), SDES["vp"](), thirteen.MODEL, Uniform(17), COUNT
+    )
     good = evaluator(thirteen.params(), SOURCE, STREAM).good
     np.testing.assert_array_equal(np.flatnonzero(~good), [2])
 

@@ -5,9 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from evaluation import Evaluation
-from evaluation.results import Provenance, load_result, save_result, summarise
+from evaluation import Evaluation, results
+from evaluation.results import Provenance, load_result, summarise
 from likelihood import account
 
 NATS = np.array([-3.0, -5.0, np.nan, -4.0, -9.0], np.float32)
@@ -18,20 +19,29 @@ PROVENANCE = Provenance(
     estimator="ode",
     step=700,
     data_fingerprint="0123456789abcdef",
+    eps={"evaluated": 1e-3, "trained": 1e-5, "start": "noised"},
     settings={"rtol": 1e-5},
     versions={"jax": "0"},
 )
 
 
-def evaluation(standard_error):
+def evaluation(probes, discretisation=np.nan):
     return Evaluation(
-        account=account({"prior": NATS}, np.full(5, -0.5), 0.25, DIMS),
-        standard_error=np.asarray(standard_error, np.float32),
+        account=account({"prior": NATS, "dequantisation": np.full(5, 0.5)}, 0.25, DIMS),
+        errors={"probes": np.asarray(probes, np.float32)},
+        discretisation=np.full(5, discretisation),
         nfe=np.array([10, 20, 30, 40, 100]),
+        jvps=np.array([1, 2, 3, 4, 10]),
         ok=OK,
         seconds=1.5,
         compile_seconds=2.5,
     )
+
+
+def save_result(folder, evaluation, provenance):
+    summary = summarise(evaluation, provenance)
+    results.save_result(folder, evaluation, provenance, summary)
+    return summary
 
 
 ERRORS = [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -51,6 +61,8 @@ def test_summary_averages_the_good_and_lists_the_others():
     assert summary["num_images"] == 3
     assert summary["failed"] == [2, 4]
     assert (summary["nfe"], summary["nfe_max"]) == (40, 100)
+    assert (summary["forward_evaluations"], summary["jvp_evaluations"]) == (40, 4)
+    assert summary["eps"] == {"evaluated": 1e-3, "trained": 1e-5, "start": "noised"}
     assert (summary["seconds"], summary["compile_seconds"]) == (1.5, 2.5)
     assert (summary["estimator"], summary["step"]) == ("ode", 700)
     assert summary["data_fingerprint"] == "0123456789abcdef"
@@ -66,6 +78,23 @@ def test_lines_of_the_account_add_up_to_the_summary():
     np.testing.assert_allclose([line["nats"] for line in lines], [-4.0, 0.5, -0.5])
 
 
+def test_the_interval_is_students():
+    summary = summarise(evaluation(ERRORS), PROVENANCE)
+    good = BITS[GOOD]
+    low, high = stats.t.interval(0.95, 2, good.mean(), good.std(ddof=1) / np.sqrt(3))
+    np.testing.assert_allclose(summary["interval"]["low"], low, rtol=1e-6)
+    np.testing.assert_allclose(summary["interval"]["high"], high, rtol=1e-6)
+    assert summary["interval"]["level"] == 0.95
+
+
+def test_a_discretisation_has_the_accounts_sign():
+    """Nats that a finer one would add are bits that it would save."""
+    found = summarise(evaluation(ERRORS, 0.3), PROVENANCE)["discretisation"]
+    np.testing.assert_allclose(found["bits_per_dim"], -0.3 / (DIMS * np.log(2)))
+    np.testing.assert_allclose(found["standard_error"], 0, atol=1e-12)
+    assert summarise(evaluation(ERRORS), PROVENANCE)["discretisation"] is None
+
+
 def test_one_probe_has_no_error_of_the_estimator(tmp_path):
     """In the file null, which JSON has, and not NaN, which it has not."""
     save_result(tmp_path, evaluation([np.nan] * 5), PROVENANCE)
@@ -77,7 +106,11 @@ def test_one_probe_has_no_error_of_the_estimator(tmp_path):
 def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
     assert load_result(tmp_path) is None
     summary = save_result(tmp_path, evaluation(ERRORS), PROVENANCE)
-    assert load_result(tmp_path) == summary
+    found = load_result(tmp_path)
+    assert found is not None
+    assert found.summary == json.loads(json.dumps(summary))
+    np.testing.assert_allclose(found.bits_per_dim, BITS)
+    np.testing.assert_array_equal(found.ok, [True, True, False, True, False])
     assert json.loads((tmp_path / "settings.json").read_text()) == {"rtol": 1e-5}
     with np.load(tmp_path / "per_image.npz") as per_image:
         np.testing.assert_allclose(per_image["bits_per_dim"], BITS)
@@ -85,6 +118,7 @@ def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
             per_image["standard_error"], np.array(ERRORS) / (DIMS * np.log(2)), rtol=1e-6
         )
         np.testing.assert_array_equal(per_image["nfe"], [10, 20, 30, 40, 100])
+        np.testing.assert_array_equal(per_image["jvps"], [1, 2, 3, 4, 10])
         np.testing.assert_array_equal(per_image["ok"], [True, True, False, True, False])
         np.testing.assert_array_equal(per_image["nats_prior"], NATS)
         np.testing.assert_allclose(per_image["nats_dequantisation"], 0.5)
@@ -98,5 +132,5 @@ def test_a_result_without_one_good_image_is_still_a_result(tmp_path):
     save_result(tmp_path, failed, PROVENANCE)
     stored = load_result(tmp_path)
     assert stored is not None
-    assert stored["bits_per_dim"] is None
-    assert stored["failed"] == [0, 1, 2, 3, 4]
+    assert stored.summary["bits_per_dim"] is None
+    assert stored.summary["failed"] == [0, 1, 2, 3, 4]

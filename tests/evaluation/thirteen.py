@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evaluation import LikelihoodEvaluator, SampleDriver
-from likelihood import Continuous, ODELikelihood, Rademacher, Uniform
+from likelihood import Continuous, ODELikelihood, OneDraw, Rademacher, Uniform
 from models import LABELS, NETWORKS, Noise, ScoreModel
 from sampling import EulerMaruyama, Langevin, PredictorCorrector
 from sde_lib import SDES
@@ -30,7 +30,9 @@ def params():
 def evaluate(batch_size=COUNT, count=COUNT, max_steps=4096, probes=2):
     solver = Adaptive(rtol=1e-6, atol=1e-6, max_steps=max_steps)
     likelihood = ODELikelihood(solver, LogRhoFlow(), Rademacher(probes), eps=1e-3)
-    evaluator = LikelihoodEvaluator(likelihood, SDES["vp"](), MODEL, Uniform(17), batch_size)
+    evaluator = LikelihoodEvaluator(
+        OneDraw(likelihood), SDES["vp"](), MODEL, Uniform(17), batch_size
+    )
     return evaluator(params(), SOURCE[:count], STREAM)
 
 

@@ -59,7 +59,7 @@ def test_continuous_data_is_left_as_it_is():
     np.testing.assert_array_equal(Continuous().stored(x), x)
     assert log_q == 0
     assert Continuous().log_scale == 0
-    opened = account({"prior": np.array([-2.0, -4.0])}, np.zeros(2), Continuous().log_scale, 2)
+    opened = account({"prior": np.array([-2.0, -4.0])}, Continuous().log_scale, 2)
     np.testing.assert_array_equal(opened.nats, [-2, -4])
 
 
@@ -76,15 +76,16 @@ def test_a_uniform_density_costs_the_logarithm_of_the_levels(levels, centered):
     dims = 5
     density = np.full(3, -dims * math.log(2 if centered else 1))
     scale = Uniform(levels, centered=centered).log_scale
-    opened = account({"prior": density}, np.zeros(3), scale, dims)
+    opened = account({"prior": density}, scale, dims)
     np.testing.assert_allclose(opened.bits_per_dim, math.log2(levels), rtol=1e-12)
     if levels == 17:
         assert round(opened.total().bits_per_dim, 4) == 4.0875
 
 
 def test_every_sign_of_the_account():
-    """``log P = parts - log q - d log(levels per unit)``."""
-    opened = account({"a": np.array([1.0]), "b": np.array([2.0])}, np.array([0.25]), 0.5, dims=4)
+    """``log P = parts - d log(levels per unit)``, with ``-log q`` a part."""
+    parts = {"prior": np.array([1.0]), "eps": np.array([2.0]), "dequantisation": np.array([-0.25])}
+    opened = account(parts, 0.5, dims=4)
     np.testing.assert_allclose(opened.nats, 1 + 2 - 0.25 - 4 * 0.5)
     np.testing.assert_allclose(opened.bits_per_dim, -0.75 / (4 * math.log(2)))
 
@@ -92,7 +93,8 @@ def test_every_sign_of_the_account():
 def test_lines_add_up_to_the_total_and_carry_the_error_of_their_mean():
     rng = np.random.default_rng(0)
     parts = {"prior": rng.normal(size=20) - 90, "divergence": 3 * rng.normal(size=20) + 40}
-    opened = account(parts, rng.normal(size=20), Uniform(17).log_scale, dims=6)
+    parts = {"dequantisation": rng.normal(size=20)} | parts
+    opened = account(parts, Uniform(17).log_scale, dims=6)
     lines = opened.lines()
     assert [line.name for line in lines] == ["prior", "divergence", "dequantisation", "units"]
     total = opened.total()

@@ -2,25 +2,28 @@
 
 import functools
 
+import closed_bounds
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from known_laws import LAWS, draw, exact_prior, keys, log_density64
 
-from likelihood import VariationalBound
-from sde_lib import SDES
+from likelihood import make_bound
+from likelihood.integrands import FORMS, control_slopes
+from sde_lib import SDES, VE, VP
 
 # So small that the law of x0 given x_eps is Gaussian to 1e-2 nats (VP: sigma(eps) = 0.003).
 EPS = 1e-4
-SAMPLES = 2000
+SAMPLES = 256
 POINTS = 64
-CASES = [(law, sde) for law in ("gaussian", "mixture") for sde in SDES]
+CASES = [(law, sde, form) for law in ("gaussian", "mixture") for sde in SDES for form in FORMS]
 
 
 @functools.cache
-def compiled(law_name: str, sde_name: str):
+def compiled(law_name: str, sde_name: str, form: str):
     law, sde = LAWS[law_name], SDES[sde_name]()
-    bound = VariationalBound(SAMPLES, EPS, exact_prior(law, sde))
+    bound = make_bound(SAMPLES, EPS, form, exact_prior(law, sde))
     score = law.score_fn(sde)
 
     def run(xs, keys, factor):
@@ -30,37 +33,134 @@ def compiled(law_name: str, sde_name: str):
 
 
 @functools.cache
-def evaluate(law_name: str, sde_name: str, factor: float = 1.0):
-    """Bounds at points of the data's law, from the exact score times a factor; and the truth."""
+def evaluate(law_name: str, sde_name: str, form: str = "dsm", factor: float = 1.0):
+    """Bounds at points of the data's law, from the exact score times a factor; and the points."""
     xs = draw(LAWS[law_name], SDES[sde_name](), EPS, count=POINTS)
-    got = compiled(law_name, sde_name)(xs, keys(POINTS, seed=1), factor)
-    return jax.device_get(got), log_density64(LAWS[law_name], xs)
+    return jax.device_get(compiled(law_name, sde_name, form)(xs, keys(POINTS, seed=1), factor)), xs
 
 
-@pytest.mark.parametrize(("law", "sde"), CASES)
-def test_bound_with_the_exact_score_is_the_log_density_within_its_standard_error(law, sde):
-    got, truth = evaluate(law, sde)
-    errors = (got.nats - truth) / got.standard_error
-    assert np.all(got.ok)
-    # The errors are standard normal: their mean has the error 1/8, their spread 1/sqrt(128).
+def assert_standard_normal(errors):
+    """The mean of POINTS normal errors has the error 1/8, their spread 1/sqrt(128)."""
     assert abs(errors.mean()) < 4 / 8
     assert abs(errors.std() - 1) < 4 / np.sqrt(2 * POINTS)
+
+
+@pytest.mark.parametrize(("law", "sde", "form"), CASES)
+def test_bound_with_the_exact_score_is_the_log_density_within_its_standard_error(law, sde, form):
+    got, xs = evaluate(law, sde, form)
+    assert np.all(got.ok)
+    assert_standard_normal((got.nats - log_density64(LAWS[law], xs)) / got.standard_error)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sde", SDES)
+def test_bound_of_a_gaussian_is_its_closed_form_at_any_eps(sde, form):
+    eps, law, process = 0.05, LAWS["gaussian"], SDES[sde]()
+    xs = draw(law, process, EPS, count=POINTS)
+    bound = make_bound(SAMPLES, eps, form, exact_prior(law, process))
+    run = jax.jit(lambda xs, keys: bound(process, law.score_fn(process), xs, keys))
+    got = jax.device_get(run(xs, keys(POINTS, seed=2)))
+    want = closed_bounds.bound(xs, sde, eps)
+    assert_standard_normal((got.nats - want) / got.standard_error)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.2])
 @pytest.mark.parametrize("sde", SDES)
 def test_bound_with_a_wrong_score_is_below_the_entropy(sde, factor):
     """On average over the law; at single points another density may be the larger."""
-    got, truth = evaluate("mixture", sde, factor)
-    gap = got.nats - truth
+    got, xs = evaluate("mixture", sde, factor=factor)
+    gap = got.nats - log_density64(LAWS["mixture"], xs)
     assert gap.mean() + 4 * gap.std() / np.sqrt(POINTS) < 0
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("sde", SDES)
-def test_parts_of_the_bound_add_up(sde):
-    got, _ = evaluate("gaussian", sde)
+def test_parts_of_the_bound_add_up_and_its_evaluations_are_counted(sde, form):
+    got, _ = evaluate("gaussian", sde, form)
     assert set(got.parts) == {"prior", "diffusion", "eps", "volume"}
     total = np.sum([part.astype(np.float64) for part in got.parts.values()], axis=0)
     # Three roundings of float32 of terms below 1000 nats.
     np.testing.assert_allclose(got.nats, total, rtol=0, atol=2e-4)
-    np.testing.assert_array_equal(got.nfe, 2 * SAMPLES)
+    np.testing.assert_array_equal(got.nfe, SAMPLES + SAMPLES // 8)
+    np.testing.assert_array_equal(got.jvps, SAMPLES * (form == "ssm"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_evaluations_are_made_as_many_times_as_they_are_counted(form):
+    calls = []
+
+    def score_fn(x, t):
+        jax.debug.callback(lambda _: calls.append(1), x)
+        return -x
+
+    bound = make_bound(10, EPS, form, chunk=4)
+    got = bound(VP(), score_fn, jnp.ones((1, 3)), keys(1))
+    jax.effects_barrier()
+    assert len(calls) == int(got.nfe[0]) == 12
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_chunks_change_nothing(form):
+    law, sde, xs = LAWS["plane"], VP(), draw(LAWS["plane"], VP(), EPS, count=4)
+    got = [
+        make_bound(16, EPS, form, chunk=chunk)(sde, law.score_fn(sde), xs, keys(4))
+        for chunk in (5, 128)
+    ]
+    # Float32 of terms below 100 nats.
+    np.testing.assert_allclose(got[0].nats, got[1].nats, rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("sde", [VP(), VE()], ids=["vp", "ve"])
+def test_a_normal_prior_has_no_error(sde):
+    """The control is all that varies: what is left is the expectation in closed form."""
+    xs = draw(LAWS["plane"], sde, EPS, count=4)
+    got = make_bound(2, EPS)(sde, LAWS["plane"].score_fn(sde), xs, keys(4))
+    alpha, sigma, std = float(sde.alpha(1.0)), float(sde.sigma(1.0)), float(sde.prior_std)
+    square = alpha**2 * np.sum(np.square(xs), axis=1) + 2 * sigma**2
+    want = -0.5 * square / std**2 - np.log(2 * np.pi * std**2)
+    np.testing.assert_allclose(got.parts["prior"], want, rtol=3e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_slopes_of_the_control_are_those_of_gaussian_data(form):
+    """``v/(v + rho^2)`` of the noise is left by the denoiser, the rest is in the score."""
+    v, log_rho = 0.3, np.linspace(-4, 4, 24).reshape(-1, 2)
+    left = lambda log_rho: v / (v + np.exp(2 * log_rho))  # noqa: E731
+    share = left if form == "dsm" else lambda log_rho: 1 - left(log_rho)
+    noise = np.full_like(log_rho, 7.0)
+    square = noise * share(log_rho.mean(axis=1, keepdims=True))
+    got = control_slopes(*map(jnp.asarray, (log_rho, square, noise)), FORMS[form].trend)
+    np.testing.assert_allclose(got[1:], share(log_rho)[1:], rtol=1e-4)
+    v = 1.0  # of the first cell, which has none before it
+    np.testing.assert_allclose(got[0], share(log_rho)[0], rtol=1e-5)
+
+
+def test_the_control_lowers_the_error():
+    """Of the mixture in 12 dimensions by a factor of more than two, against ``- ||z||^2``."""
+    law, sde = LAWS["mixture"], VP()
+    got, xs = evaluate("mixture", "vp")
+    low, high = float(sde.log_rho(EPS)), float(sde.log_rho(1.0))
+
+    def plain(x, key):
+        time_key, noise_key = jax.random.split(key)
+        t = sde.time_of_log_rho(jax.random.uniform(time_key, minval=low, maxval=high))
+        z = jax.random.normal(noise_key, x.shape)
+        residual = sde.sigma(t) * law.score_fn(sde)(sde.perturb(x, t, z), t) + z
+        return (high - low) * (jnp.sum(residual**2) - jnp.sum(z**2))
+
+    draws = jax.vmap(lambda x, key: jax.vmap(lambda k: plain(x, k))(jax.random.split(key, 1000)))
+    spread = np.std(jax.jit(draws)(xs, keys(POINTS)), axis=1)
+    assert np.median(got.standard_error) < 0.5 * np.median(spread) / np.sqrt(SAMPLES)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 7])
+def test_an_odd_number_of_samples_is_an_error(samples):
+    with pytest.raises(ValueError, match=f"samples = {samples} must be even and at least 2"):
+        make_bound(samples, EPS)
+
+
+def test_an_unknown_form_is_named_with_the_choices():
+    with pytest.raises(
+        ValueError, match=r"form = 'ism' is unknown; choose one of \['dsm', 'ssm'\]"
+    ):
+        make_bound(8, EPS, "ism")

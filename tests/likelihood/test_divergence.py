@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from known_laws import draw, exact_prior, log_density64
 
-from likelihood import DIVERGENCES, Exact, ODELikelihood, Rademacher
+from likelihood import (
+    DIVERGENCES,
+    Exact,
+    HutchPP,
+    ODELikelihood,
+    Orthogonal,
+    Probing,
+    Rademacher,
+    Sphere,
+)
 from likelihood import Gaussian as GaussianProbes
 from oracles import Gaussian
 from sde_lib import SDES
@@ -16,11 +25,24 @@ DIMS = 6
 MATRIX = np.random.default_rng(0).normal(size=(DIMS, DIMS)).astype(np.float32)
 SYMMETRIC = (MATRIX + MATRIX.T) / 2
 POINT = jnp.arange(1.0, DIMS + 1)
+OFF = SYMMETRIC - np.diag(np.diag(SYMMETRIC))
+TRACELESS = SYMMETRIC - np.trace(SYMMETRIC) / DIMS * np.eye(DIMS)
 VARIANCES = {
-    "rademacher": 2 * (np.sum(SYMMETRIC**2) - np.sum(np.diag(SYMMETRIC) ** 2)),
+    "rademacher": 2 * np.sum(OFF**2),
     "gaussian": 2 * np.sum(SYMMETRIC**2),
+    "sphere": 2 * DIMS / (DIMS + 2) * np.sum(TRACELESS**2),
+    # Two colours of a vector: the even places and the odd ones.
+    "probing": 2 * sum(np.sum(OFF[i::2, i::2] ** 2) for i in range(2)),
+    # Four classes of 2, 2, 1 and 1 of the six dimensions.
+    "orthogonal": 2 * np.sum(OFF**2) * (2 * 1 + 2 * 1) / (DIMS * (DIMS - 1)),
 }
+OWN = {"probing": {"colours": 2}, "orthogonal": {"colours": 4}, "hutchpp": {"rank": 2}}
+RANDOM = sorted(DIVERGENCES.keys() - {"exact"})
 MANY = 40_000
+
+
+def made(name, **arguments):
+    return DIVERGENCES[name](**arguments, **OWN.get(name, {}))
 
 
 def linear(x):
@@ -39,7 +61,7 @@ def traces(divergence, f, x, seed=0):
 
 @pytest.mark.parametrize("name", VARIANCES)
 def test_random_probes_are_unbiased_with_the_variance_of_the_formula(name):
-    value, draws = traces(DIVERGENCES[name](probes=MANY), linear, POINT)
+    value, draws = traces(made(name, probes=MANY), linear, POINT)
     np.testing.assert_allclose(value, MATRIX @ np.asarray(POINT), rtol=1e-5)
     draws = np.asarray(draws, np.float64)
     assert draws.shape == (MANY,)
@@ -82,33 +104,70 @@ def test_float64_is_kept_where_it_is_enabled(name):
     assert value.dtype == draws.dtype == jnp.float64
 
 
-@pytest.mark.parametrize("name", VARIANCES)
+@pytest.mark.parametrize("name", RANDOM)
+def test_there_are_as_many_draws_as_probes_and_as_many_products_as_are_told(name):
+    """Every vector along which the field is differentiated is counted by a callback."""
+    divergence, seen = made(name, probes=3), []
+
+    @jax.custom_jvp
+    def field(x):
+        return jnp.sin(x)
+
+    @field.defjvp
+    def _(primals, tangents):
+        jax.debug.callback(seen.append, tangents[0])
+        return field(*primals), jnp.cos(primals[0]) * tangents[0]
+
+    value, draws = divergence(field, POINT, divergence.draw(jax.random.key(0), POINT.shape))
+    jax.effects_barrier()
+    assert draws.shape == (3,)
+    assert len(seen) == divergence.products(DIMS)
+    np.testing.assert_allclose(value, np.sin(POINT), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", RANDOM)
 def test_one_probe_gives_no_standard_error_and_several_that_of_their_mean(name):
-    one, three = DIVERGENCES[name](probes=1), DIVERGENCES[name](probes=3)
-    assert np.isnan(one.standard_error(jnp.ones(1)))
-    want = np.std([1, 2, 6], ddof=1) / np.sqrt(3)
-    np.testing.assert_allclose(three.standard_error(jnp.array([1.0, 2.0, 6.0])), want, rtol=1e-6)
+    one, three = made(name, probes=1), made(name, probes=3)
+    assert np.isnan(one.variance_of_mean(jnp.ones(1)))
+    want = np.var([1, 2, 6], ddof=1) / 3
+    draws = jnp.array([[1.0, 2.0, 6.0], [6.0, 1.0, 2.0]])
+    np.testing.assert_allclose(three.variance_of_mean(draws), [want, want], rtol=1e-6)
 
 
 def test_the_exact_trace_has_no_error():
-    assert Exact().standard_error(jnp.ones(1)) == 0
+    assert Exact().variance_of_mean(jnp.ones(1)) == 0
+    assert Exact().products(768) == 768
 
 
 REPEATS = 600
 
 
-@pytest.mark.parametrize("divergence", [Rademacher(4), GaussianProbes(4)])
+HONEST = [
+    Rademacher(4),
+    GaussianProbes(4),
+    Sphere(4),
+    Probing(4, colours=2),
+    Orthogonal(4, colours=2),
+    HutchPP(4, rank=1),
+]
+
+
+@pytest.mark.parametrize("divergence", HONEST, ids=lambda divergence: type(divergence).__name__)
 def test_the_standard_error_of_a_log_density_is_honest(divergence):
     """Over repetitions with other probes, the spread is what is reported, and the mean the truth.
 
-    The law is a Gaussian with correlations, so that neither kind of probe is exact.
+    The law is a Gaussian with correlations, so that no kind of probe is exact.
     """
     sde, law = SDES["vp"](), Gaussian(mean=jnp.zeros(4), std=jnp.array([0.05, 0.3, 0.6, 1.0]))
     rotation = np.linalg.qr(MATRIX[:4, :4])[0]
     score = law.score_fn(sde)
     prior = exact_prior(law, sde)
     estimate = ODELikelihood(
-        Fixed(40), LogRhoFlow(), divergence, 1e-5, lambda z: prior(rotation.T @ z)
+        Fixed(40),
+        LogRhoFlow(),
+        divergence,
+        1e-5,
+        prior_log_prob=lambda z: prior(rotation.T @ z),
     )
     x = draw(law, sde, 1e-5, count=1)
     run = jax.jit(

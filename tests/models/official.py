@@ -15,6 +15,7 @@ _NOT_OURS = {
     "name",
     "attention_type",
     "conv_size",
+    "data_init",
     "normalization",
     "ema_rate",
     "beta_min",

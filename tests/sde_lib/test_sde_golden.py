@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sde_lib import SDES
+from solvers import TimeFlow
 
 with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
     GOLDEN = dict(stored)
@@ -49,3 +50,27 @@ def test_ve_passes_through_the_official_ladder():
     sigmas = GOLDEN["ve/discrete_sigmas"]
     got = jax.vmap(SDES["ve"]().sigma)(jnp.linspace(0, 1, len(sigmas)))
     np.testing.assert_allclose(got, sigmas, rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["vp", "subvp"])
+@pytest.mark.parametrize("eps", [1e-5, 1e-3])
+def test_uniform_in_log_rho_are_the_times_that_the_official_code_draws(name, eps):
+    """Its quantiles run from 0 to Z: they are twice a difference of log rho."""
+    sde = SDES[name]()
+    low = sde.log_rho(eps)
+    weight = 2 * (jax.vmap(sde.log_rho)(T) - low)
+    # The official weight is a difference of rounded float32 terms of size 40.
+    np.testing.assert_allclose(weight, GOLDEN[f"{name}/cum_weight_eps{eps:g}"], rtol=0, atol=1e-3)
+    quantiles = GOLDEN[f"{name}/iw_quantile_eps{eps:g}"]
+    times = jax.vmap(lambda q: sde.time_of_log_rho(low + q / 2))(quantiles)
+    np.testing.assert_allclose(times, GOLDEN[f"{name}/iw_time_eps{eps:g}"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
+def test_the_probability_flow_in_t_is_the_official_one(name):
+    """With the score ``-x/(1 + t)``; where f x and g^2 s/2 cancel, to the size of the terms."""
+    sde = SDES[name]()
+    velocity = jax.vmap(lambda x, t: TimeFlow().velocity(sde, lambda x, t: -x / (1 + t), t, x))
+    got, want = velocity(jnp.asarray(X), jnp.asarray(T)), GOLDEN[f"{name}/pf_drift"]
+    # g^2 of sub-VP near t = 0 is a difference in the official code.
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * np.abs(want).max())

@@ -1,0 +1,16 @@
+"""A trained model for a benchmark: loaded where there is one, trained where there is none."""
+
+from pathlib import Path
+from typing import Any
+
+from command_line import load_config
+from run import RunDirectory
+
+
+def load_or_train(file: str, workdir: str, overrides: dict[str, Any]) -> RunDirectory:
+    """The run of a config file in a workdir, with further settings that leave its training alone."""
+    config = load_config(file)
+    if not Path(workdir, "checkpoints").is_dir():
+        RunDirectory.open(workdir, config).train()
+    config.update_from_flattened_dict(overrides)
+    return RunDirectory.open(workdir, config)

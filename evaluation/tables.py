@@ -1,0 +1,133 @@
+"""Results as tables and lines on the terminal."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
+from evaluation.terminal import console, say
+
+Row = dict[str, Any]
+
+
+def show_results(results: list[Row]) -> None:
+    """A row per result, and below it the account of the bits of each and what its error is of."""
+    columns = ("step", "estimator", "bits/dim", "± s.e.", "± own", "images", "NFE", "JVPs", "s")
+    table = _table(
+        "bits per dimension (± own: of the estimator's randomness)", columns, "estimator"
+    )
+    for result in results:
+        table.add_row(
+            str(result["step"]),
+            result["estimator"],
+            _number(result["bits_per_dim"], 4),
+            _number(result["standard_error"], 4),
+            _number(result["estimator_standard_error"], 4),
+            str(result["num_images"]),
+            _number(result["nfe"], 0),
+            _number(result.get("jvp_evaluations"), 0),
+            _number(result["seconds"], 1),
+        )
+    console.print(table)
+    for result in results:
+        console.print(_account_table(result))
+        for line in _remarks(result):
+            say(line)
+
+
+def show_differences(rows: list[Row]) -> None:
+    """Paired differences between estimators, a line each, and what a gap means."""
+    if not rows:
+        return
+    say("differences on the same images, bits/dim:")
+    for row in rows:
+        say(f"  step {row['step']}: {_difference(row)}")
+    if any(row["minuend"] in BOUNDS and row["subtrahend"] not in BOUNDS for row in rows):
+        say(f"note: {WHAT_A_BOUND_BOUNDS}")
+
+
+def show_comparison(rows: list[Row]) -> None:
+    """Paired differences between checkpoints or runs, a line each."""
+    say("differences on the same images, bits/dim (negative: the first is better):")
+    for row in rows:
+        say(f"  {row['estimator']}: {_difference(row)}")
+
+
+def _difference(row: Row) -> str:
+    return (
+        f"{row['minuend']} - {row['subtrahend']}: {_number(row['bits_per_dim'], 4)} "
+        f"± {_number(row['standard_error'], 4)}, 95 % {_interval(row['interval'])}, "
+        f"{row['num_images']} images"
+    )
+
+
+def _account_table(result: Row) -> Table:
+    title = f"account of {result['estimator']} at step {result['step']}"
+    table = _table(title, ("term", "bits/dim", "± s.e.", "nats"), "term")
+    for line in result["account"]:
+        table.add_row(
+            _term(line["term"], result),
+            _number(line["bits_per_dim"], 4),
+            _number(line["standard_error"], 4),
+            _number(line["nats"], 2),
+        )
+    return table
+
+
+def _term(name: str, result: Row) -> str:
+    as_sample = result.get("eps", {}).get("start") == "as_sample"
+    return "eps (x is the sample at eps)" if name == "eps" and as_sample else name
+
+
+def _remarks(result: Row) -> list[str]:
+    """What the error of the mean is made of, and what the numerics still hide."""
+    name = f"{result['estimator']} at step {result['step']}"
+    mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
+    found = [f"{name}: {mean} bits/dim, 95 % {interval}"]
+    if result.get("error_split"):
+        found.append(f"{name}: the standard error is of {_split(result['error_split'])}")
+    if discretisation := result.get("discretisation"):
+        found.append(f"{name}: a finer discretisation would change it by {_value(discretisation)}")
+    if convergence := result.get("convergence"):
+        settings = ", ".join(
+            f"{key} = {value:g}" for key, value in convergence["tightened"].items()
+        )
+        change = _number(convergence["change_bits_per_dim"], 6)
+        found.append(
+            f"{name}: tightened to {settings} the first {convergence['images']} images change by "
+            f"{change} ± {_number(convergence['standard_error'], 6)} bits/dim"
+        )
+    return found
+
+
+def _split(rows: list[Row]) -> str:
+    shares = [
+        f"{row['source']} {_number(row['standard_error'], 4)} ({100 * row['share']:.0f} %)"
+        for row in rows
+        if row["share"] is not None
+    ]
+    unknown = [f"{row['source']} unknown" for row in rows if row["standard_error"] is None]
+    return ", ".join([*shares, *unknown])
+
+
+def _value(row: Row) -> str:
+    return f"{_number(row['bits_per_dim'], 5)} ± {_number(row['standard_error'], 5)} bits/dim"
+
+
+def _table(title: str, columns: Sequence[str], left: str) -> Table:
+    table = Table(title=title)
+    for name in columns:
+        table.add_column(name, justify="left" if name == left else "right")
+    return table
+
+
+def _interval(interval: Row | None) -> str:
+    if interval is None or interval["low"] is None or not math.isfinite(interval["low"]):
+        return "-"
+    return f"[{interval['low']:.4f}, {interval['high']:.4f}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

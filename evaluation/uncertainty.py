@@ -1,0 +1,135 @@
+"""The error of a data-set mean: its interval, and its split by what is random."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from evaluation.likelihood import Evaluation
+from likelihood import mean_standard_error
+
+LEVEL = 0.95
+Values = Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of independent values, with its standard error (NaN for fewer than two)."""
+
+    value: float
+    standard_error: float
+    count: int
+
+    @property
+    def interval(self) -> dict[str, float]:
+        """Student's interval for the expectation."""
+        half = math.nan
+        if self.count > 1:
+            half = self.standard_error * float(stats.t.ppf((1 + LEVEL) / 2, self.count - 1))
+        return {"level": LEVEL, "low": self.value - half, "high": self.value + half}
+
+
+def mean(values: Values) -> Mean:
+    """The mean of values that may be none, in float64."""
+    values = np.asarray(values, np.float64)
+    average = float(np.mean(values)) if len(values) else math.nan
+    return Mean(average, mean_standard_error(values), len(values))
+
+
+def error_split(evaluation: Evaluation, second: Evaluation | None) -> list[dict[str, Any]]:
+    """What the squared standard error of the mean is made of, in bits/dim, largest share first.
+
+    With D the dequantisation and the noise at eps, P the probes, T the times of a bound,
+    ``n Var(mean) = Var(E[image]) + Var(D) + Var(P) + Var(T)``. The estimator tells P and T;
+    half the mean squared difference of two looks at the same images estimates ``D + P + T``; the
+    test set is what remains. A difference below zero counts as zero. Where one draw tells no
+    variance its own error is null, and the looks give it together with the dequantisation's.
+
+    Args:
+      evaluation: of the whole data set.
+      second: its first examples, with another draw of all that is random; None where there is none.
+    """
+    variances = _own_variances(evaluation, second)
+    bits = evaluation.account.bits_per_dim[evaluation.good]
+    total = float(np.var(bits, ddof=1)) if len(bits) > 1 else math.nan
+    known = sum(v for v in variances.values() if not math.isnan(v))
+    variances = {"test set": max(total - known, 0.0)} | variances
+    whole = sum(v for v in variances.values() if not math.isnan(v))
+    rows = [_row(name, variance, whole, len(bits)) for name, variance in variances.items()]
+    return sorted(rows, key=lambda row: -np.nan_to_num(row["share"], nan=-1.0))
+
+
+def _row(name: str, variance: float, whole: float, count: int) -> dict[str, Any]:
+    return {
+        "source": name,
+        "standard_error": math.sqrt(variance / count) if count else math.nan,
+        "share": variance / whole if whole > 0 else math.nan,
+    }
+
+
+def _own_variances(evaluation: Evaluation, second: Evaluation | None) -> dict[str, float]:
+    """Of one image, on average, by source: all but the test set's."""
+    own = _mean_squares(evaluation, evaluation.good)
+    if second is None:
+        return own
+    named = {name: v for name, v in own.items() if name != "dequantisation"}
+    unknown = [name for name, variance in named.items() if math.isnan(variance)]
+    remaining = max(_between_looks(evaluation, second) - _of_looks(evaluation, second), 0.0)
+    return named | {" and ".join(["dequantisation", *unknown]): remaining}
+
+
+def _between_looks(evaluation: Evaluation, second: Evaluation) -> float:
+    both = good_in_both(evaluation, second)
+    first, again = (e.account.bits_per_dim[: len(both)][both] for e in (evaluation, second))
+    return float(np.mean((first - again) ** 2) / 2) if both.any() else math.nan
+
+
+def _of_looks(evaluation: Evaluation, second: Evaluation) -> float:
+    """What the estimator says of its own variance on the same images, where it says so."""
+    both = good_in_both(evaluation, second)
+    looks = [_mean_squares(look, both) for look in (evaluation, second)]
+    known = [
+        variance
+        for look in looks
+        for name, variance in look.items()
+        if name != "dequantisation" and not math.isnan(variance)
+    ]
+    return sum(known) / 2
+
+
+def _mean_squares(evaluation: Evaluation, rows: np.ndarray) -> dict[str, float]:
+    """Mean square of the errors of these rows by source, (bits/dim)^2."""
+    to_bits = evaluation.account.to_bits_per_dim
+    return {
+        name: mean(to_bits(error[: len(rows)][rows]) ** 2).value
+        for name, error in evaluation.errors.items()
+    }
+
+
+def good_in_both(evaluation: Evaluation, other: Evaluation) -> np.ndarray:
+    """Which of the first images succeeded in both looks, as many as the other has."""
+    return evaluation.good[: len(other.good)] & other.good
+
+
+def convergence(
+    evaluation: Evaluation, tightened: Evaluation, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """By how much the first images' mean changes when tolerances are tightened, same keys.
+
+    Args:
+      evaluation: of the whole data set.
+      tightened: of its first images, with tighter numerics.
+      settings: what was tightened, and to what.
+    """
+    both = good_in_both(evaluation, tightened)
+    looser, tighter = (e.account.bits_per_dim[: len(both)][both] for e in (evaluation, tightened))
+    change = mean(tighter - looser)
+    return {
+        "change_bits_per_dim": change.value,
+        "standard_error": change.standard_error,
+        "images": change.count,
+        "tightened": settings,
+    }

@@ -1,0 +1,38 @@
+"""The trace itself."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from likelihood.divergences.base import Field, Probes
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The trace itself, by one product per dimension, ``chunk`` of them at a time: no variance."""
+
+    chunk: int = 128
+
+    def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Probes:
+        """Nothing is random: there are no probes."""
+        del key, shape
+        return ()
+
+    def __call__(self, f: Field, x: Float[Array, "*D"], probes: Probes):
+        del probes
+        basis = jnp.arange(x.size)
+
+        def entry(i):
+            v = jax.nn.one_hot(i, x.size, dtype=x.dtype).reshape(x.shape)
+            return jnp.vdot(v, jax.jvp(f, (x,), (v,))[1])
+
+        diagonal = jax.lax.map(entry, basis, batch_size=self.chunk)
+        return f(x), jnp.sum(diagonal)[None]
+
+    def products(self, dims: int) -> int:
+        return dims
+
+    def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
+        return jnp.zeros(traces.shape[:-1])

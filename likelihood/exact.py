@@ -1,0 +1,22 @@
+"""The probability flow with the trace itself."""
+
+from likelihood.base import PriorLogProb
+from likelihood.divergences import Exact
+from likelihood.ode import ODELikelihood
+from likelihood.start import Start
+from solvers import Flow, Solver
+
+
+def make_exact(
+    solver: Solver,
+    flow: Flow,
+    eps: float,
+    start: Start,
+    prior_log_prob: PriorLogProb | None = None,
+    chunk: int = 128,
+) -> ODELikelihood:
+    """An adaptive solve whose divergence is exact: d products at a time, ``chunk`` at once.
+
+    The reference that probes are held against: nothing in it is random but the start.
+    """
+    return ODELikelihood(solver, flow, Exact(chunk), eps, start, prior_log_prob)

@@ -1,0 +1,106 @@
+"""Integrands of the bounds at a given time and given noises, and their control.
+
+With ``x_t = alpha x + sigma z`` every form has the expectation ``E||sigma s + z||^2``, so that the
+bound's integral over ``d(log rho) = g^2/(2 sigma^2) dt`` does not know which was taken.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from likelihood.base import ScoreFn
+from sde_lib import SDE
+
+Scalar = Float[Array, ""]
+Value = tuple[Scalar, Scalar]
+
+
+def denoising(
+    sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]
+) -> Value:
+    """``||sigma s + z||^2`` in nats per log rho, and the same again as its square in z.
+
+    ``sigma^2 ||s - grad log p(x_t | x)||^2`` (Song et al. 2021, arXiv:2101.09258, eq. 13).
+    """
+    value = jnp.sum((sde.sigma(t) * score_fn(sde.perturb(x, t, z), t) + z) ** 2)
+    return value, value
+
+
+def sliced(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x: Float[Array, "*D"],
+    t: Scalar,
+    z: Float[Array, "*D"],
+    v: Float[Array, "*D"],
+) -> Value:
+    """``sigma^2 (||s||^2 + 2 v^T grad s v) + d`` in nats per log rho, and ``sigma^2 ||s||^2``.
+
+    ``||s||^2 + 2 div s`` (Song et al. 2021, arXiv:2101.09258, eq. 12), the divergence by a probe v
+    with ``E v v^T = I``.
+    """
+    score, product = jax.jvp(lambda y: score_fn(y, t), (sde.perturb(x, t, z),), (v,))
+    square, trace = sde.sigma(t) ** 2 * jnp.stack([jnp.sum(score**2), jnp.vdot(v, product)])
+    return square + 2 * trace + x.size, square
+
+
+class Form(Protocol):
+    """An integrand whose noises, apart from z, come from a key.
+
+    ``trend`` is the slope over log rho of the log odds of ``square/||z||^2`` where the data are
+    Gaussian with one variance per dimension.
+    """
+
+    trend: ClassVar[float]
+    jvps: ClassVar[int]
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x, t, z, key: jax.Array) -> Value: ...
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """The DSM form: the share of the noise left by the denoiser falls with rho."""
+
+    trend: ClassVar[float] = -2.0
+    jvps: ClassVar[int] = 0
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x, t, z, key: jax.Array) -> Value:
+        del key
+        return denoising(sde, score_fn, x, t, z)
+
+
+@dataclass(frozen=True)
+class Sliced:
+    """The SSM form, sliced by one vector of random signs: the share of the score rises with rho."""
+
+    trend: ClassVar[float] = 2.0
+    jvps: ClassVar[int] = 1
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x, t, z, key: jax.Array) -> Value:
+        return sliced(sde, score_fn, x, t, z, jax.random.rademacher(key, x.shape, x.dtype))
+
+
+FORMS: dict[str, Form] = {"dsm": Denoising(), "ssm": Sliced()}
+
+
+def control_slopes(
+    log_rho: Float[Array, "cells 2"],
+    square: Float[Array, "cells 2"],
+    noise: Float[Array, "cells 2"],
+    trend: float,
+) -> Float[Array, "cells 2"]:
+    """Coefficients of the zero-mean control ``||z||^2 - d``, each in (0, 1).
+
+    The ratio ``square/||z||^2`` that the cell before found, carried to the draw's own log rho as
+    that of a Gaussian would be. It depends on draws of other cells alone, so that a cell's mean
+    stays unbiased and its two draws stay alike: its variance is still seen in their difference. The
+    first cell takes Gaussian data of unit variance.
+    """
+    ratio = jnp.sum(square, axis=1) / jnp.sum(noise, axis=1)
+    log_odds = jax.scipy.special.logit(jnp.clip(ratio, 1e-6, 1 - 1e-6))
+    before = jnp.stack([jnp.mean(log_rho, axis=1), log_odds])[:, :-1]
+    centre, log_odds = jnp.pad(before, ((0, 0), (1, 0)))[..., None]
+    return jax.nn.sigmoid(log_odds + trend * (log_rho - centre))

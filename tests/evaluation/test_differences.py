@@ -1,0 +1,131 @@
+"""Paired differences are of the same images, or are refused."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluation.differences import IncomparableError, between_estimators, paired
+from evaluation.results import Result
+from evaluation.tables import show_comparison, show_differences, show_results
+
+RNG = np.random.default_rng(0)
+IMAGES = 3 + RNG.normal(size=40)
+
+
+def result(bits, ok=None, fingerprint="same"):
+    bits = np.asarray(bits, float)
+    ok = np.ones(len(bits), bool) if ok is None else ok
+    return Result({"data_fingerprint": fingerprint, "step": 7, "estimator": "x"}, bits, ok)
+
+
+def test_a_difference_is_paired():
+    """The images vary by one bit, the difference by a hundredth."""
+    gap = 0.01 + 0.01 * RNG.normal(size=40)
+    got = paired(result(IMAGES + gap), result(IMAGES), ("bound", "ode"))
+    low, high = stats.t.interval(0.95, 39, gap.mean(), gap.std(ddof=1) / math.sqrt(40))
+    assert got["bits_per_dim"] == pytest.approx(gap.mean())
+    assert got["standard_error"] == pytest.approx(gap.std(ddof=1) / math.sqrt(40))
+    assert (got["interval"]["low"], got["interval"]["high"]) == pytest.approx((low, high))
+    assert (got["minuend"], got["subtrahend"], got["num_images"]) == ("bound", "ode", 40)
+
+
+def test_images_that_failed_in_either_are_in_neither():
+    ok = np.arange(40) != 3
+    bits = np.where(ok, IMAGES, np.nan)
+    got = paired(result(bits + 1, ok), result(IMAGES), ("a", "b"))
+    assert (got["num_images"], got["bits_per_dim"]) == (39, pytest.approx(1))
+
+
+def test_other_images_are_refused():
+    with pytest.raises(IncomparableError, match="40 images, b has 39"):
+        paired(result(IMAGES), result(IMAGES[:39]), ("a", "b"))
+    with pytest.raises(IncomparableError, match="a is of the data same, b of other"):
+        paired(result(IMAGES), result(IMAGES, fingerprint="other"), ("a", "b"))
+    with pytest.raises(IncomparableError, match="no image that succeeded in both"):
+        paired(result(IMAGES), result(IMAGES, np.zeros(40, bool)), ("a", "b"))
+
+
+def test_bounds_come_minus_flows_and_then_each_kind_among_itself():
+    found = {name: result(IMAGES) for name in ("quadrature", "bound", "ode", "vlb")}
+    pairs = [(row["minuend"], row["subtrahend"]) for row in between_estimators(found)]
+    assert pairs == [
+        ("bound", "quadrature"),
+        ("bound", "ode"),
+        ("vlb", "quadrature"),
+        ("vlb", "ode"),
+        ("quadrature", "ode"),
+        ("bound", "vlb"),
+    ]
+    assert between_estimators({"ode": result(IMAGES)}) == []
+
+
+def test_a_negative_gap_is_a_line_like_any_other(capsys):
+    rows = between_estimators({"bound": result(IMAGES - 0.5), "ode": result(IMAGES)})
+    show_differences([{"step": 7, **row} for row in rows])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == (
+        "  step 7: bound - ode: -0.5000 ± 0.0000, 95 % [-0.5000, -0.5000], 40 images"
+    )
+    assert lines[2].startswith("note: a bound holds for the SDE's likelihood while the ODE")
+
+
+def test_two_flows_need_no_word_on_bounds(capsys):
+    rows = between_estimators({"exact": result(IMAGES + 1), "ode": result(IMAGES)})
+    show_differences([{"step": 7, **row} for row in rows])
+    assert "note" not in capsys.readouterr().out
+    show_differences([])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_comparison_names_the_estimator_and_both_checkpoints(capsys):
+    row = paired(result(IMAGES + 1), result(IMAGES), ("step 20", "step 10"))
+    show_comparison([{"estimator": "ode"} | row])
+    assert "ode: step 20 - step 10: 1.0000 ± 0.0000, 95 % [1.0000, 1.0000], 40 images" in (
+        capsys.readouterr().out
+    )
+
+
+SUMMARY = {
+    "step": 7,
+    "estimator": "ode",
+    "bits_per_dim": 3.0,
+    "standard_error": None,
+    "interval": {"level": 0.95, "low": None, "high": None},
+    "estimator_standard_error": None,
+    "num_images": 1,
+    "nfe": 85.0,
+    "seconds": 1.0,
+    "account": [{"term": "eps", "bits_per_dim": 0.0, "standard_error": None, "nats": 0.0}],
+}
+
+
+def test_what_is_not_known_is_a_dash_and_old_results_are_shown_too(capsys):
+    show_results([{k: v for k, v in SUMMARY.items() if k != "interval"}, SUMMARY])
+    assert capsys.readouterr().out.count("ode at step 7: 3.0000 bits/dim, 95 % -") == 2
+
+
+def test_the_remarks_below_an_account(capsys):
+    more = {
+        "interval": {"level": 0.95, "low": 2.8, "high": 3.2},
+        "eps": {"evaluated": 1e-3, "trained": 1e-3, "start": "as_sample"},
+        "error_split": [
+            {"source": "test set", "standard_error": 0.1, "share": 0.9},
+            {"source": "probes", "standard_error": None, "share": None},
+        ],
+        "discretisation": {"bits_per_dim": 0.0012, "standard_error": 0.0001},
+        "convergence": {
+            "change_bits_per_dim": -1e-5,
+            "standard_error": 2e-6,
+            "images": 4,
+            "tightened": {"solver.rtol": 1e-6},
+        },
+    }
+    show_results([SUMMARY | more])
+    out = capsys.readouterr().out
+    assert "eps (x is the sample at eps)" in out
+    assert "ode at step 7: 3.0000 bits/dim, 95 % [2.8000, 3.2000]" in out
+    assert "the standard error is of test set 0.1000 (90 %), probes unknown" in out
+    assert "a finer discretisation would change it by 0.00120 ± 0.00010 bits/dim" in out
+    assert "tightened to solver.rtol = 1e-06 the first 4 images change by -0.000010 ± " in out

@@ -1,0 +1,47 @@
+"""Networks, points and probes of score_flow's own likelihoods, stored in ``tests/golden``."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from likelihood import LogProb, Uniform, account, scipy_ode
+from models import ScoreModel
+from models.labels import scaled_time
+from models.parametrisations import Noise
+from sde_lib import SDES
+from tests.models.official import GOLDEN, load_golden
+
+EPS = 1e-5
+
+
+@functools.cache
+def stored(name: str) -> dict[str, np.ndarray]:
+    """The arrays of a process."""
+    return load_golden(GOLDEN / f"likelihood_{name}.npz")[2]
+
+
+@functools.cache
+def network(name: str):
+    """The process, and the score of its trained network."""
+    net, params, golden = load_golden(GOLDEN / f"likelihood_{name}.npz")
+    assert golden["eps_time"] == EPS
+    sde = SDES[name]()
+    model = ScoreModel(net, Noise(), scaled_time)
+    return sde, model.score_fn(sde, jax.tree.map(jnp.asarray, params))
+
+
+def bits_per_dim(found: LogProb) -> np.ndarray:
+    """Of each image, as those of 256 levels in [-1, 1]: the published 7 bits are added."""
+    parts = {name: np.asarray(part) for name, part in found.parts.items()}
+    return account(parts, Uniform(256).log_scale, found.latent[0].size).bits_per_dim
+
+
+def give_probes(monkeypatch, probes: np.ndarray) -> None:
+    """Every batch gets these probes."""
+    monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(probes, xs.dtype))
+
+
+def keys(count: int):
+    return jax.random.split(jax.random.key(0), count)

@@ -1,0 +1,52 @@
+"""Intervals of the bounds cover what the bounds estimate as often as they say."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from known_laws import LAWS, draw, exact_prior, keys
+
+from likelihood import make_bound, make_vlb
+from sde_lib import SDES
+
+EPS, SAMPLES, REPETITIONS = 1e-2, 128, 200
+ESTIMATORS = {
+    "dsm": functools.partial(make_bound, form="dsm"),
+    "ssm": functools.partial(make_bound, form="ssm"),
+    "vlb_10": functools.partial(make_vlb, vlb_steps=10),
+    "vlb_1000": functools.partial(make_vlb, vlb_steps=1000),
+}
+
+
+@functools.cache
+def repeat(name: str, law_name: str, sde_name: str, factor: float):
+    """Repetitions at one point, with a score that is off by a factor."""
+    law, sde = LAWS[law_name], SDES[sde_name]()
+    estimate = ESTIMATORS[name](SAMPLES, EPS, prior_log_prob=exact_prior(law, sde))
+    x = draw(law, sde, EPS, count=1)
+    xs = jnp.broadcast_to(x, (REPETITIONS, *law.shape))
+    score = law.score_fn(sde)
+    run = jax.jit(lambda xs, keys: estimate(sde, lambda x, t: factor * score(x, t), xs, keys))
+    return jax.device_get(run(xs, keys(REPETITIONS, seed=4)))
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.9])
+@pytest.mark.parametrize("case", [("mixture", "vp"), ("gaussian", "ve"), ("plane", "straight")])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_intervals_cover_the_estimators_own_expectation(name, case, factor):
+    got = repeat(name, *case, factor)
+    inside = np.abs(got.nats - got.nats.mean()) < 1.96 * got.standard_error
+    assert 0.90 <= inside.mean() <= 0.99
+
+
+@pytest.mark.parametrize("case", [("mixture", "vp"), ("gaussian", "ve"), ("plane", "straight")])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_variance_is_unbiased(name, case):
+    got = repeat(name, *case, 1.0)
+    stated, found = np.mean(got.standard_error**2), np.var(got.nats, ddof=1)
+    spread = np.std(got.standard_error**2) / np.sqrt(REPETITIONS)
+    # A sample variance of n normals has the relative error sqrt(2/(n - 1)).
+    error = np.hypot(spread, found * np.sqrt(2 / (REPETITIONS - 1)))
+    assert abs(stated - found) < 4 * error

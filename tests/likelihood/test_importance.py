@@ -1,0 +1,187 @@
+"""Importance samples of the dequantisation: tighter, never above the truth, honest about probes."""
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from likelihood import (
+    Exact,
+    ImportanceWeighted,
+    LogProb,
+    ODELikelihood,
+    OneDraw,
+    Rademacher,
+    Uniform,
+)
+from oracles import Gaussian
+from sde_lib import SDES
+from solvers import Adaptive, LogRhoFlow
+
+LEVELS, DIMS, IMAGES = 8, 2, 64
+# Narrower than a level (1/4), so that where in it the point lies matters.
+LAW = Gaussian(mean=jnp.array([0.1, -0.3]), std=jnp.array([0.1, 0.15]))
+DEQUANTISATION = Uniform(LEVELS)
+SDE = SDES["vp"]()
+XS = jnp.asarray(np.random.default_rng(0).integers(2, 6, size=(IMAGES, DIMS)).astype(np.uint8))
+
+
+@dataclass(frozen=True)
+class Known:
+    """The log density of a known law, with an error of the probe's: normal, of this spread."""
+
+    noise: float = 0.0
+
+    def __call__(self, sde, score_fn, xs, keys) -> LogProb:
+        nats = jax.vmap(LAW.log_density)(xs)
+        errors = self.noise * jax.vmap(jax.random.normal)(keys)
+        ones = jnp.ones(len(xs), int)
+        told = {"probes": jnp.full(len(xs), self.noise)}
+        nothing = jnp.full(len(xs), jnp.nan)
+        return LogProb({"prior": nats + errors}, told, nothing, xs, 2 * ones, ones, ones == 1)
+
+
+@functools.cache
+def estimate(samples, noise=0.0, repeats=1):
+    """Every image ``repeats`` times over, each with its own key."""
+    stored: Any = ImportanceWeighted(Known(noise), samples) if samples else OneDraw(Known(noise))
+    keys = jax.random.split(jax.random.key(0), IMAGES * repeats)
+    run = jax.jit(lambda xs, keys: stored(SDE, None, DEQUANTISATION, xs, keys))
+    return jax.device_get(run(jnp.tile(XS, (repeats, 1)), keys))
+
+
+def truth():
+    """``log P(k)`` less the unit offset: the law's mass in the bin over the bin's width."""
+    cdf = np.vectorize(lambda x: 0.5 * math.erfc(-x / math.sqrt(2)))
+    mean, std = np.asarray(LAW.mean, float), np.asarray(LAW.std, float)
+    edges = [-1 + 2 * (np.asarray(XS, float) + side) / LEVELS for side in (0, 1)]
+    low, high = (cdf((edge - mean) / std) for edge in edges)
+    return np.log((high - low) / (2 / LEVELS)).sum(axis=1)
+
+
+def gaps(samples, noise=0.0, repeats=1):
+    """Estimate minus truth, in nats."""
+    nats = np.asarray(estimate(samples, noise, repeats).nats, float)
+    return nats.reshape(repeats, IMAGES) - truth()
+
+
+def test_one_sample_is_one_draw():
+    one, draw = estimate(1), estimate(None)
+    np.testing.assert_allclose(one.nats, draw.nats, atol=1e-5)
+    np.testing.assert_allclose(one.parts["importance"], 0, atol=1e-6)
+    assert np.isnan(one.errors["dequantisation"]).all()
+
+
+def test_it_rises_with_the_samples_to_the_truth_from_below():
+    """A bound of K samples lies below the truth on average, and below that of more."""
+    means = []
+    for samples in (1, 4, 16, 256):
+        gap = gaps(samples, repeats=20).mean(axis=1)
+        means.append(gap.mean())
+        assert gap.mean() < 4 * gap.std(ddof=1) / math.sqrt(len(gap))
+    assert means == sorted(means)
+    assert means[0] < -0.5
+    assert abs(means[-1]) < 0.01
+
+
+def test_the_logarithm_of_the_number_of_samples_is_subtracted():
+    """Where all draws weigh the same it changes nothing."""
+
+    def flat(sde, score_fn, xs, keys):
+        ones = jnp.ones(len(xs))
+        return LogProb({"prior": -3 * ones}, {}, ones, xs, ones, ones, ones == 1)
+
+    keys = jax.random.split(jax.random.key(0), IMAGES)
+    got = ImportanceWeighted(flat, 20)(SDE, None, DEQUANTISATION, XS, keys)
+    np.testing.assert_allclose(got.nats, -3, atol=1e-5)
+    np.testing.assert_allclose(got.errors["dequantisation"], 0, atol=1e-6)
+
+
+def test_parts_are_means_and_what_importance_adds_is_never_negative():
+    got = estimate(16)
+    assert set(got.parts) == {"prior", "dequantisation", "importance"}
+    assert np.all(got.parts["importance"] >= -1e-5)
+    np.testing.assert_allclose(sum(got.parts.values()), got.nats, rtol=1e-6)
+    assert (got.nfe == 32).all()
+    assert (got.jvps == 16).all()
+
+
+def test_its_error_is_that_of_the_log_mean():
+    """The spread over repetitions, of an image whose draws differ much."""
+    repeats, samples = 400, 512
+    got = estimate(samples, repeats=repeats)
+    nats = np.asarray(got.nats, float).reshape(repeats, IMAGES)
+    told = np.square(got.errors["dequantisation"], dtype=float)
+    ratio = told.mean() / nats.var(axis=0, ddof=1).mean()
+    # 64 variances, each to sqrt(2/400). The delta method errs by some 10/K here: 0.15 at K = 64.
+    assert abs(ratio - 1) < 4 * math.sqrt(2 / repeats / IMAGES) + 10 / samples
+
+
+def test_common_probes_leave_the_mean_where_it_was_and_independent_ones_raise_it():
+    """Independent errors of spread s raise the log of a mean of exponentials by nearly s^2/2."""
+    noise, repeats, samples = 1.0, 40, 64
+    clean = gaps(samples, repeats=repeats).mean(axis=1)
+    common = gaps(samples, noise, repeats).mean(axis=1) - clean
+    error = noise / math.sqrt(IMAGES * repeats)
+    assert abs(common.mean()) < 4 * error
+    independent = with_independent_probes(samples, noise, repeats).mean(axis=1) - clean
+    assert independent.mean() > 0.3
+    assert independent.mean() < noise**2 / 2 + 4 * error
+
+
+def with_independent_probes(samples, noise, repeats):
+    """The same with another key of the likelihood for each draw: what is not done."""
+    keys = jax.random.split(jax.random.key(0), (samples, IMAGES * repeats))
+    one = OneDraw(Known(noise))
+    xs = jnp.tile(XS, (repeats, 1))
+    run = jax.jit(lambda keys: one(SDE, None, DEQUANTISATION, xs, keys).nats)
+    nats = np.asarray(jax.lax.map(run, keys), float)
+    return (np.logaddexp.reduce(nats) - math.log(samples)).reshape(repeats, IMAGES) - truth()
+
+
+def test_an_error_common_to_the_draws_is_told_as_the_probes():
+    np.testing.assert_allclose(estimate(16, 0.25).errors["probes"], 0.25)
+
+
+@functools.cache
+def by_ode(divergence, samples):
+    """The flow with the exact score and the exact prior, in place of the known law."""
+    flow = ODELikelihood(
+        Adaptive(rtol=1e-5, atol=1e-5),
+        LogRhoFlow(),
+        divergence,
+        eps=1e-5,
+        prior_log_prob=lambda z: LAW.log_density_fn(SDE)(z, SDE.t_max),
+    )
+    stored = ImportanceWeighted(flow, samples)
+    keys = jax.random.split(jax.random.key(0), IMAGES)
+    run = jax.jit(lambda xs, keys: stored(SDE, LAW.score_fn(SDE), DEQUANTISATION, xs, keys))
+    return jax.device_get(run(XS, keys))
+
+
+def test_the_flow_gives_the_truth_within_its_error():
+    got = by_ode(Exact(), 32)
+    want = estimate(32)
+    assert got.ok.all()
+    np.testing.assert_allclose(got.nats, want.nats, atol=2e-3)
+    np.testing.assert_allclose(
+        got.errors["dequantisation"], want.errors["dequantisation"], rtol=1e-2, atol=1e-3
+    )
+    assert set(got.parts) >= {"prior", "divergence", "volume", "eps", "importance"}
+
+
+def test_tightening_reaches_through():
+    flow = ODELikelihood(Adaptive(rtol=1e-4, atol=1e-4), LogRhoFlow(), Rademacher(), eps=1e-3)
+    tighter = ImportanceWeighted(flow, 4).tightened()
+    assert tighter is not None
+    assert tighter.samples == 4
+    assert tighter.likelihood == dataclasses.replace(
+        flow, solver=Adaptive(rtol=pytest.approx(1e-5), atol=pytest.approx(1e-5))
+    )
+    assert ImportanceWeighted(Known(), 4).tightened() is None

@@ -1,0 +1,92 @@
+"""Presets that make the numbers those of another code: ``config.compat``.
+
+A preset stands for several keys. It is resolved once, before anything else is read; keys given on
+the command line win over it.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from flax.traverse_util import flatten_dict
+from ml_collections import ConfigDict
+
+from wiring.reader import ConfigError, Reader
+
+Settings = dict[str, Any]
+
+
+def score_flow(config: ConfigDict) -> Settings:
+    """The conventions of score_flow (Song, Durkan, Murray, Ermon 2021, arXiv:2101.09258).
+
+    SciPy's RK45 at 1e-5 with one probe, x(eps) the uniformly dequantised image as it is, no term
+    at eps; eps is 1e-2 for sub-VP, else 1e-5. Its bound has 1000 times in the denoising form. The
+    loss is scaled as its own, where it has the weighting.
+    """
+    reader = Reader(config)
+    comparable = reader.get("objective.weighting") in ("likelihood", "sigma2")
+    loss = {"objective.scaling": "score_flow"} if comparable else {}
+    return loss | {
+        "likelihood.name": "scipy",
+        "likelihood.rtol": 1e-5,
+        "likelihood.atol": 1e-5,
+        "likelihood.divergence": "rademacher",
+        "likelihood.probes": 1,
+        "likelihood.start": "as_sample",
+        "likelihood.dequantisation": "uniform",
+        "likelihood.eps": 1e-2 if reader.get("sde.name") == "subvp" else 1e-5,
+        "likelihood.samples": 1000,
+        "likelihood.form": "dsm",
+    }
+
+
+def nothing(config: ConfigDict) -> Settings:
+    """The configuration as it stands."""
+    del config
+    return {}
+
+
+COMPATS: dict[str, Callable[[ConfigDict], Settings]] = {"": nothing, "score_flow": score_flow}
+
+
+def resolve_compat(
+    config: ConfigDict, kept: Collection[str] = (), trained: ConfigDict | None = None
+) -> ConfigDict:
+    """A copy of the configuration with the preset's keys set, and no preset left to resolve.
+
+    Args:
+      config: a whole configuration.
+      kept: dotted keys that keep their value whatever the preset says.
+      trained: what a run was made with, if there is one: its loss stays.
+
+    Raises:
+      ConfigError: ``config.compat`` is unknown.
+    """
+    settings = {key: value for key, value in _preset(config).items() if key not in kept}
+    if trained is not None and "objective.scaling" in settings:
+        settings["objective.scaling"] = Reader(trained).get("objective.scaling")
+    resolved = config.copy_and_resolve_references()
+    with resolved.unlocked():
+        resolved.update_from_flattened_dict(settings | {"compat": ""})
+    return resolved
+
+
+def compat_notes(config: ConfigDict, resolved: ConfigDict) -> list[str]:
+    """What the preset of a configuration set as it was resolved, and what was kept from it."""
+    preset, values = _preset(config), flatten_dict(resolved.to_dict(), sep=".")
+    changed = [f"{key} = {value}" for key, value in preset.items() if values[key] == value]
+    name = config.get("compat", "")
+    found = [f"compat = {name} sets {', '.join(changed)}"] if changed else []
+    return found + [
+        f"config.{key} = {values[key]} is kept, where {name} has {value}: what reads it is not "
+        f"comparable with {name}"
+        for key, value in preset.items()
+        if values[key] != value
+    ]
+
+
+def _preset(config: ConfigDict) -> Settings:
+    name = config.get("compat", "")
+    if name not in COMPATS:
+        known = sorted(COMPATS.keys() - {""})
+        raise ConfigError(f"config.compat = {name!r} is unknown; choose one of {known}, or ''")
+    return COMPATS[name](config)

@@ -1,0 +1,44 @@
+"""Which estimator stands for each draw of an importance-weighted one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from data import Dataset
+from likelihood import LIKELIHOODS, ImportanceWeighted, Likelihood, OneDraw, StoredLikelihood
+from wiring.reader import ConfigError, Reader
+
+IMPORTANCE = "importance"
+# A bound inside would be exponentiated with all its variance; SciPy's solver cannot be traced.
+_NOT_A_BASE = frozenset({"bound", "vlb", "scipy"})
+
+
+def estimator_names() -> list[str]:
+    """Every name that ``config.likelihood.name`` may have."""
+    return sorted([*LIKELIHOODS, IMPORTANCE])
+
+
+def per_draw(own: Reader, name: str, dataset: Dataset | None) -> str:
+    """The name of the likelihood that is evaluated at each draw of the dequantisation.
+
+    Raises:
+      ConfigError: there is nothing to draw, or a likelihood that cannot be weighted.
+    """
+    if name != IMPORTANCE:
+        return name
+    if dataset is not None and dataset.levels is None:
+        raise ConfigError(
+            "config.likelihood.name = 'importance' needs integer data: it weighs draws of the "
+            f"dequantisation, and {dataset.name} is continuous; choose 'ode'"
+        )
+    bases: Mapping[str, Callable[..., Any]] = {
+        key: member for key, member in LIKELIHOODS.items() if key not in _NOT_A_BASE
+    }
+    own.pick("likelihood.base", bases)
+    return own.get("likelihood.base")
+
+
+def over_draws(own: Reader, name: str, likelihood: Likelihood) -> StoredLikelihood:
+    """One draw, or as many as ``config.likelihood.importance_samples``."""
+    if name != IMPORTANCE:
+        return OneDraw(likelihood)
+    return ImportanceWeighted(likelihood, own.get("likelihood.importance_samples"))
