@@ -29,6 +29,8 @@ STREAMS = ("init", "train", "held_out", "eval", "sample")
 IDENTITY = ("seed", "data.", "sde.", "model.", "objective.", "optimizer.")
 # Where data lie says nothing of what they are; their fingerprint does.
 NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path")
+# Keys younger than the oldest workdirs, with the value that says what was done before.
+YOUNGER = {"objective.scaling": "integral"}
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
@@ -58,7 +60,11 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     _check_shape(parts["model"], dataset)
     parts["dequantisation"] = build_dequantisation(reader, dataset)
     root = jax.random.key(reader.get("seed"))
-    identity = {k: v for k, v in reader.snapshot(*IDENTITY).items() if k not in NOT_IDENTITY}
+    identity = {
+        key: value
+        for key, value in reader.snapshot(*IDENTITY).items()
+        if key not in NOT_IDENTITY and YOUNGER.get(key) != value
+    }
     return Experiment(
         dataset=dataset,
         **parts,

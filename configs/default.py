@@ -171,8 +171,8 @@ def likelihood() -> ConfigDict:
             "intervals": 24,  # quadrature: between nodes even in log rho
             "standard_error": 0.02,  # quadrature: further rounds of probes down to it; bits/dim
             "rounds": 8,  # quadrature: at most so many
-            "node_chunk": 5,  # quadrature: nodes at once
-            "node_divergence": "probing",  # quadrature: in the place of `divergence`
+            "node_chunk": 5,  # quadrature: calls of the divergence at once
+            "node_divergence": "rademacher",  # quadrature: in the place of `divergence`
             "node_probes": 3,  # quadrature: in the place of `probes`
             "dequantisation": "uniform",  # or 'truncated_normal': at eps, with the kernel's noise
             "divergence": "rademacher",

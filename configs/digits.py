@@ -36,5 +36,6 @@ def get_config():
     config.training.update(steps=4000, eval_every=500, checkpoint_every=1000, sample_every=1000)
     config.eval.batch_size = 297
     config.likelihood.update(eps=1e-3, rtol=1e-4, atol=1e-4, probes=2)
+    config.likelihood.update(node_divergence="probing", node_probes=2, node_chunk=1)
     config.sampling.update(num_samples=100, batch_size=100, num_steps=250, eps=1e-3)
     return config

@@ -30,5 +30,6 @@ def get_config():
     config.training.update(steps=4000, batch_size=64)
     config.eval.batch_size = 96
     config.likelihood.update(eps=1e-5, rtol=1e-4, atol=1e-4)
+    config.likelihood.update(node_divergence="probing", node_probes=2, colours=12, node_chunk=1)
     config.sampling.update(num_steps=200, eps=1e-4)
     return config

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -55,6 +56,7 @@ class Evaluation:
     nfe: Int[np.ndarray, " n"]
     jvps: Int[np.ndarray, " n"]
     ok: Bool[np.ndarray, " n"]
+    freedom: Float[np.ndarray, " n"]  # of Student's t, for the errors
     seconds: float
     compile_seconds: float
 
@@ -93,6 +95,7 @@ class LikelihoodEvaluator:
             "nfe": found.nfe,
             "jvps": found.jvps,
             "ok": found.ok,
+            "freedom": jnp.broadcast_to(found.freedom, found.ok.shape),
         }
 
     def __call__(

@@ -121,7 +121,8 @@ def save_result(
     """Writes a result; ``bits_per_dim.json`` comes last, so that where it is, all is.
 
     ``per_image.npz`` holds, in data-set order, bits/dim, the estimator's standard error in
-    bits/dim, altogether and by source, nfe, jvps, ok, and every term of the account in nats.
+    bits/dim, altogether and by source, with its degrees of freedom, nfe, jvps, ok, and every term
+    of the account in nats.
     """
     account = evaluation.account
     to_error = lambda nats: np.abs(account.to_bits_per_dim(nats))  # noqa: E731
@@ -129,6 +130,7 @@ def save_result(
         "bits_per_dim": account.bits_per_dim,
         "standard_error": to_error(evaluation.standard_error),
         **{f"standard_error_{name}": to_error(nats) for name, nats in evaluation.errors.items()},
+        "freedom": evaluation.freedom,
         "nfe": evaluation.nfe,
         "jvps": evaluation.jvps,
         "ok": evaluation.good,

@@ -20,8 +20,8 @@ from likelihood.divergences import (
 )
 from likelihood.exact import make_exact
 from likelihood.ode import ODELikelihood
-from likelihood.scipy_ode import SciPyLikelihood
 from likelihood.quadrature import Quadrature
+from likelihood.scipy_ode import SciPyLikelihood
 from likelihood.start import AsSample, Noised, Start
 from likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
 
@@ -70,11 +70,11 @@ __all__ = [
     "VariationalBound",
     "account",
     "differentiable",
+    "log_density_fn",
     "make_bound",
     "make_exact",
     "make_vlb",
-    "log_density_fn",
     "mean_standard_error",
-    "tightened",
     "runs_on_host",
+    "tightened",
 ]

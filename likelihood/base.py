@@ -24,7 +24,8 @@ class LogProb:
     draw gives none. ``discretisation`` is the change, in nats, by the last refinement of a
     discretisation, larger than what is left; NaN where the estimator has none. ``latent`` is
     the end of the path at t_max, where there is one. ``nfe`` counts values of the score, ``jvps``
-    products of its Jacobian with a vector. ``ok`` is false where a solver failed.
+    products of its Jacobian with a vector. ``ok`` is false where a solver failed. ``freedom`` is
+    that of Student's t: an interval of 95 per cent is as many standard errors wide as its quantile.
     """
 
     parts: dict[str, Float[Array, " batch"]]
@@ -34,6 +35,7 @@ class LogProb:
     nfe: Int[Array, " batch"]
     jvps: Int[Array, " batch"]
     ok: Bool[Array, " batch"]
+    freedom: Float[Array, " batch"] | float = float("inf")
 
     @property
     def nats(self) -> Float[Array, " batch"]:

@@ -19,13 +19,12 @@ from likelihood.base import LogProb, PriorLogProb, ScoreFn
 from likelihood.divergences import Divergence
 from likelihood.ode import path_parts
 from likelihood.start import AsSample, Start
-from likelihood.tally import Tally
+from likelihood.tally import Tally, Weights
 from sde_lib import SDE
 from solvers import LogRhoFlow, Solver
 
 # (node, key) -> a trace for each draw of the divergence there.
 TracesAt = Callable[[Int[Array, ""], jax.Array], Float[Array, " draws"]]
-Weights = Float[Array, " nodes"]
 
 # Gregory's weights at either end of an even grid, in units of its spacing; inside they are one.
 _END_WEIGHTS = (3 / 8, 7 / 6, 23 / 24)
@@ -40,9 +39,10 @@ class Quadrature:
     there the integrand is smooth, since an exact one is ``d - tr Cov[x0 | y] / rho^2``. ``discretisation`` is the change from every other node to all of them: it costs
     nothing and bounds, in practice, what finer nodes would still change.
 
-    Every node has one call of the divergence, with all its draws. Images whose standard error is
-    still above ``standard_error`` (bits/dim) have up to ``rounds`` further rounds of as many calls,
-    each at the node where it lowers the variance most. ``node_chunk`` nodes are evaluated at once.
+    Every node has two calls of the divergence, with all its draws, one for each half of a tally.
+    Halves whose standard error is still above ``standard_error`` (bits/dim, of the mean of both)
+    have up to ``rounds`` further rounds of as many calls as there are nodes, each where it lowers
+    the variance most. ``node_chunk`` calls are evaluated at once.
 
     Raises ValueError for fewer than 10 intervals, or an odd number.
     """
@@ -89,51 +89,54 @@ class Quadrature:
             return self.node_divergence(partial(field, grid[node]), path.state[node], probes)[1]
 
         weights = (high - low) * gregory(self.intervals)
-        tally, error, calls = self._sample(traces_at, weights, probe_key, x.size)
+        tally, calls = self._sample(traces_at, weights, probe_key, x.size)
         latent = flow.data(sde, path.state[-1], sde.t_max)
         return LogProb(
             parts=path_parts(sde, flow, self.eps, latent, self.prior_log_prob)
             | {"divergence": jnp.vdot(weights, tally.mean), "eps": step},
-            errors={"probes": error},
+            errors={"probes": tally.standard_error(weights) + self._unknown(traces_at, key)},
             discretisation=jnp.vdot(weights - every_other(weights), tally.mean),
             latent=latent,
             nfe=path.nfe + self.start.nfe + calls,
             jvps=calls * self.node_divergence.products(x.size),
             ok=path.ok,
+            freedom=tally.freedom(weights),
         )
 
     def _sample(self, traces_at: TracesAt, weights: Weights, key: jax.Array, dims: int):
-        """The draws at all nodes, the standard error of their sum, the calls it took."""
+        """The draws at all nodes, and the calls they took."""
         nodes = len(weights)
-        shape = jax.eval_shape(traces_at, jnp.asarray(0), key).shape
-        # NaN where a single random draw a node leaves the error unknown, else zero.
-        unknown = self.node_divergence.variance_of_mean(jnp.zeros(shape))
+        draws = jax.eval_shape(traces_at, jnp.asarray(0), key).size
         target = self.standard_error * dims * math.log(2)
+        everywhere = jnp.broadcast_to(jnp.arange(nodes), (2, nodes))
 
-        def error(tally):
-            return tally.standard_error(weights) + unknown
+        def call(index, which):
+            keys = jax.random.split(jax.random.fold_in(key, index), 2 * nodes)
+            jobs = (which.ravel(), keys)
+            found = jax.lax.map(lambda job: traces_at(*job), jobs, batch_size=self.node_chunk)
+            return found.reshape(2, nodes, draws)
 
-        def call(tally, index, which):
-            keys = jax.random.split(jax.random.fold_in(key, index), nodes)
-            draws = jax.lax.map(lambda job: traces_at(*job), (which, keys), batch_size=chunk)
-            return tally.add(which, draws)
-
-        def unfinished(carry):
+        def wants(carry):
             tally, index = carry
-            return (index == 0) | ((error(tally) > target) & (index <= self.rounds))
+            return (index == 0) | (tally.above(weights, target) & (index <= self.rounds))
 
         def one_round(carry):
             tally, index = carry
-            wanted = tally.allot(weights, shape[0], nodes)
-            return call(tally, index, jnp.where(index == 0, jnp.arange(nodes), wanted)), index + 1
+            which = jnp.where(index == 0, everywhere, tally.allot(weights, draws, nodes))
+            after = tally.add(which, call(index, which))
+            add = wants(carry)[:, None]
+            return jax.tree.map(lambda new, old: jnp.where(add, new, old), after, tally), index + 1
 
-        chunk = min(self.node_chunk, nodes)
-        first = Tally.empty(nodes)
+        first = (Tally.empty(nodes), jnp.asarray(0))
         if self.rounds == 0:  # nothing to decide: and the loop's gradient would not exist
-            tally, rounds = call(first, 0, jnp.arange(nodes)), jnp.asarray(1)
-        else:
-            tally, rounds = jax.lax.while_loop(unfinished, one_round, (first, jnp.asarray(0)))
-        return tally, error(tally), rounds * nodes
+            return first[0].add(everywhere, call(0, everywhere)), jnp.asarray(2 * nodes)
+        tally, rounds = jax.lax.while_loop(lambda carry: jnp.any(wants(carry)), one_round, first)
+        return tally, rounds * 2 * nodes
+
+    def _unknown(self, traces_at: TracesAt, key: jax.Array) -> Float[Array, ""]:
+        """NaN where a single random draw leaves the error of a call unknown, else zero."""
+        draws = jax.eval_shape(traces_at, jnp.asarray(0), key).shape
+        return self.node_divergence.variance_of_mean(jnp.zeros(draws))
 
 
 def gregory(intervals: int) -> Float[np.ndarray, " nodes"]:

@@ -1,7 +1,7 @@
 """What the integral that a loss estimates, in nats per dimension, is multiplied by."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -41,6 +41,7 @@ class ScoreFlow:
     """
 
     reduce_mean: bool = True
+    WEIGHTINGS: ClassVar = ("likelihood", "sigma2")
 
     def __call__(
         self, sde: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int

@@ -19,7 +19,7 @@ from configs import default
 from data import DATASETS, DataError
 from data.dataset import from_arrays
 from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, TruncatedNormal
-from losses import OBJECTIVES, WEIGHTINGS
+from losses import OBJECTIVES, SCALINGS, WEIGHTINGS, ScoreFlow
 from models import LABELS, NETWORKS, PARAMETRISATIONS
 from run.drivers import likelihood_evaluator
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS
@@ -203,6 +203,7 @@ REGISTRIES = {
     "model.label": LABELS,
     "objective.name": OBJECTIVES,
     "objective.weighting": WEIGHTINGS,
+    "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
     "optimizer.schedule": SCHEDULES,
     "training.parallel": MAPPINGS,
@@ -437,6 +438,7 @@ COUNTS = [
     "likelihood.colours",
     "likelihood.rank",
     "likelihood.samples",
+    "likelihood.vlb_steps",
     "likelihood.max_steps",
     "sampling.num_samples",
     "sampling.batch_size",
@@ -548,6 +550,30 @@ def test_a_sketch_that_is_larger_than_the_data_is_an_error():
     assert message == (
         "config.likelihood: hutchpp needs rank <= 2, the dimensions of the data; got rank = 8"
     )
+
+
+def test_a_bound_that_cannot_be_is_an_error():
+    message = _complaint({"likelihood.name": "bound", "likelihood.samples": 7})
+    assert message.startswith("config.likelihood: samples = 7 must be even and at least 2")
+    message = _complaint({"likelihood.name": "bound", "likelihood.form": "ism"})
+    assert message.endswith("form = 'ism' is unknown; choose one of ['dsm', 'ssm']")
+
+
+def test_the_official_scaling_needs_a_weighting_that_the_official_code_has():
+    changes = {"objective.scaling": "score_flow", "objective.weighting": "edm"}
+    assert _complaint(changes) == (
+        "config.objective.scaling = 'score_flow' needs one of ('likelihood', 'sigma2'), got "
+        "config.objective.weighting = 'edm'"
+    )
+
+
+def test_a_scaling_is_part_of_the_identity_unless_it_is_what_older_runs_had():
+    identity = build(tiny.points(), POINTS).identity
+    assert not {"objective.scaling", "objective.reduce_mean"} & set(identity)
+    official = build(tiny.points(**{"objective.scaling": "score_flow"}), POINTS)
+    assert official.loss.scaling == ScoreFlow(reduce_mean=True)
+    added = {"objective.scaling": "score_flow", "objective.reduce_mean": True}
+    assert official.identity == identity | added
 
 
 def test_a_missing_key_is_named():

@@ -18,8 +18,8 @@ from losses import (
     OBJECTIVES,
     SCALINGS,
     WEIGHTINGS,
-    Integral,
     Scaling,
+    ScoreFlow,
     ScoreMatchingLoss,
     UniformTime,
 )
@@ -80,16 +80,13 @@ def build_loss(reader: Reader, sde: SDE, model: ScoreModel) -> ScoreMatchingLoss
 
 
 def _build_scaling(reader: Reader) -> Scaling:
-    """Read only where it is not the default: runs from before there was a choice stay the same."""
-    if reader.peek("objective.scaling") == "integral":
-        return Integral()
-    scaling = reader.make("objective", reader.pick("objective.scaling", SCALINGS))
-    if reader.get("objective.weighting") not in ("likelihood", "sigma2"):
+    member = reader.pick("objective.scaling", SCALINGS)
+    if member is ScoreFlow and reader.get("objective.weighting") not in ScoreFlow.WEIGHTINGS:
         raise ConfigError(
-            "config.objective.scaling = 'score_flow' has the weightings 'likelihood' and 'sigma2', "
-            f"got config.objective.weighting = {reader.get('objective.weighting')!r}"
+            f"config.objective.scaling = 'score_flow' needs one of {ScoreFlow.WEIGHTINGS}, got "
+            f"config.objective.weighting = {reader.get('objective.weighting')!r}"
         )
-    return scaling
+    return reader.make("objective", member)
 
 
 def build_optimizer(reader: Reader) -> optax.GradientTransformation:

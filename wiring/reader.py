@@ -28,10 +28,6 @@ class Reader:
     def get(self, key: str) -> Any:
         """The value of a dotted key."""
         self.keys_read.add(key)
-        return self.peek(key)
-
-    def peek(self, key: str) -> Any:
-        """The value of a dotted key, which is not thereby counted as read."""
         value: Any = self._config
         for part in key.split("."):
             if part not in value:

@@ -27,6 +27,7 @@ def make(bits, ok=None, **errors):
         nfe=np.ones(count, int),
         jvps=np.ones(count, int),
         ok=np.ones(count, bool) if ok is None else ok,
+        freedom=np.full(count, np.inf),
         seconds=0.0,
         compile_seconds=0.0,
     )

@@ -23,20 +23,23 @@ CASES = [(law, sde, form) for law in ("gaussian", "mixture") for sde in SDES for
 @functools.cache
 def compiled(law_name: str, sde_name: str, form: str):
     law, sde = LAWS[law_name], SDES[sde_name]()
-    bound = make_bound(SAMPLES, EPS, form, exact_prior(law, sde))
     score = law.score_fn(sde)
 
-    def run(xs, keys, factor):
+    def run(xs, keys, factor, eps):
+        bound = make_bound(SAMPLES, eps, form, exact_prior(law, sde))
         return bound(sde, lambda x, t: factor * score(x, t), xs, keys)
 
     return jax.jit(run)
 
 
 @functools.cache
-def evaluate(law_name: str, sde_name: str, form: str = "dsm", factor: float = 1.0):
+def evaluate(
+    law_name: str, sde_name: str, form: str = "dsm", factor: float = 1.0, eps: float = EPS
+):
     """Bounds at points of the data's law, from the exact score times a factor; and the points."""
     xs = draw(LAWS[law_name], SDES[sde_name](), EPS, count=POINTS)
-    return jax.device_get(compiled(law_name, sde_name, form)(xs, keys(POINTS, seed=1), factor)), xs
+    run = compiled(law_name, sde_name, form)
+    return jax.device_get(run(xs, keys(POINTS, seed=1), factor, eps)), xs
 
 
 def assert_standard_normal(errors):
@@ -55,12 +58,8 @@ def test_bound_with_the_exact_score_is_the_log_density_within_its_standard_error
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("sde", SDES)
 def test_bound_of_a_gaussian_is_its_closed_form_at_any_eps(sde, form):
-    eps, law, process = 0.05, LAWS["gaussian"], SDES[sde]()
-    xs = draw(law, process, EPS, count=POINTS)
-    bound = make_bound(SAMPLES, eps, form, exact_prior(law, process))
-    run = jax.jit(lambda xs, keys: bound(process, law.score_fn(process), xs, keys))
-    got = jax.device_get(run(xs, keys(POINTS, seed=2)))
-    want = closed_bounds.bound(xs, sde, eps)
+    got, xs = evaluate("gaussian", sde, form, eps=0.05)
+    want = closed_bounds.bound(xs, sde, 0.05)
     assert_standard_normal((got.nats - want) / got.standard_error)
 
 

@@ -21,19 +21,29 @@ ESTIMATORS = {
 
 
 @functools.cache
-def repeat(name: str, law_name: str, sde_name: str, factor: float):
-    """Repetitions at one point, with a score that is off by a factor."""
+def compiled(name: str, law_name: str, sde_name: str):
+    """Repetitions at one point."""
     law, sde = LAWS[law_name], SDES[sde_name]()
     estimate = ESTIMATORS[name](SAMPLES, EPS, prior_log_prob=exact_prior(law, sde))
     x = draw(law, sde, EPS, count=1)
     xs = jnp.broadcast_to(x, (REPETITIONS, *law.shape))
     score = law.score_fn(sde)
-    run = jax.jit(lambda xs, keys: estimate(sde, lambda x, t: factor * score(x, t), xs, keys))
-    return jax.device_get(run(xs, keys(REPETITIONS, seed=4)))
+
+    def run(factor):
+        repeated = keys(REPETITIONS, seed=4)
+        return estimate(sde, lambda x, t: factor * score(x, t), xs, repeated)
+
+    return jax.jit(run)
+
+
+@functools.cache
+def repeat(name: str, law_name: str, sde_name: str, factor: float):
+    """With a score that is off by a factor."""
+    return jax.device_get(compiled(name, law_name, sde_name)(factor))
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.9])
-@pytest.mark.parametrize("case", [("mixture", "vp"), ("gaussian", "ve"), ("plane", "straight")])
+@pytest.mark.parametrize("case", [("mixture", "vp"), ("plane", "ve")])
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_intervals_cover_the_estimators_own_expectation(name, case, factor):
     got = repeat(name, *case, factor)
@@ -41,7 +51,7 @@ def test_intervals_cover_the_estimators_own_expectation(name, case, factor):
     assert 0.90 <= inside.mean() <= 0.99
 
 
-@pytest.mark.parametrize("case", [("mixture", "vp"), ("gaussian", "ve"), ("plane", "straight")])
+@pytest.mark.parametrize("case", [("mixture", "vp"), ("plane", "ve")])
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_the_variance_is_unbiased(name, case):
     got = repeat(name, *case, 1.0)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from known_laws import EPS, LAWS, draw, exact_prior, keys, log_density64
 
 from likelihood import Exact, Probing, Quadrature, Rademacher
@@ -142,52 +143,55 @@ def repeated(divergence, rounds, target):
 
 
 SETTINGS = [
-    (Rademacher(3), 0, 0.0),
-    (Rademacher(3), 8, 0.02),
-    (Rademacher(3), 4, 0.0),
-    (Probing(3, colours=4), 0, 0.0),
+    (Rademacher(2), 0, 0.0),
+    (Rademacher(2), 8, 0.01),
+    (Rademacher(2), 4, 0.0),
+    (Probing(2, colours=4), 0, 0.0),
 ]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_intervals_of_95_per_cent_cover_the_expectation(setting):
+    """Student's t: the variance of a path may come from few of its nodes."""
     got, expectation = repeated(*setting)
-    covered = np.abs(got.nats - expectation) <= 1.96 * got.standard_error
+    quantile = scipy.stats.t.ppf(0.975, got.freedom)
+    covered = np.abs(got.nats - expectation) <= quantile * got.standard_error
     assert 0.90 <= covered.mean() <= 0.99
     assert abs(np.mean(got.nats - expectation)) < 4 * got.nats.std() / np.sqrt(REPEATS)
 
 
 def test_rounds_go_on_until_the_requested_standard_error():
-    nothing, _ = repeated(Rademacher(3), 0, 0.0)
-    enough, _ = repeated(Rademacher(3), 8, 0.02)
-    every, _ = repeated(Rademacher(3), 4, 0.0)
+    nothing, _ = repeated(Rademacher(2), 0, 0.0)
+    enough, _ = repeated(Rademacher(2), 8, 0.01)
+    every, _ = repeated(Rademacher(2), 4, 0.0)
     in_bits = 12 * np.log(2)
-    assert nothing.standard_error.max() / in_bits > 0.02
-    assert enough.standard_error.max() / in_bits <= 0.02
+    assert np.mean(nothing.standard_error > 0.01 * in_bits) > 0.1
+    # By the other half's first draws: the target is met on average, not by each.
+    assert np.sqrt(np.mean(enough.standard_error**2)) / in_bits < 0.01
     assert len(set(enough.jvps)) > 1
-    np.testing.assert_array_equal(nothing.jvps, 3 * 25)
-    np.testing.assert_array_equal(every.jvps, 5 * 3 * 25)
+    np.testing.assert_array_equal(nothing.jvps, 2 * 2 * 25)
+    np.testing.assert_array_equal(every.jvps, 5 * 2 * 2 * 25)
     # Every round has values at the nodes too; the path is the same.
-    np.testing.assert_array_equal(every.nfe - nothing.nfe, 4 * 25)
+    np.testing.assert_array_equal(every.nfe - nothing.nfe, 4 * 2 * 25)
 
 
 def test_draws_where_the_variance_is_are_worth_more_than_draws_everywhere():
-    allotted, _ = repeated(Rademacher(3), 4, 0.0)
-    evenly, _ = repeated(Rademacher(15), 0, 0.0)
+    allotted, _ = repeated(Rademacher(2), 4, 0.0)
+    evenly, _ = repeated(Rademacher(10), 0, 0.0)
     assert allotted.jvps[0] == evenly.jvps[0]
     assert allotted.nats.std() < 0.9 * evenly.nats.std()
 
 
-def test_one_draw_a_node_gives_no_error_and_asks_for_no_more():
+def test_one_draw_a_call_gives_no_error_and_asks_for_no_more():
     got, expectation = repeated(Rademacher(1), 8, 0.02)
     assert np.isnan(got.standard_error).all()
-    np.testing.assert_array_equal(got.jvps, 25)
+    np.testing.assert_array_equal(got.jvps, 2 * 25)
     assert abs(np.mean(got.nats - expectation)) < 4 * got.nats.std() / np.sqrt(REPEATS)
 
 
 def test_the_exact_trace_needs_no_rounds():
     got, _ = repeated(Exact(), 8, 0.02)
-    np.testing.assert_array_equal(got.jvps, 25 * 12)
+    np.testing.assert_array_equal(got.jvps, 2 * 25 * 12)
     np.testing.assert_array_equal(got.standard_error, 0)
 
 
@@ -196,7 +200,7 @@ def test_the_exact_trace_needs_no_rounds():
 
 def test_examples_do_not_depend_on_their_batch_mates():
     xs = draw(LAWS["mixture"], SDES["vp"](), EPS, count=4)
-    run = compiled("mixture", "vp", Rademacher(3), 24, 8, 0.02)
+    run = compiled("mixture", "vp", Rademacher(2), 24, 8, 0.02)
     together, alone = run(xs, keys(4)), run(xs.at[1:].set(30.0), keys(4))
     assert together.nats[0] == alone.nats[0]
     assert together.nfe[0] == alone.nfe[0]

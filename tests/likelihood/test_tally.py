@@ -9,61 +9,92 @@ from likelihood.tally import Tally
 
 NODES = 7
 RNG = np.random.default_rng(0)
+EVERYWHERE = np.tile(np.arange(NODES), (2, 1))
 
 
 def filled(rounds):
-    """A tally of rounds of ``(nodes, draws)``, and the draws at each node."""
-    tally, found = Tally.empty(NODES), [[] for _ in range(NODES)]
+    """A tally of rounds of ``(2, nodes, draws)``, and the draws of each half at each node."""
+    tally, found = Tally.empty(NODES), [[[] for _ in range(NODES)] for _ in range(2)]
     for nodes, draws in rounds:
         tally = tally.add(jnp.asarray(nodes), jnp.asarray(draws, jnp.float32))
-        for node, row in zip(nodes, draws, strict=True):
-            found[node].extend(row)
+        for half in range(2):
+            for node, row in zip(nodes[half], draws[half], strict=True):
+                found[half][node].extend(row)
     return tally, found
 
 
 def several_rounds():
-    first = (np.arange(NODES), 1e4 + RNG.normal(size=(NODES, 3)))
-    again = (np.array([2, 2, 5]), 1e4 + RNG.normal(size=(3, 3)))
+    first = (EVERYWHERE, 1e4 + RNG.normal(size=(2, NODES, 3)))
+    again = (np.array([[2, 2, 5], [0, 1, 0]]), 1e4 + RNG.normal(size=(2, 3, 3)))
     return filled([first, again])
+
+
+def hand_made(squares):
+    """Two draws of each half at each node, half their difference squared as given."""
+    deviations = np.sqrt(squares / 2)
+    return Tally.empty(NODES).add(EVERYWHERE, np.stack([deviations, -deviations], axis=-1))
+
+
+def by_node(function, found):
+    return [[function(each) for each in half] for half in found]
 
 
 def test_moments_are_those_of_all_draws_even_far_from_zero():
     tally, found = several_rounds()
-    np.testing.assert_array_equal(tally.count, [len(each) for each in found])
-    np.testing.assert_allclose(tally.mean, [np.mean(each) for each in found], rtol=1e-6)
-    want = [np.var(each) * len(each) for each in found]
+    np.testing.assert_array_equal(tally.count, by_node(len, found))
+    np.testing.assert_allclose(tally.average, by_node(np.mean, found), rtol=1e-6)
+    np.testing.assert_allclose(tally.mean, np.mean(by_node(np.mean, found), axis=0), rtol=1e-6)
+    want = by_node(lambda each: np.var(each) * len(each), found)
     np.testing.assert_allclose(tally.squares, want, rtol=0.02)  # float32 resolves 1e4 to 1e-3
 
 
 def test_variances_are_pooled_over_five_nodes_weighted_by_freedom():
     tally, found = several_rounds()
-    squares = [np.var(each) * len(each) for each in found]
-    freedom = [len(each) - 1 for each in found]
+    squares = np.array(by_node(lambda each: np.var(each) * len(each), found))
+    freedom = np.array(by_node(len, found)) - 1
     near = [slice(max(0, i - 2), i + 3) for i in range(NODES)]
-    want = [sum(squares[s]) / sum(freedom[s]) for s in near]
-    np.testing.assert_allclose(tally.variance, want, rtol=0.02)
+    want = [[squares[h, s].sum() / freedom[h, s].sum() for s in near] for h in range(2)]
+    np.testing.assert_allclose(tally.pooled_variance, want, rtol=0.02)
+    np.testing.assert_allclose(tally.variance, squares / freedom, rtol=0.02)
 
 
-def test_the_error_of_a_weighted_sum_is_its_spread():
+def test_the_error_of_a_weighted_sum_is_its_spread_and_its_freedom_that_of_all_draws():
     """The same number of draws of the same spread everywhere: a closed form."""
-    weights, draws = jnp.linspace(1.0, 2.0, NODES), 400
-    tally, _ = filled([(np.arange(NODES), RNG.normal(size=(NODES, draws)))])
-    want = np.sqrt(np.sum(np.square(weights)) / draws)
+    weights, draws = jnp.ones(NODES), 200
+    tally, _ = filled([(EVERYWHERE, RNG.normal(size=(2, NODES, draws)))])
+    want = np.sqrt(NODES / (2 * draws))
     # The spread of 2800 normal draws is known to 1.3 per cent.
     np.testing.assert_allclose(tally.standard_error(weights), want, rtol=0.06)
+    np.testing.assert_allclose(tally.freedom(weights), 2 * NODES * (draws - 1), rtol=0.03)
 
 
-def test_draws_are_allotted_in_proportion_to_weight_and_spread():
-    spread = np.array([0.0, 0.0, 1.0, 1.0, 4.0, 4.0, 4.0])
-    flat = Tally(jnp.full(NODES, 2.0), jnp.zeros(NODES), jnp.asarray(spread**2))
-    wide = jnp.ones(NODES)
-    nodes = jax.jit(lambda tally: tally.allot(wide, 2, 600))(flat)
-    count = np.bincount(nodes, minlength=NODES) * 2 + 2
-    want = np.sqrt(np.asarray(flat.variance))
+def test_draws_are_allotted_by_weight_and_spread_of_the_other_half():
+    quiet, loud = np.zeros(NODES), np.array([0.0, 0.0, 1.0, 1.0, 4.0, 4.0, 4.0])
+    tally = hand_made(np.stack([loud**2, quiet]))
+    nodes = jax.jit(lambda tally: tally.allot(jnp.ones(NODES), 2, 600))(tally)
+    assert set(np.asarray(nodes[0])) == {0}  # nothing to gain anywhere: the first
+    count = np.bincount(nodes[1], minlength=NODES) * 2 + 2
+    want = np.sqrt(np.asarray(tally.guide[1]))
     np.testing.assert_allclose(count / count.sum(), want / want.sum(), atol=0.005)
+
+
+def test_later_draws_change_no_decision():
+    """Each half decides by what the other has found first."""
+    tally = hand_made(np.ones((2, NODES)))
+    later = tally.add(EVERYWHERE, 100 * RNG.normal(size=(2, NODES, 2)))
+    np.testing.assert_array_equal(later.guide, tally.guide)
+    np.testing.assert_array_equal(tally.guide, tally.pooled_variance[::-1])
+
+
+def test_a_half_goes_on_by_the_variance_of_the_other():
+    tally = hand_made(np.stack([np.full(NODES, 2.0), np.zeros(NODES)]))
+    # The variance of a draw is 2; of a half's mean 1 a node.
+    for target, want in [(0.5 * np.sqrt(NODES), True), (np.sqrt(NODES), False)]:
+        found = tally.above(jnp.ones(NODES), target)
+        np.testing.assert_array_equal(found, [False, want])
 
 
 @pytest.mark.parametrize("draws", [1, 3])
 def test_draws_that_agree_leave_no_error(draws):
-    tally, _ = filled([(np.arange(NODES), np.ones((NODES, draws)))])
+    tally, _ = filled([(EVERYWHERE, np.ones((2, NODES, draws)))])
     assert tally.standard_error(jnp.ones(NODES)) == 0

@@ -38,8 +38,9 @@ def evaluate(law_name: str, sde_name: str, steps: int, variable: str = "log_rho"
     return jax.device_get(run(xs, keys(POINTS, seed=3))), xs
 
 
-@pytest.mark.parametrize("variable", GRIDS)
-@pytest.mark.parametrize("steps", [1, 5, 300])
+@pytest.mark.parametrize(
+    ("steps", "variable"), [(1, "log_rho"), (5, "log_rho"), (300, "log_rho"), (5, "t")]
+)
 @pytest.mark.parametrize("sde", SDES)
 def test_bound_of_a_gaussian_is_the_sum_of_its_divergences(sde, steps, variable):
     """K below and above the number of samples, a divisor of neither."""
@@ -52,19 +53,18 @@ def test_bound_of_a_gaussian_is_the_sum_of_its_divergences(sde, steps, variable)
     assert abs(errors.std() - 1) < 4 / np.sqrt(2 * POINTS)
 
 
-@pytest.mark.parametrize("sde", SDES)
-@pytest.mark.parametrize("law", ["gaussian", "mixture"])
+@pytest.mark.parametrize(("law", "sde"), [*(("gaussian", sde) for sde in SDES), ("mixture", "vp")])
 def test_more_steps_are_never_looser_and_tend_to_continuous_time(law, sde):
-    ladder = [evaluate(law, sde, steps)[0] for steps in (1, 4, 16, 64, 4096, 0)]
+    ladder = [evaluate(law, sde, steps)[0] for steps in (1, 5, 300, 0)]
     means = [found.nats.mean() for found in ladder]
     errors = [np.sqrt(np.sum(found.standard_error**2)) / POINTS for found in ladder]
-    for i in range(5):
+    for i in range(3):
         assert means[i] < means[i + 1] + 4 * np.hypot(errors[i], errors[i + 1])
-    # Fewer steps are far looser; the most are continuous time but for d(span)^2/K nats.
-    assert means[2] < means[3] - 4 * np.hypot(errors[2], errors[3])
+    # Fewer steps are far looser; the most are continuous time but for d span^2/K nats.
+    assert means[1] < means[2] - 4 * np.hypot(errors[1], errors[2])
     span = float(SDES[sde]().log_rho(SDES[sde]().t_max) - SDES[sde]().log_rho(EPS))
-    left = 12 * span / 4096
-    assert abs(means[4] - means[5]) < left + 4 * np.hypot(errors[4], errors[5])
+    left = 12 * span**2 / 300
+    assert means[3] - means[2] < left + 4 * np.hypot(errors[2], errors[3])
 
 
 @pytest.mark.parametrize("sde", SDES)
