@@ -42,7 +42,7 @@ from storage import digest_arrays, write_json, write_npz
 TARGET = 0.02  # bits/dim
 _AT_ONCE = 4  # images of the reference
 _OWN = {"likelihood.start": "as_sample", "likelihood.probes": 1}
-_TIGHT = {"likelihood.rtol": 1e-5, "likelihood.atol": 1e-5}
+_TIGHT = {"likelihood.rtol": 1e-5, "likelihood.atol": 1e-5, "likelihood.chunk": 64}
 
 
 @dataclass

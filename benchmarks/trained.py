@@ -8,7 +8,7 @@ from run import RunDirectory
 
 
 def load_or_train(file: str, workdir: str, overrides: dict[str, Any]) -> RunDirectory:
-    """The run of a config file in a workdir, with further settings that leave its training alone."""
+    """The run of a config in a workdir, with further settings that leave its training alone."""
     config = load_config(file)
     if not Path(workdir, "checkpoints").is_dir():
         RunDirectory.open(workdir, config).train()

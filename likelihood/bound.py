@@ -82,6 +82,7 @@ class VariationalBound:
             nfe=jnp.asarray(self.samples + self.ends),
             jvps=jnp.asarray(self.samples * self.form.jvps),
             ok=jnp.isfinite(variance),
+            freedom=jnp.asarray(self.samples / 2),
         )
 
     def _diffusion(

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from likelihood.base import LogProb, PriorLogProb, ScoreFn
 from likelihood.divergences import Divergence
-from likelihood.start import AsSample, Start
+from likelihood.start import AS_SAMPLE, Start
 from sde_lib import SDE
 from solvers import Flow, Solver
 
@@ -27,7 +27,7 @@ class ODELikelihood:
     flow: Flow
     divergence: Divergence
     eps: float
-    start: Start = AsSample()
+    start: Start = AS_SAMPLE
     prior_log_prob: PriorLogProb | None = None
 
     def tightened(self) -> "ODELikelihood":

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from likelihood.base import LogProb, PriorLogProb, ScoreFn
 from likelihood.divergences import Divergence
 from likelihood.ode import path_parts
-from likelihood.start import AsSample, Start
+from likelihood.start import AS_SAMPLE, Start
 from likelihood.tally import Tally, Weights
 from sde_lib import SDE
 from solvers import LogRhoFlow, Solver
@@ -36,8 +36,9 @@ class Quadrature:
     """``log p_eps(x) = log prior(x_T) + volume + int div``, the integral by Gregory's rule.
 
     The path runs through ``intervals`` + 1 nodes, even in log rho, each the end of a solver's step:
-    there the integrand is smooth, since an exact one is ``d - tr Cov[x0 | y] / rho^2``. ``discretisation`` is the change from every other node to all of them: it costs
-    nothing and bounds, in practice, what finer nodes would still change.
+    there the integrand is smooth, since an exact one is ``d - tr Cov[x0 | y] / rho^2``.
+    ``discretisation`` is the change from every other node to all of them: it costs nothing and
+    bounds, in practice, what finer nodes would still change.
 
     Every node has two calls of the divergence, with all its draws, one for each half of a tally.
     Halves whose standard error is still above ``standard_error`` (bits/dim, of the mean of both)
@@ -54,7 +55,7 @@ class Quadrature:
     rounds: int = 8
     standard_error: float = 0.02
     node_chunk: int = 5
-    start: Start = AsSample()
+    start: Start = AS_SAMPLE
     prior_log_prob: PriorLogProb | None = None
 
     def __post_init__(self):
@@ -63,8 +64,8 @@ class Quadrature:
             raise ValueError(f"intervals = {self.intervals} must be even and at least {least}")
 
     def tightened(self) -> "Quadrature":
-        """Twice the nodes."""
-        return replace(self, intervals=2 * self.intervals)
+        """Twice the nodes, and the solver's tolerances tightened."""
+        return replace(self, intervals=2 * self.intervals, solver=self.solver.tightened())
 
     def __call__(
         self,
@@ -152,7 +153,7 @@ def gregory(intervals: int) -> Float[np.ndarray, " nodes"]:
 
 
 def every_other(weights: Weights) -> Weights:
-    """The same rule on every other node, zero between: for weights of an even number of intervals."""
+    """The same rule on every other node, zero between; for an even number of intervals."""
     intervals = len(weights) - 1
     span = weights.sum()
     return jnp.zeros(intervals + 1).at[::2].set(span * gregory(intervals // 2))

@@ -42,6 +42,9 @@ class AsSample:
         return x, jnp.zeros(())
 
 
+AS_SAMPLE = AsSample()
+
+
 @dataclass(frozen=True)
 class Noised:
     """The datum is noised to eps and read back by the model's Gaussian ``q(x0 | x_eps)``.

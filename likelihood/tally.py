@@ -5,6 +5,8 @@ other alone. Draws that chose their own number would be biased, like every exper
 stopped when it looks good: by a fifth of the standard error, where that was measured.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -35,7 +37,7 @@ class Tally:
     def add(self, nodes: Int[Array, "2 calls"], draws: Float[Array, "2 calls draws"]) -> "Tally":
         """With further draws; a node may be named more than once."""
         first, after = jnp.all(self.count == 0), jax.vmap(_add)(self, nodes, draws)
-        return after.replace(guide=jnp.where(first, after.pooled_variance[::-1], self.guide))
+        return replace(after, guide=jnp.where(first, after.pooled_variance[::-1], self.guide))
 
     @property
     def mean(self) -> Weights:
@@ -83,9 +85,7 @@ class Tally:
         return jax.vmap(one)(self.count, self.guide)
 
 
-def _add(
-    half: Tally, nodes: Int[Array, " calls"], draws: Float[Array, "calls draws"]
-) -> Tally:
+def _add(half: Tally, nodes: Int[Array, " calls"], draws: Float[Array, "calls draws"]) -> Tally:
     """Two sets of draws merged (Chan et al. 1983, eq. 2.1)."""
     zeros = jnp.zeros_like(half.count)
     count = zeros.at[nodes].add(draws.shape[1])
@@ -93,7 +93,8 @@ def _add(
     squares = zeros.at[nodes].add(jnp.sum((draws - mean[nodes][:, None]) ** 2, axis=1))
     total, difference = half.count + count, mean - half.average
     share = count / jnp.maximum(total, 1)
-    return half.replace(
+    return replace(
+        half,
         count=total,
         average=half.average + share * difference,
         squares=half.squares + squares + half.count * share * difference**2,
