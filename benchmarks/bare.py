@@ -65,7 +65,8 @@ def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str, in
         return {"both": int(result.nfe.max())}
     if isinstance(likelihood, Quadrature):
         calls = result.jvps // likelihood.node_divergence.products(dims)
-        chunks = -(-(likelihood.intervals + 1) // likelihood.node_chunk)
-        rounds = int(calls.max()) // (likelihood.intervals + 1)
+        in_a_round = 2 * (likelihood.intervals + 1)
+        chunks = -(-in_a_round // likelihood.node_chunk)
+        rounds = int(calls.max()) // in_a_round
         return {"value": int((result.nfe - calls).max()), "nodes": rounds * chunks}
     return {}

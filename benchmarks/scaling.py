@@ -77,9 +77,9 @@ def fixed_probe_sd(law: StationaryGaussian) -> float:
 
 
 def fresh_probes_sd(law: StationaryGaussian) -> float:
-    """Of the quadrature with one probe of random signs at each node, in bits/dim."""
+    """Of the quadrature with two probes of random signs at each node, in bits/dim."""
     at_nodes = jax.vmap(lambda s: law.squared_off_diagonal(law.flow_jacobian(s)))
-    variances = 2 * at_nodes(jnp.linspace(*ENDS, INTERVALS + 1))
+    variances = at_nodes(jnp.linspace(*ENDS, INTERVALS + 1))
     weights = (ENDS[1] - ENDS[0]) * gregory(INTERVALS)
     return float(bits_per_dim(law, jnp.sqrt(jnp.sum(weights**2 * variances))))
 

@@ -107,7 +107,8 @@ class TruncatedNormal(Levels):
     ``log q(u) = sum [log phi(r) - log tau - log(2 Phi(1/(2 tau)) - 1)]`` nats.
 
     So a likelihood must take the point as it is at eps (the start `AsSample`): nothing is left over
-    there. ``alpha`` and ``sigma`` are the path's at eps; one unit of x_eps is ``1/alpha`` units of
+    there. Where the level is wider than that, r is cut at 5 instead, beyond which float32 draws
+    nothing but the cut itself. ``alpha`` and ``sigma`` are the path's at eps; one unit of x_eps is ``1/alpha`` units of
     the data's space, which `log_scale` counts. Float32 resolves u as it does for `Uniform`.
 
     Raises ValueError where alpha or sigma is not positive.
@@ -131,9 +132,14 @@ class TruncatedNormal(Levels):
         """The kernel's standard deviation in units of one level."""
         return self.sigma / self.alpha * self.levels / self._width
 
+    @property
+    def _cut(self) -> float:
+        """The largest r."""
+        return min(0.5 / self.tau, 5.0)
+
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
-        cut = 0.5 / self.tau
-        within = (0.5 - self._edge) / self.tau
+        cut = self._cut
+        within = min(cut, (0.5 - self._edge) / self.tau)
         r = jnp.clip(jax.random.truncated_normal(key, -cut, cut, x.shape), -within, within)
         centre = self._low + self._width * (x + 0.5) / self.levels
         return self.alpha * centre + self.sigma * r, self._log_q(r)
@@ -145,6 +151,6 @@ class TruncatedNormal(Levels):
     def _log_q(self, r: Float[Array, "*D"]) -> Float[Array, ""]:
         # 2 Phi(a) - 1 = erf(a / sqrt 2); its product with tau tends to phi(0) as tau grows, so that
         # both are taken together, in double precision, and only the squares are left to float32.
-        mass = self.tau * math.erf(0.5 / self.tau / math.sqrt(2))
+        mass = self.tau * math.erf(self._cut / math.sqrt(2))
         constant = -math.log(mass) - 0.5 * math.log(2 * math.pi)
         return r.size * constant - 0.5 * jnp.sum(r**2)

@@ -67,7 +67,7 @@ class ODELikelihood:
             nfe=solution.nfe + self.start.nfe,
             jvps=solution.nfe * self.divergence.products(x.size),
             ok=solution.ok,
-            freedom=jnp.asarray(max(integrals.size - 1.0, 1.0)),
+            freedom=jnp.asarray(integrals.size - 1.0 if integrals.size > 1 else jnp.inf),
         )
 
 

@@ -126,7 +126,7 @@ def log_mean_exp(draws: LogProb) -> LogProb:
         nfe=jnp.sum(draws.nfe, axis=0),
         jvps=jnp.sum(draws.jvps, axis=0),
         ok=jnp.all(draws.ok, axis=0),
-        freedom=jnp.mean(jnp.asarray(draws.freedom), axis=0),
+        freedom=jnp.full(nats.shape[1:], count - 1.0),
     )
 
 

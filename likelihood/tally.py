@@ -62,7 +62,8 @@ class Tally:
     def freedom(self, weights: Weights) -> Float[Array, ""]:
         """Degrees of freedom of the standard error (Welch 1947, Satterthwaite 1946)."""
         shares = weights**2 * self.variance / self.count
-        return jnp.sum(shares) ** 2 / jnp.sum(shares**2 / jnp.maximum(self.count - 1, 1))
+        spread = jnp.sum(shares**2 / jnp.maximum(self.count - 1, 1))
+        return jnp.where(spread > 0, jnp.sum(shares) ** 2 / spread, jnp.inf)
 
     def above(self, weights: Weights, target: float) -> Bool[Array, "2"]:
         """Halves that need further draws for the mean of both to be known to the target."""

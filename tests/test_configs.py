@@ -504,6 +504,19 @@ def test_every_range_is_of_a_key_that_exists():
     assert set(keys) <= set(_flat(default.get_config()))
 
 
+# What its own room checks, or what any number is allowed for.
+WITHOUT_RANGE = {"objective.eps", "likelihood.eps", "sampling.eps", "objective.log_rho_mean"}
+
+
+def test_every_number_has_a_range():
+    numbers = {
+        key
+        for key, value in _flat(default.get_config()).items()
+        if type(value) in (int, float) and not key.startswith("data.")
+    }
+    assert numbers - {key for keys in RANGES.values() for key in keys} <= WITHOUT_RANGE
+
+
 def test_zero_may_mean_never_all_or_none():
     zeros = ("checkpoint_every", "keep", "eval_every", "sample_every")
     changes = {f"training.{key}": 0 for key in zeros} | {"eval.num_images": 0}

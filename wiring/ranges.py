@@ -24,7 +24,8 @@ RANGES = {
             for name in ("max_steps", "probes", "chunk", "samples", "vlb_steps")
         ),
         "likelihood.importance_samples",
-        *(f"likelihood.{name}" for name in ("intervals", "node_chunk", "colours", "rank")),
+        *(f"likelihood.{name}" for name in ("intervals", "node_chunk", "node_probes")),
+        *(f"likelihood.{name}" for name in ("colours", "rank")),
         *(f"sampling.{name}" for name in ("num_samples", "batch_size", "num_steps", "max_steps")),
         "sampling.corrector_steps",
     ),

@@ -53,6 +53,15 @@ def draws(tau, count=20_000):
     return residuals(dequantisation, x[:, 0], k), log_q
 
 
+def test_a_narrow_kernel_is_cut_before_float32_draws_nothing_but_its_cut():
+    """A draw at the edge of a level fifty deviations wide would be worth 1250 nats."""
+    narrow = with_tau(0.01, levels=17)
+    assert narrow._cut == 5
+    x, _ = jax.jit(narrow)(jax.random.key(3), jnp.full(20_000_000, 5, jnp.uint8))
+    centre = narrow.alpha * (-1 + 2 * 5.5 / 17)
+    assert 4.5 < np.abs(np.asarray(x) - centre).max() / narrow.sigma < 5.1
+
+
 @pytest.mark.parametrize("tau", TAUS)
 def test_log_q_is_the_density_of_u(tau):
     u, log_q = draws(tau)
@@ -76,7 +85,7 @@ def test_draws_have_the_law_of_the_truncated_normal(tau):
 def test_the_density_integrates_to_one_over_the_level(tau):
     """With log q as the class computes it, at points r of a fine grid."""
     dequantisation = with_tau(tau)
-    reach = min(0.5, 12 * tau)
+    reach = min(0.5, 5 * tau)
     u = np.linspace(-reach, reach, 4001)
     with jax.enable_x64(True):
         log_q = jax.vmap(dequantisation._log_q)(jnp.asarray(u / tau))

@@ -71,7 +71,7 @@ def test_other_flows_agree_with_the_truth_in_float64(sde, flow):
 @pytest.mark.parametrize(("law", "sde"), LAW_AND_SDE)
 def test_parts_add_up_and_the_exact_trace_has_no_error(law, sde):
     _, got = evaluate(law, sde)
-    assert set(got.parts) == {"prior", "divergence", "volume"}
+    assert set(got.parts) == {"prior", "divergence", "volume", "eps"}
     total = np.sum([part.astype(np.float64) for part in got.parts.values()], axis=0)
     # Three roundings of float32 of terms below 100 nats.
     np.testing.assert_allclose(got.nats, total, rtol=0, atol=3e-5)

@@ -1,0 +1,84 @@
+"""Intervals of 95 per cent of what is random cover what it estimates as often as they say.
+
+Those of the quadrature and of the bounds are in their own files.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from likelihood import (
+    DIVERGENCES,
+    AsSample,
+    Continuous,
+    Exact,
+    ImportanceWeighted,
+    ODELikelihood,
+    OneDraw,
+    Uniform,
+)
+from oracles import natural_images
+from sde_lib import VP
+from solvers import Fixed, LogRhoFlow
+
+LAW, SDE, EPS, REPEATS = natural_images((4, 4, 1)), VP(), 1e-3, 200
+RANDOM = sorted(DIVERGENCES.keys() - {"exact"})
+SIZES = {
+    "probing": {"probes": 8, "colours": 3},  # neither exact nor a colour for every channel
+    "orthogonal": {"probes": 8, "colours": 3},
+    "hutchpp": {"probes": 8, "rank": 2},
+}
+
+
+@functools.cache
+def path_integral(name):
+    """Of one image, with other probes each time; and with the exact trace."""
+    x = SDE.perturb(
+        LAW.sample(jax.random.key(1)), EPS, jax.random.normal(jax.random.key(2), (4, 4, 1))
+    )
+    members = DIVERGENCES[name](**SIZES.get(name, {"probes": 8})), Exact()
+
+    def run(divergence, repeats):
+        likelihood = ODELikelihood(Fixed(12), LogRhoFlow(), divergence, EPS, AsSample())
+        keys = jax.random.split(jax.random.key(3), repeats)
+        call = jax.jit(lambda xs: likelihood(SDE, LAW.score_fn(SDE), xs, keys))
+        return jax.device_get(call(jnp.broadcast_to(x, (repeats, *x.shape))))
+
+    return run(members[0], REPEATS), float(run(members[1], 1).nats[0])
+
+
+def covered(got, expectation):
+    """The share of intervals with the expectation in them."""
+    half = scipy.stats.t.ppf(0.975, got.freedom) * got.standard_error
+    return np.mean(np.abs(np.asarray(got.nats, float) - expectation) <= half)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_of_a_path_integral_by_any_divergence(name):
+    got, expectation = path_integral(name)
+    assert 0.90 <= covered(got, expectation) <= 0.99
+    assert abs(got.nats.mean() - expectation) < 4 * got.nats.std() / np.sqrt(REPEATS)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_one_draw_has_no_error_that_is_known(name):
+    likelihood = ODELikelihood(Fixed(2), LogRhoFlow(), DIVERGENCES[name](), EPS, AsSample())
+    stored, xs = OneDraw(likelihood), jnp.zeros((2, 4, 4, 1))
+    got = stored(SDE, LAW.score_fn(SDE), Continuous(), xs, jax.random.split(jax.random.key(0), 2))
+    assert np.isnan(got.standard_error).all()
+
+
+def test_of_importance_samples():
+    """Their expectation, below the truth, is the mean over the repetitions."""
+    samples, levels = 256, 64
+    exact = ODELikelihood(Fixed(6), LogRhoFlow(), Exact(), EPS, AsSample())
+    stored = ImportanceWeighted(exact, samples)
+    k = Uniform(levels).stored(jnp.clip(LAW.sample(jax.random.key(1)), -1, 1))
+    keys = jax.random.split(jax.random.key(3), REPEATS)
+    run = jax.jit(lambda xs: stored(SDE, LAW.score_fn(SDE), Uniform(levels), xs, keys))
+    got = jax.device_get(run(jnp.broadcast_to(k, (REPEATS, *k.shape))))
+    assert 0.90 <= covered(got, got.nats.mean()) <= 0.99
