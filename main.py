@@ -12,6 +12,13 @@ from absl import app, flags
 
 import command_line
 
+GOES_ON = {
+    "train": "the same command goes on from the newest checkpoint",
+    "eval": "finished batches are kept, and the same command goes on from them",
+    "compare": "finished batches are kept, and the same command goes on from them",
+    "sample": "the same command draws the samples again",
+}
+
 
 def main(argv: list[str]) -> None:
     """Runs the mode that was asked for."""
@@ -33,7 +40,7 @@ def main(argv: list[str]) -> None:
     except USER_ERRORS as error:
         command_line.fail(str(error) or type(error).__name__)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
+        print(f"interrupted; {GOES_ON[options.mode]}", file=sys.stderr)
         raise SystemExit(130) from None
 
 

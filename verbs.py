@@ -13,7 +13,7 @@ from data import DataError
 from evaluation import tables, terminal
 from evaluation.differences import IncomparableError
 from run import RunDirectory
-from run.comparison import compare_runs, compare_steps, save_differences
+from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
 from storage import CheckpointError, WorkdirError
 from training import NonFiniteError
 from wiring.compat import compat_notes
@@ -26,6 +26,10 @@ class UsageError(ValueError):
     """Flags that do not go together, or a host that cannot be joined."""
 
 
+class NoImageError(ValueError):
+    """An estimator that succeeded on no image."""
+
+
 USER_ERRORS = (
     UsageError,
     ConfigError,
@@ -33,6 +37,7 @@ USER_ERRORS = (
     WorkdirError,
     CheckpointError,
     IncomparableError,
+    NoImageError,
     NonFiniteError,
     OSError,  # a full or read-only disk, a file in the way: its text names the file
     MemoryError,
@@ -93,7 +98,7 @@ def run_verb(
     for note in compat_notes(config, run.config) + found:
         terminal.say(f"note: {note}")
     if against:
-        tables.show_comparison(compare_runs(run, run.open_like(against), steps))
+        _show_comparison(run, compare_runs(run, run.open_like(against), steps))
     else:
         VERBS[mode](run, steps)
 
@@ -112,15 +117,32 @@ def train(run: RunDirectory, steps: str) -> None:
 
 
 def evaluate(run: RunDirectory, steps: str) -> None:
-    """Bits per dimension of the checkpoints, as files and as a table."""
+    """Bits per dimension of the checkpoints, as files and as a table.
+
+    Raises:
+      NoImageError: after all that, where a result is of no image at all.
+    """
     found = run.results(run.steps(steps))
     tables.show_results([result.summary for result in found])
     tables.show_differences(save_differences(run.workdir, found))
+    empty = [
+        f"{r.summary['estimator']} at step {r.summary['step']}" for r in found if not any(r.ok)
+    ]
+    if empty:
+        raise NoImageError(
+            f"no image succeeded with {', '.join(empty)}: there is no mean; loosen its tolerances "
+            "or raise config.likelihood.max_steps"
+        )
 
 
 def compare(run: RunDirectory, steps: str) -> None:
     """Paired differences between checkpoints, evaluated first where that is not yet done."""
-    tables.show_comparison(compare_steps(run, run.steps(steps)))
+    _show_comparison(run, compare_steps(run, run.steps(steps)))
+
+
+def _show_comparison(run: RunDirectory, rows: list[tables.Row]) -> None:
+    save_comparison(run.workdir, rows)
+    tables.show_comparison(rows)
 
 
 def sample(run: RunDirectory, steps: str) -> None:

@@ -1,9 +1,11 @@
 """Paired differences between results on the same images."""
 
+from collections.abc import Iterable
 from itertools import combinations, product
 from typing import Any
 
 from evaluation.results import Result
+from evaluation.terminal import say
 from evaluation.uncertainty import mean
 
 # Estimators of a bound on the SDE's likelihood; the others compute the ODE's.
@@ -18,17 +20,24 @@ class IncomparableError(ValueError):
     """Results that are not of the same images, or fewer than two."""
 
 
+class NothingInCommonError(IncomparableError):
+    """Results of the same images, none of which succeeded in both."""
+
+
 def paired(minuend: Result, subtrahend: Result, names: tuple[str, str]) -> dict[str, Any]:
     """The mean difference in bits/dim over the images that succeeded in both, with its interval.
 
     Raises:
-      IncomparableError: the two are of other images, or no image succeeded in both.
+      IncomparableError: the two are of other images.
+      NothingInCommonError: no image succeeded in both.
     """
     _check_same_images(minuend, subtrahend, names)
     both = minuend.ok & subtrahend.ok
     difference = mean(minuend.bits_per_dim[both] - subtrahend.bits_per_dim[both])
     if not difference.count:
-        raise IncomparableError(f"{names[0]} and {names[1]} have no image that succeeded in both")
+        raise NothingInCommonError(
+            f"{names[0]} and {names[1]} have no image that succeeded in both"
+        )
     return {
         "minuend": names[0],
         "subtrahend": names[1],
@@ -36,7 +45,20 @@ def paired(minuend: Result, subtrahend: Result, names: tuple[str, str]) -> dict[
         "standard_error": difference.standard_error,
         "interval": difference.interval,
         "num_images": difference.count,
+        "minuend_folder": minuend.folder.name,
+        "subtrahend_folder": subtrahend.folder.name,
     }
+
+
+def all_paired(pairs: Iterable[tuple[Result, Result, tuple[str, str]]]) -> list[dict[str, Any]]:
+    """A row for each pair, named; a pair without a common image is left out and told in a line."""
+    rows = []
+    for minuend, subtrahend, names in pairs:
+        try:
+            rows.append(paired(minuend, subtrahend, names))
+        except NothingInCommonError as error:
+            say(f"warning: {error}: there is no difference between them")
+    return rows
 
 
 def _check_same_images(a: Result, b: Result, names: tuple[str, str]) -> None:
@@ -62,4 +84,4 @@ def between_estimators(results: dict[str, Result]) -> list[dict[str, Any]]:
     bounds = [name for name in results if name in BOUNDS]
     flows = [name for name in results if name not in BOUNDS]
     pairs = [*product(bounds, flows), *combinations(flows, 2), *combinations(bounds, 2)]
-    return [paired(results[a], results[b], (a, b)) for a, b in pairs]
+    return all_paired((results[a], results[b], (a, b)) for a, b in pairs)

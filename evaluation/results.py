@@ -1,5 +1,6 @@
 """Results of an evaluation as files."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evaluation.likelihood import Evaluation
-from evaluation.uncertainty import error_split, mean
+from evaluation.uncertainty import DEQUANTISATION, error_split, mean
 from likelihood import Account
 from storage import finite, read_json, write_json, write_npz
 
@@ -20,7 +21,8 @@ PER_IMAGE = "per_image.npz"
 class Provenance:
     """Where a result comes from: what a reader needs to make it again.
 
-    ``eps`` says where the data were ``evaluated`` and ``trained``, and how they ``start`` there.
+    ``eps`` says where the data were ``evaluated`` and ``trained``, and how they ``start`` there;
+    ``drawn`` what places a datum, see ``uncertainty.error_split``.
     """
 
     estimator: str
@@ -29,15 +31,17 @@ class Provenance:
     eps: dict[str, Any]
     settings: dict[str, Any]
     versions: dict[str, str]
+    drawn: tuple[str, ...] = (DEQUANTISATION,)
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished result: its summary, and each image in data-set order."""
+    """A finished result: its summary, each image in data-set order, and where it lies."""
 
     summary: dict[str, Any]
     bits_per_dim: Float[np.ndarray, " n"]
     ok: Bool[np.ndarray, " n"]
+    folder: Path = Path()
 
 
 def summarise(
@@ -51,7 +55,9 @@ def summarise(
     Means run over the images whose solver succeeded; ``num_images`` counts them, ``failed`` lists
     the others. ``standard_error`` is that of the mean over images, in bits/dim, and ``interval``
     Student's; ``estimator_standard_error`` the part of it that the estimator's own randomness
-    explains, null where one draw an image gives no estimate; ``error_split`` all its parts.
+    explains, given where each datum was placed (its dequantisation and noise at eps), null where
+    one draw an image gives no estimate; ``error_split`` all its parts. ``discretisation`` is the
+    change by the last refinement of the nodes. Without one good image there are no numbers.
 
     Args:
       evaluation: of every image.
@@ -67,7 +73,7 @@ def summarise(
         "standard_error": total.standard_error,
         "interval": total.interval,
         "estimator_standard_error": _estimator_error(evaluation, kept),
-        "error_split": error_split(evaluation, second),
+        "error_split": error_split(evaluation, second, provenance.drawn),
         "second_look": 0 if second is None else len(second.ok),
         "nats_per_dim": total.value * float(np.log(2)),
         "num_images": int(good.sum()),
@@ -91,6 +97,8 @@ def summarise(
 
 
 def _account_lines(kept: Account) -> list[dict[str, Any]]:
+    if not len(kept.nats):
+        return []
     return [
         {
             "term": line.name,
@@ -104,11 +112,11 @@ def _account_lines(kept: Account) -> list[dict[str, Any]]:
 
 def _estimator_error(evaluation: Evaluation, kept: Account) -> float:
     noise = kept.to_bits_per_dim(evaluation.standard_error[evaluation.good])
-    return float(np.sqrt(np.sum(noise**2)) / max(len(noise), 1))
+    return float(np.sqrt(np.sum(noise**2)) / len(noise)) if len(noise) else math.nan
 
 
 def _discretisation(evaluation: Evaluation, kept: Account) -> dict[str, float] | None:
-    """The mean change that a finer discretisation would still bring; None where none is known."""
+    """The mean change by the last refinement of the nodes; None where none is known."""
     change = mean(kept.to_bits_per_dim(evaluation.discretisation[evaluation.good]))
     if np.isnan(change.value):
         return None
@@ -122,7 +130,8 @@ def save_result(
 
     ``per_image.npz`` holds, in data-set order, bits/dim, the estimator's standard error in
     bits/dim, altogether and by source, with its degrees of freedom, nfe, jvps, ok, and every term
-    of the account in nats.
+    of the account in nats. The errors are conditional on where the datum was placed: one draw of
+    its dequantisation and of the noise at eps, whose own variance is not in them.
     """
     account = evaluation.account
     to_error = lambda nats: np.abs(account.to_bits_per_dim(nats))  # noqa: E731
@@ -146,7 +155,7 @@ def load_result(folder: Path) -> Result | None:
     if not (folder / RESULT).exists():
         return None
     with np.load(folder / PER_IMAGE) as images:
-        return Result(read_json(folder / RESULT), images["bits_per_dim"], images["ok"])
+        return Result(read_json(folder / RESULT), images["bits_per_dim"], images["ok"], folder)
 
 
 def _keep(account: Account, good: np.ndarray) -> Account:

@@ -16,7 +16,10 @@ def show_results(results: list[Row]) -> None:
     """A row per result, and below it the account of the bits of each and what its error is of."""
     columns = ("step", "estimator", "bits/dim", "± s.e.", "± own", "images", "NFE", "JVPs", "s")
     table = _table(
-        "bits per dimension (± own: of the estimator's randomness)", columns, "estimator"
+        "bits per dimension (± own: of the estimator's randomness, given where each datum was "
+        "placed by dequantisation and noise at eps)",
+        columns,
+        "estimator",
     )
     for result in results:
         table.add_row(
@@ -32,7 +35,8 @@ def show_results(results: list[Row]) -> None:
         )
     console.print(table)
     for result in results:
-        console.print(_account_table(result))
+        if result["account"]:
+            console.print(_account_table(result))
         for line in _remarks(result):
             say(line)
 
@@ -86,30 +90,51 @@ def _remarks(result: Row) -> list[str]:
     name = f"{result['estimator']} at step {result['step']}"
     mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
     found = [f"{name}: {mean} bits/dim, 95 % {interval}"]
-    if result.get("error_split"):
-        found.append(f"{name}: the standard error is of {_split(result['error_split'])}")
+    if split := _split(result):
+        found.append(f"{name}: {split}")
     if discretisation := result.get("discretisation"):
-        found.append(f"{name}: a finer discretisation would change it by {_value(discretisation)}")
+        change = _value(discretisation)
+        found.append(f"{name}: the last refinement of the nodes changed it by {change}")
     if convergence := result.get("convergence"):
-        settings = ", ".join(
-            f"{key} = {value:g}" for key, value in convergence["tightened"].items()
-        )
-        change = _number(convergence["change_bits_per_dim"], 6)
-        found.append(
-            f"{name}: tightened to {settings} the first {convergence['images']} images change by "
-            f"{change} ± {_number(convergence['standard_error'], 6)} bits/dim"
-        )
+        found.append(_convergence(name, convergence))
     return found
 
 
-def _split(rows: list[Row]) -> str:
+def _convergence(name: str, found: Row) -> str:
+    if not found["images"]:
+        return f"warning: {name}: no image succeeded both as it is and tightened: no convergence"
+    settings = ", ".join(f"{key} = {value:g}" for key, value in found["tightened"].items())
+    return (
+        f"{name}: tightened to {settings} the first {found['images']} images change by "
+        f"{_number(found['change_bits_per_dim'], 6)} ± {_number(found['standard_error'], 6)} "
+        "bits/dim"
+    )
+
+
+def _split(result: Row) -> str:
+    """The parts of the error of the mean; '' where none is known."""
+    rows, sampled = result.get("error_split") or [], result["standard_error"]
     shares = [
         f"{row['source']} {_number(row['standard_error'], 4)} ({100 * row['share']:.0f} %)"
         for row in rows
         if row["share"] is not None
     ]
-    unknown = [f"{row['source']} unknown" for row in rows if row["standard_error"] is None]
-    return ", ".join([*shares, *unknown])
+    if shares:
+        return f"the standard error is of {', '.join([*shares, *_unknown(rows)])}"
+    told = math.hypot(*(row["standard_error"] or 0.0 for row in rows))
+    if sampled is None or told <= sampled:
+        return ""
+    return (
+        f"the sampled standard error {_number(sampled, 4)} is smaller than the estimator's own "
+        f"noise {_number(told, 4)}: too few images to tell its parts"
+    )
+
+
+def _unknown(rows: list[Row]) -> list[str]:
+    """Sources of unknown error, but for those that another row has in it."""
+    known = [row["source"] for row in rows if row["standard_error"] is not None]
+    unknown = [row["source"] for row in rows if row["standard_error"] is None]
+    return [f"{name} unknown" for name in unknown if not any(name in other for other in known)]
 
 
 def _value(row: Row) -> str:

@@ -1,6 +1,7 @@
 """The error of a data-set mean: its interval, and its split by what is random."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from evaluation.likelihood import Evaluation
 from likelihood import mean_standard_error
 
 LEVEL = 0.95
+DEQUANTISATION, NOISE_AT_EPS = "dequantisation", "noise at eps"
 Values = Float[np.ndarray, " n"]
 
 
@@ -39,27 +41,33 @@ def mean(values: Values) -> Mean:
     return Mean(average, mean_standard_error(values), len(values))
 
 
-def error_split(evaluation: Evaluation, second: Evaluation | None) -> list[dict[str, Any]]:
-    """What the squared standard error of the mean is made of, in bits/dim, largest share first.
+def error_split(
+    evaluation: Evaluation, second: Evaluation | None, drawn: Sequence[str] = (DEQUANTISATION,)
+) -> list[dict[str, Any]]:
+    """What the squared standard error of the mean is made of, in bits/dim, largest part first.
 
-    With D the dequantisation and the noise at eps, P the probes, T the times of a bound,
-    ``n Var(mean) = Var(E[image]) + Var(D) + Var(P) + Var(T)``. The estimator tells P and T;
-    half the mean squared difference of two looks at the same images estimates ``D + P + T``; the
-    test set is what remains. A difference below zero counts as zero. Where one draw tells no
-    variance its own error is null, and the looks give it together with the dequantisation's.
+    With D what places a datum, P the probes, T the times of a bound,
+    ``n Var(mean) = Var(E[image]) + Var(D) + Var(P) + Var(T)``. The estimator tells P and T, given
+    the place; half the mean squared difference of two looks at the same images estimates
+    ``D + P + T``; the test set is what remains. A difference below zero counts as zero. Where one
+    draw tells no variance its own error is NaN, and the looks give it together with D. Without a
+    second look all that is not told stays with the test set, and is in that row's name. Shares are
+    NaN where what is told exceeds the sampled variance: there are too few images to tell.
 
     Args:
       evaluation: of the whole data set.
       second: its first examples, with another draw of all that is random; None where there is none.
+      drawn: what places a datum: 'dequantisation', whose part has the noise at eps in it where the
+        start is noised, 'noise at eps', or nothing.
     """
-    variances = _own_variances(evaluation, second)
+    variances, hidden = _own_variances(evaluation, second, drawn)
     bits = evaluation.account.bits_per_dim[evaluation.good]
     total = float(np.var(bits, ddof=1)) if len(bits) > 1 else math.nan
     known = sum(v for v in variances.values() if not math.isnan(v))
-    variances = {"test set": max(total - known, 0.0)} | variances
-    whole = sum(v for v in variances.values() if not math.isnan(v))
+    variances = {_joined(["test set", *hidden]): max(total - known, 0.0)} | variances
+    whole = total if known <= total else math.nan
     rows = [_row(name, variance, whole, len(bits)) for name, variance in variances.items()]
-    return sorted(rows, key=lambda row: -np.nan_to_num(row["share"], nan=-1.0))
+    return sorted(rows, key=lambda row: -np.nan_to_num(row["standard_error"], nan=-1.0))
 
 
 def _row(name: str, variance: float, whole: float, count: int) -> dict[str, Any]:
@@ -70,21 +78,37 @@ def _row(name: str, variance: float, whole: float, count: int) -> dict[str, Any]
     }
 
 
-def _own_variances(evaluation: Evaluation, second: Evaluation | None) -> dict[str, float]:
-    """Of one image, on average, by source: all but the test set's."""
+def _own_variances(
+    evaluation: Evaluation, second: Evaluation | None, drawn: Sequence[str]
+) -> tuple[dict[str, float], list[str]]:
+    """Of one image, on average, by source: all but the test set's; and what is in none of them."""
     own = _mean_squares(evaluation, evaluation.good)
-    if second is None:
-        return own
-    named = {name: v for name, v in own.items() if name != "dequantisation"}
-    unknown = [name for name, variance in named.items() if math.isnan(variance)]
+    if second is None or not good_in_both(evaluation, second).any():
+        return own, _untold(drawn, own)
+    named = {name: v for name, v in own.items() if name != DEQUANTISATION}
+    hidden = _untold(drawn, named)
+    if not hidden:
+        return named, []
     remaining = max(_between_looks(evaluation, second) - _of_looks(evaluation, second), 0.0)
-    return named | {" and ".join(["dequantisation", *unknown]): remaining}
+    return named | {_joined(hidden): remaining}, []
+
+
+def _untold(drawn: Sequence[str], told: dict[str, float]) -> list[str]:
+    """What is drawn whose variance is not told; the noise at eps goes with the dequantisation."""
+    known = [name for name, variance in told.items() if not math.isnan(variance)]
+    names = [name for name in dict.fromkeys([*drawn, *told]) if name not in known]
+    return [name for name in names if name != NOISE_AT_EPS or DEQUANTISATION not in names]
+
+
+def _joined(names: list[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _between_looks(evaluation: Evaluation, second: Evaluation) -> float:
     both = good_in_both(evaluation, second)
     first, again = (e.account.bits_per_dim[: len(both)][both] for e in (evaluation, second))
-    return float(np.mean((first - again) ** 2) / 2) if both.any() else math.nan
+    return float(np.mean((first - again) ** 2) / 2)
 
 
 def _of_looks(evaluation: Evaluation, second: Evaluation) -> float:
@@ -95,7 +119,7 @@ def _of_looks(evaluation: Evaluation, second: Evaluation) -> float:
         variance
         for look in looks
         for name, variance in look.items()
-        if name != "dequantisation" and not math.isnan(variance)
+        if name != DEQUANTISATION and not math.isnan(variance)
     ]
     return sum(known) / 2
 

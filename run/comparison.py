@@ -1,27 +1,65 @@
 """Two checkpoints of a run, or two runs, image by image."""
 
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.differences import IncomparableError, between_estimators, paired
+from evaluation import terminal
+from evaluation.differences import IncomparableError, all_paired, between_estimators
 from evaluation.results import Result
 from run.drivers import writes
-from storage import CheckpointError, Workdir, write_json
+from storage import CheckpointError, Workdir, read_json, write_json
 
 if TYPE_CHECKING:
     from run.directory import RunDirectory
 
 
 def save_differences(workdir: Workdir, found: list[Result]) -> list[dict[str, Any]]:
-    """Paired differences between the estimators at each step; written to ``differences.json``."""
+    """Paired differences between the estimators at each step; added to ``differences.json``.
+
+    Each row there names the folders of both results; one of the same two takes its place.
+    """
     rows = []
     for step in dict.fromkeys(result.summary["step"] for result in found):
         at_step = {r.summary["estimator"]: r for r in found if r.summary["step"] == step}
         differences = between_estimators(at_step)
         if differences and writes():
-            write_json(workdir.differences(step), differences)
+            _add_rows(workdir.differences(step), differences)
         rows += [{"step": step, **row} for row in differences]
     return rows
+
+
+def _add_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    folders = lambda row: {row.get("minuend_folder"), row.get("subtrahend_folder")}  # noqa: E731
+    mine = [folders(row) for row in rows]
+    try:
+        before = read_json(path) if path.exists() else []
+    except ValueError:  # a damaged file: what it held can be had again from the results
+        before = []
+    write_json(path, [row for row in before if folders(row) not in mine] + rows)
+
+
+def save_comparison(workdir: Workdir, rows: list[dict[str, Any]]) -> None:
+    """Writes the rows of a comparison to a file of its own, ``compare/<digest>.json``.
+
+    Raises:
+      IncomparableError: there is none.
+    """
+    if not rows:
+        raise IncomparableError("nothing to compare: no image succeeded in both of any two results")
+    if writes():
+        folders = [
+            Path(row[f"{side}_folder"]) for row in rows for side in ("minuend", "subtrahend")
+        ]
+        path = workdir.comparison(folders)
+        write_json(path, rows)
+        terminal.say(f"wrote {path}")
+
+
+def _rows(name: str, a: Result, b: Result, names: tuple[str, str]) -> list[dict[str, Any]]:
+    """Of one estimator, if any; folders with their paths, which may lie in two workdirs."""
+    paths = {"minuend_folder": str(a.folder), "subtrahend_folder": str(b.folder)}
+    return [{"estimator": name} | row | paths for row in all_paired([(a, b, names)])]
 
 
 def compare_steps(run: "RunDirectory", steps: list[int]) -> list[dict[str, Any]]:
@@ -38,9 +76,10 @@ def compare_steps(run: "RunDirectory", steps: list[int]) -> list[dict[str, Any]]
     steps = sorted(steps)
     found = {(r.summary["estimator"], r.summary["step"]): r for r in run.results(steps)}
     return [
-        {"estimator": name} | paired(found[name, b], found[name, a], (f"step {b}", f"step {a}"))
+        row
         for name in run.experiment.estimators
         for a, b in combinations(steps, 2)
+        for row in _rows(name, found[name, b], found[name, a], (f"step {b}", f"step {a}"))
     ]
 
 
@@ -65,7 +104,7 @@ def compare_runs(run: "RunDirectory", other: "RunDirectory", which: str) -> list
         )
     names = (f"{run.workdir.root} step {step}", f"{other.workdir.root} step {other_step}")
     pairs = zip(run.results([step]), other.results([other_step]), strict=True)
-    return [{"estimator": a.summary["estimator"]} | paired(a, b, names) for a, b in pairs]
+    return [row for a, b in pairs for row in _rows(a.summary["estimator"], a, b, names)]
 
 
 def _check_same_data(run: "RunDirectory", other: "RunDirectory") -> None:

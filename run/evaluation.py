@@ -10,7 +10,7 @@ import numpy as np
 from data import Source
 from evaluation import Evaluation, LikelihoodEvaluator, results, terminal
 from evaluation.settings import changed_fields
-from evaluation.uncertainty import convergence
+from evaluation.uncertainty import DEQUANTISATION, NOISE_AT_EPS, convergence
 from evaluation.unfinished import Unfinished
 from likelihood import Continuous, Noised, tightened
 from run.drivers import evaluated_source, likelihood_evaluator, writes
@@ -62,7 +62,7 @@ class EstimatorRun:
             results.save_result(folder, evaluation, provenance, summary)
             store.discard()
             _say(folder, summary)
-        return results.Result(summary, evaluation.account.bits_per_dim, evaluation.good)
+        return results.Result(summary, evaluation.account.bits_per_dim, evaluation.good, folder)
 
     def _evaluate(
         self,
@@ -93,10 +93,15 @@ class EstimatorRun:
     def _hides_a_draw(self, evaluation: Evaluation) -> bool:
         """Whether something is drawn whose error the estimator does not tell."""
         errors = [error[evaluation.good] for error in evaluation.errors.values()]
-        unknown = any(np.isnan(error).any() for error in errors)
+        return bool(self._drawn) or any(np.isnan(error).any() for error in errors)
+
+    @property
+    def _drawn(self) -> tuple[str, ...]:
+        """What places a datum; a bound tells its noise at eps with its times."""
         inner = getattr(self._estimator.likelihood, "likelihood", None)
         noised = isinstance(getattr(inner, "start", None), Noised)
-        return unknown or noised or not isinstance(self._estimator.dequantisation, Continuous)
+        dequantised = not isinstance(self._estimator.dequantisation, Continuous)
+        return (DEQUANTISATION,) * dequantised + (NOISE_AT_EPS,) * noised
 
     def _convergence(
         self, evaluation: Evaluation, title: str, params: Any, store: Unfinished
@@ -123,7 +128,9 @@ class EstimatorRun:
             "start": settings.get("likelihood.start", "noised"),  # as every bound does
         }
         fingerprint = self._experiment.dataset.fingerprint
-        return results.Provenance(self._name, step, fingerprint, eps, settings, versions())
+        return results.Provenance(
+            self._name, step, fingerprint, eps, settings, versions(), self._drawn
+        )
 
     def _settings(self, params: Any) -> dict[str, Any]:
         """All that a result depends on, and what its cost depends on."""

@@ -115,6 +115,10 @@ class Workdir:
         """Paired differences between the estimators of a step."""
         return self.root / "eval" / str(step) / "differences.json"
 
+    def comparison(self, folders: list[Path]) -> Path:
+        """Paired differences between the results in these folders."""
+        return self.root / "compare" / f"{digest([str(path.resolve()) for path in folders])}.json"
+
     def result(self, step: int, estimator: str, settings: dict) -> Path:
         """The folder for a result: free, or holding a result of just these settings."""
         base = self.root / "eval" / str(step) / estimator

@@ -150,6 +150,11 @@ def test_two_checkpoints_are_compared(command, workdir):
     )
     assert (status, errors) == (0, "")
     assert re.search(r"bound: step 20 - step 10: -?[\d.]+ ± [\d.]+, 95 % \[.*\], 12 images", output)
+    (file,) = (workdir / "compare").glob("*.json")
+    assert f"wrote {file}\n" in output
+    (row,) = json.loads(file.read_text())
+    assert row["minuend_folder"] == str(workdir / "eval" / "20" / "bound")
+    assert f"step 20 - step 10: {row['bits_per_dim']:.4f} ± " in output
 
 
 def test_two_runs_are_compared(command, workdir, tmp_path):
@@ -159,6 +164,42 @@ def test_two_runs_are_compared(command, workdir, tmp_path):
     )
     assert (status, errors) == (0, "")
     assert f"bound: {workdir} step 20 - {other} step 10: " in output
+    (file,) = (workdir / "compare").glob("*.json")
+    (row,) = json.loads(file.read_text())
+    assert row["subtrahend_folder"] == str(other / "eval" / "10" / "bound")
+    assert not (other / "compare").exists()
+
+
+def test_an_estimator_without_one_image_ends_in_an_error_after_the_tables(command, workdir):
+    status, output, errors = command(
+        f"--workdir={workdir}",
+        "--mode=eval",
+        "--config.eval.estimators=bound,ode",
+        "--config.eval.second_look=0",
+        "--config.likelihood.samples=2",
+        "--config.likelihood.max_steps=1",
+    )
+    message = _only_line(status, errors)
+    assert message.startswith("no image succeeded with ode at step 20: there is no mean;")
+    assert "account of bound at step 20" in output
+    assert "warning: bound and ode have no image that succeeded in both" in output
+    found = json.loads((workdir / "eval" / "20" / "ode" / "bits_per_dim.json").read_text())
+    assert (found["num_images"], found["bits_per_dim"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [("eval", "finished batches are kept, and the same"), ("train", "the newest checkpoint")],
+)
+def test_an_interruption_says_what_is_kept(command, workdir, monkeypatch, mode, message):
+    def interrupt(run, steps):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(verbs.VERBS, mode, interrupt)
+    status, _, errors = command(f"--workdir={workdir}", f"--mode={mode}")
+    assert status == 130
+    assert errors.startswith("interrupted; ")
+    assert message in errors
 
 
 def test_one_thing_cannot_be_compared(mistake, workdir):
@@ -189,9 +230,13 @@ def test_importance_samples_need_integer_data(mistake, workdir):
         "dequantisation, and mixture is continuous; choose 'ode'"
     )
     arguments = ("--mode=eval", "--config.likelihood.name=importance")
-    for base in ("bound", "importance", "scipy"):
+    for base, why in (
+        ("bound", "cannot be a base: the weights would be exponentials of all its variance"),
+        ("scipy", "cannot be a base: it is not traceable"),
+        ("importance", "is unknown"),
+    ):
         message = mistake(f"--workdir={workdir}", *arguments, f"--config.likelihood.base={base}")
-        assert message.startswith(f"config.likelihood.base = '{base}' is unknown; choose one of [")
+        assert message.startswith(f"config.likelihood.base = '{base}' {why}; choose one of [")
 
 
 # --- flags ----------------------------------------------------------------------------------
@@ -256,7 +301,14 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
         ("config.data.name", "Missing value for flag --config.data.name"),
         ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['straight',"),
         ("config.data.name=cifar", "config.data.name = 'cifar' is unknown; choose one of ["),
-        ("config.eval.estimators=ode,elbo", "'elbo' is unknown; choose from ['bound', "),
+        (
+            "config.eval.estimators=ode,elbo",
+            "config.eval.estimators: 'elbo' is unknown; choose from ['bound', ",
+        ),
+        (
+            "config.likelihood.name=foo",
+            "config.likelihood.name: 'foo' is unknown; choose from ['bound', ",
+        ),
         ("config.training.batch_size=0", "config.training.batch_size = 0 must lie in [1, inf)"),
         ("config.data.scale=-1", "config.data.scale = -1.0 must be positive"),
         ("config.likelihood.eps=2", "config.likelihood.eps = 2.0 must lie in (0, 1.0)"),

@@ -75,6 +75,13 @@ def test_a_weighting_that_score_flow_has_not_keeps_its_scale():
     assert not isinstance(loss.scaling, ScoreFlow)
 
 
+@pytest.mark.parametrize(("estimator", "notes"), [("bound", 0), ("ode", 1)])
+def test_the_bound_that_a_preset_has_settings_for_is_comparable(estimator, notes):
+    config = tiny.points(**SCORE_FLOW, **{"likelihood.name": estimator})
+    found = compat_notes(config, resolve_compat(config, ["likelihood.name"]))
+    assert sum("likelihood.name" in note for note in found) == notes
+
+
 def test_keys_given_by_hand_win_and_the_note_says_what_that_means():
     config = tiny.points(**SCORE_FLOW, **{"likelihood.rtol": 1e-3, "likelihood.probes": 1})
     kept = ["likelihood.rtol", "likelihood.probes", "training.steps"]

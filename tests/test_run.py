@@ -327,7 +327,7 @@ def test_an_interrupted_second_look_goes_on_as_well(own, monkeypatch):
         assert each["bits_per_dim"].shape == (12,)
         np.testing.assert_allclose(found["bits_per_dim"], each["bits_per_dim"].mean(), rtol=1e-9)
     sources = {row["source"] for row in found["error_split"]}
-    assert sources == {"test set", "dequantisation", "probes"}
+    assert sources == {"test set", "noise at eps", "probes"}
     assert found["eps"] == {"evaluated": 1e-2, "trained": 1e-4, "start": "noised"}
 
 
@@ -416,6 +416,7 @@ def test_estimators_are_compared_at_each_step_and_the_differences_are_saved(own)
     (saved,) = read_json(run.workdir.root / "eval" / "20" / "differences.json")
     difference = _per_image(run, 20) - _per_image(run, 20, "ode")
     np.testing.assert_allclose(saved["bits_per_dim"], difference.mean(), rtol=1e-9)
+    assert (saved["minuend_folder"], saved["subtrahend_folder"]) == ("bound", "ode")
 
 
 # --- samples --------------------------------------------------------------------------------

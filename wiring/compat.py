@@ -45,6 +45,8 @@ def nothing(config: ConfigDict) -> Settings:
     return {}
 
 
+# Values that a preset has settings for beside the one that it sets.
+_ALSO_SETTLED = {"score_flow": {"likelihood.name": "bound"}}
 COMPATS: dict[str, Callable[[ConfigDict], Settings]] = {"": nothing, "score_flow": score_flow}
 
 
@@ -75,12 +77,13 @@ def compat_notes(config: ConfigDict, resolved: ConfigDict) -> list[str]:
     preset, values = _preset(config), flatten_dict(resolved.to_dict(), sep=".")
     changed = [f"{key} = {value}" for key, value in preset.items() if values[key] == value]
     name = config.get("compat", "")
+    settled: Settings = _ALSO_SETTLED.get(str(name), {})
     found = [f"compat = {name} sets {', '.join(changed)}"] if changed else []
     return found + [
         f"config.{key} = {values[key]} is kept, where {name} has {value}: what reads it is not "
         f"comparable with {name}"
         for key, value in preset.items()
-        if values[key] != value
+        if values[key] not in (value, settled.get(key, value))
     ]
 
 

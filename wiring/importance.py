@@ -8,8 +8,8 @@ from likelihood import LIKELIHOODS, ImportanceWeighted, Likelihood, OneDraw, Sto
 from wiring.reader import ConfigError, Reader
 
 IMPORTANCE = "importance"
-# A bound inside would be exponentiated with all its variance; SciPy's solver cannot be traced.
-_NOT_A_BASE = frozenset({"bound", "vlb", "scipy"})
+_VARIANCE = "the weights would be exponentials of all its variance"
+_NOT_A_BASE = {"bound": _VARIANCE, "vlb": _VARIANCE, "scipy": "it is not traceable"}
 
 
 def estimator_names() -> list[str]:
@@ -33,8 +33,14 @@ def per_draw(own: Reader, name: str, dataset: Dataset | None) -> str:
     bases: Mapping[str, Callable[..., Any]] = {
         key: member for key, member in LIKELIHOODS.items() if key not in _NOT_A_BASE
     }
+    base = own.get("likelihood.base")
+    if base in _NOT_A_BASE:
+        raise ConfigError(
+            f"config.likelihood.base = {base!r} cannot be a base: {_NOT_A_BASE[base]}; choose one "
+            f"of {sorted(bases)}"
+        )
     own.pick("likelihood.base", bases)
-    return own.get("likelihood.base")
+    return base
 
 
 def over_draws(own: Reader, name: str, likelihood: Likelihood) -> StoredLikelihood:

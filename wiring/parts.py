@@ -108,13 +108,18 @@ def build_estimators(
 
     Without the data set they are not to be used: that only checks what needs no data.
     """
-    listed = reader.get("eval.estimators") or (reader.get("likelihood.name"),)
+    key = "eval.estimators" if reader.get("eval.estimators") else "likelihood.name"
+    listed = reader.get(key) if key == "eval.estimators" else (reader.get(key),)
     if not all(isinstance(entry, str) for entry in listed):
         raise ConfigError(
             f"config.eval.estimators = {listed} must be names, choose from {estimator_names()}"
         )
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
+    if unknown := [name for name in names if name not in estimator_names()]:
+        raise ConfigError(
+            f"config.{key}: {unknown[0]!r} is unknown; choose from {estimator_names()}"
+        )
     return {name: _estimator(reader, config, sde, name, dataset) for name in dict.fromkeys(names)}
 
 
@@ -122,10 +127,6 @@ def _estimator(
     reader: Reader, config: ConfigDict, sde: SDE, name: str, dataset: Dataset | None
 ) -> Estimator:
     own = Reader(config)
-    if name not in estimator_names():
-        raise ConfigError(
-            f"config.eval.estimators: {name!r} is unknown; choose from {estimator_names()}"
-        )
     base = per_draw(own, name, dataset)
     eps = own.eps("likelihood", sde)
     likelihood = own.make(

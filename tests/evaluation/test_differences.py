@@ -1,5 +1,6 @@
 """Paired differences are of the same images, or are refused."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy import stats
 from evaluation.differences import IncomparableError, between_estimators, paired
 from evaluation.results import Result
 from evaluation.tables import show_comparison, show_differences, show_results
+from run.comparison import save_differences
+from storage import Workdir, read_json
 
 RNG = np.random.default_rng(0)
 IMAGES = 3 + RNG.normal(size=40)
@@ -59,6 +62,40 @@ def test_bounds_come_minus_flows_and_then_each_kind_among_itself():
         ("bound", "vlb"),
     ]
     assert between_estimators({"ode": result(IMAGES)}) == []
+
+
+def test_a_pair_without_a_common_image_is_left_out_and_the_others_stay(capsys):
+    found = {name: result(IMAGES) for name in ("exact", "ode")}
+    rows = between_estimators(found | {"vlb": result(IMAGES, np.zeros(40, bool))})
+    assert [(row["minuend"], row["subtrahend"]) for row in rows] == [("exact", "ode")]
+    assert capsys.readouterr().out.splitlines() == [
+        f"warning: vlb and {name} have no image that succeeded in both: "
+        "there is no difference between them"
+        for name in ("exact", "ode")
+    ]
+
+
+def test_rows_of_the_same_two_folders_take_each_others_place(tmp_path):
+    """Other settings, in folders of their own, leave them."""
+    workdir = Workdir(tmp_path)
+
+    def save(gap, folder):
+        bound = dataclasses.replace(result(IMAGES + gap), folder=tmp_path / folder)
+        ode = dataclasses.replace(result(IMAGES), folder=tmp_path / "ode")
+        bound.summary["estimator"], ode.summary["estimator"] = "bound", "ode"
+        save_differences(workdir, [bound, ode])
+
+    for gap, folder in ((1, "bound"), (2, "bound-1a2b3c4d"), (3, "bound")):
+        save(gap, folder)
+    rows = read_json(workdir.differences(7))
+    assert [
+        (row["minuend_folder"], row["subtrahend_folder"], round(row["bits_per_dim"]))
+        for row in rows
+    ] == [("bound-1a2b3c4d", "ode", 2), ("bound", "ode", 3)]
+    workdir.differences(7).write_text("{")
+    save(4, "bound")
+    (row,) = read_json(workdir.differences(7))
+    assert row["bits_per_dim"] == pytest.approx(4)
 
 
 def test_a_negative_gap_is_a_line_like_any_other(capsys):
@@ -127,5 +164,37 @@ def test_the_remarks_below_an_account(capsys):
     assert "eps (x is the sample at eps)" in out
     assert "ode at step 7: 3.0000 bits/dim, 95 % [2.8000, 3.2000]" in out
     assert "the standard error is of test set 0.1000 (90 %), probes unknown" in out
-    assert "a finer discretisation would change it by 0.00120 ± 0.00010 bits/dim" in out
+    assert "the last refinement of the nodes changed it by 0.00120 ± 0.00010 bits/dim" in out
     assert "tightened to solver.rtol = 1e-06 the first 4 images change by -0.000010 ± " in out
+
+
+def _shown(capsys, **more):
+    show_results([SUMMARY | more])
+    return capsys.readouterr().out
+
+
+def _part(source, error, share=None):
+    return {"source": source, "standard_error": error, "share": share}
+
+
+def test_what_another_row_holds_is_not_unknown_beside_it(capsys):
+    split = [_part("test set", 0.1, 0.8), _part("dequantisation and probes", 0.05, 0.2)]
+    out = _shown(capsys, error_split=[*split, _part("probes", None)])
+    assert "test set 0.1000 (80 %), dequantisation and probes 0.0500 (20 %)\n" in out
+
+
+def test_parts_larger_than_the_whole_have_no_shares(capsys):
+    split = [_part("probes", 0.3), _part("test set", 0.0)]
+    out = _shown(capsys, standard_error=0.1, error_split=split)
+    assert (
+        "the sampled standard error 0.1000 is smaller than the estimator's own noise 0.3000: "
+        "too few images to tell its parts"
+    ) in out
+    assert "%)" not in out
+
+
+def test_a_convergence_of_no_image_is_one_warning(capsys):
+    nothing = {"change_bits_per_dim": None, "standard_error": None, "images": 0, "tightened": {}}
+    out = _shown(capsys, convergence=nothing)
+    assert out.count("warning: ode at step 7: no image succeeded both as it is and tightened") == 1
+    assert "tightened to" not in out

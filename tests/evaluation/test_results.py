@@ -89,7 +89,7 @@ def test_the_interval_is_students():
 
 
 def test_a_discretisation_has_the_accounts_sign():
-    """Nats that a finer one would add are bits that it would save."""
+    """Nats that the last refinement added are bits that it saved."""
     found = summarise(evaluation(ERRORS, 0.3), PROVENANCE)["discretisation"]
     np.testing.assert_allclose(found["bits_per_dim"], -0.3 / (DIMS * np.log(2)))
     np.testing.assert_allclose(found["standard_error"], 0, atol=1e-12)
@@ -112,6 +112,7 @@ def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
     assert found.summary == json.loads(json.dumps(summary))
     np.testing.assert_allclose(found.bits_per_dim, BITS)
     np.testing.assert_array_equal(found.ok, [True, True, False, True, False])
+    assert found.folder == tmp_path
     assert json.loads((tmp_path / "settings.json").read_text()) == {"rtol": 1e-5}
     with np.load(tmp_path / "per_image.npz") as per_image:
         np.testing.assert_allclose(per_image["bits_per_dim"], BITS)
@@ -126,7 +127,7 @@ def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
         np.testing.assert_allclose(per_image["nats_units"], -0.5)
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value encountered")
+@pytest.mark.filterwarnings("error")
 def test_a_result_without_one_good_image_is_still_a_result(tmp_path):
     """No mean exists: the file says null, and names every image."""
     failed = dataclasses.replace(evaluation(ERRORS), ok=np.zeros(5, bool))
@@ -134,4 +135,6 @@ def test_a_result_without_one_good_image_is_still_a_result(tmp_path):
     stored = load_result(tmp_path)
     assert stored is not None
     assert stored.summary["bits_per_dim"] is None
+    assert stored.summary["estimator_standard_error"] is None
+    assert stored.summary["account"] == []
     assert stored.summary["failed"] == [0, 1, 2, 3, 4]

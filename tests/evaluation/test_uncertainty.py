@@ -92,19 +92,56 @@ def test_where_one_probe_tells_no_error_the_looks_give_both_together():
 def test_without_a_second_look_what_is_not_told_stays_with_the_test_set():
     first = make(looks(4)[0], **told("probes"))
     rows = by_source(error_split(first, None))
-    assert set(rows) == {"test set", "probes"}
+    assert set(rows) == {"test set and dequantisation", "probes"}
     total = first.account.bits_per_dim.var(ddof=1)
     want = math.sqrt((total - STDS["probes"] ** 2) / N)
-    assert rows["test set"]["standard_error"] == pytest.approx(want)
+    assert rows["test set and dequantisation"]["standard_error"] == pytest.approx(want)
 
 
-def test_no_part_is_below_zero():
+def test_a_row_is_named_by_all_that_it_holds():
+    bits, again = looks(7)
+    unknown = make(bits, probes=np.full(N, np.nan))
+    both = ("dequantisation", "noise at eps")
+    (row, none) = error_split(unknown, None, both)
+    assert row["source"] == "test set, dequantisation and probes"
+    assert (row["share"], none["source"]) == (1, "probes")
+    told_ones = make(bits, **told("probes"))
+    rows = by_source(error_split(told_ones, None, ("noise at eps",)))
+    assert set(rows) == {"test set and noise at eps", "probes"}
+    weighted = make(bits, **told("probes", "dequantisation"))
+    assert set(by_source(error_split(weighted, None, both))) == {
+        "test set and noise at eps",
+        "probes",
+        "dequantisation",
+    }
+    assert set(by_source(error_split(told_ones, None, ()))) == {"test set", "probes"}
+    second = make(again, **told("probes"))
+    rows = by_source(error_split(told_ones, second, ("noise at eps",)))
+    assert set(rows) == {"test set", "noise at eps", "probes"}
+
+
+def test_a_second_look_without_an_image_tells_nothing():
+    bits, again = looks(8)
+    second = make(again, np.zeros(N, bool), **told("probes"))
+    rows = error_split(make(bits, **told("probes")), second)
+    assert set(by_source(rows)) == {"test set and dequantisation", "probes"}
+
+
+def test_no_part_is_below_zero_and_none_is_a_share_of_less_than_itself():
     """Errors that are told larger than what is seen."""
     bits = np.random.default_rng(0).normal(size=N)
     first, second = (make(bits, probes=np.full(N, 5.0)) for _ in range(2))
     rows = by_source(error_split(first, second))
     assert rows["dequantisation"]["standard_error"] == rows["test set"]["standard_error"] == 0
-    assert rows["probes"]["share"] == 1
+    assert all(math.isnan(row["share"]) for row in rows.values())
+
+
+def test_one_image_has_no_shares():
+    (row, probes) = error_split(make([2.0], probes=[0.3]), None)
+    assert (row["source"], probes["source"]) == ("probes", "test set and dequantisation")
+    assert row["standard_error"] == pytest.approx(0.3)
+    assert math.isnan(row["share"])
+    assert math.isnan(probes["standard_error"])
 
 
 def test_images_that_failed_in_either_look_are_in_neither():
