@@ -108,8 +108,9 @@ class TruncatedNormal(Levels):
 
     So a likelihood must take the point as it is at eps (the start `AsSample`): nothing is left over
     there. Where the level is wider than that, r is cut at 5 instead, beyond which float32 draws
-    nothing but the cut itself. ``alpha`` and ``sigma`` are the path's at eps; one unit of x_eps is ``1/alpha`` units of
-    the data's space, which `log_scale` counts. Float32 resolves u as it does for `Uniform`.
+    nothing but the cut itself. ``alpha`` and ``sigma`` are the path's at eps; one unit of x_eps is
+    ``1/alpha`` units of the data's space, which `log_scale` counts. Float32 resolves u as it does
+    for `Uniform`.
 
     Raises ValueError where alpha or sigma is not positive.
     """

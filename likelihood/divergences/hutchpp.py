@@ -19,8 +19,8 @@ class HutchPP(IndependentDraws):
     of the ``probes`` draws has its own v, of random signs. Its mean is the trace whatever Q is, and
     its variance given Q is ``2 sum_{a != b} (P S P)_ab^2``: the draws share Q, and their spread
     tells the error of their mean. Worth its ``2 rank + probes`` products where the spectrum decays;
-    where J is close to a multiple of the identity, as on trained denoisers of images, as many random
-    signs err ten times less. Gradients hold Q fixed, which leaves them unbiased.
+    where J is close to a multiple of the identity, as on trained denoisers of images, as many
+    random signs err ten times less. Gradients hold Q fixed, which leaves them unbiased.
 
     Raises:
       ValueError: ``rank`` exceeds the dimensions, when the probes are drawn.
