@@ -1,5 +1,6 @@
 """Shared set-up: one persistent compilation cache, float32 matrix products."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +15,17 @@ CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """A module leaves no compiled programs: each holds memory maps, of which a process has 65530.
+
+    Those of the whole suite together exceed them, and the process ends in a segmentation fault.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
