@@ -1,5 +1,6 @@
 """The contract of a likelihood estimator."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -59,6 +60,33 @@ class Likelihood(Protocol):
         xs: Float[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb: ...
+
+
+class PerExample:
+    """For estimators that treat every example by itself: ``_one`` is mapped over the batch."""
+
+    def __call__(
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        xs: Float[Array, "batch *D"],
+        keys: jax.Array,
+    ) -> LogProb:
+        return jax.vmap(lambda x, key: self._one(sde, score_fn, x, key))(xs, keys)
+
+    @abstractmethod
+    def _one(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array
+    ) -> LogProb: ...
+
+
+def two_keys(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Two keys for each of the given ones.
+
+    Never one key for two things: a random sign is a bit of a uniform draw of the same key.
+    """
+    first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+    return first, second
 
 
 def runs_on_host(likelihood: Callable[..., LogProb]) -> bool:

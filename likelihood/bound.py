@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import LogProb, PriorLogProb, ScoreFn
+from likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
 from likelihood.divergences import sample_variance_of_mean
 from likelihood.integrands import FORMS, Form, control_slopes
 from likelihood.start import reconstruction
@@ -18,7 +18,7 @@ _DRAWS_PER_END = 8  # draws of time to one of the ends, whose variance is far sm
 
 
 @dataclass(frozen=True)
-class VariationalBound:
+class VariationalBound(PerExample):
     """A lower bound on the log density of x under the SDE's model (Song et al. 2021).
 
     arXiv:2101.09258, theorem 3, with ``x`` carried to eps and the reconstruction
@@ -54,15 +54,6 @@ class VariationalBound:
     def ends(self) -> int:
         """How many draws are made of the terms at eps and at t_max."""
         return max(2, self.samples // _DRAWS_PER_END)
-
-    def __call__(
-        self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        xs: Float[Array, "batch *D"],
-        keys: jax.Array,
-    ) -> LogProb:
-        return jax.vmap(lambda x, key: self._one(sde, score_fn, x, key))(xs, keys)
 
     def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         time_key, end_key = jax.random.split(key)

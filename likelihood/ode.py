@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import LogProb, PriorLogProb, ScoreFn
+from likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
 from likelihood.divergences import Divergence
 from likelihood.start import AS_SAMPLE, Start
 from sde_lib import SDE
@@ -14,7 +14,7 @@ from solvers import Flow, Solver
 
 
 @dataclass(frozen=True)
-class ODELikelihood:
+class ODELikelihood(PerExample):
     """``log p_eps(x) = log prior(x_T) + volume + int div`` (Song et al. 2021, eq. 39).
 
     The state and its log determinant are integrated together from eps to t_max; every example has
@@ -33,15 +33,6 @@ class ODELikelihood:
     def tightened(self) -> "ODELikelihood":
         """The same with a tighter solver."""
         return replace(self, solver=self.solver.tightened())
-
-    def __call__(
-        self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        xs: Float[Array, "batch *D"],
-        keys: jax.Array,
-    ) -> LogProb:
-        return jax.vmap(lambda x, key: self._one(sde, score_fn, x, key))(xs, keys)
 
     def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         start_key, probe_key = jax.random.split(key)

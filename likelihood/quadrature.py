@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from likelihood.base import LogProb, PriorLogProb, ScoreFn
+from likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
 from likelihood.divergences import Divergence
 from likelihood.ode import path_parts
 from likelihood.start import AS_SAMPLE, Start
@@ -32,7 +32,7 @@ _LEAST_INTERVALS = 2 * len(_END_WEIGHTS) - 1
 
 
 @dataclass(frozen=True)
-class Quadrature:
+class Quadrature(PerExample):
     """``log p_eps(x) = log prior(x_T) + volume + int div``, the integral by Gregory's rule.
 
     The path runs through ``intervals`` + 1 nodes, even in log rho, each the end of a solver's step:
@@ -66,15 +66,6 @@ class Quadrature:
     def tightened(self) -> "Quadrature":
         """Twice the nodes, and the solver's tolerances tightened."""
         return replace(self, intervals=2 * self.intervals, solver=self.solver.tightened())
-
-    def __call__(
-        self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        xs: Float[Array, "batch *D"],
-        keys: jax.Array,
-    ) -> LogProb:
-        return jax.vmap(lambda x, key: self._one(sde, score_fn, x, key))(xs, keys)
 
     def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         start_key, probe_key = jax.random.split(key)

@@ -11,7 +11,7 @@ import scipy.integrate
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
-from likelihood.base import LogProb, PriorLogProb, ScoreFn
+from likelihood.base import LogProb, PriorLogProb, ScoreFn, two_keys
 from likelihood.ode import path_parts
 from likelihood.start import Start
 from sde_lib import SDE
@@ -53,7 +53,7 @@ class SciPyLikelihood:
         keys: jax.Array,
     ) -> LogProb:
         score_fn = score_fn if isinstance(score_fn, Partial) else Partial(score_fn)
-        start_keys, probe_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        start_keys, probe_keys = two_keys(keys)
         xs_eps, steps = _begin(self.start, self.eps, sde, score_fn, xs, start_keys)
         probes = random_signs(probe_keys, xs_eps)
 

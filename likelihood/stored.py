@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Num
 
-from likelihood.base import Likelihood, LogProb, ScoreFn, runs_on_host
+from likelihood.base import Likelihood, LogProb, ScoreFn, runs_on_host, two_keys
 from likelihood.dequantisation import Dequantisation
 from likelihood.divergences import sample_variance_of_mean
 from sde_lib import SDE
@@ -48,8 +48,7 @@ class OneDraw:
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        # Never one key for both: a random sign is a bit of the uniform draw.
-        draw_keys, likelihood_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        draw_keys, likelihood_keys = two_keys(keys)
         points, log_q = jax.vmap(dequantisation)(draw_keys, xs)
         found = self.likelihood(sde, score_fn, points, likelihood_keys)
         return replace(found, parts=found.parts | {"dequantisation": -log_q})
@@ -87,7 +86,7 @@ class ImportanceWeighted:
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        draw_keys, likelihood_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        draw_keys, likelihood_keys = two_keys(keys)
 
         def draw(k: Int[Array, ""]) -> LogProb:
             # The first is that of OneDraw, for paired comparisons.
