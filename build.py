@@ -13,10 +13,10 @@ from models import ScoreModel
 from sde_lib import SDES
 from wiring.compat import resolve_compat
 from wiring.experiment import EvalSettings, Experiment, SamplingSettings
+from wiring.losses import build_loss
 from wiring.parts import (
     build_dequantisation,
     build_estimators,
-    build_loss,
     build_model,
     build_optimizer,
     build_sampler,
@@ -29,8 +29,6 @@ STREAMS = ("init", "train", "held_out", "eval", "sample")
 IDENTITY = ("seed", "data.", "sde.", "model.", "objective.", "optimizer.")
 # Where data lie says nothing of what they are; their fingerprint does.
 NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path")
-# Keys younger than the oldest workdirs, with the value that says what was done before.
-YOUNGER = {"objective.scaling": "integral"}
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
@@ -61,9 +59,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     parts["dequantisation"] = build_dequantisation(reader, dataset)
     root = jax.random.key(reader.get("seed"))
     identity = {
-        key: value
-        for key, value in reader.snapshot(*IDENTITY).items()
-        if key not in NOT_IDENTITY and YOUNGER.get(key) != value
+        key: value for key, value in reader.snapshot(*IDENTITY).items() if key not in NOT_IDENTITY
     }
     return Experiment(
         dataset=dataset,
@@ -94,7 +90,7 @@ def _parts(reader: Reader, config: ConfigDict, dataset: Dataset | None) -> dict[
     return {
         "sde": sde,
         "model": model,
-        "loss": build_loss(reader, sde, model),
+        "loss": build_loss(reader, sde, model, dataset),
         "optimizer": build_optimizer(reader),
         "ema_decay": reader.get("optimizer.ema_decay"),
         "estimators": build_estimators(reader, config, sde, dataset),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from configs import default
@@ -16,6 +17,11 @@ def get_config(path: str) -> ConfigDict:
     with config.unlocked():
         config.update(saved)
     return config
+
+
+def defaults() -> dict[str, Any]:
+    """By dotted key what a run that is older than the key is taken to have been made with."""
+    return flatten_dict(default.get_config().to_dict(), sep=".")
 
 
 def _tuples(value: Any) -> Any:

@@ -15,7 +15,7 @@ from data.folder import load_folder
 from data.imagenet32 import load_imagenet32
 from data.photos import load_photos
 from data.tfds_images import load_tfds
-from data.toys import load_checkerboard, load_mixture, load_moons
+from data.toys import load_checkerboard, load_circle, load_mixture, load_moons
 
 DATASETS = {
     "digits": load_digits,
@@ -28,6 +28,7 @@ DATASETS = {
     "mixture": load_mixture,
     "moons": load_moons,
     "checkerboard": load_checkerboard,
+    "circle": load_circle,
 }
 
 __all__ = ["DATASETS", "BatchStream", "DataError", "Dataset", "Source"]

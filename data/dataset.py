@@ -2,10 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Int, Shaped
+
+if TYPE_CHECKING:
+    from oracles import Oracle
 
 
 class DataError(ValueError):
@@ -35,6 +38,7 @@ class Dataset:
       num_classes: labels are 0..num_classes-1; None without labels.
       train_labels: int64 (len(train),), or None.
       test_labels: int64 (len(test),), or None.
+      law: the law that the examples were drawn from, where it is known.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Dataset:
     num_classes: int | None = None
     train_labels: Int[np.ndarray, " n"] | None = None
     test_labels: Int[np.ndarray, " n"] | None = None
+    law: "Oracle | None" = None
 
 
 def from_arrays(

@@ -1,4 +1,4 @@
-"""Continuous two-dimensional data, drawn afresh from a seed: quick to learn, easy to look at.
+"""Continuous data of few dimensions, drawn afresh from a seed: quick to learn, easy to look at.
 
 `num_train` and `num_test` of 0 mean 20,000 and 2,000. `scale` divides every coordinate: training
 on data far from unit variance is a different problem, and a density of data divided by `scale` is
@@ -6,33 +6,82 @@ on data far from unit variance is a different problem, and a density of data div
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from data.dataset import DataError, Dataset, from_arrays
 
+if TYPE_CHECKING:
+    from oracles import GaussianMixture
+
 # Song & Ermon 2019, "Generative Modeling by Estimating Gradients of the Data Distribution",
 # section 3.2.1: 1/5 N((-5, -5), I) + 4/5 N((5, 5), I).
 MIXTURE_WEIGHTS = (0.2, 0.8)
-MIXTURE_MEANS = ((-5.0, -5.0), (5.0, 5.0))
 MIXTURE_STD = 1.0
 
 NUM_TRAIN = 20_000
 NUM_TEST = 2_000
 
-Draw = Callable[[np.random.Generator, int], Float[np.ndarray, "n 2"]]
+Draw = Callable[[np.random.Generator, int], Float[np.ndarray, "n d"]]
 
 
 def load_mixture(
-    *, num_train: int = 0, num_test: int = 0, seed: int = 0, scale: float = 1.0
+    *,
+    num_train: int = 0,
+    num_test: int = 0,
+    seed: int = 0,
+    scale: float = 1.0,
+    dims: int = 2,
+    centre: float = 5.0,
 ) -> Dataset:
-    """Two Gaussians of unequal weight (`MIXTURE_*`; means and std are divided by `scale`).
+    """Two Gaussians of unit std and of weights 1/5 and 4/5, its law known.
+
+    The means are -`centre` and `centre` in each of `dims` coordinates; all is divided by `scale`.
 
     Raises:
-      DataError: a negative count or seed, or a scale that is not positive.
+      DataError: a negative count or seed, a scale that is not positive, or no dimension.
     """
-    return _toy("mixture", _draw_mixture, num_train, num_test, seed, scale)
+    means = _mixture_means(dims, centre)
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        component = (rng.random(n) >= MIXTURE_WEIGHTS[0]).astype(int)
+        return means[component] + MIXTURE_STD * rng.standard_normal((n, dims))
+
+    toy = _toy("mixture", draw, num_train, num_test, seed, scale)
+    return replace(toy, law=_mixture_law(means / scale, MIXTURE_STD / scale))
+
+
+def load_circle(
+    *,
+    num_train: int = 0,
+    num_test: int = 0,
+    seed: int = 0,
+    scale: float = 1.0,
+    noise: float = 0.1,
+    dims: int = 2,
+) -> Dataset:
+    """A circle of radius 1 in a random plane of `dims` dimensions, with noise of std `noise`.
+
+    Without noise it is data on a manifold: it has no density, and so no score.
+
+    Raises:
+      DataError: a negative count, seed or noise, a scale that is not positive, fewer than two
+        dimensions.
+    """
+    _check_noise(noise)
+    if dims < 2:
+        raise DataError(f"config.data.dims = {dims}: a circle needs at least 2")
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        plane = np.linalg.qr(_generator(seed, 2).standard_normal((dims, 2)))[0]
+        angle = 2 * np.pi * rng.random(n)
+        circle = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ plane.T
+        return circle + noise * rng.standard_normal((n, dims))
+
+    return _toy("circle", draw, num_train, num_test, seed, scale)
 
 
 def load_moons(
@@ -48,8 +97,7 @@ def load_moons(
     Raises:
       DataError: a negative count, seed or noise, or a scale that is not positive.
     """
-    if noise < 0:
-        raise DataError(f"config.data.noise = {noise} is a std and cannot be negative")
+    _check_noise(noise)
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return _draw_moons(rng, n) + noise * rng.standard_normal((n, 2))
@@ -85,13 +133,30 @@ def _toy(name: str, draw: Draw, num_train: int, num_test: int, seed: int, scale:
     return from_arrays(name, train, test, levels=None)
 
 
+def _check_noise(noise: float) -> None:
+    if noise < 0:
+        raise DataError(f"config.data.noise = {noise} is a std and cannot be negative")
+
+
 def _generator(seed: int, split: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(split,))))
 
 
-def _draw_mixture(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 2"]:
-    component = (rng.random(n) >= MIXTURE_WEIGHTS[0]).astype(int)
-    return np.asarray(MIXTURE_MEANS)[component] + MIXTURE_STD * rng.standard_normal((n, 2))
+def _mixture_means(dims: int, centre: float) -> Float[np.ndarray, "2 d"]:
+    if dims < 1 or not np.isfinite(centre):
+        raise DataError(
+            f"config.data.dims = {dims} must be at least 1, config.data.centre = {centre} finite"
+        )
+    return np.outer([-centre, centre], np.ones(dims))
+
+
+def _mixture_law(means: Float[np.ndarray, "2 d"], std: float) -> "GaussianMixture":
+    import jax.numpy as jnp
+
+    from oracles import GaussianMixture
+
+    weights = jnp.asarray(MIXTURE_WEIGHTS)
+    return GaussianMixture(weights, jnp.asarray(means, weights.dtype), jnp.full(2, std))
 
 
 def _draw_moons(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 2"]:

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from build import build, check_config, load_dataset
-from configs.saved import get_config
+from configs.saved import defaults, get_config
 from evaluation import SampleDriver, Samples, pictures, terminal
 from evaluation.results import Result
 from likelihood import LogDensity
@@ -81,7 +81,7 @@ class RunDirectory:
         check_config(config)  # before the data, which may take long to come
         experiment = build(config, load_dataset(config))
         if workdir.exists():
-            workdir.check(experiment.identity)
+            workdir.check(experiment.identity, defaults())
         return cls(workdir, config, experiment)
 
     def open_like(self, path: str | Path) -> "RunDirectory":
@@ -115,7 +115,9 @@ class RunDirectory:
             return
         self._note_other_batches(newest)
         if writes():
-            self.workdir.claim(self.config.to_dict(), self.experiment.identity, newest or 0)
+            self.workdir.claim(
+                self.config.to_dict(), self.experiment.identity, newest or 0, defaults()
+            )
         state = initial_state(self.experiment) if newest is None else self.state(newest)
         train_in(self.workdir, self.experiment, self.checkpoints, step_fn, state)
 

@@ -68,6 +68,14 @@ class SDE:
         """``d(log rho)/dt``."""
         return jax.grad(self.log_rho)(jnp.asarray(t, float))
 
+    def ladder(self, eps: float, num_scales: int) -> Float[Array, " num_scales"]:
+        """Times from t_max down to eps between which rho falls by one factor (Song & Ermon 2019).
+
+        For VE these are NCSN's noise levels, a geometric sequence whose first is the largest.
+        """
+        levels = jnp.linspace(self.log_rho(self.t_max), self.log_rho(eps), num_scales)
+        return jax.vmap(self.time_of_log_rho)(levels)
+
     def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
         """``f(t)`` and ``g(t)^2``, derived by differentiating the marginal's coefficients."""
         f = jax.grad(self.log_alpha)(jnp.asarray(t, float))

@@ -4,8 +4,10 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -26,6 +28,9 @@ PACKAGES = (
     "scipy",
     "numpy",
 )
+
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class WorkdirError(ValueError):
@@ -65,20 +70,23 @@ class Workdir:
         """Whether a run has begun here."""
         return self.config.is_file()
 
-    def claim(self, config: dict, identity: dict, step: int = 0) -> None:
+    def claim(
+        self, config: dict, identity: dict, step: int = 0, younger: Mapping[str, Any] = EMPTY
+    ) -> None:
         """Makes the folder this experiment's, or finds that it is, before training goes on.
 
         Args:
           config: the resolved configuration, written to the folder.
           identity: the settings that must never change in a workdir, by dotted key.
           step: where training begins; the versions it is done with are noted from there on.
+          younger: see ``check``.
 
         Raises:
           WorkdirError: the folder belongs to another experiment, or cannot be written.
         """
         history = {}
         if self.exists():
-            self.check(identity)
+            self.check(identity, younger)
             history = read_json(self.provenance).get("versions_from_step", {})
         now = versions()
         provenance = {
@@ -92,8 +100,16 @@ class Workdir:
         except OSError as error:
             raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
 
-    def check(self, identity: dict) -> None:
-        """Raises WorkdirError, naming the keys, if the folder has another identity."""
+    def check(self, identity: dict, younger: Mapping[str, Any] = EMPTY) -> None:
+        """Finds that the folder has this identity.
+
+        Args:
+          identity: settings by dotted key.
+          younger: the value that stands for a key which is younger than the folder.
+
+        Raises:
+          WorkdirError: it has another one; the message names the keys.
+        """
         try:
             known = dict(read_json(self.provenance)["identity"])
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -102,6 +118,7 @@ class Workdir:
                 f"({type(error).__name__}: {error}); choose another --workdir"
             ) from error
         identity = json.loads(json.dumps(identity))
+        known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
         differing = [k for k in sorted(known | identity) if known.get(k) != identity.get(k)]
         if differing:
             changes = "; ".join(

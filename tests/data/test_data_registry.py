@@ -8,7 +8,7 @@ import pytest
 from data import DATASETS, BatchStream, Dataset
 
 # The ones that need neither a download nor files of the user.
-SELF_CONTAINED = ("digits", "photos", "mixture", "moons", "checkerboard")
+SELF_CONTAINED = ("digits", "photos", "mixture", "moons", "checkerboard", "circle")
 
 
 def _keywords(load):

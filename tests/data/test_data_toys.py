@@ -1,17 +1,23 @@
+import jax
 import numpy as np
 import pytest
 
 from data.dataset import DataError
 from data.toys import (
-    MIXTURE_MEANS,
     MIXTURE_STD,
     MIXTURE_WEIGHTS,
     load_checkerboard,
+    load_circle,
     load_mixture,
     load_moons,
 )
 
-TOYS = {"mixture": load_mixture, "moons": load_moons, "checkerboard": load_checkerboard}
+TOYS = {
+    "mixture": load_mixture,
+    "moons": load_moons,
+    "checkerboard": load_checkerboard,
+    "circle": load_circle,
+}
 
 
 @pytest.mark.parametrize("name", TOYS)
@@ -45,9 +51,8 @@ def test_the_mixture_has_its_moments():
     points = load_mixture(num_train=200_000).train.astype(np.float64)
     upper = points.sum(axis=1) > 0
     assert MIXTURE_WEIGHTS == (0.2, 0.8)
-    assert MIXTURE_MEANS == ((-5.0, -5.0), (5.0, 5.0))
     assert upper.mean() == pytest.approx(0.8, abs=0.004)
-    for part, mean in ((points[~upper], MIXTURE_MEANS[0]), (points[upper], MIXTURE_MEANS[1])):
+    for part, mean in ((points[~upper], (-5.0, -5.0)), (points[upper], (5.0, 5.0))):
         np.testing.assert_allclose(part.mean(axis=0), mean, atol=0.02)
         np.testing.assert_allclose(np.cov(part.T), MIXTURE_STD**2 * np.eye(2), atol=0.03)
 
@@ -98,6 +103,46 @@ def test_errors(name, arguments, message):
         TOYS[name](**arguments)
 
 
-def test_negative_noise():
+@pytest.mark.parametrize("load", [load_moons, load_circle])
+def test_negative_noise(load):
     with pytest.raises(DataError, match=r"noise = -0\.1"):
-        load_moons(noise=-0.1)
+        load(noise=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("load", "arguments", "message"),
+    [
+        (load_mixture, {"dims": 0}, "dims = 0 must be at least 1"),
+        (load_mixture, {"centre": float("inf")}, "centre = inf finite"),
+        (load_circle, {"dims": 1}, "dims = 1: a circle needs at least 2"),
+    ],
+)
+def test_shapes_that_cannot_be(load, arguments, message):
+    with pytest.raises(DataError, match=message):
+        load(**arguments)
+
+
+@pytest.mark.parametrize(("dims", "centre", "scale"), [(1, 2.0, 1.0), (5, 1.5, 3.0)])
+def test_the_law_of_the_mixture_is_that_of_its_points(dims, centre, scale):
+    toy = load_mixture(num_train=40_000, dims=dims, centre=centre, scale=scale)
+    drawn = np.asarray(jax.vmap(toy.law.sample)(jax.random.split(jax.random.key(0), 40_000)))
+    assert toy.train.shape == drawn.shape == (40_000, dims)
+    density = np.asarray(jax.vmap(toy.law.log_density)(toy.train))
+    of_drawn = np.asarray(jax.vmap(toy.law.log_density)(drawn))
+    error = np.hypot(density.std(), of_drawn.std()) / 200
+    assert abs(density.mean() - of_drawn.mean()) < 4 * error
+    np.testing.assert_allclose(toy.train.mean(axis=0), 0.6 * centre / scale, atol=0.03 * centre)
+
+
+def test_only_the_mixture_has_a_known_law():
+    assert [name for name, load in TOYS.items() if load().law is not None] == ["mixture"]
+
+
+def test_the_circle_lies_in_a_plane():
+    points = load_circle(num_train=2_000, dims=7, noise=0.0).train
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-5)
+    spread = np.linalg.svd(points, compute_uv=False)
+    assert spread[1] > 20
+    assert spread[2] < 1e-4
+    noisy = load_circle(num_train=2_000, dims=7, noise=0.05).train
+    assert np.linalg.svd(noisy, compute_uv=False)[2:] == pytest.approx(0.05 * 2_000**0.5, rel=0.1)

@@ -101,3 +101,16 @@ def test_prior_sample_has_the_priors_spread(sde):
 def test_numbers_of_an_sde_may_be_traced(sde):
     sigma = jax.jit(lambda s, t: s.sigma(t))(sde, 0.3)
     np.testing.assert_allclose(sigma, sde.sigma(0.3), rtol=1e-6)
+
+
+def test_a_ladder_goes_down_to_eps_by_equal_factors_of_rho(sde):
+    times = sde.ladder(1e-3, 12)
+    np.testing.assert_allclose(times[jnp.array([0, -1])], [sde.t_max, 1e-3], rtol=1e-4)
+    factors = np.diff(jax.vmap(sde.log_rho)(times))
+    np.testing.assert_allclose(factors, factors.mean(), rtol=2e-3)
+
+
+def test_a_ladder_of_ve_is_the_geometric_sequence_of_ncsn():
+    sde = SDES["ve"](sigma_min=0.01, sigma_max=1.0)
+    sigmas = jax.vmap(sde.sigma)(sde.ladder(1e-7, 10))
+    np.testing.assert_allclose(sigmas, np.geomspace(1.0, 0.01, 10), rtol=1e-4)

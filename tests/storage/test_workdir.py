@@ -47,6 +47,16 @@ def test_a_setting_that_is_no_longer_there_is_a_difference(workdir):
         workdir.check(fewer)
 
 
+def test_a_setting_younger_than_the_folder_must_have_the_value_of_before(workdir):
+    newer = IDENTITY | {"objective.levels": "continuous"}
+    workdir.check(newer, {"objective.levels": "continuous", "seed": 7})
+    workdir.claim({}, newer, younger={"objective.levels": "continuous"})
+    with pytest.raises(WorkdirError, match="levels is 'continuous' there, 'ladder' here"):
+        workdir.check(IDENTITY | {"objective.levels": "ladder"}, newer)
+    with pytest.raises(WorkdirError, match="seed is 0 there, 7 here"):
+        workdir.check(IDENTITY | {"seed": 7}, {"seed": 7})
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"identity": 3}', "\x00"])
 def test_a_damaged_provenance_is_one_line(workdir, text):
     workdir.provenance.write_text(text)
