@@ -13,13 +13,12 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float
 
-from oracles.base import Oracle, ScoreFn, Time
-from sde_lib import SDE
+from oracles.base import Oracle, Time
+from oracles.gaussian import gaussian_entropy
+from oracles.monte_carlo import Estimate
 
-# Lightness, blue-yellow and red-green (Ruderman, Cronin & Chiao 1998), and a share of variance
-# for each: colours of natural images differ mostly in lightness.
+# Lightness, blue-yellow and red-green (Ruderman, Cronin & Chiao 1998).
 _OPPONENT = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3.0], [6.0], [2.0]])
-_SHARES = np.array([0.9, 0.07, 0.03])
 
 
 @struct.dataclass
@@ -55,12 +54,32 @@ class StationaryGaussian(Oracle):
         square = deviation * self.filtered(1 / spectrum, deviation)
         return -0.5 * jnp.sum(square + jnp.log(2 * math.pi * spectrum))
 
-    def score_fn(self, sde: SDE) -> ScoreFn:
-        def score(x, t):
-            alpha, sigma = sde.alpha(t), sde.sigma(t)
-            return self.filtered(-1 / self.spectrum(alpha, sigma), x - alpha * self.mean)
+    def score(
+        self, x: Float[Array, "h w c"], alpha: Time = 1.0, sigma: Time = 0.0
+    ) -> Float[Array, "h w c"]:
+        return self.filtered(-1 / self.spectrum(alpha, sigma), x - alpha * self.mean)
 
-        return score
+    def posterior_mean(
+        self, x: Float[Array, "h w c"], alpha: Time, sigma: Time
+    ) -> Float[Array, "h w c"]:
+        gain = alpha * self.power / self.spectrum(alpha, sigma)
+        return self.mean + self.filtered(gain, x - alpha * self.mean)
+
+    def posterior_trace(
+        self, x: Float[Array, "h w c"], alpha: Time, sigma: Time
+    ) -> Float[Array, ""]:
+        return jnp.sum(sigma**2 * self.power / self.spectrum(alpha, sigma))
+
+    def entropy_draw(self, key: Array, alpha: Time = 1.0, sigma: Time = 0.0) -> Float[Array, ""]:
+        """The entropy itself."""
+        del key
+        return gaussian_entropy(self.spectrum(alpha, sigma))
+
+    def entropy(
+        self, key: Array, alpha: Time = 1.0, sigma: Time = 0.0, *, samples: int = 4096
+    ) -> Estimate:
+        del samples
+        return self.entropy_draw(key, alpha, sigma), jnp.zeros(())
 
     def flow_jacobian(self, log_rho: Time) -> Float[Array, "h w c"]:
         """Eigenvalues of the Jacobian of the probability flow ``dy/d(log rho)``, ``y = x/alpha``.
@@ -84,31 +103,6 @@ class StationaryGaussian(Oracle):
         height, width, colours = self.shape
         diagonal = _mix(jnp.mean(gain, (0, 1)), _mixing(colours) ** 2)
         return jnp.sum(gain**2) - height * width * jnp.sum(diagonal**2)
-
-
-def natural_images(
-    shape: tuple[int, int, int], std: float = 0.5, slope: float = 1.0, floor: float = 1e-3
-) -> StationaryGaussian:
-    """Images of zero mean whose amplitude falls as ``frequency^-slope`` (Field 1987; about 1).
-
-    Args:
-      shape: height, width, 1 or 3 colours.
-      std: root mean square of a pixel's standard deviation over the colours.
-      slope: of the amplitude; the power falls twice as fast.
-      floor: share of the variance that is white, spread evenly; it keeps the law from being thin.
-
-    Raises:
-      ValueError: there are neither 1 nor 3 colours.
-    """
-    height, width, colours = shape
-    if colours not in (1, 3):
-        raise ValueError(f"shape = {shape}: colours must be 1 or 3, got {colours}")
-    u, v = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
-    frequency = np.hypot(u, v)
-    frequency[0, 0] = 1 / max(height, width)  # the mean of an image: as the longest wave
-    power = frequency[..., None] ** (-2 * slope) * (_SHARES if colours == 3 else np.ones(1))
-    power = (1 - floor) * power / power.mean() + floor
-    return StationaryGaussian(jnp.zeros(shape), jnp.asarray(std**2 * power, float))
 
 
 def _mixing(colours: int) -> np.ndarray:
