@@ -16,7 +16,9 @@ class Objective(Protocol):
 
     Returns an unbiased estimate, over the key, of ``sigma^2 / 2 E||s(x_t, t) - grad log p_t||^2``
     up to a constant that no parameter changes: in nats, summed over dimensions, weighted by
-    ``sigma^2`` so that it stays of order d at every t. Other weightings multiply it.
+    ``sigma^2`` so that it stays of order d at every t. Other weightings multiply it. Two members
+    are not that estimate, and say what they are instead: finite differences have a bias that
+    vanishes with the step, second-order denoising has terms of its own and the same minimiser.
     """
 
     def __call__(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from losses.base import ScoreFn
+from losses.noising import noised
 from sde_lib import SDE
 
 
@@ -26,7 +27,9 @@ def denoising_integrand(
 class DenoisingScoreMatching:
     """``sigma^2/2 ||s(x_t) - grad log p(x_t|x0)||^2 = 1/2 ||sigma s(x_t) + z||^2`` (Vincent 2011).
 
-    With weighting ``sigma^2`` and a network that estimates z it is DDPM's simple loss.
+    With weighting ``sigma^2`` and a network that estimates z it is DDPM's simple loss. Equal in
+    expectation to explicit score matching plus half the mean posterior variance of the conditional
+    score, ``1/2 (d - sigma^2 E||grad log p_t||^2)``.
     """
 
     def __call__(
@@ -37,5 +40,5 @@ class DenoisingScoreMatching:
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
-        z = jax.random.normal(key, x0.shape)
+        _, z = noised(sde, x0, t, key)
         return denoising_integrand(sde, score_fn, x0, t, z)

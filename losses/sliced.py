@@ -1,4 +1,4 @@
-"""Sliced score matching with variance reduction."""
+"""Sliced score matching: the trace of the score's Jacobian by random directions."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from losses.base import ScoreFn
+from losses.noising import noised
+from losses.slices import Slices, dot_each, score_and_derivatives
 from sde_lib import SDE
 
 
 @dataclass(frozen=True)
-class SlicedScoreMatching:
-    """``sigma^2 (v^T grad s v + 1/2 ||s||^2)`` at x_t, v Rademacher (Song et al. 2019, SSM-VR).
+class SlicedScoreMatching(Slices):
+    """``sigma^2 (v^T grad s v + 1/2 (v^T s)^2)`` at x_t, averaged over directions v.
 
-    arXiv:1905.07088, eq. 8. It needs no noise kernel: x_t enters only as a sample of p_t. Equal in
-    expectation to explicit score matching minus ``sigma^2/2 E||grad log p_t||^2``.
+    SSM (Song et al. 2019, arXiv:1905.07088, eq. 7). It needs no noise kernel: x_t enters only as a
+    sample of p_t. Equal in expectation to explicit score matching minus
+    ``sigma^2/2 E||grad log p_t||^2``, for every law of v with ``E v v^T = I``.
     """
 
     def __call__(
@@ -27,7 +30,32 @@ class SlicedScoreMatching:
         key: jax.Array,
     ) -> Float[Array, ""]:
         noise_key, slice_key = jax.random.split(key)
-        x = sde.perturb(x0, t, jax.random.normal(noise_key, x0.shape))
-        v = jax.random.rademacher(slice_key, x0.shape, x0.dtype)
-        score, score_along_v = jax.jvp(lambda x: score_fn(x, t), (x,), (v,))
-        return sde.sigma(t) ** 2 * (jnp.vdot(v, score_along_v) + 0.5 * jnp.sum(score**2))
+        x, _ = noised(sde, x0, t, noise_key)
+        vs = self.directions(slice_key, x)
+        score, derivatives = score_and_derivatives(score_fn, x, t, vs)
+        each = dot_each(vs, derivatives) + 0.5 * dot_each(vs, score) ** 2
+        return sde.sigma(t) ** 2 * jnp.mean(each)
+
+
+@dataclass(frozen=True)
+class ReducedVarianceScoreMatching(Slices):
+    """``sigma^2 (v^T grad s v + 1/2 ||s||^2)`` at x_t, averaged over directions v.
+
+    SSM-VR (Song et al. 2019, arXiv:1905.07088, eq. 8): as SSM, with the mean of ``(v^T s)^2``
+    over v written out.
+    """
+
+    def __call__(
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        x0: Float[Array, "*D"],
+        t: Float[Array, ""],
+        key: jax.Array,
+    ) -> Float[Array, ""]:
+        noise_key, slice_key = jax.random.split(key)
+        x, _ = noised(sde, x0, t, noise_key)
+        vs = self.directions(slice_key, x)
+        score, derivatives = score_and_derivatives(score_fn, x, t, vs)
+        trace = jnp.mean(dot_each(vs, derivatives))
+        return sde.sigma(t) ** 2 * (trace + 0.5 * jnp.sum(score**2))

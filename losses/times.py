@@ -2,7 +2,8 @@
 
 A proposal maps ``u ~ U[0, 1)`` to a time t in [eps, t_max] and ``1 / p(t)``, so that
 ``weight(t) / p(t)`` times the integrand estimates the integral over time without bias, whatever the
-proposal. Stratified u (one in each of n equal cells) lower the variance further.
+proposal. Stratified u (one in each of n equal cells) lower the variance further. The proposals of
+discrete levels stand for a mean over levels instead of the integral, and return one.
 """
 
 from collections.abc import Callable
@@ -81,6 +82,39 @@ class Tabulated:
         weights = jnp.maximum(weights, 1e-6 * jnp.max(weights))
         cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(weights)])
         return edges, cumulative / cumulative[-1]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """One of ``num_scales`` levels, each as likely (Song & Ermon 2019, arXiv:1907.05600, eq. 6).
+
+    The levels are those of ``sde.ladder``: from t_max down to eps, geometric in rho. Where the
+    others estimate an integral over time, with it the loss is the mean over levels of ``weight``
+    times the integrand, so ``1 / p`` is one; NCSN's loss with the weighting ``sigma^2``.
+
+    Raises:
+      ValueError: there are fewer than two levels.
+    """
+
+    num_scales: int
+
+    def __post_init__(self) -> None:
+        if self.num_scales < 2:
+            raise ValueError(f"num_scales must be at least 2, got {self.num_scales}")
+
+    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        # Rounding may bring u to one.
+        level = jnp.minimum(jnp.floor(u * self.num_scales).astype(int), self.num_scales - 1)
+        return sde.ladder(eps, self.num_scales)[level], jnp.ones(())
+
+
+@dataclass(frozen=True)
+class OneLevel:
+    """The level eps, always: the loss is ``weight`` times the integrand there, ``1 / p`` is one."""
+
+    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        del sde
+        return jnp.full_like(u, eps), jnp.ones(())
 
 
 def stratified(position: jax.Array, size: int, key: jax.Array) -> Scalar:

@@ -40,6 +40,17 @@ class Sigma2:
 
 
 @dataclass(frozen=True)
+class Unweighted:
+    """``lambda = 1``: the Fisher divergence at each time, dominated by the smallest noise."""
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        return 1 / sde.sigma(t) ** 2
+
+    def importance_proposal(self) -> TimeProposal:
+        return Tabulated(self)
+
+
+@dataclass(frozen=True)
 class Likelihood:
     """``lambda = g^2``, the likelihood weighting (Song, Durkan, Murray, Ermon 2021).
 

@@ -1,7 +1,9 @@
 """What a network is told about the noise level: maps from t to its label."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -11,16 +13,50 @@ Time = Float[Array, ""] | float
 LabelFn = Callable[[SDE, Time], Float[Array, ""]]
 
 
-def scaled_time(sde: SDE, t: Time) -> Float[Array, ""]:
+@dataclass(frozen=True)
+class ScaledTime:
     """``999 t / t_max``: DDPM's step number, for sinusoidal embeddings (Song et al. 2021)."""
-    return 999 * jnp.asarray(t) / sde.t_max
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        return 999 * jnp.asarray(t) / sde.t_max
 
 
-def noise_level(sde: SDE, t: Time) -> Float[Array, ""]:
+@dataclass(frozen=True)
+class NoiseLevel:
     """``sigma(t)``: the label of NCSN++ with Fourier embeddings (Song et al. 2021)."""
-    return sde.sigma(t)
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        return sde.sigma(t)
 
 
-def quarter_log_rho(sde: SDE, t: Time) -> Float[Array, ""]:
+@dataclass(frozen=True)
+class QuarterLogRho:
     """``log(rho) / 4``: EDM's ``c_noise`` (Karras et al. 2022, table 1)."""
-    return sde.log_rho(t) / 4
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        return sde.log_rho(t) / 4
+
+
+@dataclass(frozen=True)
+class LadderIndex:
+    """The index of the nearest level, in log rho, of ``sde.ladder(eps, num_scales)``, from 0 on.
+
+    The label of NCSN (Song & Ermon 2019, arXiv:1907.05600), 0 for the largest noise. For a network
+    trained at those levels only: between them the score of the nearest one is what it gives. A
+    constant between two jumps, its derivative in t is zero.
+
+    Raises:
+      ValueError: there are fewer than two levels.
+    """
+
+    num_scales: int
+    eps: float
+
+    def __post_init__(self) -> None:
+        if self.num_scales < 2:
+            raise ValueError(f"num_scales must be at least 2, got {self.num_scales}")
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        first, last = sde.log_rho(sde.t_max), sde.log_rho(self.eps)
+        place = (first - sde.log_rho(t)) / (first - last) * (self.num_scales - 1)
+        return jax.lax.stop_gradient(jnp.clip(jnp.round(place), 0, self.num_scales - 1))

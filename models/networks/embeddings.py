@@ -1,4 +1,4 @@
-"""Embeddings of the noise label: a scalar becomes a vector of sines and cosines."""
+"""Embeddings of the noise label: sines and cosines of it, or a learned vector."""
 
 import math
 
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-EMBEDDING_TYPES = ("fourier", "fourier_linear", "positional")
+EMBEDDING_TYPES = ("fourier", "fourier_linear", "positional", "table")
 
 
 def positional_embedding(
@@ -49,15 +49,26 @@ class GaussianFourierProjection(nn.Module):
 
 
 def embed_label(
-    label: Float[Array, ""], *, kind: str, size: int, fourier_scale: float, trainable: bool
+    label: Float[Array, ""],
+    *,
+    kind: str,
+    size: int,
+    fourier_scale: float,
+    trainable: bool,
+    num_scales: int,
 ) -> Float[Array, " embedding"]:
     """Embeds the label by one of EMBEDDING_TYPES, into `size` numbers (twice as many if Fourier).
 
     positional: of the label itself, for labels like `999 t` or a ladder index.
     fourier: random features of `log(label)`, for labels that are a standard deviation.
     fourier_linear: random features of the label itself, for labels like `log(rho) / 4`.
+    table: a learned vector for each of `num_scales` labels 0, 1, ..., for a ladder index (Song &
+      Ermon 2019, arXiv:1907.05600, whose normalisation layers have parameters for each level).
     """
     if kind == "positional":
         return positional_embedding(label, size)
+    if kind == "table":
+        table = nn.Embed(num_scales, size, embedding_init=nn.initializers.normal(1.0))
+        return table(jnp.round(label).astype(jnp.int32))
     x = jnp.log(label) if kind == "fourier" else label
     return GaussianFourierProjection(size, fourier_scale, trainable)(x)

@@ -23,9 +23,11 @@ class MLP(nn.Module):
     nonlinearity: str = "swish"
     dropout: float = 0.0
     skip_rescale: bool = False
+    conditional: bool = True  # on the noise label
     embedding_type: str = "positional"
     fourier_scale: float = 16.0
     trainable_embedding: bool = False
+    num_scales: int = 1000  # rows of an embedding by 'table'
     init_scale: float = 0.0  # of the last layer of every block, and of the network
 
     def __post_init__(self) -> None:
@@ -38,7 +40,7 @@ class MLP(nn.Module):
         self, x: Float[Array, "*D"], label: Float[Array, ""], *, train: bool
     ) -> Float[Array, "*D"]:
         act = activation(self.nonlinearity)
-        temb = act(dense(self.hidden)(self._embed(as_label(label, x))))
+        temb = self._embed(as_label(label, x)) if self.conditional else None
         h = dense(self.hidden)(x.reshape(-1))
         for _ in range(self.num_layers):
             h = self._residual_block(h, temb, train)
@@ -46,23 +48,26 @@ class MLP(nn.Module):
         return out.reshape(x.shape)
 
     @nn.nowrap
-    def _embed(self, label: Float[Array, ""]) -> Float[Array, " embedding"]:
-        fourier = self.embedding_type != "positional"
-        return embed_label(
+    def _embed(self, label: Float[Array, ""]) -> Float[Array, " hidden"]:
+        fourier = self.embedding_type.startswith("fourier")
+        embedded = embed_label(
             label,
             kind=self.embedding_type,
             size=self.embedding // 2 if fourier else self.embedding,
             fourier_scale=self.fourier_scale,
             trainable=self.trainable_embedding,
+            num_scales=self.num_scales,
         )
+        return activation(self.nonlinearity)(dense(self.hidden)(embedded))
 
     @nn.nowrap
     def _residual_block(
-        self, h: Float[Array, " hidden"], temb: Float[Array, " hidden"], train: bool
+        self, h: Float[Array, " hidden"], temb: Float[Array, " hidden"] | None, train: bool
     ) -> Float[Array, " hidden"]:
         act = activation(self.nonlinearity)
         r = dense(self.hidden)(act(nn.LayerNorm()(h)))
-        r = r + dense(self.hidden)(temb)
+        if temb is not None:
+            r = r + dense(self.hidden)(temb)
         r = nn.Dropout(self.dropout)(act(r), deterministic=not train)
         r = dense(self.hidden, init_scale=self.init_scale)(r)
         return residual_sum(h, r, rescale=self.skip_rescale)

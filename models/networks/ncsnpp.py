@@ -67,7 +67,7 @@ class NCSNpp(nn.Module):
     scale_by_sigma: bool = False  # divide the output by the label's sigma
     sigma_min: float = 0.01  # the ladder of labels that are indices: see `_sigma_of_label`
     sigma_max: float = 50.0
-    num_scales: int = 1000
+    num_scales: int = 1000  # levels of that ladder, rows of an embedding by 'table'
 
     def __post_init__(self) -> None:
         for field, choices in CHOICES.items():
@@ -75,7 +75,7 @@ class NCSNpp(nn.Module):
         if self.scale_by_sigma and self.embedding_type == "fourier_linear":
             raise ValueError(
                 "scale_by_sigma = True needs a label that tells sigma: embedding_type = 'fourier'"
-                " (the label is sigma) or 'positional' (an index), got 'fourier_linear'"
+                " (the label is sigma) or 'positional' or 'table' (an index), got 'fourier_linear'"
             )
         super().__post_init__()
 
@@ -113,6 +113,7 @@ class NCSNpp(nn.Module):
             size=self.nf,
             fourier_scale=self.fourier_scale,
             trainable=self.trainable_embedding,
+            num_scales=self.num_scales,
         )[None]
         if not self.conditional:
             return None

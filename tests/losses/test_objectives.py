@@ -4,44 +4,51 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import struct
 
-from losses import OBJECTIVES, DenoisingScoreMatching, Likelihood, ScoreMatchingLoss, UniformLogRho
-from oracles import GaussianMixture
-from sde_lib import SDES, VP
-
-ORACLE = GaussianMixture(
-    jnp.array([0.3, 0.7]), jnp.array([[-1.0, 0.3], [0.7, -0.2]]), jnp.array([0.3, 0.5])
+from losses import (
+    OBJECTIVES,
+    SLICE_LAWS,
+    DenoisingScoreMatching,
+    Ladder,
+    Likelihood,
+    OneLevel,
+    ScoreMatchingLoss,
+    Sigma2,
+    UniformLogRho,
+    Unweighted,
 )
+from oracles import Oracle
+from sde_lib import SDES, VE, VP
+from tests.losses.making import EXPLICIT_UP_TO_A_CONSTANT, MIXTURE, make_objective, wrong_score
+
 N = 20_000
 
 
-def draws(sde, t, n=N):
+def draws(n=N):
     keys = jax.random.split(jax.random.key(1), n)
-    x0 = jax.vmap(ORACLE.sample)(keys)
+    x0 = jax.vmap(MIXTURE.sample)(keys)
     return x0, jax.random.split(jax.random.key(2), n)
 
 
-def wrong_score(sde, a):
-    """The true score plus a field, so that losses differ between values of a."""
-    exact = ORACLE.score_fn(sde)
-    return lambda x, t: exact(x, t) + a * jnp.tanh(x) / sde.sigma(t)
-
-
-def mean_difference(name, sde, t):
+def mean_difference(objective, sde, t):
     """Loss at a = 0.5 minus loss at a = 0, with its standard error."""
-    x0, keys = draws(sde, t)
-    objective = OBJECTIVES[name]()
+    x0, keys = draws()
 
-    def difference(x0, key):
-        losses = [objective(sde, wrong_score(sde, a), x0, t, key) for a in (0.5, 0.0)]
-        return losses[0] - losses[1]
+    @jax.jit
+    def differences(sde, t):
+        def difference(x0, key):
+            losses = [objective(sde, wrong_score(sde, a), x0, t, key) for a in (0.5, 0.0)]
+            return losses[0] - losses[1]
 
-    values = np.asarray(jax.vmap(difference)(x0, keys))
+        return jax.vmap(difference)(x0, keys)
+
+    values = np.asarray(differences(sde, t))
     return values.mean(), values.std() / np.sqrt(N)
 
 
 def explicit_difference(sde, t):
-    x0, keys = draws(sde, t)
+    x0, keys = draws()
     z = jax.vmap(lambda key: jax.random.normal(key, (2,)))(keys)
     x = jax.vmap(lambda x0, z: sde.perturb(x0, t, z))(x0, z)
     values = 0.5 * np.sum((0.5 * np.tanh(x)) ** 2, axis=1)
@@ -49,21 +56,98 @@ def explicit_difference(sde, t):
 
 
 @pytest.mark.parametrize("sde_name", SDES)
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", EXPLICIT_UP_TO_A_CONSTANT)
 @pytest.mark.parametrize("t", [0.1, 0.6])
 def test_objective_is_explicit_score_matching_up_to_a_constant(name, sde_name, t):
     sde, t = SDES[sde_name](), jnp.asarray(t)
-    got, got_error = mean_difference(name, sde, t)
+    got, got_error = mean_difference(make_objective(name), sde, t)
     want, want_error = explicit_difference(sde, t)
     assert abs(got - want) < 4 * np.hypot(got_error, want_error)
     assert want > 10 * want_error
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objective_is_a_scalar_of_the_data_of_any_shape(name):
+    """And the same number whatever the shape, for the same noise in the same order."""
+    sde, t, key = VP(), jnp.asarray(0.3), jax.random.key(3)
+    score_fn = lambda x, t: -jnp.tanh(x) / sde.sigma(t)  # noqa: E731
+    x0, flat = jnp.linspace(-1.0, 1.0, 12), OracleOfShape((12,))
+    want = make_objective(name, flat)(sde, score_fn, x0, t, key)
+    folded = make_objective(name, OracleOfShape((2, 3, 2)))
+    got = folded(sde, score_fn, x0.reshape(2, 3, 2), t, key)
+    assert got.shape == ()
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@struct.dataclass
+class OracleOfShape(Oracle):
+    """Standard normal."""
+
+    size: tuple = struct.field(pytree_node=False)
+
+    @property
+    def shape(self):
+        return self.size
+
+    def sample(self, key):
+        return jax.random.normal(key, self.size)
+
+    def log_density(self, x, alpha=1.0, sigma=0.0):
+        return -0.5 * jnp.sum(x**2) / (alpha**2 + sigma**2)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 12])
+def test_trace_in_chunks_is_the_trace_and_has_its_gradient(chunk):
+    x = jnp.linspace(-1.0, 1.0, 12).reshape(3, 4)
+    weights = jax.random.normal(jax.random.key(0), (12, 12))
+    objective = make_objective("ism", chunk=chunk)
+
+    def trace(weights):
+        score_fn = lambda x, t: jnp.tanh(weights @ x.ravel()).reshape(x.shape)  # noqa: E731
+        return objective.trace(score_fn, x, jnp.asarray(0.3))
+
+    def by_hand(weights):
+        return jnp.vdot(jnp.diag(weights), 1 - jnp.tanh(weights @ x.ravel()) ** 2)
+
+    np.testing.assert_allclose(trace(weights), by_hand(weights), rtol=1e-5)
+    got, want = jax.grad(trace)(weights), jax.grad(by_hand)(weights)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SLICE_LAWS)
+def test_slices_have_unit_covariance_and_the_fourth_moment_of_their_law(name):
+    """``E (v^T D v)^2`` for D = diag(1, 2, 3): ``6^2`` plus the variance of the law."""
+    keys = jax.random.split(jax.random.key(5), 40_000)
+    v = np.asarray(jax.vmap(lambda key: SLICE_LAWS[name](key, (3,), jnp.float32))(keys), float)
+    products = v[:, :, None] * v[:, None, :]
+    error = products.std(axis=0) / np.sqrt(len(v))
+    assert np.all(np.abs(products.mean(axis=0) - np.eye(3)) <= 4 * error + 1e-6)
+    squares = np.sum(v**2 * [1, 2, 3], axis=1) ** 2
+    # Gaussian: 2 tr D^2 = 28; sphere: E (v^T D v)^2 = d/(d + 2) ((tr D)^2 + 2 tr D^2).
+    want = {"rademacher": 36, "gaussian": 36 + 28, "sphere": 3 / 5 * (36 + 28)}[name]
+    assert abs(squares.mean() - want) <= 4 * squares.std() / np.sqrt(len(v)) + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("ssm", {"slices": 0}, "slices must be at least 1, got 0"),
+        ("ssm_vr", {"slices": 0}, "slices must be at least 1, got 0"),
+        ("fsm", {"fd_step": 0.0}, "fd_step must be positive, got 0.0"),
+        ("ism", {"chunk": 0}, "chunk must be at least 1, got 0"),
+        ("dsm2", {"trace_weight": -1.0}, "must not be negative, got -1.0 and 1.0"),
+    ],
+)
+def test_settings_without_meaning_are_refused(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_objective(name, **settings)
 
 
 class ExactScore:
     """Stands for a score model: parameters are a factor on the true score."""
 
     def score_fn(self, sde, params, *, dropout_key=None):
-        exact = ORACLE.score_fn(sde)
+        exact = MIXTURE.score_fn(sde)
         return lambda x, t: params * exact(x, t)
 
 
@@ -71,7 +155,7 @@ def test_loss_integrates_over_time_whatever_the_proposal():
     from losses import UniformTime
 
     sde, eps = VP(), 1e-3
-    x0, keys = draws(sde, None, 40_000)
+    x0, keys = draws(40_000)
     u = (jnp.arange(40_000) + 0.5) / 40_000
     values = {}
     for name, proposal in {"uniform": UniformTime(), "log_rho": UniformLogRho()}.items():
@@ -84,3 +168,36 @@ def test_loss_integrates_over_time_whatever_the_proposal():
     (a, a_error), (b, b_error) = values.values()
     assert abs(a - b) < 4 * np.hypot(a_error, b_error)
     assert b_error < 0.7 * a_error
+
+
+LEVELS = 5
+
+
+@pytest.mark.parametrize("weighting", [Sigma2(), Unweighted()])
+def test_loss_over_a_ladder_is_the_mean_over_its_levels(weighting):
+    """The levels and the weights ``lambda / sigma^2`` by hand; every level seen once."""
+    sde, eps, objective = VE(sigma_min=0.1, sigma_max=10.0), 1e-3, DenoisingScoreMatching()
+    x0, keys = draws(LEVELS)
+    loss = ScoreMatchingLoss(sde, ExactScore(), objective, weighting, Ladder(LEVELS), eps)
+    u = (jnp.arange(LEVELS) + 0.5) / LEVELS
+    got = jax.vmap(lambda x0, u, key: loss(0.7, x0, u, key, train=False))(x0, u, keys)
+    sigma_eps = 0.1 * 100**eps
+    by_hand = []
+    for i in range(LEVELS):
+        sigma = 10.0 * (sigma_eps / 10.0) ** (i / (LEVELS - 1))
+        z = jax.random.normal(jax.random.split(keys[i])[0], (2,))
+        score = 0.7 * jax.grad(MIXTURE.log_density)(x0[i] + sigma * z, 1.0, sigma)
+        weight = 1.0 if isinstance(weighting, Sigma2) else 1 / sigma**2
+        by_hand.append(weight * 0.5 * jnp.sum((sigma * score + z) ** 2) / 2)
+    np.testing.assert_allclose(jnp.mean(got), np.mean(by_hand), rtol=1e-4)
+
+
+def test_loss_at_one_level_is_the_integrand_there():
+    sde, eps, objective = VP(), 0.2, DenoisingScoreMatching()
+    x0, keys = draws(3)
+    loss = ScoreMatchingLoss(sde, ExactScore(), objective, Unweighted(), OneLevel(), eps)
+    got = [loss(0.7, x0[i], jnp.asarray(0.4 * i), keys[i], train=False) for i in range(3)]
+    score_fn = ExactScore().score_fn(sde, 0.7)
+    inner = [jax.random.split(key)[0] for key in keys]
+    want = [objective(sde, score_fn, x0[i], jnp.asarray(eps), inner[i]) for i in range(3)]
+    np.testing.assert_allclose(got, np.array(want) / sde.sigma(eps) ** 2 / 2, rtol=1e-5)

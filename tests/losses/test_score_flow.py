@@ -17,7 +17,7 @@ from losses import (
     denoising_integrand,
 )
 from models import ScoreModel
-from models.labels import scaled_time
+from models.labels import ScaledTime
 from models.parametrisations import Noise
 from sde_lib import SDES
 from tests.models.official import GOLDEN, load_golden
@@ -54,7 +54,7 @@ def golden(name: str) -> dict[str, np.ndarray]:
 def network(name: str):
     """The model and the parameters: those of the stored likelihoods."""
     net, params, _ = load_golden(GOLDEN / f"likelihood_{name}.npz")
-    return ScoreModel(net, Noise(), scaled_time), jax.tree.map(jnp.asarray, params)
+    return ScoreModel(net, Noise(), ScaledTime()), jax.tree.map(jnp.asarray, params)
 
 
 def loss_of(name: str, case: str, *, reduce_mean: bool) -> ScoreMatchingLoss:

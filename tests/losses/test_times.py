@@ -7,8 +7,10 @@ import pytest
 
 from losses import (
     WEIGHTINGS,
+    Ladder,
     Likelihood,
     LogNormal,
+    OneLevel,
     Tabulated,
     UniformLogRho,
     UniformTime,
@@ -90,3 +92,23 @@ def test_stratified_draws_fall_one_in_each_cell():
     u = jax.vmap(lambda i, key: stratified(i, 16, key))(jnp.arange(16), keys)
     assert np.array_equal(np.floor(np.asarray(u) * 16), np.arange(16))
     assert np.ptp(np.asarray(u) * 16 - np.arange(16)) > 0.5
+
+
+def test_ladder_draws_every_level_equally_often_the_largest_noise_first(sde):
+    u = jnp.append(midpoints(40), 1.0)
+    t, inverse = jax.vmap(lambda u: Ladder(8)(sde, EPS, u))(u)
+    log_rho = jnp.linspace(sde.log_rho(sde.t_max), sde.log_rho(EPS), 8)
+    want = jnp.append(jnp.repeat(log_rho, 5), log_rho[-1])
+    np.testing.assert_allclose(jax.vmap(sde.log_rho)(t), want, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(inverse, 1)
+
+
+def test_one_level_is_eps_whatever_u(sde):
+    t, inverse = jax.vmap(lambda u: OneLevel()(sde, EPS, u))(midpoints(5))
+    np.testing.assert_array_equal(t, jnp.full(5, EPS))
+    np.testing.assert_array_equal(inverse, 1)
+
+
+def test_a_ladder_of_one_level_is_refused():
+    with pytest.raises(ValueError, match="num_scales must be at least 2, got 1"):
+        Ladder(1)

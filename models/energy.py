@@ -1,0 +1,87 @@
+"""A scalar network whose gradient is the score: the model has a density one can read off."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.parametrisations import NetworkFn, Preconditioned, ScoreFn, Time
+from sde_lib import SDE
+
+LogDensityFn = Callable[[Float[Array, "*D"], Time], Float[Array, ""]]
+
+
+def potential(network_fn: NetworkFn, u: Float[Array, "*D"], t: Time) -> Float[Array, ""]:
+    """``N(u, t) = <u, F> - ||F||^2 / 2``, that is ``||u||^2 / 2 - ||u - F||^2 / 2``.
+
+    The scalar head of Salimans & Ho 2021 ("Should EBMs model the energy or the score?"), which any
+    network fits whose output is shaped like its input. Its gradient ``F + F'^T (u - F)`` is F where
+    F is constant; near F = 0 it is linear in F, so that a last layer of zeros still learns.
+    """
+    output = network_fn(u, t)
+    return jnp.vdot(u, output) - 0.5 * jnp.sum(output**2)
+
+
+SCALES = ("data", "noise")
+
+
+@dataclass(frozen=True)
+class Energy:
+    """The score is ``grad_x log q`` of an unnormalised density q, preconditioned like EDM's.
+
+    ``log q(x, t) = -||y||^2 / (2 total^2) + c N(y / total, t)`` in nats, with ``y = x/alpha``,
+    ``rho = sigma/alpha`` and ``total^2 = rho^2 + sigma_data^2``: the Gaussian of the data's
+    standard deviation, tilted. `energy_scale` sets c:
+
+    noise: ``sigma_data / rho``. ``grad_u N`` stands in the place of the output of `Preconditioned`,
+      whose coefficients (Karras et al. 2022, table 1) these are integrated: at small noise it is of
+      order one for data near a manifold, as images are.
+    data: ``sigma_data / total``. N is of order one at every noise for a law with a smooth density,
+      and tends to a limit as the noise vanishes; levels of small noise, whose targets are noisy,
+      so learn from each other.
+
+    A score costs a forward and a backward pass of the network. Its activations should be smooth:
+    with relu the score jumps, and a trace by derivatives (ISM, SSM) does not see the jumps.
+
+    Raises:
+      ValueError: another `energy_scale`.
+    """
+
+    sigma_data: float = 0.5
+    energy_scale: str = "noise"
+
+    def __post_init__(self) -> None:
+        if self.energy_scale not in SCALES:
+            raise ValueError(
+                f"energy_scale = {self.energy_scale!r} is unknown; choose one of {list(SCALES)}"
+            )
+
+    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn:
+        potential_slope = jax.grad(partial(potential, network_fn))
+
+        def slope(u, t):
+            rho, total = self._levels(sde, t)
+            return self._coefficient(rho, total) * rho / self.sigma_data * potential_slope(u, t)
+
+        return Preconditioned(self.sigma_data)(sde, slope)
+
+    def log_density(self, sde: SDE, network_fn: NetworkFn) -> LogDensityFn:
+        """``log q(x, t)`` in nats, up to a constant for each t."""
+
+        def log_density(x, t):
+            rho, total = self._levels(sde, t)
+            u = x / (sde.alpha(t) * total)
+            tilt = self._coefficient(rho, total) * potential(network_fn, u, t)
+            return tilt - 0.5 * jnp.sum(u**2)
+
+        return log_density
+
+    def _levels(self, sde: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        rho = jnp.exp(sde.log_rho(t))
+        return rho, jnp.sqrt(rho**2 + self.sigma_data**2)
+
+    def _coefficient(self, rho: Float[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
+        return self.sigma_data / (rho if self.energy_scale == "noise" else total)

@@ -1,0 +1,155 @@
+"""What each objective estimates, on a mixture with a nonlinear wrong score.
+
+Objectives are compared at the same points: a sliced objective splits its key, and looks where the
+exact one looks with the first half.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from losses import SLICE_LAWS, noised
+from sde_lib import VP
+from tests.losses.making import MIXTURE, make_objective, wrong_score
+
+TIMES = (0.05, 0.2, 0.6)
+N = 40_000
+SDE = VP()
+EXACT = MIXTURE.score_fn(SDE)
+
+
+def over_draws(function, t, n=N, seed=11):
+    """``function(x0, t, key)`` for many draws, in float64."""
+    with jax.enable_x64(True):
+        x0_keys, keys = jax.random.split(jax.random.key(seed), (2, n))
+        t = jnp.asarray(t, float)
+
+        def one(x0_key, key):
+            return function(MIXTURE.sample(x0_key), t, key)
+
+        return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(x0_keys, keys))
+
+
+def value(name, x0, t, key, **settings):
+    return make_objective(name, **settings)(SDE, wrong_score(SDE, 1.0), x0, t, key)
+
+
+def assert_mean_is_zero(differences, errors=3):
+    """Within standard errors that are not so large that anything would be."""
+    error = differences.std() / np.sqrt(len(differences))
+    assert abs(differences.mean()) < errors * error
+
+
+@pytest.mark.parametrize("t", TIMES)
+def test_implicit_is_explicit_less_half_the_fisher_information(t):
+    def function(x0, t, key):
+        x, _ = noised(SDE, x0, t, key)
+        constant = 0.5 * SDE.sigma(t) ** 2 * jnp.sum(EXACT(x, t) ** 2)
+        implicit, explicit = (value(name, x0, t, key) for name in ("ism", "esm"))
+        return implicit - (explicit - constant), explicit
+
+    differences, explicit = over_draws(function, t)
+    assert_mean_is_zero(differences)
+    # The comparison has the precision to see a small share of what is compared.
+    assert differences.std() / np.sqrt(N) < 0.05 * explicit.mean()
+
+
+@pytest.mark.parametrize("t", TIMES)
+def test_denoising_is_explicit_plus_half_the_posterior_variance(t):
+    """``Cov[z | x_t] = I + sigma^2 grad^2 log p_t``, by the oracle's Hessian."""
+
+    def function(x0, t, key):
+        x, _ = noised(SDE, x0, t, key)
+        hessian = jax.jacfwd(EXACT)(x, t)
+        variance = x.size + SDE.sigma(t) ** 2 * jnp.trace(hessian)
+        denoising, explicit = (value(name, x0, t, key) for name in ("dsm", "esm"))
+        return denoising - (explicit + 0.5 * variance), explicit, variance
+
+    differences, explicit, variance = over_draws(function, t)
+    assert_mean_is_zero(differences)
+    precision = differences.std() / np.sqrt(N)
+    assert precision < 0.1 * explicit.mean()
+    assert precision < 0.1 * variance.mean()
+
+
+@pytest.mark.parametrize("law", SLICE_LAWS)
+@pytest.mark.parametrize("name", ["ssm", "ssm_vr"])
+def test_sliced_is_implicit_on_average_and_its_variance_falls_with_slices(name, law):
+    def function(x0, t, key):
+        implicit = value("ism", x0, t, jax.random.split(key)[0])
+        settings = {"slice_law": SLICE_LAWS[law]}
+        return tuple(value(name, x0, t, key, slices=m, **settings) - implicit for m in (1, 8))
+
+    one, eight = over_draws(function, 0.2)
+    for differences in (one, eight):
+        assert_mean_is_zero(differences)
+    variances = [np.mean(values**2) for values in (one, eight)]
+    errors = [np.std(values**2) / np.sqrt(N) for values in (one, eight)]
+    ratio = variances[0] / variances[1]
+    error = ratio * np.hypot(*(e / v for e, v in zip(errors, variances, strict=True)))
+    assert abs(ratio - 8) < 4 * error
+    assert error < 1
+
+
+def test_writing_the_mean_of_the_square_out_lowers_the_variance():
+    def function(x0, t, key):
+        implicit = value("ism", x0, t, jax.random.split(key)[0])
+        return tuple(value(name, x0, t, key) - implicit for name in ("ssm", "ssm_vr"))
+
+    plain, reduced = over_draws(function, 0.2)
+    assert reduced.var() < 0.85 * plain.var()
+
+
+@pytest.mark.parametrize("t", TIMES)
+def test_finite_differences_tend_to_the_derivative_with_the_square_of_the_step(t):
+    """At the same points and directions: nothing random is left to compare."""
+    steps = (0.1, 0.05, 0.025)
+
+    def function(x0, t, key):
+        limit = value("ssm_vr", x0, t, key)
+        return jnp.array([value("fsm", x0, t, key, fd_step=step) - limit for step in steps])
+
+    each = over_draws(function, t, 4000)
+    largest = np.sqrt(np.mean(each**2, axis=0))
+    np.testing.assert_allclose(largest[:-1] / largest[1:], 4, rtol=0.03)
+    bias = each.mean(axis=0)
+    np.testing.assert_allclose(bias[:-1] / bias[1:], 4, rtol=0.03)
+    assert largest[-1] < 1e-2
+
+
+@pytest.mark.parametrize("t", TIMES)
+def test_finite_differences_at_the_default_step_are_implicit_within_errors(t):
+    def function(x0, t, key):
+        return value("fsm", x0, t, key) - value("ism", x0, t, jax.random.split(key)[0])
+
+    assert_mean_is_zero(over_draws(function, t))
+
+
+@pytest.mark.parametrize("t", TIMES)
+def test_the_jacobian_of_the_score_meets_the_mean_of_second_order_targets(t):
+    """With the value of the score as it is and its Jacobian off by a multiple: best at none."""
+
+    def function(x0, t, key):
+        objective = make_objective("dsm2", slices=2)
+
+        def loss(a):
+            def field(x, t):
+                other = jnp.tanh(2 * x) / SDE.sigma(t)
+                return EXACT(x, t) + a * (other - jax.lax.stop_gradient(other))
+
+            return objective(SDE, field, x0, t, key)
+
+        return jax.grad(loss)(0.0), loss(0.2) - loss(0.0)
+
+    slopes, rises = over_draws(function, t, 5 * N, seed=3)
+    assert_mean_is_zero(slopes)
+    assert rises.mean() > 5 * rises.std() / np.sqrt(5 * N)
+
+
+def test_second_order_without_its_weights_is_denoising():
+    def function(x0, t, key):
+        both = value("dsm2", x0, t, key, trace_weight=0.0, jacobian_weight=0.0)
+        return both - value("dsm", x0, t, jax.random.split(key)[0])
+
+    np.testing.assert_allclose(over_draws(function, 0.2, 100), 0, atol=1e-12)

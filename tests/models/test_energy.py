@@ -1,0 +1,210 @@
+"""The score of an energy is a gradient, of a density that one can read off."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from build import build, load_dataset
+from likelihood import Exact, ODELikelihood
+from losses import OBJECTIVES, denoising_integrand
+from models import LABELS, NETWORKS, PARAMETRISATIONS, Energy, Preconditioned, ScoreModel
+from models.energy import SCALES
+from oracles import Gaussian
+from sampling import SAMPLERS
+from sde_lib import SDES, VP
+from solvers import Adaptive, LogRhoFlow
+
+X = jnp.array([0.3, -1.2])
+OTHER = jnp.array([-0.8, 0.4])
+S = 0.7
+T = jnp.float32(0.4)
+
+
+@pytest.fixture(params=SDES)
+def sde(request):
+    return SDES[request.param]()
+
+
+def model(parametrisation=Energy(S), init_scale=1.0, dropout=0.0):  # noqa: B008
+    network = NETWORKS["mlp"](
+        hidden=16, num_layers=1, embedding=8, dropout=dropout, init_scale=init_scale
+    )
+    return ScoreModel(network, parametrisation, LABELS["time"]())
+
+
+def params(**options):
+    return model(**options).init(jax.random.key(0), X.shape)
+
+
+def potential_of(sde, std, scale="noise"):
+    """The F with ``c N`` the log ratio of ``N(0, std^2 I)`` to ``N(0, S^2 I)``, both with noise."""
+
+    def network_fn(u, t):
+        rho = jnp.exp(sde.log_rho(t))
+        c = S / (rho if scale == "noise" else jnp.hypot(rho, S))
+        excess = 0.5 * (1 - (rho**2 + S**2) / (rho**2 + std**2)) / c
+        return (1 - jnp.sqrt(1 - 2 * excess)) * u  # a with a - a^2/2 = excess
+
+    return network_fn
+
+
+def test_without_a_network_it_is_the_gaussian_of_the_datas_std(sde):
+    variance = (float(sde.alpha(T)) * S) ** 2 + float(sde.sigma(T)) ** 2
+    energy = Energy(S).log_density(sde, lambda u, t: jnp.zeros_like(u))
+    want = -0.5 * (jnp.sum(X**2) - jnp.sum(OTHER**2)) / variance
+    np.testing.assert_allclose(energy(X, T) - energy(OTHER, T), want, rtol=1e-5)
+    score = Energy(S)(sde, lambda u, t: jnp.zeros_like(u))(X, T)
+    np.testing.assert_allclose(score, -X / variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_with_the_right_network_it_is_another_gaussian(sde, scale):
+    std, network_fn = 0.5, potential_of(sde, 0.5, scale)
+    variance = (float(sde.alpha(T)) * std) ** 2 + float(sde.sigma(T)) ** 2
+    energy = Energy(S, scale).log_density(sde, network_fn)
+    want = -0.5 * (jnp.sum(X**2) - jnp.sum(OTHER**2)) / variance
+    np.testing.assert_allclose(energy(X, T) - energy(OTHER, T), want, rtol=1e-4)
+    score = Energy(S, scale)(sde, network_fn)(X, T)
+    np.testing.assert_allclose(score, -X / variance, rtol=1e-4)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValueError, match="choose one of"):
+        Energy(S, "both")
+
+
+def test_differences_of_an_exact_energy_are_those_of_the_ode():
+    """Two ways to one number: the energy at eps, and the divergence along the whole path."""
+    sde, std, eps = VP(), 0.5, 1e-3
+    law = Gaussian(jnp.zeros(2), jnp.full(2, std))
+    likelihood = ODELikelihood(
+        Adaptive(rtol=1e-6, atol=1e-6),
+        LogRhoFlow(),
+        Exact(),
+        eps,
+        prior_log_prob=lambda x: law.log_density_fn(sde)(x, sde.t_max),
+    )
+    network_fn = potential_of(sde, std)
+    energy = Energy(S).log_density(sde, network_fn)
+    keys = jax.random.split(jax.random.key(0), 2)
+    ode = jax.jit(lambda xs: likelihood(sde, Energy(S)(sde, network_fn), xs, keys).nats)(
+        jnp.stack([X, OTHER])
+    )
+    np.testing.assert_allclose(ode[0] - ode[1], energy(X, eps) - energy(OTHER, eps), atol=2e-3)
+    assert abs(ode[0] - ode[1]) > 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_score_is_the_gradient_of_the_log_density(sde, scale):
+    fitted, made = params(), model(Energy(S, scale))
+
+    @jax.jit
+    def both(x):
+        log_density = made.log_density_fn(sde, fitted)
+        return made.score_fn(sde, fitted)(x, T), jax.grad(log_density)(x, T)
+
+    score, gradient = both(X)
+    np.testing.assert_allclose(score, gradient, rtol=2e-5)
+    gaussian = Energy(S)(sde, lambda u, t: jnp.zeros_like(u))(X, T)
+    assert np.abs(score - gaussian).max() > 0.1 * np.abs(gaussian).max()
+
+
+def test_the_jacobian_is_symmetric_as_no_other_networks_is():
+    sde, fitted = VP(), params()
+
+    @jax.jit
+    def asymmetry(x):
+        scores = [model(p).score_fn(sde, fitted) for p in (Energy(S), Preconditioned(S))]
+        jacobians = jnp.stack([jax.jacfwd(s)(x, T) for s in scores])
+        scale = jnp.max(jnp.abs(jacobians), axis=(1, 2))
+        return jnp.abs(jacobians[:, 0, 1] - jacobians[:, 1, 0]) / scale
+
+    energy, preconditioned = asymmetry(X)
+    assert energy < 1e-5
+    assert preconditioned > 1e-3
+
+
+def test_a_last_layer_of_zeros_learns_as_fast_as_that_of_a_score():
+    """Near F = 0 the slope of the potential is linear in F: no saddle to leave."""
+    sde, fitted = VP(), params(init_scale=0.0)
+    last_name = max(fitted, key=lambda name: (name.startswith("Dense"), name))
+
+    @jax.jit
+    def slope(z):
+        def loss(last, parametrisation):
+            score_fn = model(parametrisation, 0.0).score_fn(sde, fitted | {last_name: last})
+            return denoising_integrand(sde, score_fn, X, T, z)
+
+        grads = [jax.grad(loss)(fitted[last_name], p) for p in (Energy(S), Preconditioned(S))]
+        return [jnp.linalg.norm(g["kernel"]) for g in grads]
+
+    assert fitted[last_name]["kernel"].shape == (16, 2)
+    energy, preconditioned = slope(OTHER)
+    assert 0.2 < energy / preconditioned < 5
+
+
+def test_the_log_density_is_that_of_use_without_dropout_and_a_pytree():
+    sde, dropping = VP(), model(dropout=0.5)
+    fitted = dropping.init(jax.random.key(0), X.shape)
+    apply = jax.jit(lambda f, x: f(x, T))
+    found = apply(dropping.log_density_fn(sde, fitted), X)
+    np.testing.assert_allclose(found, apply(model().log_density_fn(sde, fitted), X), rtol=1e-6)
+    other = jax.tree.map(lambda leaf: 2 * leaf, dropping.log_density_fn(sde, fitted))
+    assert abs(apply(other, X) - found) > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETRISATIONS.keys() - {"energy"}))
+def test_a_parametrisation_of_the_score_has_no_density(name):
+    with pytest.raises(ValueError, match="no density to read off"):
+        model(PARAMETRISATIONS[name]()).log_density_fn(VP(), {})
+
+
+# What follows holds for all that a configuration can ask for.
+
+
+def experiment(**overrides):
+    config = tiny.points(
+        **{"model.parametrisation": "energy", "model.sigma_data": 1.0, "data.num_train": 64}
+        | {"model.init_scale": 1.0, "objective.eps": 1e-2, "model.num_scales": 4}
+        | {"sampling.langevin_steps": 4, "sampling.steps_per_level": 2, "sampling.step_size": 1e-2}
+        | overrides
+    )
+    return build(config, load_dataset(config))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return jax.jit(experiment().model.init, static_argnums=1)(jax.random.key(0), (2,))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_trains_it(fitted, name):
+    loss = experiment(**{"objective.name": name}).loss
+    slope = jax.jit(jax.value_and_grad(lambda p: loss(p, X, T, jax.random.key(1), train=False)))
+    value, grads = slope(fitted)
+    assert np.isfinite(value)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.isfinite(leaf).all(), path
+        frozen = path[-1].key == "W"  # random frequencies of the embedding
+        assert (np.abs(leaf).max() > 0) != frozen, path
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_takes_it(fitted, name):
+    made = experiment(**{"sampling.name": name})
+    score_fn = made.model.score_fn(made.sde, fitted)
+    sample = jax.jit(made.sampler)(made.sde, score_fn, X, jax.random.key(2))
+    assert sample.ok
+    assert np.isfinite(sample.x).all()
+
+
+@pytest.mark.parametrize("name", ["bound", "ode", "quadrature"])
+def test_likelihoods_take_it(fitted, name):
+    made = experiment(**{"likelihood.name": name, "likelihood.samples": 8})
+    likelihood = made.estimators[name].likelihood.likelihood
+    keys = jax.random.split(jax.random.key(3), 1)
+    found = likelihood(made.sde, made.model.score_fn(made.sde, fitted), X[None], keys)
+    assert found.ok.all()
+    assert np.isfinite(np.asarray(found.nats)).all()

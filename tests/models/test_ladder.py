@@ -1,0 +1,129 @@
+"""Networks that are told the index of a noise level on a ladder, or are told nothing at all."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import LABELS, LadderIndex, Noise, Score, ScoreModel
+from models.networks import NETWORKS
+from sde_lib import SDES
+from tests.models.small import make, random_variables
+
+EPS, LEVELS = 1e-3, 12
+SHAPES = {"mlp": (3,), "ncsnpp": (4, 4, 2)}
+LABEL = LadderIndex(LEVELS, EPS)
+
+
+@pytest.fixture(params=SDES)
+def sde(request):
+    return SDES[request.param]()
+
+
+def test_a_ladders_own_times_have_the_labels_from_zero_on(sde):
+    labels = jax.jit(jax.vmap(lambda t: LABEL(sde, t)))(sde.ladder(EPS, LEVELS))
+    np.testing.assert_array_equal(labels, np.arange(LEVELS))
+    assert labels.dtype == jnp.float32
+
+
+def test_the_largest_noise_has_label_zero(sde):
+    assert LABEL(sde, sde.t_max) == 0
+    assert LABEL(sde, EPS) == LEVELS - 1
+
+
+def test_any_time_has_the_label_of_the_level_that_is_nearest_in_log_rho(sde):
+    with jax.enable_x64(True):
+        times = jnp.asarray(np.random.default_rng(0).uniform(1e-5, sde.t_max, 500))
+        ladder = jax.vmap(sde.log_rho)(sde.ladder(EPS, LEVELS))
+        distance = np.abs(ladder - jax.vmap(sde.log_rho)(times)[:, None])
+        labels = jax.vmap(lambda t: LABEL(sde, t))(times)
+    nearest = np.argmin(distance, axis=1)
+    assert len(set(nearest)) > LEVELS // 3  # uniform times crowd at the large noise
+    np.testing.assert_array_equal(labels, nearest)
+
+
+def test_the_label_can_be_differentiated_and_does_not_change_between_its_jumps(sde):
+    value, slope = jax.jit(lambda t: jax.jvp(lambda t: LABEL(sde, t), (t,), (1.0,)))(0.3)
+    assert slope == 0
+    assert value == LABEL(sde, 0.3)
+    assert jax.grad(lambda t: LABEL(sde, t))(0.3) == 0
+
+
+def test_every_label_is_made_without_parameters_but_the_ladders():
+    for name, label in LABELS.items():
+        made = label(LEVELS, EPS) if name == "ladder" else label()
+        assert hash(made) == hash(label(LEVELS, EPS) if name == "ladder" else label())
+
+
+@pytest.mark.parametrize("num_scales", [1, 0, -3])
+def test_a_ladder_needs_two_levels(num_scales):
+    with pytest.raises(ValueError, match=f"num_scales must be at least 2, got {num_scales}"):
+        LadderIndex(num_scales, EPS)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_table_gives_every_level_its_own_vector_and_reads_no_other(name):
+    network = make(name, embedding_type="table", num_scales=LEVELS)
+    variables, x = random_variables(network, SHAPES[name]), jnp.ones(SHAPES[name])
+    table = variables["params"].pop("Embed_0")["embedding"]
+    assert table.shape[0] == LEVELS
+
+    @jax.jit
+    def run(table, label):
+        params = variables["params"] | {"Embed_0": {"embedding": table}}
+        return network.apply({"params": params}, x, label, train=False)
+
+    outputs = []
+    for level in range(LEVELS):
+        others = np.arange(LEVELS)[:, None] != level
+        alone = run(jnp.where(others, jnp.nan, table), jnp.float32(level))
+        outputs.append(run(table, jnp.float32(level)))
+        np.testing.assert_array_equal(alone, outputs[-1])
+    gaps = np.abs(np.stack(outputs)[:, None] - np.stack(outputs)).reshape(LEVELS, LEVELS, -1)
+    assert gaps.max(axis=-1)[~np.eye(LEVELS, dtype=bool)].min() > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_table_starts_with_rows_of_unit_variance(name):
+    network = make(name, embedding_type="table", num_scales=500)
+    rngs, label = jax.random.key(0), jnp.zeros(())
+    init = jax.jit(lambda x: network.init(rngs, x, label, train=False)["params"]["Embed_0"])
+    table = init(jnp.ones(SHAPES[name]))["embedding"]
+    np.testing.assert_allclose(np.var(table), 1, rtol=4 * np.sqrt(2 / table.size))
+
+
+def test_a_score_of_a_ladder_label_is_that_of_the_nearest_level(sde):
+    network = make("mlp", embedding_type="table", num_scales=LEVELS)
+    model = ScoreModel(network, Score(), LABEL)
+    params, x = random_variables(network, (3,))["params"], jnp.array([0.3, -1.0, 2.0])
+    score = jax.jit(lambda t: model.score_fn(sde, params)(x, t))
+    levels = sde.ladder(EPS, LEVELS)
+    log_rho = sde.log_rho(levels[4])
+    near = sde.time_of_log_rho(log_rho + 0.2 * (sde.log_rho(levels[3]) - log_rho))
+    np.testing.assert_array_equal(score(near), score(levels[4]))
+    assert np.abs(score(levels[3]) - score(levels[4])).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "process"), [*(("mlp", process) for process in SDES), ("ncsnpp", "ve")]
+)
+def test_an_unconditional_network_that_estimates_the_noise_is_ncsnv2s(name, process):
+    """``s = F(x)/sigma`` (Song & Ermon 2020, arXiv:2006.09011, technique 3): F is told no level."""
+    network, process = make(name, conditional=False), SDES[process]()
+    model = ScoreModel(network, Noise(), LABELS["time"]())
+    variables, x = random_variables(network, SHAPES[name]), jnp.ones(SHAPES[name])
+    score = jax.jit(lambda t: model.score_fn(process, variables["params"])(x, t))
+    noise = [-process.sigma(t) * score(t) for t in (0.1, 0.4, 0.8)]
+    np.testing.assert_allclose(noise[1:], [noise[0]] * 2, rtol=1e-5, atol=1e-6)
+    assert np.abs(noise[0]).max() > 0.1
+
+
+def test_an_unconditional_perceptron_has_no_parameters_for_the_level():
+    sizes = {
+        conditional: sum(
+            leaf.size for leaf in jax.tree.leaves(random_variables(make("mlp", **c), (3,)))
+        )
+        for conditional, c in ((True, {}), (False, {"conditional": False}))
+    }
+    # Of 16 hidden units: the map of 8 sines and cosines, and one map into each of two blocks.
+    assert sizes[True] - sizes[False] == (8 * 16 + 16) + 2 * (16 * 16 + 16)
