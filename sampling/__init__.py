@@ -1,7 +1,9 @@
 """Samplers: each carries a draw of the prior to a sample of the data."""
 
+from sampling.annealed_langevin import AnnealedLangevin
 from sampling.base import Corrector, Predictor, Sample, Sampler
 from sampling.correctors import Langevin, NoCorrector
+from sampling.langevin import LangevinDynamics
 from sampling.predictor_corrector import PredictorCorrector
 from sampling.predictors import EulerMaruyama, ReverseDiffusion
 from sampling.probability_flow import ProbabilityFlow
@@ -12,6 +14,8 @@ PREDICTORS: dict[str, type] = {
 }
 CORRECTORS: dict[str, type] = {"langevin": Langevin, "none": NoCorrector}
 SAMPLERS: dict[str, type] = {
+    "annealed_langevin": AnnealedLangevin,
+    "langevin": LangevinDynamics,
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
 }
@@ -20,9 +24,11 @@ __all__ = [
     "CORRECTORS",
     "PREDICTORS",
     "SAMPLERS",
+    "AnnealedLangevin",
     "Corrector",
     "EulerMaruyama",
     "Langevin",
+    "LangevinDynamics",
     "NoCorrector",
     "Predictor",
     "PredictorCorrector",

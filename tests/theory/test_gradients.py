@@ -1,0 +1,204 @@
+"""The gradient meter against closed forms, and objectives against each other by it."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from losses import OBJECTIVES
+from oracles import Gaussian, GaussianMixture
+from sde_lib import VP
+from theory.gradients import explicit_denoising_gap, gradient_moments
+
+SDE = VP()
+MIXTURE = GaussianMixture(
+    jnp.array([0.3, 0.7]), jnp.array([[-1.0, 0.3], [0.7, -0.2]]), jnp.array([0.3, 0.5])
+)
+GAUSSIAN = Gaussian(jnp.array([0.0, 0.0, 0.0]), jnp.array([0.5, 1.0, 2.0]))
+
+
+def keys(n, seed=0):
+    return jax.random.split(jax.random.key(seed), n)
+
+
+def loss_of(name, oracle, score, t, **settings):
+    """``(params, key) -> loss`` of one example, with ``score(params, x)``."""
+    known = inspect.signature(OBJECTIVES[name]).parameters
+    given = {"oracle": oracle} | settings
+    objective = OBJECTIVES[name](**{key: given[key] for key in known if key in given})
+
+    def loss(params, key):
+        data_key, key = jax.random.split(key)
+        score_fn = lambda x, t: score(params, x) / SDE.sigma(t)  # noqa: E731
+        return objective(SDE, score_fn, oracle.sample(data_key), jnp.asarray(t), key)
+
+    return loss
+
+
+def network(params, x):
+    return params["out"] @ jnp.tanh(params["in"] @ x + params["bias"])
+
+
+PARAMS = {
+    "in": jax.random.normal(jax.random.key(1), (6, 2)),
+    "bias": jax.random.normal(jax.random.key(2), (6,)),
+    "out": 0.3 * jax.random.normal(jax.random.key(3), (2, 6)),
+}
+
+
+def test_moments_of_a_gaussian_gradient_are_those_of_its_law():
+    """``grad (p . (m + S e)) = m + S e``: mean m, variances S^2, and of their estimate 2 S^4/n."""
+    mean = {"a": jnp.array([1.0, -2.0]), "b": jnp.array(0.5)}
+    std = {"a": jnp.array([0.5, 1.0]), "b": jnp.array(2.0)}
+
+    def loss(params, key):
+        e = jax.random.normal(key, (3,))
+        noise = {"a": e[:2], "b": e[2]}
+        gradient = jax.tree.map(lambda m, s, e: m + s * e, mean, std, noise)
+        return sum(jax.tree.leaves(jax.tree.map(lambda p, g: jnp.sum(p * g), params, gradient)))
+
+    n = 8192
+    found = gradient_moments(loss, mean, keys(n), chunk=1000)
+    for key in mean:
+        assert np.all(np.abs(found.mean[key] - mean[key]) < 4 * std[key] / np.sqrt(n))
+        assert np.all(np.abs(found.variances[key] / std[key] ** 2 - 1) < 4 * 2 / np.sqrt(n))
+    # Half the squares of n/2 differences: each has variance 2 S^4.
+    error = np.sqrt(2 * (0.5**4 + 1 + 2**4) / (n / 2))
+    assert abs(found.total_variance - 5.25) < 4 * error
+    np.testing.assert_allclose(found.standard_error, error, rtol=0.1)
+    np.testing.assert_allclose(found.mean_norm, np.sqrt(5.25), rtol=0.05)
+
+
+def test_a_mean_that_is_noise_has_norm_near_zero_not_the_noise():
+    def loss(params, key):
+        return params @ jax.random.normal(key, (400,))
+
+    found = gradient_moments(loss, jnp.zeros(400), keys(64))
+    naive = np.linalg.norm(found.mean)
+    assert naive > 2
+    assert found.mean_norm < 0.5 * naive
+
+
+def test_the_chunk_changes_nothing():
+    loss = loss_of("dsm", MIXTURE, network, 0.2)
+    found = [gradient_moments(loss, PARAMS, keys(40), chunk=chunk) for chunk in (4, 40, 64)]
+    for other in found[1:]:
+        np.testing.assert_allclose(other.total_variance, found[0].total_variance, rtol=1e-5)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+            other.mean,
+            found[0].mean,
+        )
+
+
+@pytest.mark.parametrize(
+    ("n", "chunk", "message"),
+    [
+        (5, 2, "keys must be even in number and at least 4, got 5"),
+        (2, 2, "keys must be even in number and at least 4, got 2"),
+        (8, 3, "chunk must be even and positive, got 3"),
+        (8, 0, "chunk must be even and positive, got 0"),
+    ],
+)
+def test_draws_that_make_no_pairs_are_refused(n, chunk, message):
+    with pytest.raises(ValueError, match=message):
+        gradient_moments(lambda p, key: p, jnp.zeros(()), keys(n), chunk=chunk)
+
+
+def linear(factor, x):
+    return factor * x
+
+
+@pytest.mark.parametrize("t", [0.05, 0.4])
+def test_variance_of_a_linear_scores_gradient_is_the_closed_form(t):
+    """For ``sigma s = f x`` on a Gaussian of zero mean and variances v at this level.
+
+    ESM: ``(f + sigma/v_i) x_i^2`` summed; DSM: ``f x_i^2 + z_i x_i``, its z in part noise that x
+    does not tell: ``z_i = (sigma/v_i) x_i + e_i`` with ``Var e_i = 1 - sigma^2/v_i``, so DSM's
+    variance is ESM's plus ``sum v_i - sigma^2``. Exact ISM has ``sigma d + f ||x||^2``.
+    """
+    f, n = 0.3, 100_000
+    sigma = float(SDE.sigma(t))
+    v = np.asarray(GAUSSIAN.variance(SDE.alpha(t), sigma), float)
+    want = {
+        "esm": np.sum(2 * (f + sigma / v) ** 2 * v**2),
+        "ism": np.sum(2 * f**2 * v**2),
+    }
+    want["dsm"] = want["esm"] + np.sum(v - sigma**2)
+    for name, variance in want.items():
+        loss = loss_of(name, GAUSSIAN, linear, t)
+        found = gradient_moments(loss, jnp.asarray(f), keys(n), chunk=n)
+        assert abs(found.total_variance - variance) < 4 * found.standard_error
+        assert found.standard_error < 0.05 * variance
+
+
+UNBIASED = sorted(OBJECTIVES.keys() - {"dsm2"})
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Moments of every objective on the mixture, each with its own draws."""
+    n = 20_000
+    return {
+        name: gradient_moments(
+            loss_of(name, MIXTURE, network, 0.2, fd_step=0.02), PARAMS, keys(n, seed), chunk=n
+        )
+        for seed, name in enumerate(UNBIASED)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(UNBIASED) - {"esm"}))
+def test_mean_gradient_is_that_of_explicit_score_matching(found, name):
+    """Each of the 30 entries within 4 standard errors, and their chi-square as it should be."""
+    one, other = found[name], found["esm"]
+
+    def scores(a, b, variance_a, variance_b):
+        return (a - b) / np.sqrt(variance_a / one.draws + variance_b / other.draws)
+
+    trees = one.mean, other.mean, one.variances, other.variances
+    z = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(jax.tree.map(scores, *trees))])
+    assert z.size == 30
+    assert np.max(np.abs(z)) < 4
+    gradient = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(other.mean)])
+    assert np.linalg.norm(gradient) > 10 * np.sqrt(one.total_variance / one.draws)
+
+
+@pytest.mark.parametrize(
+    ("mean", "noisy"), [("esm", "dsm"), ("ism", "ssm"), ("ism", "ssm_vr"), ("ism", "fsm")]
+)
+def test_a_conditional_mean_varies_less_than_what_it_is_the_mean_of(found, mean, noisy):
+    """Explicit is denoising averaged over x0 given x_t; implicit is sliced averaged over slices."""
+    rise = found[noisy].total_variance - found[mean].total_variance
+    assert rise > 5 * np.hypot(found[noisy].standard_error, found[mean].standard_error)
+
+
+@pytest.mark.parametrize("t", [0.05, 0.2, 0.6])
+def test_gap_of_denoising_is_half_the_posterior_variance(t):
+    """And that is half of ``d - sigma^2 E||grad log p_t||^2``; no score changes it."""
+    ks = keys(40_000)
+    sigma, alpha = SDE.sigma(t), SDE.alpha(t)
+    score_fn = lambda x, t: jnp.sin(3 * x) / SDE.sigma(t)  # noqa: E731
+    measured, theory, difference = explicit_denoising_gap(MIXTURE, SDE, score_fn, t, ks)
+    assert abs(difference[0]) < 3 * difference[1]
+    assert measured[1] < 0.1 * theory[0]
+
+    def fisher_form(key):
+        x = MIXTURE.sample_at(key, alpha, sigma)
+        return 0.5 * (x.size - sigma**2 * jnp.sum(MIXTURE.score(x, alpha, sigma) ** 2))
+
+    values = np.asarray(jax.jit(jax.vmap(fisher_form))(keys(40_000, 5)))
+    error = np.hypot(values.std() / np.sqrt(len(values)), theory[1])
+    assert abs(values.mean() - theory[0]) < 3 * error
+
+
+def test_gap_on_a_gaussian_is_the_closed_form():
+    """``1/2 sum (1 - sigma^2/v_i)``, v the variances at this level."""
+    t = 0.3
+    sigma = SDE.sigma(t)
+    want = 0.5 * np.sum(1 - sigma**2 / GAUSSIAN.variance(SDE.alpha(t), sigma))
+    score_fn = lambda x, t: -x  # noqa: E731
+    for value, error in explicit_denoising_gap(GAUSSIAN, SDE, score_fn, t, keys(40_000))[:2]:
+        assert abs(value - want) < 4 * error + 1e-6
+        assert error < 0.05 * want

@@ -1,0 +1,1 @@
+"""What the theory of score matching claims, as numbers."""
