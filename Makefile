@@ -26,7 +26,7 @@ sample: $(INSTALLED)
 	$(BIN)/python main.py --workdir=$(RUN) --mode=sample
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow

@@ -8,7 +8,7 @@ from typing import NoReturn
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
-MODES = ("train", "eval", "compare", "sample")
+MODES = ("train", "eval", "compare", "sample", "study")
 SAVED = Path(__file__).parent / "configs" / "saved.py"
 
 flags.DEFINE_enum("mode", "train", MODES, "What to do.")

@@ -1,9 +1,10 @@
-"""Train a score model, evaluate its bits per dimension, draw samples.
+"""Train a score model, evaluate its bits per dimension, draw samples, show what theory claims.
 
 python main.py --config=configs/digits.py --workdir=runs/digits --mode=train
 python main.py --workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound
 python main.py --workdir=runs/digits --mode=compare --steps=1000,2000
 python main.py --workdir=runs/digits --mode=sample --config.sampling.num_samples=100
+python main.py --config=configs/toy/manifold.py --workdir=runs/manifold --mode=study
 """
 
 import sys
@@ -17,6 +18,7 @@ GOES_ON = {
     "eval": "finished batches are kept, and the same command goes on from them",
     "compare": "finished batches are kept, and the same command goes on from them",
     "sample": "the same command draws the samples again",
+    "study": "the same command goes on from what has been trained",
 }
 
 

@@ -15,9 +15,10 @@ from evaluation.differences import IncomparableError
 from run import RunDirectory
 from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
 from storage import CheckpointError, WorkdirError
+from studies import STUDIES
 from training import NonFiniteError
 from wiring.compat import compat_notes
-from wiring.reader import ConfigError
+from wiring.reader import ConfigError, Reader
 
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 
@@ -94,7 +95,9 @@ def run_verb(
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     run = RunDirectory.open(workdir, config, kept=overridden)
-    found = notes(run.experiment, run.config, overridden)
+    # What the verb reads itself is no part of the experiment.
+    wired = [key for key in overridden if mode != "study" or not key.startswith("study.")]
+    found = notes(run.experiment, run.config, wired)
     for note in compat_notes(config, run.config) + found:
         terminal.say(f"note: {note}")
     if against:
@@ -151,9 +154,16 @@ def sample(run: RunDirectory, steps: str) -> None:
         run.save_samples(step)
 
 
+def study(run: RunDirectory, steps: str) -> None:
+    """Makes the pictures of ``config.study``, trained for if need be."""
+    del steps
+    Reader(run.config).choose("study", STUDIES)(run)
+
+
 VERBS: dict[str, Callable[[RunDirectory, str], None]] = {
     "train": train,
     "eval": evaluate,
     "compare": compare,
     "sample": sample,
+    "study": study,
 }

@@ -29,6 +29,7 @@ def get_config() -> ConfigDict:
     )
     config.likelihood = likelihood()
     config.sampling = sampling()
+    config.study = study()
     return config.lock()  # a misspelt key in an experiment's file is an error
 
 
@@ -47,7 +48,9 @@ def data() -> ConfigDict:
             "num_train": 0,
             "num_test": 0,
             "scale": 1.0,  # toys: divides the coordinates
-            "noise": 0.1,  # moons
+            "noise": 0.1,  # moons, circle: its std
+            "dims": 2,  # mixture, circle: of the space they lie in
+            "centre": 5.0,  # mixture: modes at minus and plus this in every coordinate
             "tfds_name": "",
             "train_split": "train",
             "test_split": "test",
@@ -75,7 +78,9 @@ def model() -> ConfigDict:
         {
             "name": "ncsnpp",
             "parametrisation": "noise",
-            "label": "time",  # what it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4
+            # What it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4, 'ladder' an index.
+            "label": "time",
+            "num_scales": 1000,  # of the ladder: of label, objective and annealed Langevin
             "sigma_data": 0.5,  # preconditioned, and the weighting 'edm': std of the data
             # ncsnpp
             "nf": 128,
@@ -92,7 +97,6 @@ def model() -> ConfigDict:
             "progressive_combine": "sum",
             "centered": True,  # the model's space is [-1, 1]; else [0, 1]
             "scale_by_sigma": False,
-            "num_scales": 1000,
             # mlp
             "hidden": 128,
             "num_layers": 3,
@@ -113,13 +117,20 @@ def objective() -> ConfigDict:
     return ConfigDict(
         {
             "name": "dsm",
-            "weighting": "likelihood",  # 'sigma2', 'likelihood' (g^2), 'edm'
-            "importance_sampling": True,  # draw t in proportion to the weighting
+            "levels": "continuous",  # 'ladder': the mean over its levels; 'one': at eps alone
+            "weighting": "likelihood",  # 'sigma2', 'likelihood' (g^2), 'edm', 'one'
+            "importance_sampling": True,  # continuous: draw t in proportion to the weighting
             "scaling": "integral",  # over time, in nats/dim; 'score_flow': as that code has it
             "reduce_mean": True,  # score_flow: over dimensions; else half their sum
             "eps": 1e-5,  # smallest time trained on
             "log_rho_mean": -1.2,  # edm
             "log_rho_std": 1.2,  # edm
+            "chunk": 128,  # ism: products at once
+            "slices": 1,  # ssm, ssm_vr, fsm, dsm2: random directions per example
+            "slice_law": "rademacher",  # or 'gaussian', 'sphere'
+            "fd_step": 0.05,  # fsm: in units of sigma
+            "trace_weight": 1.0,  # dsm2: of the mismatch of the Jacobian's trace
+            "jacobian_weight": 1.0,  # dsm2: of the mismatch of the Jacobian along the slices
         }
     )
 
@@ -198,6 +209,9 @@ def sampling() -> ConfigDict:
             "eps": 1e-3,
             "denoise": True,
             "num_steps": 1000,
+            "step_size": 2e-5,  # langevin, annealed_langevin: at the level of eps
+            "langevin_steps": 1000,  # langevin
+            "steps_per_level": 100,  # annealed_langevin
             "predictor": "euler_maruyama",
             "corrector": "none",
             "snr": 0.16,
@@ -206,5 +220,33 @@ def sampling() -> ConfigDict:
             "atol": 1e-5,
             "variable": "log_rho",
             "max_steps": 4096,
+        }
+    )
+
+
+def study() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "",  # what --mode=study shows
+            "samples": 10_000,  # drawn of each law
+            "times": 40,  # entropy, fisher, kl_rates: at which curves are drawn
+            "extent": 8.0,  # score_field, energy, denoising_density: half the square's side
+            "window": 15,  # manifold: logged points to a running median
+            "learned": False,  # langevin: with a score that is trained, not the exact one
+            "chains": 300,  # langevin: in the animations
+            "frames": 40,  # langevin: of each animation
+            "points": 500,  # energy: all pairs of which are compared
+            "near": 1.0,  # fisher: where modes are that are not far
+            "gains": 25,  # kl_rates: wrong scores, each a factor times the right one
+            "cells": 400,  # kl_bound: of the grid on which the model's density is solved for
+            "half_width": 6.0,  # kl_bound: of that grid
+            "noise_levels": 9,  # gradient_variance
+            "draws": 4096,  # gradient_variance: of the gradient, at each level
+            "generator_steps": 2000,  # denoising_density
+            "inner_steps": 4,  # denoising_density: of the estimator, to one of the generator
+            "generator_batch": 256,  # denoising_density
+            "generator_rate": 5e-4,  # denoising_density: learning rate
+            "estimator_rate": 2e-3,  # denoising_density: learning rate
+            "measurements": 20,  # denoising_density: of the distance to the data
         }
     )

@@ -25,9 +25,9 @@ def save_samples(path: Path, x: Num[np.ndarray, "n *D"], levels: int | None) -> 
     if x.ndim == 4 and x.shape[-1] in (1, 3):
         _save_png(path, image_grid(to_bytes(x, levels)))
     elif x.ndim == 2 and x.shape[1] == 2:
-        _save_figure(path, _scatter(x))
+        save_figure(path, _scatter(x))
     else:
-        _save_figure(path, _histograms(x.reshape(len(x), -1)))
+        save_figure(path, _histograms(x.reshape(len(x), -1)))
 
 
 def to_bytes(x: Num[np.ndarray, "*n"], levels: int | None) -> np.ndarray:
@@ -71,7 +71,7 @@ def save_curves(path: Path, records: list[dict[str, Any]]) -> None:
         axes.legend()
         highest = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
         axes.set_ylim(top=np.quantile(highest, 0.97) * 1.05)
-    _save_figure(path, figure)
+    save_figure(path, figure)
 
 
 def _scatter(x: Num[np.ndarray, "n 2"]) -> Figure:
@@ -92,7 +92,8 @@ def _histograms(x: Num[np.ndarray, "n d"]) -> Figure:
     return figure
 
 
-def _save_figure(path: Path, figure: Figure) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
+    """Draws a figure into a PNG file."""
     with atomic(path) as file:
         FigureCanvasAgg(figure).print_png(file)
 

@@ -19,12 +19,13 @@ from configs import default
 from data import DATASETS, DataError
 from data.dataset import from_arrays
 from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, TruncatedNormal
-from losses import OBJECTIVES, SCALINGS, WEIGHTINGS, ScoreFlow
+from losses import LEVELS, OBJECTIVES, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
 from models import LABELS, NETWORKS, PARAMETRISATIONS
 from run.drivers import likelihood_evaluator
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS
 from sde_lib import SDES
 from solvers import FLOWS
+from studies import STUDIES
 from training import MAPPINGS, SCHEDULES, TrainStep, init_state
 from wiring.importance import estimator_names
 from wiring.parts import OPTIMIZERS
@@ -38,6 +39,7 @@ FILES = sorted(
     for path in CONFIGS.rglob("*.py")
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
+TOYS = ("mixture", "moons", "checkerboard", "circle")
 IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
 POINTS = from_arrays(
     "points", np.zeros((9, 2), np.float32), np.zeros((9, 2), np.float32), levels=None
@@ -51,8 +53,8 @@ def _load(file):
 
 def _dataset(config):
     """Data of the right shape: nothing is downloaded to trace a program."""
-    if config.data.name in ("mixture", "moons", "checkerboard"):
-        return POINTS
+    if config.data.name in TOYS:
+        return load_dataset(_edited(config, **{"data.num_train": 9, "data.num_test": 9}))
     shape, levels = IMAGES.get(config.data.name, ((32, 32, 3), 256))
     images = np.zeros((4, *shape), np.uint8)
     return from_arrays(config.data.name, images, images, levels=levels)
@@ -202,6 +204,7 @@ REGISTRIES = {
     "model.parametrisation": PARAMETRISATIONS,
     "model.label": LABELS,
     "objective.name": OBJECTIVES,
+    "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
     "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
@@ -244,17 +247,27 @@ def test_every_member_of_every_registry_can_be_chosen(key, name):
 
 def test_every_key_of_the_defaults_is_read_by_some_member():
     read = set().union(*(build(*_with(key, name)).keys_read for key, name in CHOICES))
-    assert set(_flat(default.get_config())) - read == set()
+    unread = set(_flat(default.get_config())) - read
+    assert {key for key in unread if not key.startswith("study.")} == set()
+
+
+def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
+    parameters = {}
+    for study in STUDIES.values():
+        for parameter in inspect.signature(study).parameters.values():
+            known = parameters.setdefault(parameter.name, parameter.default)
+            assert known == parameter.default, parameter.name
+    assert {"name": "", **parameters} == default.get_config().study.to_dict()
 
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
-PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
+PARTS = {"oracle", "slice_law", "solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
 OTHERS = {"parent", "name"}
 # A network reads these from the section of the SDE.
 FROM_SDE = {"sigma_min", "sigma_max"}
 
 
-@pytest.mark.parametrize("key", [key for key in REGISTRIES if key not in ("model.label",)])
+@pytest.mark.parametrize("key", REGISTRIES)
 def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
     section = default.get_config()[key.split(".")[0]]
     for name, member in REGISTRIES[key].items():
@@ -263,6 +276,10 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
             parameters -= FROM_SDE
         if key == "objective.weighting":
             parameters -= {"sigma_data"}  # the model's
+        if key in ("objective.levels", "sampling.name"):
+            parameters -= {"num_scales"}  # the model's
+        if key == "model.label":
+            parameters -= {"eps"}  # the objective's
         assert parameters <= set(section), f"{name} of {key}"
 
 
@@ -270,13 +287,13 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
 DIFFERENT = {"mlp": {"dropout", "skip_rescale"}, "ncsnpp": set()}
 
 
-@pytest.mark.parametrize("key", [key for key in REGISTRIES if key not in ("model.label",)])
+@pytest.mark.parametrize("key", REGISTRIES)
 def test_the_default_of_a_member_is_that_of_its_key(key):
     config = default.get_config()
     section = config[key.split(".")[0]]
     for name, member in REGISTRIES[key].items():
         for parameter in inspect.signature(member).parameters.values():
-            if parameter.name in OTHERS | {"start"} | DIFFERENT.get(name, set()):
+            if parameter.name in OTHERS | {"start", "slice_law"} | DIFFERENT.get(name, set()):
                 continue
             source = config.sde if key == "model.name" and parameter.name in FROM_SDE else section
             if parameter.default is not parameter.empty and parameter.name in source:
@@ -489,6 +506,10 @@ IMPOSSIBLE = [
     ("model.ch_mult", ()),
     ("model.ch_mult", (1, 0)),
     ("objective.log_rho_std", 0.0),
+    ("objective.fd_step", 0.0),
+    ("objective.trace_weight", -1.0),
+    ("sampling.step_size", 0.0),
+    ("sampling.steps_per_level", 0),
 ]
 
 
@@ -580,13 +601,47 @@ def test_the_official_scaling_needs_a_weighting_that_the_official_code_has():
     )
 
 
-def test_a_scaling_is_part_of_the_identity_unless_it_is_what_older_runs_had():
+def test_the_official_scaling_is_of_continuous_time():
+    changes = {"objective.scaling": "score_flow", "objective.levels": "ladder"}
+    assert _complaint(changes).endswith("got config.objective.levels = 'ladder'")
+
+
+def test_a_scaling_is_part_of_the_identity():
     identity = build(tiny.points(), POINTS).identity
-    assert not {"objective.scaling", "objective.reduce_mean"} & set(identity)
+    assert identity["objective.scaling"] == "integral"
     official = build(tiny.points(**{"objective.scaling": "score_flow"}), POINTS)
     assert official.loss.scaling == ScoreFlow(reduce_mean=True)
     added = {"objective.scaling": "score_flow", "objective.reduce_mean": True}
     assert official.identity == identity | added
+
+
+def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_law():
+    explicit = {"objective.name": "esm"}
+    known = load_dataset(tiny.points())
+    assert build(tiny.points(**explicit), known).loss.objective.oracle is known.law
+    empirical = build(tiny.points(**explicit), POINTS).loss.objective.oracle
+    np.testing.assert_array_equal(empirical.points, POINTS.train)
+
+
+def test_explicit_score_matching_of_levels_is_an_error():
+    message = _complaint({"objective.name": "esm"}, DIGITS, tiny.images())
+    assert message.startswith("config.objective.name = 'esm' needs data whose score is known")
+
+
+@pytest.mark.parametrize("law", SLICE_LAWS)
+def test_slices_have_the_law_of_their_key(law):
+    changes = {"objective.name": "ssm", "objective.slice_law": law, "objective.slices": 3}
+    objective = build(tiny.points(**changes), POINTS).loss.objective
+    assert (objective.slice_law, objective.slices) == (SLICE_LAWS[law], 3)
+
+
+def test_a_ladder_is_one_for_objective_label_and_sampler():
+    ladder = {"objective.levels": "ladder", "model.label": "ladder", "model.num_scales": 7}
+    config = tiny.points(**ladder, **{"sampling.name": "annealed_langevin"})
+    experiment = build(config, POINTS)
+    parts = (experiment.loss.proposal, experiment.model.label, experiment.sampler)
+    assert [part.num_scales for part in parts] == [7, 7, 7]
+    assert experiment.model.label.eps == experiment.loss.eps
 
 
 def test_a_missing_key_is_named():

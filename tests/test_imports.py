@@ -13,6 +13,7 @@ TIERS = (
     ("oracles",),
     ("solvers", "models", "data"),
     ("losses", "sampling", "likelihood"),
+    ("theory",),
     ("storage",),
     ("evaluation",),
     ("training",),
@@ -20,13 +21,17 @@ TIERS = (
     ("wiring",),
     ("build",),
     ("run",),
+    ("studies",),
     ("verbs",),
     ("command_line",),
     ("main",),
 )
 HEIGHT = {room: height for height, tier in enumerate(TIERS) for room in tier}
-NUMERIC = ("sde_lib", "oracles", "solvers", "models", "losses", "sampling", "likelihood")
-KNOW_CONFIGS = {"wiring", "build", "run", "verbs", "main", "command_line", "configs"}
+NUMERIC = (
+    *("sde_lib", "oracles", "solvers", "models", "losses", "sampling", "likelihood"),
+    "theory",
+)
+KNOW_CONFIGS = {"wiring", "build", "run", "studies", "verbs", "main", "command_line", "configs"}
 
 
 def _files(room: str) -> list[Path]:

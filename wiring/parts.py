@@ -14,15 +14,6 @@ from likelihood import (
     Dequantisation,
     Uniform,
 )
-from losses import (
-    OBJECTIVES,
-    SCALINGS,
-    WEIGHTINGS,
-    Scaling,
-    ScoreFlow,
-    ScoreMatchingLoss,
-    UniformTime,
-)
 from models import LABELS, NETWORKS, PARAMETRISATIONS, ScoreModel
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS, Sampler
 from sde_lib import SDE
@@ -49,7 +40,11 @@ def build_model(reader: Reader) -> ScoreModel:
         parametrisation=reader.make(
             "model", reader.pick("model.parametrisation", PARAMETRISATIONS)
         ),
-        label=reader.pick("model.label", LABELS),
+        label=reader.make(
+            "model",
+            reader.pick("model.label", LABELS),
+            eps=lambda: reader.get("objective.eps"),
+        ),
     )
 
 
@@ -58,35 +53,6 @@ def build_dequantisation(reader: Reader, dataset: Dataset) -> Dequantisation:
     if dataset.levels is None:
         return Continuous()
     return Uniform(dataset.levels, centered=reader.get("model.centered"))
-
-
-def build_loss(reader: Reader, sde: SDE, model: ScoreModel) -> ScoreMatchingLoss:
-    """The objective, weighted over time, with the proposal of times."""
-    weighting = reader.make(
-        "objective",
-        reader.pick("objective.weighting", WEIGHTINGS),
-        sigma_data=lambda: reader.get("model.sigma_data"),
-    )
-    importance = reader.get("objective.importance_sampling")
-    return ScoreMatchingLoss(
-        sde=sde,
-        model=model,
-        objective=reader.choose("objective", OBJECTIVES),
-        weighting=weighting,
-        proposal=weighting.importance_proposal() if importance else UniformTime(),
-        eps=reader.eps("objective", sde),
-        scaling=_build_scaling(reader),
-    )
-
-
-def _build_scaling(reader: Reader) -> Scaling:
-    member = reader.pick("objective.scaling", SCALINGS)
-    if member is ScoreFlow and reader.get("objective.weighting") not in ScoreFlow.WEIGHTINGS:
-        raise ConfigError(
-            f"config.objective.scaling = 'score_flow' needs one of {ScoreFlow.WEIGHTINGS}, got "
-            f"config.objective.weighting = {reader.get('objective.weighting')!r}"
-        )
-    return reader.make("objective", member)
 
 
 def build_optimizer(reader: Reader) -> optax.GradientTransformation:
@@ -156,6 +122,7 @@ def build_sampler(reader: Reader, sde: SDE) -> Sampler:
         "sampling",
         SAMPLERS,
         eps=lambda: eps,
+        num_scales=lambda: reader.get("model.num_scales"),
         predictor=part("predictor", PREDICTORS),
         corrector=part("corrector", CORRECTORS),
         **_solving(reader, "sampling"),

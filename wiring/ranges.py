@@ -12,8 +12,12 @@ from wiring.reader import ConfigError
 # data room checks its own.
 RANGES = {
     "[0, 4294967296)": ("seed",),
-    "[2, inf)": ("model.embedding",),
-    "[4, inf)": ("model.nf",),
+    "[2, inf)": (
+        "model.embedding",
+        *(f"study.{name}" for name in ("samples", "times", "frames", "points", "gains")),
+        *(f"study.{name}" for name in ("noise_levels", "draws")),
+    ),
+    "[4, inf)": ("model.nf", "study.cells"),
     "[1, inf)": (
         *(f"model.{name}" for name in ("ch_mult", "num_res_blocks", "num_scales", "hidden")),
         "optimizer.accumulate",
@@ -26,8 +30,11 @@ RANGES = {
         "likelihood.importance_samples",
         *(f"likelihood.{name}" for name in ("intervals", "node_chunk", "node_probes")),
         *(f"likelihood.{name}" for name in ("colours", "rank")),
+        *(f"objective.{name}" for name in ("chunk", "slices")),
         *(f"sampling.{name}" for name in ("num_samples", "batch_size", "num_steps", "max_steps")),
-        "sampling.corrector_steps",
+        *(f"sampling.{name}" for name in ("corrector_steps", "langevin_steps", "steps_per_level")),
+        *(f"study.{name}" for name in ("window", "chains", "generator_steps", "inner_steps")),
+        *(f"study.{name}" for name in ("generator_batch", "measurements")),
     ),
     "[0, inf)": (
         *(f"model.{name}" for name in ("num_layers", "init_scale")),
@@ -37,14 +44,17 @@ RANGES = {
         "training.sample_every",
         *(f"eval.{name}" for name in ("num_images", "second_look", "convergence_images")),
         *(f"likelihood.{name}" for name in ("rtol", "rounds", "standard_error")),
+        *(f"objective.{name}" for name in ("trace_weight", "jacobian_weight")),
         "sampling.rtol",
     ),
     "(0, inf)": (
         *(f"sde.{name}" for name in ("beta_min", "beta_max", "sigma_min", "sigma_max")),
         *(f"model.{name}" for name in ("sigma_data", "fourier_scale")),
-        "objective.log_rho_std",
+        *(f"objective.{name}" for name in ("log_rho_std", "fd_step")),
         "likelihood.atol",
-        *(f"sampling.{name}" for name in ("snr", "atol")),
+        *(f"sampling.{name}" for name in ("snr", "atol", "step_size")),
+        *(f"study.{name}" for name in ("extent", "near", "half_width")),
+        *(f"study.{name}" for name in ("generator_rate", "estimator_rate")),
     ),
     "[0, 1)": ("model.dropout", *(f"optimizer.{name}" for name in ("beta1", "beta2", "ema_decay"))),
     "(0, 1)": ("sde.t_max",),

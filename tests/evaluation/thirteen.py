@@ -18,7 +18,7 @@ SOURCE = np.random.default_rng(0).integers(0, 17, size=(COUNT, *SHAPE)).astype(n
 STREAM = jax.random.key(7)
 # Smooth in x and t, so that a solver's tolerance says what its error is.
 NETWORK = NETWORKS["mlp"](hidden=16, num_layers=1, embedding=8, init_scale=0.3)
-MODEL = ScoreModel(NETWORK, Noise(), LABELS["log_rho"])
+MODEL = ScoreModel(NETWORK, Noise(), LABELS["log_rho"]())
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import numpy as np
 
 from likelihood import LogProb, Uniform, account, scipy_ode
 from models import ScoreModel
-from models.labels import scaled_time
+from models.labels import ScaledTime
 from models.parametrisations import Noise
 from sde_lib import SDES
 from tests.models.official import GOLDEN, load_golden
@@ -28,7 +28,7 @@ def network(name: str):
     net, params, golden = load_golden(GOLDEN / f"likelihood_{name}.npz")
     assert golden["eps_time"] == EPS
     sde = SDES[name]()
-    model = ScoreModel(net, Noise(), scaled_time)
+    model = ScoreModel(net, Noise(), ScaledTime())
     return sde, model.score_fn(sde, jax.tree.map(jnp.asarray, params))
 
 

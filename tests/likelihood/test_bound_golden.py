@@ -14,7 +14,7 @@ import pytest
 from likelihood.integrands import denoising, sliced
 from likelihood.start import reconstruction
 from models import ScoreModel
-from models.labels import scaled_time
+from models.labels import ScaledTime
 from models.parametrisations import Noise
 from sde_lib import VP
 from tests.models.official import GOLDEN, load_golden
@@ -48,7 +48,7 @@ def compiled():
     """Integrands, prior and reconstruction in float32, as the official ones."""
     net, params, _ = load_golden(GOLDEN / "likelihood_vp.npz")
     sde, x = OfficialVP(), jnp.asarray(golden()["x"])
-    score_fn = ScoreModel(net, Noise(), scaled_time).score_fn(sde, params)
+    score_fn = ScoreModel(net, Noise(), ScaledTime()).score_fn(sde, params)
     eps = float(golden()["eps_time"])
 
     def integrand(x, t, z, v):

@@ -1,0 +1,105 @@
+"""Objectives on digits for the same time of training, each with its bits per dimension.
+
+python benchmarks/equal_time.py [--seconds=N] [--objectives=dsm,ssm_vr,fsm] [--json=FILE]
+
+Times the training step of each objective, gives each as many steps as fit into the seconds, with a
+learning rate that falls to its lowest at the last of them, trains the network of configs/digits.py
+and evaluates all test digits by quadrature and by the bound. The seconds count steps alone:
+compilation and evaluation come on top. The same seed, network, optimiser and weighting for all.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from command_line import load_config
+from data import BatchStream
+from run import RunDirectory
+from run.drivers import initial_state, parallel_step
+from storage import write_json
+from training import replicate
+
+TIMED_STEPS = 60
+
+
+def seconds_per_step(run: RunDirectory) -> float:
+    """Of the compiled training step, data included."""
+    step_fn, state = parallel_step(run.experiment), replicate(initial_state(run.experiment))
+    stream = BatchStream(run.experiment.dataset.train, run.experiment.training.batch_size, 0)
+    state, _ = step_fn(state, stream[0])
+    jax.block_until_ready(state)
+    started = time.perf_counter()
+    for position in range(TIMED_STEPS):
+        state, _ = step_fn(state, stream[position])
+    jax.block_until_ready(state)
+    return (time.perf_counter() - started) / TIMED_STEPS
+
+
+def experiment_of(name: str, steps: int):
+    """The configuration of the digits with another objective and length."""
+    config = load_config("configs/digits.py")
+    config.objective.name = name
+    config.optimizer.decay_steps = steps
+    config.training.update(steps=steps, checkpoint_every=0, eval_every=0, sample_every=0)
+    config.eval.estimators = ("quadrature", "bound")
+    return config
+
+
+def measure(name: str, seconds: float, root: Path) -> dict:
+    """Trains and evaluates one objective; a row of the table."""
+    each = seconds_per_step(RunDirectory.open(root / "timing", experiment_of(name, 1)))
+    run = RunDirectory.open(root / name, experiment_of(name, max(1, round(seconds / each))))
+    started = time.perf_counter()
+    run.train()
+    trained = time.perf_counter() - started
+    row = {
+        "objective": name,
+        "milliseconds_per_step": 1e3 * each,
+        "steps": run.experiment.training.steps,
+        "seconds_with_compilation": trained,
+    }
+    for summary in run.evaluate(run.steps()):
+        row[summary["estimator"]] = summary["bits_per_dim"]
+        row[f"{summary['estimator']}_se"] = summary["standard_error"]
+    return row
+
+
+def show(rows: list[dict], seconds: float) -> None:
+    table = Table(title=f"digits, {seconds:g} s of training steps each, bits/dim ± s.e.")
+    for column in ("objective", "ms/step", "steps", "quadrature", "bound"):
+        table.add_column(column, justify="left" if column == "objective" else "right")
+    for row in rows:
+        table.add_row(
+            row["objective"],
+            f"{row['milliseconds_per_step']:.1f}",
+            str(row["steps"]),
+            *(f"{row[name]:.4f} ± {row[f'{name}_se']:.4f}" for name in ("quadrature", "bound")),
+        )
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=150)
+    parser.add_argument("--objectives", default="dsm,ssm_vr,fsm")
+    parser.add_argument("--workdir", default="runs/equal_time", help="a run for each objective")
+    parser.add_argument("--json", default="")
+    options = parser.parse_args()
+    rows = [
+        measure(name, options.seconds, Path(options.workdir))
+        for name in options.objectives.split(",")
+    ]
+    show(rows, options.seconds)
+    if options.json:
+        write_json(Path(options.json), {"seconds": options.seconds, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""NCSN on the handwritten digits: a ladder of noise levels and annealed Langevin dynamics.
+
+Song & Ermon 2019, arXiv:1907.05600: 20 levels, geometric from 10 to 0.05, the network told the
+index of the level, denoising score matching with the weighting sigma^2, 100 Langevin steps a level.
+The U-Net is the demo's.
+
+Command: python main.py --config=configs/ncsn/digits.py --workdir=runs/ncsn
+Figure: FIG
+Time: TIME on two CPU cores.
+"""
+
+from configs import default
+
+
+def get_config():
+    config = default.get_config()
+    config.data.name = "digits"
+    config.sde.update(name="ve", sigma_min=0.05, sigma_max=10.0)
+    config.model.update(
+        nf=16,
+        ch_mult=(1, 2),
+        num_res_blocks=1,
+        attn_resolutions=(4,),
+        dropout=0.0,
+        parametrisation="preconditioned",
+        sigma_data=0.75,
+        label="ladder",
+        embedding_type="table",
+        num_scales=20,
+    )
+    config.objective.update(name="dsm", levels="ladder", weighting="sigma2", eps=1e-5)
+    config.optimizer.update(
+        learning_rate=4e-3,
+        schedule="cosine",
+        decay_steps=4000,
+        warmup=100,
+        beta2=0.99,
+        grad_clip=10.0,
+        ema_decay=0.999,
+    )
+    config.training.update(steps=4000, eval_every=500, checkpoint_every=1000, sample_every=0)
+    config.likelihood.update(name="quadrature", eps=1e-5)
+    config.sampling.update(name="annealed_langevin", eps=1e-5, step_size=5e-4, steps_per_level=100)
+    config.sampling.update(num_samples=100, batch_size=100)
+    return config

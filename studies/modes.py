@@ -1,0 +1,103 @@
+"""Which share of samples each mode of a mixture got, and samples drawn with it."""
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from oracles import GaussianMixture
+from run import RunDirectory
+from sampling import AnnealedLangevin, Sampler
+from sampling.chains import LangevinChain
+from wiring.reader import ConfigError
+
+Points = Float[np.ndarray, "n 2"]
+_SHOWN = 600  # points of a panel
+
+
+def annealed_of(run: RunDirectory) -> AnnealedLangevin:
+    """The run's sampler.
+
+    Raises:
+      ConfigError: it is another one, or denoises.
+    """
+    sampler = run.experiment.sampler
+    if not isinstance(sampler, AnnealedLangevin) or sampler.denoise:
+        raise ConfigError(
+            "this study needs config.sampling.name = 'annealed_langevin' with "
+            "config.sampling.denoise = False: it looks at the law with the noise of eps"
+        )
+    return sampler
+
+
+def mixture_of(run: RunDirectory) -> GaussianMixture:
+    """The law of the run's data.
+
+    Raises:
+      ConfigError: it is no mixture in the plane.
+    """
+    law = run.experiment.dataset.law
+    if not isinstance(law, GaussianMixture) or law.shape != (2,):
+        raise ConfigError(
+            "this study needs a mixture in the plane: config.data.name = 'mixture' and dims = 2"
+        )
+    return law
+
+
+def draw_samples(run: RunDirectory, sampler: Sampler, score_fn, count: int) -> Points:
+    """Samples from starts of the run's stream of samples; those that diverged are left out.
+
+    Raises:
+      ConfigError: all did.
+    """
+
+    def one(key):
+        prior_key, path_key = jax.random.split(key)
+        sde = run.experiment.sde
+        return sampler(sde, score_fn, sde.prior_sample(prior_key, (2,)), path_key)
+
+    keys = jax.random.split(run.experiment.streams["sample"], count)
+    samples = jax.device_get(jax.jit(jax.vmap(one))(keys))
+    if not samples.ok.any():
+        raise ConfigError("all chains diverge: take a smaller config.sampling.step_size")
+    return samples.x[samples.ok]
+
+
+def draw_exact(
+    run: RunDirectory, law: GaussianMixture, sampler: LangevinChain, count: int
+) -> Points:
+    """Samples of the law that a chain aims at: the data with the noise of its eps."""
+    sde, eps = run.experiment.sde, sampler.eps
+
+    def one(key):
+        data_key, noise_key = jax.random.split(key)
+        return sde.perturb(law.sample(data_key), eps, jax.random.normal(noise_key, law.shape))
+
+    keys = jax.random.split(run.experiment.streams["eval"], count)
+    return np.asarray(jax.jit(jax.vmap(one))(keys))
+
+
+def share_of_first_mode(law: GaussianMixture, x: Points) -> tuple[float, float]:
+    """Share of the points that are nearest to the law's first mean, and its standard error."""
+    share = float(np.mean(np.argmin(_distances(law, x), axis=1) == 0))
+    return share, float(np.sqrt(share * (1 - share) / len(x)))
+
+
+def spread_of_modes(law: GaussianMixture, x: Points) -> float:
+    """Root mean square per dimension of the distance to the nearest of the law's means."""
+    return float(np.sqrt(np.mean(np.min(_distances(law, x), axis=1) ** 2) / x.shape[1]))
+
+
+def _distances(law: GaussianMixture, x: Points) -> Float[np.ndarray, "n k"]:
+    return np.linalg.norm(x[:, None] - np.asarray(law.means), axis=-1)
+
+
+def draw_points(axes, law: GaussianMixture, x: Points, title: str) -> None:
+    """The first of the points, and the shares of both modes above or below them."""
+    axes.plot(*x[:_SHOWN].T, ".", markersize=2, alpha=0.6)
+    first, _ = share_of_first_mode(law, x)
+    for mean, share in zip(np.asarray(law.means), (first, 1 - first), strict=True):
+        axes.text(mean[0], 0, f"{share:.3f}", ha="center", va="center", fontsize=11)
+    extent = 2.4 * float(np.abs(law.means).max())
+    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
+    axes.set(xlabel="$x_1$", ylabel="$x_2$")
+    axes.set_title(title, fontsize=10)

@@ -1,0 +1,59 @@
+"""The density of an energy against that of the ODE: its measure, and the agreement asked for."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.toy import energy
+from oracles import GaussianMixture
+from run import RunDirectory
+from studies.densities import nearest_mode, pair_errors
+from studies.energy import EnergyAgainstODE
+from studies.runs import folder_of
+
+LAW = GaussianMixture(
+    jnp.array([0.2, 0.8]), jnp.array([[-1.5, -1.5], [1.5, 1.5]]), jnp.array([1.0, 1.0])
+)
+MODE = np.array([0, 0, 0, 1, 1])
+
+
+def test_points_belong_to_the_mode_they_are_nearest_to():
+    xs = jax.vmap(LAW.sample)(jax.random.split(jax.random.key(0), 50))
+    want = (np.asarray(xs).sum(axis=1) > 0).astype(int)
+    np.testing.assert_array_equal(nearest_mode(xs, LAW), want)
+    assert 0 < want.sum() < 50
+
+
+def test_errors_over_pairs_are_those_of_all_pairs_written_out():
+    rng = np.random.default_rng(0)
+    values = {name: rng.normal(size=5) for name in ("energy", "ode", "truth")}
+    within, across = pair_errors(values, MODE)["energy - ode"]
+    e = values["energy"] - values["ode"]
+    same = [(0, 1), (0, 2), (1, 2), (3, 4)]
+    other = [(i, j) for i in range(3) for j in (3, 4)]
+    for got, pairs in ((within, same), (across, other)):
+        want = np.sqrt(np.mean([(e[i] - e[j]) ** 2 for i, j in pairs]))
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_a_constant_is_no_error_and_a_wrong_weight_is_one_across_modes_alone():
+    truth = np.arange(5.0)
+    values = {"energy": truth + 7, "ode": truth + 0.3 * MODE, "truth": truth}
+    found = pair_errors(values, MODE)
+    np.testing.assert_allclose(found["energy - truth"], (0, 0), atol=1e-12)
+    np.testing.assert_allclose(found["ode - truth"], (0, 0.3), atol=1e-12)
+    np.testing.assert_allclose(found["energy - ode"], (0, 0.3), atol=1e-12)
+
+
+@pytest.mark.slow
+def test_differences_of_the_energy_agree_with_the_odes_to_a_twentieth_of_a_nat(tmp_path):
+    run = RunDirectory.open(tmp_path / "run", energy.get_config())
+    EnergyAgainstODE(extent=5.0)(run)
+    within, across = json.loads((folder_of(run) / "energy.json").read_text())["rms_nats"][
+        "energy - ode"
+    ]
+    assert within <= 0.05
+    assert across <= 0.05

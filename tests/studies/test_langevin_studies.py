@@ -1,0 +1,90 @@
+"""The studies of Langevin dynamics, small: what they write, and the weights that they tell."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs.theory import ddpm_langevin
+from configs.toy import langevin
+from oracles import GaussianMixture
+from run import RunDirectory
+from studies.ddpm_langevin import DDPMLangevin
+from studies.langevin import Langevin
+from studies.modes import share_of_first_mode, spread_of_modes
+from wiring.reader import ConfigError
+
+LAW = GaussianMixture(jnp.array([0.5, 0.5]), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.ones(2))
+
+
+def small(module, path, **overrides):
+    config = module.get_config()
+    config.data.update(num_train=64, num_test=16)
+    config.model.update(hidden=8, num_layers=1, embedding=8, num_scales=3)
+    config.training.update(steps=2, batch_size=8)
+    config.optimizer.decay_steps = 2
+    config.sampling.update(steps_per_level=40, num_steps=4)
+    config.update_from_flattened_dict(overrides)
+    return RunDirectory.open(path, config)
+
+
+def numbers(run, name):
+    return json.loads((run.workdir.root / "study" / f"{name}.json").read_text())
+
+
+def test_shares_are_counted_by_the_nearest_mode_with_the_error_of_a_share():
+    x = np.array([[-0.1, 5.0], [0.1, -5.0], [3.0, 0.0], [2.0, 0.0]])
+    assert share_of_first_mode(LAW, x) == (0.25, np.sqrt(0.25 * 0.75 / 4))
+
+
+def test_the_spread_of_modes_is_a_standard_deviation_per_dimension():
+    around = 0.1 * np.random.default_rng(0).standard_normal((5000, 2))
+    x = around + np.where(np.arange(5000)[:, None] % 3 == 0, [-1.0, 0.0], [1.0, 0.0])
+    np.testing.assert_allclose(spread_of_modes(LAW, x), 0.1, rtol=4 / np.sqrt(2 * x.size))
+
+
+def test_the_langevin_study_tells_wrong_and_right_weights_and_draws_them(tmp_path):
+    run = small(langevin, tmp_path / "run", **{"model.num_scales": 10})
+    Langevin(samples=1000, chains=20, frames=4)(run)
+    found, folder = numbers(run, "langevin"), run.workdir.root / "study"
+    # Four standard errors; with 40 steps a level the annealed chain's share is 0.235.
+    assert abs(found["exact"] - 0.2) < 4 * np.sqrt(0.16 / 1000)
+    assert abs(found["langevin"] - 0.494) < 4 * np.sqrt(0.25 / 1000)
+    assert abs(found["annealed_langevin"] - 0.235) < 4 * np.sqrt(0.18 / 1000)
+    assert found["langevin_samples"] == found["annealed_langevin_samples"] == 1000
+    for name in ("langevin.gif", "annealed_langevin.gif"):
+        with Image.open(folder / name) as picture:
+            assert picture.n_frames == 4
+    assert (folder / "langevin.png").stat().st_size > 10_000
+    assert not run.workdir.checkpoints.is_dir()  # the exact score needs no training
+
+
+def test_the_langevin_study_trains_only_where_the_score_is_to_be_learned(tmp_path):
+    run = small(langevin, tmp_path / "run", **{"sampling.steps_per_level": 2})
+    Langevin(learned=True, samples=50, chains=4, frames=2)(run)
+    assert run.steps() == [2]
+    assert set(numbers(run, "langevin")) >= {"true", "exact", "langevin", "annealed_langevin"}
+
+
+def test_a_study_whose_every_chain_diverges_says_what_to_change(tmp_path):
+    run = small(langevin, tmp_path / "run", **{"sampling.step_size": 100.0})
+    with pytest.raises(ConfigError, match="take a smaller"):
+        Langevin(samples=5, chains=4, frames=2)(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [
+        ({"sampling.denoise": True}, "config.sampling.denoise = False"),
+        ({"sampling.name": "langevin"}, "'annealed_langevin'"),
+        ({"data.name": "moons"}, "config.data.name = 'mixture'"),
+        ({"objective.weighting": "likelihood"}, "weighting = 'sigma2'"),
+        ({"sde.name": "subvp"}, "config.sde.name = 'vp'"),
+    ],
+)
+def test_what_a_study_cannot_show_is_refused_with_what_it_needs(tmp_path, change, needed):
+    run = small(ddpm_langevin, tmp_path / "run", **change)
+    with pytest.raises(ConfigError, match=needed):
+        DDPMLangevin(samples=5)(run)

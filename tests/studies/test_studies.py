@@ -1,0 +1,70 @@
+"""Every study that a configuration names runs, in small, and leaves its pictures and numbers."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+import command_line
+from run import RunDirectory
+from studies import STUDIES
+from studies.runs import folder_of, variant
+from verbs import VERBS
+
+FILES = {
+    str(path.relative_to(tiny.ROOT)): config
+    for path in sorted((tiny.ROOT / "configs").rglob("*.py"))
+    if path.parent.name in ("toy", "theory")
+    and (config := command_line.load_config(str(path))).study.name
+}
+SMALL = {"model.hidden": 8, "model.num_layers": 1, "model.embedding": 8}
+SMALL |= {"training.steps": 12, "training.batch_size": 16, "training.log_every": 2}
+SMALL |= {"training.checkpoint_every": 6, "optimizer.warmup": 2}
+SMALL |= {"data.num_train": 64, "data.num_test": 32}
+SMALL |= {"study.samples": 64, "study.times": 3, "study.window": 3, "study.chains": 4}
+SMALL |= {"study.frames": 3, "study.points": 12, "study.gains": 3, "study.cells": 40}
+SMALL |= {"study.noise_levels": 2, "study.draws": 16, "study.generator_steps": 4}
+SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 5}
+
+
+def shown(file, folder):
+    """The folder of a study that has run in small."""
+    config = FILES[file].copy_and_resolve_references()
+    config.update_from_flattened_dict(SMALL)
+    run = RunDirectory.open(folder / "run", config)
+    VERBS["study"](run, "")
+    return folder_of(run)
+
+
+def test_every_study_has_a_configuration():
+    assert {config.study.name for config in FILES.values()} == set(STUDIES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_study_leaves_pictures_that_show_something_and_finite_numbers(file, tmp_path):
+    folder = shown(file, tmp_path)
+    pictures = [path for path in folder.iterdir() if path.suffix in (".png", ".gif")]
+    numbers = list(folder.glob("*.json"))
+    assert pictures
+    assert numbers
+    for path in pictures:
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 5
+    for path in numbers:
+        json.loads(path.read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_study_is_made_by_the_command_in_the_head_of_its_file(file):
+    head = (tiny.ROOT / file).read_text()
+    assert f"python main.py --config={file} --workdir=runs/" in head
+    assert " --mode=study\n" in head
+
+
+def test_a_variant_is_a_run_of_its_own_with_some_keys_changed(tmp_path):
+    run = RunDirectory.open(tmp_path / "run", tiny.points())
+    other = variant(run, "other", {"sde.beta_max": 7.0})
+    assert other.workdir.root == tmp_path / "run" / "other"
+    assert (other.experiment.sde.beta_max, run.experiment.sde.beta_max) == (7.0, 20.0)

@@ -1,0 +1,94 @@
+"""The training loss: an objective over levels of noise, with what it must know of the data."""
+
+import numpy as np
+
+from data import Dataset
+from losses import (
+    LEVELS,
+    OBJECTIVES,
+    SCALINGS,
+    SLICE_LAWS,
+    WEIGHTINGS,
+    Scaling,
+    ScoreFlow,
+    ScoreMatchingLoss,
+    TimeProposal,
+    UniformTime,
+    Weighting,
+)
+from models import ScoreModel
+from oracles import Empirical, Oracle
+from sde_lib import SDE
+from wiring.reader import ConfigError, Reader
+
+CONTINUOUS = "continuous"
+
+
+def build_loss(
+    reader: Reader, sde: SDE, model: ScoreModel, dataset: Dataset | None
+) -> ScoreMatchingLoss:
+    """The objective, weighted over time, with the proposal of times.
+
+    Without the data set it is not to be used: that only checks what needs no data.
+    """
+    weighting = reader.make(
+        "objective",
+        reader.pick("objective.weighting", WEIGHTINGS),
+        sigma_data=lambda: reader.get("model.sigma_data"),
+    )
+    return ScoreMatchingLoss(
+        sde=sde,
+        model=model,
+        objective=reader.choose(
+            "objective",
+            OBJECTIVES,
+            oracle=lambda: dataset and law_of(dataset),
+            slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
+        ),
+        weighting=weighting,
+        proposal=_build_proposal(reader, weighting),
+        eps=reader.eps("objective", sde),
+        scaling=_build_scaling(reader),
+    )
+
+
+def law_of(dataset: Dataset) -> Oracle:
+    """The law the data were drawn from, or else the empirical law of the training set.
+
+    Raises:
+      ConfigError: the data are levels: what is trained on are random points around them.
+    """
+    if dataset.law is not None:
+        return dataset.law
+    if dataset.levels is not None:
+        raise ConfigError(
+            f"config.objective.name = 'esm' needs data whose score is known, but {dataset.name} "
+            "has levels that are dequantised at random; take 'dsm', or continuous data"
+        )
+    return Empirical(np.asarray(dataset.train[np.arange(len(dataset.train))]))
+
+
+def _build_proposal(reader: Reader, weighting: Weighting) -> TimeProposal:
+    levels = reader.pick("objective.levels", {CONTINUOUS: None, **LEVELS})
+    if levels is not None:
+        return reader.make("objective", levels, num_scales=lambda: reader.get("model.num_scales"))
+    importance = reader.get("objective.importance_sampling")
+    return weighting.importance_proposal() if importance else UniformTime()
+
+
+def _build_scaling(reader: Reader) -> Scaling:
+    member = reader.pick("objective.scaling", SCALINGS)
+    if member is ScoreFlow:
+        _only(reader, "weighting", ScoreFlow.WEIGHTINGS)
+        _only(reader, "levels", (CONTINUOUS,))
+    return reader.make("objective", member)
+
+
+def _only(reader: Reader, key: str, possible: tuple[str, ...]) -> None:
+    """Raises ConfigError where score_flow's scaling has no such thing."""
+    found = reader.get(f"objective.{key}")
+    if found not in possible:
+        raise ConfigError(
+            f"config.objective.scaling = 'score_flow' needs one of {possible}, got "
+            f"config.objective.{key} = {found!r}"
+        )
