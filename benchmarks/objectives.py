@@ -1,6 +1,6 @@
 """What a step of each objective costs, and how much its gradient varies, over dimensions.
 
-python benchmarks/objectives.py [--dims=2,64,768] [--blocks=7] [--draws=2048] [--json=FILE]
+python benchmarks/objectives.py [--dims=2,64,768] [--blocks=5] [--draws=1024] [--json=FILE]
 
 Data are draws of a mixture of four Gaussians in d dimensions, whose score is known; the network is
 an MLP, the same for all objectives, after a short training by denoising. The step is the value and
@@ -168,13 +168,16 @@ def _ratio_error(found: GradientMoments, explicit: GradientMoments) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dims", default="2,64,768", help="of the data, a list with commas")
-    parser.add_argument("--blocks", type=int, default=7)
-    parser.add_argument("--draws", type=int, default=2048, help="of gradients, even")
+    parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=1024, help="of gradients, even")
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
     dims = [int(word) for word in arguments.dims.split(",")]
-    rows = [row for d in dims for row in measure(d, arguments.blocks, arguments.draws)]
-    show(rows)
+    rows = []
+    for d in dims:
+        found = measure(d, arguments.blocks, arguments.draws)
+        show(found)
+        rows += found
     if arguments.json:
         report = {"device": jax.devices()[0].device_kind, "batch_size": BATCH, "rows": rows}
         write_json(Path(arguments.json), report)

@@ -81,7 +81,8 @@ def model() -> ConfigDict:
             # What it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4, 'ladder' an index.
             "label": "time",
             "num_scales": 1000,  # of the ladder: of label, objective and annealed Langevin
-            "sigma_data": 0.5,  # preconditioned, and the weighting 'edm': std of the data
+            "sigma_data": 0.5,  # preconditioned, energy, and the weighting 'edm': std of the data
+            "energy_scale": "noise",  # energy: 'noise' for data near a manifold, or 'data'
             # ncsnpp
             "nf": 128,
             "ch_mult": (1, 2, 2, 2),

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from evaluation.pictures import drawn
 from storage.files import atomic
 
 _COLOURS = 64  # of the palette: enough for a plot, and a third of the bytes
@@ -24,7 +23,7 @@ def save_gif(path: Path, figures: Iterable[Figure], milliseconds: int) -> None:
     Raises:
       ValueError: there is no figure.
     """
-    frames = [_drawn(figure) for figure in figures]
+    frames = [drawn(figure) for figure in figures]
     if not frames:
         raise ValueError("a moving picture needs at least one figure")
     palette = frames[-1].quantize(_COLOURS)
@@ -39,9 +38,3 @@ def save_gif(path: Path, figures: Iterable[Figure], milliseconds: int) -> None:
             loop=0,
             optimize=True,
         )
-
-
-def _drawn(figure: Figure) -> Image.Image:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])

@@ -93,9 +93,17 @@ def _histograms(x: Num[np.ndarray, "n d"]) -> Figure:
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Draws a figure into a PNG file."""
+    """Draws a figure into a PNG file of 256 colours: a third of the bytes of all of them."""
+    picture = drawn(figure).quantize(256, dither=Image.Dither.NONE)
     with atomic(path) as file:
-        FigureCanvasAgg(figure).print_png(file)
+        picture.save(file, "PNG", optimize=True)
+
+
+def drawn(figure: Figure) -> Image.Image:
+    """The pixels of a figure."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def _save_png(path: Path, picture: np.ndarray) -> None:

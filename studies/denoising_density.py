@@ -18,11 +18,13 @@ from data import Source
 from evaluation import terminal
 from evaluation.distances import distances_within, random_directions, sliced_wasserstein
 from evaluation.pictures import save_figure
+from models import Energy
 from run import RunDirectory
 from storage import write_json
 from studies.fields import Grid, draw_map
 from studies.generator import Alternation
 from studies.runs import folder_of
+from wiring.reader import ConfigError
 
 _DIRECTIONS = 64
 _SHOWN = 1000  # points
@@ -32,15 +34,15 @@ _SHOWN = 1000  # points
 class DenoisingDensity:
     """Trains the data's estimator, then the generator; draws its samples and their distance.
 
-    Needs an energy, and one level of noise: ``objective.levels`` 'one', at ``objective.eps``.
+    At one level of noise, ``objective.eps``: ``objective.levels`` is to be 'one'. Raises
+    ConfigError if the model is not an energy.
 
     Attributes:
       extent: half the side of the square that is drawn, in the data's units.
       generator_steps: of the generator.
       inner_steps: of the estimator of its samples, to one of the generator.
       generator_batch: samples in a step of either.
-      generator_rate: Adam's, of the generator.
-      estimator_rate: Adam's, of the estimator of its samples.
+      generator_rate, estimator_rate: Adam's learning rates.
       measurements: of the distance, along training.
     """
 
@@ -53,12 +55,14 @@ class DenoisingDensity:
     measurements: int = 20
 
     def __call__(self, run: RunDirectory) -> None:
+        if not isinstance(run.experiment.model.parametrisation, Energy):
+            raise ConfigError("this study needs config.model.parametrisation = 'energy'")
         run.train()
         alternation = self._alternation(run)
         dataset = run.experiment.dataset
         train, test = _all(dataset.train), _all(dataset.test)
         curve, samples = self._train(alternation, test, run.experiment.streams["sample"])
-        within = distances_within(train, test, _directions(test))
+        within = distances_within(train, test, random_directions(_DIRECTIONS, test.shape[1]))
         floor = float(np.mean(within)), float(np.std(within))
         found = {"curve": curve, "floor": floor, "start": curve[0][1], "end": curve[-1][1]}
         write_json(folder_of(run) / "denoising_density.json", found)
@@ -90,7 +94,7 @@ class DenoisingDensity:
         init_key, sample_key, step_key = jax.random.split(key, 3)
         every = max(1, self.generator_steps // self.measurements)
         draw = jax.jit(partial(alternation.samples, key=sample_key, count=len(test)))
-        directions = _directions(test)
+        directions = random_directions(_DIRECTIONS, test.shape[1])
 
         @jax.jit
         def block(state, key):
@@ -124,10 +128,6 @@ class DenoisingDensity:
 
 def _all(source: Source) -> np.ndarray:
     return np.asarray(source[np.arange(len(source))])
-
-
-def _directions(points: np.ndarray) -> np.ndarray:
-    return random_directions(_DIRECTIONS, points.shape[1])
 
 
 def _draw_points(axes, points: np.ndarray, extent: float, title: str) -> None:

@@ -15,12 +15,14 @@ from matplotlib.figure import Figure
 
 from evaluation import terminal
 from evaluation.pictures import save_figure
+from models import Energy
 from oracles import GaussianMixture
 from run import RunDirectory
 from storage import write_json
 from studies.densities import Densities, nearest_mode, pair_errors
 from studies.fields import Grid, draw_contours, draw_map
 from studies.runs import folder_of
+from wiring.reader import ConfigError
 
 _CUT = 61  # points of the line through the modes
 _COLOURS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
@@ -32,6 +34,9 @@ class EnergyAgainstODE:
 
     Needs a Gaussian mixture, and the estimator 'ode' with start 'as_sample'.
 
+    Raises:
+      ConfigError: other data, or a model without a density.
+
     Attributes:
       extent: half the side of the square that is drawn, in the data's units.
       points: draws of p_eps that the pairs are made of.
@@ -41,10 +46,12 @@ class EnergyAgainstODE:
     points: int = 500
 
     def __call__(self, run: RunDirectory) -> None:
-        run.train()
         law = run.experiment.dataset.law
         if not isinstance(law, GaussianMixture):
-            raise ValueError("this study needs a mixture: config.data.name = 'mixture'")
+            raise ConfigError("this study needs the law of a mixture: config.data.name = 'mixture'")
+        if not isinstance(run.experiment.model.parametrisation, Energy):
+            raise ConfigError("this study needs config.model.parametrisation = 'energy'")
+        run.train()
         densities = Densities(run, law)
         xs = densities.draws(self.points)
         values = densities(xs)

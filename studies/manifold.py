@@ -14,6 +14,7 @@ from evaluation.pictures import save_figure
 from run import RunDirectory
 from storage import write_json
 from studies.runs import folder_of, variant
+from wiring.reader import Reader
 
 NO_NOISE = 1e-8  # of coordinates of order one: lost in float32
 
@@ -29,7 +30,7 @@ class Manifold:
     window: int = 15
 
     def __call__(self, run: RunDirectory) -> None:
-        sigma = run.config.sde.sigma_min
+        sigma = Reader(run.config).get("sde.sigma_min")
         curves = {}
         for name, level in (("with_noise", sigma), ("without_noise", NO_NOISE)):
             trained = variant(run, name, {"sde.sigma_min": level})

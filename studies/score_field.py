@@ -16,6 +16,7 @@ from evaluation.pictures import save_figure
 from run import RunDirectory
 from storage import write_json
 from studies.fields import Grid, draw_arrows, draw_contours, draw_map
+from studies.modes import mixture_of
 from studies.runs import folder_of
 
 _RARE = np.log(1e-4)  # below the greatest density: hardly a training point lies there
@@ -32,8 +33,8 @@ class ScoreField:
     extent: float = 8.0
 
     def __call__(self, run: RunDirectory) -> None:
+        law, sde, eps = mixture_of(run), run.experiment.sde, run.experiment.loss.eps
         run.train()
-        law, sde, eps = run.experiment.dataset.law, run.experiment.sde, run.experiment.loss.eps
         learned = run.experiment.model.score_fn(sde, run.params())
         exact, log_density = law.score_fn(sde), law.log_density_fn(sde)
         coarse, fine = Grid(self.extent, 17), Grid(self.extent, 120)
@@ -57,14 +58,16 @@ class ScoreField:
 
 def _report(run: RunDirectory, errors: np.ndarray, log_density: np.ndarray) -> None:
     """Root mean squares of the error, weighted by the density and where it is low."""
-    weight = np.exp(log_density - log_density.max())
+    depth = log_density - log_density.max()
     found = {
-        "rms_error_under_the_density": float(np.sqrt(np.average(errors**2, weights=weight))),
-        "rms_error_where_rare": float(
-            np.sqrt(np.mean(errors[log_density < log_density.max() + _RARE] ** 2))
-        ),
+        "rms_error_under_the_density": _rms(errors, np.exp(depth)),
+        "rms_error_where_rare": _rms(errors, depth < _RARE),
     }
     write_json(folder_of(run) / "score_field.json", found)
     for name, value in found.items():
         terminal.say(f"{name.replace('_', ' ')}: {value:.3f}")
     terminal.say(f"wrote {folder_of(run)}")
+
+
+def _rms(errors: np.ndarray, weights: np.ndarray) -> float:
+    return float(np.sqrt(np.average(errors**2, weights=weights)))

@@ -261,7 +261,8 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
-PARTS = {"oracle", "slice_law", "solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
+PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
+PARTS |= {"oracle", "slice_law"}
 OTHERS = {"parent", "name"}
 # A network reads these from the section of the SDE.
 FROM_SDE = {"sigma_min", "sigma_max"}
@@ -626,6 +627,11 @@ def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_la
 def test_explicit_score_matching_of_levels_is_an_error():
     message = _complaint({"objective.name": "esm"}, DIGITS, tiny.images())
     assert message.startswith("config.objective.name = 'esm' needs data whose score is known")
+
+
+def test_a_table_of_levels_needs_a_label_that_is_a_level():
+    message = _complaint({"model.embedding_type": "table", "model.label": "log_rho"})
+    assert message.endswith("needs config.model.label = 'ladder', got 'log_rho'")
 
 
 @pytest.mark.parametrize("law", SLICE_LAWS)

@@ -20,8 +20,8 @@ def entropy_at(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> Esti
 def entropy_rate(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
     """``dH(p_t)/dt = 1/2 g^2 E||grad log p_t||^2 + d f`` in nats per time, and its standard error.
 
-    Of a process whose drift is ``f(t) x`` (Song et al. 2021, arXiv:2101.09258, appendix A, the
-    proof of theorem 3: the divergence of the drift is d f).
+    Of a process whose drift is ``f(t) x``, with divergence d f (Song et al. 2021,
+    arXiv:2101.09258).
     """
     f, g2 = sde.drift_and_diffusion(t)
     mean, error = monte_carlo(lambda one: _square_score(law, sde, t, one), key, samples)

@@ -1,5 +1,6 @@
 """The training loss: an objective over levels of noise, with what it must know of the data."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from data import Dataset
@@ -65,7 +66,7 @@ def law_of(dataset: Dataset) -> Oracle:
             f"config.objective.name = 'esm' needs data whose score is known, but {dataset.name} "
             "has levels that are dequantised at random; take 'dsm', or continuous data"
         )
-    return Empirical(np.asarray(dataset.train[np.arange(len(dataset.train))]))
+    return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
 
 
 def _build_proposal(reader: Reader, weighting: Weighting) -> TimeProposal:

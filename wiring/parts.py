@@ -35,6 +35,7 @@ def build_model(reader: Reader) -> ScoreModel:
             "sigma_min": lambda: reader.get("sde.sigma_min"),
             "sigma_max": lambda: reader.get("sde.sigma_max"),
         }
+    _check_table(reader)
     return ScoreModel(
         network=reader.choose("model", NETWORKS, **ladder),
         parametrisation=reader.make(
@@ -46,6 +47,16 @@ def build_model(reader: Reader) -> ScoreModel:
             eps=lambda: reader.get("objective.eps"),
         ),
     )
+
+
+def _check_table(reader: Reader) -> None:
+    """Raises ConfigError where rows of a table would be looked up by what is no number of a row."""
+    embedding, label = reader.get("model.embedding_type"), reader.get("model.label")
+    if embedding == "table" and label not in ("ladder", "time"):
+        raise ConfigError(
+            f"config.model.embedding_type = 'table' has a row for each level: it needs "
+            f"config.model.label = 'ladder', got {label!r}"
+        )
 
 
 def build_dequantisation(reader: Reader, dataset: Dataset) -> Dequantisation:

@@ -5,8 +5,9 @@ index of the level, denoising score matching with the weighting sigma^2, 100 Lan
 The U-Net is the demo's.
 
 Command: python main.py --config=configs/ncsn/digits.py --workdir=runs/ncsn
-Figure: FIG
-Time: TIME on two CPU cores.
+Figure: samples that read as digits, but for a few. It is no model for likelihoods: 2.0 bits/dim by
+quadrature, which refining the nodes moves by 0.02, as the score jumps between the levels.
+Time: four minutes of training, half a minute of sampling (2001 evaluations), two of evaluation.
 """
 
 from configs import default
