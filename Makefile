@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/digits
+STUDIES := $(sort $(filter-out configs/toy/mixture.py,$(wildcard configs/toy/*.py configs/theory/*.py)))
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
@@ -24,6 +25,15 @@ eval: $(INSTALLED)
 
 sample: $(INSTALLED)
 	$(BIN)/python main.py --workdir=$(RUN) --mode=sample
+
+# Each claim of docs/score_matching.md: its study trains what it needs and draws its pictures.
+figures: $(INSTALLED)
+	@for file in $(STUDIES); do \
+		workdir=runs/$$(basename $$file .py); \
+		$(BIN)/python main.py --config=$$file --workdir=$$workdir --mode=study || exit; \
+		cp $$workdir/study/*.png docs/figures/; \
+		cp $$workdir/study/*.gif docs/figures/ 2>/dev/null || true; \
+	done
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -26,8 +26,7 @@ from studies.generator import Alternation
 from studies.runs import folder_of
 from wiring.reader import ConfigError
 
-_DIRECTIONS = 64
-_SHOWN = 1000  # points
+_DIRECTIONS, _SHOWN = 64, 1000  # of the distance; points
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ class DenoisingDensity:
         floor = float(np.mean(within)), float(np.std(within))
         found = {"curve": curve, "floor": floor, "start": curve[0][1], "end": curve[-1][1]}
         write_json(folder_of(run) / "denoising_density.json", found)
-        figure = self._figure(alternation, test, samples, found)
-        save_figure(folder_of(run) / "denoising_density.png", figure)
+        picture = self._figure(alternation, test, samples, found)
+        save_figure(folder_of(run) / "denoising_density.png", picture)
         terminal.say(
             f"sliced Wasserstein distance of {len(samples)} samples to as many test points: "
             f"{found['start']:.3f} untrained, {found['end']:.3f} trained; two sets of data "
@@ -118,9 +117,9 @@ class DenoisingDensity:
         grid = Grid(self.extent, 80)
         log_density = alternation.model.log_density_fn(alternation.sde, alternation.data_params)
         values = grid.values(lambda x: log_density(x, alternation.t))
-        sigma = float(alternation.sde.sigma(alternation.t))
+        title = f"their energy at noise {float(alternation.sde.sigma(alternation.t)):.2g}"
         _draw_points(left, test, self.extent, "data")
-        draw_map(middle, grid, np.exp(values - values.max()), f"their energy at noise {sigma:.2g}")
+        draw_map(middle, grid, np.exp(values - values.max()), title)
         _draw_points(right, samples, self.extent, "generated")
         _draw_curve(last, found)
         return figure
@@ -132,8 +131,8 @@ def _all(source: Source) -> np.ndarray:
 
 def _draw_points(axes, points: np.ndarray, extent: float, title: str) -> None:
     axes.plot(*points[:_SHOWN].T, ".", markersize=1.5)
-    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
-    axes.set(xlabel="$x_1$", ylabel="$x_2$")
+    limits = (-extent, extent)
+    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
     axes.set_title(title, fontsize=10)
 
 
@@ -144,7 +143,8 @@ def _draw_curve(axes, found) -> None:
     axes.axhline(mean, color="black", linestyle=":", label="another set of data")
     axes.axhspan(mean - spread, mean + spread, color="black", alpha=0.15)
     axes.set_yscale("log")
+    axes.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="step of the generator", ylabel="sliced Wasserstein distance")
-    axes.set_title(f"{found['end']:.3f} from the data; data {mean:.3f}", fontsize=10)
+    axes.set_title(f"{found['end']:.3f} at the end; of data {mean:.3f}", fontsize=10)
     axes.legend(fontsize=8)

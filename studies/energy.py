@@ -75,7 +75,9 @@ class EnergyAgainstODE:
         _draw_cut(middle, densities, self.extent)
         within, across = found["energy - ode"]
         _draw_differences(right, values, nearest_mode(xs, densities.law))
-        right.set_title(f"pairs agree to {within:.3f} within, {across:.3f} across", fontsize=10)
+        right.set_title(
+            f"rms of pairs: {within:.3f} within a mode, {across:.3f} across", fontsize=10
+        )
         return figure
 
 

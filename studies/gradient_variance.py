@@ -72,7 +72,7 @@ class GradientVariance:
             return objective(experiment.sde, score_fn, x0, t, key) / x0.size
 
         meter, params = GradientMeter(loss, _CHUNK), run.params()
-        keys = jax.random.split(jax.random.key(0), self.draws)
+        keys = jax.random.split(jax.random.key(0), 2 * (self.draws // 2))  # in pairs
         return [meter(params, keys, t) for t in times]
 
     def _gaps(self, run: RunDirectory, times: Float[Array, " levels"]) -> dict[str, np.ndarray]:

@@ -15,9 +15,9 @@ RANGES = {
     "[2, inf)": (
         "model.embedding",
         *(f"study.{name}" for name in ("samples", "times", "frames", "points", "gains")),
-        *(f"study.{name}" for name in ("noise_levels", "draws")),
+        "study.noise_levels",
     ),
-    "[4, inf)": ("model.nf", "study.cells"),
+    "[4, inf)": ("model.nf", "study.cells", "study.draws"),
     "[1, inf)": (
         *(f"model.{name}" for name in ("ch_mult", "num_res_blocks", "num_scales", "hidden")),
         "optimizer.accumulate",

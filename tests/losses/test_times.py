@@ -112,3 +112,14 @@ def test_one_level_is_eps_whatever_u(sde):
 def test_a_ladder_of_one_level_is_refused():
     with pytest.raises(ValueError, match="num_scales must be at least 2, got 1"):
         Ladder(1)
+
+
+@pytest.mark.parametrize("u", [0.0, 1.0 - 2.0**-24, 1.0])
+@pytest.mark.parametrize("mean", [-4.0, 1.0])
+def test_a_table_has_no_hole_where_the_weighting_vanishes(sde, mean, u):
+    """Cells of no mass in float32, at either end; u may round to one."""
+    table = Tabulated(LogNormal(log_rho_mean=mean, log_rho_std=0.2))
+    t, inverse_density = table(sde, EPS, jnp.float32(u))
+    assert EPS * (1 - 1e-4) <= t <= sde.t_max * (1 + 1e-4)
+    assert np.isfinite(inverse_density)
+    assert inverse_density > 0

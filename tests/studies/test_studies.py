@@ -25,7 +25,7 @@ SMALL |= {"training.checkpoint_every": 6, "optimizer.warmup": 2}
 SMALL |= {"data.num_train": 64, "data.num_test": 32}
 SMALL |= {"study.samples": 64, "study.times": 3, "study.window": 3, "study.chains": 4}
 SMALL |= {"study.frames": 3, "study.points": 12, "study.gains": 3, "study.cells": 40}
-SMALL |= {"study.noise_levels": 2, "study.draws": 16, "study.generator_steps": 4}
+SMALL |= {"study.noise_levels": 2, "study.draws": 8, "study.generator_steps": 4}
 SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 5}
 
 
