@@ -9,7 +9,9 @@ import jax
 from ml_collections import ConfigDict
 
 from data import DATASETS, Dataset
-from models import ScoreModel
+from losses import Ladder
+from models import LadderIndex, ScoreModel
+from sampling import AnnealedLangevin
 from sde_lib import SDES
 from wiring.compat import resolve_compat
 from wiring.experiment import EvalSettings, Experiment, SamplingSettings
@@ -114,7 +116,7 @@ def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
 def notes(experiment: Experiment, config: ConfigDict, overridden: list[str]) -> list[str]:
     """What a reader of the numbers should know of a configuration that is otherwise in order."""
     found = unread_overrides(experiment, overridden) + untrained_times(config)
-    return found + other_dequantisations(experiment)
+    return found + other_ladders(experiment) + other_dequantisations(experiment)
 
 
 def untrained_times(config: ConfigDict) -> list[str]:
@@ -135,6 +137,27 @@ def untrained_times(config: ConfigDict) -> list[str]:
         found.append(
             f"config.likelihood.eps = {used['likelihood']} lies above config.objective.eps = "
             f"{trained}: what the network learned below it does not enter the likelihood"
+        )
+    return found
+
+
+def other_ladders(experiment: Experiment) -> list[str]:
+    """Complaints about a network that knows a ladder's levels alone, and is asked about others."""
+    label, proposal = experiment.model.label, experiment.loss.proposal
+    if not isinstance(label, LadderIndex):
+        return []
+    found, sampler = [], experiment.sampler
+    if not isinstance(proposal, Ladder):
+        found.append(
+            "config.model.label = 'ladder', but config.objective.levels is not: the network is "
+            "told the nearest level, not the one it is at"
+        )
+    known = (label.num_scales, label.eps)
+    if isinstance(sampler, AnnealedLangevin) and (sampler.num_scales, sampler.eps) != known:
+        found.append(
+            f"the sampler's ladder of {sampler.num_scales} levels down to eps = {sampler.eps} is "
+            f"not the network's, of {known[0]} down to {known[1]}: say "
+            "config.sampling.num_scales = 0 and config.sampling.eps = config.objective.eps"
         )
     return found
 

@@ -15,7 +15,7 @@ from evaluation.differences import IncomparableError
 from run import RunDirectory
 from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
 from storage import CheckpointError, WorkdirError
-from studies import STUDIES
+from studies import STUDIES, Study
 from training import NonFiniteError
 from wiring.compat import compat_notes
 from wiring.reader import ConfigError, Reader
@@ -95,9 +95,8 @@ def run_verb(
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     run = RunDirectory.open(workdir, config, kept=overridden)
-    # What the verb reads itself is no part of the experiment.
-    wired = [key for key in overridden if mode != "study" or not key.startswith("study.")]
-    found = notes(run.experiment, run.config, wired)
+    own = study_of(run.config)[1] if mode == "study" else set()
+    found = notes(run.experiment, run.config, [key for key in overridden if key not in own])
     for note in compat_notes(config, run.config) + found:
         terminal.say(f"note: {note}")
     if against:
@@ -157,7 +156,17 @@ def sample(run: RunDirectory, steps: str) -> None:
 def study(run: RunDirectory, steps: str) -> None:
     """Makes the pictures of ``config.study``, trained for if need be."""
     del steps
-    Reader(run.config).choose("study", STUDIES)(run)
+    study_of(run.config)[0](run)
+
+
+def study_of(config: ConfigDict) -> tuple[Study, set[str]]:
+    """The study that ``config.study`` names, and the keys that it is made of.
+
+    Raises:
+      ConfigError: there is none of that name.
+    """
+    reader = Reader(config)
+    return reader.choose("study", STUDIES), reader.keys_read
 
 
 VERBS: dict[str, Callable[[RunDirectory, str], None]] = {

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
+from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
@@ -42,27 +43,34 @@ def seconds_per_step(run: RunDirectory) -> float:
     return (time.perf_counter() - started) / TIMED_STEPS
 
 
-def experiment_of(name: str, steps: int):
+def experiment_of(name: str, steps: int) -> ConfigDict:
     """The configuration of the digits with another objective and length."""
     config = load_config("configs/digits.py")
-    config.objective.name = name
-    config.optimizer.decay_steps = steps
-    config.training.update(steps=steps, checkpoint_every=0, eval_every=0, sample_every=0)
-    config.eval.estimators = ("quadrature", "bound")
+    rarely = dict.fromkeys(("checkpoint_every", "eval_every", "sample_every"), 0)
+    config.update_from_flattened_dict(
+        {
+            "objective.name": name,
+            "optimizer.decay_steps": steps,
+            "training.steps": steps,
+            **{f"training.{key}": value for key, value in rarely.items()},
+            "eval.estimators": ("quadrature", "bound"),
+        }
+    )
     return config
 
 
 def measure(name: str, seconds: float, root: Path) -> dict:
     """Trains and evaluates one objective; a row of the table."""
-    each = seconds_per_step(RunDirectory.open(root / "timing", experiment_of(name, 1)))
-    run = RunDirectory.open(root / name, experiment_of(name, max(1, round(seconds / each))))
+    each = seconds_per_step(RunDirectory.open(root / name, experiment_of(name, 1)))
+    steps = max(1, round(seconds / each))
+    run = RunDirectory.open(root / f"{name}-{steps}", experiment_of(name, steps))
     started = time.perf_counter()
     run.train()
     trained = time.perf_counter() - started
     row = {
         "objective": name,
         "milliseconds_per_step": 1e3 * each,
-        "steps": run.experiment.training.steps,
+        "steps": steps,
         "seconds_with_compilation": trained,
     }
     for summary in run.evaluate(run.steps()):

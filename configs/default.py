@@ -1,7 +1,8 @@
 """Every key of a configuration, with its default. Experiments are overrides of this file.
 
 A section holds the keys of all its members together; the member that `name` selects reads its own.
-Empty strings and zeros stand for "not given".
+Empty strings and zeros stand for "not given". A workdir that is older than a key is taken to have
+been made with its default: a default never changes once it is released.
 """
 
 from ml_collections import ConfigDict
@@ -80,7 +81,7 @@ def model() -> ConfigDict:
             "parametrisation": "noise",
             # What it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4, 'ladder' an index.
             "label": "time",
-            "num_scales": 1000,  # of the ladder: of label, objective and annealed Langevin
+            "num_scales": 1000,  # of the ladder: of label and objective
             "sigma_data": 0.5,  # preconditioned, energy, and the weighting 'edm': std of the data
             "energy_scale": "noise",  # energy: 'noise' for data near a manifold, or 'data'
             # ncsnpp
@@ -212,6 +213,7 @@ def sampling() -> ConfigDict:
             "num_steps": 1000,
             "step_size": 2e-5,  # langevin, annealed_langevin: at the level of eps
             "langevin_steps": 1000,  # langevin
+            "num_scales": 10,  # annealed_langevin: levels; 0 for those of the model's ladder
             "steps_per_level": 100,  # annealed_langevin
             "predictor": "euler_maruyama",
             "corrector": "none",

@@ -277,7 +277,7 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
             parameters -= FROM_SDE
         if key == "objective.weighting":
             parameters -= {"sigma_data"}  # the model's
-        if key in ("objective.levels", "sampling.name"):
+        if key == "objective.levels":
             parameters -= {"num_scales"}  # the model's
         if key == "model.label":
             parameters -= {"eps"}  # the objective's
@@ -626,12 +626,13 @@ def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_la
 
 def test_explicit_score_matching_of_levels_is_an_error():
     message = _complaint({"objective.name": "esm"}, DIGITS, tiny.images())
-    assert message.startswith("config.objective.name = 'esm' needs data whose score is known")
+    assert message.startswith("config.objective.name = 'esm' needs the true score; the score of d")
+    assert message.endswith("or continuous data; or take 'dsm'")
 
 
 def test_a_table_of_levels_needs_a_label_that_is_a_level():
-    message = _complaint({"model.embedding_type": "table", "model.label": "log_rho"})
-    assert message.endswith("needs config.model.label = 'ladder', got 'log_rho'")
+    message = _complaint({"model.embedding_type": "table", "model.label": "time"})
+    assert message.endswith("needs config.model.label = 'ladder', got 'time'")
 
 
 @pytest.mark.parametrize("law", SLICE_LAWS)
@@ -641,13 +642,30 @@ def test_slices_have_the_law_of_their_key(law):
     assert (objective.slice_law, objective.slices) == (SLICE_LAWS[law], 3)
 
 
+LADDER = {"objective.levels": "ladder", "model.label": "ladder", "model.num_scales": 7}
+LADDER |= {"sampling.name": "annealed_langevin", "sampling.num_scales": 0}
+LADDER |= {"objective.eps": 1e-2, "sampling.eps": 1e-2}
+
+
 def test_a_ladder_is_one_for_objective_label_and_sampler():
-    ladder = {"objective.levels": "ladder", "model.label": "ladder", "model.num_scales": 7}
-    config = tiny.points(**ladder, **{"sampling.name": "annealed_langevin"})
-    experiment = build(config, POINTS)
+    experiment = build(config := tiny.points(**LADDER), POINTS)
     parts = (experiment.loss.proposal, experiment.model.label, experiment.sampler)
     assert [part.num_scales for part in parts] == [7, 7, 7]
     assert experiment.model.label.eps == experiment.loss.eps
+    assert notes(experiment, config, []) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"sampling.eps": 1e-1}, "of 7 levels down to eps = 0.1 is not the network's, of 7 down"),
+        ({"sampling.num_scales": 12}, "the sampler's ladder of 12 levels"),
+        ({"objective.levels": "continuous"}, "config.objective.levels is not: the network is told"),
+    ],
+)
+def test_another_ladder_than_the_networks_is_told(change, note):
+    experiment = build(config := tiny.points(**LADDER | change), POINTS)
+    assert any(note in found for found in notes(experiment, config, []))
 
 
 def test_a_missing_key_is_named():

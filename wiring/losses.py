@@ -43,7 +43,7 @@ def build_loss(
         objective=reader.choose(
             "objective",
             OBJECTIVES,
-            oracle=lambda: dataset and law_of(dataset),
+            oracle=lambda: dataset and _law_for_training(dataset),
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         weighting=weighting,
@@ -56,6 +56,8 @@ def build_loss(
 def law_of(dataset: Dataset) -> Oracle:
     """The law the data were drawn from, or else the empirical law of the training set.
 
+    Of held-out data the second is not the law.
+
     Raises:
       ConfigError: the data are levels: what is trained on are random points around them.
     """
@@ -63,10 +65,19 @@ def law_of(dataset: Dataset) -> Oracle:
         return dataset.law
     if dataset.levels is not None:
         raise ConfigError(
-            f"config.objective.name = 'esm' needs data whose score is known, but {dataset.name} "
-            "has levels that are dequantised at random; take 'dsm', or continuous data"
+            f"the score of {dataset.name} is not known: their levels are dequantised at random; "
+            "take data with a known law, config.data.name = 'mixture', or continuous data"
         )
     return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
+
+
+def _law_for_training(dataset: Dataset) -> Oracle:
+    try:
+        return law_of(dataset)
+    except ConfigError as error:
+        raise ConfigError(
+            f"config.objective.name = 'esm' needs the true score; {error}; or take 'dsm'"
+        ) from error
 
 
 def _build_proposal(reader: Reader, weighting: Weighting) -> TimeProposal:

@@ -52,10 +52,10 @@ def build_model(reader: Reader) -> ScoreModel:
 def _check_table(reader: Reader) -> None:
     """Raises ConfigError where rows of a table would be looked up by what is no number of a row."""
     embedding, label = reader.get("model.embedding_type"), reader.get("model.label")
-    if embedding == "table" and label not in ("ladder", "time"):
+    if embedding == "table" and label != "ladder":
         raise ConfigError(
-            f"config.model.embedding_type = 'table' has a row for each level: it needs "
-            f"config.model.label = 'ladder', got {label!r}"
+            "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
+            f"needs config.model.label = 'ladder', got {label!r}"
         )
 
 
@@ -133,7 +133,7 @@ def build_sampler(reader: Reader, sde: SDE) -> Sampler:
         "sampling",
         SAMPLERS,
         eps=lambda: eps,
-        num_scales=lambda: reader.get("model.num_scales"),
+        num_scales=lambda: reader.get("sampling.num_scales") or reader.get("model.num_scales"),
         predictor=part("predictor", PREDICTORS),
         corrector=part("corrector", CORRECTORS),
         **_solving(reader, "sampling"),

@@ -45,7 +45,7 @@ RANGES = {
         *(f"eval.{name}" for name in ("num_images", "second_look", "convergence_images")),
         *(f"likelihood.{name}" for name in ("rtol", "rounds", "standard_error")),
         *(f"objective.{name}" for name in ("trace_weight", "jacobian_weight")),
-        "sampling.rtol",
+        *(f"sampling.{name}" for name in ("rtol", "num_scales")),
     ),
     "(0, inf)": (
         *(f"sde.{name}" for name in ("beta_min", "beta_max", "sigma_min", "sigma_max")),

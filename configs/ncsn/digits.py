@@ -41,6 +41,7 @@ def get_config():
     )
     config.training.update(steps=4000, eval_every=500, checkpoint_every=1000, sample_every=0)
     config.likelihood.update(name="quadrature", eps=1e-5)
-    config.sampling.update(name="annealed_langevin", eps=1e-5, step_size=5e-4, steps_per_level=100)
+    config.sampling.update(name="annealed_langevin", num_scales=0, eps=1e-5)
+    config.sampling.update(step_size=5e-4, steps_per_level=100)
     config.sampling.update(num_samples=100, batch_size=100)
     return config

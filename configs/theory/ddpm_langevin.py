@@ -17,12 +17,11 @@ def get_config():
     config.data.update(name="mixture", scale=5.0)
     config.sde.name = "vp"
     config.model.update(name="mlp", parametrisation="noise", label="time", dropout=0.0)
-    config.model.num_scales = 20  # of the sampler's ladder alone
     config.objective.update(name="dsm", weighting="sigma2", levels="continuous", eps=1e-3)
     config.optimizer.update(learning_rate=2e-3, schedule="cosine", decay_steps=6000, warmup=100)
     config.optimizer.update(grad_clip=10.0, ema_decay=0.999)
     config.training.update(steps=6000, batch_size=256, checkpoint_every=0, eval_every=0)
-    config.sampling.update(name="annealed_langevin", eps=0.027, denoise=False)
+    config.sampling.update(name="annealed_langevin", num_scales=20, eps=0.027, denoise=False)
     config.sampling.update(step_size=1e-3, num_steps=1000)
     config.study.name = "ddpm_langevin"
     return config

@@ -30,7 +30,7 @@ def get_config():
     config.optimizer.update(learning_rate=2e-3, schedule="cosine", decay_steps=4000, warmup=100)
     config.optimizer.update(grad_clip=10.0, ema_decay=0.999)
     config.training.update(steps=4000, batch_size=256, checkpoint_every=0, eval_every=0)
-    config.sampling.update(name="annealed_langevin", eps=1e-5, denoise=False)
+    config.sampling.update(name="annealed_langevin", num_scales=0, eps=1e-5, denoise=False)
     config.sampling.update(step_size=0.1, steps_per_level=100)
     config.study.name = "langevin"
     return config
