@@ -52,12 +52,16 @@ class Empirical(Oracle):
     def score(
         self, x: Float[Array, "*D"], alpha: Time = 1.0, sigma: Time = 0.0
     ) -> Float[Array, "*D"]:
-        """``(alpha E[x0 | x] - x) / sigma^2``.
+        """``E[alpha x0 - x | x] / sigma^2``.
+
+        The mean of differences, which are exact near x; the difference of ``alpha E[x0 | x]`` and x
+        would have the error of rounding a mean, which does not shrink with sigma.
 
         Raises:
           ValueError: sigma is a number and not positive.
         """
-        return (alpha * self.posterior_mean(x, alpha, sigma) - x) / sigma**2
+        differences = lambda points: alpha * points - x  # noqa: E731
+        return self._softmax_mean(x, alpha, sigma, differences)[1] / sigma**2
 
     def posterior_mean(self, x: Float[Array, "*D"], alpha: Time, sigma: Time) -> Float[Array, "*D"]:
         return self._softmax_mean(x, alpha, sigma, lambda points: points)[1]

@@ -55,7 +55,7 @@ class DDPMLangevin:
         for name, sampler in samplers.items():
             drawn[name] = draw_samples(run, sampler, score_fn, self.samples)
         save_figure(folder_of(run) / "ddpm_langevin.png", _panels(law, drawn))
-        _report(run, law, drawn)
+        _report(run, law, drawn, self.samples)
 
 
 def _own_steps(run: RunDirectory, annealed: AnnealedLangevin) -> PredictorCorrector:
@@ -75,12 +75,15 @@ def _panels(law: GaussianMixture, drawn: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _report(run: RunDirectory, law: GaussianMixture, drawn: dict[str, np.ndarray]) -> None:
+def _report(
+    run: RunDirectory, law: GaussianMixture, drawn: dict[str, np.ndarray], samples: int
+) -> None:
     found = {}
     for name, x in drawn.items():
         share, error = share_of_first_mode(law, x)
         spread = spread_of_modes(law, x)
         found[name] = {"share": share, "standard_error": error, "std_within_modes": spread}
+        found[name]["diverged"] = samples - len(x)
         terminal.say(
             f"{name.replace('_', ' ')}: weight of the first mode {share:.4f} +- {error:.4f}, "
             f"std within modes {spread:.4f}"

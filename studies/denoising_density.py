@@ -7,34 +7,32 @@ the noisy laws agree the clean ones do, so the samples come to the data and not 
 """
 
 from dataclasses import dataclass
-from functools import partial
 
-import jax
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from data import Source
 from evaluation import terminal
-from evaluation.distances import distances_within, random_directions, sliced_wasserstein
+from evaluation.distances import distances_within, random_directions
 from evaluation.pictures import save_figure
-from models import Energy
+from losses import OneLevel
 from run import RunDirectory
 from storage import write_json
-from studies.fields import Grid, draw_map
+from studies.fields import Grid, draw_cloud, draw_map
 from studies.generator import Alternation
+from studies.generator_training import DIRECTIONS, GeneratorTraining
+from studies.needs import need, need_energy
 from studies.runs import folder_of
-from wiring.reader import ConfigError
 
-_DIRECTIONS, _SHOWN = 64, 1000  # of the distance; points
+_SHOWN = 1000  # points
 
 
 @dataclass(frozen=True)
 class DenoisingDensity:
     """Trains the data's estimator, then the generator; draws its samples and their distance.
 
-    At one level of noise, ``objective.eps``: ``objective.levels`` is to be 'one'. Raises
-    ConfigError if the model is not an energy.
+    At one level of noise, ``objective.eps``.
 
     Attributes:
       extent: half the side of the square that is drawn, in the data's units.
@@ -43,6 +41,10 @@ class DenoisingDensity:
       generator_batch: samples in a step of either.
       generator_rate, estimator_rate: Adam's learning rates.
       measurements: of the distance, along training.
+
+    Raises:
+      ConfigError: the data are no points of the plane, or more for testing than for training; the
+        model is no energy of one level; or the generator's samples are not finite.
     """
 
     extent: float = 8.0
@@ -54,14 +56,14 @@ class DenoisingDensity:
     measurements: int = 20
 
     def __call__(self, run: RunDirectory) -> None:
-        if not isinstance(run.experiment.model.parametrisation, Energy):
-            raise ConfigError("this study needs config.model.parametrisation = 'energy'")
+        self._check(run)
         run.train()
         alternation = self._alternation(run)
         dataset = run.experiment.dataset
         train, test = _all(dataset.train), _all(dataset.test)
-        curve, samples = self._train(alternation, test, run.experiment.streams["sample"])
-        within = distances_within(train, test, random_directions(_DIRECTIONS, test.shape[1]))
+        training = GeneratorTraining(alternation, test, self.generator_steps, self.measurements)
+        curve, samples = training(run.experiment.streams["sample"])
+        within = distances_within(train, test, random_directions(DIRECTIONS, test.shape[1]))
         floor = float(np.mean(within)), float(np.std(within))
         found = {"curve": curve, "floor": floor, "start": curve[0][1], "end": curve[-1][1]}
         write_json(folder_of(run) / "denoising_density.json", found)
@@ -73,6 +75,19 @@ class DenoisingDensity:
             f"{floor[0]:.3f} +- {floor[1]:.3f}"
         )
         terminal.say(f"wrote {folder_of(run)}")
+
+    def _check(self, run: RunDirectory) -> None:
+        dataset = run.experiment.dataset
+        plane = dataset.shape == (2,) and dataset.levels is None
+        need(plane, "continuous points of the plane: config.data.name = 'moons', or dims = 2")
+        need(
+            len(dataset.test) <= len(dataset.train),
+            "as many training points as test points: raise config.data.num_train",
+        )
+        need_energy(run)
+        need(isinstance(run.experiment.loss.proposal, OneLevel), "config.objective.levels = 'one'")
+        positive = min(self.generator_steps, self.measurements) >= 1
+        need(positive, "config.study.generator_steps and measurements of at least 1")
 
     def _alternation(self, run: RunDirectory) -> Alternation:
         return Alternation(
@@ -88,29 +103,6 @@ class DenoisingDensity:
             generator_rate=self.generator_rate,
         )
 
-    def _train(self, alternation: Alternation, test: np.ndarray, key: jax.Array):
-        """Distances ``(step, distance)`` along training, and the last samples."""
-        init_key, sample_key, step_key = jax.random.split(key, 3)
-        every = max(1, self.generator_steps // self.measurements)
-        draw = jax.jit(partial(alternation.samples, key=sample_key, count=len(test)))
-        directions = random_directions(_DIRECTIONS, test.shape[1])
-
-        @jax.jit
-        def block(state, key):
-            keys = jax.random.split(key, every)
-            return jax.lax.scan(lambda s, k: (alternation(s, k), None), state, keys)[0]
-
-        state = alternation.init(init_key)
-        samples = np.asarray(draw(state.average))
-        curve = [(0, sliced_wasserstein(samples, test, directions))]
-        with terminal.progress("generator", 0, self.generator_steps) as update:
-            for done in range(every, self.generator_steps + 1, every):
-                state = block(state, jax.random.fold_in(step_key, done))
-                samples = np.asarray(draw(state.average))
-                curve.append((done, sliced_wasserstein(samples, test, directions)))
-                update(done, f"distance {curve[-1][1]:.3f}")
-        return curve, samples
-
     def _figure(self, alternation: Alternation, test, samples, found) -> Figure:
         figure = Figure(figsize=(12, 3.1), layout="constrained")
         left, middle, right, last = figure.subplots(1, 4)
@@ -118,22 +110,15 @@ class DenoisingDensity:
         log_density = alternation.model.log_density_fn(alternation.sde, alternation.data_params)
         values = grid.values(lambda x: log_density(x, alternation.t))
         title = f"their energy at noise {float(alternation.sde.sigma(alternation.t)):.2g}"
-        _draw_points(left, test, self.extent, "data")
+        draw_cloud(left, test[:_SHOWN], self.extent, "data", markersize=1.5)
         draw_map(middle, grid, np.exp(values - values.max()), title)
-        _draw_points(right, samples, self.extent, "generated")
+        draw_cloud(right, samples[:_SHOWN], self.extent, "generated", markersize=1.5)
         _draw_curve(last, found)
         return figure
 
 
 def _all(source: Source) -> np.ndarray:
     return np.asarray(source[np.arange(len(source))])
-
-
-def _draw_points(axes, points: np.ndarray, extent: float, title: str) -> None:
-    axes.plot(*points[:_SHOWN].T, ".", markersize=1.5)
-    limits = (-extent, extent)
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
-    axes.set_title(title, fontsize=10)
 
 
 def _draw_curve(axes, found) -> None:

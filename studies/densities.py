@@ -1,7 +1,6 @@
 """One model's log densities by its energy and by the ODE, and the truth's, over pairs of points."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -15,9 +14,9 @@ class Densities:
 
     def __init__(self, run: RunDirectory, law: GaussianMixture):
         self.law, self.eps = law, Reader(run.config).get("likelihood.eps")
-        self._sde, params = run.experiment.sde, run.params()
-        log_q = run.experiment.model.log_density_fn(self._sde, params)
-        log_p = law.log_density_fn(self._sde)
+        sde, params = run.experiment.sde, run.params()
+        log_q = run.experiment.model.log_density_fn(sde, params)
+        log_p = law.log_density_fn(sde)
         ode = run.log_density_fn()
         self.energy = lambda x: log_q(x, self.eps)
         self.ode = lambda x: ode(params, x, jax.random.key(0))
@@ -28,20 +27,11 @@ class Densities:
         fs = {"energy": self.energy, "ode": self.ode, "truth": self.truth}
         return {name: np.asarray(jax.jit(jax.vmap(f))(xs)) for name, f in fs.items()}
 
-    def draws(self, count: int) -> Float[Array, "count d"]:
-        """From the true law of x_eps."""
 
-        def draw(key):
-            data_key, noise_key = jax.random.split(key)
-            z = jax.random.normal(noise_key, self.law.shape)
-            return self._sde.perturb(self.law.sample(data_key), jnp.asarray(self.eps), z)
-
-        return jax.vmap(draw)(jax.random.split(jax.random.key(1), count))
-
-
-def nearest_mode(xs: Float[Array, "n d"], law: GaussianMixture) -> Int[np.ndarray, " n"]:
-    """The index of the mean nearest to each point."""
-    return np.argmin(np.linalg.norm(np.asarray(xs)[:, None] - np.asarray(law.means), axis=-1), 1)
+def both_kinds_of_pairs(mode: Int[np.ndarray, " n"]) -> bool:
+    """Whether there are pairs within a mode and pairs across."""
+    counts = np.bincount(mode)
+    return bool(np.any(counts > 1) and np.sum(counts > 0) > 1)
 
 
 def pair_errors(

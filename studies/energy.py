@@ -8,6 +8,7 @@ where few data have trained it: at low noise it cannot see the weights of far mo
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
@@ -15,14 +16,15 @@ from matplotlib.figure import Figure
 
 from evaluation import terminal
 from evaluation.pictures import save_figure
-from models import Energy
-from oracles import GaussianMixture
+from likelihood import AsSample, Exact, ODELikelihood, OneDraw
 from run import RunDirectory
 from storage import write_json
-from studies.densities import Densities, nearest_mode, pair_errors
+from studies.densities import Densities, both_kinds_of_pairs, pair_errors
 from studies.fields import Grid, draw_contours, draw_map
+from studies.modes import draw_noisy, mixture_of, nearest_mode
+from studies.needs import need, need_energy
 from studies.runs import folder_of
-from wiring.reader import ConfigError
+from wiring.reader import Reader
 
 _CUT = 61  # points of the line through the modes
 _COLOURS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
@@ -32,37 +34,36 @@ _COLOURS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
 class EnergyAgainstODE:
     """Trains an energy; compares log densities at ``likelihood.eps`` over all pairs of points.
 
-    Needs a Gaussian mixture, and the estimator 'ode' with start 'as_sample'.
-
-    Raises:
-      ConfigError: other data, or a model without a density.
-
     Attributes:
       extent: half the side of the square that is drawn, in the data's units.
       points: draws of p_eps that the pairs are made of.
+
+    Raises:
+      ConfigError: the data are no mixture in the plane, the model has no density, the estimator is
+        not the ODE's of p_eps itself, or the points make no pairs within a mode or none across.
     """
 
     extent: float = 8.0
     points: int = 500
 
     def __call__(self, run: RunDirectory) -> None:
-        law = run.experiment.dataset.law
-        if not isinstance(law, GaussianMixture):
-            raise ConfigError("this study needs the law of a mixture: config.data.name = 'mixture'")
-        if not isinstance(run.experiment.model.parametrisation, Energy):
-            raise ConfigError("this study needs config.model.parametrisation = 'energy'")
+        law, eps = mixture_of(run), Reader(run.config).get("likelihood.eps")
+        need_energy(run)
+        _need_exact_ode(run)
+        xs = draw_noisy(law, run.experiment.sde, eps, jax.random.key(1), self.points)
+        mode = nearest_mode(law, np.asarray(xs))
+        need(both_kinds_of_pairs(mode), "pairs within a mode and across: raise config.study.points")
         run.train()
         densities = Densities(run, law)
-        xs = densities.draws(self.points)
         values = densities(xs)
-        found = pair_errors(values, nearest_mode(xs, law))
+        found = pair_errors(values, mode)
         write_json(folder_of(run) / "energy.json", {"eps": densities.eps, "rms_nats": found})
-        save_figure(folder_of(run) / "energy.png", self._figure(densities, xs, values, found))
+        save_figure(folder_of(run) / "energy.png", self._figure(densities, mode, values, found))
         for name, (within, across) in found.items():
             terminal.say(f"{name}: rms {within:.3f} nats within a mode, {across:.3f} across")
         terminal.say(f"wrote {folder_of(run)}")
 
-    def _figure(self, densities: Densities, xs, values, found) -> Figure:
+    def _figure(self, densities: Densities, mode, values, found) -> Figure:
         figure = Figure(figsize=(12, 3.8), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         grid = Grid(self.extent, 100)
@@ -74,11 +75,23 @@ class EnergyAgainstODE:
         draw_contours(left, grid, true)
         _draw_cut(middle, densities, self.extent)
         within, across = found["energy - ode"]
-        _draw_differences(right, values, nearest_mode(xs, densities.law))
+        _draw_differences(right, values, mode)
         right.set_title(
             f"rms of pairs: {within:.3f} within a mode, {across:.3f} across", fontsize=10
         )
         return figure
+
+
+def _need_exact_ode(run: RunDirectory) -> None:
+    """Raises ConfigError unless ``run.log_density_fn`` is that of p_eps, without probes."""
+    stored = next(iter(run.experiment.estimators.values())).likelihood
+    ode = stored.likelihood if isinstance(stored, OneDraw) else None
+    need(
+        isinstance(ode, ODELikelihood)
+        and isinstance(ode.divergence, Exact)
+        and isinstance(ode.start, AsSample),
+        "config.likelihood.name = 'ode', divergence = 'exact', start = 'as_sample'",
+    )
 
 
 def _draw_cut(axes, densities: Densities, extent: float) -> None:

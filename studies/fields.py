@@ -35,7 +35,7 @@ def draw_arrows(axes, grid: Grid, field: Drawn, title: str) -> None:
     length = np.linalg.norm(field, axis=-1, keepdims=True)
     arrows = field / np.sqrt(np.maximum(length, 1e-12))
     axes.quiver(grid.axis, grid.axis, arrows[..., 0], arrows[..., 1], width=0.004)
-    _frame(axes, grid, title)
+    _frame(axes, grid.extent, title)
 
 
 def draw_contours(axes, grid: Grid, log_density: Drawn) -> None:
@@ -50,11 +50,19 @@ def draw_map(axes, grid: Grid, values: Drawn, title: str, **options: Any) -> Any
     """Colours; gives what a colour bar needs."""
     image = axes.pcolormesh(grid.axis, grid.axis, values, shading="nearest", **options)
     image.set_rasterized(True)
-    _frame(axes, grid, title)
+    _frame(axes, grid.extent, title)
     return image
 
 
-def _frame(axes, grid: Grid, title: str) -> None:
-    axes.set(xlim=(-grid.extent, grid.extent), ylim=(-grid.extent, grid.extent))
+def draw_cloud(
+    axes, points: Float[np.ndarray, "n 2"], extent: float, title: str, **options: Any
+) -> None:
+    """Points, in the square of half side ``extent``."""
+    axes.plot(*points.T, ".", **options)
+    _frame(axes, extent, title)
+
+
+def _frame(axes, extent: float, title: str) -> None:
+    axes.set(xlim=(-extent, extent), ylim=(-extent, extent))
     axes.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
     axes.set_title(title, fontsize=10)

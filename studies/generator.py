@@ -40,7 +40,7 @@ class Alternation:
       sde: the process whose laws at t are brought together.
       t: the one level of noise.
       model: an energy, of data and of generated samples.
-      network: of the generator; the noise label it is given is zero.
+      network: of the generator; it is given the model's noise label at t.
       data_params: of the estimator of the data.
       shape: of one datum.
       inner_steps: of the estimator, to one of the generator.
@@ -62,8 +62,8 @@ class Alternation:
 
     def init(self, key: jax.Array) -> Alternating:
         """A new generator; the estimator of its samples begins as that of the data."""
-        zeros = jnp.zeros(self.shape), jnp.zeros(())
-        generator = self.network.init(key, *zeros, train=False)["params"]
+        generator = self.network.init(key, jnp.zeros(self.shape), self._label, train=False)
+        generator = generator["params"]
         return Alternating(
             generator=generator,
             average=generator,
@@ -74,8 +74,13 @@ class Alternation:
 
     def generate(self, generator: Any, n: Float[Array, "*D"]) -> Float[Array, "*D"]:
         """``G(n)``."""
-        moved: Any = self.network.apply({"params": generator}, n, jnp.zeros(()), train=False)
+        moved: Any = self.network.apply({"params": generator}, n, self._label, train=False)
         return n + moved
+
+    @property
+    def _label(self) -> Float[Array, ""]:
+        """Constant: a network whose embedding has no value at zero has one here."""
+        return jnp.asarray(self.model.label(self.sde, self.t))
 
     def samples(self, generator: Any, key: jax.Array, count: int) -> Float[Array, "count *D"]:
         """Generated from ``count`` latents."""

@@ -90,14 +90,14 @@ Moments = dict[str, list[GradientMoments]]
 
 
 def _figure(rho: np.ndarray, moments: Moments, gaps: dict[str, np.ndarray]) -> Figure:
-    figure = Figure(figsize=(7.4, 2.9), dpi=90, layout="constrained")
+    figure = Figure(figsize=(7.4, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, found in moments.items():
         deviation = [one.total_variance**0.5 for one in found]
         left.loglog(rho, deviation, _STYLES.get(name, "d-"), markersize=4, label=name)
     left.set(
         xlabel=r"noise level $\sigma/\alpha$",
-        title="denoising is quiet at large noise, slices at small",
+        title="DSM is quiet at large noise, slices at small",
     )
     left.set_ylabel("std of a gradient (nats / dimension)")
     left.legend(fontsize=7, ncols=2)

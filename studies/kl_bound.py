@@ -61,7 +61,7 @@ class KLBound:
         steps = run.steps("all")
         models = [ask(run.params(step)) for step in steps]
         rows = [divergences(truth, model, sde, line, eps) for model in models]
-        figure = _figure(steps, rows, _densities(truth, models[0], run, line))
+        figure = _figure(steps, rows, densities_of(truth, models[0], run, line))
         save_figure(folder_of(run) / "kl_bound.png", figure)
         _report(run, steps, rows)
 
@@ -80,7 +80,8 @@ def _law_of(run: RunDirectory) -> Oracle:
     return law
 
 
-def _densities(truth: Truth, model: Model, run: RunDirectory, line: Line) -> Densities:
+def densities_of(truth: Truth, model: Model, run: RunDirectory, line: Line) -> Densities:
+    """From densities per unit of u = x/S to those per unit of x."""
     sde, eps = run.experiment.sde, run.experiment.loss.eps
     spread = float(line.spread(sde, sde.log_rho(eps)))
     per_x = [np.exp(np.asarray(log, np.float64)) for log in (truth.log_last, model.log_ode)]

@@ -26,6 +26,7 @@ from studies.modes import (
     draw_points,
     draw_samples,
     mixture_of,
+    say_diverged,
     share_of_first_mode,
 )
 from studies.runs import folder_of
@@ -64,7 +65,7 @@ class Langevin:
             frames = self._frames(run, law, sampler, score_fn, name)
             save_gif(folder_of(run) / f"{name}.gif", frames, _MILLISECONDS)
         save_figure(folder_of(run) / "langevin.png", _panels(law, drawn))
-        _report(run, law, drawn)
+        _report(run, law, drawn, self.samples)
 
     def _score_fn(self, run: RunDirectory, law: GaussianMixture):
         if not self.learned:
@@ -85,9 +86,11 @@ class Langevin:
 
         keys = jax.random.split(run.experiment.streams["sample"], self.chains)
         paths = np.asarray(jax.jit(jax.vmap(one, out_axes=1))(keys))
+        ok = np.asarray(np.isfinite(paths).all(axis=(0, 2)))
+        say_diverged(ok)
         rho = np.exp(jax.vmap(sde.log_rho)(sampler.schedule(sde)[0]))
         done = np.round(np.linspace(0, len(rho), self.frames)).astype(int)
-        for x, steps in zip(paths, done, strict=True):
+        for x, steps in zip(paths[:, ok], done, strict=True):
             figure = Figure(figsize=(3.6, 3.9), layout="constrained")
             level = f"noise {rho[max(steps - 1, 0)]:.1f}, step {steps} of {len(rho)}"
             title = f"{name.replace('_', ' ').replace('lan', 'Lan')}\n{level}"
@@ -107,12 +110,15 @@ def _panels(law: GaussianMixture, drawn: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _report(run: RunDirectory, law: GaussianMixture, drawn: dict[str, np.ndarray]) -> None:
+def _report(
+    run: RunDirectory, law: GaussianMixture, drawn: dict[str, np.ndarray], samples: int
+) -> None:
     found = {"true": float(law.weights[0])}
     terminal.say(f"weight of the first mode: {found['true']:.3f} in truth")
     for name, x in drawn.items():
         share, error = share_of_first_mode(law, x)
         found |= {name: share, f"{name}_standard_error": error, f"{name}_samples": len(x)}
+        found[f"{name}_diverged"] = samples - len(x)
         terminal.say(f"{name.replace('_', ' ')}: {share:.4f} +- {error:.4f}")
     write_json(folder_of(run) / "langevin.json", found)
     terminal.say(f"wrote {folder_of(run)}")

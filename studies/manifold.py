@@ -11,8 +11,11 @@ from matplotlib.figure import Figure
 
 from evaluation import terminal
 from evaluation.pictures import save_figure
+from losses import OneLevel, ReducedVarianceScoreMatching, SlicedScoreMatching
 from run import RunDirectory
+from sde_lib import VE
 from storage import write_json
+from studies.needs import need
 from studies.runs import folder_of, variant
 from wiring.reader import Reader
 
@@ -24,12 +27,16 @@ class Manifold:
     """Trains twice, with ``sde.sigma_min`` as it is and as good as zero; draws both losses.
 
     Attributes:
-      window: logged points over which a running median is drawn.
+      window: logged points over which a running median is drawn; all, where there are fewer.
+
+    Raises:
+      ConfigError: another process or loss than the picture tells of, or no window.
     """
 
     window: int = 15
 
     def __call__(self, run: RunDirectory) -> None:
+        self._check(run)
         sigma = Reader(run.config).get("sde.sigma_min")
         curves = {}
         for name, level in (("with_noise", sigma), ("without_noise", NO_NOISE)):
@@ -47,11 +54,20 @@ class Manifold:
             terminal.say(f"{name.replace('_', ' ')}: {_spread(curve['loss'])}")
         terminal.say(f"wrote {folder_of(run)}")
 
+    def _check(self, run: RunDirectory) -> None:
+        loss = run.experiment.loss
+        sliced = (SlicedScoreMatching, ReducedVarianceScoreMatching)
+        need(isinstance(run.experiment.sde, VE), "config.sde.name = 've'")
+        need(isinstance(loss.objective, sliced), "config.objective.name = 'ssm' or 'ssm_vr'")
+        need(isinstance(loss.proposal, OneLevel), "config.objective.levels = 'one'")
+        need(self.window >= 1, "config.study.window of at least 1")
+
     def _draw(self, axes, curve: dict[str, list[float]], title: str) -> None:
         steps, loss = np.array(curve["step"]), np.array(curve["loss"])
         axes.plot(steps, loss, linewidth=0.6, alpha=0.6)
-        windows = np.lib.stride_tricks.sliding_window_view(loss, self.window)
-        middle = self.window // 2
+        window = min(self.window, len(loss))
+        windows = np.lib.stride_tricks.sliding_window_view(loss, window)
+        middle = window // 2
         axes.plot(steps[middle : middle + len(windows)], np.median(windows, axis=1))
         axes.set(xlabel="step", ylabel="SSM loss (nats / dimension)")
         axes.set_title(title, fontsize=10)

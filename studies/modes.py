@@ -1,13 +1,18 @@
 """Which share of samples each mode of a mixture got, and samples drawn with it."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Int
 
+from evaluation import terminal
 from oracles import GaussianMixture
 from run import RunDirectory
 from sampling import AnnealedLangevin, Sampler
 from sampling.chains import LangevinChain
+from sde_lib import SDE
+from studies.fields import draw_cloud
+from studies.needs import need
 from wiring.reader import ConfigError
 
 Points = Float[np.ndarray, "n 2"]
@@ -33,18 +38,20 @@ def mixture_of(run: RunDirectory) -> GaussianMixture:
     """The law of the run's data.
 
     Raises:
-      ConfigError: it is no mixture in the plane.
+      ConfigError: it is no mixture in the plane, or two of its means are one point.
     """
     law = run.experiment.dataset.law
     if not isinstance(law, GaussianMixture) or law.shape != (2,):
         raise ConfigError(
             "this study needs a mixture in the plane: config.data.name = 'mixture' and dims = 2"
         )
+    distinct = len(np.unique(np.asarray(law.means), axis=0)) == len(law.means)
+    need(distinct, "modes at different places: config.data.centre other than 0")
     return law
 
 
 def draw_samples(run: RunDirectory, sampler: Sampler, score_fn, count: int) -> Points:
-    """Samples from starts of the run's stream of samples; those that diverged are left out.
+    """Samples from starts of the run's stream of samples; the diverged are said, and left out.
 
     Raises:
       ConfigError: all did.
@@ -57,28 +64,43 @@ def draw_samples(run: RunDirectory, sampler: Sampler, score_fn, count: int) -> P
 
     keys = jax.random.split(run.experiment.streams["sample"], count)
     samples = jax.device_get(jax.jit(jax.vmap(one))(keys))
-    if not samples.ok.any():
-        raise ConfigError("all chains diverge: take a smaller config.sampling.step_size")
+    say_diverged(samples.ok)
     return samples.x[samples.ok]
+
+
+def say_diverged(ok: Bool[np.ndarray, " n"]) -> None:
+    """Warns of chains that diverged; raises ConfigError if all did."""
+    if not ok.any():
+        raise ConfigError("all chains diverge: take a smaller config.sampling.step_size")
+    if not ok.all():
+        terminal.say(f"warning: {np.sum(~ok)} of {len(ok)} chains diverged and are left out")
 
 
 def draw_exact(
     run: RunDirectory, law: GaussianMixture, sampler: LangevinChain, count: int
 ) -> Points:
     """Samples of the law that a chain aims at: the data with the noise of its eps."""
-    sde, eps = run.experiment.sde, sampler.eps
+    sde, key = run.experiment.sde, run.experiment.streams["eval"]
+    return np.asarray(draw_noisy(law, sde, sampler.eps, key, count))
 
-    def one(key):
-        data_key, noise_key = jax.random.split(key)
-        return sde.perturb(law.sample(data_key), eps, jax.random.normal(noise_key, law.shape))
 
-    keys = jax.random.split(run.experiment.streams["eval"], count)
-    return np.asarray(jax.jit(jax.vmap(one))(keys))
+def draw_noisy(
+    law: GaussianMixture, sde: SDE, t: float, key: Array, count: int
+) -> Float[Array, "count 2"]:
+    """Draws of x_t, the law's data with the noise of t."""
+    alpha, sigma = sde.alpha(jnp.asarray(t)), sde.sigma(jnp.asarray(t))
+    one = lambda key: law.sample_at(key, alpha, sigma)  # noqa: E731
+    return jax.jit(jax.vmap(one))(jax.random.split(key, count))
+
+
+def nearest_mode(law: GaussianMixture, x: Points) -> Int[np.ndarray, " n"]:
+    """The index of the mean nearest to each point."""
+    return np.argmin(_distances(law, x), axis=1)
 
 
 def share_of_first_mode(law: GaussianMixture, x: Points) -> tuple[float, float]:
     """Share of the points that are nearest to the law's first mean, and its standard error."""
-    share = float(np.mean(np.argmin(_distances(law, x), axis=1) == 0))
+    share = float(np.mean(nearest_mode(law, x) == 0))
     return share, float(np.sqrt(share * (1 - share) / len(x)))
 
 
@@ -88,16 +110,13 @@ def spread_of_modes(law: GaussianMixture, x: Points) -> float:
 
 
 def _distances(law: GaussianMixture, x: Points) -> Float[np.ndarray, "n k"]:
-    return np.linalg.norm(x[:, None] - np.asarray(law.means), axis=-1)
+    return np.linalg.norm(np.asarray(x)[:, None] - np.asarray(law.means), axis=-1)
 
 
 def draw_points(axes, law: GaussianMixture, x: Points, title: str) -> None:
     """The first of the points, and the shares of both modes above or below them."""
-    axes.plot(*x[:_SHOWN].T, ".", markersize=2, alpha=0.6)
+    extent = 2.4 * float(np.abs(law.means).max())
+    draw_cloud(axes, x[:_SHOWN], extent, title, markersize=2, alpha=0.6)
     first, _ = share_of_first_mode(law, x)
     for mean, share in zip(np.asarray(law.means), (first, 1 - first), strict=True):
         axes.text(mean[0], 0, f"{share:.3f}", ha="center", va="center", fontsize=11)
-    extent = 2.4 * float(np.abs(law.means).max())
-    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
-    axes.set(xlabel="$x_1$", ylabel="$x_2$")
-    axes.set_title(title, fontsize=10)

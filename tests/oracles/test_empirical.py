@@ -70,7 +70,22 @@ def test_on_digits_float32_agrees_with_all_differences_in_float64(sigma):
     trace_got = value(law, x, 1.0, sigma, "posterior_trace")
     np.testing.assert_allclose(trace_got, trace, rtol=1e-4, atol=1e-9)
     score = value(law, x, 1.0, sigma, "score")
-    np.testing.assert_allclose(score, (mean - x) / sigma**2, atol=3e-6 / sigma**2)
+    np.testing.assert_allclose(sigma * score, (mean - x) / sigma, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [1e-3, 1e-2, 0.1, 1.0, 50.0])
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_the_score_in_float32_keeps_its_precision_at_every_noise(alpha, sigma):
+    """What counts is ``sigma s``, of order one; the rounding of a mean is ``6e-8 |x| / sigma``."""
+    generator = np.random.default_rng(2)
+    points = (1 + sigma * generator.normal(size=(23, 64)) / 8).astype(np.float32)
+    law = Empirical(jnp.asarray(points), chunk=10)
+    x = (alpha * points[7] + sigma * generator.normal(size=64)).astype(np.float32)
+    points, exact_x = points.astype(np.float64), x.astype(np.float64)
+    mean = direct(points, exact_x, alpha, sigma)[1]
+    score = value(law, x, alpha, sigma, "score")
+    want = (alpha * mean - exact_x) / sigma
+    np.testing.assert_allclose(sigma * score, want, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", SDES)

@@ -14,11 +14,16 @@ from run import RunDirectory
 from sde_lib import VE
 from studies.denoising_density import DenoisingDensity
 from studies.generator import Alternation
+from studies.generator_training import GeneratorTraining
 from studies.runs import folder_of
+from wiring.reader import ConfigError
 
 
 class Shift:
     """An energy of ``N(params, I)`` with noise at every level: what a network would learn."""
+
+    def label(self, sde, t):
+        return sde.sigma(t)
 
     def log_density_fn(self, sde, params):
         return lambda x, t: -0.5 * jnp.sum((x - params) ** 2) / (1 + sde.sigma(t) ** 2)
@@ -82,8 +87,46 @@ def test_nothing_moves_the_generator_where_its_estimator_is_the_datas():
     assert steepness(params) < 1e-5 * steepness(other)
 
 
+def small_alternation(**changes):
+    network = NETWORKS["mlp"](hidden=8, num_layers=1, embedding=8, embedding_type="fourier")
+    model = ScoreModel(network, Energy(1.0), LABELS["sigma"]())
+    params = model.init(jax.random.key(0), (2,))
+    settings = {"inner_steps": 1, "batch": 8, "estimator_rate": 1e-3, "generator_rate": 1e-3}
+    return Alternation(VE(), 0.4, model, network, params, (2,), **settings | changes)
+
+
+TEST = np.random.default_rng(0).standard_normal((20, 2))
+
+
+@pytest.mark.parametrize(
+    ("steps", "measurements", "marks"),
+    [
+        (2000, 20, list(range(0, 2001, 100))),
+        (10, 4, [0, 3, 6, 9, 10]),
+        (3, 20, [0, 1, 2, 3]),
+        (7, 1, [0, 7]),
+    ],
+)
+def test_blocks_add_up_to_all_steps_whatever_the_measurements(steps, measurements, marks):
+    assert GeneratorTraining(None, TEST, steps, measurements).marks == marks
+
+
+def test_a_generator_whose_embedding_has_no_value_at_zero_trains_all_its_steps():
+    training = GeneratorTraining(small_alternation(), TEST, steps=5, measurements=3)
+    curve, samples = training(jax.random.key(0))
+    assert [step for step, _ in curve] == [0, 2, 4, 5]
+    assert np.isfinite(samples).all()
+    assert len({distance for _, distance in curve}) == 4
+
+
+def test_a_generator_that_diverges_says_at_which_step():
+    alternation = small_alternation(generator_rate=float("inf"))
+    with pytest.raises(ConfigError, match="not finite after 2 steps"):
+        GeneratorTraining(alternation, TEST, steps=4, measurements=2)(jax.random.key(0))
+
+
 @pytest.mark.slow
-def test_samples_of_the_moons_come_as_near_to_the_data_as_the_data(tmp_path):
+def test_samples_of_the_moons_come_within_four_standard_deviations_of_the_datas_distance(tmp_path):
     run = RunDirectory.open(tmp_path / "run", denoising_density.get_config())
     DenoisingDensity(extent=2.5)(run)
     found = json.loads((folder_of(run) / "denoising_density.json").read_text())

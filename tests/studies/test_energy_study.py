@@ -10,8 +10,10 @@ import pytest
 from configs.toy import energy
 from oracles import GaussianMixture
 from run import RunDirectory
-from studies.densities import nearest_mode, pair_errors
+from sde_lib import VP
+from studies.densities import both_kinds_of_pairs, pair_errors
 from studies.energy import EnergyAgainstODE
+from studies.modes import draw_noisy, nearest_mode
 from studies.runs import folder_of
 
 LAW = GaussianMixture(
@@ -23,8 +25,28 @@ MODE = np.array([0, 0, 0, 1, 1])
 def test_points_belong_to_the_mode_they_are_nearest_to():
     xs = jax.vmap(LAW.sample)(jax.random.split(jax.random.key(0), 50))
     want = (np.asarray(xs).sum(axis=1) > 0).astype(int)
-    np.testing.assert_array_equal(nearest_mode(xs, LAW), want)
+    np.testing.assert_array_equal(nearest_mode(LAW, xs), want)
     assert 0 < want.sum() < 50
+
+
+def test_noisy_draws_have_the_moments_of_the_law_at_that_noise():
+    sde, t, n = VP(), 0.3, 4000
+    xs = np.asarray(draw_noisy(LAW, sde, t, jax.random.key(3), n))
+    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+    mean = alpha * 0.6 * 1.5 * np.ones(2)
+    between = alpha**2 * 1.5**2 * (1 - 0.6**2)
+    want = between + (alpha**2 + sigma**2) * np.eye(2)
+    assert np.all(np.abs(xs.mean(axis=0) - mean) < 4 * np.sqrt(want[0, 0] / n))
+    # The error of a covariance is at most that of a Gaussian's variance; two modes are flatter.
+    assert np.all(np.abs(np.cov(xs.T) - want) < 4 * want[0, 0] * np.sqrt(2 / n))
+
+
+@pytest.mark.parametrize(
+    ("mode", "both"),
+    [([0, 0, 1], True), ([1, 1, 1], False), ([0, 1], False), ([], False), ([0, 2, 2], True)],
+)
+def test_pairs_within_a_mode_and_across_need_two_modes_and_two_points_in_one(mode, both):
+    assert both_kinds_of_pairs(np.array(mode, int)) == both
 
 
 def test_errors_over_pairs_are_those_of_all_pairs_written_out():

@@ -11,9 +11,15 @@ from configs.theory import ddpm_langevin
 from configs.toy import langevin
 from oracles import GaussianMixture
 from run import RunDirectory
+from sampling import Sample
 from studies.ddpm_langevin import DDPMLangevin
 from studies.langevin import Langevin
-from studies.modes import share_of_first_mode, spread_of_modes
+from studies.modes import (
+    draw_samples,
+    say_diverged,
+    share_of_first_mode,
+    spread_of_modes,
+)
 from wiring.reader import ConfigError
 
 LAW = GaussianMixture(jnp.array([0.5, 0.5]), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.ones(2))
@@ -54,6 +60,7 @@ def test_the_langevin_study_tells_wrong_and_right_weights_and_draws_them(tmp_pat
     assert abs(found["langevin"] - 0.494) < 4 * np.sqrt(0.25 / 1000)
     assert abs(found["annealed_langevin"] - 0.235) < 4 * np.sqrt(0.18 / 1000)
     assert found["langevin_samples"] == found["annealed_langevin_samples"] == 1000
+    assert found["langevin_diverged"] == found["annealed_langevin_diverged"] == 0
     for name in ("langevin.gif", "annealed_langevin.gif"):
         with Image.open(folder / name) as picture:
             assert picture.n_frames == 4
@@ -72,6 +79,53 @@ def test_a_study_whose_every_chain_diverges_says_what_to_change(tmp_path):
     run = small(langevin, tmp_path / "run", **{"sampling.step_size": 100.0})
     with pytest.raises(ConfigError, match="take a smaller"):
         Langevin(samples=5, chains=4, frames=2)(run)
+
+
+def test_chains_that_diverge_are_counted_said_and_left_out(tmp_path, capsys):
+    run = small(langevin, tmp_path / "run")
+
+    def half(sde, score_fn, z, key):
+        del sde, score_fn, key
+        return Sample(z, jnp.asarray(1), z[0] > 0)
+
+    x = draw_samples(run, half, None, 40)
+    assert 5 < len(x) < 35
+    assert np.all(x[:, 0] > 0)
+    line = f"warning: {40 - len(x)} of 40 chains diverged and are left out\n"
+    assert capsys.readouterr().out == line
+
+
+def test_nothing_is_said_of_chains_that_are_all_right(capsys):
+    say_diverged(np.ones(3, bool))
+    assert capsys.readouterr().out == ""
+
+
+def unstable_far_out(self, x, alpha=1.0, sigma=0.0):
+    """Beyond 30 from the origin, where few starts lie, it drives away."""
+    far = jnp.linalg.norm(x) > 30
+    return jnp.where(far, 1e30 * x, -x / (1 + sigma**2))
+
+
+def test_the_langevin_study_counts_the_chains_that_diverged(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(GaussianMixture, "score", unstable_far_out)
+    run = small(langevin, tmp_path / "run", **{"sampling.steps_per_level": 3})
+    Langevin(samples=100, chains=60, frames=2)(run)
+    found = numbers(run, "langevin")
+    assert found["langevin_diverged"] == 100 - found["langevin_samples"] > 5
+    said = capsys.readouterr().out
+    assert f"warning: {found['langevin_diverged']} of 100 chains diverged and are left out" in said
+    assert "of 60 chains diverged and are left out" in said
+
+
+def test_the_ddpm_study_counts_the_chains_that_diverged(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "studies.ddpm_langevin.draw_samples",
+        lambda run, sampler, score_fn, count: np.random.default_rng(0).normal(size=(count - 3, 2)),
+    )
+    run = small(ddpm_langevin, tmp_path / "run")
+    DDPMLangevin(samples=20)(run)
+    counts = {name: row["diverged"] for name, row in numbers(run, "ddpm_langevin").items()}
+    assert counts == {"exact": 0, "own_steps": 3, "annealed_langevin": 3}
 
 
 @pytest.mark.parametrize(

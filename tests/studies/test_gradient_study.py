@@ -1,0 +1,70 @@
+"""The draws behind the picture of gradients: data and noise are independent."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.theory import gradient_variance
+from oracles import Gaussian
+from run import RunDirectory
+from studies.gradient_variance import GradientVariance
+
+STD = 1.5
+
+
+class Gain:
+    """``sigma s = gain x``."""
+
+    def score_fn(self, sde, params):
+        return lambda x, t: params * x / sde.sigma(t)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Of a Gaussian on a line: its draw is its key's normal, as that of the noise is."""
+    config = gradient_variance.get_config()
+    config.data.update(num_train=32, num_test=16)
+    opened = RunDirectory.open(tmp_path_factory.mktemp("gradient") / "run", config)
+    law = Gaussian(jnp.zeros(1), jnp.full(1, STD))
+    experiment = replace(
+        opened.experiment,
+        model=Gain(),
+        dataset=replace(opened.experiment.dataset, law=law, shape=(1,)),
+    )
+    return SimpleNamespace(
+        experiment=experiment, config=opened.config, params=lambda: jnp.asarray(-0.3)
+    )
+
+
+def test_moments_of_a_denoising_gradient_are_those_of_independent_data_and_noise(run):
+    """``d/df 1/2 (f x + z)^2 = f x^2 + x z``, of which ``z = (sigma/v) x + e`` and x is Gaussian.
+
+    Its mean is ``f v + sigma``, its variance ``2 (f v + sigma)^2 + v - sigma^2``.
+    """
+    times, sde = jnp.array([0.05, 0.4]), run.experiment.sde
+    found = GradientVariance(draws=8192)._moments(run, "dsm", times)
+    for t, moments in zip(times, found, strict=True):
+        alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+        variance = (alpha * STD) ** 2 + sigma**2
+        slope = -0.3 * variance + sigma
+        want = 2 * slope**2 + variance - sigma**2
+        assert abs(moments.total_variance - want) < 4 * moments.standard_error
+        assert moments.standard_error < 0.1 * want
+        assert abs(float(moments.mean) - slope) < 4 * np.sqrt(want / moments.draws)
+
+
+def test_the_measured_gap_of_denoising_is_the_posterior_variance(run):
+    """On a Gaussian ``1/2 (1 - sigma^2/v)`` in closed form, at every score."""
+    times, sde = jnp.array([0.05, 0.4]), run.experiment.sde
+    gaps = GradientVariance(draws=500)._gaps(run, times)
+    mean, error = gaps["difference"].T
+    assert np.all(np.abs(mean) < 4 * error)
+    sigma2 = np.square([float(sde.sigma(t)) for t in times])
+    alpha2 = np.square([float(sde.alpha(t)) for t in times])
+    want = 0.5 * alpha2 * STD**2 / (alpha2 * STD**2 + sigma2)
+    np.testing.assert_allclose(gaps["theory"][:, 0], want, rtol=1e-4)
+    assert np.all(np.abs(gaps["measured"][:, 0] - want) < 4 * gaps["measured"][:, 1])
+    assert np.all(gaps["measured"][:, 1] < 0.1 * want)

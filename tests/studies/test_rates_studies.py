@@ -1,0 +1,67 @@
+"""Rates along a process against the change that they are rates of."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from configs.theory import entropy, kl_rates
+from run import RunDirectory
+from studies.curves import levels_of
+from studies.entropy import Entropy
+from studies.kl_rates import KLRates
+from studies.runs import folder_of
+
+SETTINGS = {"samples": 2000, "times": 25}
+
+
+def shown(module, study, folder):
+    run = RunDirectory.open(folder / "run", module.get_config())
+    study(run)
+    return run, json.loads((folder_of(run) / f"{module.__name__.split('.')[-1]}.json").read_text())
+
+
+def integral(rho, rate, error):
+    """Over log rho by the trapezoidal rule, and its standard error."""
+    step = np.log(rho[1] / rho[0])
+    ends = np.ones(len(rho))
+    ends[[0, -1]] = 0.5
+    return step * ends @ rate, step * np.sqrt(ends**2 @ np.square(error))
+
+
+@pytest.mark.parametrize("name", ["vp", "ve", "subvp"])
+def test_levels_are_even_in_log_rho_with_the_time_that_a_unit_of_it_takes(name, tmp_path):
+    config = entropy.get_config()
+    config.sde.name = name
+    run = RunDirectory.open(tmp_path / "run", config)
+    levels = levels_of(run, 31)
+    sde, log_rho = run.experiment.sde, np.log(levels.rho)
+    np.testing.assert_allclose(np.diff(log_rho), (log_rho[-1] - log_rho[0]) / 30, rtol=1e-3)
+    with jax.enable_x64():
+        ahead, behind = (
+            np.array([sde.time_of_log_rho(value + h) for value in log_rho.astype(float)])
+            for h in (1e-3, -1e-3)
+        )
+    np.testing.assert_allclose(levels.time_per_log_rho, (ahead - behind) / 2e-3, rtol=1e-3)
+
+
+def test_the_entropys_gain_is_the_integral_of_its_rates(tmp_path):
+    _, found = shown(entropy, Entropy(**SETTINGS), tmp_path)
+    known = found["entropy_standard_error"]
+    for by in ("rate_by_scores", "rate_by_itself"):
+        gain, error = integral(found["rho"], found[by], found[f"{by}_standard_error"])
+        assert abs(gain - found["gain"]) < 4 * np.hypot(error, known[0] + known[-1])
+        assert error < 0.05 * found["gain"]
+    tell = found["gain_by_scores"], found["gain_by_scores_standard_error"]
+    assert abs(tell[0] - found["gain"]) < 4 * np.hypot(tell[1], known[0] + known[-1])
+
+
+def test_the_fall_of_kl_is_the_integral_of_its_rates(tmp_path):
+    _, found = shown(kl_rates, KLRates(**SETTINGS, gains=3), tmp_path)
+    fall = found["kl"][0] - found["kl"][-1]
+    known = found["kl_standard_error"]
+    for by in ("fall_by_scores", "fall_by_itself"):
+        by_rate, error = integral(found["rho"], found[by], found[f"{by}_standard_error"])
+        assert abs(by_rate - fall) < 4 * np.hypot(error, known[0] + known[-1])
+        assert error < 0.1 * fall

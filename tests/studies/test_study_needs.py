@@ -1,0 +1,66 @@
+"""What a study cannot show is refused in one line, before anything is trained."""
+
+import pytest
+
+from configs.toy import denoising_density, energy, manifold
+from run import RunDirectory
+from studies.denoising_density import DenoisingDensity
+from studies.energy import EnergyAgainstODE
+from studies.manifold import Manifold
+from wiring.reader import ConfigError
+
+NEEDS = [
+    (manifold, Manifold(), {"sde.name": "vp"}, "config.sde.name = 've'"),
+    (manifold, Manifold(), {"objective.name": "dsm"}, "'ssm' or 'ssm_vr'"),
+    (manifold, Manifold(), {"objective.levels": "continuous"}, "objective.levels = 'one'"),
+    (manifold, Manifold(window=0), {}, "config.study.window of at least 1"),
+    (denoising_density, DenoisingDensity(), {"data.name": "digits"}, "points of the plane"),
+    (
+        denoising_density,
+        DenoisingDensity(),
+        {"data.name": "mixture", "data.dims": 3},
+        "points of the plane",
+    ),
+    (denoising_density, DenoisingDensity(), {"data.num_test": 65}, "raise config.data.num_train"),
+    (denoising_density, DenoisingDensity(), {"model.parametrisation": "score"}, "'energy'"),
+    (
+        denoising_density,
+        DenoisingDensity(),
+        {"objective.levels": "continuous"},
+        "objective.levels = 'one'",
+    ),
+    (denoising_density, DenoisingDensity(measurements=0), {}, "of at least 1"),
+    (denoising_density, DenoisingDensity(generator_steps=0), {}, "of at least 1"),
+    (energy, EnergyAgainstODE(), {"data.name": "moons"}, "config.data.name = 'mixture'"),
+    (energy, EnergyAgainstODE(), {"data.dims": 3}, "dims = 2"),
+    (energy, EnergyAgainstODE(), {"data.centre": 0.0}, "data.centre other than 0"),
+    (energy, EnergyAgainstODE(), {"model.parametrisation": "score"}, "'energy'"),
+    (energy, EnergyAgainstODE(), {"likelihood.name": "quadrature"}, "likelihood.name = 'ode'"),
+    (energy, EnergyAgainstODE(), {"likelihood.divergence": "rademacher"}, "divergence = 'exact'"),
+    (energy, EnergyAgainstODE(), {"likelihood.start": "noised"}, "start = 'as_sample'"),
+    (energy, EnergyAgainstODE(points=2), {}, "raise config.study.points"),
+]
+
+
+@pytest.mark.parametrize(("module", "study", "change", "needed"), NEEDS)
+def test_a_study_says_what_it_needs_and_trains_nothing(module, study, change, needed, tmp_path):
+    config = module.get_config()
+    config.data.update(num_train=64, num_test=16)
+    config.model.update(hidden=8, num_layers=1, embedding=8)
+    config.update_from_flattened_dict(change)
+    run = RunDirectory.open(tmp_path / "run", config)
+    with pytest.raises(ConfigError, match=needed) as error:
+        study(run)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.rglob("checkpoints/*"))
+    assert not list(tmp_path.rglob("metrics*"))
+
+
+def test_a_window_longer_than_the_log_is_all_of_it(tmp_path):
+    config = manifold.get_config()
+    config.data.update(num_train=64, num_test=16)
+    config.model.update(hidden=8, num_layers=1, embedding=8)
+    config.training.update(steps=6, batch_size=8, log_every=2)
+    run = RunDirectory.open(tmp_path / "run", config)
+    Manifold(window=15)(run)
+    assert (run.workdir.root / "study" / "manifold.png").stat().st_size > 5000
