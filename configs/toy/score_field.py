@@ -2,7 +2,7 @@
 
 Song & Ermon 2019, figure 2: what was learned is right where data are, and wrong where they are not.
 
-Command: python main.py --config=configs/toy/score_field.py --workdir=runs/field --mode=study
+Command: python main.py --config=configs/toy/score_field.py --workdir=runs/score_field --mode=study
 Figure: an rms error of 0.09 under the density, of 5.0 where hardly a point lies.
 Time: one minute on two CPU cores.
 """
