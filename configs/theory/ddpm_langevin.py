@@ -3,7 +3,7 @@
 The mixture of Song & Ermon 2019, coordinates divided by 5, on VP; the ladder of 20 levels of
 rho = sigma/alpha goes from 152 to 0.1, and the modes of std 0.2 come out with that noise.
 
-Command: python main.py --config=configs/theory/ddpm_langevin.py --workdir=runs/ddpm_langevin --mode=study
+Command: python main.py --config=configs/theory/ddpm_langevin.py --workdir=runs/ddpm --mode=study
 Figure: weight of the first mode, +- 0.004: 0.199 by DDPM's steps, 0.222 by annealed Langevin, 0.2
 in truth; std within modes 0.225 and 0.227, 0.224 in truth.
 Time: two minutes on two CPU cores.
