@@ -22,6 +22,7 @@ from rich.table import Table
 
 from command_line import load_config
 from data import BatchStream
+from losses import OBJECTIVES
 from run import RunDirectory
 from run.drivers import initial_state, parallel_step
 from storage import write_json
@@ -100,10 +101,10 @@ def main() -> None:
     parser.add_argument("--workdir", default="runs/equal_time", help="a run for each objective")
     parser.add_argument("--json", default="")
     options = parser.parse_args()
-    rows = [
-        measure(name, options.seconds, Path(options.workdir))
-        for name in options.objectives.split(",")
-    ]
+    names = options.objectives.split(",")
+    if unknown := set(names) - set(OBJECTIVES):
+        parser.error(f"--objectives: {sorted(unknown)} unknown; choose from {sorted(OBJECTIVES)}")
+    rows = [measure(name, options.seconds, Path(options.workdir)) for name in names]
     show(rows, options.seconds)
     if options.json:
         write_json(Path(options.json), {"seconds": options.seconds, "rows": rows})
