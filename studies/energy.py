@@ -77,7 +77,7 @@ class EnergyAgainstODE:
         within, across = found["energy - ode"]
         _draw_differences(right, values, mode)
         right.set_title(
-            f"rms of pairs: {within:.3f} within a mode, {across:.3f} across", fontsize=10
+            f"rms over pairs:\n{within:.3f} within a mode, {across:.3f} across", fontsize=10
         )
         return figure
 
@@ -120,4 +120,5 @@ def _draw_differences(axes, values, mode: Int[np.ndarray, " n"]) -> None:
     for index in np.unique(mode):
         axes.hist(difference[mode == index], bins, density=True, alpha=0.6, label=f"mode {index}")
     axes.set(xlabel="energy - ODE (nats), mean 0", ylabel="density of the points")
+    axes.locator_params(axis="x", nbins=5)
     axes.legend()
