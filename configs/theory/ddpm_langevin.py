@@ -23,5 +23,6 @@ def get_config():
     config.training.update(steps=6000, batch_size=256, checkpoint_every=0, eval_every=0)
     config.sampling.update(name="annealed_langevin", num_scales=20, eps=0.027, denoise=False)
     config.sampling.update(step_size=1e-3, num_steps=1000)
+    config.likelihood.eps = 1e-3
     config.study.name = "ddpm_langevin"
     return config
