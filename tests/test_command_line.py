@@ -247,7 +247,7 @@ def test_an_unknown_flag_is_named(mistake):
 
 
 def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
-    assert "<train|eval|compare|sample>" in mistake(
+    assert "<train|eval|compare|sample|study>" in mistake(
         MIXTURE, f"--workdir={tmp_path}", "--mode=trian"
     )
 
