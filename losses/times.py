@@ -62,8 +62,8 @@ class Tabulated:
 
     def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         edges, cumulative = self.table(sde, eps)
-        # Rounding may bring u to one: there the next edge is missing, and cells may be empty.
-        u = jnp.minimum(u, 1 - jnp.finfo(u.dtype).epsneg)
+        # Rounding may bring u to the far end, where the next edge is missing and cells are empty.
+        u = jnp.minimum(u, jnp.nextafter(cumulative[-1], 0.0))
         cell = jnp.clip(jnp.searchsorted(cumulative, u, side="right") - 1, 0, self.cells - 1)
         mass = cumulative[cell + 1] - cumulative[cell]
         width = edges[cell + 1] - edges[cell]
