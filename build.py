@@ -8,29 +8,40 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from data import DATASETS, Dataset
+from data import DATASETS, UNKNOWN, DataError, Dataset, stand_in
 from losses import Ladder
 from models import LadderIndex, ScoreModel
 from sampling import AnnealedLangevin
 from sde_lib import SDES
 from wiring.compat import resolve_compat
-from wiring.experiment import EvalSettings, Experiment, SamplingSettings
+from wiring.experiment import ClassifierSettings, EvalSettings, Experiment, SamplingSettings
 from wiring.losses import build_loss
 from wiring.parts import (
+    build_augmentation,
     build_dequantisation,
     build_estimators,
     build_model,
     build_optimizer,
+    build_quality,
     build_sampler,
     build_training,
+    ends_clean,
 )
 from wiring.ranges import check_ranges
 from wiring.reader import ConfigError, Reader
+from wiring.steering import build_steering
 
 STREAMS = ("init", "train", "held_out", "eval", "sample")
 IDENTITY = ("seed", "data.", "sde.", "model.", "objective.", "optimizer.")
-# Where data lie says nothing of what they are; their fingerprint does.
-NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path")
+# What each of `objective.dequantisation` makes of data with levels.
+_TRAINED_ON = {
+    "centres": "the centres of their levels",
+    "scaled": "levels as they are, scaled",
+    "uniform": "uniformly dequantised data",
+}
+# Where data lie says nothing of what they are; their fingerprint does. Rematerialisation changes
+# the memory that training takes, not what is trained.
+NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path", "model.remat")
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
@@ -42,6 +53,26 @@ def load_dataset(config: ConfigDict) -> Dataset:
     """
     reader = Reader(config)
     return reader.choose("data", DATASETS)
+
+
+def shape_of_data(config: ConfigDict) -> Dataset:
+    """The shape of ``config.data`` without its examples, or else, where that is not known, all."""
+    return _stand_in(config, "only its shape was asked for") or load_dataset(config)
+
+
+def data_or_shape(config: ConfigDict) -> Dataset:
+    """``config.data``, or its shape alone where the data cannot be had."""
+    try:
+        return load_dataset(config)
+    except DataError as error:
+        found = _stand_in(config, str(error))
+        if found is None:
+            raise
+        return found
+
+
+def _stand_in(config: ConfigDict, reason: str) -> Dataset | None:
+    return stand_in(Reader(config).get("data.name"), config.data.to_dict(), reason)
 
 
 def build(config: ConfigDict, dataset: Dataset) -> Experiment:
@@ -58,6 +89,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     reader = Reader(config)
     parts = _parts(reader, config, dataset)
     _check_shape(parts["model"], dataset)
+    _check_classes(parts["model"], dataset)
     parts["dequantisation"] = build_dequantisation(reader, dataset)
     root = jax.random.key(reader.get("seed"))
     identity = {
@@ -88,18 +120,23 @@ def _parts(reader: Reader, config: ConfigDict, dataset: Dataset | None) -> dict[
     reader.get("compat")
     reader.note_data_keys()
     sde = reader.choose("sde", SDES)
-    model = build_model(reader)
+    model, sampler = build_model(reader), build_sampler(reader, sde)
     return {
         "sde": sde,
         "model": model,
         "loss": build_loss(reader, sde, model, dataset),
         "optimizer": build_optimizer(reader),
         "ema_decay": reader.get("optimizer.ema_decay"),
+        "ema_warmup": reader.get("optimizer.ema_warmup"),
+        "augmentation": build_augmentation(reader, dataset),
         "estimators": build_estimators(reader, config, sde, dataset),
-        "sampler": build_sampler(reader, sde),
+        "sampler": sampler,
+        "steering": build_steering(reader, model, sampler, dataset),
         "training": build_training(reader),
         "eval": reader.make("eval", EvalSettings),
         "sampling": reader.make("sampling", SamplingSettings),
+        "classifier": reader.make("classifier", ClassifierSettings),
+        "quality": build_quality(reader),
     }
 
 
@@ -111,6 +148,20 @@ def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
         raise ConfigError(
             f"config.model does not fit data of shape {dataset.shape}: {error}"
         ) from error
+
+
+def _check_classes(model: ScoreModel, dataset: Dataset) -> None:
+    """Raises ConfigError where the network's classes are not those of the data."""
+    fits = model.num_classes == dataset.num_classes or dataset.fingerprint == UNKNOWN
+    if not model.num_classes or fits:
+        return
+    key = f"config.model.num_classes = {model.num_classes}"
+    if dataset.num_classes is None:
+        raise ConfigError(
+            f"{key} needs data with classes, and {dataset.name} has none here: choose such data, "
+            "or say config.data.read_labels = True where the labels are to be read"
+        )
+    raise ConfigError(f"{key}, but {dataset.name} has {dataset.num_classes} classes")
 
 
 def notes(experiment: Experiment, config: ConfigDict, overridden: list[str]) -> list[str]:
@@ -127,6 +178,8 @@ def untrained_times(config: ConfigDict) -> list[str]:
     reader = Reader(config)
     trained = reader.get("objective.eps")
     used = {name: reader.get(f"{name}.eps") for name in ("likelihood", "sampling")}
+    if ends_clean(reader):
+        del used["sampling"]
     found = [
         f"config.{name}.eps = {eps} lies below config.objective.eps = {trained}: the network has "
         "not been trained there"
@@ -165,10 +218,11 @@ def other_ladders(experiment: Experiment) -> list[str]:
 def other_dequantisations(experiment: Experiment) -> list[str]:
     """Complaints about estimators that stand on other points than the training did."""
     trained = experiment.dequantisation
+    points = _TRAINED_ON[str(experiment.identity["objective.dequantisation"])]
     return [
         f"{name}: config.likelihood.dequantisation = "
         f"{estimator.settings['likelihood.dequantisation']!r}, but the network was trained on "
-        "uniformly dequantised data"
+        f"{points}"
         for name, estimator in experiment.estimators.items()
         if estimator.dequantisation != trained
     ]

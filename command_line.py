@@ -2,19 +2,24 @@
 
 import difflib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
-MODES = ("train", "eval", "compare", "sample", "study")
-SAVED = Path(__file__).parent / "configs" / "saved.py"
+MODES = ("train", "eval", "compare", "classify", "classifier", "sample", "quality", "import")
+MODES += ("encode", "study")
+CONFIGS = Path(__file__).parent / "configs"
+SAVED = CONFIGS / "saved.py"
+PUBLISHED = ("score_sde", "score_flow")  # the folders of the codes whose checkpoints can be read
 
 flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 flags.DEFINE_string("workdir", None, "The run's folder: made by train, read by eval and sample.")
 flags.DEFINE_string("steps", "", "Checkpoints to read: 100,200 or all; '' the newest.")
 flags.DEFINE_string("against", "", "With --mode=compare: another run's folder.")
+flags.DEFINE_string("source", "", "With --mode=import: a checkpoint of score_sde or score_flow.")
 flags.DEFINE_bool("distributed", False, "Join the other hosts that SLURM, Open MPI or TPUs name.")
 flags.DEFINE_string("coordinator", None, "Join other hosts by hand: HOST:PORT of the first.")
 flags.DEFINE_integer("num_hosts", None, "With --coordinator: how many hosts there are.")
@@ -28,15 +33,25 @@ CONFIG = config_flags.DEFINE_config_file(
 )
 
 
+# (a checkpoint's file, configs by name) -> names of those that it fits.
+Finder = Callable[[str, dict[str, ConfigDict]], list[str]]
+
+
 class UsageError(ValueError):
     """A command line that cannot be understood."""
 
 
-def parse(argv: list[str]) -> list[str]:
-    """Parses flags for ``absl.app.run``; a mistake ends the process with status 2 and one line."""
+def parse(argv: list[str], experiments_of: Finder) -> list[str]:
+    """Parses flags for ``absl.app.run``; a mistake ends the process with status 2 and one line.
+
+    Args:
+      argv: the arguments, the program's name first.
+      experiments_of: tells which of some configs a checkpoint of another code fits; asked where an
+        import is given no config.
+    """
     logging.set_verbosity(logging.WARNING)  # libraries' notes are not the user's
     try:
-        return flags.FLAGS(_complete(argv))
+        return flags.FLAGS(_complete(argv, experiments_of))
     except flags.Error as error:
         fail(_first_line(error))
     except UsageError as error:
@@ -58,7 +73,7 @@ def overridden(argv: list[str]) -> list[str]:
     return [key.removeprefix("config.") for key in keys if key.startswith("config.")]
 
 
-def _complete(argv: list[str]) -> list[str]:
+def _complete(argv: list[str], experiments_of: Finder) -> list[str]:
     """The arguments with --config filled in from the workdir where it is not given; checked."""
     if _asks_for_help(argv):
         return argv
@@ -66,6 +81,9 @@ def _complete(argv: list[str]) -> list[str]:
     if not workdir:
         raise UsageError("--workdir is missing: name the folder of the run")
     path = _value(argv, "config")
+    if path is None and _value(argv, "mode") == "import":
+        path = _config_of(_value(argv, "source"), experiments_of)
+        argv = [argv[0], f"--config={path}", *argv[1:]]
     if path is None:
         saved = Path(workdir).expanduser() / "config.json"
         if not saved.is_file():
@@ -74,6 +92,26 @@ def _complete(argv: list[str]) -> list[str]:
         argv = [argv[0], f"--config={path}", *argv[1:]]
     _check_keys(load_config(path), overridden(argv))
     return argv
+
+
+def _config_of(source: str | None, experiments_of: Finder) -> str:
+    """The published experiment that a checkpoint is of; raises UsageError if it is not one."""
+    if not source:
+        raise UsageError(
+            "--mode=import needs --source=FILE, a checkpoint of score_sde or score_flow"
+        )
+    files = [str(file) for name in PUBLISHED for file in sorted((CONFIGS / name).rglob("*.py"))]
+    try:
+        found = experiments_of(source, {file: load_config(file) for file in files})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if len(found) > 1:
+        raise UsageError(
+            f"several experiments have the network of {source}; say which: "
+            + " or ".join(f"--config={file}" for file in found)
+        )
+    print(f"{source} has the network of {found[0]}", file=sys.stderr)
+    return found[0]
 
 
 def load_config(path: str) -> ConfigDict:

@@ -4,12 +4,15 @@ python main.py --config=configs/digits.py --workdir=runs/digits --mode=train
 python main.py --workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound
 python main.py --workdir=runs/digits --mode=compare --steps=1000,2000
 python main.py --workdir=runs/digits --mode=sample --config.sampling.num_samples=100
+python main.py --workdir=runs/digits --mode=quality --config.quality.num_samples=297
+python main.py --workdir=runs/cifar10 --mode=import --source=checkpoint_26
 python main.py --config=configs/toy/manifold.py --workdir=runs/manifold --mode=study
 """
 
 import sys
 
 from absl import app, flags
+from ml_collections import ConfigDict
 
 import command_line
 
@@ -17,9 +20,25 @@ GOES_ON = {
     "train": "the same command goes on from the newest checkpoint",
     "eval": "finished batches are kept, and the same command goes on from them",
     "compare": "finished batches are kept, and the same command goes on from them",
+    "classifier": "the same command goes on from the newest checkpoint",
+    "classify": "finished batches are kept, and the same command goes on from them",
+    "encode": "the same command begins again",
     "sample": "the same command draws the samples again",
+    "quality": "samples and features that are finished are kept, and the same command goes on",
+    "import": "the same command reads it again",
     "study": "the same command goes on from what has been trained",
 }
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Reads the flags."""
+    return command_line.parse(argv, _experiments_of)
+
+
+def _experiments_of(source: str, configs: dict[str, ConfigDict]) -> list[str]:
+    from run.published import experiments_of  # builds networks: not for reading flags alone
+
+    return experiments_of(source, configs)
 
 
 def main(argv: list[str]) -> None:
@@ -36,6 +55,7 @@ def main(argv: list[str]) -> None:
             config=command_line.CONFIG.value,
             steps=options.steps,
             against=options.against,
+            source=options.source,
             hosts=Hosts(options.distributed, options.coordinator, options.num_hosts, options.host),
             overridden=command_line.overridden(sys.argv[1:]),
         )
@@ -47,4 +67,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=command_line.parse)
+    app.run(main, flags_parser=parse)

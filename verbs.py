@@ -8,12 +8,16 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from build import notes
+from build import data_or_shape, load_dataset, notes, shape_of_data
 from data import DataError
 from evaluation import tables, terminal
 from evaluation.differences import IncomparableError
+from evaluation.quality import QualityError
 from run import RunDirectory
 from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
+from run.encoding import EncodingRun
+from run.importing import import_official
+from run.quality import QualityRun
 from storage import CheckpointError, WorkdirError
 from studies import STUDIES, Study
 from training import NonFiniteError
@@ -38,6 +42,7 @@ USER_ERRORS = (
     WorkdirError,
     CheckpointError,
     IncomparableError,
+    QualityError,
     NoImageError,
     NonFiniteError,
     OSError,  # a full or read-only disk, a file in the way: its text names the file
@@ -75,6 +80,7 @@ def run_verb(
     config: ConfigDict,
     steps: str,
     against: str,
+    source: str,
     hosts: Hosts,
     overridden: list[str],
 ) -> None:
@@ -86,21 +92,27 @@ def run_verb(
       config: the whole configuration, overrides applied.
       steps: which checkpoints, for modes that read them.
       against: another run's folder, for 'compare'; '' for checkpoints of one run.
+      source: another code's checkpoint, for 'import'.
       hosts: which other hosts take part.
       overridden: dotted keys given on the command line, which must be read by something.
     """
     if against and mode != "compare":
         raise UsageError(f"--against goes with --mode=compare, not with --mode={mode}")
+    if bool(source) != (mode == "import"):
+        raise UsageError("--mode=import and --source=FILE go together")
     hosts.join()
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    run = RunDirectory.open(workdir, config, kept=overridden)
+    run = RunDirectory.open(workdir, config, kept=overridden, load=LOADERS.get(mode, load_dataset))
     own = study_of(run.config)[1] if mode == "study" else set()
+    own |= EncodingRun(run).keys_read if mode == "encode" else set()
     found = notes(run.experiment, run.config, [key for key in overridden if key not in own])
     for note in compat_notes(config, run.config) + found:
         terminal.say(f"note: {note}")
     if against:
         _show_comparison(run, compare_runs(run, run.open_like(against), steps))
+    elif source:
+        import_official(run, source)
     else:
         VERBS[mode](run, steps)
 
@@ -153,6 +165,33 @@ def sample(run: RunDirectory, steps: str) -> None:
         run.save_samples(step)
 
 
+def classify(run: RunDirectory, steps: str) -> None:
+    """Which class each test image has, by the likelihoods of all, as files and as a table."""
+    tables.show_classifications([row for step in run.steps(steps) for row in run.classify(step)])
+
+
+def classifier(run: RunDirectory, steps: str) -> None:
+    """Trains the classifier of noisy data in the workdir, from where it is."""
+    del steps
+    run.classifier.train()
+
+
+def quality(run: RunDirectory, steps: str) -> None:
+    """Distances between samples of the checkpoints, or of a file, and data: files and a table."""
+    own = run.experiment.quality.samples
+    if own and steps:
+        raise UsageError("--steps: the samples of config.quality.samples are of no checkpoint")
+    measured = QualityRun(run)
+    found = [measured.given()] if own else [measured(step) for step in run.steps(steps)]
+    tables.show_quality(found)
+
+
+def encode(run: RunDirectory, steps: str) -> None:
+    """Latents of the first test data and their reconstructions, as arrays and as pictures."""
+    for step in run.steps(steps):
+        run.save_encodings(step)
+
+
 def study(run: RunDirectory, steps: str) -> None:
     """Makes the pictures of ``config.study``, trained for if need be."""
     del steps
@@ -169,10 +208,16 @@ def study_of(config: ConfigDict) -> tuple[Study, set[str]]:
     return reader.choose("study", STUDIES), reader.keys_read
 
 
+# Modes that can do without the examples of the data.
+LOADERS = {"import": shape_of_data, "sample": data_or_shape}
 VERBS: dict[str, Callable[[RunDirectory, str], None]] = {
     "train": train,
     "eval": evaluate,
     "compare": compare,
+    "classify": classify,
+    "classifier": classifier,
     "sample": sample,
+    "encode": encode,
+    "quality": quality,
     "study": study,
 }

@@ -12,7 +12,7 @@ def get_config() -> ConfigDict:
     """A DDPM++ on the digits: a base, rather than an experiment."""
     config = ConfigDict()
     config.seed = 0  # of parameters, noise, order of the data
-    config.compat = ""  # 'score_flow': as that code does; wiring/compat.py has the keys it sets
+    config.compat = ""  # 'score_flow', 'score_sde': as they do; wiring/compat.py has the keys set
     config.data = data()
     config.sde = sde()
     config.model = model()
@@ -30,6 +30,8 @@ def get_config() -> ConfigDict:
     )
     config.likelihood = likelihood()
     config.sampling = sampling()
+    config.classifier = classifier()
+    config.quality = quality()
     config.study = study()
     return config.lock()  # a misspelt key in an experiment's file is an error
 
@@ -56,6 +58,7 @@ def data() -> ConfigDict:
             "train_split": "train",
             "test_split": "test",
             "version": "new",  # imagenet32: 'new' or 'old', two data sets
+            "random_flip": False,  # images in training: mirrored with probability one half
             "read_labels": False,  # tfds, imagenet32
         }
     )
@@ -70,6 +73,9 @@ def sde() -> ConfigDict:
             "sigma_min": 0.01,
             "sigma_max": 50.0,
             "t_max": 0.999,  # straight
+            "num_steps": 1000,  # ddpm: of the chain; of label 'step' and objective 'steps'
+            "gamma_min": -13.3,  # log_snr: minus the log-SNR at t = 0
+            "gamma_max": 5.0,  # log_snr: at t = 1
         }
     )
 
@@ -79,12 +85,13 @@ def model() -> ConfigDict:
         {
             "name": "ncsnpp",
             "parametrisation": "noise",
-            # What it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4, 'ladder' an index.
+            # What it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4, 'ladder' an index,
+            # 'step' N t/t_max - 1, 'gamma' that of log_snr as a share of its range.
             "label": "time",
             "num_scales": 1000,  # of the ladder: of label and objective
             "sigma_data": 0.5,  # preconditioned, energy, and the weighting 'edm': std of the data
             "energy_scale": "noise",  # energy: 'noise' for data near a manifold, or 'data'
-            # ncsnpp
+            # ncsnpp, ddpm, and some of them ncsnv2, vdm
             "nf": 128,
             "ch_mult": (1, 2, 2, 2),
             "num_res_blocks": 4,
@@ -99,11 +106,18 @@ def model() -> ConfigDict:
             "progressive_combine": "sum",
             "centered": True,  # the model's space is [-1, 1]; else [0, 1]
             "scale_by_sigma": False,
+            # ncsnv2
+            "backbone": 64,  # image size that it is for: 64 (and 32), 128 or 256
+            "interpolation": "bilinear",  # or 'nearest_neighbor'
+            # vdm
+            "with_fourier_features": True,  # of the input, beside it
+            "with_attention": False,  # after every block, not only in the middle
+            # mlp, vdm
+            "num_layers": 3,
             # mlp
             "hidden": 128,
-            "num_layers": 3,
             "embedding": 64,
-            # both
+            # most
             "dropout": 0.1,
             "nonlinearity": "swish",
             "skip_rescale": True,
@@ -111,6 +125,10 @@ def model() -> ConfigDict:
             "fourier_scale": 16.0,
             "trainable_embedding": False,
             "init_scale": 0.0,
+            "num_classes": 0,  # that the network can be told; 0: unconditional
+            # Those of images.
+            "dtype": "float32",  # or 'bfloat16': of training and samples, never of a likelihood
+            "remat": False,  # compute activations again on the way back: less memory, more time
         }
     )
 
@@ -119,11 +137,14 @@ def objective() -> ConfigDict:
     return ConfigDict(
         {
             "name": "dsm",
-            "levels": "continuous",  # 'ladder': the mean over its levels; 'one': at eps alone
+            # 'ladder', 'steps': the mean over the levels of these; 'one': at eps alone.
+            "levels": "continuous",
             "weighting": "likelihood",  # 'sigma2', 'likelihood' (g^2), 'edm', 'one'
             "importance_sampling": True,  # continuous: draw t in proportion to the weighting
             "scaling": "integral",  # over time, in nats/dim; 'score_flow': as that code has it
             "reduce_mean": True,  # score_flow: over dimensions; else half their sum
+            # Integer data: 'uniform'; 'scaled' k/(levels - 1), 'centres' (k + 1/2)/levels.
+            "dequantisation": "uniform",
             "eps": 1e-5,  # smallest time trained on
             "log_rho_mean": -1.2,  # edm
             "log_rho_std": 1.2,  # edm
@@ -133,6 +154,7 @@ def objective() -> ConfigDict:
             "fd_step": 0.05,  # fsm: in units of sigma
             "trace_weight": 1.0,  # dsm2: of the mismatch of the Jacobian's trace
             "jacobian_weight": 1.0,  # dsm2: of the mismatch of the Jacobian along the slices
+            "class_dropout": 0.1,  # class-conditional models: how often no class is told
         }
     )
 
@@ -149,9 +171,11 @@ def optimizer() -> ConfigDict:
             "beta2": 0.999,
             "adam_eps": 1e-8,
             "weight_decay": 0.0,
+            "decay_biases": True,  # weight_decay: of parameters named bias too
             "grad_clip": 1.0,  # largest global norm; 0 for none
             "accumulate": 1,  # batches to an update
             "ema_decay": 0.9999,
+            "ema_warmup": True,  # a young average forgets faster; score_sde has it constant
         }
     )
 
@@ -211,6 +235,14 @@ def sampling() -> ConfigDict:
             "eps": 1e-3,
             "denoise": True,
             "num_steps": 1000,
+            "schedule": "uniform",  # of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
+            "karras_exponent": 7.0,  # karras: of rho, between whose roots steps are even
+            "eta": 0.0,  # ddim: share of the ancestral noise, 0 for none, 1 for all
+            "churn": 0.0,  # heun: EDM's S_churn; 0 for the flow alone
+            "churn_min": 0.0,  # heun: the rho above which noise is churned
+            "churn_max": 0.0,  # heun: the rho below which it is; 0 for no limit
+            "churn_noise": 1.0,  # heun: std of what is added
+            "published_third": False,  # dpm_3m: as in published code, of second order
             "step_size": 2e-5,  # langevin, annealed_langevin: at the level of eps
             "langevin_steps": 1000,  # langevin
             "num_scales": 10,  # annealed_langevin: levels; 0 for those of the model's ladder
@@ -219,10 +251,51 @@ def sampling() -> ConfigDict:
             "corrector": "none",
             "snr": 0.16,
             "corrector_steps": 1,
-            "rtol": 1e-5,  # probability_flow
+            "probability_flow": False,  # euler_maruyama, reverse_diffusion: without noise
+            "ancestral_variance": "posterior",  # ancestral: 'posterior' or 'beta'
+            "batch_norms": False,  # langevin: norms are means over the batch, as in score_sde
+            "rtol": 1e-5,  # probability_flow, and encoding
             "atol": 1e-5,
             "variable": "log_rho",
             "max_steps": 4096,
+            "classes": "",  # of the samples, in turn: 'all', or such as '3,5'; '' for none
+            "guidance": "none",  # to its class: 'classifier_free', or 'classifier'
+            "guidance_weight": 1.0,
+            "task": "generate",  # or 'inpaint', 'colourise': the test images
+            "mask": "left",  # inpaint: what is hidden: a part's name, or an .npy file
+            "particles": 1,  # inpaint, colourise: of which each sample is chosen; more, nearer
+        }
+    )
+
+
+def classifier() -> ConfigDict:
+    """Of noisy data, for guidance and for features: --mode=classifier trains it in the workdir."""
+    return ConfigDict(
+        {
+            "steps": 2000,
+            "batch_size": 128,
+            "learning_rate": 1e-3,
+            "nf": 32,  # images: channels at the full resolution
+            "hidden": 128,  # of dense layers; as many features
+        }
+    )
+
+
+def quality() -> ConfigDict:
+    """Of samples beside data, for --mode=quality; docs/quality.md says what each number is."""
+    return ConfigDict(
+        {
+            "features": "pixels",  # 'inception' for FID; 'classifier': the workdir's own
+            "inception": "",  # its weights: inception-2015-12-05.tgz or pytorch-fid's .pth
+            "convention": "tensorflow",  # inception: how images are resized; or 'pytorch_fid'
+            "num_samples": 0,  # 0 for as many as the data they are compared with
+            "num_reference": 0,  # of those data, at random; 0 for all
+            "against": "train",  # or 'test'
+            "neighbours": 3,  # precision, recall: the nearest so many
+            "fid_groups": 10,  # FID's error: of the samples, each left out in turn
+            "kid_subsets": 100,
+            "kid_subset_size": 1000,  # at most; never more than half of the samples
+            "samples": "",  # .npz or .npy of your own, in the place of the model's
         }
     )
 

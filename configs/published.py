@@ -1,62 +1,84 @@
-"""What the published experiments on 32x32 images share (Song et al. 2021, appendix H).
+"""What the published experiments are made of: data sets, networks, processes.
 
-Each file of `configs/vp/`, `configs/subvp/` and `configs/ve/` is a data set, a network and an SDE
-of this one. Networks and optimiser are those of score_sde's `*_continuous` configurations; VP and
-sub-VP are trained with ScoreFlow's likelihood weighting, importance sampling and smallest times.
-The published CIFAR-10 models saw randomly flipped images; here images are not flipped.
+Each changes a config and returns it. A file of `configs/score_sde/` and `configs/score_flow/`
+composes them as the official configuration of the same name does (Song et al. 2021, "Score-Based
+Generative Modeling through SDEs", arXiv:2011.13456, appendix H; Song, Durkan, Murray & Ermon 2021,
+"Maximum Likelihood Training of Score-Based Diffusion Models", arXiv:2101.09258). Losses, their
+scale, the optimiser, the average, flips and what images are mapped to are the official ones. Two
+things differ: the times of a batch are stratified (the same law, less variance), and a network of
+discrete levels is sampled at the levels it was trained on, where score_sde's grid of times lies up
+to one level below.
+
+`--config.compat=score_sde` (`score_flow`) evaluates by the conventions of that code.
 """
 
 from ml_collections import ConfigDict
 
 from configs import default
 
+# --- data sets ------------------------------------------------------------------------------
 
-def vp(data: str, network: str) -> ConfigDict:
-    """VP with likelihood weighting and importance sampling (ScoreFlow)."""
-    config = _base(data, network)
-    if data == "imagenet32":
-        config.objective.eps = config.likelihood.eps = 5e-5
+
+def cifar10() -> ConfigDict:
+    """50,000 images of 32x32, randomly flipped in training."""
+    config = _images("cifar10")
+    config.data.random_flip = True
+    config.model.dropout = 0.1
     return config
 
 
-def subvp(data: str, network: str) -> ConfigDict:
-    """Sub-VP with likelihood weighting and importance sampling (ScoreFlow)."""
-    config = _base(data, network)
-    config.sde.name = "subvp"
-    config.objective.eps = config.likelihood.eps = config.sampling.eps = 1e-2
+def imagenet32() -> ConfigDict:
+    """1.28 million images of 32x32 of the "new" version; score_flow used the "old" one."""
+    config = _images("imagenet32")
+    config.model.dropout = 0.0
     return config
 
 
-def ve(data: str, network: str) -> ConfigDict:
-    """VE: the network divides by sigma and is the score; images in [0, 1]; weighting sigma^2."""
-    config = _base(data, network)
-    config.sde.name = "ve"
-    config.model.update(
-        parametrisation="score",
-        label="sigma",
-        embedding_type="fourier",
-        scale_by_sigma=True,
-        centered=False,
-    )
-    config.objective.update(weighting="sigma2", importance_sampling=False)
-    config.optimizer.ema_decay = 0.999
-    config.sampling.update(predictor="reverse_diffusion", corrector="langevin", eps=1e-5)
+def celeba() -> ConfigDict:
+    """CelebA at 64x64, randomly flipped."""
+    config = _folder(64)
+    config.model.dropout = 0.1
+    config.sde.sigma_max = 90.0
+    config.sampling.snr = 0.17
     return config
 
 
-NETWORKS = {
-    # DDPM++: no filter, no pyramids.
-    "ddpmpp": {},
-    # NCSN++: anti-aliased resampling and a residual pyramid of the input.
-    "ncsnpp": {"fir": True, "progressive_input": "residual"},
-}
+def large(size: int = 256) -> ConfigDict:
+    """LSUN, CelebA-HQ or FFHQ at 256x256, randomly flipped; longer runs of smaller batches."""
+    config = _folder(size)
+    config.model.dropout = 0.0
+    config.sde.sigma_max = 378.0
+    config.training.update(steps=2_400_000, batch_size=64)
+    config.sampling.update(snr=0.075, num_samples=16, batch_size=16)
+    return _scales(config, 2000)
 
 
-def _base(data: str, network: str) -> ConfigDict:
+def megapixel() -> ConfigDict:
+    """CelebA-HQ or FFHQ at 1024x1024."""
+    config = large(1024)
+    config.sde.sigma_max = 1348.0
+    config.training.batch_size = 8
+    config.sampling.snr = 0.15
+    return config
+
+
+def _folder(size: int) -> ConfigDict:
+    config = _images("folder")
+    config.data.update(random_flip=True, image_size=size, channels=3)
+    return config
+
+
+def _images(name: str) -> ConfigDict:
+    """What all have in common."""
     config = default.get_config()
-    config.data.name = data
-    config.model.update(NETWORKS[network])
-    config.model.dropout = 0.0 if data == "imagenet32" else 0.1
+    config.data.name = name
+    config.objective.update(
+        weighting="sigma2",
+        importance_sampling=False,
+        scaling="score_flow",
+        dequantisation="scaled",
+    )
+    config.optimizer.ema_warmup = False
     config.training.update(
         steps=1_300_000,
         batch_size=128,
@@ -68,4 +90,166 @@ def _base(data: str, network: str) -> ConfigDict:
     config.eval.batch_size = 256
     config.likelihood.chunk = 4
     config.sampling.update(num_samples=256, batch_size=256)
+    return config
+
+
+# --- networks -------------------------------------------------------------------------------
+
+
+def ddpmpp(config: ConfigDict, *, deep: bool = False) -> ConfigDict:
+    """DDPM++: no filter, no pyramids; deep with twice the blocks."""
+    config.model.name = "ncsnpp"
+    return _deep(config) if deep else config
+
+
+def ncsnpp(config: ConfigDict, *, deep: bool = False) -> ConfigDict:
+    """NCSN++: anti-aliased resampling and a residual pyramid of the input."""
+    config.model.update(fir=True, progressive_input="residual")
+    return ddpmpp(config, deep=deep)
+
+
+def ncsnpp_skips(config: ConfigDict) -> ConfigDict:
+    """NCSN++ for large images: pyramids of the input and of the output."""
+    config.model.update(fir=True, progressive="output_skip", progressive_input="input_skip")
+    config.model.update(ch_mult=(1, 1, 2, 2, 2, 2, 2), num_res_blocks=2)
+    return config
+
+
+def ncsnpp_megapixel(config: ConfigDict) -> ConfigDict:
+    """NCSN++ for 1024x1024: eight resolutions, few channels at the highest."""
+    ncsnpp_skips(config).model.update(nf=16, ch_mult=(1, 2, 4, 8, 16, 32, 32, 32))
+    config.model.num_res_blocks = 1
+    return config
+
+
+def ddpm(config: ConfigDict) -> ConfigDict:
+    """The network of DDPM for 32x32."""
+    config.model.update(name="ddpm", num_res_blocks=2)
+    return config
+
+
+def ddpm_large(config: ConfigDict) -> ConfigDict:
+    """The network of DDPM for 256x256, with its smaller learning rate."""
+    ddpm(config).model.ch_mult = (1, 1, 2, 2, 4, 4)
+    config.optimizer.learning_rate = 2e-5
+    return config
+
+
+def ncsnv2(config: ConfigDict, *, scales: int, steps: int, snr: float) -> ConfigDict:
+    """The RefineNet, and NCSNv2's training and annealed Langevin dynamics (arXiv:2006.09011).
+
+    Args:
+      config: of the data.
+      scales: levels of noise.
+      steps: of Langevin dynamics at each.
+      snr: sets their size.
+    """
+    config.model.update(name="ncsnv2", nonlinearity="elu")
+    config.optimizer.update(learning_rate=1e-4, warmup=0, grad_clip=0.0)
+    smld(_scales(config, scales))
+    config.sampling.update(predictor="none", corrector="ald", corrector_steps=steps, snr=snr)
+    return config
+
+
+def _deep(config: ConfigDict) -> ConfigDict:
+    config.model.num_res_blocks = 8
+    config.training.steps = 950_000
+    return config
+
+
+# --- processes ------------------------------------------------------------------------------
+
+
+def vp(config: ConfigDict) -> ConfigDict:
+    """The VP SDE in continuous time; images in [-1, 1]."""
+    config.sampling.update(predictor="euler_maruyama", corrector="none", eps=1e-3)
+    return config
+
+
+def subvp(config: ConfigDict) -> ConfigDict:
+    """The sub-VP SDE in continuous time; images in [-1, 1]."""
+    config.sde.name = "subvp"
+    return vp(config)
+
+
+def chain(config: ConfigDict, predictor: str = "ancestral") -> ConfigDict:
+    """DDPM: the chain of a thousand steps, trained and sampled at its nodes alone."""
+    config.sde.update(name="ddpm", num_steps=1000)
+    config.model.label = "step"
+    config.objective.update(levels="steps", eps=1e-3)
+    config.likelihood.eps = 1e-3
+    config.sampling.update(predictor=predictor, ancestral_variance="beta", corrector="none")
+    config.sampling.update(num_steps=1000, eps=0.0)
+    return config
+
+
+def ve(config: ConfigDict) -> ConfigDict:
+    """The VE SDE in continuous time; images in [0, 1], and the network is the score."""
+    config.sde.name = "ve"
+    config.model.update(
+        parametrisation="score",
+        label="sigma",
+        embedding_type="fourier",
+        scale_by_sigma=True,
+        centered=False,
+    )
+    config.objective.reduce_mean = False
+    config.optimizer.ema_decay = 0.999
+    config.sampling.update(predictor="reverse_diffusion", corrector="langevin", eps=1e-5)
+    return config
+
+
+def smld(config: ConfigDict) -> ConfigDict:
+    """VE on a ladder of levels, from sigma_max to sigma_min, whose index the network is told."""
+    ve(config).model.update(label="ladder", embedding_type="positional")
+    config.objective.update(levels="ladder", eps=0.0)
+    config.likelihood.eps = 0.0
+    return config
+
+
+def _scales(config: ConfigDict, count: int) -> ConfigDict:
+    """Levels of the ladder, and steps of the sampler."""
+    config.model.num_scales = config.sampling.num_steps = count
+    return config
+
+
+# --- score_flow -----------------------------------------------------------------------------
+
+
+def score_flow(config: ConfigDict) -> ConfigDict:
+    """ScoreFlow: likelihood weighting and importance sampling of times; samples by the flow.
+
+    The smallest times are those of its configurations: 1e-2 for sub-VP, 5e-5 for VP on ImageNet,
+    else 1e-5. Its training without either has `--config.objective.weighting=sigma2` and
+    `--config.objective.importance_sampling=False`.
+    """
+    config.objective.update(weighting="likelihood", importance_sampling=True)
+    config.sampling.name = "probability_flow"
+    if config.sde.name == "subvp":
+        config.objective.eps = config.likelihood.eps = config.sampling.eps = 1e-2
+    elif config.data.name == "imagenet32":
+        config.objective.eps = config.likelihood.eps = 5e-5
+    return config
+
+
+# --- vdm ------------------------------------------------------------------------------------
+
+
+def vdm(data: str, *, channels: int = 128) -> ConfigDict:
+    """Variational diffusion models (Kingma et al. 2021, arXiv:2107.00630) without augmentation.
+
+    The loss is the diffusion term of the bound, in continuous time. The ends of its noise schedule
+    are held at what theirs begin at; they learn them. The likelihood is that of the flow, from
+    t = 0 on, where the noise inside each level is VDM's own, cut at the level's edges.
+    """
+    config = _images(data)
+    config.sde.name = "log_snr"
+    config.model.update(name="vdm", label="gamma", nf=channels, num_layers=32, dropout=0.1)
+    config.objective.update(weighting="likelihood", importance_sampling=True, scaling="integral")
+    config.objective.update(dequantisation="centres", eps=0.0)
+    config.optimizer.update(warmup=100, beta2=0.99, grad_clip=0.0)
+    config.optimizer.update(weight_decay=0.01, decay_biases=False)
+    config.training.steps = 10_000_000
+    config.likelihood.update(dequantisation="truncated_normal", start="as_sample", eps=0.0)
+    config.sampling.update(predictor="ancestral", corrector="none", denoise=False, eps=0.0)
     return config

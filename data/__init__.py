@@ -8,12 +8,21 @@ together, so an argument keeps its meaning and its default from one function to 
 
 from data.batches import BatchStream
 from data.cifar10 import load_cifar10
-from data.dataset import DataError, Dataset, Source
+from data.dataset import UNKNOWN, DataError, Dataset, Source
 from data.digits import load_digits
 from data.files import load_files
 from data.folder import load_folder
 from data.imagenet32 import load_imagenet32
+from data.labelled import (
+    Labelled,
+    LabelledSource,
+    class_frequencies,
+    labelled_test,
+    labelled_train,
+    split_label,
+)
 from data.photos import load_photos
+from data.stand_in import stand_in
 from data.tfds_images import load_tfds
 from data.toys import load_checkerboard, load_circle, load_mixture, load_moons
 
@@ -31,4 +40,18 @@ DATASETS = {
     "circle": load_circle,
 }
 
-__all__ = ["DATASETS", "BatchStream", "DataError", "Dataset", "Source"]
+__all__ = [
+    "DATASETS",
+    "UNKNOWN",
+    "BatchStream",
+    "DataError",
+    "Dataset",
+    "Labelled",
+    "LabelledSource",
+    "Source",
+    "class_frequencies",
+    "labelled_test",
+    "labelled_train",
+    "split_label",
+    "stand_in",
+]

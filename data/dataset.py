@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from oracles import Oracle
 
 
+UNKNOWN = "unknown"  # the fingerprint of data that have not been seen
+
+
 class DataError(ValueError):
     """The user's data or configuration is wrong: one line that says what, and what to do."""
 
@@ -35,6 +38,7 @@ class Dataset:
       levels: number of quantisation levels; None for continuous data.
       fingerprint: 16 hexadecimal digits that differ if the contents, the shape, the levels or
         the labels differ. See `fingerprint_of_arrays`, and `data.records` for large record files.
+        UNKNOWN for data that are not there: see `data.stand_in`.
       num_classes: labels are 0..num_classes-1; None without labels.
       train_labels: int64 (len(train),), or None.
       test_labels: int64 (len(test),), or None.

@@ -1,16 +1,28 @@
 """A folder of image files."""
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 
-from data.dataset import DataError, Dataset, from_arrays, split_indices
+from data.dataset import (
+    DataError,
+    Dataset,
+    fingerprint_of_arrays,
+    from_arrays,
+    split_indices,
+)
+from data.records import NUM_FINGERPRINTED
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 MODES = {1: "L", 3: "RGB"}
+IN_MEMORY = 4 << 30  # bytes: CelebA at 64 x 64 is held, LSUN at 256 x 256 is read as it is used
+READERS = 8  # Pillow decodes outside Python's lock
 
 
 def load_folder(
@@ -21,10 +33,11 @@ def load_folder(
     test_fraction: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """8-bit images (H, W, channels) with 256 levels, in memory, ordered by file name.
+    """8-bit images (H, W, channels) with 256 levels, ordered by file name.
 
-    Files are searched in all subfolders. If there are subfolders train/ and test/, they are the
-    two sets, and nothing else is read; else the images are split at random.
+    In memory if they take up to IN_MEMORY bytes, else decoded as they are asked for. Files are
+    searched in all subfolders. If there are subfolders train/ and test/, they are the two sets, and
+    nothing else is read; else the images are split at random.
 
     Args:
       path: the folder.
@@ -47,13 +60,67 @@ def load_folder(
     if not path or not place.is_dir():
         raise DataError(f"config.data.path = {path!r} is not a folder; name a folder of images")
     if (place / "train").is_dir() and (place / "test").is_dir():
-        train = _read_all(_image_files(place / "train"), image_size, channels)
-        test = _read_all(_image_files(place / "test"), image_size, channels)
+        files = [_image_files(place / split) for split in ("train", "test")]
     else:
-        images = _read_all(_image_files(place), image_size, channels)
-        rows, test_rows = split_indices(len(images), test_fraction=test_fraction, seed=seed)
-        train, test = images[rows], images[test_rows]
-    return from_arrays(place.name, train, test, levels=256)
+        every = np.array(_image_files(place))
+        parts = split_indices(len(every), test_fraction=test_fraction, seed=seed)
+        files = [every[rows].tolist() for rows in parts]
+    read = functools.partial(_read, image_size=image_size, channels=channels)
+    train, test = (ImageFiles(part, read, like=files[0][0]) for part in files)
+    shape = train.shape
+    if (len(train) + len(test)) * math.prod(shape) <= IN_MEMORY:
+        return from_arrays(place.name, train.all(), test.all(), levels=256)
+    return Dataset(place.name, train, test, shape, 256, _fingerprint(train, test))
+
+
+class ImageFiles:
+    """Images that are decoded as they are asked for, several at once.
+
+    Raises, when an image is asked for:
+      DataError: it cannot be read, or is of another shape.
+    """
+
+    def __init__(self, files: Sequence[Path], read: Callable[[Path], np.ndarray], like: Path):
+        self.files = files
+        self.shape = read(like).shape
+        self._read = read
+        self._like = like
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, indices: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H W C"]:
+        wanted = [self.files[index] for index in np.asarray(indices).tolist()]
+        images = np.empty((len(wanted), *self.shape), np.uint8)
+        with ThreadPoolExecutor(READERS) as readers:
+            for row, (file, image) in enumerate(
+                zip(wanted, readers.map(self._read, wanted), strict=True)
+            ):
+                self._check(file, image)
+                images[row] = image
+        return images
+
+    def all(self) -> UInt8[np.ndarray, "n H W C"]:
+        """Every image, in memory."""
+        return self[np.arange(len(self))]
+
+    def _check(self, file: Path, image: np.ndarray) -> None:
+        if image.shape != self.shape:
+            raise DataError(
+                f"{file} is {image.shape} (height, width, channels), {self._like} is {self.shape}; "
+                "set config.data.image_size and config.data.channels to make all alike"
+            )
+
+
+def _fingerprint(*sources: ImageFiles) -> str:
+    """Of the number of files, their names, and the decoded images of 256 evenly spaced ones."""
+    parts = []
+    for source in sources:
+        names = "\n".join(file.name for file in source.files)
+        count = min(len(source), NUM_FINGERPRINTED)
+        spaced = np.linspace(0, len(source) - 1, count).astype(np.int64)
+        parts += [np.frombuffer(names.encode(), np.uint8), source[spaced]]
+    return fingerprint_of_arrays(256, *parts)
 
 
 def _image_files(place: Path) -> list[Path]:
@@ -61,22 +128,6 @@ def _image_files(place: Path) -> list[Path]:
     if not files:
         raise DataError(f"{place} holds no images ({', '.join(sorted(SUFFIXES))})")
     return files
-
-
-def _read_all(
-    files: Sequence[Path], image_size: int, channels: int
-) -> UInt8[np.ndarray, "n H W C"]:
-    first = _read(files[0], image_size, channels)
-    images = np.empty((len(files), *first.shape), np.uint8)
-    for row, file in enumerate(files):
-        image = _read(file, image_size, channels)
-        if image.shape != first.shape:
-            raise DataError(
-                f"{file} is {image.shape} (height, width, channels), {files[0]} is {first.shape}; "
-                "set config.data.image_size and config.data.channels to make all alike"
-            )
-        images[row] = image
-    return images
 
 
 def _read(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "H W C"]:

@@ -2,6 +2,15 @@
 
 from evaluation.held_out import HeldOutLoss
 from evaluation.likelihood import Evaluation, LikelihoodEvaluator
-from evaluation.samples import SampleDriver, Samples
+from evaluation.samples import BATCH_AXES, SampleDriver, Samples
+from evaluation.steering import Steering
 
-__all__ = ["Evaluation", "HeldOutLoss", "LikelihoodEvaluator", "SampleDriver", "Samples"]
+__all__ = [
+    "BATCH_AXES",
+    "Evaluation",
+    "HeldOutLoss",
+    "LikelihoodEvaluator",
+    "SampleDriver",
+    "Samples",
+    "Steering",
+]

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data import Source
+from data import Source, split_label
 from evaluation.devices import keys_by_index, map_batch, padded_batches, place
 from likelihood import Dequantisation
 from losses import ScoreMatchingLoss, stratified
@@ -31,11 +31,13 @@ class HeldOutLoss:
             for indices, used in padded_batches(self._count, batch_size)
         ]
 
-        def one(params, x, key, position):
+        def one(params, row, key, position):
+            x, label = split_label(row)
+            told = {} if label is None else {"condition": label}
             data_key, time_key, loss_key = jax.random.split(key, 3)
             x0, _ = dequantisation(data_key, x)
             u = stratified(position, self._count, time_key)
-            return loss(params, x0, u, loss_key, train=False)
+            return loss(params, x0, u, loss_key, train=False, **told)
 
         def batch(params, inputs):
             x, key_data, positions = inputs

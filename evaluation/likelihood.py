@@ -82,11 +82,11 @@ class LikelihoodEvaluator:
     dequantisation: Dequantisation
     batch_size: int
 
-    def _batch(self, params: Any, batch: tuple[Any, Any]):
-        x, key_data = batch
+    def _batch(self, shared: tuple[Any, Any], batch: tuple[Any, Any]):
+        (params, told), (x, key_data) = shared, batch
         keys = jax.random.wrap_key_data(key_data)
 
-        score_fn = self.model.score_fn(self.sde, params)
+        score_fn = self.model.score_fn(self.sde, params, **told)
         found = self.likelihood(self.sde, score_fn, self.dequantisation, x, keys)
         return {
             "parts": found.parts,
@@ -107,6 +107,8 @@ class LikelihoodEvaluator:
         *,
         store: Store | None = None,
         look: int = 0,
+        condition: int | None = None,
+        only: Indices | None = None,
     ) -> Evaluation:
         """Evaluates every example of the source.
 
@@ -117,21 +119,27 @@ class LikelihoodEvaluator:
           progress: told how many examples are done, and of how many.
           store: batches that are there already are taken from it, the others put there.
           look: another number is another draw of all that is random: ``fold_in(key, look)``.
+          condition: the class that the model is told for all of them; what is random does not
+            depend on it, so that classes are compared on the same draws.
+          only: indices of the examples to evaluate, by default of all.
         """
         store = store or Nowhere()
-        params = place(params)
+        told = {} if condition is None else {"condition": jnp.asarray(condition)}
+        shared = place((params, told))
+        only = np.arange(len(source)) if only is None else only
         rows, compile_seconds, done = [], 0.0, 0
         batches = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
-        for indices, used in batches(len(source), self.batch_size):
+        for places, used in batches(len(only), self.batch_size):
+            indices = only[places]
             found = store.load(indices[:used])
             if found is None:
                 inputs = self._inputs(source, stream, indices, look)
-                found, compiling = self._evaluate(params, inputs, used)
+                found, compiling = self._evaluate(shared, inputs, used)
                 compile_seconds += compiling
                 store.save(indices[:used], found)
             rows.append(found)
             done += used
-            progress(done, len(source))
+            progress(done, len(only))
         whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
         dims = int(np.prod(source[np.arange(1)].shape[1:]))
         return Evaluation(
@@ -141,22 +149,22 @@ class LikelihoodEvaluator:
             compile_seconds=compile_seconds,
         )
 
-    def _evaluate(self, params: Any, inputs: Any, used: int) -> tuple[dict[str, Any], float]:
+    def _evaluate(self, shared: Any, inputs: Any, used: int) -> tuple[dict[str, Any], float]:
         """The rows that count of a batch, and the seconds it took to compile the program."""
         started = time.perf_counter()
-        program = self._compile(params, inputs)
+        program = self._compile(shared, inputs)
         compiled = time.perf_counter()
-        result = jax.device_get(program(params, inputs))
+        result = jax.device_get(program(shared, inputs))
         rows = jax.tree.map(lambda leaf: leaf[:used], result)
         return rows | {"seconds": np.array([time.perf_counter() - compiled])}, compiled - started
 
-    def _compile(self, params: Any, inputs: Any) -> Callable[[Any, Any], Any]:
+    def _compile(self, shared: Any, inputs: Any) -> Callable[[Any, Any], Any]:
         """The program for inputs of these shapes, kept for other parameters."""
         if runs_on_host(self.likelihood):
             return run_on_host(self._batch)
-        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), inputs))
+        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (inputs, shared[1])))
         if shapes not in self._programs:
-            self._programs[shapes] = map_batch(self._batch).lower(params, inputs).compile()
+            self._programs[shapes] = map_batch(self._batch).lower(shared, inputs).compile()
         return self._programs[shapes]
 
     @cached_property

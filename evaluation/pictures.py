@@ -30,6 +30,51 @@ def save_samples(path: Path, x: Num[np.ndarray, "n *D"], levels: int | None) -> 
         save_figure(path, _histograms(x.reshape(len(x), -1)))
 
 
+def save_encodings(
+    path: Path,
+    x: Num[np.ndarray, "n *D"],
+    latents: Num[np.ndarray, "n *D"],
+    restored: Num[np.ndarray, "n *D"],
+    levels: int | None,
+) -> None:
+    """Originals, latents and reconstructions side by side, the latents scaled to their range.
+
+    Images by threes; other data as points in the plane of their first and last coordinate.
+    """
+    if x.ndim == 4 and x.shape[-1] in (1, 3):
+        scaled = (to_bytes(x, levels), to_bytes(latents, None), to_bytes(restored, levels))
+        save_triples(path, *scaled, levels=256)
+        return
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    named = {"data": x, "latents": latents, "reconstructions": restored}
+    for i, (name, points) in enumerate(named.items(), start=1):
+        flat, axes = points.reshape(len(points), -1), figure.add_subplot(1, 3, i)
+        axes.plot(flat[:, 0], flat[:, -1], ".", markersize=3)
+        axes.set_title(name)
+    save_figure(path, figure)
+
+
+def save_triples(
+    path: Path,
+    known: Num[np.ndarray, "n h w c"],
+    x: Num[np.ndarray, "n h w c"],
+    originals: Num[np.ndarray, "n h w c"],
+    levels: int | None,
+) -> None:
+    """Images side by side: what was known, the sample, the original; several to a row.
+
+    Args:
+      path: a PNG file.
+      known: what was known of each, in the data's own units, like the others.
+      x: samples.
+      originals: of which the known was a part.
+      levels: of quantised data; None for continuous, which is scaled to its range.
+    """
+    rows = np.stack([known, x, originals], axis=1).reshape(-1, *x.shape[1:])
+    columns = 3 * int(np.ceil(np.sqrt(len(x) / 3)))
+    _save_png(path, image_grid(to_bytes(rows, levels), columns))
+
+
 def to_bytes(x: Num[np.ndarray, "*n"], levels: int | None) -> np.ndarray:
     """Levels, or the range of continuous data, spread over 0 .. 255."""
     low, high = (0, levels - 1) if levels else (float(np.min(x)), float(np.max(x)))
@@ -37,10 +82,13 @@ def to_bytes(x: Num[np.ndarray, "*n"], levels: int | None) -> np.ndarray:
     return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def image_grid(images: np.ndarray) -> np.ndarray:
-    """``(n, H, W, C)`` bytes as one picture, as square as n allows, with thin lines between."""
+def image_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
+    """``(n, H, W, C)`` bytes as one picture, as square as n allows, with thin lines between.
+
+    ``columns`` images to a row; 0 for as many as there are rows.
+    """
     n, height, width, channels = images.shape
-    columns = int(np.ceil(np.sqrt(n)))
+    columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     zoom = max(1, -(-_SMALLEST_SIDE // (columns * width)))
     images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)

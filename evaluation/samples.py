@@ -8,12 +8,18 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Int, Num
 
-from evaluation.devices import keys_by_index, map_batch, padded_batches, place
+from evaluation.devices import AXIS, keys_by_index, map_batch, padded_batches, place
 from evaluation.likelihood import Progress
+from evaluation.steering import Steering
 from likelihood import Dequantisation
 from models import ScoreModel
 from sampling import Sampler
 from sde_lib import SDE
+
+UNSTEERED = Steering()
+BATCH_AXIS = "batch"
+# What a mean over a whole batch runs over, inside the driver's program.
+BATCH_AXES = (BATCH_AXIS, AXIS)
 
 
 @dataclass(frozen=True)
@@ -37,31 +43,53 @@ class SampleDriver:
         dequantisation: Dequantisation,
         shape: tuple[int, ...],
         batch_size: int,
+        steering: Steering = UNSTEERED,
     ):
         self._batch_size = batch_size
 
-        def batch(params: Any, key_data):
-            score_fn = model.score_fn(sde, params)
-
-            def one(key):
+        def batch(shared: tuple[Any, Any], rows):
+            def one(key_data, label, known):
+                key = jax.random.wrap_key_data(key_data)
                 prior_key, path_key = jax.random.split(key)
-                sample = sampler(sde, score_fn, sde.prior_sample(prior_key, shape), path_key)
-                return dequantisation.stored(sample.x), sample.nfe, sample.ok
+                score_fn = steering.score_fn(sde, model, *shared, label)
+                own = steering.sampler(sampler, dequantisation, key, known)
+                sample = own(sde, score_fn, sde.prior_sample(prior_key, shape), path_key)
+                nfe = sample.nfe * steering.guidance.evaluations
+                return dequantisation.stored(sample.x), nfe, sample.ok
 
-            return jax.vmap(one)(jax.random.wrap_key_data(key_data))
+            return jax.vmap(one, axis_name=BATCH_AXIS)(*rows)
 
         self._batch = map_batch(batch)
 
     def __call__(
-        self, params: Any, count: int, stream: jax.Array, progress: Progress = lambda *_: None
+        self,
+        params: Any,
+        count: int,
+        stream: jax.Array,
+        progress: Progress = lambda *_: None,
+        *,
+        guide: Any = None,
+        labels: Int[np.ndarray, " n"] | None = None,
+        known: Num[np.ndarray, "n *D"] | None = None,
     ) -> Samples:
-        """Draws ``count`` samples; sample i uses the key ``fold_in(stream, i)``."""
-        params = place(params)
+        """Draws ``count`` samples; sample i uses the key ``fold_in(stream, i)``.
+
+        Args:
+          params: parameters of the score model.
+          count: of samples.
+          stream: root of their keys.
+          progress: told how many samples are done, and of how many.
+          guide: parameters of the classifier that guides, if there is one.
+          labels: the class of each sample.
+          known: for each sample a datum as stored, whose projection the sample shall have.
+        """
+        shared = place((params, guide))
         started = time.perf_counter()
         rows, done = [], 0
         for indices, used in padded_batches(count, self._batch_size):
             keys = np.asarray(jax.random.key_data(keys_by_index(stream, indices)))
-            result = jax.device_get(self._batch(params, keys))
+            wanted = (None if rows is None else rows[indices] for rows in (labels, known))
+            result = jax.device_get(self._batch(shared, (keys, *wanted)))
             rows.append(jax.tree.map(lambda leaf, used=used: leaf[:used], result))
             done += used
             progress(done, count)

@@ -41,6 +41,38 @@ def show_results(results: list[Row]) -> None:
             say(line)
 
 
+def show_classifications(found: list[Row]) -> None:
+    """A row per estimator and checkpoint; below it which classes are taken for which."""
+    columns = ("step", "estimator", "accuracy", "± s.e.", "log p(class|x)", "images", "failed")
+    table = _table("classes by likelihood", columns, "estimator")
+    for row in found:
+        table.add_row(
+            str(row["step"]),
+            row["estimator"],
+            _number(row["accuracy"], 4),
+            _number(row["standard_error"], 4),
+            _number(row["log_posterior_of_true_class"], 4),
+            str(row["num_images"]),
+            str(len(row["failed"])),
+        )
+    console.print(table)
+    for row in found:
+        say(f"{row['estimator']} at step {row['step']}: {_confused(row['confusion'])}")
+
+
+def _confused(confusion: list[list[int]]) -> str:
+    """The pairs of classes that are confused, the most frequent first."""
+    counts = {
+        (true, taken): count
+        for true, row in enumerate(confusion)
+        for taken, count in enumerate(row)
+        if count and true != taken
+    }
+    pairs = sorted(counts, key=lambda pair: -counts[pair])[:8]
+    found = [f"{true} taken for {taken} ({counts[true, taken]})" for true, taken in pairs]
+    return ", ".join(found) or "no class is taken for another"
+
+
 def show_differences(rows: list[Row]) -> None:
     """Paired differences between estimators, a line each, and what a gap means."""
     if not rows:
@@ -57,6 +89,52 @@ def show_comparison(rows: list[Row]) -> None:
     say("differences on the same images, bits/dim (negative: the first is better):")
     for row in rows:
         say(f"  {row['estimator']}: {_difference(row)}")
+
+
+def show_quality(results: list[Row]) -> None:
+    """A column for the samples of each result and one for data, and what the numbers stand on."""
+    for result in results:
+        rows = result["rows"]
+        title = (
+            f"quality at step {result['step']} against {rows[0]['reference_count']} "
+            f"{result['against']} data, by {rows[0]['num_features']} features: {result['features']}"
+        )
+        table = _table(title, ("", *(row["set"] for row in rows)), "")
+        for name, show in _QUALITY.items():
+            table.add_row(name, *map(show, rows))
+        console.print(table)
+        for line in _quality_remarks(result):
+            say(line)
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+_QUALITY = {
+    "FID": lambda row: f"{row['fid']:.4g} ± {_short(row['fid_standard_error'])}",
+    "FID, n to infinity": lambda row: _short(row["fid_extrapolated"]),
+    "KID": lambda row: f"{_short(row['kid'])} ± {_short(row['kid_standard_error'])}",
+    "precision": lambda row: f"{row['precision']:.3f}",
+    "recall": lambda row: f"{row['recall']:.3f}",
+    "n": lambda row: str(row["count"]),
+}
+
+
+def _quality_remarks(result: Row) -> list[str]:
+    found = []
+    if result["features"] != "inception":
+        found.append(
+            f"note: these numbers are of {result['features']}: published FIDs are of Inception's "
+            "features, with config.quality.features = 'inception'"
+        )
+    for row in result["rows"]:
+        if row["count"] <= row["num_features"]:
+            found.append(
+                f"note: {row['count']} of {row['set']} for {row['num_features']} features: FID "
+                "says more of their number than of their law"
+            )
+    return found
 
 
 def _difference(row: Row) -> str:

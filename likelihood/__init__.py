@@ -20,12 +20,15 @@ from likelihood.divergences import (
 )
 from likelihood.exact import make_exact
 from likelihood.ode import ODELikelihood
+from likelihood.points import Centres, Scaled
 from likelihood.quadrature import Quadrature
 from likelihood.scipy_ode import SciPyLikelihood
 from likelihood.start import AsSample, Noised, Start
 from likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
 
 DEQUANTISATIONS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
+# What a network may be trained on.
+TRAINING_POINTS: dict[str, type] = {"centres": Centres, "scaled": Scaled, "uniform": Uniform}
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
     "exact": make_exact,
@@ -42,8 +45,10 @@ __all__ = [
     "DIVERGENCES",
     "LIKELIHOODS",
     "STARTS",
+    "TRAINING_POINTS",
     "Account",
     "AsSample",
+    "Centres",
     "Continuous",
     "Dequantisation",
     "Divergence",
@@ -61,6 +66,7 @@ __all__ = [
     "Probing",
     "Quadrature",
     "Rademacher",
+    "Scaled",
     "SciPyLikelihood",
     "Sphere",
     "Start",

@@ -69,7 +69,9 @@ class Levels:
         return self.levels * 2.0**-22
 
     def _level_at(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
-        k = jnp.floor((x - self._low) / self._width * self.levels)
+        return self._as_level(jnp.floor((x - self._low) / self._width * self.levels))
+
+    def _as_level(self, k: Float[Array, "*D"]) -> Num[Array, "*D"]:
         dtype = jnp.uint8 if self.levels <= 256 else jnp.uint16
         return jnp.clip(k, 0, self.levels - 1).astype(dtype)
 

@@ -1,6 +1,7 @@
 """Objectives, weightings and the drawing of time."""
 
 from losses.base import Objective, ScoreFn
+from losses.classification import NoisyCrossEntropy
 from losses.denoising import DenoisingScoreMatching, denoising_integrand
 from losses.explicit import ExplicitScoreMatching
 from losses.finite_difference import FiniteDifferenceScoreMatching
@@ -15,6 +16,7 @@ from losses.slices import SLICE_LAWS, SliceLaw
 from losses.times import (
     Ladder,
     OneLevel,
+    Steps,
     Tabulated,
     TimeProposal,
     UniformLogRho,
@@ -32,7 +34,7 @@ OBJECTIVES: dict[str, type] = {
     "ssm": SlicedScoreMatching,
     "ssm_vr": ReducedVarianceScoreMatching,
 }
-LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel}
+LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
 WEIGHTINGS: dict[str, type] = {
     "edm": LogNormal,
     "likelihood": Likelihood,
@@ -55,6 +57,7 @@ __all__ = [
     "Ladder",
     "Likelihood",
     "LogNormal",
+    "NoisyCrossEntropy",
     "Objective",
     "OneLevel",
     "ReducedVarianceScoreMatching",
@@ -66,6 +69,7 @@ __all__ = [
     "Sigma2",
     "SliceLaw",
     "SlicedScoreMatching",
+    "Steps",
     "Tabulated",
     "TimeProposal",
     "UniformLogRho",

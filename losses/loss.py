@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from losses.base import Objective
 from losses.scalings import Integral, Scaling
@@ -12,6 +13,8 @@ from losses.times import TimeProposal
 from losses.weightings import Weighting
 from models import ScoreModel
 from sde_lib import SDE
+
+_DROPOUT = 0xC1A55  # the address of its key, beside those of a split: they stay what they are
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,10 @@ class ScoreMatchingLoss:
     In nats per dimension, up to the objective's constant, and times the scaling's factor. With the
     likelihood weighting it is the part of the bound on bits/dim that training can change (Song et
     al. 2021, theorem 1).
+
+    Of a class-conditional model the score is that of the example's class, and in training, with
+    probability ``class_dropout``, that of no class: one network learns both (Ho & Salimans 2022,
+    arXiv:2207.12598, algorithm 1).
     """
 
     sde: SDE
@@ -30,6 +37,7 @@ class ScoreMatchingLoss:
     proposal: TimeProposal
     eps: float
     scaling: Scaling = field(default_factory=Integral)
+    class_dropout: float = 0.0
 
     def __call__(
         self,
@@ -39,11 +47,22 @@ class ScoreMatchingLoss:
         key: jax.Array,
         *,
         train: bool,
+        condition: Int[Array, ""] | None = None,
     ) -> Float[Array, ""]:
-        """The loss of x0 at the time that u in [0, 1) selects."""
+        """The loss of x0, of class ``condition``, at the time that u in [0, 1) selects."""
         objective_key, dropout_key = jax.random.split(key)
         t, inverse_density = self.proposal(self.sde, self.eps, u)
-        score_fn = self.model.score_fn(self.sde, params, dropout_key=dropout_key if train else None)
+        told = {} if condition is None else {"condition": self._dropped(condition, key, train)}
+        score_fn = self.model.score_fn(
+            self.sde, params, dropout_key=dropout_key if train else None, **told
+        )
         integrand = self.objective(self.sde, score_fn, x0, t, objective_key)
         integral = self.weighting(self.sde, t) * inverse_density * integrand / x0.size
         return integral * self.scaling(self.sde, self.weighting, self.proposal, self.eps, x0.size)
+
+    def _dropped(self, condition: Int[Array, ""], key: jax.Array, train: bool) -> Int[Array, ""]:
+        """The class, or in its place now and then the index that stands for none."""
+        if not train:
+            return condition
+        dropped = jax.random.bernoulli(jax.random.fold_in(key, _DROPOUT), self.class_dropout)
+        return jnp.where(dropped, self.model.num_classes, condition)

@@ -37,11 +37,17 @@ class ScoreFlow:
     ``mean_i (sigma s + z)_i^2``, times ``g^2/sigma^2`` where times are uniform and the weighting is
     the likelihood's: neither the span of time nor the normaliser Z of the proposal is in it.
     Without ``reduce_mean`` half the sum over dimensions stands for the mean. Right for the
-    weightings that score_flow has: ``sigma^2``, and the likelihood's.
+    weightings that score_flow has: ``sigma^2``, and in continuous time the likelihood's. On
+    discrete levels it is score_sde's loss of SMLD and of DDPM.
     """
 
     reduce_mean: bool = True
-    WEIGHTINGS: ClassVar = ("likelihood", "sigma2")
+    # The weightings of the official losses, by levels.
+    WEIGHTINGS: ClassVar = {
+        "continuous": ("likelihood", "sigma2"),
+        "ladder": ("sigma2",),
+        "steps": ("sigma2",),
+    }
 
     def __call__(
         self, sde: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int

@@ -110,6 +110,30 @@ class Ladder:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """One of the times ``i t_max / num_steps``, i from 1 on, each as likely (Ho et al. 2020).
+
+    arXiv:2006.11239, algorithm 1: with the process `ddpm`, the weighting ``sigma^2`` and a network
+    that estimates z the loss is DDPM's simple one. Like `Ladder` a mean, so ``1 / p`` is one.
+
+    Raises:
+      ValueError: there is no step.
+    """
+
+    num_steps: int
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1, got {self.num_steps}")
+
+    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        del eps
+        # Rounding may bring u to one.
+        step = jnp.minimum(jnp.floor(u * self.num_steps) + 1, self.num_steps)
+        return sde.t_max * step / self.num_steps, jnp.ones(())
+
+
+@dataclass(frozen=True)
 class OneLevel:
     """The level eps, always: the loss is ``weight`` times the integrand there, ``1 / p`` is one."""
 

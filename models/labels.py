@@ -38,6 +38,30 @@ class QuarterLogRho:
 
 
 @dataclass(frozen=True)
+class NormalisedGamma:
+    """``(gamma(t) - gamma_min) / (gamma_max - gamma_min)``, ``gamma = log sigma^2/alpha^2``.
+
+    The label of VDM (Kingma et al. 2021, arXiv:2107.00630), in [0, 1] between the two; t itself
+    where gamma is linear from the one to the other.
+
+    Raises:
+      ValueError: gamma_min is not below gamma_max.
+    """
+
+    gamma_min: float = -13.3
+    gamma_max: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.gamma_min < self.gamma_max:
+            raise ValueError(
+                f"gamma_min = {self.gamma_min} must be below gamma_max = {self.gamma_max}"
+            )
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        return (2 * sde.log_rho(t) - self.gamma_min) / (self.gamma_max - self.gamma_min)
+
+
+@dataclass(frozen=True)
 class LadderIndex:
     """The index of the nearest level, in log rho, of ``sde.ladder(eps, num_scales)``, from 0 on.
 
@@ -60,3 +84,17 @@ class LadderIndex:
         first, last = sde.log_rho(sde.t_max), sde.log_rho(self.eps)
         place = (first - sde.log_rho(t)) / (first - last) * (self.num_scales - 1)
         return jax.lax.stop_gradient(jnp.clip(jnp.round(place), 0, self.num_scales - 1))
+
+
+@dataclass(frozen=True)
+class StepIndex:
+    """``num_steps t / t_max - 1``: DDPM's index of a step from 0 on, at the nodes of its chain.
+
+    Ho et al. 2020, arXiv:2006.11239. score_sde trains its discrete models with it, and samples with
+    ``(num_steps - 1) t``: at its grid of times up to one below.
+    """
+
+    num_steps: int
+
+    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
+        return self.num_steps * jnp.asarray(t) / sde.t_max - 1

@@ -22,4 +22,5 @@ def log_density_of(experiment: Experiment, adjoint: str | None) -> LogDensity:
         likelihood = differentiable(stored.likelihood, adjoint)
     except ValueError as error:
         raise ConfigError(f"config.likelihood.name = {name!r}: {error}") from error
-    return log_density_fn(likelihood, sde, lambda params: experiment.model.score_fn(sde, params))
+    model = experiment.model.in_float32()
+    return log_density_fn(likelihood, sde, lambda params: model.score_fn(sde, params))

@@ -1,6 +1,6 @@
 """A workdir, its configuration, its checkpoints and what they can do."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,12 @@ from ml_collections import ConfigDict
 
 from build import build, check_config, load_dataset
 from configs.saved import defaults, get_config
-from evaluation import SampleDriver, Samples, pictures, terminal
+from data import Dataset
+from evaluation import LikelihoodEvaluator, SampleDriver, Samples, terminal
 from evaluation.results import Result
 from likelihood import LogDensity
+from run.classification import class_log_probs, classify, conditional_log_prob
+from run.classifier import ClassifierRun
 from run.density import log_density_of
 from run.drivers import (
     initial_state,
@@ -23,7 +26,9 @@ from run.drivers import (
     sample_driver,
     writes,
 )
+from run.encoding import EncodingRun
 from run.evaluation import EstimatorRun
+from run.steering import guide_of, save_picture, steering_of, wanted_of
 from run.training import train_in
 from storage import (
     CheckpointError,
@@ -55,7 +60,11 @@ class RunDirectory:
 
     @classmethod
     def open(
-        cls, path: str | Path, config: ConfigDict | None = None, kept: Collection[str] = ()
+        cls,
+        path: str | Path,
+        config: ConfigDict | None = None,
+        kept: Collection[str] = (),
+        load: Callable[[ConfigDict], Dataset] = load_dataset,
     ) -> "RunDirectory":
         """Opens a workdir; with a config also one that does not exist yet.
 
@@ -63,6 +72,7 @@ class RunDirectory:
           path: the run's folder.
           config: its whole configuration, by default the one it was made with.
           kept: dotted keys whose values win over the preset that ``config.compat`` names.
+          load: where the data come from: for samples alone ``build.data_or_shape`` will do.
 
         Raises:
           WorkdirError: the workdir belongs to another experiment than the config's, or there is
@@ -79,7 +89,7 @@ class RunDirectory:
             trained = get_config(str(workdir.config)) if workdir.exists() else None
             config = resolve_compat(config, kept, trained)
         check_config(config)  # before the data, which may take long to come
-        experiment = build(config, load_dataset(config))
+        experiment = build(config, load(config))
         if workdir.exists():
             workdir.check(experiment.identity, defaults())
         return cls(workdir, config, experiment)
@@ -184,12 +194,60 @@ class RunDirectory:
         """The summary of the first estimator of the config at a step, by default the newest."""
         return self.evaluate([self.steps()[-1] if step is None else step])[0]
 
-    def log_prob(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
-        """Log probability in nats of data as stored, by the first estimator of the config."""
-        estimator = next(iter(self.experiment.estimators.values()))
-        evaluator = likelihood_evaluator(self.experiment, estimator)
+    def log_prob(
+        self, x: np.ndarray, step: int | None = None, condition: np.ndarray | int | None = None
+    ) -> np.ndarray:
+        """Log probability in nats of data as stored, by the first estimator of the config.
+
+        Given a class for all, or one of each, it is that under the class, with the same draws;
+        without it a class-conditional model is asked what it says whatever the class.
+
+        Raises:
+          ConfigError: a class is given, and the model is told none or knows no such class.
+        """
+        if condition is not None:
+            x, params = np.asarray(x), self.params(step)
+            return conditional_log_prob(self.experiment, self._evaluator, params, x, condition)
         stream = self.experiment.streams["eval"]
-        return evaluator(self.params(step), np.asarray(x), stream).account.nats
+        return self._evaluator(self.params(step), np.asarray(x), stream).account.nats
+
+    def class_log_probs(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """``log p(x | c)`` in nats, a row for each datum as stored and a column for each class.
+
+        By the first estimator of the config, on the same draws for all classes.
+
+        Raises:
+          ConfigError: the model is told no class.
+        """
+        return class_log_probs(self.experiment, self._evaluator, self.params(step), np.asarray(x))
+
+    @cached_property
+    def _evaluator(self) -> LikelihoodEvaluator:
+        """Of the first estimator; kept, so that further data of a size do not compile again."""
+        return likelihood_evaluator(
+            self.experiment, next(iter(self.experiment.estimators.values()))
+        )
+
+    def classify(self, step: int | None = None) -> list[dict[str, Any]]:
+        """Accuracy on the test set by the likelihoods of its classes, by each estimator."""
+        step = self.steps()[-1] if step is None else step
+        return classify(self.workdir, self.experiment, step, self.params(step))
+
+    @cached_property
+    def classifier(self) -> ClassifierRun:
+        """The classifier of noisy data in this run's folder."""
+        return ClassifierRun.beside(self.workdir, self.config, self.experiment)
+
+    def classifier_features(self, x: np.ndarray) -> np.ndarray:
+        """``(n, config.classifier.hidden)`` features of data as stored, by the run's classifier.
+
+        They are what its last layer reads at the smallest noise it was trained on, with no noise
+        added: a function of the datum alone.
+
+        Raises:
+          CheckpointError: the classifier is not trained; --mode=classifier does that.
+        """
+        return self.classifier.features(np.asarray(x))
 
     def log_density_fn(self, adjoint: str | None = None) -> LogDensity:
         """``f(params, x, key)``: log density in nats of one point x, to differentiate.
@@ -209,15 +267,61 @@ class RunDirectory:
         return log_density_of(self.experiment, adjoint)
 
     def sample(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
-        """Samples in the data's own units; the same ones for the same key."""
+        """Samples in the data's own units; the same ones for the same key.
+
+        Of the classes of ``config.sampling.classes`` in turn, and with what is known of the first
+        test data where ``config.sampling.task`` says so.
+
+        Raises:
+          CheckpointError: there is no such checkpoint, or no classifier for a guidance to ask.
+          DataError: test data are needed, and are not there.
+        """
         key = self.experiment.streams["sample"] if key is None else key
+        wanted = wanted_of(self.experiment, count)
         with terminal.progress("sampling", 0, count) as update:
-            return self._draw(self.params(step), count, key, lambda done, _: update(done, ""))
+            return self._draw(
+                self.params(step),
+                count,
+                key,
+                lambda done, _: update(done, ""),
+                guide=guide_of(self.experiment, self.classifier),
+                labels=wanted.labels,
+                known=wanted.known,
+            )
 
     @cached_property
     def _draw(self) -> SampleDriver:
         """Kept, so that further samples and checkpoints do not compile again."""
-        return sample_driver(self.experiment, self.experiment.sampling.batch_size)
+        steering = steering_of(self.experiment, self.classifier)
+        return sample_driver(self.experiment, self.experiment.sampling.batch_size, steering)
+
+    @cached_property
+    def _encoding(self) -> EncodingRun:
+        """Kept, so that further data and checkpoints do not compile again."""
+        return EncodingRun(self)
+
+    def encode(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Latents of data as stored, points of the prior, by the probability flow.
+
+        Integer data are dequantised, the i-th with the same draw as the i-th of an evaluation. A
+        solver that fails leaves a row that is not finite or not at its end: see ``save_encodings``.
+
+        Raises:
+          DataError: x has not the shape of the data.
+        """
+        return self._encoding.encode(np.asarray(x), step).end
+
+    def decode(self, z: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Data in their own units from latents: the inverse of ``encode``.
+
+        Raises:
+          DataError: z has not the shape of the data.
+        """
+        return self._encoding.stored(self._encoding.decode(np.asarray(z), step).end)
+
+    def save_encodings(self, step: int) -> Path:
+        """Latents of the first ``config.sampling.num_samples`` test data, and the way back."""
+        return self._encoding.save(step)
 
     def save_samples(self, step: int) -> Path:
         """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
@@ -225,9 +329,10 @@ class RunDirectory:
         settings = {**self.experiment.sampler_settings, "seed": self.experiment.identity["seed"]}
         folder = self.workdir.samples(step, settings)
         if writes():
+            wanted = wanted_of(self.experiment, len(samples.x))
             arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
-            write_npz(folder / "samples.npz", arrays)
-            pictures.save_samples(folder / "grid.png", samples.x, self.experiment.dataset.levels)
+            write_npz(folder / "samples.npz", arrays | wanted.arrays())
+            save_picture(folder / "grid.png", self.experiment, samples, wanted)
             write_json(folder / "settings.json", settings)
             _say(folder, samples)
         return folder

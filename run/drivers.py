@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
-from data import Source
-from evaluation import HeldOutLoss, LikelihoodEvaluator, SampleDriver
+from data import Source, labelled_test, labelled_train
+from evaluation import HeldOutLoss, LikelihoodEvaluator, SampleDriver, Steering
 from training import MAPPINGS, ParallelStep, TrainState, TrainStep, init_state
 from wiring.experiment import Estimator, Experiment
 from wiring.reader import ConfigError
@@ -15,6 +15,17 @@ _HELD_OUT_EXAMPLES = 1024
 def writes() -> bool:
     """Whether this host is the one that writes files: every host computes the same."""
     return jax.process_index() == 0
+
+
+def conditional(experiment: Experiment) -> bool:
+    """Whether the model is told the class."""
+    return bool(experiment.model.num_classes)
+
+
+def training_source(experiment: Experiment) -> Source:
+    """The training examples, with their classes where the model is told them."""
+    dataset = experiment.dataset
+    return labelled_train(dataset) if conditional(experiment) else dataset.train
 
 
 def initial_state(experiment: Experiment) -> TrainState:
@@ -40,6 +51,8 @@ def parallel_step(experiment: Experiment) -> ParallelStep:
         experiment.optimizer,
         experiment.ema_decay,
         experiment.training.batch_size,
+        experiment.augmentation,
+        experiment.ema_warmup,
     )
     mapping = MAPPINGS[experiment.training.parallel]()
     try:
@@ -53,15 +66,17 @@ def held_out_loss(experiment: Experiment) -> HeldOutLoss:
     return HeldOutLoss(
         experiment.loss,
         experiment.dequantisation,
-        experiment.dataset.test,
+        labelled_test(experiment.dataset) if conditional(experiment) else experiment.dataset.test,
         experiment.streams["held_out"],
         count=_HELD_OUT_EXAMPLES,
         batch_size=experiment.eval.batch_size,
     )
 
 
-def sample_driver(experiment: Experiment, batch_size: int) -> SampleDriver:
-    """The sampler, in batches."""
+def sample_driver(
+    experiment: Experiment, batch_size: int, steering: Steering | None = None
+) -> SampleDriver:
+    """The sampler, in batches; steered nowhere by default."""
     return SampleDriver(
         experiment.sampler,
         experiment.sde,
@@ -69,6 +84,7 @@ def sample_driver(experiment: Experiment, batch_size: int) -> SampleDriver:
         experiment.dequantisation,
         experiment.dataset.shape,
         batch_size,
+        steering or Steering(),
     )
 
 
@@ -77,7 +93,7 @@ def likelihood_evaluator(experiment: Experiment, estimator: Estimator) -> Likeli
     return LikelihoodEvaluator(
         estimator.likelihood,
         experiment.sde,
-        experiment.model,
+        experiment.model.in_float32(),
         estimator.dequantisation,
         experiment.eval.batch_size,
     )

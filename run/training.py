@@ -7,7 +7,7 @@ import jax
 
 from data import BatchStream
 from evaluation import pictures, terminal
-from run.drivers import held_out_loss, sample_driver, writes
+from run.drivers import held_out_loss, sample_driver, training_source, writes
 from storage import Checkpoints, MetricsLog, Workdir, read_metrics
 from training import Every, ParallelStep, TrainState, replicate, train
 from wiring.experiment import Experiment
@@ -44,7 +44,7 @@ def train_in(
                 step_fn,
                 replicate(state),
                 BatchStream(
-                    experiment.dataset.train, settings.batch_size, experiment.identity["seed"]
+                    training_source(experiment), settings.batch_size, experiment.identity["seed"]
                 ),
                 steps=settings.steps,
                 log_every=settings.log_every,

@@ -2,19 +2,54 @@
 
 from sampling.annealed_langevin import AnnealedLangevin
 from sampling.base import Corrector, Predictor, Sample, Sampler
-from sampling.correctors import Langevin, NoCorrector
+from sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
+from sampling.ddim import DDIM
+from sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
+from sampling.encoding import Encoding
+from sampling.guidance import (
+    GUIDANCES,
+    ClassifierFree,
+    ClassifierGuidance,
+    Guidance,
+    NoGuidance,
+    classifier_free_score,
+    classifier_score,
+)
+from sampling.heun import Heun
 from sampling.langevin import LangevinDynamics
+from sampling.masks import MASKS
 from sampling.predictor_corrector import PredictorCorrector
-from sampling.predictors import EulerMaruyama, ReverseDiffusion
+from sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, ReverseDiffusion
 from sampling.probability_flow import ProbabilityFlow
+from sampling.projections import Grey, Kept, Projection
+from sampling.replacement import Conditioned, KnownPart
+from sampling.schedules import (
+    TIME_SCHEDULES,
+    KarrasSchedule,
+    LogSNRSchedule,
+    QuadraticSchedule,
+    Schedule,
+    UniformSchedule,
+)
 
 PREDICTORS: dict[str, type] = {
+    "ancestral": Ancestral,
     "euler_maruyama": EulerMaruyama,
+    "none": NoPredictor,
     "reverse_diffusion": ReverseDiffusion,
 }
-CORRECTORS: dict[str, type] = {"langevin": Langevin, "none": NoCorrector}
+CORRECTORS: dict[str, type] = {
+    "ald": AnnealedLangevinDynamics,
+    "langevin": Langevin,
+    "none": NoCorrector,
+}
 SAMPLERS: dict[str, type] = {
     "annealed_langevin": AnnealedLangevin,
+    "ddim": DDIM,
+    "dpm_2m": DPMSolver2M,
+    "dpm_3m": DPMSolver3M,
+    "dpm_sde": DPMSolverSDE,
+    "heun": Heun,
     "langevin": LangevinDynamics,
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
@@ -22,18 +57,46 @@ SAMPLERS: dict[str, type] = {
 
 __all__ = [
     "CORRECTORS",
+    "DDIM",
+    "GUIDANCES",
+    "MASKS",
     "PREDICTORS",
     "SAMPLERS",
+    "TIME_SCHEDULES",
+    "Ancestral",
     "AnnealedLangevin",
+    "AnnealedLangevinDynamics",
+    "ClassifierFree",
+    "ClassifierGuidance",
+    "Conditioned",
     "Corrector",
+    "DPMSolver2M",
+    "DPMSolver3M",
+    "DPMSolverSDE",
+    "Encoding",
     "EulerMaruyama",
+    "Grey",
+    "Guidance",
+    "Heun",
+    "KarrasSchedule",
+    "Kept",
+    "KnownPart",
     "Langevin",
     "LangevinDynamics",
+    "LogSNRSchedule",
     "NoCorrector",
+    "NoGuidance",
+    "NoPredictor",
     "Predictor",
     "PredictorCorrector",
     "ProbabilityFlow",
+    "Projection",
+    "QuadraticSchedule",
     "ReverseDiffusion",
     "Sample",
     "Sampler",
+    "Schedule",
+    "UniformSchedule",
+    "classifier_free_score",
+    "classifier_score",
 ]

@@ -32,6 +32,10 @@ class AnnealedLangevin(LangevinChain):
         if self.num_scales < 2:
             raise ValueError(f"num_scales must be at least 2, got {self.num_scales}")
 
+    @property
+    def chain_length(self) -> int:
+        return self.num_scales * self.steps_per_level
+
     def schedule(self, sde: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         levels = sde.ladder(self.eps, self.num_scales)
         steps = published_steps(sde, levels, self.eps, self.step_size)

@@ -25,6 +25,11 @@ class Sample:
 class Sampler(Protocol):
     """Carries a draw z of the prior to a sample, one example at a time."""
 
+    @property
+    def evaluations(self) -> int | None:
+        """Evaluations of the score that a sample takes; None if that is not known beforehand."""
+        ...
+
     def __call__(
         self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
     ) -> Sample: ...
@@ -35,6 +40,11 @@ class Predictor(Protocol):
 
     Returns the new x and its mean before the noise of this step was added.
     """
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the score per call."""
+        ...
 
     def __call__(
         self,
@@ -48,7 +58,7 @@ class Predictor(Protocol):
 
 
 class Corrector(Protocol):
-    """Steps that leave p_t invariant."""
+    """Steps that leave p_t invariant; the predictor will go from t to ``t_next``."""
 
     @property
     def evaluations(self) -> int:
@@ -56,5 +66,11 @@ class Corrector(Protocol):
         ...
 
     def __call__(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, key: jax.Array
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        x: Float[Array, "*D"],
+        t: Scalar,
+        t_next: Scalar,
+        key: jax.Array,
     ) -> Float[Array, "*D"]: ...

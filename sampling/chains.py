@@ -48,6 +48,15 @@ class LangevinChain(ABC):
     eps: float
     denoise: bool = True
 
+    @property
+    @abstractmethod
+    def chain_length(self) -> int:
+        """The number of steps."""
+
+    @property
+    def evaluations(self) -> int:
+        return self.chain_length + int(self.denoise)
+
     @abstractmethod
     def schedule(self, sde: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """The time and the size of each step."""
@@ -61,8 +70,7 @@ class LangevinChain(ABC):
         x = sde.alpha(t) * y
         if self.denoise:
             x = y + sde.sigma(t) ** 2 / sde.alpha(t) * score_fn(x, t)
-        nfe = len(times) + int(self.denoise)
-        return Sample(x, jnp.asarray(nfe), jnp.all(jnp.isfinite(x)))
+        return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))
 
     def path(
         self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array, frames: int

@@ -22,6 +22,10 @@ class LangevinDynamics(LangevinChain):
     step_size: float = 2e-5
     langevin_steps: int = 1000
 
+    @property
+    def chain_length(self) -> int:
+        return self.langevin_steps
+
     def schedule(self, sde: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         del sde
         shape = (self.langevin_steps,)

@@ -1,42 +1,118 @@
-"""Predictors: one step of the reverse-time SDE ``dx = [f x - g^2 s] dt + g dW``."""
+"""Predictors: one step of the reverse-time SDE ``dx = [f x - g^2 s] dt + g dW``.
 
+Each is a Gaussian transition, given by its mean and its standard deviation. As the probability
+flow it takes half the score and adds no noise (Song et al. 2021, arXiv:2011.13456, appendix D.3).
+"""
+
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sampling.base import Scalar, ScoreFn
+from sampling.transition import shrinkage, transition
 from sde_lib import SDE
 
+MeanAndStd = tuple[Float[Array, "*D"], Scalar]
+
+
+class GaussianPredictor(ABC):
+    """Draws from the transition that a member gives."""
+
+    @property
+    def evaluations(self) -> int:
+        return 1
+
+    @abstractmethod
+    def mean_and_std(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+    ) -> MeanAndStd:
+        """Of ``x_{t_next}`` given ``x_t = x``."""
+
+    def __call__(
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        x: Float[Array, "*D"],
+        t: Scalar,
+        t_next: Scalar,
+        key: jax.Array,
+    ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]:
+        mean, std = self.mean_and_std(sde, score_fn, x, t, t_next)
+        return mean + std * jax.random.normal(key, x.shape), mean
+
 
 @dataclass(frozen=True)
-class EulerMaruyama:
+class EulerMaruyama(GaussianPredictor):
     """The Euler-Maruyama step of the reverse SDE (Song et al. 2021, appendix G)."""
 
-    def __call__(
-        self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        x: Float[Array, "*D"],
-        t: Scalar,
-        t_next: Scalar,
-        key: jax.Array,
-    ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]:
+    probability_flow: bool = False
+
+    def mean_and_std(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+    ) -> MeanAndStd:
         f, g2 = sde.drift_and_diffusion(t)
         step = t - t_next
-        mean = x - step * (f * x - g2 * score_fn(x, t))
-        return mean + jnp.sqrt(g2 * step) * jax.random.normal(key, x.shape), mean
+        share, std = (0.5, jnp.zeros(())) if self.probability_flow else (1, jnp.sqrt(g2 * step))
+        return x - step * (f * x - share * g2 * score_fn(x, t)), std
 
 
 @dataclass(frozen=True)
-class ReverseDiffusion:
+class ReverseDiffusion(GaussianPredictor):
     """The forward transition reversed to first order (Song et al. 2021, appendix E, eq. 46).
 
-    The forward path has ``x_t | x_{t'} ~ N(a x_{t'}, G^2 I)`` with ``a = alpha_t / alpha_{t'}`` and
-    ``G^2 = sigma_t^2 - a^2 sigma_{t'}^2``; its reverse is ``x - (a - 1) x + G^2 s + G z``. For VE
-    this is SMLD's ``sigma_i^2 - sigma_{i-1}^2``, for VP DDPM's ``sqrt(1 - beta_i)`` and ``beta_i``.
+    ``x - (a - 1) x + G^2 s + G z``, with the forward transition's a and G. score_sde has this for
+    VE and for the chain of DDPM; for other processes its step is that of Euler and Maruyama.
     """
+
+    probability_flow: bool = False
+
+    def mean_and_std(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+    ) -> MeanAndStd:
+        a, G = transition(sde, t, t_next)
+        share, std = (0.5, jnp.zeros(())) if self.probability_flow else (1, G)
+        return (2 - a) * x + share * G**2 * score_fn(x, t), std
+
+
+@dataclass(frozen=True)
+class Ancestral(GaussianPredictor):
+    """The posterior ``q(x_{t'} | x_t, x0)`` at ``x0 = E[x0 | x_t]``: mean ``(x + G^2 s) / a``.
+
+    Ho et al. 2020, arXiv:2006.11239, section 3.2, and for VE Song et al. 2021, appendix F. The
+    variance is ``posterior``, ``G^2 sigma_{t'}^2 / sigma_t^2``, right for data of no width, or
+    ``beta``, ``G^2``, right for data of unit variance. score_sde has ``beta`` for VP and
+    ``posterior`` for VE; diffusers calls them 'fixed_large' and 'fixed_small'.
+    """
+
+    ancestral_variance: Literal["posterior", "beta"] = "posterior"
+
+    def __post_init__(self) -> None:
+        if self.ancestral_variance not in ("posterior", "beta"):
+            raise ValueError(
+                f"ancestral_variance = {self.ancestral_variance!r} must be 'posterior' or 'beta'"
+            )
+
+    def mean_and_std(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+    ) -> MeanAndStd:
+        a, G = transition(sde, t, t_next)
+        mean = (x + G**2 * score_fn(x, t)) / a
+        if self.ancestral_variance == "beta":
+            return mean, G
+        return mean, sde.sigma(t_next) * jnp.sqrt(shrinkage(sde, t, t_next))
+
+
+@dataclass(frozen=True)
+class NoPredictor:
+    """Leaves x as it is: the corrector alone goes down the levels."""
+
+    @property
+    def evaluations(self) -> int:
+        return 0
 
     def __call__(
         self,
@@ -47,9 +123,5 @@ class ReverseDiffusion:
         t_next: Scalar,
         key: jax.Array,
     ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]:
-        a = jnp.exp(sde.log_alpha(t) - sde.log_alpha(t_next))
-        # 1 - (rho_next / rho)^2 without cancellation.
-        share = -jnp.expm1(2 * (sde.log_rho(t_next) - sde.log_rho(t)))
-        G = sde.sigma(t) * jnp.sqrt(share)
-        mean = (2 - a) * x + G**2 * score_fn(x, t)
-        return mean + G * jax.random.normal(key, x.shape), mean
+        del sde, score_fn, t, t_next, key
+        return x, x

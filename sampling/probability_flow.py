@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float
 
 from sampling.base import Sample, ScoreFn
+from sampling.encoding import Encoding
 from sde_lib import SDE
 from solvers import Flow, Solver
 
@@ -22,18 +23,16 @@ class ProbabilityFlow:
     eps: float
     denoise: bool = True
 
+    @property
+    def evaluations(self) -> None:
+        """Each sample takes as many as its own steps need."""
+
     def __call__(
         self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
     ) -> Sample:
         del key
-        solution = self.solver(
-            lambda coordinate, y: self.flow.velocity(sde, score_fn, coordinate, y),
-            self.flow.state(sde, z, sde.t_max),
-            self.flow.coordinate(sde, sde.t_max),
-            self.flow.coordinate(sde, self.eps),
-        )
-        x = self.flow.data(sde, solution.state, self.eps)
+        end = Encoding(self.solver, self.flow, self.eps).decode(sde, score_fn, z)
         if not self.denoise:
-            return Sample(x, solution.nfe, solution.ok)
-        mean = (x + sde.sigma(self.eps) ** 2 * score_fn(x, self.eps)) / sde.alpha(self.eps)
-        return Sample(mean, solution.nfe + 1, solution.ok)
+            return end
+        x = end.x + sde.sigma(self.eps) ** 2 * score_fn(end.x, self.eps)
+        return Sample(x / sde.alpha(self.eps), end.nfe + 1, end.ok)

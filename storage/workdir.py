@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from data import UNKNOWN
 from storage.files import read_json, write_json
 
 PACKAGES = (
@@ -108,7 +109,8 @@ class Workdir:
           younger: the value that stands for a key which is younger than the folder.
 
         Raises:
-          WorkdirError: it has another one; the message names the keys.
+          WorkdirError: it has another one; the message names the keys. What is UNKNOWN on either
+            side does not differ.
         """
         try:
             known = dict(read_json(self.provenance)["identity"])
@@ -119,7 +121,11 @@ class Workdir:
             ) from error
         identity = json.loads(json.dumps(identity))
         known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
-        differing = [k for k in sorted(known | identity) if known.get(k) != identity.get(k)]
+        differing = [
+            k
+            for k in sorted(known | identity)
+            if known.get(k) != identity.get(k) and UNKNOWN not in (known.get(k), identity.get(k))
+        ]
         if differing:
             changes = "; ".join(
                 f"{k} is {known.get(k)!r} there, {identity.get(k)!r} here" for k in differing
@@ -138,10 +144,30 @@ class Workdir:
 
     def result(self, step: int, estimator: str, settings: dict) -> Path:
         """The folder for a result: free, or holding a result of just these settings."""
-        base = self.root / "eval" / str(step) / estimator
-        if not has_other_settings(base, settings):
-            return base
-        return base.with_name(f"{estimator}-{digest(settings)}")
+        return free_or_own(self.root / "eval" / str(step) / estimator, settings)
+
+    def classification(self, step: int, estimator: str, settings: dict) -> Path:
+        """The folder for classes by likelihood: free, or holding those of just these settings."""
+        return free_or_own(self.root / "classify" / str(step) / estimator, settings)
+
+    def encodings(self, step: int, settings: dict) -> Path:
+        """The folder for latents of a step: free, or holding those of just these settings."""
+        return free_or_own(self.root / "encodings" / str(step), settings)
+
+    def quality(self, step: int | str, features: str, settings: dict) -> Path:
+        """The folder for the quality of samples: free, or holding a result of these settings."""
+        return free_or_own(self.root / "quality" / str(step) / features, settings)
+
+    def kept(self, name: str, settings: dict) -> Path:
+        """An archive of what took long to compute for the quality of samples."""
+        return self.root / "quality" / "kept" / f"{name}-{digest(settings)}.npz"
+
+
+def free_or_own(folder: Path, settings: dict) -> Path:
+    """The folder, or one beside it where it holds a result of other settings."""
+    if not has_other_settings(folder, settings):
+        return folder
+    return folder.with_name(f"{folder.name}-{digest(settings)}")
 
 
 def has_other_settings(folder: Path, settings: dict) -> bool:

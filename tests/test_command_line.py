@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tiny
 from absl import flags
@@ -32,7 +33,7 @@ def command(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
         capsys.readouterr()
         try:
-            main.main(command_line.parse(list(sys.argv)))
+            main.main(main.parse(list(sys.argv)))
             status = 0
         except SystemExit as end:
             status = end.code
@@ -47,7 +48,7 @@ def _forget_flags():
     for name in list(flags.FLAGS):
         if name.startswith("config."):
             delattr(flags.FLAGS, name)
-    for name in ("mode", "workdir", "steps", "against", "distributed", "config"):
+    for name in ("mode", "workdir", "steps", "against", "source", "distributed", "config"):
         flags.FLAGS[name].unparse()
 
 
@@ -247,7 +248,7 @@ def test_an_unknown_flag_is_named(mistake):
 
 
 def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
-    assert "<train|eval|compare|sample|study>" in mistake(
+    assert f"<{'|'.join(command_line.MODES)}>" in mistake(
         MIXTURE, f"--workdir={tmp_path}", "--mode=trian"
     )
 
@@ -299,7 +300,7 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
         ("config.model.ch_mult=(1,", "(1, as tuple"),
         ("config.model.ch_mult=a,b", "config.model.ch_mult = ('a,b',) must be whole numbers"),
         ("config.data.name", "Missing value for flag --config.data.name"),
-        ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['straight',"),
+        ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['ddpm',"),
         ("config.data.name=cifar", "config.data.name = 'cifar' is unknown; choose one of ["),
         (
             "config.eval.estimators=ode,elbo",
@@ -541,3 +542,128 @@ def test_compat_says_what_it_sets_and_evaluates_with_scipy(command, workdir):
     assert "note: config.likelihood.eps = 0.01 is kept, where score_flow has 1e-05" in out
     found = json.loads((workdir / "eval/20/scipy/bits_per_dim.json").read_text())
     assert (found["num_images"], found["failed"]) == (5, [])
+
+
+# --- import ---------------------------------------------------------------------------------
+
+
+CHECKPOINT = tiny.ROOT / "tests" / "golden" / "checkpoint_1"
+SMALL_NETWORK = [
+    *("--config=configs/default.py", "--config.model.nf=16", "--config.model.ch_mult=(1,2)"),
+    *("--config.model.num_res_blocks=1", "--config.model.attn_resolutions=(4,)"),
+]
+
+
+def test_a_published_checkpoint_becomes_a_workdir(command, tmp_path):
+    place = f"--workdir={tmp_path / 'new'}"
+    source = f"--source={CHECKPOINT}"
+    status, out, _ = command(*SMALL_NETWORK, place, "--mode=import", source)
+    assert status == 0
+    assert "imported checkpoint_1: step 600, 188,769 parameters" in out
+    assert "note: it was trained with ema_decay = 0.98; training goes on" in out
+    status, out, _ = command(
+        place, "--mode=sample", "--config.sampling.num_steps=2", "--config.sampling.num_samples=2"
+    )
+    assert status == 0
+    assert (tmp_path / "new/samples/600/grid.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mode=import"], "--mode=import needs --source=FILE"),
+        (["--mode=import", MIXTURE], "--mode=import and --source=FILE go together"),
+        (["--mode=train", MIXTURE, "--source=x"], "--mode=import and --source=FILE go together"),
+        (["--mode=import", "--source=nowhere"], "--source=nowhere: No such file"),
+        (["--mode=import", MIXTURE, f"--source={CHECKPOINT}"], "the parameters of the file do not"),
+    ],
+)
+def test_an_import_that_cannot_be_is_one_line(mistake, tmp_path, arguments, message):
+    assert mistake(f"--workdir={tmp_path / 'new'}", *arguments).startswith(message)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """Published experiments with the golden checkpoint's network, as many as are named."""
+
+    def write(*names):
+        changes = "nf=16, ch_mult=(1, 2), num_res_blocks=1, attn_resolutions=(4,)"
+        for name in names:
+            file = tmp_path / "configs" / "score_sde" / f"{name}.py"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(
+                "from configs import default\n\n\ndef get_config():\n"
+                f"    config = default.get_config()\n    config.model.update({changes})\n"
+                "    return config\n"
+            )
+        monkeypatch.setattr(command_line, "CONFIGS", tmp_path / "configs")
+
+    return write
+
+
+def test_the_experiment_of_a_checkpoint_is_found(command, published, tmp_path):
+    published("vp")
+    status, _, errors = command(
+        f"--workdir={tmp_path / 'new'}", "--mode=import", f"--source={CHECKPOINT}"
+    )
+    assert status == 0
+    assert "has the network of" in errors
+    assert "score_sde/vp.py" in errors
+
+
+def test_several_experiments_of_one_network_are_listed(mistake, published, tmp_path):
+    published("vp", "subvp")
+    message = mistake(f"--workdir={tmp_path / 'new'}", "--mode=import", f"--source={CHECKPOINT}")
+    assert "several experiments have the network" in message
+    assert "score_sde/subvp.py or --config=" in message
+
+
+# --- quality --------------------------------------------------------------------------------
+
+
+def test_the_quality_of_samples_is_a_table_and_a_file(command, workdir):
+    few = ("--config.quality.num_samples=30", "--config.quality.kid_subsets=4")
+    status, out, errors = command(f"--workdir={workdir}", "--mode=quality", "--steps=all", *few)
+    assert (status, errors) == (0, "")
+    for step in (10, 20):
+        found = json.loads((workdir / f"quality/{step}/pixels/quality.json").read_text())
+        assert f"quality at step {step} against 200 train data, by 2 features: pixels" in out
+        assert f"{found['rows'][0]['fid']:.4g} ± " in out
+    assert "note: these numbers are of pixels: published FIDs are of Inception's features" in out
+    assert "already measured" in command(f"--workdir={workdir}", "--mode=quality", *few)[1]
+
+
+def test_samples_from_a_file_need_no_checkpoint(command, workdir, tmp_path):
+    shutil.rmtree(workdir / "checkpoints")
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).standard_normal((9, 2)))
+    own = (
+        f"--workdir={workdir}",
+        "--mode=quality",
+        f"--config.quality.samples={tmp_path}/mine.npy",
+    )
+    status, out, errors = command(*own)
+    assert (status, errors) == (0, "")
+    assert "quality at step given against 200 train data" in out
+    status, _, errors = command(*own, "--steps=20")
+    assert _only_line(status, errors).startswith("--steps: the samples of config.quality.samples")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("features", "inception", "config.quality.inception is not given: it names Inception's"),
+        ("features", "fid", "config.quality.features = 'fid' is unknown; choose one of ['class"),
+        ("features", "classifier", "there is no classifier in"),
+        ("convention", "tf2", "config.quality.convention = 'tf2' is unknown; choose one of ['p"),
+        ("against", "all", "config.quality.against = 'all' is unknown; choose one of ['test',"),
+        ("num_samples", "3", "samples and train data cannot be compared with config.quality: at"),
+        ("neighbours", "0", "config.quality.neighbours = 0 must lie in [1, inf)"),
+        ("kid_subset_size", "1", "config.quality.kid_subset_size = 1 must lie in [2, inf)"),
+        ("samples", "nowhere.npz", "config.quality.samples: there is no file nowhere.npz"),
+    ],
+)
+def test_a_quality_that_cannot_be_measured_is_one_line(mistake, workdir, key, value, message):
+    said = mistake(f"--workdir={workdir}", "--mode=quality", f"--config.quality.{key}={value}")
+    assert said.startswith(message)
+    assert not list(workdir.glob("quality/*/*/quality.json"))

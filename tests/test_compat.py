@@ -28,7 +28,7 @@ SCORE_FLOW = {"compat": "score_flow"}
 
 def _likelihood(**overrides):
     """The likelihood that a small configuration with the preset builds."""
-    experiment = build(tiny.points(**SCORE_FLOW, **overrides), POINTS)
+    experiment = build(tiny.points(**SCORE_FLOW | overrides), POINTS)
     (estimator,) = experiment.estimators.values()
     return estimator.likelihood
 
@@ -37,6 +37,20 @@ def _likelihood(**overrides):
 def test_score_flow_is_scipy_with_its_conventions(sde, eps):
     want = OneDraw(SciPyLikelihood(1e-5, 1e-5, eps, AsSample()))
     assert _likelihood(**{"sde.name": sde}) == want
+
+
+@pytest.mark.parametrize("sde", ["vp", "subvp"])
+def test_score_sde_begins_at_1e_5_whatever_the_process(sde):
+    found = _likelihood(compat="score_sde", **{"sde.name": sde})
+    assert found == OneDraw(SciPyLikelihood(1e-5, 1e-5, 1e-5, AsSample()))
+
+
+@pytest.mark.parametrize("levels", ["ladder", "steps"])
+def test_on_discrete_levels_the_scale_is_the_official_one_where_there_is_one(levels):
+    for weighting, scaled in (("sigma2", True), ("likelihood", False)):
+        keys = {"objective.levels": levels, "objective.weighting": weighting}
+        loss = build(tiny.points(**SCORE_FLOW, **keys), POINTS).loss
+        assert isinstance(loss.scaling, ScoreFlow) == scaled
 
 
 def test_without_a_preset_the_configuration_stands_as_it_is():
@@ -101,9 +115,9 @@ def test_keys_given_by_hand_win_and_the_note_says_what_that_means():
 @pytest.mark.parametrize("read", [lambda c: build(c, POINTS), check_config])
 def test_an_unknown_preset_is_named_with_the_known_ones(read):
     with pytest.raises(ConfigError) as caught:
-        read(tiny.points(compat="score_sde"))
+        read(tiny.points(compat="score_ode"))
     assert str(caught.value) == (
-        "config.compat = 'score_sde' is unknown; choose one of ['score_flow'], or ''"
+        "config.compat = 'score_ode' is unknown; choose one of ['score_flow', 'score_sde'], or ''"
     )
 
 

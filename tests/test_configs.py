@@ -18,15 +18,22 @@ from build import IDENTITY, build, check_config, load_dataset, notes, unread_ove
 from configs import default
 from data import DATASETS, DataError
 from data.dataset import from_arrays
-from likelihood import DIVERGENCES, LIKELIHOODS, Continuous, TruncatedNormal
+from likelihood import (
+    DIVERGENCES,
+    LIKELIHOODS,
+    TRAINING_POINTS,
+    Continuous,
+    TruncatedNormal,
+    Uniform,
+)
 from losses import LEVELS, OBJECTIVES, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
 from models import LABELS, NETWORKS, PARAMETRISATIONS
 from run.drivers import likelihood_evaluator
-from sampling import CORRECTORS, PREDICTORS, SAMPLERS
+from sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
 from sde_lib import SDES
 from solvers import FLOWS
 from studies import STUDIES
-from training import MAPPINGS, SCHEDULES, TrainStep, init_state
+from training import MAPPINGS, SCHEDULES, RandomFlip, TrainStep, init_state
 from wiring.importance import estimator_names
 from wiring.parts import OPTIMIZERS
 from wiring.ranges import RANGES
@@ -39,6 +46,7 @@ FILES = sorted(
     for path in CONFIGS.rglob("*.py")
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
+PUBLISHED = ("configs/score_sde/", "configs/score_flow/", "configs/vdm/")
 TOYS = ("mixture", "moons", "checkerboard", "circle")
 IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
 POINTS = from_arrays(
@@ -55,9 +63,19 @@ def _dataset(config):
     """Data of the right shape: nothing is downloaded to trace a program."""
     if config.data.name in TOYS:
         return load_dataset(_edited(config, **{"data.num_train": 9, "data.num_test": 9}))
-    shape, levels = IMAGES.get(config.data.name, ((32, 32, 3), 256))
+    size = config.data.image_size if config.data.name == "folder" else 32
+    shape, levels = IMAGES.get(config.data.name, ((size, size, 3), 256))
     images = np.zeros((4, *shape), np.uint8)
-    return from_arrays(config.data.name, images, images, levels=levels)
+    return _labelled(config.data.name, images, levels, config.model.num_classes)
+
+
+def _labelled(name, images, levels, classes):
+    """A data set of these images, with labels where there are classes."""
+    if not classes:
+        return from_arrays(name, images, images, levels=levels)
+    labels = np.zeros(len(images), int)
+    told = {"num_classes": classes, "train_labels": labels, "test_labels": labels}
+    return from_arrays(name, images, images, levels=levels, **told)
 
 
 def _edited(config, **changes):
@@ -65,6 +83,52 @@ def _edited(config, **changes):
     config = config.copy_and_resolve_references()
     config.update_from_flattened_dict(changes)
     return config
+
+
+# Of each network the least that has all its parts.
+SHALLOW = {
+    "ddpm": {"model.nf": 32, "model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
+    "mlp": {},
+    "ncsnpp": {"model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
+    "ncsnv2": {"model.backbone": 64},
+    "vdm": {"model.num_layers": 1},
+}
+
+
+def _shallow(config):
+    """The same experiment with a network that is traced in no time, and smaller images."""
+    if config.model.num_res_blocks > 1 or len(config.model.ch_mult) > 2:
+        config = _edited(config, **SHALLOW[config.model.name])
+    if config.data.name == "folder":
+        config = _edited(config, **{"data.image_size": 32})
+    return config
+
+
+# Keys that decide which program is traced, and not only with which numbers.
+STRUCTURE = ("data.name", "data.image_size", "sde.name", "model.", "objective.")
+STRUCTURE += tuple(f"likelihood.{key}" for key in ("name", "start", "dequantisation", "eps"))
+STRUCTURE += tuple(f"sampling.{key}" for key in ("name", "predictor", "corrector", "eps"))
+NUMBERS = {"model.dropout", "model.num_scales", "objective.reduce_mean"}
+# All that a likelihood or a sampler sees of a network.
+SEEN = ("name", "parametrisation", "label", "centered", "scale_by_sigma", "embedding_type")
+
+
+def _traced(file, *, seen=False):
+    """A file's config as it is traced: shallow, and of a published one what makes its program.
+
+    tests/test_published.py has those with their numbers, and as deep as they are. With ``seen`` one
+    network stands for all: their own are traced by the training step.
+    """
+    config = _shallow(_load(file))
+    if not file.startswith(PUBLISHED):
+        return config
+    kept = {key: value for key, value in _flat(config).items() if key.startswith(STRUCTURE)}
+    kept = {key: value for key, value in kept.items() if key not in NUMBERS}
+    if seen:
+        kept["model.name"] = "ncsnpp"
+        hidden = {f"model.{key}" for key in config.model} - {f"model.{key}" for key in SEEN}
+        kept = {key: value for key, value in kept.items() if key not in hidden}
+    return _shallow(_edited(default.get_config(), **kept))
 
 
 def _key(config):
@@ -139,7 +203,7 @@ def _register(config):
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_builds_and_its_training_step_traces(file):
-    key = _register(_load(file))
+    key = _register(_traced(file) if file.startswith(PUBLISHED) else _load(file))
     _, state = _parameters(key)
     loss, grads = _gradients(key)
     assert (loss.shape, loss.dtype) == ((), jnp.float32)
@@ -178,9 +242,7 @@ def _likelihoods_and_samples(key):
 @pytest.mark.parametrize("file", FILES)
 def test_a_files_likelihood_and_sampler_trace(file):
     """Of a deep network two resolutions of one block: a solver traces it ten times over."""
-    config = _load(file)
-    if config.model.num_res_blocks > 1 and config.model.name == "ncsnpp":
-        config = _edited(config, **{"model.num_res_blocks": 1, "model.ch_mult": (1, 2)})
+    config = _traced(file, seen=True)
     dataset = _dataset(config)
     estimators, samples = _likelihoods_and_samples(_register(config))
     assert estimators
@@ -206,6 +268,7 @@ REGISTRIES = {
     "objective.name": OBJECTIVES,
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
+    "objective.dequantisation": TRAINING_POINTS,
     "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
     "optimizer.schedule": SCHEDULES,
@@ -214,12 +277,16 @@ REGISTRIES = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "sampling.name": SAMPLERS,
+    "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
     "sampling.variable": FLOWS,
+    "sampling.guidance": GUIDANCES,
 }
 CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
 CHOICES.append(("likelihood.name", "importance"))
+CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
+TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -227,6 +294,16 @@ NEEDED = {
     "sampling.predictor": {"sampling.name": "predictor_corrector"},
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
     "sampling.variable": {"sampling.name": "probability_flow"},
+    "sampling.schedule": {"sampling.name": "heun"},
+}
+
+
+# What the networks of images need of a small configuration.
+IMAGE_NETWORKS = {
+    "ddpm": {"model.nf": 32},
+    "ncsnpp": {},
+    "ncsnv2": {"model.nf": 8},
+    "vdm": {"model.nf": 64, "model.num_layers": 1},
 }
 
 
@@ -234,8 +311,10 @@ def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
     if name == "importance":
         return tiny.images(**{key: name}), DIGITS
-    if (key, name) == ("model.name", "ncsnpp"):
-        return tiny.images(), DIGITS
+    if key in ("sampling.guidance", "sampling.task"):
+        return tiny.images(**TOLD | {key: name}), _labelled("d", DIGITS.train, 17, 10)
+    if key == "model.name" and name in IMAGE_NETWORKS:
+        return tiny.images(**IMAGE_NETWORKS[name] | {key: name}), DIGITS
     return tiny.points(**NEEDED.get(key, {}) | {key: name}), POINTS
 
 
@@ -262,8 +341,10 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
-PARTS |= {"oracle", "slice_law"}
+PARTS |= {"oracle", "slice_law", "norm_axes"}
 OTHERS = {"parent", "name"}
+# A key names what is made.
+MADE = {"start", "slice_law", "schedule"}
 # A network reads these from the section of the SDE.
 FROM_SDE = {"sigma_min", "sigma_max"}
 
@@ -277,10 +358,13 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
             parameters -= FROM_SDE
         if key == "objective.weighting":
             parameters -= {"sigma_data"}  # the model's
+        if key == "objective.dequantisation":
+            parameters -= {"levels", "centered"}  # the data's, the model's
         if key == "objective.levels":
-            parameters -= {"num_scales"}  # the model's
+            parameters -= {"num_scales", "num_steps"}  # the model's, the process's
         if key == "model.label":
             parameters -= {"eps"}  # the objective's
+            parameters -= {"num_steps", "gamma_min", "gamma_max"}  # the process's
         assert parameters <= set(section), f"{name} of {key}"
 
 
@@ -294,7 +378,7 @@ def test_the_default_of_a_member_is_that_of_its_key(key):
     section = config[key.split(".")[0]]
     for name, member in REGISTRIES[key].items():
         for parameter in inspect.signature(member).parameters.values():
-            if parameter.name in OTHERS | {"start", "slice_law"} | DIFFERENT.get(name, set()):
+            if parameter.name in OTHERS | MADE | DIFFERENT.get(name, set()):
                 continue
             source = config.sde if key == "model.name" and parameter.name in FROM_SDE else section
             if parameter.default is not parameter.empty and parameter.name in source:
@@ -510,7 +594,12 @@ IMPOSSIBLE = [
     ("objective.fd_step", 0.0),
     ("objective.trace_weight", -1.0),
     ("sampling.step_size", 0.0),
+    ("quality.num_samples", -1),
+    ("quality.fid_groups", 1),
     ("sampling.steps_per_level", 0),
+    ("sampling.churn", -1.0),
+    ("sampling.karras_exponent", 0.0),
+    ("sde.num_steps", 1),
 ]
 
 
@@ -558,7 +647,10 @@ def test_a_network_that_does_not_fit_the_data_is_an_error():
     assert "divisible by 16" in message
 
 
-@pytest.mark.parametrize("key", ["nonlinearity", "embedding_type", "resblock_type", "progressive"])
+CHOSEN = ["nonlinearity", "embedding_type", "resblock_type", "progressive", "dtype"]
+
+
+@pytest.mark.parametrize("key", CHOSEN)
 def test_an_unknown_choice_of_a_network_is_named_with_the_choices(key):
     message = _complaint({f"model.{key}": "no"}, DIGITS, tiny.images())
     assert message.startswith(f"config.model: {key} = 'no' is unknown; choose one of [")
@@ -602,9 +694,80 @@ def test_the_official_scaling_needs_a_weighting_that_the_official_code_has():
     )
 
 
-def test_the_official_scaling_is_of_continuous_time():
-    changes = {"objective.scaling": "score_flow", "objective.levels": "ladder"}
-    assert _complaint(changes).endswith("got config.objective.levels = 'ladder'")
+def test_the_official_scaling_is_not_of_one_level():
+    changes = {"objective.scaling": "score_flow", "objective.levels": "one"}
+    assert _complaint(changes).endswith("got config.objective.levels = 'one'")
+
+
+@pytest.mark.parametrize("levels", ["ladder", "steps"])
+def test_the_official_losses_of_discrete_levels_have_one_weighting(levels):
+    changes = {"objective.scaling": "score_flow", "objective.levels": levels}
+    build(_edited(tiny.points(), **changes, **{"objective.weighting": "sigma2"}), POINTS)
+    assert _complaint(changes | {"objective.weighting": "likelihood"}) == (
+        "config.objective.scaling = 'score_flow' needs one of ('sigma2',), got "
+        "config.objective.weighting = 'likelihood'"
+    )
+
+
+@pytest.mark.parametrize("section", ["objective", "likelihood", "sampling"])
+@pytest.mark.parametrize("name", ["ve", "log_snr"])
+def test_a_process_with_noise_at_time_zero_may_begin_there(section, name):
+    at_0 = {"sde.name": name, f"{section}.eps": 0.0}
+    build(_edited(tiny.points(), **at_0), POINTS)
+    message = _complaint(at_0 | {f"{section}.eps": -0.1})
+    assert message == f"config.{section}.eps = -0.1 must lie in [0, 1.0)"
+
+
+def test_a_log_snr_that_would_not_fall_is_an_error():
+    message = _complaint({"sde.name": "log_snr", "sde.gamma_min": 6.0})
+    assert message == "config.sde: gamma_min = 6.0 must be below gamma_max = 5.0"
+    assert _complaint({"sde.gamma_max": float("nan")}).endswith("nan must lie in (-inf, inf)")
+
+
+def test_points_of_the_plane_are_not_mirrored():
+    message = _complaint({"data.random_flip": True})
+    assert message == (
+        "config.data.random_flip = True mirrors images (height, width, channels); points has the "
+        "shape (2,)"
+    )
+    experiment = build(tiny.images(**{"data.random_flip": True}), DIGITS)
+    assert experiment.augmentation == RandomFlip()
+    assert experiment.identity["data.random_flip"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("scaled", "levels as they are, scaled"), ("centres", "the centres of")]
+)
+def test_a_note_tells_that_a_likelihood_stands_on_other_points_than_the_training(name, words):
+    experiment = build(config := tiny.images(**{"objective.dequantisation": name}), DIGITS)
+    assert experiment.dequantisation == TRAINING_POINTS[name](17, centered=True)
+    assert experiment.estimators["ode"].dequantisation == Uniform(17, centered=True)
+    (note,) = notes(experiment, config, [])
+    assert f"but the network was trained on {words}" in note
+
+
+CHAIN = {"sde.name": "ddpm", "sampling.eps": 0.0, "sampling.name": "predictor_corrector"}
+
+
+def test_a_chain_is_sampled_down_to_its_clean_end():
+    experiment = build(config := _edited(tiny.points(), **CHAIN), POINTS)
+    assert experiment.sampler.eps == 0
+    assert not any("sampling.eps" in note for note in notes(experiment, config, []))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sampling.name": "probability_flow"}, {"sampling.schedule": "log_snr"}, {"sde.name": "vp"}],
+)
+def test_where_a_score_would_be_asked_for_without_noise_a_sampler_may_not_end_clean(change):
+    assert _complaint(CHAIN | change) == "config.sampling.eps = 0.0 must lie in (0, 1.0)"
+
+
+def test_a_chain_is_one_for_process_objective_and_label():
+    discrete = {"sde.name": "ddpm", "objective.levels": "steps", "model.label": "step"}
+    experiment = build(tiny.points(**discrete, **{"sde.num_steps": 77}), POINTS)
+    parts = (experiment.sde, experiment.loss.proposal, experiment.model.label)
+    assert [part.num_steps for part in parts] == [77, 77, 77]
 
 
 def test_a_scaling_is_part_of_the_identity():

@@ -1,5 +1,8 @@
 """Adam with warm-up, a schedule, gradient clipping and accumulation."""
 
+from typing import Any
+
+import jax
 import optax
 
 
@@ -34,6 +37,7 @@ def adam(
     weight_decay: float,
     grad_clip: float,
     accumulate: int,
+    decay_biases: bool = True,
 ) -> optax.GradientTransformation:
     """Adam (Kingma & Ba 2015), after clipping the gradient's global norm to ``grad_clip``.
 
@@ -46,15 +50,26 @@ def adam(
       weight_decay: decoupled decay (AdamW); 0 for none.
       grad_clip: largest global norm of a gradient; 0 for no clipping.
       accumulate: batches whose mean gradient makes one update.
+      decay_biases: whether the decay is of parameters named bias too.
     """
     clip = optax.clip_by_global_norm(grad_clip) if grad_clip else optax.identity()
     update = optax.adamw(
-        with_warmup(schedule, warmup), beta1, beta2, adam_eps, weight_decay=weight_decay
+        with_warmup(schedule, warmup),
+        beta1,
+        beta2,
+        adam_eps,
+        weight_decay=weight_decay,
+        mask=None if decay_biases else all_but_biases,
     )
     chain = optax.chain(clip, update)
     if accumulate == 1:
         return chain
     return optax.MultiSteps(chain, accumulate).gradient_transformation()
+
+
+def all_but_biases(params: Any) -> Any:
+    """A tree of whether a parameter is anything but a bias, by its name."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key != "bias", params)
 
 
 def updated(opt_state: optax.OptState):

@@ -109,9 +109,11 @@ class ParallelStep:
         share = batch_size // jax.process_count()
         return share * jax.process_index() + np.arange(share)
 
-    def __call__(self, state: TrainState, rows: np.ndarray) -> tuple[TrainState, Metrics]:
+    def __call__(self, state: TrainState, rows: Any) -> tuple[TrainState, Metrics]:
         self._settle()
-        state, metrics = self._step(state, self._key, self._mapping.split(rows), self._positions)
+        state, metrics = self._step(
+            state, self._key, jax.tree.map(self._mapping.split, rows), self._positions
+        )
         self._previous = metrics
         return state, metrics
 

@@ -3,7 +3,7 @@
 What lies between them, averaging over devices, belongs to ``training/parallel.py``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Num
 
+from data import Labelled, split_label
 from likelihood import Dequantisation
-from losses import ScoreMatchingLoss, stratified
+from losses import NoisyCrossEntropy, ScoreMatchingLoss, stratified
+from training.augmentation import Augmentation, Unchanged
 from training.optimizer import updated
 from training.state import TrainState
 
@@ -23,19 +25,24 @@ class TrainStep:
 
     Every random number is addressed by (step, position in the global batch), so that the same batch
     gives the same loss on any number of devices.
+
+    With ``ema_warmup`` a young average forgets its start; without it its decay is constant, as in
+    score_sde.
     """
 
-    loss: ScoreMatchingLoss
+    loss: ScoreMatchingLoss | NoisyCrossEntropy
     dequantisation: Dequantisation
     optimizer: optax.GradientTransformation
     ema_decay: float
     batch_size: int
+    augmentation: Augmentation = field(default_factory=Unchanged)
+    ema_warmup: bool = True
 
     def loss_and_grads(
         self,
         key: jax.Array,
         state: TrainState,
-        batch: Num[Array, "rows *D"],
+        batch: Num[Array, "rows *D"] | Labelled,
         positions: Int[Array, " rows"],
     ) -> tuple[Float[Array, ""], Any]:
         """Mean loss of these rows, in nats per dimension, and its gradient.
@@ -43,23 +50,27 @@ class TrainStep:
         Args:
           key: the training stream of the run.
           state: the state, the same on every device.
-          batch: data as stored.
+          batch: data as stored, with their classes where the model is told them.
           positions: the rows' places in the global batch.
         """
         step_key = jax.random.fold_in(key, state.step)
 
         def mean_loss(params):
-            each = jax.vmap(lambda x, position: self._example(params, x, position, step_key))
+            each = jax.vmap(lambda row, position: self._example(params, row, position, step_key))
             return jnp.mean(each(batch, positions))
 
         return jax.value_and_grad(mean_loss)(state.params)
 
-    def _example(self, params, x, position, step_key) -> Float[Array, ""]:
+    def _example(self, params, row, position, step_key) -> Float[Array, ""]:
+        x, label = split_label(row)
+        told = {} if label is None else {"condition": label}
         key = jax.random.fold_in(step_key, position)
         data_key, time_key, loss_key = jax.random.split(key, 3)
+        # The fourth after those three, which a split of four would have changed.
+        x = self.augmentation(jax.random.fold_in(key, 3), x)
         x0, _ = self.dequantisation(data_key, x)
         u = stratified(position, self.batch_size, time_key)
-        return self.loss(params, x0, u, loss_key, train=True)
+        return self.loss(params, x0, u, loss_key, train=True, **told)
 
     def update(
         self, state: TrainState, loss: Float[Array, ""], grads: Any
@@ -74,5 +85,7 @@ class TrainStep:
         return TrainState(state.step + 1, params, ema, opt_state), metrics
 
     def _decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        """``min(decay, (1 + k)/(10 + k))`` after k batches: a young average forgets its start."""
+        """With a warm-up ``min(decay, (1 + k)/(10 + k))`` after k batches."""
+        if not self.ema_warmup:
+            return jnp.asarray(self.ema_decay)
         return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))

@@ -10,6 +10,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
+from losses import ScoreFlow
 from wiring.reader import ConfigError, Reader
 
 Settings = dict[str, Any]
@@ -20,10 +21,13 @@ def score_flow(config: ConfigDict) -> Settings:
 
     SciPy's RK45 at 1e-5 with one probe, x(eps) the uniformly dequantised image as it is, no term
     at eps; eps is 1e-2 for sub-VP, else 1e-5. Its bound has 1000 times in the denoising form. The
-    loss is scaled as its own, where it has the weighting.
+    loss is scaled as its own, where it has the weighting. Langevin steps have the norms of a whole
+    batch, ancestral steps the variance beta, but for VE.
     """
     reader = Reader(config)
-    comparable = reader.get("objective.weighting") in ("likelihood", "sigma2")
+    name = reader.get("sde.name")
+    weightings = ScoreFlow.WEIGHTINGS.get(reader.get("objective.levels"), ())
+    comparable = reader.get("objective.weighting") in weightings
     loss = {"objective.scaling": "score_flow"} if comparable else {}
     return loss | {
         "likelihood.name": "scipy",
@@ -33,10 +37,17 @@ def score_flow(config: ConfigDict) -> Settings:
         "likelihood.probes": 1,
         "likelihood.start": "as_sample",
         "likelihood.dequantisation": "uniform",
-        "likelihood.eps": 1e-2 if reader.get("sde.name") == "subvp" else 1e-5,
+        "likelihood.eps": 1e-2 if name == "subvp" else 1e-5,
         "likelihood.samples": 1000,
         "likelihood.form": "dsm",
+        "sampling.batch_norms": True,
+        "sampling.ancestral_variance": "posterior" if name == "ve" else "beta",
     }
+
+
+def score_sde(config: ConfigDict) -> Settings:
+    """The conventions of score_sde (Song et al. 2021, arXiv:2011.13456): eps is always 1e-5."""
+    return score_flow(config) | {"likelihood.eps": 1e-5}
 
 
 def nothing(config: ConfigDict) -> Settings:
@@ -47,7 +58,11 @@ def nothing(config: ConfigDict) -> Settings:
 
 # Values that a preset has settings for beside the one that it sets.
 _ALSO_SETTLED = {"score_flow": {"likelihood.name": "bound"}}
-COMPATS: dict[str, Callable[[ConfigDict], Settings]] = {"": nothing, "score_flow": score_flow}
+COMPATS: dict[str, Callable[[ConfigDict], Settings]] = {
+    "": nothing,
+    "score_flow": score_flow,
+    "score_sde": score_sde,
+}
 
 
 def resolve_compat(

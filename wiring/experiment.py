@@ -10,8 +10,9 @@ from data import Dataset
 from likelihood import Dequantisation, StoredLikelihood
 from losses import ScoreMatchingLoss
 from models import ScoreModel
-from sampling import Sampler
+from sampling import Guidance, Projection, Sampler
 from sde_lib import SDE
+from training import Augmentation
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,44 @@ class SamplingSettings:
 
     num_samples: int
     batch_size: int
+
+
+@dataclass(frozen=True)
+class SteeringSettings:
+    """Classes to be drawn in turn, how samples are guided to them, and what is known of them."""
+
+    classes: tuple[int, ...]
+    guidance: Guidance
+    projection: Projection | None
+    particles: int
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """Of the classifier of noisy data: how it is trained, and how large it is."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    nf: int
+    hidden: int
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """How samples are compared with data; see ``configs/default.py``."""
+
+    features: str
+    inception: str
+    convention: str
+    num_samples: int
+    num_reference: int
+    against: str
+    neighbours: int
+    fid_groups: int
+    kid_subsets: int
+    kid_subset_size: int
+    samples: str
 
 
 @dataclass(frozen=True)
@@ -66,12 +105,17 @@ class Experiment:
     dequantisation: Dequantisation  # of training and samples
     optimizer: optax.GradientTransformation
     ema_decay: float
+    ema_warmup: bool
+    augmentation: Augmentation
     estimators: dict[str, Estimator]
     sampler: Sampler
     sampler_settings: dict[str, Any]
     training: TrainingSettings
     eval: EvalSettings
     sampling: SamplingSettings
+    steering: SteeringSettings
+    classifier: ClassifierSettings
+    quality: QualitySettings
     streams: dict[str, jax.Array]
     identity: dict[str, Any]
     keys_read: frozenset[str]

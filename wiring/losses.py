@@ -50,6 +50,7 @@ def build_loss(
         proposal=_build_proposal(reader, weighting),
         eps=reader.eps("objective", sde),
         scaling=_build_scaling(reader),
+        class_dropout=reader.get("objective.class_dropout") if model.num_classes else 0.0,
     )
 
 
@@ -83,7 +84,12 @@ def _law_for_training(dataset: Dataset) -> Oracle:
 def _build_proposal(reader: Reader, weighting: Weighting) -> TimeProposal:
     levels = reader.pick("objective.levels", {CONTINUOUS: None, **LEVELS})
     if levels is not None:
-        return reader.make("objective", levels, num_scales=lambda: reader.get("model.num_scales"))
+        return reader.make(
+            "objective",
+            levels,
+            num_scales=lambda: reader.get("model.num_scales"),
+            num_steps=lambda: reader.get("sde.num_steps"),
+        )
     importance = reader.get("objective.importance_sampling")
     return weighting.importance_proposal() if importance else UniformTime()
 
@@ -91,8 +97,8 @@ def _build_proposal(reader: Reader, weighting: Weighting) -> TimeProposal:
 def _build_scaling(reader: Reader) -> Scaling:
     member = reader.pick("objective.scaling", SCALINGS)
     if member is ScoreFlow:
-        _only(reader, "weighting", ScoreFlow.WEIGHTINGS)
-        _only(reader, "levels", (CONTINUOUS,))
+        _only(reader, "levels", tuple(ScoreFlow.WEIGHTINGS))
+        _only(reader, "weighting", ScoreFlow.WEIGHTINGS[reader.get("objective.levels")])
     return reader.make("objective", member)
 
 

@@ -7,20 +7,22 @@ import optax
 from ml_collections import ConfigDict
 
 from data import Dataset
+from evaluation import BATCH_AXES
+from evaluation.features import CONVENTIONS, FEATURES
 from likelihood import (
     LIKELIHOODS,
     STARTS,
+    TRAINING_POINTS,
     Continuous,
     Dequantisation,
-    Uniform,
 )
 from models import LABELS, NETWORKS, PARAMETRISATIONS, ScoreModel
-from sampling import CORRECTORS, PREDICTORS, SAMPLERS, Sampler
+from sampling import CORRECTORS, PREDICTORS, SAMPLERS, TIME_SCHEDULES, Encoding, Sampler
 from sde_lib import SDE
 from solvers import FLOWS, Adaptive
-from training import MAPPINGS, SCHEDULES, adam
+from training import MAPPINGS, SCHEDULES, Augmentation, RandomFlip, Unchanged, adam
 from wiring.evaluated import build_divergence, evaluated_dequantisation
-from wiring.experiment import Estimator, TrainingSettings
+from wiring.experiment import Estimator, QualitySettings, TrainingSettings
 from wiring.importance import estimator_names, over_draws, per_draw
 from wiring.reader import ConfigError, Reader
 
@@ -45,6 +47,9 @@ def build_model(reader: Reader) -> ScoreModel:
             "model",
             reader.pick("model.label", LABELS),
             eps=lambda: reader.get("objective.eps"),
+            num_steps=lambda: reader.get("sde.num_steps"),
+            gamma_min=lambda: reader.get("sde.gamma_min"),
+            gamma_max=lambda: reader.get("sde.gamma_max"),
         ),
     )
 
@@ -60,10 +65,31 @@ def _check_table(reader: Reader) -> None:
 
 
 def build_dequantisation(reader: Reader, dataset: Dataset) -> Dequantisation:
-    """For training and samples: uniform for data with levels, none for continuous data."""
+    """For training and samples: continuous data are left as they are.
+
+    Raises:
+      ConfigError: ``config.objective.dequantisation`` is unknown.
+    """
+    member = reader.pick("objective.dequantisation", TRAINING_POINTS)
     if dataset.levels is None:
         return Continuous()
-    return Uniform(dataset.levels, centered=reader.get("model.centered"))
+    return member(dataset.levels, centered=reader.get("model.centered"))
+
+
+def build_augmentation(reader: Reader, dataset: Dataset | None) -> Augmentation:
+    """What training does to the data at random.
+
+    Raises:
+      ConfigError: there are no images to mirror.
+    """
+    if not reader.get("data.random_flip"):
+        return Unchanged()
+    if dataset is not None and len(dataset.shape) != 3:
+        raise ConfigError(
+            "config.data.random_flip = True mirrors images (height, width, channels); "
+            f"{dataset.name} has the shape {dataset.shape}"
+        )
+    return RandomFlip()
 
 
 def build_optimizer(reader: Reader) -> optax.GradientTransformation:
@@ -76,6 +102,14 @@ def build_training(reader: Reader) -> TrainingSettings:
     """The settings of the loop."""
     reader.pick("training.parallel", MAPPINGS)
     return reader.make("training", TrainingSettings)
+
+
+def build_quality(reader: Reader) -> QualitySettings:
+    """How samples are compared with data."""
+    reader.pick("quality.features", FEATURES)
+    reader.pick("quality.convention", CONVENTIONS)
+    reader.pick("quality.against", {"train": None, "test": None})
+    return reader.make("quality", QualitySettings)
 
 
 def build_estimators(
@@ -124,7 +158,7 @@ def _estimator(
 
 def build_sampler(reader: Reader, sde: SDE) -> Sampler:
     """The sampler, with its predictor and corrector or its solver."""
-    eps = reader.eps("sampling", sde)
+    eps = 0.0 if ends_clean(reader) else reader.eps("sampling", sde)
 
     def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
         return lambda: reader.make("sampling", reader.pick(f"sampling.{key}", registry))
@@ -135,9 +169,33 @@ def build_sampler(reader: Reader, sde: SDE) -> Sampler:
         eps=lambda: eps,
         num_scales=lambda: reader.get("sampling.num_scales") or reader.get("model.num_scales"),
         predictor=part("predictor", PREDICTORS),
-        corrector=part("corrector", CORRECTORS),
+        corrector=lambda: reader.make(
+            "sampling",
+            reader.pick("sampling.corrector", CORRECTORS),
+            norm_axes=lambda: BATCH_AXES if reader.get("sampling.batch_norms") else (),
+        ),
+        schedule=part("schedule", TIME_SCHEDULES),
         **_solving(reader, "sampling"),
     )
+
+
+def ends_clean(reader: Reader) -> bool:
+    """Whether samples are those of DDPM's chain down to its last node, t = 0.
+
+    The last step begins at the node before it: no score is asked for where there is no noise.
+    """
+    return (
+        reader.get("sde.name") == "ddpm"
+        and reader.get("sampling.name") == "predictor_corrector"
+        and reader.get("sampling.schedule") == "uniform"
+        and reader.get("sampling.eps") == 0
+    )
+
+
+def build_encoding(reader: Reader, sde: SDE) -> Encoding:
+    """The way to latents and back, with the solver and the eps of ``config.sampling``."""
+    eps = reader.eps("sampling", sde)
+    return reader.make("sampling", Encoding, eps=lambda: eps, **_solving(reader, "sampling"))
 
 
 def _solving(reader: Reader, section: str) -> dict[str, Callable[[], Any]]:

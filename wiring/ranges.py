@@ -14,15 +14,20 @@ RANGES = {
     "[0, 4294967296)": ("seed",),
     "[2, inf)": (
         "model.embedding",
+        "sde.num_steps",
         *(f"study.{name}" for name in ("samples", "times", "frames", "points", "gains")),
         "study.noise_levels",
+        *(f"quality.{name}" for name in ("fid_groups", "kid_subsets", "kid_subset_size")),
     ),
-    "[4, inf)": ("model.nf", "study.cells", "study.draws"),
+    "[4, inf)": ("model.nf", "classifier.nf", "classifier.hidden", "study.cells", "study.draws"),
     "[1, inf)": (
+        "quality.neighbours",
         *(f"model.{name}" for name in ("ch_mult", "num_res_blocks", "num_scales", "hidden")),
+        "model.backbone",
         "optimizer.accumulate",
         *(f"training.{name}" for name in ("steps", "batch_size", "log_every")),
         "eval.batch_size",
+        *(f"classifier.{name}" for name in ("steps", "batch_size")),
         *(
             f"likelihood.{name}"
             for name in ("max_steps", "probes", "chunk", "samples", "vlb_steps")
@@ -32,20 +37,24 @@ RANGES = {
         *(f"likelihood.{name}" for name in ("colours", "rank")),
         *(f"objective.{name}" for name in ("chunk", "slices")),
         *(f"sampling.{name}" for name in ("num_samples", "batch_size", "num_steps", "max_steps")),
+        "sampling.particles",
         *(f"sampling.{name}" for name in ("corrector_steps", "langevin_steps", "steps_per_level")),
         *(f"study.{name}" for name in ("window", "chains", "generator_steps", "inner_steps")),
         *(f"study.{name}" for name in ("generator_batch", "measurements")),
     ),
     "[0, inf)": (
-        *(f"model.{name}" for name in ("num_layers", "init_scale")),
+        *(f"quality.{name}" for name in ("num_samples", "num_reference")),
+        *(f"model.{name}" for name in ("num_layers", "init_scale", "num_classes")),
         *(f"optimizer.{name}" for name in ("learning_rate", "decay_steps", "warmup", "adam_eps")),
         *(f"optimizer.{name}" for name in ("weight_decay", "grad_clip")),
         *(f"training.{name}" for name in ("checkpoint_every", "keep", "eval_every")),
         "training.sample_every",
+        "classifier.learning_rate",
         *(f"eval.{name}" for name in ("num_images", "second_look", "convergence_images")),
         *(f"likelihood.{name}" for name in ("rtol", "rounds", "standard_error")),
         *(f"objective.{name}" for name in ("trace_weight", "jacobian_weight")),
-        *(f"sampling.{name}" for name in ("rtol", "num_scales")),
+        *(f"sampling.{name}" for name in ("rtol", "num_scales", "eta")),
+        *(f"sampling.{name}" for name in ("churn", "churn_min", "churn_max")),
     ),
     "(0, inf)": (
         *(f"sde.{name}" for name in ("beta_min", "beta_max", "sigma_min", "sigma_max")),
@@ -53,11 +62,17 @@ RANGES = {
         *(f"objective.{name}" for name in ("log_rho_std", "fd_step")),
         "likelihood.atol",
         *(f"sampling.{name}" for name in ("snr", "atol", "step_size")),
+        *(f"sampling.{name}" for name in ("karras_exponent", "churn_noise")),
         *(f"study.{name}" for name in ("extent", "near", "half_width")),
         *(f"study.{name}" for name in ("generator_rate", "estimator_rate")),
     ),
-    "[0, 1)": ("model.dropout", *(f"optimizer.{name}" for name in ("beta1", "beta2", "ema_decay"))),
+    "[0, 1)": (
+        "objective.class_dropout",
+        "model.dropout",
+        *(f"optimizer.{name}" for name in ("beta1", "beta2", "ema_decay")),
+    ),
     "(0, 1)": ("sde.t_max",),
+    "(-inf, inf)": ("sampling.guidance_weight", "sde.gamma_min", "sde.gamma_max"),
 }
 
 

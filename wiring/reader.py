@@ -75,10 +75,12 @@ class Reader:
         self.keys_read |= {f"data.{name}" for name in inspect.signature(loader).parameters}
 
     def eps(self, section: str, sde: SDE) -> float:
-        """The section's ``eps``, inside the SDE's range of times."""
+        """The section's ``eps``, inside the SDE's range of times: 0 only if there is noise at 0."""
         eps = self.get(f"{section}.eps")
-        if not 0 < eps < sde.t_max:
-            raise ConfigError(f"config.{section}.eps = {eps} must lie in (0, {sde.t_max})")
+        noise_at_0 = bool(sde.sigma(0.0) > 0)
+        if not (0 < eps < sde.t_max or (eps == 0 and noise_at_0)):
+            interval = f"{'[' if noise_at_0 else '('}0, {sde.t_max})"
+            raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")
         return eps
 
     def snapshot(self, *prefixes: str) -> dict[str, Any]:

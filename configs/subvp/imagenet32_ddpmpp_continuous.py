@@ -1,13 +1,16 @@
 r"""DDPM++ continuous with the sub-VP SDE on ImageNet 32x32 (the "new" version).
 
+The published experiment configs/score_flow/subvp/imagenet32_ddpmpp_continuous.py, where its figures
+are.
+
 Command: python main.py --config=configs/subvp/imagenet32_ddpmpp_continuous.py \
     --workdir=runs/subvp_imagenet32_ddpmpp
-Figure: not measured here, none published for these settings.
-Time: 1.3 million steps at batch 128, days on eight accelerators (not measured here).
+Figure: see there.
+Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from configs.score_flow.subvp import imagenet32_ddpmpp_continuous
 
 
 def get_config():
-    return published.subvp("imagenet32", "ddpmpp")
+    return imagenet32_ddpmpp_continuous.get_config()

@@ -3,11 +3,11 @@ r"""DDPM++ continuous with the VE SDE on CIFAR-10.
 Command: python main.py --config=configs/ve/cifar10_ddpmpp_continuous.py \
     --workdir=runs/ve_cifar10_ddpmpp
 Figure: not measured here, none published for these settings.
-Time: 1.3 million steps at batch 128, days on eight accelerators (not measured here).
+Time: 1.3 million steps at batch 128 (not measured here).
 """
 
 from configs import published
 
 
 def get_config():
-    return published.ve("cifar10", "ddpmpp")
+    return published.ve(published.ddpmpp(published.cifar10()))

@@ -1,11 +1,11 @@
-"""Embeddings of the noise label: sines and cosines of it, or a learned vector."""
+"""Embeddings of the noise label and of the class: sines and cosines, or a learned vector."""
 
 import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 EMBEDDING_TYPES = ("fourier", "fourier_linear", "positional", "table")
 
@@ -28,6 +28,15 @@ def positional_embedding(
 def as_label(label: Array | float, x: Array) -> Float[Array, ""]:
     """The label in the precision of x, but at least float32: bfloat16 would blur `999 t`."""
     return jnp.asarray(label).astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def ladder_sigma(
+    index: Float[Array, ""], *, sigma_min: float, sigma_max: float, num_scales: int
+) -> Float[Array, ""]:
+    """Number `int(index)` of `num_scales` sigmas, geometric, from sigma_max down to sigma_min."""
+    ends = jnp.log(jnp.array([sigma_max, sigma_min]))
+    ladder = jnp.exp(jnp.linspace(ends[0], ends[1], num_scales))
+    return ladder[index.astype(jnp.int32)]
 
 
 class GaussianFourierProjection(nn.Module):
@@ -72,3 +81,30 @@ def embed_label(
         return table(jnp.round(label).astype(jnp.int32))
     x = jnp.log(label) if kind == "fourier" else label
     return GaussianFourierProjection(size, fourier_scale, trainable)(x)
+
+
+def with_class(
+    embedded: Float[Array, " size"] | None,
+    condition: Int[Array, ""] | None,
+    *,
+    num_classes: int,
+    size: int,
+) -> Float[Array, " size"] | None:
+    """Adds the learned vector of a class to the embedded label (None: there is none of it).
+
+    The table has `num_classes` rows and one more for "no class", which None stands for too; it
+    starts with rows of unit variance (Dhariwal & Nichol 2021, arXiv:2105.05233). A network without
+    classes has no table and the embedding stays as it is.
+
+    Raises:
+      ValueError: a class is given to a network that knows none.
+    """
+    if not num_classes:
+        if condition is not None:
+            raise ValueError("a class is given, but num_classes = 0: the network knows none")
+        return embedded
+    table = nn.Embed(
+        num_classes + 1, size, embedding_init=nn.initializers.normal(1.0), name="classes"
+    )
+    vector = table(jnp.asarray(num_classes if condition is None else condition))
+    return vector if embedded is None else embedded + vector

@@ -1,9 +1,9 @@
 """A residual multilayer perceptron for vectors, or anything small enough to be flattened."""
 
 import flax.linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label
+from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label, with_class
 from models.networks.layers import ACTIVATIONS, activation, check_choice, dense, residual_sum
 
 CHOICES = {"nonlinearity": tuple(ACTIVATIONS), "embedding_type": EMBEDDING_TYPES}
@@ -29,6 +29,7 @@ class MLP(nn.Module):
     trainable_embedding: bool = False
     num_scales: int = 1000  # rows of an embedding by 'table'
     init_scale: float = 0.0  # of the last layer of every block, and of the network
+    num_classes: int = 0  # that it can be told; 0: unconditional
 
     def __post_init__(self) -> None:
         for field, choices in CHOICES.items():
@@ -37,10 +38,16 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "*D"], label: Float[Array, ""], *, train: bool
+        self,
+        x: Float[Array, "*D"],
+        label: Float[Array, ""],
+        condition: Int[Array, ""] | None = None,
+        *,
+        train: bool,
     ) -> Float[Array, "*D"]:
         act = activation(self.nonlinearity)
         temb = self._embed(as_label(label, x)) if self.conditional else None
+        temb = with_class(temb, condition, num_classes=self.num_classes, size=self.hidden)
         h = dense(self.hidden)(x.reshape(-1))
         for _ in range(self.num_layers):
             h = self._residual_block(h, temb, train)

@@ -7,24 +7,34 @@ the score_sde release, so its checkpoints load as they are.
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from models.networks.attention import AttnBlockpp
-from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label
+from models.networks.embeddings import (
+    EMBEDDING_TYPES,
+    as_label,
+    embed_label,
+    ladder_sigma,
+    with_class,
+)
 from models.networks.layers import (
     ACTIVATIONS,
+    DTYPES,
     GroupNorm,
     activation,
     check_choice,
+    check_halvings,
     conv3x3,
     dense,
     residual_sum,
+    through,
+    to_compute,
 )
 from models.networks.resnet_blocks import Combine, ResnetBlockBigGANpp, ResnetBlockDDPMpp
 from models.networks.up_or_down import Downsample, Upsample
 
 Image = Float[Array, "b h w c"]
-Embedding = Float[Array, "b e"]
+Embedding = Float[Array, " e"]
 
 CHOICES = {
     "nonlinearity": tuple(ACTIVATIONS),
@@ -33,6 +43,7 @@ CHOICES = {
     "progressive_input": ("none", "input_skip", "residual"),
     "progressive_combine": ("cat", "sum"),
     "embedding_type": EMBEDDING_TYPES,
+    "dtype": DTYPES,
 }
 
 
@@ -68,6 +79,9 @@ class NCSNpp(nn.Module):
     sigma_min: float = 0.01  # the ladder of labels that are indices: see `_sigma_of_label`
     sigma_max: float = 50.0
     num_scales: int = 1000  # levels of that ladder, rows of an embedding by 'table'
+    num_classes: int = 0  # that it can be told; 0: unconditional
+    dtype: str = "float32"  # to compute in; parameters and output are float32
+    remat: bool = False  # compute the blocks' activations again on the way back
 
     def __post_init__(self) -> None:
         for field, choices in CHOICES.items():
@@ -81,29 +95,27 @@ class NCSNpp(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "h w c"], label: Float[Array, ""], *, train: bool
+        self,
+        x: Float[Array, "h w c"],
+        label: Float[Array, ""],
+        condition: Int[Array, ""] | None = None,
+        *,
+        train: bool,
     ) -> Float[Array, "h w c"]:
-        self._check_shape(x.shape)
-        images = x[None]  # the blocks below take batches, as the convolutions do
+        check_halvings(x.shape, len(self.ch_mult) - 1)
+        images = to_compute(x[None], self.dtype)  # blocks take batches, as convolutions do
         if not self.centered:
             images = 2.0 * images - 1.0
         label = as_label(label, x)
         temb = self._embed(label)
+        temb = with_class(temb, condition, num_classes=self.num_classes, size=4 * self.nf)
+        temb = None if temb is None else to_compute(temb, self.dtype)
         skips = self._encode(images, temb, train)
         h = self._bottleneck(skips[-1], temb, train)
-        h = self._decode(h, skips, temb, train, channels=x.shape[-1])
+        h = self._decode(h, skips, temb, train, channels=x.shape[-1]).astype(x.dtype)
         if self.scale_by_sigma:
             h = h / self._sigma_of_label(label).astype(h.dtype)
         return h[0]
-
-    @nn.nowrap
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        divisor = 2 ** (len(self.ch_mult) - 1)
-        if len(shape) != 3 or shape[0] % divisor or shape[1] % divisor:
-            raise ValueError(
-                f"x has shape {shape}; ch_mult = {self.ch_mult} needs one image (height, width, "
-                f"channels) with height and width divisible by {divisor}"
-            )
 
     @nn.nowrap
     def _embed(self, label: Float[Array, ""]) -> Embedding | None:
@@ -114,7 +126,7 @@ class NCSNpp(nn.Module):
             fourier_scale=self.fourier_scale,
             trainable=self.trainable_embedding,
             num_scales=self.num_scales,
-        )[None]
+        )
         if not self.conditional:
             return None
         temb = dense(4 * self.nf)(temb)
@@ -122,15 +134,15 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _sigma_of_label(self, label: Float[Array, ""]) -> Float[Array, ""]:
-        """The label itself with Fourier embeddings; else sigma number `int(label)` of a ladder.
-
-        The ladder has `num_scales` values, geometric, and starts at sigma_max.
-        """
+        """The label itself with Fourier embeddings; else it is an index of the ladder."""
         if self.embedding_type == "fourier":
             return label
-        ends = jnp.log(jnp.array([self.sigma_max, self.sigma_min]))
-        ladder = jnp.exp(jnp.linspace(ends[0], ends[1], self.num_scales))
-        return ladder[label.astype(jnp.int32)]
+        return ladder_sigma(
+            label,
+            sigma_min=self.sigma_min,
+            sigma_max=self.sigma_max,
+            num_scales=self.num_scales,
+        )
 
     @nn.nowrap
     def _encode(self, images: Image, temb: Embedding | None, train: bool) -> list[Image]:
@@ -139,7 +151,7 @@ class NCSNpp(nn.Module):
         skips = [conv3x3(self.nf)(images)]
         for level, mult in enumerate(self.ch_mult):
             for _ in range(self.num_res_blocks):
-                h = self._block(out_ch=self.nf * mult)(skips[-1], temb, train=train)
+                h = self._residual(skips[-1], temb, train, out_ch=self.nf * mult)
                 skips.append(self._attend_if_listed(h))
             if level != len(self.ch_mult) - 1:
                 h = self._down(skips[-1], temb, train)
@@ -149,9 +161,9 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _bottleneck(self, h: Image, temb: Embedding | None, train: bool) -> Image:
-        h = self._block()(h, temb, train=train)
+        h = self._residual(h, temb, train)
         h = self._attention()(h)
-        return self._block()(h, temb, train=train)
+        return self._residual(h, temb, train)
 
     @nn.nowrap
     def _decode(
@@ -162,7 +174,7 @@ class NCSNpp(nn.Module):
         for level, mult in reversed(list(enumerate(self.ch_mult))):
             for _ in range(self.num_res_blocks + 1):
                 h = jnp.concatenate([h, skips.pop()], axis=-1)
-                h = self._block(out_ch=self.nf * mult)(h, temb, train=train)
+                h = self._residual(h, temb, train, out_ch=self.nf * mult)
             h = self._attend_if_listed(h)
             pyramid, h = self._grow_output(pyramid, h, channels)
             if level != 0:
@@ -211,13 +223,17 @@ class NCSNpp(nn.Module):
     def _down(self, h: Image, temb: Embedding | None, train: bool) -> Image:
         if self.resblock_type == "ddpm":
             return self._resampler(Downsample, with_conv=self.resamp_with_conv)(h)
-        return self._block(resample="down")(h, temb, train=train)
+        return self._residual(h, temb, train, resample="down")
 
     @nn.nowrap
     def _up(self, h: Image, temb: Embedding | None, train: bool) -> Image:
         if self.resblock_type == "ddpm":
             return self._resampler(Upsample, with_conv=self.resamp_with_conv)(h)
-        return self._block(resample="up")(h, temb, train=train)
+        return self._residual(h, temb, train, resample="up")
+
+    @nn.nowrap
+    def _residual(self, h: Image, temb: Embedding | None, train: bool, **kwargs) -> Image:
+        return through(self._block(**kwargs), h, temb, train=train, remat=self.remat)
 
     @nn.nowrap
     def _block(self, **kwargs) -> ResnetBlockDDPMpp | ResnetBlockBigGANpp:

@@ -21,7 +21,7 @@ from models.networks.up_or_down import (
 )
 
 Image = Float[Array, "b h w c"]
-Embedding = Float[Array, "b e"]
+Embedding = Float[Array, " e"]
 
 
 class ResnetBlockDDPMpp(nn.Module):
@@ -37,14 +37,32 @@ class ResnetBlockDDPMpp(nn.Module):
     def __call__(self, x: Image, temb: Embedding | None, *, train: bool) -> Image:
         out_ch = self.out_ch or x.shape[-1]
         h = activation(self.nonlinearity)(GroupNorm()(x))
-        h = _conditioned_convs(self, h, temb, out_ch, train=train)
+        h = _conditioned_convs(self, h, temb, out_ch, init_scale=self.init_scale, train=train)
         if out_ch != x.shape[-1]:
             x = NIN(out_ch)(x)
         return residual_sum(x, h, rescale=self.skip_rescale)
 
 
+class ResnetBlockDDPM(nn.Module):
+    """The block of Ho et al. 2020: 32 groups, starts as the identity, adds without rescaling.
+
+    Raises ValueError unless all channels are a multiple of 32.
+    """
+
+    nonlinearity: str
+    dropout: float
+    out_ch: int = 0  # 0: as many channels as the input has
+
+    @nn.compact
+    def __call__(self, x: Image, temb: Embedding | None, *, train: bool) -> Image:
+        out_ch = self.out_ch or x.shape[-1]
+        h = activation(self.nonlinearity)(GroupNorm(32)(x))
+        h = _conditioned_convs(self, h, temb, out_ch, init_scale=0.0, groups=32, train=train)
+        return (x if out_ch == x.shape[-1] else NIN(out_ch)(x)) + h
+
+
 class ResnetBlockBigGANpp(nn.Module):
-    """The block above, which can also change the resolution inside (Brock et al. 2019).
+    """ResnetBlockDDPMpp, which can also change the resolution inside (Brock et al. 2019).
 
     `resample` is "none", "up" or "down": applied after the first activation and to the input.
     """
@@ -64,7 +82,7 @@ class ResnetBlockBigGANpp(nn.Module):
         out_ch = self.out_ch or in_ch
         h = activation(self.nonlinearity)(GroupNorm()(x))
         h, x = self._resampled(h), self._resampled(x)
-        h = _conditioned_convs(self, h, temb, out_ch, train=train)
+        h = _conditioned_convs(self, h, temb, out_ch, init_scale=self.init_scale, train=train)
         if out_ch != in_ch or self.resample != "none":
             x = conv1x1(out_ch)(x)
         return residual_sum(x, h, rescale=self.skip_rescale)
@@ -90,18 +108,20 @@ class Combine(nn.Module):
 
 
 def _conditioned_convs(
-    block: ResnetBlockDDPMpp | ResnetBlockBigGANpp,
+    block: ResnetBlockDDPM | ResnetBlockDDPMpp | ResnetBlockBigGANpp,
     h: Image,
     temb: Embedding | None,
     out_ch: int,
     *,
+    init_scale: float,
+    groups: int = 0,
     train: bool,
 ) -> Image:
-    """The part both blocks share: conv, + embedding, norm, act, dropout, conv."""
+    """The part all blocks share: conv, + embedding, norm, act, dropout, conv."""
     act = activation(block.nonlinearity)
     h = conv3x3(out_ch)(h)
     if temb is not None:
-        h = h + dense(out_ch)(act(temb))[:, None, None, :]
-    h = act(GroupNorm()(h))
+        h = h + dense(out_ch)(act(temb))
+    h = act(GroupNorm(groups)(h))
     h = nn.Dropout(block.dropout)(h, deterministic=not train)
-    return conv3x3(out_ch, init_scale=block.init_scale)(h)
+    return conv3x3(out_ch, init_scale=init_scale)(h)

@@ -77,7 +77,7 @@ class Conv2d(nn.Module):
         weight = self.param("weight", default_init(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         resample = {"up": fir_upsample_conv, "down": fir_downsample_conv}[self.resample]
-        return resample(x, weight, self.fir_kernel) + bias
+        return resample(x, weight.astype(x.dtype), self.fir_kernel) + bias.astype(x.dtype)
 
 
 class Upsample(nn.Module):
@@ -144,10 +144,9 @@ def _upfirdn_axis(
 
 
 def _conv(x: Image, w: Array, *, padding: int, stride: int = 1, up: int = 1) -> Image:
-    dtype = jnp.promote_types(x.dtype, w.dtype)
     return jax.lax.conv_general_dilated(
-        x.astype(dtype),
-        w.astype(dtype),
+        x,
+        w,
         window_strides=(stride, stride),
         padding=[(padding, padding)] * 2,
         lhs_dilation=(up, up),

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from data.dataset import DataError, split_indices
-from data.folder import load_folder
+from data.folder import ImageFiles, load_folder
 
 
 def _picture(seed, height=6, width=8, mode="RGB"):
@@ -146,3 +146,34 @@ def test_no_folder_or_no_images(tmp_path, ten):
     _fails("config.data.channels = 4", path=str(ten), channels=4)
     _fails("image_size = -1", path=str(ten), image_size=-1)
     _fails("seed = -1", path=str(ten), seed=-1)
+
+
+def test_what_does_not_fit_into_memory_is_read_as_it_is_used(ten, monkeypatch):
+    held = load_folder(path=str(ten), test_fraction=0.3)
+    monkeypatch.setattr("data.folder.IN_MEMORY", 1000)
+    found = load_folder(path=str(ten), test_fraction=0.3)
+    assert isinstance(found.train, ImageFiles)
+    for split in ("train", "test"):
+        everything = np.arange(len(getattr(held, split)))
+        np.testing.assert_array_equal(getattr(found, split)[everything], getattr(held, split))
+    np.testing.assert_array_equal(found.train[np.array([4, 0, 4])], held.train[[4, 0, 4]])
+    assert (found.shape, found.levels) == (held.shape, held.levels)
+
+
+def test_the_fingerprint_of_what_is_not_in_memory_is_of_names_and_images(ten, monkeypatch):
+    monkeypatch.setattr("data.folder.IN_MEMORY", 1000)
+    first = load_folder(path=str(ten)).fingerprint
+    assert load_folder(path=str(ten)).fingerprint == first
+    _save(ten / "a" / "3.png", _picture(99))
+    other = load_folder(path=str(ten)).fingerprint
+    (ten / "a" / "3.png").rename(ten / "a" / "3b.png")
+    assert len({first, other, load_folder(path=str(ten)).fingerprint}) == 3
+
+
+def test_another_shape_is_found_when_it_is_read(ten, monkeypatch):
+    monkeypatch.setattr("data.folder.IN_MEMORY", 1000)
+    monkeypatch.setattr("data.folder.NUM_FINGERPRINTED", 1)
+    found = load_folder(path=str(ten), test_fraction=0.3)
+    _save(found.train.files[-1], _picture(3, height=9))
+    with pytest.raises(DataError, match=r"is \(9, 8, 3\).*is \(6, 8, 3\)"):
+        found.train[np.arange(len(found.train))]

@@ -21,14 +21,23 @@ TINY: dict[str, Any] = {
     "attn_resolutions": (2,),
     "init_scale": 1.0,
 }
+# What some of them need beside: 32 groups of channels, or to hear of the label at all.
+NEEDED: dict[str, dict[str, Any]] = {
+    "ddpm": {"nf": 32},
+    "ncsnv2": {"scale_by_sigma": True},
+    "vdm": {"nf": 64},
+}
+
+
+def declares(name: str, *fields: str) -> bool:
+    """Whether the network called `name` has these hyper-parameters."""
+    return set(fields) <= {field.name for field in dataclasses.fields(NETWORKS[name])}
 
 
 def make(name: str, **overrides: Any) -> nn.Module:
     """The tiny network called `name`."""
-    network_type = NETWORKS[name]
-    declared = {field.name for field in dataclasses.fields(network_type)}
-    tiny = {key: value for key, value in TINY.items() if key in declared}
-    return network_type(**(tiny | overrides))
+    tiny = {key: value for key, value in TINY.items() if declares(name, key)}
+    return NETWORKS[name](**(tiny | NEEDED.get(name, {}) | overrides))
 
 
 def abstract_init(network: nn.Module, shape: tuple[int, ...]):

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from oracles import Gaussian, GaussianMixture
+from oracles import CorrelatedGaussian, Gaussian, GaussianMixture
 from sde_lib import SDES
 
 ORACLES = {
+    "correlated": CorrelatedGaussian.of_covariance(
+        np.array([0.5, -1.0]), np.array([[0.5, 0.3], [0.3, 0.4]])
+    ),
     "gaussian": Gaussian(jnp.array([0.5, -1.0]), jnp.array([0.3, 0.8])),
     "mixture": GaussianMixture(
         jnp.array([0.2, 0.8]), jnp.array([[-1.0, 0.3], [0.7, -0.2]]), jnp.array([0.3, 0.5])

@@ -11,9 +11,16 @@ from likelihood import Exact, ODELikelihood
 from oracles import Gaussian, GaussianMixture
 from sampling import (
     CORRECTORS,
+    DDIM,
     PREDICTORS,
     SAMPLERS,
+    AnnealedLangevinDynamics,
+    DPMSolver2M,
+    DPMSolver3M,
+    DPMSolverSDE,
+    Heun,
     Langevin,
+    LogSNRSchedule,
     NoCorrector,
     PredictorCorrector,
     ProbabilityFlow,
@@ -29,11 +36,31 @@ MIXTURE = GaussianMixture(
     stds=jnp.array([0.1, 0.2]),
 )
 GAUSSIAN = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.1, 0.4, 1.0]))
-CHOICES = {"langevin": Langevin(snr=0.05), "none": NoCorrector()}
+CHOICES = {
+    "ald": AnnealedLangevinDynamics(snr=0.05),
+    "langevin": Langevin(snr=0.05),
+    "none": NoCorrector(),
+}
+STEPPING = sorted(PREDICTORS.keys() - {"none"})
+FINE = {"schedule": LogSNRSchedule()}
+GRID = {
+    "ddim": DDIM(STEPS, EPS, **FINE),
+    "heun": Heun(40, EPS, **FINE, churn=5.0),
+    "dpm_2m": DPMSolver2M(60, EPS, **FINE),
+    "dpm_3m": DPMSolver3M(60, EPS, **FINE),
+    "dpm_sde": DPMSolverSDE(100, EPS, **FINE),
+}
+
+
+# Those whose prior stands for the law at t_max to less than a standard error.
+WIDE = sorted(SDES.keys() - {"log_snr"})
 
 
 def predictor_corrector(predictor, corrector="none", steps=STEPS, **options):
-    return PredictorCorrector(PREDICTORS[predictor](), CHOICES[corrector], steps, EPS, **options)
+    # Even in t, 300 ancestral steps with the posterior's variance lose a sixth of a std of 0.1.
+    fine = FINE if predictor == "ancestral" else {}
+    parts = (PREDICTORS[predictor](), CHOICES[corrector])
+    return PredictorCorrector(*parts, steps, EPS, **fine, **options)
 
 
 def flow(**options):
@@ -41,9 +68,11 @@ def flow(**options):
 
 
 SAMPLER_AND_SDE = [
-    *[(predictor_corrector(p), sde) for p in PREDICTORS for sde in SDES],
-    *[(predictor_corrector(p, "langevin"), "vp") for p in PREDICTORS],
-    *[(flow(), sde) for sde in SDES],
+    *[(predictor_corrector(p), sde) for p in STEPPING for sde in WIDE],
+    *[(predictor_corrector(p, "langevin"), "vp") for p in STEPPING],
+    (predictor_corrector("ancestral", "ald"), "vp"),
+    *[(flow(), sde) for sde in WIDE],
+    *[(sampler, sde) for sampler in GRID.values() for sde in ("ve", "vp")],  # all: test_laws.py
 ]
 
 
@@ -73,7 +102,8 @@ def named(value):
 
 def test_every_registered_part_is_tested_here():
     langevin = {"annealed_langevin", "langevin"}  # in test_langevin.py
-    assert SAMPLERS.keys() - langevin == {"predictor_corrector", "probability_flow"}
+    here = {"predictor_corrector", "probability_flow", *GRID}
+    assert SAMPLERS.keys() - langevin == here
     assert CORRECTORS.keys() == CHOICES.keys()
 
 
@@ -96,7 +126,9 @@ def test_samples_of_a_mixture_have_its_weights_means_and_covariances(sampler, sd
 
 
 @pytest.mark.parametrize(
-    "sampler", [*[predictor_corrector(p) for p in PREDICTORS], flow()], ids=named
+    "sampler",
+    [*[predictor_corrector(p) for p in STEPPING], flow(), *GRID.values()],
+    ids=named,
 )
 def test_samples_of_a_gaussian_have_its_mean_and_covariance(sampler):
     """Without Langevin steps, whose size is biased in three dimensions; see the correctors."""
@@ -156,9 +188,21 @@ def test_the_flow_counts_its_evaluations_and_denoises():
     np.testing.assert_allclose(clean.x, want, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("corrector", CHOICES)
-def test_predictor_corrector_counts_its_evaluations(corrector):
-    sampler = predictor_corrector("euler_maruyama", corrector, steps=3)
+COUNTED = [
+    (predictor_corrector("euler_maruyama", "none", steps=3), 3),
+    (predictor_corrector("euler_maruyama", "langevin", steps=3), 6),
+    (predictor_corrector("none", "ald", steps=3), 3),
+    *[(sampler(3, EPS, denoise=False), 3) for sampler in (DDIM, DPMSolver2M, DPMSolverSDE)],
+    (DPMSolver3M(3, EPS), 4),
+    (Heun(3, EPS, denoise=False), 6),
+    (Heun(3, EPS, churn=1.0), 7),
+    (SAMPLERS["langevin"](EPS, langevin_steps=4), 5),
+    (SAMPLERS["annealed_langevin"](EPS, False, num_scales=3, steps_per_level=2), 6),
+]
+
+
+@pytest.mark.parametrize(("sampler", "expected"), COUNTED, ids=named)
+def test_a_sampler_knows_beforehand_how_often_it_asks_for_the_score(sampler, expected):
     evaluations, z = [], jnp.ones(3)
 
     def score_fn(x, t):
@@ -167,10 +211,14 @@ def test_predictor_corrector_counts_its_evaluations(corrector):
 
     got = jax.block_until_ready(sampler(SDES["vp"](), score_fn, z, jax.random.key(0)))
     jax.effects_barrier()
-    assert int(got.nfe) == len(evaluations) == {"langevin": 6, "none": 3}[corrector]
+    assert sampler.evaluations == int(got.nfe) == len(evaluations) == expected
 
 
-@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_of_the_adaptive_flow_nobody_knows():
+    assert flow().evaluations is None
+
+
+@pytest.mark.parametrize("predictor", STEPPING)
 def test_only_without_denoising_does_the_last_step_add_noise(predictor):
     """With one step from t_max to eps, the noise of that step is all there is."""
     sde, z = SDES["ve"](), jnp.ones(2000)
@@ -182,7 +230,9 @@ def test_only_without_denoising_does_the_last_step_add_noise(predictor):
     np.testing.assert_array_equal(run(True, 0), run(True, 1))
     noise = run(False, 0) - run(True, 0)
     _, g2 = sde.drift_and_diffusion(1.0)
+    ratio2 = (sde.sigma(EPS) / sde.sigma(1.0)) ** 2
     variance = {
+        "ancestral": sde.sigma(EPS) ** 2 * (1 - ratio2),
         "euler_maruyama": g2 * (1 - EPS),
         "reverse_diffusion": sde.sigma(1.0) ** 2 - sde.sigma(EPS) ** 2,
     }[predictor]

@@ -29,6 +29,13 @@ def float64_alpha_sigma(sde, t):
         return np.ones_like(t), 0.01 * (50.0 / 0.01) ** t
     if name == "Straight":
         return 1 - t, t
+    if name == "LogSNR":
+        gamma = -13.3 + 18.3 * t
+        return 1 / np.sqrt(1 + np.exp(gamma)), 1 / np.sqrt(1 + np.exp(-gamma))
+    if name == "DDPM":
+        nodes = np.append(0, np.cumsum(np.log1p(-np.linspace(1e-4, 2e-2, 1000))))
+        log_alpha2 = np.interp(t, np.arange(1001) / 1000, nodes)
+        return np.exp(log_alpha2 / 2), np.sqrt(-np.expm1(log_alpha2))
     B = 0.1 * t + 0.5 * 19.9 * t**2
     one_minus = -np.expm1(-B)
     return np.exp(-B / 2), np.sqrt(one_minus) if name == "VP" else one_minus

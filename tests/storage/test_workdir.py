@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from data import UNKNOWN
 from storage import Workdir, WorkdirError, read_json, write_json
 from storage.workdir import PACKAGES, digest
 
@@ -55,6 +56,18 @@ def test_a_setting_younger_than_the_folder_must_have_the_value_of_before(workdir
         workdir.check(IDENTITY | {"objective.levels": "ladder"}, newer)
     with pytest.raises(WorkdirError, match="seed is 0 there, 7 here"):
         workdir.check(IDENTITY | {"seed": 7}, {"seed": 7})
+
+
+def test_what_is_unknown_on_either_side_does_not_differ(tmp_path):
+    """Data that were not there when a checkpoint was imported, or are not now."""
+    identity, unknown = IDENTITY | {"data": "abc"}, IDENTITY | {"data": UNKNOWN}
+    workdir = Workdir(tmp_path / "imported")
+    workdir.claim({}, unknown)
+    workdir.check(identity)
+    workdir.claim({}, identity)
+    workdir.check(unknown)
+    with pytest.raises(WorkdirError, match="data is 'abc' there, 'def' here"):
+        workdir.check(IDENTITY | {"data": "def"})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"identity": 3}', "\x00"])

@@ -36,9 +36,9 @@ def _gradients(count, seed=0):
     return [jax.tree.map(draw, PARAMS) for _ in range(count)]
 
 
-def _run(optimizer, gradients, ema_decay=0.5):
+def _run(optimizer, gradients, ema_decay=0.5, **settings):
     """The states after 0, 1, 2, ... steps with these gradients."""
-    step = TrainStep(None, None, optimizer, ema_decay, 1)  # pyright: ignore[reportArgumentType]
+    step = TrainStep(None, None, optimizer, ema_decay, 1, **settings)  # pyright: ignore[reportArgumentType]
     states = [init_state(PARAMS, optimizer)]
     for gradient in gradients:
         states.append(step.update(states[-1], jnp.zeros(()), gradient)[0])
@@ -171,6 +171,14 @@ def test_weight_decay_pulls_towards_zero_in_proportion_to_the_rate():
     _close(state.params, jax.tree.map(lambda p: p * (1 - 0.1 * 0.5), PARAMS))
 
 
+def test_biases_may_be_left_out_of_the_decay():
+    params = {"Dense_0": {"kernel": jnp.array(2.0), "bias": jnp.array(2.0)}}
+    zero = jax.tree.map(jnp.zeros_like, params)
+    optimizer = _optimizer(rate=0.1, weight_decay=0.5, decay_biases=False)
+    updates, _ = optimizer.update(zero, optimizer.init(params), params)
+    _close(updates, {"Dense_0": {"kernel": jnp.array(-0.1), "bias": jnp.array(0.0)}})
+
+
 # --- the average ----------------------------------------------------------------------------
 
 
@@ -181,6 +189,14 @@ def test_the_average_follows_min_of_the_decay_and_1_plus_k_over_10_plus_k(decay)
     for k, state in enumerate(states[1:]):
         d = min(decay, (1 + k) / (10 + k))
         average = {name: d * average[name] + (1 - d) * state.params[name] for name in average}
+        _close(state.ema_params, average, 1e-5)
+
+
+def test_without_a_warm_up_the_average_has_the_same_decay_from_the_first_update_on():
+    states = _run(_optimizer(), _gradients(5), ema_decay=0.9, ema_warmup=False)
+    average = {name: np.asarray(value, np.float64) for name, value in PARAMS.items()}
+    for state in states[1:]:
+        average = {name: 0.9 * average[name] + 0.1 * state.params[name] for name in average}
         _close(state.ema_params, average, 1e-5)
 
 

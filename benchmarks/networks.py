@@ -1,0 +1,206 @@
+"""What each option of DDPM++ brings: attention, bfloat16, rematerialisation, against none of them.
+
+python benchmarks/networks.py [--size=digits|32] [--nf=N] [--batch=N] [--steps=N] [--json=FILE]
+
+The reference is the same network of the same blocks with attention written out (softmax between
+two einsums), in float32, without rematerialisation. The others change one thing after the other.
+For each a training step (forward, backward, Adam on a noised batch) and an evaluation as samplers
+make it are compiled once and then run in turn, block by block, in one process; every figure is the
+median over the blocks, every ratio that of the reference's time to its own in the same block, so
+above 1 is faster. "kept" are the arrays that a step's forward pass hands to its backward pass,
+"plan" is what XLA plans to hold beside the arguments: on CPU it computes nothing twice, whatever it
+is asked, so that rematerialisation saves memory on accelerators only.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+import jax.numpy as jnp
+import optax
+from rich.console import Console
+from rich.table import Table
+
+from models.networks import NCSNpp, attention
+from storage import write_json
+
+SHAPES = {"digits": (8, 8, 1), "32": (32, 32, 3)}
+FIELDS: dict[str, dict[str, Any]] = {
+    "digits": {"ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (4,)},
+    "32": {"ch_mult": (1, 2, 2, 2), "num_res_blocks": 2, "attn_resolutions": (16,)},
+}
+REFERENCE = "reference"
+VARIANTS: dict[str, dict[str, Any]] = {
+    REFERENCE: {},
+    "attention": {},
+    "attention, remat": {"remat": True},
+    "attention, bfloat16": {"dtype": "bfloat16"},
+    "attention, bfloat16, remat": {"dtype": "bfloat16", "remat": True},
+}
+
+Run = Callable[[], Any]
+
+
+def written_out(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """Attention as the published code has it: all weights, their softmax, the sum."""
+    weights = jnp.einsum("bhwc,bHWc->bhwHW", query, key) * query.shape[-1] ** -0.5
+    flat = jax.nn.softmax(weights.reshape(*weights.shape[:3], -1), axis=-1)
+    return jnp.einsum("bhwHW,bHWc->bhwc", flat.reshape(weights.shape), value)
+
+
+@contextmanager
+def attention_of(variant: str) -> Iterator[None]:
+    """The attention that programs traced inside have."""
+    chosen = written_out if variant == REFERENCE else attention.attend
+    with mock.patch.object(attention, "attend", chosen):
+        yield
+
+
+def compiled_step(network: NCSNpp, params: Any, xs: jax.Array, labels: jax.Array):
+    """A training step on one noised batch, without a state; its arguments; what it keeps."""
+    optimizer = optax.adam(1e-4)
+
+    def loss(params: Any, key: jax.Array) -> jax.Array:
+        def apply(x, label, key) -> Any:
+            return network.apply({"params": params}, x, label, train=True, rngs={"dropout": key})
+
+        return jnp.mean((jax.vmap(apply)(xs, labels, jax.random.split(key, len(xs))) - xs) ** 2)
+
+    def step(params, opt_state, key):
+        updates, opt_state = optimizer.update(jax.grad(loss)(params, key), opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    arguments = (params, optimizer.init(params), jax.random.key(1))
+    kept = jax.eval_shape(
+        lambda p, key: jax.vjp(partial(loss, key=key), p)[1], params, arguments[2]
+    )
+    return jax.jit(step).lower(*arguments).compile(), arguments, kept
+
+
+def compiled_evaluation(network: NCSNpp, params: Any, xs: jax.Array, labels: jax.Array):
+    """The network on a batch, without dropout; its arguments; nothing is kept."""
+
+    def evaluate(params, xs, labels):
+        return jax.vmap(partial(network.apply, {"params": params}, train=False))(xs, labels)
+
+    arguments = (params, xs, labels)
+    return jax.jit(evaluate).lower(*arguments).compile(), arguments, ()
+
+
+def programs(size: str, nf: int, batch: int) -> dict[tuple[str, str], tuple[Run, dict[str, float]]]:
+    """(work, variant) -> a run of it, and the megabytes that it keeps and holds."""
+    shape = SHAPES[size]
+    xs = jax.random.normal(jax.random.key(0), (batch, *shape))
+    labels = jnp.linspace(1.0, 999.0, batch)
+    make = partial(NCSNpp, nf=nf, **FIELDS[size])
+    init = jax.jit(partial(make().init, train=False))
+    params = init(jax.random.key(2), xs[0], labels[0])["params"]
+    found = {}
+    for variant, fields in VARIANTS.items():
+        with attention_of(variant):
+            for work, compiled in (("step", compiled_step), ("evaluation", compiled_evaluation)):
+                program, arguments, kept = compiled(make(**fields), params, xs, labels)
+                plan = program.memory_analysis()
+                assert plan is not None
+                bytes_kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+                memory = {
+                    "kept_megabytes": bytes_kept / 2**20,
+                    "planned_megabytes": plan.temp_size_in_bytes / 2**20,
+                }
+                found[work, variant] = (partial(program, *arguments), memory)
+    return found
+
+
+def measure(runs: dict[Any, Run], steps: int, blocks: int) -> dict[Any, list[float]]:
+    """Seconds per run of each in every block, all in turn."""
+    seconds: dict[Any, list[float]] = {name: [] for name in runs}
+    for block in range(blocks + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            for _ in range(steps):
+                jax.block_until_ready(run())
+            if block:  # the first warms up
+                seconds[name].append((time.perf_counter() - started) / steps)
+    return seconds
+
+
+def rows_of(seconds: dict[Any, list[float]], memory: dict[Any, dict], batch: int) -> list[dict]:
+    """Of each program its times, its ratio to the reference and its memory."""
+    rows = []
+    for (work, variant), times in seconds.items():
+        reference = seconds[work, REFERENCE]
+        ratios = [a / b for a, b in zip(reference, times, strict=True)]
+        rows.append(
+            {
+                "work": work,
+                "variant": variant,
+                "milliseconds": 1e3 * statistics.median(times),
+                "images_per_second": batch / statistics.median(times),
+                "ratio": statistics.median(ratios),
+                "ratio_range": [min(ratios), max(ratios)],
+            }
+            | memory[work, variant]
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=SHAPES, default="digits")
+    parser.add_argument("--nf", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=5, help="runs of each in a block")
+    parser.add_argument("--blocks", type=int, default=7)
+    parser.add_argument("--json", help="a file for the figures")
+    arguments = parser.parse_args()
+
+    made = programs(arguments.size, arguments.nf, arguments.batch)
+    runs = {name: run for name, (run, _) in made.items()}
+    memory = {name: held for name, (_, held) in made.items()}
+    seconds = measure(runs, arguments.steps, arguments.blocks)
+    report = {
+        "size": arguments.size,
+        "nf": arguments.nf,
+        "batch_size": arguments.batch,
+        "device": jax.devices()[0].device_kind,
+        "blocks": arguments.blocks,
+        "rows": rows_of(seconds, memory, arguments.batch),
+    }
+    show(report)
+    if arguments.json:
+        write_json(Path(arguments.json), report)
+
+
+def show(report: dict) -> None:
+    """The table."""
+    title = f"{report['size']}, nf {report['nf']}, batch {report['batch_size']}"
+    table = Table(title=f"{title}, {report['device']}")
+    for name in ("work", "network", "ms", "images/s", "ratio", "blocks", "kept MB", "plan MB"):
+        table.add_column(name, justify="left" if name in ("work", "network") else "right")
+    for row in sorted(report["rows"], key=lambda row: row["work"]):
+        low, high = row["ratio_range"]
+        table.add_row(
+            row["work"],
+            row["variant"],
+            f"{row['milliseconds']:.1f}",
+            f"{row['images_per_second']:.0f}",
+            f"{row['ratio']:.2f}",
+            f"{low:.2f} .. {high:.2f}",
+            f"{row['kept_megabytes']:.1f}",
+            f"{row['planned_megabytes']:.1f}",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

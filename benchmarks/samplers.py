@@ -1,0 +1,249 @@
+"""Sample quality against evaluations of the score: every sampler, on two oracles and on digits.
+
+python benchmarks/samplers.py [--problems=ring,clusters,digits] [--count=N] [--budgets=10,20,50,200]
+    [--slow=1000] [--workdir=runs/digits] [--json=FILE] [--picture=FILE]
+
+Quality is the sliced Wasserstein distance of order 2 to fresh draws of the truth, and the floor
+what as many draws of the truth have themselves. On the oracles (VP, a ring of eight Gaussians in
+the plane; ten Gaussians in 64 dimensions) the score is exact, so that nothing but the sampler errs;
+on the digits, whose model is trained where the workdir has none, samples and test set are held
+against the training set, in levels, and the floor is the test set's. Budgets count evaluations of
+the score; ``--slow`` is a further one for the predictor-corrector sampler alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from trained import load_or_train
+
+from evaluation import SampleDriver
+from evaluation.distances import random_directions, sliced_wasserstein
+from evaluation.pictures import save_figure
+from oracles import GaussianMixture
+from sampling import (
+    DDIM,
+    Ancestral,
+    DPMSolver2M,
+    DPMSolver3M,
+    DPMSolverSDE,
+    EulerMaruyama,
+    Heun,
+    KarrasSchedule,
+    Langevin,
+    LogSNRSchedule,
+    NoCorrector,
+    PredictorCorrector,
+    ProbabilityFlow,
+    ReverseDiffusion,
+    Sampler,
+)
+from sde_lib import VP
+from solvers import Adaptive, LogRhoFlow
+from storage import write_json
+
+EPS = 1e-3
+DIRECTIONS = 200
+TOLERANCES = (1e-1, 1e-3, 1e-5)  # of the adaptive flow
+Draw = Callable[[Sampler], tuple[np.ndarray, float]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What samplers are to draw from: ``draw`` gives samples and their mean evaluations."""
+
+    name: str
+    draw: Draw
+    truth: np.ndarray
+    others: np.ndarray  # of the truth too, as many as are drawn
+
+    def distance(self, x: np.ndarray) -> float:
+        directions = random_directions(DIRECTIONS, self.truth.shape[1])
+        return sliced_wasserstein(x, self.truth, directions)
+
+
+def predicting(predictor) -> Callable[[int], Sampler]:
+    return lambda budget: PredictorCorrector(predictor, NoCorrector(), budget, EPS)
+
+
+def on_grid(member, schedule, **options) -> Callable[[int], Sampler]:
+    """As many steps as the budget has room for, the last evaluation denoises."""
+    steps = lambda budget: (budget - 1) // member.EVALUATIONS_PER_STEP  # noqa: E731
+    return lambda budget: member(steps(budget), EPS, schedule=schedule, **options)
+
+
+def corrected(budget: int) -> Sampler:
+    return PredictorCorrector(ReverseDiffusion(), Langevin(), budget // 2, EPS)
+
+
+# The schedules are those that the methods were published with.
+SLOW = {
+    "Euler-Maruyama": predicting(EulerMaruyama()),
+    "reverse diffusion": predicting(ReverseDiffusion()),
+    "ancestral": predicting(Ancestral("posterior")),
+    "predictor-corrector": corrected,
+}
+FAST = {
+    "DDIM": on_grid(DDIM, LogSNRSchedule()),
+    "DDIM, eta 1": on_grid(DDIM, LogSNRSchedule(), eta=1.0),
+    "Heun": on_grid(Heun, KarrasSchedule()),
+    "Heun, churn 10": on_grid(Heun, KarrasSchedule(), churn=10.0),
+    "DPM-Solver++ 2M": on_grid(DPMSolver2M, LogSNRSchedule()),
+    "DPM-Solver++ 3M": on_grid(DPMSolver3M, LogSNRSchedule()),
+    "DPM-Solver++ SDE": on_grid(DPMSolverSDE, LogSNRSchedule()),
+}
+
+
+def oracle_problem(name: str, law: GaussianMixture, count: int) -> Problem:
+    """Samples of the exact score of a law."""
+    sde = VP()
+
+    def draw(sampler: Sampler) -> tuple[np.ndarray, float]:
+        def one(key):
+            prior_key, path_key = jax.random.split(key)
+            z = sde.prior_sample(prior_key, law.shape)
+            return sampler(sde, law.score_fn(sde), z, path_key)
+
+        found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), count))
+        return np.asarray(found.x), float(np.mean(found.nfe))
+
+    sets = jax.vmap(law.sample)(jax.random.split(jax.random.key(1), 2 * count))
+    return Problem(name, draw, *np.split(np.asarray(sets), 2))
+
+
+def ring(count: int) -> Problem:
+    angles = 2 * np.pi * np.arange(8) / 8
+    means = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1), jnp.float32)
+    return oracle_problem(
+        "ring", GaussianMixture(jnp.full(8, 1 / 8), means, jnp.full(8, 0.05)), count
+    )
+
+
+def clusters(count: int) -> Problem:
+    means = 0.5 * jax.random.normal(jax.random.key(7), (10, 64))
+    law = GaussianMixture(jnp.arange(1, 11) / 55, means, jnp.linspace(0.05, 0.3, 10))
+    return oracle_problem("clusters", law, count)
+
+
+def digits(workdir: str) -> Problem:
+    run = load_or_train("configs/digits.py", workdir, {})
+    experiment, params = run.experiment, run.params()
+    train, test = (
+        np.asarray(s[np.arange(len(s))])
+        for s in (experiment.dataset.train, experiment.dataset.test)
+    )
+
+    def draw(sampler: Sampler) -> tuple[np.ndarray, float]:
+        driver = SampleDriver(
+            sampler,
+            experiment.sde,
+            experiment.model,
+            experiment.dequantisation,
+            experiment.dataset.shape,
+            len(test),
+        )
+        found = driver(params, len(test), jax.random.key(0))
+        return found.x.reshape(len(test), -1), float(found.nfe.mean())
+
+    return Problem("digits", draw, train.reshape(len(train), -1), test.reshape(len(test), -1))
+
+
+def adaptive(tolerance: float) -> Sampler:
+    return ProbabilityFlow(Adaptive(tolerance, tolerance), LogRhoFlow(), EPS)
+
+
+def measured(problem: Problem, budgets: list[int], slow: list[int]) -> list[dict[str, Any]]:
+    """A row for each sampler and budget."""
+    cases = [(n, make(b)) for n, make in {**SLOW, **FAST}.items() for b in budgets]
+    cases += [("predictor-corrector", corrected(b)) for b in slow]
+    cases += [("adaptive flow", adaptive(tolerance)) for tolerance in TOLERANCES]
+    rows = []
+    for name, sampler in cases:
+        x, nfe = problem.draw(sampler)
+        distance = problem.distance(x)
+        rows.append({"problem": problem.name, "sampler": name, "nfe": nfe, "distance": distance})
+        print(f"{problem.name}: {name}, {nfe:.0f} evaluations: {distance:.4f}", flush=True)
+    return rows
+
+
+def picture(path: Path, rows: list[dict[str, Any]], floors: dict[str, float]) -> None:
+    """Distance against evaluations, a panel for each problem, with the floor."""
+    figure = Figure(figsize=(5 * len(floors) + 2, 5), layout="constrained")
+    panels = figure.subplots(1, len(floors), squeeze=False)[0]
+    for axes, (problem, floor) in zip(panels, floors.items(), strict=True):
+        for i, name in enumerate([*SLOW, *FAST, "adaptive flow"]):
+            own = [r for r in rows if (r["problem"], r["sampler"]) == (problem, name)]
+            points = sorted((r["nfe"], r["distance"]) for r in own)
+            style = "--" if name in SLOW else "-"
+            axes.loglog(
+                *zip(*points, strict=True), style, marker=".", color=f"C{i % 10}", label=name
+            )
+        axes.axhline(floor, color="black", linewidth=0.8)
+        axes.set_title(f"{problem} (line: the floor)")
+        axes.set_xlabel("evaluations of the score")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("sliced Wasserstein distance to the truth")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
+    save_figure(path, figure)
+
+
+def show(problem: str, rows: list[dict[str, Any]], floor: float) -> None:
+    """A table of distances by that of the floor, and at how many evaluations."""
+    table = Table(title=f"{problem}: distance, by the floor of {floor:.4f} (evaluations)")
+    table.add_column("sampler")
+    table.add_column("distances")
+    for name in [*SLOW, *FAST, "adaptive flow"]:
+        own = [r for r in rows if (r["problem"], r["sampler"]) == (problem, name)]
+        cells = (f"{r['distance'] / floor:.2f} ({r['nfe']:.0f})" for r in own)
+        table.add_row(name, "  ".join(cells))
+    Console(width=140).print(table)
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", default="ring,clusters,digits")
+    parser.add_argument("--count", type=int, default=4000, help="samples of an oracle")
+    parser.add_argument("--budgets", type=numbers, default=[10, 20, 50, 200])
+    parser.add_argument(
+        "--slow", type=numbers, default=[1000], help="budgets of predictor-corrector"
+    )
+    parser.add_argument("--workdir", default="runs/digits")
+    parser.add_argument("--json", help="a file for the figures")
+    parser.add_argument("--picture", help="a PNG file")
+    arguments = parser.parse_args()
+    known: dict[str, Callable[[], Problem]] = {
+        "ring": lambda: ring(arguments.count),
+        "clusters": lambda: clusters(arguments.count),
+        "digits": lambda: digits(arguments.workdir),
+    }
+    rows, floors = [], {}
+    for name in arguments.problems.split(","):
+        problem = known[name]()
+        floors[name] = problem.distance(problem.others)
+        rows += measured(problem, arguments.budgets, arguments.slow)
+    for name, floor in floors.items():
+        show(name, rows, floor)
+    if arguments.json:
+        write_json(Path(arguments.json), {"count": arguments.count, "floors": floors, "rows": rows})
+    if arguments.picture:
+        picture(Path(arguments.picture), rows, floors)
+
+
+if __name__ == "__main__":
+    main()

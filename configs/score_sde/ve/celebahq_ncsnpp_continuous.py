@@ -1,0 +1,18 @@
+r"""NCSN++ with the VE SDE on CelebA-HQ at 1024x1024 (Song et al. 2021, arXiv:2011.13456).
+
+The data are a folder of images, or of train/ and test/: those of CelebA-HQ
+(github.com/tkarras/progressive_growing_of_gans) as files.
+
+Command: python main.py --config=configs/score_sde/ve/celebahq_ncsnpp_continuous.py \
+    --workdir=runs/score_sde_ve_celebahq_ncsnpp --config.data.path=IMAGES
+Figure: samples alone are published (figure 12 of the paper); not measured here.
+Time: 2.4 million steps at batch 8 (not measured here).
+"""
+
+from configs import published
+
+
+def get_config():
+    config = published.ve(published.ncsnpp_megapixel(published.megapixel()))
+    config.optimizer.ema_decay = 0.9999
+    return config

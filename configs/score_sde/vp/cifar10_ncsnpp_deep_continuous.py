@@ -1,0 +1,13 @@
+r"""NCSN++ continuous, deep, with the VP SDE on CIFAR-10 (Song et al. 2021, arXiv:2011.13456).
+
+Command: python main.py --config=configs/score_sde/vp/cifar10_ncsnpp_deep_continuous.py \
+    --workdir=runs/score_sde_vp_cifar10_ncsnpp_deep
+Figure: not measured here, and none published for it.
+Time: 950,000 steps at batch 128 (not measured here).
+"""
+
+from configs import published
+
+
+def get_config():
+    return published.vp(published.ncsnpp(published.cifar10(), deep=True))

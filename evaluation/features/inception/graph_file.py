@@ -1,0 +1,55 @@
+"""Constants of a frozen TensorFlow graph, read as data: no graph is built."""
+
+import io
+import tarfile
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from tensorboardX.proto import graph_pb2
+
+MEMBER = "classify_image_graph_def.pb"
+_FLOAT32 = 1  # of TensorFlow's DataType
+
+
+def read_graph_file(content: bytes) -> dict[str, np.ndarray]:
+    """The float32 constants of a GraphDef by name; also of the archive that it is published in.
+
+    Raises:
+      ValueError: damaged, or not such a file.
+    """
+    try:
+        content = _unpacked(content)
+        graph = graph_pb2.GraphDef.FromString(content)  # pyright: ignore[reportAttributeAccessIssue]
+    except (DecodeError, tarfile.TarError, OSError, EOFError) as error:
+        raise ValueError(f"it is no frozen TensorFlow graph: {error}") from error
+    constants = {
+        node.name: node.attr["value"].tensor
+        for node in graph.node
+        if node.op == "Const" and "value" in node.attr
+    }
+    return {
+        name: _array(name, tensor) for name, tensor in constants.items() if tensor.dtype == _FLOAT32
+    }
+
+
+def _unpacked(content: bytes) -> bytes:
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        names = [name for name in archive.getnames() if name.rpartition("/")[2] == MEMBER]
+        file = archive.extractfile(names[0]) if names else None
+        if file is None:
+            raise ValueError(f"there is no {MEMBER} in it")
+        return file.read()
+
+
+def _array(name: str, tensor: Any) -> np.ndarray:
+    """Its numbers, packed or listed; one listed number stands for all."""
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    packed = tensor.tensor_content
+    values = np.frombuffer(packed, "<f4") if packed else np.array(tensor.float_val, np.float32)
+    count = int(np.prod(shape))
+    if len(values) not in (1, count):
+        raise ValueError(f"{name} has {len(values)} numbers for the shape {shape}")
+    return np.broadcast_to(values, count).reshape(shape)

@@ -1,0 +1,41 @@
+"""The loss of a classifier of noisy data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float, Int
+
+from losses.noising import noised
+from models import NoisyClassifier
+from sde_lib import SDE
+
+
+@dataclass(frozen=True)
+class NoisyCrossEntropy:
+    """``E[-log p(c | x_t)]`` in nats, log rho uniform from eps to t_max.
+
+    Its minimiser is the posterior of the class at every noise (Song et al. 2021, arXiv:2011.13456,
+    appendix I.1), whatever the levels' shares.
+    """
+
+    sde: SDE
+    classifier: NoisyClassifier
+    eps: float
+
+    def __call__(
+        self,
+        params: Any,
+        x0: Float[Array, "*D"],
+        u: Float[Array, ""],
+        key: jax.Array,
+        *,
+        train: bool,
+        condition: Int[Array, ""],
+    ) -> Float[Array, ""]:
+        """The loss of x0, of class ``condition``, at the level that u in [0, 1) selects."""
+        del train
+        low, high = self.sde.log_rho(self.eps), self.sde.log_rho(self.sde.t_max)
+        t = self.sde.time_of_log_rho(low + u * (high - low))
+        x, _ = noised(self.sde, x0, t, key)
+        return -self.classifier.log_probs(self.sde, params, x, t)[condition]

@@ -1,0 +1,103 @@
+"""A small network that tells the class of noisy data, at every level of noise."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.labels import QuarterLogRho
+from models.networks.embeddings import positional_embedding
+from models.networks.layers import GroupNorm, conv3x3, dense
+from sde_lib import SDE
+
+Params = Any
+Time = Float[Array, ""] | float
+
+_SMALLEST_SIDE = 4  # images are halved down to it
+_DENSE_BLOCKS = 2
+
+
+class ClassifierNetwork(nn.Module):
+    """``(x, label) -> (logits, features)``; convolutions for images, else dense layers.
+
+    The features are what the last, linear layer reads. A residual block adds a linear map of the
+    embedded label; images are halved, and their channels doubled once, between blocks. Raises
+    ValueError where ``nf`` is not a multiple of four.
+    """
+
+    num_classes: int
+    nf: int = 32  # channels at the full resolution
+    hidden: int = 128  # width of dense layers, and number of features
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*D"], label: Float[Array, ""]
+    ) -> tuple[Float[Array, " classes"], Float[Array, " hidden"]]:
+        embedded = nn.swish(dense(self.hidden)(positional_embedding(label, self.hidden)))
+        h = self._image(x[None], embedded) if x.ndim == 3 else self._vector(x.ravel(), embedded)
+        features = nn.swish(dense(self.hidden)(h))
+        return dense(self.num_classes)(features), features
+
+    @nn.nowrap
+    def _image(
+        self, h: Float[Array, "1 h w c"], embedded: Float[Array, " e"]
+    ) -> Float[Array, " f"]:
+        h = self._conv_block(conv3x3(self.nf)(h), embedded)
+        while min(h.shape[1:3]) >= 2 * _SMALLEST_SIDE:
+            h = self._conv_block(nn.avg_pool(h, (2, 2), (2, 2)), embedded, 2 * self.nf)
+        return jnp.mean(nn.swish(GroupNorm()(h)), axis=(0, 1, 2))
+
+    @nn.nowrap
+    def _conv_block(self, h, embedded: Float[Array, " e"], channels: int = 0):
+        channels = channels or h.shape[-1]
+        r = conv3x3(channels)(nn.swish(GroupNorm()(h)))
+        r = nn.swish(GroupNorm()(r + dense(channels)(embedded)))
+        skip = h if channels == h.shape[-1] else dense(channels)(h)
+        return skip + conv3x3(channels)(r)
+
+    @nn.nowrap
+    def _vector(self, x: Float[Array, " d"], embedded: Float[Array, " e"]) -> Float[Array, " f"]:
+        h = dense(self.hidden)(x)
+        for _ in range(_DENSE_BLOCKS):
+            r = dense(self.hidden)(nn.swish(nn.LayerNorm()(h))) + dense(self.hidden)(embedded)
+            h = h + dense(self.hidden)(nn.swish(r))
+        return nn.swish(nn.LayerNorm()(h))
+
+
+@dataclass(frozen=True)
+class NoisyClassifier:
+    """``p(c | x_t)`` at every t: binds parameters to the network; holds none itself.
+
+    The network sees ``x / sqrt(alpha^2 + sigma^2)``, of order one at every noise for data of order
+    one, and ``log(rho) / 4``.
+    """
+
+    network: ClassifierNetwork
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that it tells apart."""
+        return self.network.num_classes
+
+    def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
+        """Parameters for data of the given shape (of one example), float32."""
+        return self.network.init(key, jnp.zeros(shape), jnp.zeros(()))["params"]
+
+    def log_probs(
+        self, sde: SDE, params: Params, x: Float[Array, "*D"], t: Time
+    ) -> Float[Array, " classes"]:
+        """``log p(c | x_t)`` in nats for every class c."""
+        return jax.nn.log_softmax(self._apply(sde, params, x, t)[0])
+
+    def features(
+        self, sde: SDE, params: Params, x: Float[Array, "*D"], t: Time
+    ) -> Float[Array, " hidden"]:
+        """What the last layer reads."""
+        return self._apply(sde, params, x, t)[1]
+
+    def _apply(self, sde: SDE, params: Params, x: Float[Array, "*D"], t: Time) -> Any:
+        scale = jax.lax.rsqrt(sde.alpha(t) ** 2 + sde.sigma(t) ** 2)
+        return self.network.apply({"params": params}, scale * x, QuarterLogRho()(sde, t))

@@ -1,0 +1,264 @@
+"""A classifier of noisy data beside a run: trained, kept and asked in its folder ``classifier``."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Num
+from ml_collections import ConfigDict
+
+from configs.saved import defaults
+from data import BatchStream, labelled_test, labelled_train
+from evaluation import terminal
+from evaluation.noisy_classes import NoisyClasses
+from evaluation.uncertainty import mean
+from likelihood import Centres, Continuous, Dequantisation
+from losses import NoisyCrossEntropy
+from models import ClassifierNetwork, NoisyClassifier
+from run.drivers import writes
+from storage import CheckpointError, Checkpoints, MetricsLog, Workdir, write_json
+from training import (
+    MAPPINGS,
+    SCHEDULES,
+    Every,
+    ParallelStep,
+    TrainState,
+    TrainStep,
+    adam,
+    init_state,
+    replicate,
+    train,
+)
+from wiring.experiment import Experiment
+from wiring.reader import ConfigError, Reader
+
+ACCURACY = "accuracy.json"
+_LOG_EVERY = 50
+_CHECKPOINT_EVERY = 500
+_WARMUP = 100
+_EMA_DECAY = 0.999
+# Noise over signal at which the held-out accuracy is told, beside the least noise.
+_NOISE_LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)
+_INIT, _TRAIN, _HELD_OUT = 1, 2, 3  # addresses of its keys under the stream of the first parameters
+
+
+@dataclass(frozen=True)
+class ClassifierRun:
+    """The classifier of one experiment's data.
+
+    Attributes:
+      workdir: its own folder.
+      config: the experiment's whole configuration.
+      experiment: whose data, noise and points of the model's space it has.
+    """
+
+    workdir: Workdir
+    config: ConfigDict
+    experiment: Experiment
+
+    @classmethod
+    def beside(cls, workdir: Workdir, config: ConfigDict, experiment: Experiment):
+        """The classifier of a run, in its folder."""
+        return cls(Workdir(workdir.root / "classifier"), config, experiment)
+
+    @cached_property
+    def classifier(self) -> NoisyClassifier:
+        """The network with its classes, which are those of the data.
+
+        Raises:
+          DataError: the data have none.
+        """
+        labelled_test(self.experiment.dataset)
+        settings, classes = self.experiment.classifier, self.experiment.dataset.num_classes
+        return NoisyClassifier(ClassifierNetwork(classes or 0, settings.nf, settings.hidden))
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """Its newest checkpoint."""
+        return Checkpoints(self.workdir.checkpoints, keep=1)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this classifier and not another."""
+        experiment, settings = self.experiment, self.experiment.classifier
+        kept = ("seed", "data.", "sde.", "objective.eps", "objective.dequantisation")
+        own = {"nf": settings.nf, "hidden": settings.hidden, "batch_size": settings.batch_size}
+        return {
+            **{key: value for key, value in experiment.identity.items() if key.startswith(kept)},
+            **{f"classifier.{name}": value for name, value in own.items()},
+            "classifier.learning_rate": settings.learning_rate,
+        }
+
+    def train(self) -> None:
+        """Trains to ``config.classifier.steps``, from its newest checkpoint if there is one.
+
+        Raises:
+          ConfigError: the batch does not divide over the devices.
+          DataError: the data have no classes.
+          NonFiniteError: a metric is not finite.
+          WorkdirError: the folder holds a classifier of other settings.
+        """
+        self._check_shape()
+        step_fn = self._step()
+        newest = self._newest()
+        if newest is not None:
+            self.workdir.check(self.identity, defaults())
+        if newest is not None and newest >= self.experiment.classifier.steps:
+            terminal.say(f"already trained: {newest} steps in {self.workdir.root}")
+            return
+        if writes():
+            self.workdir.claim(self.config.to_dict(), self.identity, newest or 0, defaults())
+        state = self._initial_state() if newest is None else self._restore(newest)
+        self._train(step_fn, state)
+        if writes():
+            self._report()
+
+    def params(self) -> Any:
+        """The averaged parameters of its newest checkpoint.
+
+        Raises:
+          CheckpointError: it is not trained; the message says how that is done.
+          WorkdirError: the folder holds a classifier of other settings.
+        """
+        newest = self._newest()
+        if newest is None:
+            raise CheckpointError(
+                f"there is no classifier in {self.workdir.root}: train it first, with "
+                f"--mode=classifier --workdir={self.workdir.root.parent}"
+            )
+        self.workdir.check(self.identity, defaults())
+        return self._restore(newest).ema_params
+
+    def accuracy(self) -> list[dict[str, float]]:
+        """Accuracy on the test set at several levels of noise, the least first.
+
+        With the mean ``log p(true class | x_t)`` in nats: what guidance follows is its slope.
+        """
+        sde, eps = self.experiment.sde, self.experiment.loss.eps
+        test, predictions = labelled_test(self.experiment.dataset), self._predictions(noised=True)
+        stream, params = self._key(_HELD_OUT), self.params()
+        rows = []
+        least = float(np.exp(sde.log_rho(eps)))
+        for rho in (least, *(rho for rho in _NOISE_LEVELS if rho > least)):
+            t = float(np.clip(sde.time_of_log_rho(np.log(rho)), eps, sde.t_max))
+            right, told = map(mean, predictions.scores(params, test, t, stream))
+            rows.append(
+                {
+                    "noise": rho,
+                    "accuracy": right.value,
+                    "standard_error": right.standard_error,
+                    "log_prob": told.value,
+                }
+            )
+        return rows
+
+    def features(self, x: Num[np.ndarray, "n *D"]) -> Float[np.ndarray, "n features"]:
+        """What the last layer reads for data as stored; ``RunDirectory.classifier_features``."""
+        predictions = self._predictions(noised=False)
+        return predictions(self.params(), x, self.experiment.loss.eps, self._key(_HELD_OUT))[1]
+
+    def _newest(self) -> int | None:
+        return self.checkpoints.latest() if self.workdir.checkpoints.is_dir() else None
+
+    def _key(self, address: int) -> jax.Array:
+        return jax.random.fold_in(self.experiment.streams["init"], address)
+
+    def _check_shape(self) -> None:
+        """Raises ConfigError where the network does not fit the data."""
+        classifier, shape = self.classifier, self.experiment.dataset.shape
+        try:
+            jax.eval_shape(lambda key: classifier.init(key, shape), jax.random.key(0))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise ConfigError(
+                f"config.classifier does not fit data of shape {shape}: {error}"
+            ) from error
+
+    def _step(self) -> ParallelStep:
+        experiment, settings = self.experiment, self.experiment.classifier
+        step = TrainStep(
+            NoisyCrossEntropy(experiment.sde, self.classifier, experiment.loss.eps),
+            experiment.dequantisation,
+            self._optimizer,
+            _EMA_DECAY,
+            settings.batch_size,
+            experiment.augmentation,
+        )
+        try:
+            return ParallelStep(step, self._key(_TRAIN), MAPPINGS[experiment.training.parallel]())
+        except ValueError as error:
+            raise ConfigError(str(error).replace("training", "classifier")) from error
+
+    @cached_property
+    def _optimizer(self):
+        return adam(
+            SCHEDULES["constant"](self.experiment.classifier.learning_rate),
+            warmup=_WARMUP,
+            beta1=0.9,
+            beta2=0.999,
+            adam_eps=1e-8,
+            weight_decay=0.0,
+            grad_clip=1.0,
+            accumulate=1,
+        )
+
+    def _initial_state(self) -> TrainState:
+        def make(key):
+            params = self.classifier.init(key, self.experiment.dataset.shape)
+            return init_state(params, self._optimizer)
+
+        return jax.jit(make)(self._key(_INIT))
+
+    def _restore(self, step: int) -> TrainState:
+        return self.checkpoints.restore(step, jax.eval_shape(self._initial_state))
+
+    def _train(self, step_fn: ParallelStep, state: TrainState) -> None:
+        settings, start = self.experiment.classifier, int(state.step)
+        source = labelled_train(self.experiment.dataset)
+        log = MetricsLog(self.workdir.root, start) if writes() else None
+        try:
+            with terminal.progress("training the classifier", start, settings.steps) as update:
+
+                def record(step: int, metrics: dict[str, float]) -> None:
+                    update(step, f"loss {metrics['loss']:.4f}")
+                    if log:
+                        log.write(step, metrics)
+
+                train(
+                    step_fn,
+                    replicate(state),
+                    BatchStream(source, settings.batch_size, self.experiment.identity["seed"]),
+                    steps=settings.steps,
+                    log_every=_LOG_EVERY,
+                    log=record,
+                    callbacks=[Every(_CHECKPOINT_EVERY, self.checkpoints.save)],
+                )
+        finally:
+            self.checkpoints.finish()
+            if log:
+                log.close()
+
+    def _predictions(self, *, noised: bool) -> NoisyClasses:
+        experiment = self.experiment
+        points = experiment.dequantisation if noised else self._points
+        return NoisyClasses(
+            self.classifier, experiment.sde, points, experiment.eval.batch_size, noised=noised
+        )
+
+    @property
+    def _points(self) -> Dequantisation:
+        """Without chance, so that equal data have equal features."""
+        levels = self.experiment.dataset.levels
+        return (
+            Continuous()
+            if levels is None
+            else Centres(levels, Reader(self.config).get("model.centered"))
+        )
+
+    def _report(self) -> None:
+        rows = self.accuracy()
+        write_json(self.workdir.root / ACCURACY, {"step": self._newest(), "held_out": rows})
+        told = ", ".join(f"{row['accuracy']:.3f} at {row['noise']:.3g}" for row in rows)
+        terminal.say(f"trained the classifier in {self.workdir.root}")
+        terminal.say(f"held-out accuracy by noise over signal: {told}")

@@ -1,0 +1,104 @@
+"""Latents of a run's data: the file, the picture, the error of the way there and back."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from data import DataError
+from evaluation import pictures, terminal
+from evaluation.encodings import Carried, EncodingDriver
+from run.drivers import writes
+from storage import write_json, write_npz
+from wiring.parts import build_encoding
+from wiring.reader import Reader
+
+if TYPE_CHECKING:
+    from run.directory import RunDirectory
+
+
+class EncodingRun:
+    """Encodes and decodes with the parameters of a checkpoint.
+
+    The solver and eps are those of ``config.sampling``, whichever sampler it names.
+    """
+
+    def __init__(self, run: "RunDirectory"):
+        self._run = run
+        self._reader = Reader(run.config)
+        encoding = build_encoding(self._reader, run.experiment.sde)
+        self.keys_read = self._reader.keys_read | {"sampling.num_samples", "sampling.batch_size"}
+        self._encoding = encoding
+
+    @cached_property
+    def _driver(self) -> EncodingDriver:
+        experiment = self._run.experiment
+        return EncodingDriver(
+            self._encoding,
+            experiment.sde,
+            experiment.model,
+            experiment.dequantisation,
+            experiment.sampling.batch_size,
+        )
+
+    def encode(self, x: np.ndarray, step: int | None) -> Carried:
+        """Latents of data as stored, dequantised as an evaluation does.
+
+        Raises:
+          DataError: they have another shape than the data of the run.
+        """
+        self._check(x, "data")
+        return self._driver.encode(self._run.params(step), x, self._run.experiment.streams["eval"])
+
+    def decode(self, z: np.ndarray, step: int | None) -> Carried:
+        """Points of the model's space from latents.
+
+        Raises:
+          DataError: they have another shape than the data of the run.
+        """
+        self._check(z, "latents")
+        return self._driver.decode(self._run.params(step), np.asarray(z, np.float32))
+
+    def stored(self, points: Float[np.ndarray, "n *D"]) -> Num[np.ndarray, "n *D"]:
+        """What points of the model's space stand for, in the data's own units."""
+        return self._driver.stored(points)
+
+    def save(self, step: int) -> Path:
+        """Encodes the first test data and decodes them: ``latents.npz`` and ``latents.png``."""
+        experiment, workdir = self._run.experiment, self._run.workdir
+        count = min(experiment.sampling.num_samples, len(experiment.dataset.test))
+        x = experiment.dataset.test[np.arange(count)]
+        there = self.encode(x, step)
+        back = self.decode(there.end, step)
+        settings = self._reader.snapshot("sampling.") | {"seed": experiment.identity["seed"]}
+        folder = workdir.encodings(step, settings)
+        if writes():
+            arrays = {"originals": x, "points": there.start, "latents": there.end}
+            arrays |= {"reconstructions": back.end, "nfe": there.nfe, "ok": there.ok & back.ok}
+            write_npz(folder / "latents.npz", arrays)
+            levels = experiment.dataset.levels
+            restored = self.stored(back.end)
+            pictures.save_encodings(folder / "latents.png", x, there.end, restored, levels)
+            write_json(folder / "settings.json", settings)
+            _say(folder, there, back, np.mean(restored == x))
+        return folder
+
+    def _check(self, x: np.ndarray, what: str) -> None:
+        shape = self._run.experiment.dataset.shape
+        if not len(x) or x.shape[1:] != shape:
+            raise DataError(f"{what} of shape {x.shape} do not fit: (n, {str(shape)[1:-1]}), n > 0")
+
+
+def _say(folder: Path, there: Carried, back: Carried, recovered: Any) -> None:
+    failed = ~(there.ok & back.ok)
+    if failed.any():
+        terminal.say(f"warning: {failed.sum()} data are not finite or not finished")
+    error = np.abs(back.end - there.start)
+    terminal.say(
+        f"wrote {folder}: {len(there.end)} latents, NFE {there.nfe.mean():.0f} there and "
+        f"{back.nfe.mean():.0f} back; round-trip error {np.sqrt(np.mean(error**2)):.2e} rms, "
+        f"{error.max():.2e} at most, in units of the model's space; {recovered:.2%} of values the "
+        "same"
+    )

@@ -1,0 +1,91 @@
+"""Samplers that go down a schedule of times, in the coordinates of the data.
+
+In ``y = x/alpha`` every process is data plus noise of std ``rho = sigma/alpha``, and the flow of
+probability is ``dy/d rho = eps_hat`` (Karras et al. 2022, arXiv:2206.00364, eq. 4), with
+``eps_hat = -sigma s(alpha y, t)`` the noise that the score predicts, ``y - rho eps_hat`` the datum.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sampling.base import Sample, Scalar, ScoreFn
+from sampling.schedules import UNIFORM, Schedule
+from sde_lib import SDE
+
+
+def predicted_noise(
+    sde: SDE, score_fn: ScoreFn, y: Float[Array, "*D"], t: Scalar
+) -> Float[Array, "*D"]:
+    """``-sigma s(alpha y, t)``, the mean of the noise in y."""
+    return -sde.sigma(t) * score_fn(sde.alpha(t) * y, t)
+
+
+def predicted_datum(
+    sde: SDE, score_fn: ScoreFn, y: Float[Array, "*D"], t: Scalar
+) -> Float[Array, "*D"]:
+    """``E[x0 | y] = y - rho eps_hat``."""
+    return y - jnp.exp(sde.log_rho(t)) * predicted_noise(sde, score_fn, y, t)
+
+
+@dataclass(frozen=True)
+class GridSampler(ABC):
+    """``num_steps`` steps from t_max to eps; a member gives the step.
+
+    A sample is the last state, at time eps; with ``denoise`` the posterior mean there, which is a
+    step of first order to no noise at all.
+    """
+
+    EVALUATIONS_PER_STEP: ClassVar[int] = 1
+
+    num_steps: int
+    eps: float
+    denoise: bool = True
+    schedule: Schedule = UNIFORM
+
+    @property
+    def evaluations(self) -> int:
+        return self.num_steps * self.EVALUATIONS_PER_STEP + int(self.denoise)
+
+    def memory(self, y: Float[Array, "*D"]) -> Any:
+        """What the first step remembers of those before it; nothing, for a one-step method."""
+        del y
+        return ()
+
+    @abstractmethod
+    def step(
+        self,
+        sde: SDE,
+        score_fn: ScoreFn,
+        y: Float[Array, "*D"],
+        memory: Any,
+        t: Scalar,
+        t_next: Scalar,
+        z: Float[Array, "*D"],
+    ) -> tuple[Float[Array, "*D"], Any]:
+        """``x/alpha`` and the memory at ``t_next`` from those at t, with the standard normal z."""
+
+    def __call__(
+        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
+    ) -> Sample:
+        times = self.schedule(sde, self.eps, self.num_steps)
+
+        def move(state, scanned):
+            t, t_next, step_key = scanned
+            noise = jax.random.normal(step_key, z.shape)
+            y, memory = state
+            return self.step(sde, score_fn, y, memory, t, t_next, noise), None
+
+        y = z / sde.alpha(times[0])
+        keys = jax.random.split(key, self.num_steps)
+        (y, _), _ = jax.lax.scan(move, (y, self.memory(y)), (times[:-1], times[1:], keys))
+        x = (
+            predicted_datum(sde, score_fn, y, times[-1])
+            if self.denoise
+            else y * sde.alpha(times[-1])
+        )
+        return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))

@@ -1,0 +1,21 @@
+"""What a step from one time to an earlier one knows of the path between them."""
+
+import jax.numpy as jnp
+
+from sampling.base import Scalar
+from sde_lib import SDE
+
+
+def transition(sde: SDE, t: Scalar, t_next: Scalar) -> tuple[Scalar, Scalar]:
+    """``(a, G)`` of ``x_t | x_{t'} ~ N(a x_{t'}, G^2 I)`` with t' = ``t_next`` < t.
+
+    ``a = alpha_t / alpha_{t'}``, ``G^2 = sigma_t^2 - a^2 sigma_{t'}^2``. For VE ``G^2`` is SMLD's
+    ``sigma_i^2 - sigma_{i-1}^2``, for the chain of DDPM ``a^2 = 1 - beta_i``, ``G^2 = beta_i``.
+    """
+    a = jnp.exp(sde.log_alpha(t) - sde.log_alpha(t_next))
+    return a, sde.sigma(t) * jnp.sqrt(shrinkage(sde, t, t_next))
+
+
+def shrinkage(sde: SDE, t: Scalar, t_next: Scalar) -> Scalar:
+    """``1 - rho_{t'}^2 / rho_t^2``, which is ``G^2 / sigma_t^2``, without cancellation."""
+    return -jnp.expm1(2 * (sde.log_rho(t_next) - sde.log_rho(t)))

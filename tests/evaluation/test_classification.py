@@ -1,0 +1,50 @@
+"""Classes by Bayes, from given likelihoods."""
+
+import numpy as np
+
+from evaluation.classification import Classification
+
+LIKELIHOODS = np.log([[0.2, 0.1, 0.4], [0.3, 0.3, 0.3], [0.1, 0.8, 0.1], [0.5, 0.1, 0.1]])
+PRIOR = np.array([0.5, 0.3, 0.2])
+
+
+def made(likelihoods=LIKELIHOODS, prior=PRIOR, labels=(0, 0, 1, 1)):
+    with np.errstate(divide="ignore"):
+        return Classification(likelihoods, np.log(prior), np.asarray(labels))
+
+
+def test_the_posterior_is_that_of_bayes():
+    joint = np.exp(LIKELIHOODS) * PRIOR
+    want = joint / joint.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(made().log_posterior), want, rtol=1e-12)
+
+
+def test_only_differences_of_log_likelihoods_count_however_large_they_are():
+    shifted = made(LIKELIHOODS + np.array([[-900.0], [900.0], [0.0], [5.0]]))
+    np.testing.assert_allclose(shifted.log_posterior, made().log_posterior, atol=1e-10)
+
+
+def test_a_class_that_is_never_seen_is_never_taken():
+    found = made(prior=np.array([0.0, 0.5, 0.5]))
+    assert 0 not in found.predicted
+    assert np.all(np.isneginf(found.log_posterior[:, 0]))
+
+
+def test_the_summary_counts_what_is_right():
+    summary = made().summary()
+    assert made().predicted.tolist() == [0, 0, 1, 0]
+    assert summary["accuracy"] == 0.75
+    np.testing.assert_allclose(summary["standard_error"], 0.5 / 2)  # sd of 1, 1, 1, 0 over root 4
+    assert summary["wrong"] == [3]
+    assert summary["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+    told = np.mean([made().log_posterior[i, k] for i, k in enumerate((0, 0, 1, 1))])
+    np.testing.assert_allclose(summary["log_posterior_of_true_class"], told)
+
+
+def test_images_that_failed_for_a_class_are_listed_and_not_counted():
+    broken = LIKELIHOODS.copy()
+    broken[1, 2] = np.nan
+    summary = made(broken).summary()
+    assert (summary["failed"], summary["num_images"]) == ([1], 3)
+    np.testing.assert_allclose(summary["accuracy"], 2 / 3)
+    assert np.sum(summary["confusion"]) == 3

@@ -1,0 +1,82 @@
+"""The classifier of noisy data: a network, and the law that its loss is least at."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from losses import NoisyCrossEntropy
+from models import ClassifierNetwork, NoisyClassifier
+from oracles import GaussianMixture
+from sde_lib import SDES
+
+SDE = SDES["vp"]()
+STEPS = 1500
+RATE = optax.cosine_decay_schedule(3e-3, STEPS)
+
+
+@pytest.mark.parametrize("shape", [(2,), (8, 8, 1), (6, 10, 3), (3, 3, 1)])
+def test_images_and_vectors_have_logits_and_features(shape):
+    classifier = NoisyClassifier(ClassifierNetwork(5, nf=4, hidden=8))
+    params = classifier.init(jax.random.key(0), shape)
+    x = jax.random.normal(jax.random.key(1), shape)
+    log_probs = classifier.log_probs(SDE, params, x, 0.3)
+    np.testing.assert_allclose(jnp.exp(log_probs).sum(), 1, rtol=1e-5)
+    assert log_probs.shape == (5,)
+    assert classifier.features(SDE, params, x, 0.3).shape == (8,)
+    assert classifier.num_classes == 5
+
+
+def test_it_is_told_the_noise():
+    classifier = NoisyClassifier(ClassifierNetwork(3, nf=4, hidden=8))
+    params = classifier.init(jax.random.key(0), (2,))
+    told = [classifier.features(SDE, params, jnp.ones(2), t) for t in (0.1, 0.5)]
+    assert np.abs(told[0] - told[1]).max() > 1e-3
+
+
+def test_the_loss_is_the_cross_entropy_at_the_time_that_u_selects():
+    classifier = NoisyClassifier(ClassifierNetwork(3, nf=4, hidden=8))
+    params = classifier.init(jax.random.key(0), (2,))
+    loss, key, x0 = NoisyCrossEntropy(SDE, classifier, 1e-2), jax.random.key(5), jnp.ones(2)
+    got = loss(params, x0, jnp.asarray(0.4), key, train=True, condition=jnp.asarray(2))
+    low, high = SDE.log_rho(1e-2), SDE.log_rho(1.0)
+    t = SDE.time_of_log_rho(0.6 * low + 0.4 * high)
+    x = SDE.alpha(t) * x0 + SDE.sigma(t) * jax.random.normal(key, (2,))
+    np.testing.assert_allclose(got, -classifier.log_probs(SDE, params, x, t)[2], rtol=1e-4)
+
+
+def test_trained_on_a_mixture_it_learns_the_posterior_of_its_components():
+    """Against the exact responsibilities, at three levels of noise."""
+    law = GaussianMixture(
+        jnp.array([0.3, 0.7]), jnp.array([[1.0, 0.0], [-1.0, 0.5]]), jnp.array([0.4, 0.6])
+    )
+    classifier = NoisyClassifier(ClassifierNetwork(2, hidden=32))
+    loss, optimizer = NoisyCrossEntropy(SDE, classifier, 1e-3), optax.adam(RATE)
+
+    def mean_loss(params, key):
+        def one(key):
+            which, noise, time, loss_key = jax.random.split(key, 4)
+            k = jax.random.bernoulli(which, 0.7).astype(int)
+            x0 = law.means[k] + law.stds[k] * jax.random.normal(noise, (2,))
+            u = jax.random.uniform(time)
+            return loss(params, x0, u, loss_key, train=True, condition=k)
+
+        return jnp.mean(jax.vmap(one)(jax.random.split(key, 256)))
+
+    @jax.jit
+    def step(carry, key):
+        params, state = carry
+        updates, state = optimizer.update(jax.grad(mean_loss)(params, key), state)
+        return (optax.apply_updates(params, updates), state), None
+
+    params = classifier.init(jax.random.key(0), (2,))
+    keys = jax.random.split(jax.random.key(1), STEPS)
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), keys)
+    for t in (0.05, 0.3, 0.6):
+        alpha, sigma = SDE.alpha(t), SDE.sigma(t)
+        draws = jax.random.split(jax.random.key(2), 500)
+        x = jax.vmap(lambda key, a=alpha, s=sigma: law.sample_at(key, a, s))(draws)
+        want = jax.vmap(lambda x, a=alpha, s=sigma: law.responsibilities(x, a, s))(x)
+        got = jnp.exp(jax.vmap(lambda x, t=t: classifier.log_probs(SDE, params, x, t))(x))
+        assert np.abs(got - want).mean() < 0.03

@@ -1,0 +1,161 @@
+"""Computing in bfloat16, and computing activations twice: what changes and what does not."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import LABELS, Noise, ScoreModel
+from models.networks import NETWORKS
+from models.networks.layers import GroupNorm
+from models.networks.refine_blocks import InstanceNorm2dPlus
+from tests.models.small import abstract_init, declares, make, random_variables
+
+SHAPE, LABEL = (4, 4, 2), jnp.float32(3.0)
+X = jnp.linspace(-1, 1, 32).reshape(SHAPE)
+IMAGES = [name for name in sorted(NETWORKS) if declares(name, "dtype", "remat")]
+OPTIONS = {"ncsnpp": {"fir": True, "progressive_input": "residual", "num_classes": 2}}
+
+
+def network_of(name, **overrides):
+    return make(name, **OPTIONS.get(name, {}), **overrides)
+
+
+def equations(jaxpr) -> Iterator:
+    """All equations of a program, those of its subprograms too."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in jax.tree.leaves(tuple(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(value):
+                yield from equations(getattr(value, "jaxpr", value))
+
+
+def _is_jaxpr(value) -> bool:
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+def program(network, **kwargs):
+    """The program of an evaluation; the parameters are abstract."""
+    _, variables = abstract_init(network, SHAPE)
+    return jax.make_jaxpr(lambda v, x: network.apply(v, x, LABEL, train=False, **kwargs))(
+        variables, X
+    ).jaxpr
+
+
+def test_every_network_of_images_has_both():
+    assert IMAGES == ["ddpm", "ncsnpp", "ncsnv2", "vdm"]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_convolutions_and_attention_are_in_the_dtype_and_the_parameters_are_not(name, dtype):
+    network = network_of(name, dtype=dtype)
+    output, variables = abstract_init(network, SHAPE)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    assert output.dtype == jnp.float32
+    found = {"conv_general_dilated": [], "dot_general": []}
+    for equation in equations(program(network)):
+        if equation.primitive.name in found:
+            operands = {v.aval.dtype for v in equation.invars}
+            found[equation.primitive.name].append((operands, equation.invars[0].aval.ndim))
+    assert all(types == {jnp.dtype(dtype)} for types, _ in found["conv_general_dilated"])
+    # Vectors are the embedding's, which is embedded in float32.
+    matrices = [types for types, ndim in found["dot_general"] if ndim > 1]
+    assert all(types == {jnp.dtype(dtype)} for types in matrices)
+    assert len(found["conv_general_dilated"]) > 4
+    assert matrices
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_bfloat16_is_the_same_network_to_its_precision(name):
+    variables = random_variables(network_of(name), SHAPE)
+    networks = [network_of(name, dtype=dtype) for dtype in ("float32", "bfloat16")]
+    exact, rounded = (
+        jax.jit(lambda v, n=n: n.apply(v, X, LABEL, train=False))(variables) for n in networks
+    )
+    error = np.abs(exact - rounded).max() / np.abs(exact).max()
+    assert 1e-4 < error < 5e-2  # eight bits, through some twenty layers
+
+
+@pytest.mark.parametrize("norm", [GroupNorm(), InstanceNorm2dPlus()])
+def test_statistics_are_in_float32(norm):
+    """Of a mean of 256, bfloat16 has no digit behind the point left."""
+    x = (256 + jax.random.normal(jax.random.key(0), (1, 32, 32, 4)) * 8).astype(jnp.bfloat16)
+    variables = norm.init(jax.random.key(1), x)
+    normed = jax.jit(norm.apply)(variables, x)
+    assert normed.dtype == jnp.bfloat16
+    exact = jax.jit(norm.apply)(variables, x.astype(jnp.float32))
+    np.testing.assert_allclose(normed.astype(jnp.float32), exact, rtol=2**-8, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_rematerialisation_changes_neither_parameters_nor_gradients(name):
+    plain, again = network_of(name), network_of(name, remat=True)
+    variables = random_variables(plain, SHAPE)
+    trees = [abstract_init(network, SHAPE)[1] for network in (plain, again)]
+    assert jax.tree.structure(trees[0]) == jax.tree.structure(trees[1])
+
+    def loss(variables, network):
+        rngs = {"dropout": jax.random.key(2)}
+        output = network.apply(variables, X, LABEL, train=True, rngs=rngs)
+        return jnp.mean(jnp.square(output))
+
+    grads = [jax.jit(jax.grad(lambda v, n=n: loss(v, n)))(variables) for n in (plain, again)]
+    leaves = [jax.tree.leaves(tree) for tree in grads]
+    largest = max(np.abs(leaf).max() for leaf in leaves[0])
+    for a, b in zip(*leaves, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * largest)
+    counts = [
+        sum(
+            equation.primitive.name in ("checkpoint", "remat2", "remat")
+            for equation in equations(
+                jax.make_jaxpr(jax.grad(lambda v, n=n: loss(v, n)))(variables).jaxpr
+            )
+        )
+        for n in (plain, again)
+    ]
+    assert counts[0] == 0
+    assert counts[1] >= 4
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_rematerialisation_keeps_less_for_the_way_back(name):
+    """All but the inputs of the blocks, and what lies between them."""
+
+    def kept(network):
+        _, variables = abstract_init(network, (8, 8, 3))
+        x = jax.ShapeDtypeStruct((8, 8, 3), jnp.float32)
+
+        def way_back(variables, x):
+            return jax.vjp(lambda v: network.apply(v, x, LABEL, train=False), variables)[1]
+
+        residuals = jax.tree.leaves(jax.eval_shape(way_back, variables, x))
+        sizes = {leaf.shape for leaf in jax.tree.leaves(variables)}
+        return sum(leaf.size for leaf in residuals if leaf.shape not in sizes)
+
+    assert kept(network_of(name, remat=True)) < 0.6 * kept(network_of(name))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_rematerialisation_has_a_forward_derivative(name):
+    plain, again = network_of(name), network_of(name, remat=True)
+    variables = random_variables(plain, SHAPE)
+
+    @jax.jit
+    def derivatives(variables):
+        both = (lambda x, n=n: n.apply(variables, x, LABEL, train=False) for n in (plain, again))
+        return [jax.jvp(f, (X,), (jnp.cos(7 * X),))[1] for f in both]
+
+    a, b = derivatives(variables)
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("name", ["mlp", *IMAGES])
+def test_a_likelihood_has_the_model_in_float32(name):
+    exact = ScoreModel(network_of(name), Noise(), LABELS["time"]())
+    assert exact.in_float32() is exact
+    if name in IMAGES:
+        rounded = ScoreModel(network_of(name, dtype="bfloat16"), Noise(), LABELS["time"]())
+        assert rounded.in_float32() == exact

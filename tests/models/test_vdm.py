@@ -1,0 +1,89 @@
+"""What the network of VDM promises beyond the others."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import LABELS
+from models.networks.vdm import fourier_features
+from sde_lib import SDES
+from tests.models.small import abstract_init, make, random_variables
+
+SHAPE = (4, 4, 2)
+X = jnp.linspace(-1, 1, 32).reshape(SHAPE)
+
+
+@pytest.mark.parametrize("with_attention", [False, True])
+def test_at_the_start_the_noise_is_estimated_by_the_image_itself(with_attention):
+    network = make("vdm", with_attention=with_attention)
+    init = jax.jit(lambda key: network.init_with_output(key, X, jnp.float32(0.3), train=False)[0])
+    np.testing.assert_array_equal(init(jax.random.key(0)), X)
+
+
+def test_fourier_features_are_sines_and_cosines_at_64_and_128_periods():
+    """Kingma et al. 2021, appendix C: sin(2^n 2 pi x), cos(2^n 2 pi x), n = 6 and 7 there."""
+    x = np.float32([[0.3, -0.71]])
+    found, slope = jax.jvp(fourier_features, (jnp.asarray(x),), (jnp.ones_like(x),))
+    periods = np.array([64, 128, 64, 128])
+    angles = 2 * np.pi * periods * np.repeat(x[0].astype(float), 2)
+    np.testing.assert_allclose(found[0], [*np.sin(angles), *np.cos(angles)], atol=1e-6)
+    rates = 2 * np.pi * periods
+    want = [*(rates * np.cos(angles)), *(-rates * np.sin(angles))]
+    np.testing.assert_allclose(slope[0], want, atol=1e-3)
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_fourier_features_stand_beside_the_image(features):
+    _, variables = abstract_init(make("vdm", with_fourier_features=features), SHAPE)
+    assert variables["params"]["conv_in"]["kernel"].shape == (3, 3, 2 + 8 * features, 64)
+
+
+def test_attention_is_in_the_middle_or_after_every_block():
+    names = {}
+    for everywhere in (False, True):
+        _, variables = abstract_init(make("vdm", with_attention=everywhere), SHAPE)
+        names[everywhere] = {name for name in variables["params"] if "attn" in name}
+    assert names[False] == {"mid.attn_1"}
+    assert names[True] - names[False] == {
+        *(f"down.attn_{i}" for i in range(2)),
+        *(f"up.attn_{i}" for i in range(3)),
+    }
+
+
+def test_any_resolution_will_do():
+    output, _ = abstract_init(make("vdm"), (5, 7, 3))
+    assert output.shape == (5, 7, 3)
+
+
+def test_a_thousandth_of_the_labels_range_is_a_step_of_the_embedding():
+    network = make("vdm")
+    variables = random_variables(network, SHAPE)
+    run = jax.jit(lambda label: network.apply(variables, X, label, train=False))
+    near, far = (np.abs(run(0.5) - run(0.5 + d)).max() for d in (1e-5, 1e-3))
+    assert far > 20 * near
+
+
+@pytest.mark.parametrize("nf", [16, 32, 48])
+def test_channels_that_the_normalisation_cannot_group_are_refused(nf):
+    with pytest.raises(ValueError, match=f"nf = {nf} must be a multiple of 32"):
+        make("vdm", nf=nf)
+
+
+def test_its_label_is_time_where_gamma_is_linear():
+    sde, t = SDES["log_snr"](), jnp.linspace(0, 1, 11)
+    label = LABELS["gamma"](sde.gamma_min, sde.gamma_max)
+    np.testing.assert_allclose(jax.vmap(lambda t: label(sde, t))(t), t, atol=1e-6)
+
+
+def test_its_label_is_the_place_of_gamma_between_the_ends():
+    vp, label = SDES["vp"](), LABELS["gamma"](-10.0, 6.0)
+    for t in (0.01, 0.3, 1.0):
+        alpha, sigma = float(vp.alpha(t)), float(vp.sigma(t))
+        want = (np.log(sigma**2 / alpha**2) + 10) / 16
+        np.testing.assert_allclose(label(vp, t), want, rtol=2e-5)
+
+
+def test_the_ends_of_gamma_have_an_order():
+    with pytest.raises(ValueError, match=r"gamma_min = 5\.0 must be below gamma_max = 5\.0"):
+        LABELS["gamma"](5.0, 5.0)

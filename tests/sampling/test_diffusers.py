@@ -1,0 +1,76 @@
+"""Step by step against the schedulers of diffusers, recorded by ``golden/make_diffusers.py``."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from oracles import GaussianMixture
+from sampling import DDIM, Ancestral, DPMSolver2M, DPMSolver3M, DPMSolverSDE
+from sampling.grid import predicted_datum
+from sde_lib import DDPM
+
+with np.load(Path(__file__).parents[1] / "golden" / "diffusers.npz") as stored:
+    GOLDEN = dict(stored)
+SETTINGS = (19, 0.05)
+SAMPLERS = {
+    "ddim_0": DDIM(*SETTINGS),
+    "ddim_0.5": DDIM(*SETTINGS, eta=0.5),
+    "ddim_1": DDIM(*SETTINGS, eta=1.0),
+    "dpm_2m": DPMSolver2M(*SETTINGS),
+    "dpm_3m": DPMSolver3M(*SETTINGS, published_third=True),
+    "dpm_sde": DPMSolverSDE(*SETTINGS),
+}
+PREDICTORS = {f"ancestral_{name}": Ancestral(name) for name in ("posterior", "beta")}
+# They keep alpha and sigma in float32, and two of their classes the states.
+TOLERANCE = 1e-5
+
+
+def mixture():
+    return GaussianMixture(*(jnp.asarray(GOLDEN[name]) for name in ("weights", "means", "stds")))
+
+
+def walk_of(sampler, sde, score_fn, x, times, noises):
+    """All states of a sampler at these times, and at last the predicted datum."""
+    y = x / sde.alpha(times[0])
+    memory = sampler.memory(y)
+    for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
+        y, memory = sampler.step(sde, score_fn, y, memory, t, t_next, z)
+        yield y * sde.alpha(t_next)
+    yield predicted_datum(sde, score_fn, y, times[-1])
+
+
+def walk_of_ancestral(predictor, sde, score_fn, x, times, noises):
+    for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
+        mean, std = predictor.mean_and_std(sde, score_fn, x, t, t_next)
+        x = mean + std * z
+        yield x
+    yield predicted_datum(sde, score_fn, x / sde.alpha(times[-1]), times[-1])
+
+
+@pytest.mark.parametrize("name", [*SAMPLERS, *PREDICTORS])
+def test_every_state_is_that_of_diffusers(name):
+    """Their last step goes to no noise at all, from the last node: there ours denoises."""
+    with jax.enable_x64(True):
+        sde, times = DDPM(), (GOLDEN[f"{name}/timesteps"] + 1) / 1000
+        walk = walk_of_ancestral if name in PREDICTORS else walk_of
+        member = (PREDICTORS | SAMPLERS)[name]
+
+        def one(x, noises):
+            states = walk(member, sde, mixture().score_fn(sde), x, times, noises)
+            return jnp.stack(list(states))
+
+        got = jax.vmap(one, in_axes=(0, 1), out_axes=1)(GOLDEN["start"], GOLDEN["noises"])
+        # With the variance beta they add noise in the last step too.
+        last = -1 if name == "ancestral_beta" else None
+        want = GOLDEN[f"{name}/states"][1:last]
+        np.testing.assert_allclose(got[:last], want, rtol=0, atol=TOLERANCE)
+
+
+def test_the_recorded_steps_do_not_agree_with_each_other():
+    """Each case is told apart by more than a hundred tolerances."""
+    ends = [GOLDEN[f"{name}/states"][-2] for name in [*SAMPLERS, "ancestral_beta"]]
+    for i, end in enumerate(ends):
+        assert all(np.abs(end - other).max() > 100 * TOLERANCE for other in ends[:i])

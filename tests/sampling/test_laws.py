@@ -1,0 +1,67 @@
+"""Every stochastic sampler on every process: means and covariances of a Gaussian."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from oracles import Gaussian
+from sampling import (
+    DDIM,
+    Ancestral,
+    DPMSolverSDE,
+    EulerMaruyama,
+    Heun,
+    LogSNRSchedule,
+    NoCorrector,
+    PredictorCorrector,
+    ReverseDiffusion,
+)
+from sde_lib import SDES
+
+LAW = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.2, 0.4, 1.0]))
+COUNT, EPS = 4000, 1e-2
+SCHEDULE = LogSNRSchedule()
+
+
+def predicting(predictor, steps):
+    return PredictorCorrector(predictor, NoCorrector(), steps, EPS, False, SCHEDULE)
+
+
+SAMPLERS = {
+    "euler_maruyama": predicting(EulerMaruyama(), 1000),
+    "reverse_diffusion": predicting(ReverseDiffusion(), 1000),
+    "ancestral_posterior": predicting(Ancestral("posterior"), 1000),
+    "ancestral_beta": predicting(Ancestral("beta"), 1000),
+    "ddim_0.5": DDIM(500, EPS, False, SCHEDULE, eta=0.5),
+    "heun_churn": Heun(100, EPS, False, SCHEDULE, churn=20.0),
+    "dpm_sde": DPMSolverSDE(100, EPS, False, SCHEDULE),
+}
+
+
+@functools.cache
+def drawn(sampler, name):
+    """Samples at eps, begun in the law at t_max itself, and the process."""
+    sde = SDES[name]()
+
+    def one(key):
+        prior_key, path_key = jax.random.split(key)
+        z = LAW.sample_at(prior_key, sde.alpha(sde.t_max), sde.sigma(sde.t_max))
+        return SAMPLERS[sampler](sde, LAW.score_fn(sde), z, path_key).x
+
+    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), COUNT))
+
+
+@pytest.mark.parametrize("name", SDES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_means_and_covariances_lie_within_three_standard_errors(sampler, name):
+    sde, x = SDES[name](), np.float64(drawn(sampler, name))
+    alpha, sigma = float(sde.alpha(EPS)), float(sde.sigma(EPS))
+    std = np.sqrt((alpha * np.float64(LAW.std)) ** 2 + sigma**2)
+    residual = (x - alpha * np.float64(LAW.mean)) / std
+    covariance = residual.T @ residual / COUNT
+    error = np.sqrt((1 + np.eye(3)) / COUNT)
+    assert np.abs(residual.mean(axis=0)).max() < 3 / np.sqrt(COUNT)
+    assert np.all(np.abs(covariance - np.eye(3)) < 3 * error)

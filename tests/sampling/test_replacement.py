@@ -1,0 +1,175 @@
+"""Inpainting and colourisation against the exact conditional law of an oracle."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from oracles import CorrelatedGaussian, GaussianMixture
+from sampling import (
+    AnnealedLangevinDynamics,
+    Conditioned,
+    Grey,
+    Kept,
+    KnownPart,
+    LogSNRSchedule,
+    NoCorrector,
+    PredictorCorrector,
+    ReverseDiffusion,
+)
+from sampling.replacement import resampled
+from sde_lib import SDES
+
+SDE = SDES["vp"]()
+COUNT = 1500
+RNG = np.random.default_rng(0)
+
+
+def _covariance(dims):
+    factor = RNG.normal(size=(dims, dims))
+    return factor @ factor.T / (2 * dims) + 0.1 * np.eye(dims)
+
+
+VECTOR = CorrelatedGaussian.of_covariance(np.array([0.5, -0.3, 0.2, 0.1]), _covariance(4))
+IMAGE = CorrelatedGaussian.of_covariance(0.3 * RNG.normal(size=(1, 2, 3)), _covariance(6))
+MIXTURE = GaussianMixture(
+    jnp.array([0.3, 0.5, 0.2]),
+    jnp.array([[0.8, 0.6, -0.5], [-0.6, 0.2, 0.7], [0.3, -0.9, -0.1]]),
+    jnp.array([0.35, 0.3, 0.4]),
+)
+FIRST_TWO = KnownPart(Kept(jnp.array([True, True, False, False])), jnp.array([1.0, 0.2, 0.0, 0.0]))
+COLOURLESS = KnownPart(Grey(), Grey()(IMAGE.mean + 0.5))
+FIRST = KnownPart(Kept(jnp.array([True, False, False])), jnp.array([0.1, 0.0, 0.0]))
+
+
+def sampler(known, *, steps=100, corrector_steps=5, particles=1):
+    corrector = AnnealedLangevinDynamics(0.2, corrector_steps) if corrector_steps else NoCorrector()
+    inner = PredictorCorrector(
+        ReverseDiffusion(), corrector, steps, 1e-3, schedule=LogSNRSchedule()
+    )
+    return Conditioned(inner, known, particles)
+
+
+def one(sample, law, key):
+    prior_key, path_key = jax.random.split(key)
+    return sample(SDE, law.score_fn(SDE), SDE.prior_sample(prior_key, law.shape), path_key).x
+
+
+def draw(sample, law, count=COUNT):
+    keys = jax.random.split(jax.random.key(0), count)
+    return np.asarray(jax.jit(jax.vmap(functools.partial(one, sample, law)))(keys))
+
+
+def matrix(law, projection):
+    """The projection as a matrix of the flattened datum."""
+    units = np.eye(int(np.prod(law.shape)), dtype=np.float32).reshape(-1, *law.shape)
+    return np.asarray(jax.vmap(projection)(units)).reshape(len(units), -1).T
+
+
+def deviations(x, mean, covariance):
+    """Errors of the moments of x, in standard errors; of what is not known alone."""
+    free = np.diag(covariance) > 1e-6
+    x, mean, V = x.reshape(len(x), -1)[:, free], mean.ravel()[free], covariance[free][:, free]
+    variances = np.diag(V)
+    of_mean = (x.mean(0) - mean) / np.sqrt(variances / len(x))
+    of_covariance = (np.cov(x.T) - V) / np.sqrt((np.outer(variances, variances) + V**2) / len(x))
+    return np.abs(of_mean).max(), np.abs(of_covariance).max()
+
+
+@pytest.mark.parametrize(("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLOURLESS)])
+def test_inpainting_and_colourisation_of_a_gaussian_have_the_exact_conditional_moments(law, known):
+    exact = law.given(matrix(law, known.projection), known.part)
+    x = draw(sampler(known, particles=16), law)
+    moments = np.asarray(exact.mean), np.asarray(exact.covariance)
+    assert max(deviations(x, *moments)) < 3
+
+
+def test_corrector_steps_alone_bring_a_gaussian_there_and_replacement_alone_does_not():
+    exact = VECTOR.given(matrix(VECTOR, FIRST_TWO.projection), FIRST_TWO.part)
+    moments = np.asarray(exact.mean), np.asarray(exact.covariance)
+    corrected = draw(sampler(FIRST_TWO, corrector_steps=80), VECTOR)
+    assert max(deviations(corrected, *moments)) < 3
+    replaced = draw(sampler(FIRST_TWO, corrector_steps=0), VECTOR)
+    assert max(deviations(replaced, *moments)) > 5
+
+
+def conditional_of_the_mixture():
+    """Mean and covariance of the last two coordinates given the first."""
+    stds, means = np.asarray(MIXTURE.stds), np.asarray(MIXTURE.means)
+    square = (float(FIRST.part[0]) - means[:, 0]) ** 2 / stds**2
+    weights = np.asarray(MIXTURE.weights) * np.exp(-0.5 * square) / stds
+    weights /= weights.sum()
+    mean = weights @ means[:, 1:]
+    off = means[:, 1:] - mean
+    covariance = (weights * stds**2).sum() * np.eye(2) + (weights[:, None] * off).T @ off
+    return mean, covariance
+
+
+def test_particles_give_the_modes_of_a_mixture_their_weights_and_a_corrector_does_not():
+    moments = conditional_of_the_mixture()
+    filtered = draw(sampler(FIRST, steps=200, corrector_steps=1, particles=64), MIXTURE)
+    assert max(deviations(filtered[:, 1:], *moments)) < 3
+    corrected = draw(sampler(FIRST, corrector_steps=40), MIXTURE)
+    assert max(deviations(corrected[:, 1:], *moments)) > 5
+
+
+@pytest.mark.parametrize(
+    ("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLOURLESS), (MIXTURE, FIRST)]
+)
+def test_a_sample_has_the_known_part_exactly(law, known):
+    x = draw(sampler(known, steps=4, corrector_steps=1, particles=3), law, 5)
+    projected = jax.vmap(known.projection)(x)
+    want = np.broadcast_to(known.part, x.shape)
+    np.testing.assert_allclose(projected, want, rtol=0, atol=1e-6)
+    assert np.all(np.std(x - projected, axis=0).sum() > 0)
+
+
+def test_a_sample_does_not_depend_on_its_batch_mates():
+    sample = sampler(FIRST, steps=5, corrector_steps=2, particles=4)
+    together = draw(sample, MIXTURE, 6)
+    keys = jax.random.split(jax.random.key(0), 6)
+    draw_one = jax.jit(functools.partial(one, sample, MIXTURE))
+    alone = np.stack([draw_one(key) for key in keys[3:]])
+    np.testing.assert_allclose(together[3:], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_path_of_the_known_part_has_the_marginals_of_the_process():
+    """From t_max in three steps: ``N(alpha y, sigma^2)`` in the known entries, zero elsewhere."""
+    times = jnp.array([SDE.t_max, 0.6, 0.3, 0.05])
+
+    def path(key):
+        keys = jax.random.split(key, 4)
+        part = FIRST_TWO.start(SDE, keys[0])
+        for t, t_next, step_key in zip(times[:-1], times[1:], keys[1:], strict=True):
+            part = FIRST_TWO.step(SDE, part, t, t_next, step_key)
+        return part
+
+    count = 20_000
+    x = np.asarray(jax.jit(jax.vmap(path))(jax.random.split(jax.random.key(2), count)))
+    alpha, sigma = float(SDE.alpha(0.05)), float(SDE.sigma(0.05))
+    np.testing.assert_array_equal(x[:, 2:], 0)
+    error = sigma / np.sqrt(count)
+    np.testing.assert_allclose(x[:, :2].mean(0), alpha * FIRST_TWO.part[:2], atol=3 * error)
+    np.testing.assert_allclose(x[:, :2].std(0), sigma, atol=3 * error / np.sqrt(2))
+
+
+def test_resampling_takes_each_as_often_as_its_weight_says():
+    weights = jnp.array([0.5, 0.3, 0.15, 0.05])
+    keys = jax.random.split(jax.random.key(3), 4000)
+    drawn = np.asarray(jax.vmap(lambda key: resampled(jnp.log(weights), key))(keys))
+    counts = np.stack([(drawn == k).sum(1) for k in range(4)], axis=1)
+    np.testing.assert_allclose(counts.mean(0), 4 * weights, atol=0.03)
+    assert np.all(np.abs(counts - 4 * np.asarray(weights)) < 1)
+
+
+@pytest.mark.parametrize("log_weights", [jnp.zeros(5), jnp.full(5, jnp.nan)])
+def test_particles_without_a_difference_stay_where_they_are(log_weights):
+    assert resampled(log_weights, jax.random.key(0)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_evaluations_are_those_of_all_particles():
+    assert sampler(FIRST, steps=10, corrector_steps=3, particles=4).evaluations == 4 * 10 * (1 + 3)
+    with pytest.raises(ValueError, match="particles must be at least 1, got 0"):
+        sampler(FIRST, particles=0)

@@ -1,0 +1,68 @@
+"""A config that trains in bfloat16: what of a run computes in it, and that no likelihood does."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tiny
+
+from build import build
+from data.dataset import from_arrays
+from run.density import log_density_of
+from run.drivers import likelihood_evaluator
+
+IMAGES = np.arange(9 * 64, dtype=np.uint8).reshape(9, 8, 8, 1) % 17
+DIGITS = from_arrays("d", IMAGES, IMAGES, levels=17)
+
+
+def experiment(**overrides):
+    config = tiny.images(**{"likelihood.max_steps": 4} | overrides)
+    return build(config, DIGITS)
+
+
+ROUNDED = {"model.dtype": "bfloat16", "model.remat": True}
+X, U, KEY = jnp.zeros((8, 8, 1)), jnp.float32(0.3), jax.random.key(1)
+
+
+def abstract_params(made):
+    return jax.eval_shape(lambda key: made.model.init(key, X.shape), jax.random.key(0))
+
+
+def test_training_and_samples_compute_in_it_and_parameters_do_not():
+    made = experiment(**ROUNDED)
+    params = abstract_params(made)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    grads = jax.make_jaxpr(jax.grad(lambda p, key: made.loss(p, X, U, key, train=True)))(
+        params, KEY
+    )
+    assert "bf16" in str(grads)
+    assert {aval.dtype for aval in grads.out_avals} == {jnp.dtype("float32")}
+    score_fn = made.model.score_fn(made.sde, params)
+    assert "bf16" in str(jax.make_jaxpr(lambda f, x: f(x, 0.3))(score_fn, X))
+
+
+def test_a_step_of_training_in_it_goes_where_one_in_float32_does():
+    slopes = []
+    for overrides in ({}, ROUNDED):
+        made = experiment(**{"model.dropout": 0.0, "model.init_scale": 1.0} | overrides)
+        params = jax.jit(made.model.init, static_argnums=1)(jax.random.key(0), X.shape)
+        slope = jax.jit(jax.grad(lambda p, m=made: m.loss(p, X, U, KEY, train=False)))
+        slopes.append(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(slope(params))]))
+    cosine = slopes[0] @ slopes[1] / np.prod([np.linalg.norm(slope) for slope in slopes])
+    assert cosine > 0.999
+    assert np.any(slopes[0] != slopes[1])
+
+
+def test_likelihoods_compute_in_float32():
+    made, exact = experiment(**ROUNDED), experiment(**{"model.remat": True})
+    evaluator = likelihood_evaluator(made, next(iter(made.estimators.values())))
+    assert evaluator.model == exact.model
+    program = jax.make_jaxpr(log_density_of(made, None))(
+        abstract_params(made), X, jax.random.key(2)
+    )
+    assert "bf16" not in str(program)
+
+
+def test_rematerialisation_is_no_other_run_and_bfloat16_is():
+    plain, again = experiment(), experiment(**{"model.remat": True})
+    assert plain.identity == again.identity
+    assert plain.identity != experiment(**ROUNDED).identity

@@ -1,0 +1,340 @@
+"""Classes from end to end: training, likelihoods, guidance and known parts, of tiny networks."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+from test_command_line import command, mistake  # noqa: F401
+
+from build import build, load_dataset
+from data import DataError
+from run import RunDirectory
+from wiring.reader import ConfigError
+
+CONDITIONAL = {
+    "model.num_classes": 10,
+    "training.eval_every": 8,
+    "likelihood.name": "bound",
+    "likelihood.samples": 4,
+    "likelihood.eps": 1e-2,
+    "eval.num_images": 7,
+    "eval.batch_size": 4,
+    "eval.second_look": 0,
+    "sampling.num_samples": 4,
+    "sampling.num_steps": 3,
+    "sampling.batch_size": 4,
+    "classifier.steps": 4,
+    "classifier.batch_size": 8,
+    "classifier.nf": 4,
+    "classifier.hidden": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """The workdir of a finished tiny class-conditional run: not to be changed."""
+    folder = tmp_path_factory.mktemp("taught") / "run"
+    RunDirectory.open(folder, tiny.images(**CONDITIONAL)).train()
+    return folder
+
+
+@pytest.fixture
+def workdir(taught, tmp_path):
+    return shutil.copytree(taught, tmp_path / "run")
+
+
+# --- training -------------------------------------------------------------------------------
+
+
+def test_the_loss_learns_what_is_told_of_the_class(taught):
+    """The rows of the table: those of classes and that of none have moved, each by itself."""
+    run = RunDirectory.open(taught)
+    start = run.experiment.model.init(run.experiment.streams["init"], (8, 8, 1))
+    moved = np.abs(run.params()["classes"]["embedding"] - start["classes"]["embedding"]).sum(1)
+    assert moved.shape == (11,)
+    assert np.all(moved > 0)
+    assert run.metrics()[-1]["held_out_loss"] > 0
+
+
+def test_an_unconditional_run_reads_nothing_of_classes():
+    config = tiny.images()
+    experiment = build(config, load_dataset(config))
+    assert "objective.class_dropout" not in experiment.keys_read
+    assert experiment.loss.class_dropout == 0.0
+
+
+def test_classes_of_the_model_must_be_those_of_the_data():
+    digits = load_dataset(tiny.images())
+    with pytest.raises(ConfigError, match=r"^config\.model\.num_classes = 7, but digits has 10 cl"):
+        build(tiny.images(**{"model.num_classes": 7}), digits)
+    points = tiny.points(**{"model.num_classes": 2})
+    with pytest.raises(ConfigError, match="needs data with classes, and mixture has none here"):
+        build(points, load_dataset(points))
+
+
+# --- likelihoods ----------------------------------------------------------------------------
+
+
+def test_classes_are_compared_on_the_same_draws(taught):
+    run = RunDirectory.open(taught)
+    x = run.experiment.dataset.test[:5]
+    table = run.class_log_probs(x)
+    assert table.shape == (5, 10)
+    assert np.all(np.ptp(table, axis=1) > 0)
+    np.testing.assert_allclose(run.log_prob(x, condition=3), table[:, 3], rtol=1e-5)
+    labels = np.array([3, 1, 4, 1, 3])
+    own = run.log_prob(x, condition=labels)
+    np.testing.assert_allclose(own, table[np.arange(5), labels], rtol=1e-5)
+
+
+def test_without_a_class_the_likelihood_is_that_of_no_class(taught):
+    """Of index 10; the draws are those of the classes, so that equal rows give equal numbers."""
+    run = RunDirectory.open(taught)
+    x, params = run.experiment.dataset.test[:3], run.params()
+    none_said = run.log_prob(x)
+    table = np.array(params["classes"]["embedding"])
+    table[4] = table[10]
+    params["classes"]["embedding"] = table
+    object.__setattr__(run, "params", lambda step=None: params)
+    np.testing.assert_allclose(run.log_prob(x, condition=4), none_said, rtol=1e-5)
+    assert np.abs(run.log_prob(x, condition=5) - none_said).max() > 1e-3
+
+
+@pytest.mark.parametrize("condition", [10, -1, np.array([0, 1, 10]), 0.5])
+def test_a_class_that_is_none_is_an_error(taught, condition):
+    run = RunDirectory.open(taught)
+    with pytest.raises(ConfigError, match="classes "):
+        run.log_prob(run.experiment.dataset.test[:3], condition=condition)
+
+
+def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):  # noqa: F811
+    status, output, errors = command(f"--workdir={workdir}", "--mode=classify")
+    assert (status, errors) == (0, "")
+    assert "classes by likelihood" in output
+    folder = workdir / "classify" / "8" / "bound"
+    found = json.loads((folder / "accuracy.json").read_text())
+    assert found["num_images"] == 7
+    assert 0 <= found["accuracy"] <= 1
+    assert not (folder / "partial").exists()
+    run = RunDirectory.open(workdir)
+    with np.load(folder / "per_image.npz") as images:
+        np.testing.assert_array_equal(images["labels"], run.experiment.dataset.test_labels[:7])
+        told = run.class_log_probs(run.experiment.dataset.test[:7])
+        np.testing.assert_allclose(images["log_likelihoods"], told, rtol=1e-5)
+    before = (folder / "accuracy.json").stat().st_mtime_ns
+    assert "already classified" in command(f"--workdir={workdir}", "--mode=classify")[1]
+    assert (folder / "accuracy.json").stat().st_mtime_ns == before
+
+
+def test_a_model_that_is_told_no_class_cannot_classify(mistake, trained):  # noqa: F811
+    message = mistake(f"--workdir={trained}", "--mode=classify")
+    assert message.startswith("this model is not told the class: train one with config.model.num_c")
+
+
+# --- samples --------------------------------------------------------------------------------
+
+
+def _sample(command, workdir, *settings):  # noqa: F811
+    arguments = [f"--config.sampling.{setting}" for setting in settings]
+    status, _, errors = command(f"--workdir={workdir}", "--mode=sample", *arguments)
+    assert (status, errors) == (0, "")
+    (file,) = (workdir / "samples").rglob("samples.npz")
+    assert (file.parent / "grid.png").stat().st_size > 0
+    return np.load(file)
+
+
+@pytest.mark.parametrize(
+    ("classes", "want"), [("all", [0, 1, 2, 3]), ("3,5", [3, 5, 3, 5]), ("7", [7, 7, 7, 7])]
+)
+def test_samples_have_the_classes_in_turn(command, workdir, classes, want):  # noqa: F811
+    found = _sample(command, workdir, f"classes={classes}")
+    assert found["classes"].tolist() == want
+    assert np.all(found["nfe"] == 3)
+
+
+def test_the_class_and_the_weight_change_a_sample_and_its_place_does_not(taught):
+    def drawn(**settings):
+        changes = {f"sampling.{key}": value for key, value in settings.items()}
+        run = RunDirectory.open(taught, tiny.images(**CONDITIONAL | changes))
+        object.__setattr__(run.experiment, "dequantisation", _AsTheyAre())
+        return run.sample(3)
+
+    free = {"guidance": "classifier_free", "classes": "3"}
+    plain, strong = drawn(classes="3"), drawn(**free, guidance_weight=5.0)
+    same = drawn(**free, guidance_weight=0.0)
+    np.testing.assert_allclose(same.x, plain.x, rtol=1e-4, atol=1e-4)
+    assert np.all(same.nfe == 2 * plain.nfe)
+    assert np.abs(strong.x - plain.x).max() > 1e-4
+    others = drawn(classes="4,3,4")
+    np.testing.assert_allclose(others.x[1], plain.x[1], rtol=1e-4, atol=1e-4)
+    assert np.abs(others.x[0] - plain.x[0]).max() > 1e-5
+
+
+class _AsTheyAre:
+    """Samples before they are rounded to levels."""
+
+    def stored(self, x):
+        return x
+
+
+def test_inpainting_keeps_what_is_not_hidden(command, workdir):  # noqa: F811
+    found = _sample(command, workdir, "task=inpaint", "mask=top", "particles=2")
+    np.testing.assert_array_equal(found["samples"][:, 4:], found["originals"][:, 4:])
+    assert np.any(found["samples"][:, :4] != found["originals"][:, :4])
+    original = RunDirectory.open(workdir).experiment.dataset.test[:4]
+    np.testing.assert_array_equal(found["originals"], original)
+    assert np.all(found["nfe"] == 2 * 3)
+
+
+def test_a_mask_may_be_a_file(command, workdir, tmp_path):  # noqa: F811
+    hidden = np.zeros((8, 8), bool)
+    hidden[2, 3:6] = True
+    np.save(tmp_path / "mask.npy", hidden)
+    mask = f"mask={tmp_path / 'mask.npy'}"
+    found = _sample(command, workdir, "task=inpaint", mask, "corrector=langevin")
+    changed = (found["samples"] != found["originals"]).any(0)[..., 0]
+    assert changed[2, 3:6].any()
+    assert not changed[~hidden].any()
+
+
+def test_colourisation_keeps_the_grey_of_colour_images():
+    """On a stand-in for three channels: the driver's own units are the model's space."""
+    from data.dataset import from_arrays
+
+    x = np.random.default_rng(0).normal(size=(6, 8, 8, 3)).astype(np.float32)
+    changes = {"sampling.task": "colourise", "sampling.num_steps": 3, "sampling.batch_size": 4}
+    config = tiny.images(**changes)
+    experiment = build(config, from_arrays("colours", x, x[::-1], levels=None))
+    from run.drivers import initial_state, sample_driver
+    from run.steering import steering_of, wanted_of
+
+    wanted = wanted_of(experiment, 4)
+    draw = sample_driver(experiment, 4, steering_of(experiment, None))  # pyright: ignore
+    params = initial_state(experiment).params
+    found = draw(params, 4, experiment.streams["sample"], known=wanted.known)
+    np.testing.assert_allclose(found.x.mean(-1), x[::-1][:4].mean(-1), atol=1e-5)
+    assert np.abs(found.x - x[::-1][:4]).max() > 0.1
+
+
+# --- the classifier -------------------------------------------------------------------------
+
+
+def test_a_classifier_is_trained_asked_and_guides(command, workdir):  # noqa: F811
+    status, output, errors = command(f"--workdir={workdir}", "--mode=classifier")
+    assert (status, errors) == (0, "")
+    assert "held-out accuracy by noise over signal: " in output
+    rows = json.loads((workdir / "classifier" / "accuracy.json").read_text())["held_out"]
+    assert [row["noise"] for row in rows][1:] == [0.1, 0.3, 1.0, 3.0, 10.0]
+    assert all(row["log_prob"] < 0 for row in rows)
+
+    run = RunDirectory.open(workdir)
+    x = run.experiment.dataset.test[:5]
+    features = run.classifier_features(x)
+    assert features.shape == (5, 8)
+    np.testing.assert_allclose(run.classifier_features(x[::-1]), features[::-1], rtol=1e-5)
+
+    assert "already trained: 4 steps" in command(f"--workdir={workdir}", "--mode=classifier")[1]
+    found = _sample(command, workdir, "guidance=classifier", "classes=all", "guidance_weight=2")
+    assert found["classes"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught, tmp_path):
+    def states(folder, *steps):
+        for count in steps:
+            config = tiny.images(**CONDITIONAL | {"classifier.steps": count})
+            run = RunDirectory.open(folder, config)
+            run.classifier.train()
+        return run.classifier.params()
+
+    whole, parts = states(tmp_path / "a", 4), states(tmp_path / "b", 2, 4)
+    tiny.assert_bitwise_equal(whole, parts)
+
+
+# --- mistakes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            ["guidance=classifier", "classes=1"],
+            "there is no classifier in {workdir}/classifier: train it first, with "
+            "--mode=classifier --workdir={workdir}",
+        ),
+        (
+            ["guidance=classifier_free"],
+            "config.sampling.guidance = 'classifier_free' needs classes to guide to: "
+            "config.sampling.classes = 'all', or such as '3,5'",
+        ),
+        (
+            ["classes=3,x"],
+            "config.sampling.classes = '3,x' must be 'all', or numbers such as '3,5'",
+        ),
+        (["classes=3,10"], "config.sampling.classes = '3,10' must lie in 0 .. 9"),
+        (
+            ["guidance=none_at_all"],
+            "config.sampling.guidance = 'none_at_all' is unknown; choose one of "
+            "['classifier', 'classifier_free', 'none']",
+        ),
+        (
+            ["task=paint"],
+            "config.sampling.task = 'paint' is unknown; choose one of "
+            "['colourise', 'generate', 'inpaint']",
+        ),
+        (
+            ["task=colourise"],
+            "config.sampling.task = 'colourise' needs images of 3 channels; digits has the shape "
+            "(8, 8, 1)",
+        ),
+        (
+            ["task=inpaint", "name=heun"],
+            "config.sampling.task = 'inpaint' needs config.sampling.name = 'predictor_corrector', "
+            "got 'heun'",
+        ),
+        (
+            ["task=inpaint", "mask=middle"],
+            "config.sampling.mask = 'middle' is unknown; choose one of ['bottom', 'centre', 'left',"
+            " 'random', 'right', 'top'], or an .npy file that is true where the image is hidden",
+        ),
+    ],
+)
+def test_what_samples_cannot_be_is_one_line(mistake, taught, settings, message):  # noqa: F811
+    arguments = [f"--config.sampling.{setting}" for setting in settings]
+    found = mistake(f"--workdir={taught}", "--mode=sample", *arguments)
+    assert found == message.format(workdir=taught)
+
+
+def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):  # noqa: F811
+    for name, array in {"small": np.ones((4, 4)), "none": np.zeros((8, 8))}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    asked = lambda name: mistake(  # noqa: E731
+        f"--workdir={taught}",
+        "--mode=sample",
+        "--config.sampling.task=inpaint",
+        f"--config.sampling.mask={tmp_path / name}.npy",
+    )
+    assert asked("small").endswith("has the shape (4, 4), the data (8, 8, 1)")
+    assert asked("none").endswith("hides all of it, or nothing")
+    assert "cannot be read: [Errno 2] No such file" in asked("missing")
+
+
+def test_a_model_without_classes_says_what_it_needs(mistake, trained):  # noqa: F811
+    for settings, words in {
+        "classes=1": "'1' needs a model that is told the class, or config.sampling.guidance = 'cl",
+        "classes=1 guidance=classifier_free": "'classifier_free' needs a model that is told the c",
+        "classes=1 guidance=classifier": "config.sampling.classes = '1': mixture has no classes",
+    }.items():
+        arguments = [f"--config.sampling.{setting}" for setting in settings.split()]
+        assert words in mistake(f"--workdir={trained}", "--mode=sample", *arguments)
+
+
+def test_data_without_classes_have_no_classifier(trained):
+    with pytest.raises(DataError, match="mixture has no labels"):
+        RunDirectory.open(trained).classifier.train()
+
+
+def test_a_classifier_that_does_not_fit_is_one_line(mistake, workdir):  # noqa: F811
+    found = mistake(f"--workdir={workdir}", "--mode=classifier", "--config.classifier.nf=34")
+    assert found.startswith("config.classifier does not fit data of shape (8, 8, 1): 34 channels")

@@ -1,0 +1,84 @@
+"""Data to latents and back: the flow in closed form, and the workdir's files."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from data import DataError
+from oracles import Gaussian
+from run import RunDirectory
+from sampling import Encoding
+from sde_lib import SDES
+from solvers import Adaptive, LogRhoFlow, TimeFlow
+
+LAW = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.3, 0.5, 1.0]))
+X = np.array([-0.9, 0.4, -1.0])
+EPS = 1e-2
+
+
+# In t the flow of a chain has a kink at each of its thousand nodes.
+FLOWS = [(name, LogRhoFlow()) for name in SDES]
+FLOWS += [(name, TimeFlow()) for name in SDES if name != "ddpm"]
+
+
+@pytest.mark.parametrize(("name", "flow"), FLOWS)
+def test_the_latent_of_a_gaussian_keeps_its_distance_in_standard_deviations(name, flow):
+    """The flow of ``N(m_t, v_t)`` moves every point with ``(x - m_t) / sqrt(v_t)`` fixed."""
+    with jax.enable_x64(True):
+        sde = SDES[name]()
+        encoding = Encoding(Adaptive(1e-9, 1e-9), flow, EPS)
+        score_fn = LAW.score_fn(sde)
+        there = jax.jit(lambda x: encoding.encode(sde, score_fn, x))(X)
+        back = jax.jit(lambda z: encoding.decode(sde, score_fn, z))(there.x)
+        ends = [(np.float64(sde.alpha(t)), np.float64(sde.sigma(t))) for t in (EPS, sde.t_max)]
+    mean, std = np.float64(LAW.mean), np.float64(LAW.std)
+    (m, v), (m_end, v_end) = [(a * mean, (a * std) ** 2 + s**2) for a, s in ends]
+    assert there.ok
+    assert back.ok
+    want = m_end + np.sqrt(v_end / v) * (X - m)
+    # Of a latent of VE's size, 50, and of one of size 1.
+    np.testing.assert_allclose(there.x, want, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(back.x, X, rtol=0, atol=1e-6)
+
+
+def test_a_run_decodes_what_it_encodes(trained):
+    run = RunDirectory.open(trained, tiny.points(**{"sampling.batch_size": 4}))
+    x = run.experiment.dataset.test[np.arange(6)]
+    z = run.encode(x)
+    assert z.shape == x.shape
+    assert np.abs(z - x).max() > 0.01
+    np.testing.assert_allclose(run.decode(z), x, rtol=0, atol=1e-3)
+    other = RunDirectory.open(trained, tiny.points(**{"sampling.batch_size": 3}))
+    np.testing.assert_allclose(other.encode(x), z, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(run.encode(x, step=20), z)
+    assert np.abs(run.encode(x, step=10) - z).max() > 1e-4
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (0, 2)])
+def test_data_of_another_shape_are_an_error(trained, shape):
+    run = RunDirectory.open(trained)
+    for carry in (run.encode, run.decode):
+        with pytest.raises(DataError, match="do not fit"):
+            carry(np.zeros(shape, np.float32))
+
+
+def test_a_workdir_gets_a_file_and_a_picture(workdir, capsys):
+    run = RunDirectory.open(workdir)
+    folder = run.save_encodings(20)
+    assert folder == workdir / "encodings" / "20"
+    assert (folder / "latents.png").stat().st_size > 1000
+    with np.load(folder / "latents.npz") as arrays:
+        found = dict(arrays)
+    assert {"originals", "points", "latents", "reconstructions", "nfe", "ok"} == set(found)
+    assert found["ok"].all()
+    np.testing.assert_array_equal(found["latents"], run.encode(found["originals"], 20))
+    np.testing.assert_allclose(found["reconstructions"], found["points"], rtol=0, atol=1e-3)
+    told = capsys.readouterr()
+    assert "round-trip error" in told.out + told.err
+    # The same settings have the same place, others their own.
+    assert run.save_encodings(20) == folder
+    other = RunDirectory.open(workdir, tiny.points(**{"sampling.rtol": 1e-3}))
+    assert other.save_encodings(20).parent == folder.parent
+    assert other.save_encodings(20) != folder

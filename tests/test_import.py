@@ -1,0 +1,185 @@
+"""A checkpoint of score_sde made into a workdir: its numbers, its training, its mistakes."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import tiny
+from flax.serialization import msgpack_restore, msgpack_serialize
+
+from build import data_or_shape, shape_of_data
+from configs import default
+from data import UNKNOWN, DataError
+from evaluation import LikelihoodEvaluator
+from likelihood import Uniform, scipy_ode
+from run import RunDirectory
+from run.drivers import likelihood_evaluator
+from run.importing import import_official
+from run.published import experiments_of
+from storage import CheckpointError, WorkdirError, read_official
+from tests.models.official import GOLDEN
+
+FILE = GOLDEN / "checkpoint_1"
+NETWORK = {"nf": 16, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (4,)}
+
+
+def small(**overrides):
+    """The configuration of the golden checkpoint, on the digits."""
+    config = default.get_config()
+    config.model.update(NETWORK)
+    config.optimizer.update(learning_rate=1e-3, ema_decay=0.98, warmup=50)
+    config.training.update(batch_size=8, log_every=1, eval_every=0)
+    return tiny.with_overrides(config, overrides)
+
+
+def imported(folder, **overrides):
+    run = RunDirectory.open(folder, small(**overrides), load=shape_of_data)
+    import_official(run, FILE)
+    return run
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """The imported workdir: not to be changed."""
+    folder = tmp_path_factory.mktemp("imported") / "run"
+    imported(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(workdir):
+    return RunDirectory.open(workdir)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    with np.load(GOLDEN / "checkpoint_1_expected.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("ema_params", "params_ema"), ("params", "optimizer_target")]
+)
+def test_the_score_is_the_official_one(run, expected, group, name):
+    experiment = run.experiment
+    score_fn = experiment.model.score_fn(experiment.sde, getattr(run.state(600), group))
+    got = jax.jit(jax.vmap(score_fn))(expected["x"], jnp.asarray(expected["t"]))
+    wanted = expected[f"score_{name}"]
+    assert np.abs(got - wanted).max() < 2e-5 * np.abs(wanted).max()
+
+
+def test_adam_goes_on_from_its_moments(run):
+    state, official = run.state(600), read_official(FILE)
+    assert int(state.step) == 600
+    get = lambda name: optax.tree_utils.tree_get(state.opt_state, name)  # noqa: E731
+    counts = optax.tree_utils.tree_get_all_with_path(state.opt_state, "count")
+    assert [int(count) for _, count in counts] == [600, 600]
+    for name, moments in (("mu", official.mean), ("nu", official.mean_square)):
+        got = get(name)["Conv_0"]["kernel"]
+        np.testing.assert_array_equal(got, moments["Conv_0/kernel"])
+
+
+class Stored(Uniform):
+    """The points as they were dequantised by the official code."""
+
+    def __call__(self, key, x):
+        return x, jnp.zeros(())
+
+
+def test_the_likelihood_is_the_golden_one(run, monkeypatch):
+    """``config.compat = score_flow`` on the stored points and probes."""
+    with np.load(GOLDEN / "likelihood_vp.npz") as file:
+        golden = dict(file)
+    monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(golden["epsilon"]))
+    experiment = RunDirectory.open(run.workdir.root, small(compat="score_flow")).experiment
+    evaluator = likelihood_evaluator(experiment, experiment.estimators["scipy"])
+    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantisation": Stored(256)})
+    found = evaluator(run.params(), golden["x"], experiment.streams["eval"])
+    distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
+    assert np.all(found.good)
+    # SciPy's RK45 at 1e-5 in float32 is chaotic: as near to float64 as the official code was.
+    assert distance(found.account.bits_per_dim) <= distance(golden["bpd"])
+
+
+def test_training_goes_on(tmp_path):
+    run = imported(tmp_path / "run", **{"training.steps": 602})
+    RunDirectory.open(run.workdir.root, run.config).train()
+    records = RunDirectory.open(run.workdir.root).metrics()
+    assert [record["step"] for record in records] == [601, 602]
+    provenance = json.loads(run.workdir.provenance.read_text())
+    assert provenance["identity"]["data.fingerprint"] != UNKNOWN
+
+
+def test_samples_need_no_data(tmp_path, monkeypatch):
+    def nothing(config):
+        raise DataError("no data")
+
+    monkeypatch.setattr("build.load_dataset", nothing)
+    settings = {"sampling.num_steps": 2, "sampling.num_samples": 2}
+    imported(tmp_path / "run", **settings)
+    run = RunDirectory.open(tmp_path / "run", load=data_or_shape)
+    assert run.sample(2).x.shape == (2, 8, 8, 1)
+    with pytest.raises(DataError, match="this needs the examples of digits: no data"):
+        run.log_prob(run.experiment.dataset.test[np.arange(1)])
+
+
+def test_data_of_unknown_shape_are_an_error(monkeypatch):
+    def nothing(config):
+        raise DataError("no data")
+
+    monkeypatch.setattr("build.load_dataset", nothing)
+    with pytest.raises(DataError, match="no data"):
+        data_or_shape(tiny.points())
+
+
+def test_the_file_is_told_in_the_workdir(workdir):
+    told = json.loads((workdir / "imported.json").read_text())
+    assert told["file"] == "checkpoint_1"
+    assert told["step"] == 600
+    assert len(told["sha256"]) == 64
+
+
+def test_a_workdir_is_not_written_over(workdir):
+    with pytest.raises(WorkdirError, match="is a workdir already"):
+        import_official(RunDirectory.open(workdir), FILE)
+
+
+def test_nothing_is_left_of_what_does_not_fit(tmp_path):
+    config = small(**{"model.nf": 8})
+    run = RunDirectory.open(tmp_path / "run", config, load=shape_of_data)
+    with pytest.raises(CheckpointError, match=r"in the file, .* in the model"):
+        import_official(run, FILE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_missing_and_what_is_extra_is_named(tmp_path):
+    tree = msgpack_restore(FILE.read_bytes())
+    kernel = tree["params_ema"].pop("Conv_0")
+    tree["params_ema"]["Conv_00"] = kernel
+    (tmp_path / "checkpoint_2").write_bytes(msgpack_serialize(tree))
+    run = RunDirectory.open(tmp_path / "run", small(), load=shape_of_data)
+    with pytest.raises(CheckpointError, match="averaged") as error:
+        import_official(run, tmp_path / "checkpoint_2")
+    assert "Conv_0/kernel is missing" in str(error.value)
+    assert "Conv_00/kernel is not in the model" in str(error.value)
+
+
+# --- which experiment it is of --------------------------------------------------------------
+
+
+def test_the_experiment_is_found_by_its_network():
+    configs = {
+        "small": small(),
+        "deeper": small(**{"model.num_res_blocks": 2}),
+        "small, other SDE": small(**{"sde.name": "subvp", "model.dropout": 0.5}),
+    }
+    assert experiments_of(FILE, configs) == ["small", "small, other SDE"]
+
+
+def test_a_network_of_no_experiment_is_described():
+    configs = {"wide": small(**{"model.nf": 32}), "deeper": small(**{"model.num_res_blocks": 2})}
+    with pytest.raises(CheckpointError, match="is of no published network: it has 154 arrays"):
+        experiments_of(FILE, configs)

@@ -1,0 +1,256 @@
+"""The published experiments: each is there and builds, with the official network and values."""
+
+import csv
+import functools
+import math
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+import command_line
+from build import build, notes, shape_of_data
+from losses import Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
+from models import LadderIndex, NoiseLevel, ScaledTime, StepIndex
+from sampling import Ancestral, AnnealedLangevinDynamics, Langevin, NoCorrector, NoPredictor
+from tests.models.official import GOLDEN
+from training import RandomFlip, Unchanged
+
+CONFIGS = tiny.ROOT / "configs"
+
+
+def _rows():
+    with open(GOLDEN / "param_counts.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def _file(row):
+    return f"configs/{row['source']}/{row['config'].replace('.', '/')}.py"
+
+
+PUBLISHED = {_file(row): row for row in _rows()}
+
+
+@functools.cache
+def _experiment(file):
+    config = command_line.load_config(file)
+    return config, build(config, shape_of_data(config))
+
+
+@functools.cache
+def _count(network, shape):
+    """Parameters of a network, by its fields."""
+    key = jax.random.key(0)
+    tree = jax.eval_shape(
+        lambda: network.init(key, np.zeros(shape, np.float32), np.zeros(()), train=False)
+    )
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def test_there_is_a_file_for_each_published_configuration_and_no_other():
+    folders = [CONFIGS / name for name in ("score_sde", "score_flow")]
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    assert {file.relative_to(tiny.ROOT).as_posix() for file in files} == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("file", PUBLISHED)
+def test_the_network_has_as_many_parameters_as_the_official_one(file):
+    _, experiment = _experiment(file)
+    row, shape = PUBLISHED[file], experiment.dataset.shape
+    assert shape == (int(row["image_size"]),) * 2 + (3,)
+    # Dropout has no parameters: networks that differ in nothing else are counted once.
+    network = experiment.model.network
+    network = network.clone(dropout=0.0) if hasattr(network, "dropout") else network
+    assert _count(network, shape) == int(row["parameters"])
+
+
+@pytest.mark.parametrize("file", PUBLISHED)
+def test_nothing_about_it_has_to_be_noted_but_the_points_that_likelihoods_stand_on(file):
+    config, experiment = _experiment(file)
+    (note,) = notes(experiment, config, [])
+    assert "trained on levels as they are, scaled" in note
+
+
+def _by_name(names):
+    """The process, label, levels and predictor that the name of a configuration stands for."""
+    sde, *_, last = names
+    if sde == "ve" and "continuous" in last:
+        return "VE", NoiseLevel, UniformTime
+    if sde == "ve":
+        return "VE", LadderIndex, Ladder
+    if "continuous" not in last and sde == "vp":
+        return "DDPM", StepIndex, Steps
+    return {"vp": "VP", "subvp": "SubVP"}[sde], ScaledTime, UniformTime
+
+
+@pytest.mark.parametrize("file", PUBLISHED)
+def test_process_label_and_levels_are_those_of_its_name(file):
+    _, experiment = _experiment(file)
+    source, config = PUBLISHED[file]["source"], PUBLISHED[file]["config"]
+    process, label, proposal = _by_name(config.split("."))
+    proposal = UniformLogRho if source == "score_flow" else proposal
+    loss = experiment.loss
+    assert type(experiment.sde).__name__ == process
+    assert isinstance(experiment.model.label, label)
+    assert isinstance(loss.proposal, proposal)
+    # FFHQ at 1024 is the one VE experiment whose loss is a mean.
+    mean = process != "VE" or config == "ve.ffhq_ncsnpp_continuous"
+    assert loss.scaling == ScoreFlow(reduce_mean=mean)
+    flips = Unchanged() if "imagenet32" in config else RandomFlip()
+    assert experiment.augmentation == flips
+    assert not experiment.ema_warmup
+
+
+def test_levels_of_a_ladder_go_down_to_sigma_min():
+    _, experiment = _experiment("configs/score_sde/ve/ncsnv2/celeba.py")
+    loss, sde = experiment.loss, experiment.sde
+    us = (np.arange(500, dtype=np.float32) + 0.5) / 500
+    times = jax.vmap(lambda u: loss.proposal(sde, loss.eps, u)[0])(us)
+    np.testing.assert_allclose(jax.vmap(sde.sigma)(times), np.geomspace(90, 0.01, 500), rtol=2e-5)
+    indices = jax.vmap(lambda t: experiment.model.label(sde, t))(times)
+    np.testing.assert_array_equal(indices, np.arange(500))
+
+
+# From the official files: what each overrides beside its network and its process.
+VALUES = {
+    "score_sde/ve/cifar10_ncsnpp_deep_continuous": {
+        "training.steps": 950_000,
+        "sde.sigma_max": 50.0,
+        "optimizer.ema_decay": 0.999,
+        "optimizer.learning_rate": 2e-4,
+        "sampling.snr": 0.16,
+        "model.dropout": 0.1,
+    },
+    "score_sde/ve/celeba_ncsnpp": {
+        "sde.sigma_max": 90.0,
+        "sampling.snr": 0.17,
+        "model.embedding_type": "positional",
+    },
+    "score_sde/ve/bedroom_ncsnpp_continuous": {
+        "sde.sigma_max": 378.0,
+        "sampling.snr": 0.075,
+        "sampling.num_steps": 2000,
+        "training.batch_size": 64,
+        "training.steps": 2_400_000,
+        "model.dropout": 0.0,
+        "optimizer.ema_decay": 0.999,
+    },
+    "score_sde/ve/church_ncsnpp_continuous": {"sde.sigma_max": 380.0},
+    "score_sde/ve/celebahq_256_ncsnpp_continuous": {"sde.sigma_max": 348.0},
+    "score_sde/ve/ffhq_256_ncsnpp_continuous": {"sde.sigma_max": 348.0},
+    "score_sde/ve/celebahq_ncsnpp_continuous": {
+        "sde.sigma_max": 1348.0,
+        "sampling.snr": 0.15,
+        "optimizer.ema_decay": 0.9999,
+        "training.batch_size": 8,
+    },
+    "score_sde/ve/ncsnv2/cifar10": {
+        "optimizer.learning_rate": 1e-4,
+        "optimizer.warmup": 0,
+        "optimizer.grad_clip": 0.0,
+        "optimizer.ema_decay": 0.999,
+        "model.num_scales": 232,
+        "sampling.num_steps": 232,
+        "sampling.snr": 0.176,
+        "sampling.corrector_steps": 5,
+    },
+    "score_sde/ve/ncsnv2/bedroom": {
+        "sde.sigma_max": 190.0,
+        "model.num_scales": 1086,
+        "sampling.snr": 0.095,
+        "sampling.corrector_steps": 3,
+        "optimizer.ema_decay": 0.9999,
+        "training.batch_size": 128,
+    },
+    "score_sde/vp/ddpm/church": {
+        "optimizer.learning_rate": 2e-5,
+        "optimizer.ema_decay": 0.9999,
+        "training.batch_size": 64,
+        "model.num_scales": 2000,
+        "sde.num_steps": 1000,
+        "sampling.num_steps": 1000,
+        "model.dropout": 0.0,
+    },
+    "score_sde/vp/ddpm/cifar10_unconditional": {"model.conditional": False},
+    "score_sde/subvp/cifar10_ddpmpp_continuous": {
+        "objective.eps": 1e-5,
+        "likelihood.eps": 1e-5,
+        "sampling.eps": 1e-3,
+        "optimizer.ema_decay": 0.9999,
+        "training.steps": 1_300_000,
+    },
+    "score_flow/vp/cifar10_ddpmpp_continuous": {"objective.eps": 1e-5, "sampling.eps": 1e-3},
+    "score_flow/vp/imagenet32_ddpmpp_deep_continuous": {
+        "objective.eps": 5e-5,
+        "training.steps": 950_000,
+        "model.dropout": 0.0,
+    },
+    "score_flow/subvp/cifar10_ddpmpp_deep_continuous": {
+        "objective.eps": 1e-2,
+        "likelihood.eps": 1e-2,
+        "sampling.eps": 1e-2,
+        "sampling.name": "probability_flow",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [(name, key) for name, values in VALUES.items() for key in values]
+)
+def test_a_value_is_that_of_the_official_file(name, key):
+    section, field = key.split(".")
+    config = command_line.load_config(f"configs/{name}.py")
+    assert config[section][field] == VALUES[name][key]
+
+
+SAMPLERS = {
+    "score_sde/vp/cifar10_ddpmpp": (Ancestral("beta"), NoCorrector()),
+    "score_sde/ve/ncsnv2/cifar10": (NoPredictor(), AnnealedLangevinDynamics(0.176, 5)),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_sampler_is_the_official_one(name):
+    _, experiment = _experiment(f"configs/{name}.py")
+    sampler = experiment.sampler
+    assert (sampler.predictor, sampler.corrector) == SAMPLERS[name]
+
+
+def test_ve_is_sampled_by_predictor_and_langevin_corrector():
+    _, experiment = _experiment("configs/score_sde/ve/church_ncsnpp_continuous.py")
+    assert experiment.sampler.corrector == Langevin(snr=0.075, corrector_steps=1)
+    assert experiment.sampler.num_steps == 2000
+
+
+def test_a_chain_is_sampled_at_its_nodes_down_to_the_clean_one():
+    """A thousand steps, each told the index that it was trained with."""
+    _, experiment = _experiment("configs/score_sde/vp/ddpm/cifar10.py")
+    sampler, sde, label = experiment.sampler, experiment.sde, experiment.model.label
+    times = sampler.schedule(sde, sampler.eps, sampler.num_steps)
+    assert times[-1] == 0
+    indices = jax.vmap(lambda t: label(sde, t))(times[:-1])
+    np.testing.assert_allclose(indices, np.arange(999, -1, -1), atol=2e-4)
+    x = np.ones((2, 2, 1), np.float32)
+    at_node_1 = np.float32(1e-3)
+    _, clean = sampler.predictor(
+        sde, lambda x, t: -x, x, at_node_1, np.float32(0), jax.random.key(0)
+    )
+    beta = 1e-4
+    np.testing.assert_allclose(clean, (1 - beta) / np.sqrt(1 - beta), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "n"), [("cifar10", 128), ("imagenet32", 256)])
+def test_vdm_has_its_network_and_its_schedule_from_time_zero_on(name, n):
+    config, experiment = _experiment(f"configs/vdm/{name}.py")
+    assert experiment.loss.eps == 0
+    assert isinstance(experiment.loss.proposal, UniformLogRho)
+    np.testing.assert_allclose(experiment.model.label(experiment.sde, 0.25), 0.25, atol=1e-6)
+    (note,) = notes(experiment, config, [])
+    assert "trained on the centres of their levels" in note
+    # Added up from the paper's description: weights, biases and scales of each kind of layer.
+    down, up = 22 * n**2 + 6 * n, 33 * n**2 + 9 * n
+    embedding, ends = 20 * n**2 + 8 * n, (9 * 15 * n + n) + (2 * n + 9 * 3 * n + 3)
+    attention = 2 * n + 4 * (n**2 + n)
+    total = (32 + 2) * down + 33 * up + attention + embedding + ends
+    assert _count(experiment.model.network, experiment.dataset.shape) == total

@@ -1,0 +1,240 @@
+"""The quality of a run's samples: files beside each other, what is kept, what decides a number."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+
+from data.dataset import from_arrays
+from evaluation.features import Learned
+from evaluation.quality import QualityError, frechet_distance, moments, precision_recall
+from run import RunDirectory
+from run import quality as room
+from run.quality import QualityRun
+from storage import read_json
+
+NUMBERS = ("fid", "fid_standard_error", "kid", "kid_standard_error", "precision", "recall")
+
+
+@pytest.fixture
+def own(workdir):
+    """``own(**overrides)`` opens a run of one's own with other settings of its quality."""
+
+    def open_with(**overrides):
+        few = {"quality.num_samples": 40, "quality.kid_subsets": 5}
+        return RunDirectory.open(workdir, tiny.points(**few | overrides))
+
+    return open_with
+
+
+def _files(run):
+    folder = run.workdir.root / "quality"
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _never(*_, **__):
+    raise AssertionError("computed again")
+
+
+def test_numbers_are_those_of_the_runs_own_samples_and_data(own):
+    run = own()
+    summary = QualityRun(run)(20)
+    samples, test = summary["rows"]
+    x, data = run.sample(40, 20).x, run.experiment.dataset
+    train, held_out = np.float64(data.train), np.float64(data.test)
+    assert samples["fid"] == frechet_distance(moments(np.float64(x)), moments(train))
+    inside = precision_recall(x, train)
+    assert (samples["precision"], samples["recall"]) == (inside.precision, inside.recall)
+    assert test["fid"] == frechet_distance(moments(held_out), moments(train))
+    assert (samples["count"], test["count"], samples["reference_count"]) == (40, 12, 200)
+    assert all(np.isfinite(row[name]) for row in (samples, test) for name in NUMBERS)
+    assert (summary["step"], summary["failed"], summary["against"]) == (20, 0, "train")
+    assert (samples["set"], test["set"]) == ("samples", "test data")
+    (folder,) = (run.workdir.root / "quality" / "20").iterdir()
+    assert read_json(folder / "quality.json") == summary
+    settings = read_json(folder / "settings.json")
+    assert settings == summary["settings"]
+    assert settings["data.fingerprint"] == data.fingerprint
+    assert settings["sampling.num_steps"] == 4
+
+
+def test_a_result_is_read_and_another_one_put_beside_it(own, monkeypatch):
+    first = QualityRun(own())(20)
+    monkeypatch.setattr(RunDirectory, "sample", _never)
+    assert QualityRun(own())(20) == first
+    other = QualityRun(own(**{"quality.neighbours": 30}))(20)  # of the samples that are kept
+    assert other["rows"][0]["fid"] == first["rows"][0]["fid"]
+    assert other["rows"][0]["precision"] != first["rows"][0]["precision"]
+    run = own()
+    assert QualityRun(run)(20) == first
+    results = {name for name in _files(run) if name.endswith("quality.json")}
+    assert len(results) == 2
+    assert "20/pixels/quality.json" in results
+    with pytest.raises(AssertionError, match="computed again"):
+        QualityRun(own(**{"sampling.num_steps": 5}))(20)
+    with pytest.raises(AssertionError, match="computed again"):
+        QualityRun(own())(10)
+
+
+def test_samples_are_compared_with_either_set_or_with_a_part_of_it(own):
+    against = QualityRun(own(**{"quality.against": "test", "quality.num_samples": 0}))(20)
+    samples, train = against["rows"]
+    assert (samples["count"], samples["reference_count"]) == (12, 12)
+    assert (train["set"], train["count"]) == ("train data", 12)
+    part = QualityRun(own(**{"quality.num_reference": 30, "quality.num_samples": 0}))(20)
+    assert (part["rows"][0]["count"], part["rows"][0]["reference_count"]) == (30, 30)
+
+
+def test_samples_that_failed_are_counted_and_not_in_the_numbers(own, monkeypatch, capsys):
+    drawn = own().sample(40, 20)
+    x, ok = drawn.x.copy(), drawn.ok.copy()
+    x[7, 0], ok[9] = np.nan, False
+    good = np.delete(drawn.x, [7, 9], axis=0)
+    monkeypatch.setattr(RunDirectory, "sample", lambda *_: replace(drawn, x=x, ok=ok))
+    summary = QualityRun(run := own())(20)
+    train = np.float64(run.experiment.dataset.train)
+    assert summary["failed"] == 2
+    assert summary["rows"][0]["count"] == 38
+    assert summary["rows"][0]["fid"] == frechet_distance(moments(np.float64(good)), moments(train))
+    assert "warning: 2 samples failed and are not in the numbers" in capsys.readouterr().out
+
+
+def test_costly_features_are_computed_once(own, monkeypatch):
+    calls = []
+
+    def features(x):
+        calls.append(len(x))
+        return x @ np.ones((2, 3)) + np.arange(len(x))[:, None] % 3
+
+    weights = {"classifier": "1"}
+    monkeypatch.setitem(room._MAPS, "classifier", lambda _: Learned(features, dict(weights)))
+    learned = {"quality.features": "classifier"}
+    first = QualityRun(own(**learned))(20)
+    assert sorted(calls) == [12, 40, 200]
+    QualityRun(own(**learned, **{"quality.kid_subsets": 6}))(20)
+    assert len(calls) == 3
+    QualityRun(own(**learned))(10)  # other samples of the same data
+    assert len(calls) == 4
+    weights["classifier"] = "2"
+    other = QualityRun(own(**learned))(20)
+    assert len(calls) == 7
+    assert other["rows"] == first["rows"]
+
+
+def test_features_of_the_runs_classifier(own, monkeypatch):
+    params = {"a": np.ones(3)}
+    classifier = type("Trained", (), {"params": lambda self: params})()
+    monkeypatch.setattr(RunDirectory, "classifier", classifier)
+    monkeypatch.setattr(RunDirectory, "classifier_features", lambda _, x: x**3)
+    summary = QualityRun(run := own(**{"quality.features": "classifier"}))(20)
+    x, train = run.sample(40, 20).x, run.experiment.dataset.train
+    expected = frechet_distance(*(moments(np.float64(z**3)) for z in (x, train)))
+    np.testing.assert_allclose(summary["rows"][0]["fid"], expected, rtol=1e-6)
+    assert len(summary["settings"]["classifier"]) == 16
+
+
+def test_inceptions_features_of_images(trained, monkeypatch):
+    seen = {}
+
+    def made(variables, convention, levels, batch_size):
+        seen.update(convention=convention, levels=levels, batch_size=batch_size)
+        return variables
+
+    monkeypatch.setattr(room, "read_weights", lambda path: path)
+    monkeypatch.setattr(room, "InceptionFeatures", made)
+    settings = {"quality.features": "inception", "quality.inception": "weights.tgz"}
+    run = RunDirectory.open(trained, tiny.points(**settings))
+    assert room._MAPS["inception"](run) == "weights.tgz"
+    assert seen == {"convention": "tensorflow", "levels": None, "batch_size": 6}
+
+
+def test_inception_of_continuous_data_is_an_error(trained, monkeypatch):
+    monkeypatch.setattr(room, "read_weights", lambda path: {})
+    run = RunDirectory.open(trained, tiny.points(**{"quality.features": "inception"}))
+    with pytest.raises(QualityError, match="needs images with levels, and these data are cont"):
+        QualityRun(run)
+
+
+# --- samples of one's own -------------------------------------------------------------------
+
+
+def _given(own, path, **overrides):
+    return QualityRun(own(**overrides, **{"quality.samples": str(path)})).given()
+
+
+def test_the_data_themselves_are_perfect_samples(own, tmp_path):
+    train = own().experiment.dataset.train
+    np.savez(tmp_path / "mine.npz", images=train[::-1], other=np.ones(3))
+    summary = _given(own, tmp_path / "mine.npz")
+    (samples, _) = summary["rows"]
+    assert abs(samples["fid"]) < 1e-10
+    assert (samples["precision"], samples["recall"]) == (1.0, 1.0)
+    assert summary["step"] == "given"
+    assert "given/pixels/quality.json" in _files(own())
+
+
+def test_other_samples_in_a_file_of_the_same_name_are_another_result(own, tmp_path):
+    file, train = tmp_path / "mine.npy", own().experiment.dataset.train
+    np.save(file, train)
+    first = _given(own, file)
+    np.save(file, train + 1)
+    other = _given(own, file)
+    np.testing.assert_allclose(other["rows"][0]["fid"] - first["rows"][0]["fid"], 2, rtol=1e-6)
+    shutil.move(file, tmp_path / "moved.npy")
+    assert _given(own, tmp_path / "moved.npy") == other
+
+
+def test_samples_that_this_program_wrote_can_be_given(own):
+    run = own()
+    folder = run.save_samples(20)
+    found = _given(own, folder / "samples.npz")
+    assert found["rows"][0]["count"] == 6
+
+
+BAD_ARRAYS = {
+    "holds float64 (9, 3); the data are (n, *(2,))": np.zeros((9, 3)),
+    "holds <U1 (9, 2); the data are": np.full((9, 2), "a"),
+    "is no plain .npy or .npz file": np.array([[None, 1]] * 9),
+    "with config.quality: at least 4 examples are needed, got 2": np.zeros((2, 2)),
+    "1 of 9 examples have features that are not finite": np.r_[[[np.inf, 0]], np.ones((8, 2))],
+}
+
+
+@pytest.mark.parametrize("message", BAD_ARRAYS)
+def test_samples_that_will_not_do_are_one_line(own, tmp_path, message):
+    np.save(tmp_path / "mine.npy", BAD_ARRAYS[message])
+    with pytest.raises(QualityError) as caught:
+        _given(own, tmp_path / "mine.npy")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not any(name.startswith("given") for name in _files(own()))
+
+
+def test_samples_beyond_the_levels_of_the_data_are_an_error(tmp_path):
+    data = from_arrays("d", *(np.zeros((9, 4, 4, 1), np.uint8),) * 2, levels=17)
+    np.save(tmp_path / "mine.npy", np.full((9, 4, 4, 1), 200, np.uint8))
+    with pytest.raises(QualityError, match="values from 200 to 200; the data have levels from 0"):
+        room.read_samples(str(tmp_path / "mine.npy"), data.shape, data.levels)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("mine.npy", None, "there is no file"),
+        ("mine.npz", b"text", "is no plain .npy or .npz file"),
+    ],
+)
+def test_files_that_cannot_be_read_are_one_line(tmp_path, name, content, message):
+    if content:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(QualityError, match=r"^config\.quality\.samples: ") as caught:
+        room.read_samples(str(tmp_path / name), (2,), None)
+    assert message in str(caught.value)
+
+
+def test_an_archive_without_samples_names_its_arrays(tmp_path):
+    np.savez(tmp_path / "mine.npz", a=np.ones(2), b=np.ones(2))
+    with pytest.raises(QualityError, match=r"holds the arrays \['a', 'b'\]; name one of them"):
+        room.read_samples(str(tmp_path / "mine.npz"), (2,), None)

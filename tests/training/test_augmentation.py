@@ -1,0 +1,103 @@
+"""Random flips, and that the randomness beside them is what it was."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from likelihood import Uniform
+from training import RandomFlip, TrainStep, Unchanged, init_state
+
+IMAGES = np.random.default_rng(0).integers(0, 17, (8, 2, 4, 3), dtype=np.uint8)
+PARAMS = {"w": jnp.zeros(())}
+
+
+def _seen(augmentation, look, step=0, rows=range(8)):
+    """What the loss is given for each of these rows of a global batch of eight."""
+    optimizer = optax.sgd(0.1)
+    counting = TrainStep(
+        lambda params, x0, u, key, train: look(x0, u, key) + 0 * params["w"],  # pyright: ignore
+        Uniform(17),
+        optimizer,
+        0.5,
+        8,
+        augmentation,
+    )
+    state = init_state(PARAMS, optimizer).replace(step=jnp.asarray(step))
+    loss = jax.jit(lambda x, i: counting.loss_and_grads(jax.random.key(1), state, x, i)[0])
+    return np.array([loss(IMAGES[i : i + 1], jnp.array([i])) for i in rows])
+
+
+def _place(at):
+    """One level of the image as the loss sees it."""
+    return lambda x0, u, key: jnp.floor((x0[at] + 1) / 2 * 17)
+
+
+def test_an_image_is_mirrored_left_to_right_or_left_as_it_is():
+    flips = []
+    for key in jax.random.split(jax.random.key(0), 400):
+        x = RandomFlip()(key, jnp.asarray(IMAGES[0]))
+        flipped = np.array_equal(x, IMAGES[0, :, ::-1])
+        assert flipped or np.array_equal(x, IMAGES[0])
+        flips.append(flipped)
+    assert abs(np.mean(flips) - 0.5) < 4 * 0.5 / 20
+
+
+def test_each_row_is_flipped_by_its_own_number_and_anew_each_step():
+    right = IMAGES[:, 0, -1, 0]
+    seen = [_seen(RandomFlip(), _place((0, 0, 0)), step) for step in range(4)]
+    flipped = np.array([(s == right) & (right != IMAGES[:, 0, 0, 0]) for s in seen])
+    assert len({row.tobytes() for row in flipped}) > 1
+    assert len({row.tobytes() for row in flipped.T}) > 1
+    np.testing.assert_array_equal(_seen(RandomFlip(), _place((0, 0, 0)), rows=[5])[0], seen[0][5])
+
+
+def test_times_and_noises_are_what_they_are_without_flips():
+    looks = (lambda x0, u, key: u, lambda x0, u, key: jax.random.uniform(key))
+    for look in looks:
+        same = [_seen(augmentation, look) for augmentation in (Unchanged(), RandomFlip())]
+        np.testing.assert_array_equal(*same)
+
+
+@dataclass(frozen=True)
+class Reveal(Unchanged):
+    """Adds a number that tells the key it was given, times a factor."""
+
+    factor: float
+
+    def __call__(self, key, x):
+        return x + self.factor * jax.random.uniform(key)
+
+
+@dataclass(frozen=True)
+class RevealToo(Reveal):
+    """A dequantisation that does."""
+
+    def __call__(self, key, x):
+        return super().__call__(key, x), 0.0
+
+
+def test_the_flip_has_a_key_that_nothing_else_is_given():
+    """Neither dequantisation, nor time, nor loss: told by the first uniform number of each key."""
+    optimizer = optax.sgd(0.1)
+    found = []
+    for look, factors in [
+        (lambda x0, u, key: x0, (1.0, 0.0)),
+        (lambda x0, u, key: x0, (0.0, 1.0)),
+        (lambda x0, u, key: u, (0.0, 0.0)),
+        (lambda x0, u, key: jax.random.uniform(key), (0.0, 0.0)),
+    ]:
+        step = TrainStep(
+            lambda params, x0, u, key, train, look=look: look(x0, u, key) + 0 * params["w"],  # pyright: ignore
+            RevealToo(factors[1]),  # pyright: ignore
+            optimizer,
+            0.5,
+            1,
+            Reveal(factors[0]),
+        )
+        state = init_state(PARAMS, optimizer)
+        loss, _ = step.loss_and_grads(jax.random.key(1), state, jnp.zeros(1), jnp.array([0]))
+        found.append(float(loss))
+    assert len(set(found)) == 4

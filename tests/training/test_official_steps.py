@@ -1,0 +1,130 @@
+"""Five steps of training against those of score_sde's own step function (float32)."""
+
+import functools
+from dataclasses import dataclass, fields, replace
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from build import build
+from configs import default
+from data.dataset import from_arrays
+from losses import denoising_integrand
+from models.networks import NCSNpp
+from tests.models.official import GOLDEN, SHARED, network_of
+from training import TrainStep, init_state
+
+# Some of the parameters after the steps, and, where it is there, all of them.
+FILES = [folder / "optim_5steps.npz" for folder in (GOLDEN, SHARED)]
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class GivenTimes:
+    """The stored time of the row whose cell of eight u lies in."""
+
+    ts: jax.Array
+
+    def __call__(self, sde, eps, u):
+        return self.ts[jnp.floor(u * BATCH).astype(int)], jnp.ones(())
+
+
+@dataclass(frozen=True)
+class GivenNoise:
+    """Denoising score matching at the stored noise of the row with this time."""
+
+    ts: jax.Array
+    zs: jax.Array
+
+    def __call__(self, sde, score_fn, x0, t, key):
+        return denoising_integrand(sde, score_fn, x0, t, self.zs[jnp.argmin(jnp.abs(self.ts - t))])
+
+
+def _tree(arrays, name):
+    """By path the arrays whose keys begin with a name; GroupNorm's are made flat."""
+    return {
+        key.removeprefix(f"{name}/"): value.reshape(-1) if "GroupNorm" in key else value
+        for key, value in arrays.items()
+        if key.startswith(f"{name}/")
+    }
+
+
+def _experiment(golden):
+    """What the official configuration becomes here."""
+    config = default.get_config()
+    network = network_of(str(golden["config"]))
+    assert isinstance(network, NCSNpp)
+    names = {field.name for field in fields(network)} & set(config.model) - {"name"}
+    config.model.update({name: getattr(network, name) for name in names - {"fourier_scale"}})
+    config.objective.update(weighting="sigma2", importance_sampling=False, scaling="score_flow")
+    scalars = ("grad_clip", "beta1", "beta2", "adam_eps")
+    config.optimizer.update({name: float(golden[name]) for name in scalars})
+    config.optimizer.update(
+        learning_rate=float(golden["lr"]),
+        warmup=int(golden["warmup"]),
+        ema_decay=float(golden["ema_rate"]),
+        ema_warmup=False,
+    )
+    images = golden["images"].reshape(-1, 8, 8, 1)
+    return build(config, from_arrays("images", images, images, levels=None))
+
+
+@functools.cache
+def _run(path):
+    """The arrays of the file; the metrics of our steps; the state after them."""
+    with np.load(path) as file:
+        golden = dict(file)
+    experiment = _experiment(golden)
+
+    @jax.jit
+    def advance(state, images, ts, zs):
+        given = replace(experiment.loss, proposal=GivenTimes(ts), objective=GivenNoise(ts, zs))
+        step = TrainStep(
+            given,
+            experiment.dequantisation,
+            experiment.optimizer,
+            experiment.ema_decay,
+            BATCH,
+            experiment.augmentation,
+            experiment.ema_warmup,
+        )
+        loss, grads = step.loss_and_grads(jax.random.key(0), state, images, jnp.arange(BATCH))
+        return step.update(state, loss, grads)
+
+    params = flax.traverse_util.unflatten_dict(_tree(golden, "init"), sep="/")
+    state = init_state(jax.tree.map(jnp.asarray, params), experiment.optimizer)
+    metrics = []
+    for images, ts, zs in zip(golden["images"], golden["t"], golden["z"], strict=True):
+        state, found = advance(state, images, ts, zs)
+        metrics.append(jax.device_get(found))
+    return golden, metrics, jax.device_get(state)
+
+
+@pytest.fixture(params=FILES, ids=["some", "all"])
+def run(request):
+    if not request.param.exists():
+        pytest.skip("the whole set of golden arrays is not here")
+    return _run(request.param)
+
+
+@pytest.mark.parametrize("name", ["loss", "grad_norm"])
+def test_losses_and_norms_are_the_official_ones(run, name):
+    golden, metrics, _ = run
+    found = [step[name] for step in metrics]
+    np.testing.assert_allclose(found, golden[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("params", "target"), ("ema_params", "params_ema")])
+def test_parameters_and_their_average_are_the_official_ones(run, ours, theirs):
+    golden, _, state = run
+    found = flax.traverse_util.flatten_dict(getattr(state, ours), sep="/")
+    for name, want in _tree(golden, theirs).items():
+        error = np.max(np.abs(found[name] - want))
+        assert error < 1e-4 * np.max(np.abs(want)), name
+        # The biases of an attention's keys have no gradient: Adam steps by the sign of rounding.
+        if not name.endswith("NIN_1/b"):
+            moved = np.max(np.abs(want - _tree(golden, "init")[name]))
+            assert error < 1e-3 * moved, name
