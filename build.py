@@ -25,7 +25,6 @@ from wiring.parts import (
     build_quality,
     build_sampler,
     build_training,
-    ends_clean,
 )
 from wiring.ranges import check_ranges
 from wiring.reader import ConfigError, Reader
@@ -178,8 +177,6 @@ def untrained_times(config: ConfigDict) -> list[str]:
     reader = Reader(config)
     trained = reader.get("objective.eps")
     used = {name: reader.get(f"{name}.eps") for name in ("likelihood", "sampling")}
-    if ends_clean(reader):
-        del used["sampling"]
     found = [
         f"config.{name}.eps = {eps} lies below config.objective.eps = {trained}: the network has "
         "not been trained there"

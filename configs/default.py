@@ -234,6 +234,7 @@ def sampling() -> ConfigDict:
             "batch_size": 64,
             "eps": 1e-3,
             "denoise": True,
+            # Steps; of predictor_corrector the times, from t_max to eps: one more than its steps.
             "num_steps": 1000,
             "schedule": "uniform",  # of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
             "karras_exponent": 7.0,  # karras: of rho, between whose roots steps are even

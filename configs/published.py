@@ -138,6 +138,9 @@ def ddpm_large(config: ConfigDict) -> ConfigDict:
 def ncsnv2(config: ConfigDict, *, scales: int, steps: int, snr: float) -> ConfigDict:
     """The RefineNet, and NCSNv2's training and annealed Langevin dynamics (arXiv:2006.09011).
 
+    Samples are the last state, as score_sde has them: its removal of noise does nothing where there
+    is no predictor. `--config.sampling.denoise=True` takes the posterior mean, as the paper does.
+
     Args:
       config: of the data.
       scales: levels of noise.
@@ -148,6 +151,7 @@ def ncsnv2(config: ConfigDict, *, scales: int, steps: int, snr: float) -> Config
     config.optimizer.update(learning_rate=1e-4, warmup=0, grad_clip=0.0)
     smld(_scales(config, scales))
     config.sampling.update(predictor="none", corrector="ald", corrector_steps=steps, snr=snr)
+    config.sampling.denoise = False
     return config
 
 
@@ -179,7 +183,8 @@ def chain(config: ConfigDict, predictor: str = "ancestral") -> ConfigDict:
     config.objective.update(levels="steps", eps=1e-3)
     config.likelihood.eps = 1e-3
     config.sampling.update(predictor=predictor, ancestral_variance="beta", corrector="none")
-    config.sampling.update(num_steps=1000, eps=0.0)
+    config.sampling.update(num_steps=1000, eps=1e-3)
+    config.model.num_scales = 1000
     return config
 
 
@@ -221,7 +226,8 @@ def score_flow(config: ConfigDict) -> ConfigDict:
 
     The smallest times are those of its configurations: 1e-2 for sub-VP, 5e-5 for VP on ImageNet,
     else 1e-5. Its training without either has `--config.objective.weighting=sigma2` and
-    `--config.objective.importance_sampling=False`.
+    `--config.objective.importance_sampling=False`, and for VP on ImageNet 1e-5 too:
+    `--config.objective.eps=1e-5 --config.likelihood.eps=1e-5`.
     """
     config.objective.update(weighting="likelihood", importance_sampling=True)
     config.sampling.name = "probability_flow"
@@ -240,7 +246,8 @@ def vdm(data: str, *, channels: int = 128) -> ConfigDict:
 
     The loss is the diffusion term of the bound, in continuous time. The ends of its noise schedule
     are held at what theirs begin at; they learn them. The likelihood is that of the flow, from
-    t = 0 on, where the noise inside each level is VDM's own, cut at the level's edges.
+    t = 0 on, where the noise inside each level is VDM's own, cut at the level's edges. Samples take
+    T = 1000 steps from t = 1 to t = 0, hence 1001 times.
     """
     config = _images(data)
     config.sde.name = "log_snr"
@@ -252,4 +259,5 @@ def vdm(data: str, *, channels: int = 128) -> ConfigDict:
     config.training.steps = 10_000_000
     config.likelihood.update(dequantisation="truncated_normal", start="as_sample", eps=0.0)
     config.sampling.update(predictor="ancestral", corrector="none", denoise=False, eps=0.0)
+    config.sampling.num_steps = 1001
     return config

@@ -38,7 +38,7 @@ class EncodingRun:
         return EncodingDriver(
             self._encoding,
             experiment.sde,
-            experiment.model,
+            experiment.model.in_float32(),
             experiment.dequantisation,
             experiment.sampling.batch_size,
         )

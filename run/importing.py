@@ -14,7 +14,12 @@ from run.directory import RunDirectory
 from run.drivers import initial_state
 from storage import OfficialState, WorkdirError, fitted, read_official, write_json
 from training import TrainState
-from wiring.reader import Reader
+from wiring.reader import ConfigError, Reader
+
+# By process: the parametrisation and the labels of score_sde and score_flow. What the network's
+# output is, and what it was told, is not in the file: with others it fits, and the score is wrong.
+_NOISE, _SCORE = ("noise", ("time", "step")), ("score", ("sigma", "ladder"))
+_CONVENTIONS = {"vp": _NOISE, "subvp": _NOISE, "ddpm": _NOISE, "ve": _SCORE}
 
 
 def import_official(run: RunDirectory, source: str | Path) -> int:
@@ -33,10 +38,12 @@ def import_official(run: RunDirectory, source: str | Path) -> int:
 
     Raises:
       CheckpointError: no such file, or it does not fit the config; the parameters are named.
+      ConfigError: the config has conventions that no such checkpoint has; the keys are named.
       WorkdirError: the folder is a workdir already.
     """
     if run.workdir.exists():
         raise WorkdirError(f"{run.workdir.root} is a workdir already; choose another --workdir")
+    check_conventions(run.config)
     path = Path(source).expanduser()
     found = read_official(path)
     state = train_state(found, jax.eval_shape(lambda: initial_state(run.experiment)))
@@ -46,6 +53,39 @@ def import_official(run: RunDirectory, source: str | Path) -> int:
     write_json(run.workdir.root / "imported.json", _provenance(path, found))
     _say(run, path, found)
     return found.step
+
+
+def check_conventions(config: ConfigDict) -> None:
+    """Checks that score_sde or score_flow could have trained what the config says.
+
+    Raises:
+      ConfigError: they could not; the keys are named, with what they must be.
+    """
+    reader = Reader(config)
+    wrong = [
+        f"config.{key} = {reader.get(key)!r} must be {' or '.join(map(repr, choices))}"
+        for key, choices in _conventions(reader).items()
+        if reader.get(key) not in choices
+    ]
+    if wrong:
+        raise ConfigError(f"for a checkpoint of score_sde or score_flow {'; '.join(wrong)}")
+
+
+def _conventions(reader: Reader) -> dict[str, tuple[str, ...]]:
+    """The values that the official codes have, by key."""
+    process, network = reader.get("sde.name"), reader.get("model.name")
+    found = {"sde.name": tuple(_CONVENTIONS), "model.name": ("ddpm", "ncsnpp", "ncsnv2")}
+    if process in _CONVENTIONS:
+        parametrisation, labels = _CONVENTIONS[process]
+        # Only ncsnpp can be told a sigma.
+        labels = labels if network == "ncsnpp" or process != "ve" else ("ladder",)
+        found |= {"model.parametrisation": (parametrisation,), "model.label": labels}
+    if network == "ncsnv2":
+        found |= {"sde.name": ("ve",)}
+    if network == "ncsnpp":
+        sigma = reader.get("model.label") == "sigma"
+        found["model.embedding_type"] = ("fourier",) if sigma else ("positional",)
+    return found
 
 
 def train_state(found: OfficialState, like: TrainState) -> TrainState:

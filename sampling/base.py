@@ -36,10 +36,7 @@ class Sampler(Protocol):
 
 
 class Predictor(Protocol):
-    """One step of a solver of the reverse SDE from t to ``t_next`` < t.
-
-    Returns the new x and its mean before the noise of this step was added.
-    """
+    """One step of a solver of the reverse SDE from t to ``t_next`` < t: a Gaussian transition."""
 
     @property
     def evaluations(self) -> int:
@@ -54,7 +51,13 @@ class Predictor(Protocol):
         t: Scalar,
         t_next: Scalar,
         key: jax.Array,
-    ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]: ...
+    ) -> Float[Array, "*D"]: ...
+
+    def mean_and_std(
+        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+    ) -> tuple[Float[Array, "*D"], Scalar]:
+        """Of x at ``t_next``, given x at t."""
+        ...
 
 
 class Corrector(Protocol):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sampling.base import Sample, Scalar, ScoreFn
+from sampling.denoising import posterior_mean
 from sde_lib import SDE
 
 
@@ -69,7 +70,7 @@ class LangevinChain(ABC):
         t = jnp.asarray(self.eps)
         x = sde.alpha(t) * y
         if self.denoise:
-            x = y + sde.sigma(t) ** 2 / sde.alpha(t) * score_fn(x, t)
+            x = posterior_mean(sde, score_fn, x, t)
         return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))
 
     def path(

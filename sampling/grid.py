@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sampling.base import Sample, Scalar, ScoreFn
+from sampling.denoising import posterior_mean
 from sampling.schedules import UNIFORM, Schedule
 from sde_lib import SDE
 
@@ -83,9 +84,7 @@ class GridSampler(ABC):
         y = z / sde.alpha(times[0])
         keys = jax.random.split(key, self.num_steps)
         (y, _), _ = jax.lax.scan(move, (y, self.memory(y)), (times[:-1], times[1:], keys))
-        x = (
-            predicted_datum(sde, score_fn, y, times[-1])
-            if self.denoise
-            else y * sde.alpha(times[-1])
-        )
+        x = y * sde.alpha(times[-1])
+        if self.denoise:
+            x = posterior_mean(sde, score_fn, x, times[-1])
         return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))

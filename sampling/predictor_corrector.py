@@ -7,16 +7,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sampling.base import Corrector, Predictor, Sample, ScoreFn
+from sampling.denoising import posterior_mean
 from sampling.schedules import UNIFORM, Schedule
 from sde_lib import SDE
 
 
 @dataclass(frozen=True)
 class PredictorCorrector:
-    """At each of ``num_steps`` times on the way from t_max to eps: correct, then predict.
+    """At each of ``num_steps`` times from t_max to eps: correct, then predict the next.
 
-    Song et al. 2021, arXiv:2011.13456, algorithm 1, in the order of score_sde's code. With
-    ``denoise`` the last step adds no noise.
+    Song et al. 2021, arXiv:2011.13456, algorithm 1, in the order and at the times of score_sde's
+    code. What comes after eps is, with ``denoise``, the posterior mean; without, nothing.
     """
 
     predictor: Predictor
@@ -28,20 +29,27 @@ class PredictorCorrector:
 
     @property
     def evaluations(self) -> int:
-        return self.num_steps * (self.predictor.evaluations + self.corrector.evaluations)
+        predictions = (self.num_steps - 1) * self.predictor.evaluations + int(self.denoise)
+        return predictions + self.num_steps * self.corrector.evaluations
+
+    def times(self, sde: SDE) -> Float[Array, " num_steps"]:
+        """Where it stands."""
+        return self.schedule(sde, self.eps, self.num_steps - 1)
 
     def __call__(
         self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
     ) -> Sample:
-        times = self.schedule(sde, self.eps, self.num_steps)
+        times = self.times(sde)
 
-        def step(carry, scanned):
+        def step(x, scanned):
             t, t_next, step_key = scanned
             correct_key, predict_key = jax.random.split(step_key)
-            x = self.corrector(sde, score_fn, carry[0], t, t_next, correct_key)
+            x = self.corrector(sde, score_fn, x, t, t_next, correct_key)
             return self.predictor(sde, score_fn, x, t, t_next, predict_key), None
 
         keys = jax.random.split(key, self.num_steps)
-        (x, mean), _ = jax.lax.scan(step, (z, z), (times[:-1], times[1:], keys))
-        sample = mean if self.denoise else x
-        return Sample(sample, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(sample)))
+        x, _ = jax.lax.scan(step, z, (times[:-1], times[1:], keys[:-1]))
+        x = self.corrector(sde, score_fn, x, times[-1], times[-1], keys[-1])
+        if self.denoise:
+            x = posterior_mean(sde, score_fn, x, times[-1])
+        return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))

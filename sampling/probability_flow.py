@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float
 
 from sampling.base import Sample, ScoreFn
+from sampling.denoising import posterior_mean
 from sampling.encoding import Encoding
 from sde_lib import SDE
 from solvers import Flow, Solver
@@ -15,7 +16,7 @@ from solvers import Flow, Solver
 class ProbabilityFlow:
     """Solves the flow from t_max to eps (Song et al. 2021, section 4.3): z decides the sample.
 
-    With ``denoise`` the end is replaced by the posterior mean ``(x + sigma^2 s)/alpha`` at eps.
+    With ``denoise`` the end is replaced by the posterior mean at eps.
     """
 
     solver: Solver
@@ -34,5 +35,5 @@ class ProbabilityFlow:
         end = Encoding(self.solver, self.flow, self.eps).decode(sde, score_fn, z)
         if not self.denoise:
             return end
-        x = end.x + sde.sigma(self.eps) ** 2 * score_fn(end.x, self.eps)
-        return Sample(x / sde.alpha(self.eps), end.nfe + 1, end.ok)
+        x = posterior_mean(sde, score_fn, end.x, self.eps)
+        return Sample(x, end.nfe + 1, end.ok)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from sampling.base import Corrector, Predictor, Sample, Scalar, ScoreFn
+from sampling.denoising import posterior_mean
 from sampling.predictor_corrector import PredictorCorrector
 from sampling.projections import Projection
 from sampling.transition import shrinkage, transition
@@ -73,15 +74,15 @@ class ReplacingPredictor:
 
     def __call__(
         self, sde: SDE, score_fn: ScoreFn, x: Particles, t: Scalar, t_next: Scalar, key: jax.Array
-    ) -> tuple[Particles, Particles]:
+    ) -> Particles:
         predict_key, path_key, choice_key = jax.random.split(key, 3)
-        one = lambda x, key: self.predictor(sde, score_fn, x, t, t_next, key)  # noqa: E731
-        moved, mean = jax.vmap(one)(x, jax.random.split(predict_key, len(x)))
+        one = lambda x: self.predictor.mean_and_std(sde, score_fn, x, t, t_next)  # noqa: E731
+        mean, std = jax.vmap(one, out_axes=(0, None))(x)
+        moved = mean + std * jax.random.normal(predict_key, x.shape)
         part = self.known.step(sde, self.known.projection(x[0]), t, t_next, path_key)
-        _, std = transition(sde, t, t_next)
-        chosen = resampled(self._log_weights(mean, part, std), choice_key)
-        put = jax.vmap(self.known.put, (0, None))
-        return put(moved[chosen], part), put(mean[chosen], self.known.part)
+        _, forward_std = transition(sde, t, t_next)
+        chosen = resampled(self._log_weights(mean, part, forward_std), choice_key)
+        return jax.vmap(self.known.put, (0, None))(moved[chosen], part)
 
     def _log_weights(
         self, mean: Particles, part: Float[Array, "*D"], std: Scalar
@@ -136,7 +137,8 @@ class Conditioned:
 
     @property
     def evaluations(self) -> int:
-        return self.particles * self.sampler.evaluations
+        undenoised = replace(self.sampler, denoise=False).evaluations
+        return self.particles * undenoised + int(self.sampler.denoise)
 
     def __call__(
         self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
@@ -149,6 +151,8 @@ class Conditioned:
         start = jax.vmap(self.known.put, (0, None))(jnp.concatenate([z[None], more]), part)
         found = self._replacing()(sde, score_fn, start, path_key)
         x = found.x[jax.random.randint(choice_key, (), 0, self.particles)]
+        if self.sampler.denoise:
+            x = posterior_mean(sde, score_fn, x, self.sampler.times(sde)[-1])
         return Sample(self.known.put(x, self.known.part), jnp.asarray(self.evaluations), found.ok)
 
     def _replacing(self) -> PredictorCorrector:
@@ -161,6 +165,7 @@ class Conditioned:
             self.sampler,
             predictor=ReplacingPredictor(self.sampler.predictor, self.known),
             corrector=ReplacingCorrector(one_step, steps, self.known),
+            denoise=False,  # one particle is to be
         )
 
 

@@ -59,7 +59,7 @@ class LogSNRSchedule:
 
 def _with_ends(sde: SDE, eps: float, times: Times) -> Times:
     """The ends as they are, not as a function and its inverse round them."""
-    return times.at[0].set(sde.t_max).at[-1].set(eps)
+    return times.at[-1].set(eps).at[0].set(sde.t_max)
 
 
 UNIFORM = UniformSchedule()

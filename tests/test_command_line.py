@@ -286,7 +286,7 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
     [
         ("config.training.stps=3", "config.training.stps is unknown; did you mean 'steps'?"),
         ("config.trainng.steps=3", "config.trainng is unknown; did you mean 'training'?"),
-        ("config.zzz=3", "config.zzz is unknown; config has ['compat', "),
+        ("config.zzz=3", "config.zzz is unknown; config has ['classifier', "),
         ("config.seed.x=3", "config.seed is a value, it has no key 'x'"),
         (
             "noconfig.data.read_label",
@@ -313,7 +313,7 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
         ("config.training.batch_size=0", "config.training.batch_size = 0 must lie in [1, inf)"),
         ("config.data.scale=-1", "config.data.scale = -1.0 must be positive"),
         ("config.likelihood.eps=2", "config.likelihood.eps = 2.0 must lie in (0, 1.0)"),
-        ("config.compat=score_sde", "config.compat = 'score_sde' is unknown; choose one of ["),
+        ("config.compat=scoresde", "config.compat = 'scoresde' is unknown; choose one of ["),
     ],
 )
 def test_a_wrong_override_names_its_key(mistake, tmp_path, override, message):
@@ -575,7 +575,14 @@ def test_a_published_checkpoint_becomes_a_workdir(command, tmp_path):
         (["--mode=import", MIXTURE], "--mode=import and --source=FILE go together"),
         (["--mode=train", MIXTURE, "--source=x"], "--mode=import and --source=FILE go together"),
         (["--mode=import", "--source=nowhere"], "--source=nowhere: No such file"),
-        (["--mode=import", MIXTURE, f"--source={CHECKPOINT}"], "the parameters of the file do not"),
+        (
+            ["--mode=import", "--config=configs/default.py", f"--source={CHECKPOINT}"],
+            "the parameters of the file do not",
+        ),
+        (
+            ["--mode=import", MIXTURE, f"--source={CHECKPOINT}"],
+            "for a checkpoint of score_sde or score_flow config.model.name = 'mlp' must be",
+        ),
     ],
 )
 def test_an_import_that_cannot_be_is_one_line(mistake, tmp_path, arguments, message):

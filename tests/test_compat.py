@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
+import command_line
 from build import build, check_config
 from configs import default
 from configs.saved import get_config
@@ -43,6 +44,36 @@ def test_score_flow_is_scipy_with_its_conventions(sde, eps):
 def test_score_sde_begins_at_1e_5_whatever_the_process(sde):
     found = _likelihood(compat="score_sde", **{"sde.name": sde})
     assert found == OneDraw(SciPyLikelihood(1e-5, 1e-5, 1e-5, AsSample()))
+
+
+IMAGENET = {"data.name": "imagenet32", "objective.weighting": "likelihood"}
+
+
+@pytest.mark.parametrize(
+    ("eps", "overrides"),
+    [
+        (5e-5, {}),
+        (5e-5, {"objective.eps": 1e-3}),
+        (1e-5, {"objective.importance_sampling": False}),
+        (1e-5, {"objective.weighting": "sigma2"}),
+        (1e-5, {"data.name": "digits"}),
+        (1e-5, {"sde.name": "ve"}),
+        (1e-2, {"sde.name": "subvp"}),
+    ],
+)
+def test_score_flow_begins_at_the_smallest_time_of_its_own_file(eps, overrides):
+    keys = SCORE_FLOW | IMAGENET | {"objective.importance_sampling": True} | overrides
+    assert resolve_compat(tiny.points(**keys)).likelihood.eps == eps
+    assert resolve_compat(tiny.points(**keys | {"compat": "score_sde"})).likelihood.eps == 1e-5
+
+
+def test_score_flow_begins_where_its_published_experiments_are_trained_from():
+    files = sorted((tiny.ROOT / "configs" / "score_flow").rglob("*.py"))
+    assert len(files) == 8
+    for file in files:
+        config = command_line.load_config(str(file))
+        config.compat = "score_flow"
+        assert resolve_compat(config).likelihood.eps == config.objective.eps
 
 
 @pytest.mark.parametrize("levels", ["ladder", "steps"])

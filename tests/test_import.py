@@ -10,17 +10,19 @@ import pytest
 import tiny
 from flax.serialization import msgpack_restore, msgpack_serialize
 
+import command_line
 from build import data_or_shape, shape_of_data
-from configs import default
+from configs import default, digits
 from data import UNKNOWN, DataError
 from evaluation import LikelihoodEvaluator
 from likelihood import Uniform, scipy_ode
 from run import RunDirectory
 from run.drivers import likelihood_evaluator
-from run.importing import import_official
+from run.importing import check_conventions, import_official
 from run.published import experiments_of
 from storage import CheckpointError, WorkdirError, read_official
 from tests.models.official import GOLDEN
+from wiring.reader import ConfigError
 
 FILE = GOLDEN / "checkpoint_1"
 NETWORK = {"nf": 16, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (4,)}
@@ -152,6 +154,51 @@ def test_nothing_is_left_of_what_does_not_fit(tmp_path):
     run = RunDirectory.open(tmp_path / "run", config, load=shape_of_data)
     with pytest.raises(CheckpointError, match=r"in the file, .* in the model"):
         import_official(run, FILE)
+    assert not (tmp_path / "run").exists()
+
+
+VE = {"sde.name": "ve", "model.parametrisation": "score"}
+NOT_OFFICIAL = [
+    ({"sde.name": "straight"}, ["sde.name"]),
+    ({"model.parametrisation": "score"}, ["model.parametrisation"]),
+    ({"sde.name": "ddpm", "model.label": "log_rho"}, ["model.label"]),
+    ({"sde.name": "subvp", "model.embedding_type": "fourier"}, ["model.embedding_type"]),
+    ({"sde.name": "ve"}, ["model.parametrisation", "model.label"]),
+    (VE | {"model.label": "sigma"}, ["model.embedding_type"]),
+    (VE | {"model.label": "ladder", "model.embedding_type": "table"}, ["model.embedding_type"]),
+    (VE | {"model.label": "sigma", "model.name": "ncsnv2"}, ["model.label"]),
+    (VE | {"model.label": "sigma", "model.name": "ddpm"}, ["model.label"]),
+    ({"model.name": "ncsnv2"}, ["sde.name"]),
+    ({"model.name": "mlp"}, ["model.name"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "keys"), NOT_OFFICIAL)
+def test_conventions_that_the_official_codes_never_had_are_named(overrides, keys):
+    with pytest.raises(ConfigError) as error:
+        check_conventions(small(**overrides))
+    (line,) = str(error.value).splitlines()
+    assert line.count("must be") == len(keys)
+    assert all(f"config.{key} = " in line for key in keys)
+
+
+def test_all_published_experiments_have_conventions_of_the_official_codes():
+    folders = [tiny.ROOT / "configs" / name for name in ("score_sde", "score_flow")]
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    assert len(files) > 30
+    for file in files:
+        check_conventions(command_line.load_config(str(file)))
+
+
+def test_the_digits_are_refused_before_anything_is_written(tmp_path):
+    config = digits.get_config()
+    run = RunDirectory.open(tmp_path / "run", config, load=shape_of_data)
+    with pytest.raises(ConfigError) as error:
+        import_official(run, FILE)
+    assert str(error.value) == (
+        "for a checkpoint of score_sde or score_flow config.model.parametrisation = "
+        "'preconditioned' must be 'noise'; config.model.label = 'log_rho' must be 'time' or 'step'"
+    )
     assert not (tmp_path / "run").exists()
 
 

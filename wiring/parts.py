@@ -158,7 +158,7 @@ def _estimator(
 
 def build_sampler(reader: Reader, sde: SDE) -> Sampler:
     """The sampler, with its predictor and corrector or its solver."""
-    eps = 0.0 if ends_clean(reader) else reader.eps("sampling", sde)
+    eps = reader.eps("sampling", sde)
 
     def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
         return lambda: reader.make("sampling", reader.pick(f"sampling.{key}", registry))
@@ -176,19 +176,6 @@ def build_sampler(reader: Reader, sde: SDE) -> Sampler:
         ),
         schedule=part("schedule", TIME_SCHEDULES),
         **_solving(reader, "sampling"),
-    )
-
-
-def ends_clean(reader: Reader) -> bool:
-    """Whether samples are those of DDPM's chain down to its last node, t = 0.
-
-    The last step begins at the node before it: no score is asked for where there is no noise.
-    """
-    return (
-        reader.get("sde.name") == "ddpm"
-        and reader.get("sampling.name") == "predictor_corrector"
-        and reader.get("sampling.schedule") == "uniform"
-        and reader.get("sampling.eps") == 0
     )
 
 

@@ -112,7 +112,7 @@ def assert_same_samples(got, want):
 def test_eight_devices_give_the_numbers_of_one(tmp_path):
     root = Path(__file__).parents[2]
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(root),
     }

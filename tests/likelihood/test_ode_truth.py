@@ -54,7 +54,7 @@ def test_log_density_in_float32_is_the_truth_to_1e_4_nats_per_dimension(law, sde
 
 
 @pytest.mark.parametrize("flow", sorted(FLOWS.keys() - {"log_rho"}))
-@pytest.mark.parametrize("sde", SDES)
+@pytest.mark.parametrize("sde", sorted(SDES.keys() - {"ddpm"}))  # in t it has a kink at each node
 def test_other_flows_agree_with_the_truth_in_float64(sde, flow):
     """In t, the rounding of float32 alone costs 6e-4 nats per dimension."""
     with jax.enable_x64(True):

@@ -19,7 +19,11 @@ KEY = jax.random.key(0)
 
 def step(predictor, sde, t, t_next):
     x, score = jnp.asarray(X), jnp.asarray(SCORE)
-    return predictor(sde, lambda x, t: score, x, jnp.asarray(t), jnp.asarray(t_next), KEY)
+    where = x, jnp.asarray(t), jnp.asarray(t_next)
+    mean, std = predictor.mean_and_std(sde, lambda x, t: score, *where)
+    moved = predictor(sde, lambda x, t: score, *where, KEY)
+    np.testing.assert_array_equal(moved, mean + std * jax.random.normal(KEY, X.shape))
+    return moved, mean
 
 
 @pytest.mark.parametrize("i", [1, 300, 999])

@@ -81,7 +81,7 @@ def deviations(x, mean, covariance):
 @pytest.mark.parametrize(("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLOURLESS)])
 def test_inpainting_and_colourisation_of_a_gaussian_have_the_exact_conditional_moments(law, known):
     exact = law.given(matrix(law, known.projection), known.part)
-    x = draw(sampler(known, particles=16), law)
+    x = draw(sampler(known, steps=300, particles=16), law)
     moments = np.asarray(exact.mean), np.asarray(exact.covariance)
     assert max(deviations(x, *moments)) < 3
 
@@ -170,6 +170,8 @@ def test_particles_without_a_difference_stay_where_they_are(log_weights):
 
 
 def test_the_evaluations_are_those_of_all_particles():
-    assert sampler(FIRST, steps=10, corrector_steps=3, particles=4).evaluations == 4 * 10 * (1 + 3)
+    """Ten corrections of three steps and nine predictions of each, then the mean of the one."""
+    found = sampler(FIRST, steps=10, corrector_steps=3, particles=4)
+    assert found.evaluations == 4 * (10 * 3 + 9) + 1
     with pytest.raises(ValueError, match="particles must be at least 1, got 0"):
         sampler(FIRST, particles=0)

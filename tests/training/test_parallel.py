@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from training import MAPPINGS, ParallelStep, TrainStep, init_state, replicate
 STEPS = 20
 DEVICES = 8
 ON_DEVICES = {
-    "XLA_FLAGS": f"--xla_force_host_platform_device_count={DEVICES}",
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={DEVICES}",
     "JAX_PLATFORMS": "cpu",
 }
 SCRIPT = """
