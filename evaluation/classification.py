@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from data import Source
 from evaluation.likelihood import LikelihoodEvaluator, Nowhere, Progress, Store
-from evaluation.uncertainty import mean
+from evaluation.uncertainty import mean, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,15 @@ class Classification:
         return counts
 
     def summary(self) -> dict[str, Any]:
-        """Accuracy with its standard error, and the mean ``log p(true class | x)`` in nats."""
+        """Accuracy with its errors, and the mean ``log p(true class | x)`` in nats."""
         good, labels = self.good, self.labels
-        right = mean((self.predicted == labels)[good].astype(float))
+        correct = (self.predicted == labels)[good]
+        right = mean(correct.astype(float))
         told = mean(self.log_posterior[np.arange(len(labels)), labels][good])
         return {
             "accuracy": right.value,
             "standard_error": right.standard_error,
+            "interval": wilson_interval(int(correct.sum()), len(correct)),
             "log_posterior_of_true_class": told.value,
             "num_images": int(good.sum()),
             "wrong": np.flatnonzero(good & (self.predicted != labels)).tolist(),

@@ -43,14 +43,17 @@ def show_results(results: list[Row]) -> None:
 
 def show_classifications(found: list[Row]) -> None:
     """A row per estimator and checkpoint; below it which classes are taken for which."""
-    columns = ("step", "estimator", "accuracy", "± s.e.", "log p(class|x)", "images", "failed")
+    columns = ("step", "estimator", "accuracy", "± s.e.", "95 % interval")
+    columns += ("log p(class|x)", "images", "failed")
     table = _table("classes by likelihood", columns, "estimator")
     for row in found:
+        interval = row.get("interval", {})  # older results have none
         table.add_row(
             str(row["step"]),
             row["estimator"],
             _number(row["accuracy"], 4),
             _number(row["standard_error"], 4),
+            " to ".join(_number(interval.get(end), 4) for end in ("low", "high")),
             _number(row["log_posterior_of_true_class"], 4),
             str(row["num_images"]),
             str(len(row["failed"])),

@@ -34,6 +34,22 @@ class Mean:
         return {"level": LEVEL, "low": self.value - half, "high": self.value + half}
 
 
+def wilson_interval(right: int, count: int) -> dict[str, float]:
+    """For the probability of which ``right`` of ``count`` trials are a sample.
+
+    The p that are not refused, ``|right/count - p| <= z sqrt(p (1 - p)/count)``: Wilson 1927, J.
+    Amer. Statist. Assoc. 22, 209. Unlike a standard error it has a length where all are right.
+    """
+    if not count:
+        return {"level": LEVEL, "low": math.nan, "high": math.nan}
+    z, share = float(stats.norm.ppf((1 + LEVEL) / 2)), right / count
+    centre = share + z**2 / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    low, high = ((centre + sign * half) / (1 + z**2 / count) for sign in (-1, 1))
+    low, high = min(max(low, 0.0), share), max(min(high, 1.0), share)  # but for rounding
+    return {"level": LEVEL, "low": low, "high": high}
+
+
 def mean(values: Values) -> Mean:
     """The mean of values that may be none, in float64."""
     values = np.asarray(values, np.float64)

@@ -61,7 +61,8 @@ class ClassifierRun:
     @classmethod
     def beside(cls, workdir: Workdir, config: ConfigDict, experiment: Experiment):
         """The classifier of a run, in its folder."""
-        return cls(Workdir(workdir.root / "classifier"), config, experiment)
+        root = workdir.root / "classifier"
+        return cls(Workdir(root, f"delete {root}, or use its settings"), config, experiment)
 
     @cached_property
     def classifier(self) -> NoisyClassifier:

@@ -11,7 +11,7 @@ from data import DataError
 from evaluation import pictures, terminal
 from evaluation.encodings import Carried, EncodingDriver
 from run.drivers import writes
-from storage import write_json, write_npz
+from storage import digest_arrays, write_json, write_npz
 from wiring.parts import build_encoding
 from wiring.reader import Reader
 
@@ -72,7 +72,7 @@ class EncodingRun:
         x = experiment.dataset.test[np.arange(count)]
         there = self.encode(x, step)
         back = self.decode(there.end, step)
-        settings = self._reader.snapshot("sampling.") | {"seed": experiment.identity["seed"]}
+        settings = self._settings(step, count)
         folder = workdir.encodings(step, settings)
         if writes():
             arrays = {"originals": x, "points": there.start, "latents": there.end}
@@ -84,6 +84,17 @@ class EncodingRun:
             write_json(folder / "settings.json", settings)
             _say(folder, there, back, np.mean(restored == x))
         return folder
+
+    def _settings(self, step: int, count: int) -> dict[str, Any]:
+        """All that the latents of a checkpoint depend on."""
+        experiment = self._run.experiment
+        return {
+            **self._reader.snapshot("sampling."),
+            "sampling.num_samples": count,
+            "seed": experiment.identity["seed"],
+            "data.fingerprint": experiment.dataset.fingerprint,
+            "parameters": digest_arrays(self._run.params(step)),
+        }
 
     def _check(self, x: np.ndarray, what: str) -> None:
         shape = self._run.experiment.dataset.shape

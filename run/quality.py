@@ -14,7 +14,7 @@ from evaluation.features import Features, InceptionFeatures, Learned, Pixels, re
 from evaluation.quality import Comparison, QualityError
 from run.drivers import writes
 from run.given import read_samples
-from run.steering import guide_of
+from run.steering import guide_of, known_part
 from storage import digest_arrays, finite, read_json, versions, write_json, write_npz
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RESULT = "quality.json"
 GIVEN = "given"  # stands for the step of samples that are the user's own
 OTHER = {"train": "test", "test": "train"}
+_FEWEST = 4  # KID's subsets are halves of the sets, and of two or more
 
 
 class QualityRun:
@@ -43,6 +44,7 @@ class QualityRun:
 
     def __call__(self, step: int) -> dict[str, Any]:
         """The summary for the samples of a checkpoint."""
+        self._check_counts(self._settings.num_samples or self._reference_size())
         source = self._sampler_settings(step)
         return self._result(step, source, lambda: self._drawn(step, source))
 
@@ -50,7 +52,19 @@ class QualityRun:
         """The summary for ``config.quality.samples``."""
         dataset = self._run.experiment.dataset
         x = read_samples(self._settings.samples, dataset.shape, dataset.levels)
+        self._check_counts(len(x))
         return self._result(GIVEN, {"samples": digest_arrays(x)}, lambda: (x, 0))
+
+    def _check_counts(self, samples: int) -> None:
+        """Raises QualityError where there are too few of something, before any is drawn."""
+        neighbours, against = self._settings.neighbours, self._settings.against
+        least = max(_FEWEST, neighbours + 1)
+        for count, what in ((self._reference_size(), f"{against} data"), (samples, "samples")):
+            if count < least:
+                raise QualityError(
+                    f"{count} {what} are too few for config.quality: at least {least} are needed, "
+                    f"with config.quality.neighbours = {neighbours}"
+                )
 
     def _result(
         self,
@@ -121,6 +135,7 @@ class QualityRun:
         guide = guide_of(experiment, self._run.classifier)
         return {
             **experiment.sampler_settings,
+            **known_part(experiment),
             "sampling.num_samples": self._settings.num_samples or self._reference_size(),
             "parameters": digest_arrays(self._run.params(step)),
             **({} if guide is None else {"guide": digest_arrays(guide)}),
@@ -132,7 +147,7 @@ class QualityRun:
 
     def _drawn(self, step: int, settings: dict[str, Any]) -> tuple[Num[np.ndarray, "n *D"], int]:
         """Samples of a checkpoint that are finished and finite, and how many are not."""
-        path = self._run.workdir.kept(f"samples-{step}", settings | {"seed": self._seed})
+        path = self._kept(f"samples-{step}", settings | {"seed": self._seed})
         if path.exists():
             found = _read(path)
         else:
@@ -145,6 +160,10 @@ class QualityRun:
         if not good.all():
             terminal.say(f"warning: {(~good).sum()} samples failed and are not in the numbers")
         return found["samples"][good], int((~good).sum())
+
+    def _kept(self, name: str, settings: dict[str, Any]) -> Path:
+        """Where arrays are kept: those of other versions are not these."""
+        return self._run.workdir.kept(name, settings | {"versions": versions()})
 
     def _source(self, split: str) -> Source:
         dataset = self._run.experiment.dataset
@@ -167,7 +186,7 @@ class QualityRun:
         """Features of a source, from a file if they are there."""
         name = f"features-{self._settings.features}"
         decided = {**where, **self._features.settings, "count": len(source)}
-        path = self._run.workdir.kept(name, decided)
+        path = self._kept(name, decided)
         if self._features.costly and path.exists():
             return _read(path)["features"]
         with terminal.progress(f"features of {title}", 0, len(source)) as update:

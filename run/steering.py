@@ -10,6 +10,8 @@ from jaxtyping import Int, Num
 
 from evaluation import Samples, Steering, pictures
 from run.classifier import ClassifierRun
+from sampling import Kept
+from storage import digest_arrays
 from wiring.experiment import Experiment
 
 
@@ -65,6 +67,18 @@ def wanted_of(experiment: Experiment, count: int) -> Wanted:
     if settings.projection is not None:
         known = np.asarray(test[numbers % max(len(test), 1)])
     return Wanted(labels, known)
+
+
+def known_part(experiment: Experiment) -> dict[str, Any]:
+    """What of which data samples are told, by content: a mask's file may change behind its path."""
+    projection = experiment.steering.projection
+    if projection is None:
+        return {}
+    mask = projection.mask if isinstance(projection, Kept) else ()
+    return {
+        "sampling.mask": digest_arrays(mask),
+        "data.fingerprint": experiment.dataset.fingerprint,
+    }
 
 
 def save_picture(path: Path, experiment: Experiment, samples: Samples, wanted: Wanted) -> None:

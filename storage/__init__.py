@@ -1,5 +1,6 @@
 """Checkpoints, workdirs, metrics and atomic files."""
 
+from storage.arrays import ArrayFileError, read_array
 from storage.checkpoints import CheckpointError, Checkpoints
 from storage.files import finite, read_json, write_json, write_npz, write_text
 from storage.metrics import MetricsLog, read_metrics
@@ -7,6 +8,7 @@ from storage.official import OfficialState, fitted, misfits, read_official
 from storage.workdir import Workdir, WorkdirError, digest_arrays, versions
 
 __all__ = [
+    "ArrayFileError",
     "CheckpointError",
     "Checkpoints",
     "MetricsLog",
@@ -17,6 +19,7 @@ __all__ = [
     "finite",
     "fitted",
     "misfits",
+    "read_array",
     "read_json",
     "read_metrics",
     "read_official",

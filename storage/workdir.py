@@ -40,9 +40,15 @@ class WorkdirError(ValueError):
 
 @dataclass(frozen=True)
 class Workdir:
-    """Paths inside one run's folder."""
+    """Paths inside one run's folder.
+
+    Attributes:
+      root: the folder.
+      advice: what to do where it turns out to be another experiment's.
+    """
 
     root: Path
+    advice: str = "choose another --workdir"
 
     @property
     def config(self) -> Path:
@@ -117,7 +123,7 @@ class Workdir:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkdirError(
                 f"{self.provenance} cannot be read, so whose workdir this is cannot be told "
-                f"({type(error).__name__}: {error}); choose another --workdir"
+                f"({type(error).__name__}: {error}); {self.advice}"
             ) from error
         identity = json.loads(json.dumps(identity))
         known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
@@ -131,7 +137,7 @@ class Workdir:
                 f"{k} is {known.get(k)!r} there, {identity.get(k)!r} here" for k in differing
             )
             raise WorkdirError(
-                f"{self.root} belongs to another experiment: {changes}; choose another --workdir"
+                f"{self.root} belongs to another experiment: {changes}; {self.advice}"
             )
 
     def differences(self, step: int) -> Path:

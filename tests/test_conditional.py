@@ -116,7 +116,7 @@ def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):  # no
     folder = workdir / "classify" / "8" / "bound"
     found = json.loads((folder / "accuracy.json").read_text())
     assert found["num_images"] == 7
-    assert 0 <= found["accuracy"] <= 1
+    assert 0 <= found["interval"]["low"] <= found["accuracy"] <= found["interval"]["high"] <= 1
     assert not (folder / "partial").exists()
     run = RunDirectory.open(workdir)
     with np.load(folder / "per_image.npz") as images:
@@ -185,7 +185,7 @@ def test_inpainting_keeps_what_is_not_hidden(command, workdir):  # noqa: F811
     assert np.any(found["samples"][:, :4] != found["originals"][:, :4])
     original = RunDirectory.open(workdir).experiment.dataset.test[:4]
     np.testing.assert_array_equal(found["originals"], original)
-    assert np.all(found["nfe"] == 2 * 3)
+    assert np.all(found["nfe"] == 2 * 2 + 1)  # two predictions of each particle, the mean of one
 
 
 def test_a_mask_may_be_a_file(command, workdir, tmp_path):  # noqa: F811
@@ -317,7 +317,10 @@ def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):  # noq
     )
     assert asked("small").endswith("has the shape (4, 4), the data (8, 8, 1)")
     assert asked("none").endswith("hides all of it, or nothing")
-    assert "cannot be read: [Errno 2] No such file" in asked("missing")
+    assert f"cannot be read: there is no file {tmp_path / 'missing.npy'}" in asked("missing")
+    np.savez(tmp_path / "two.npz", a=np.ones((8, 8)), b=np.ones((8, 8)))
+    (tmp_path / "two.npz").rename(tmp_path / "two.npy")
+    assert asked("two").endswith("two.npy holds the arrays ['a', 'b']; one is expected")
 
 
 def test_a_model_without_classes_says_what_it_needs(mistake, trained):  # noqa: F811
@@ -333,6 +336,22 @@ def test_a_model_without_classes_says_what_it_needs(mistake, trained):  # noqa: 
 def test_data_without_classes_have_no_classifier(trained):
     with pytest.raises(DataError, match="mixture has no labels"):
         RunDirectory.open(trained).classifier.train()
+
+
+def test_a_classifier_of_other_settings_says_which_and_what_to_do(mistake, workdir):  # noqa: F811
+    config = tiny.images(**CONDITIONAL | {"classifier.steps": 2})
+    RunDirectory.open(workdir, config).classifier.train()
+    before = (workdir / "classifier" / "provenance.json").read_bytes()
+    asked = [f"--workdir={workdir}", "--config.classifier.hidden=16"]
+    folder = workdir / "classifier"
+    want = (
+        f"{folder} belongs to another experiment: classifier.hidden is 8 there, 16 here; "
+        f"delete {folder}, or use its settings"
+    )
+    assert mistake(*asked, "--mode=classifier") == want
+    guided = ("--config.sampling.guidance=classifier", "--config.sampling.classes=1")
+    assert mistake(*asked, "--mode=sample", *guided) == want
+    assert (folder / "provenance.json").read_bytes() == before
 
 
 def test_a_classifier_that_does_not_fit_is_one_line(mistake, workdir):  # noqa: F811

@@ -1,5 +1,7 @@
 """Data to latents and back: the flow in closed form, and the workdir's files."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,3 +84,20 @@ def test_a_workdir_gets_a_file_and_a_picture(workdir, capsys):
     other = RunDirectory.open(workdir, tiny.points(**{"sampling.rtol": 1e-3}))
     assert other.save_encodings(20).parent == folder.parent
     assert other.save_encodings(20) != folder
+
+
+def test_latents_of_other_data_counts_and_parameters_have_their_own_place(workdir, monkeypatch):
+    first = RunDirectory.open(workdir).save_encodings(20)
+    content = (first / "latents.npz").read_bytes()
+    few = RunDirectory.open(workdir, tiny.points(**{"sampling.num_samples": 3})).save_encodings(20)
+    run = RunDirectory.open(workdir)
+    params = jax.tree.map(lambda x: x + 1e-3, run.params(20))
+    monkeypatch.setattr(RunDirectory, "params", lambda *_: params)
+    changed = run.save_encodings(20)
+    monkeypatch.undo()
+    run = RunDirectory.open(workdir)
+    data = replace(run.experiment.dataset, fingerprint="other")
+    other = replace(run, experiment=replace(run.experiment, dataset=data))
+    assert len({first, few, changed, other.save_encodings(20)}) == 4
+    assert (first / "latents.npz").read_bytes() == content
+    assert RunDirectory.open(workdir).save_encodings(20) == first

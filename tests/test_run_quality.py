@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
+from test_command_line import command, mistake  # noqa: F401
 
+from build import build, load_dataset
 from data.dataset import from_arrays
 from evaluation.features import Learned
 from evaluation.quality import QualityError, frechet_distance, moments, precision_recall
 from run import RunDirectory
 from run import quality as room
 from run.quality import QualityRun
+from run.steering import known_part
 from storage import read_json
 
 NUMBERS = ("fid", "fid_standard_error", "kid", "kid_standard_error", "precision", "recall")
@@ -157,6 +160,45 @@ def test_inception_of_continuous_data_is_an_error(trained, monkeypatch):
         QualityRun(run)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_samples": 3}, "3 samples are too few for config.quality: at least 4 are needed"),
+        ({"num_samples": 9, "neighbours": 9}, "9 samples are too few for config.quality: at least"),
+        ({"num_reference": 3}, "3 train data are too few for config.quality: at least 4 are"),
+        ({"against": "test", "neighbours": 12}, "12 test data are too few for config.quality: at"),
+    ],
+)
+def test_too_few_are_one_line_before_anything_is_drawn(mistake, workdir, settings, message):  # noqa: F811
+    before = sorted(workdir.rglob("*"))
+    arguments = [f"--config.quality.{key}={value}" for key, value in settings.items()]
+    found = mistake(f"--workdir={workdir}", "--mode=quality", *arguments)
+    assert found.startswith(message)
+    assert sorted(workdir.rglob("*")) == before
+
+
+def test_samples_of_other_versions_are_drawn_again(own, monkeypatch):
+    more = {"quality.kid_subsets": 6}
+    QualityRun(own())(20)
+    monkeypatch.setattr(RunDirectory, "sample", _never)
+    QualityRun(own(**more))(20)
+    monkeypatch.setattr(room, "versions", lambda: {"jax": "0"})
+    with pytest.raises(AssertionError, match="computed again"):
+        QualityRun(own(**more, **{"quality.kid_subset_size": 7}))(20)
+
+
+def test_samples_of_another_mask_at_the_same_path_are_others(tmp_path):
+    def known(*hidden):
+        mask = np.zeros((8, 8), bool)
+        mask[hidden] = True
+        np.save(tmp_path / "mask.npy", mask)
+        settings = {"task": "inpaint", "mask": str(tmp_path / "mask.npy")}
+        config = tiny.images(**{f"sampling.{key}": value for key, value in settings.items()})
+        return known_part(build(config, load_dataset(config)))
+
+    assert known(2, 3) == known(2, 3) != known(3, 2)
+
+
 # --- samples of one's own -------------------------------------------------------------------
 
 
@@ -195,9 +237,9 @@ def test_samples_that_this_program_wrote_can_be_given(own):
 
 BAD_ARRAYS = {
     "holds float64 (9, 3); the data are (n, *(2,))": np.zeros((9, 3)),
-    "holds <U1 (9, 2); the data are": np.full((9, 2), "a"),
+    "holds <U1, not numbers": np.full((9, 2), "a"),
     "is no plain .npy or .npz file": np.array([[None, 1]] * 9),
-    "with config.quality: at least 4 examples are needed, got 2": np.zeros((2, 2)),
+    "2 samples are too few for config.quality: at least 4 are needed": np.zeros((2, 2)),
     "1 of 9 examples have features that are not finite": np.r_[[[np.inf, 0]], np.ones((8, 2))],
 }
 

@@ -1,7 +1,6 @@
 """What samples are steered towards, from ``config.sampling``: classes, and known parts."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from sampling import (
     Projection,
     Sampler,
 )
+from storage import ArrayFileError, read_array
 from wiring.experiment import SteeringSettings
 from wiring.reader import ConfigError, Reader
 
@@ -135,10 +135,9 @@ def _hidden(name: str, dataset: Dataset) -> np.ndarray:
 
 def _read_mask(name: str) -> np.ndarray:
     try:
-        return np.load(Path(name).expanduser(), allow_pickle=False).astype(bool)
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"config.sampling.mask = {name!r} cannot be read: {reason}") from error
+        return read_array(name).astype(bool)
+    except ArrayFileError as error:
+        raise ConfigError(f"config.sampling.mask = {name!r} cannot be read: {error}") from error
 
 
 def colourise(reader: Reader, dataset: Dataset | None) -> Projection:

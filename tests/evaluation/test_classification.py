@@ -1,8 +1,11 @@
 """Classes by Bayes, from given likelihoods."""
 
 import numpy as np
+import pytest
+from scipy import stats
 
 from evaluation.classification import Classification
+from evaluation.uncertainty import wilson_interval
 
 LIKELIHOODS = np.log([[0.2, 0.1, 0.4], [0.3, 0.3, 0.3], [0.1, 0.8, 0.1], [0.5, 0.1, 0.1]])
 PRIOR = np.array([0.5, 0.3, 0.2])
@@ -48,3 +51,21 @@ def test_images_that_failed_for_a_class_are_listed_and_not_counted():
     assert (summary["failed"], summary["num_images"]) == ([1], 3)
     np.testing.assert_allclose(summary["accuracy"], 2 / 3)
     assert np.sum(summary["confusion"]) == 3
+
+
+def test_an_interval_of_accuracy_has_a_length_where_all_are_right():
+    interval = made(labels=(0, 0, 1, 0)).summary()["interval"]
+    z = 1.959963984540054
+    np.testing.assert_allclose(interval["low"], 4 / (4 + z**2))  # of (1 - p)/p = z^2/n
+    assert (interval["level"], interval["high"]) == (0.95, 1.0)
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 5), (3, 4), (17, 40), (290, 297)])
+def test_the_interval_is_scipys(right, count):
+    found = wilson_interval(right, count)
+    expected = stats.binomtest(right, count).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose((found["low"], found["high"]), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_no_trials_have_no_interval():
+    assert np.isnan([wilson_interval(0, 0)[end] for end in ("low", "high")]).all()

@@ -1,7 +1,7 @@
 """How an image is brought to what Inception takes: resized, scaled.
 
-Two conventions are in use, and FID differs between them; a figure is comparable with those of its
-own.
+FID differs between conventions; a figure is comparable with those of its own. score_sde and
+score_flow have a third one, see docs/quality.md.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Convention:
 
 
 CONVENTIONS = {
-    # The frozen graph itself, TensorFlow 1: score_sde, score_flow, EDM, torch-fidelity.
+    # What the frozen graph does itself, in TensorFlow 1: EDM, torch-fidelity.
     "tensorflow": Convention(half_pixel=False, shift=128.0, scale=128.0),
     # `2 x/255 - 1`, and PyTorch's `interpolate` with align_corners=False.
     "pytorch_fid": Convention(half_pixel=True, shift=127.5, scale=127.5),
