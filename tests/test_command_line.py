@@ -664,7 +664,7 @@ def test_samples_from_a_file_need_no_checkpoint(command, workdir, tmp_path):
         ("features", "classifier", "there is no classifier in"),
         ("convention", "tf2", "config.quality.convention = 'tf2' is unknown; choose one of ['p"),
         ("against", "all", "config.quality.against = 'all' is unknown; choose one of ['test',"),
-        ("num_samples", "3", "samples and train data cannot be compared with config.quality: at"),
+        ("num_samples", "3", "3 samples are too few for config.quality: at least 4 are needed"),
         ("neighbours", "0", "config.quality.neighbours = 0 must lie in [1, inf)"),
         ("kid_subset_size", "1", "config.quality.kid_subset_size = 1 must lie in [2, inf)"),
         ("samples", "nowhere.npz", "config.quality.samples: there is no file nowhere.npz"),

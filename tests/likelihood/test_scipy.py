@@ -50,9 +50,12 @@ def test_bits_of_analytic_scores_are_the_official_ones(case, tolerance, monkeypa
     np.testing.assert_allclose(got.latent, GOLDEN[f"{run}/z"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("sde_name", SDES)
+@pytest.mark.parametrize("sde_name", sorted(SDES.keys() - {"ddpm"}))
 def test_log_density_of_a_gaussian_is_the_truth(sde_name):
-    """Its flow is linear with a diagonal matrix: one probe of signs is exact."""
+    """Its flow is linear with a diagonal matrix: one probe of signs is exact.
+
+    The rates of DDPM's chain jump at its nodes, which a solver in t steps over.
+    """
     law, sde = LAWS["gaussian"], SDES[sde_name]()
     estimate = SciPyLikelihood(1e-6, 1e-6, EPS, AsSample(), exact_prior(law, sde))
     xs = draw(law, sde, EPS, count=4)
