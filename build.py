@@ -16,6 +16,7 @@ from sde_lib import SDES
 from wiring.compat import resolve_compat
 from wiring.experiment import ClassifierSettings, EvalSettings, Experiment, SamplingSettings
 from wiring.losses import build_loss
+from wiring.memory import check_memory
 from wiring.parts import (
     build_augmentation,
     build_dequantisation,
@@ -87,7 +88,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     config = resolve_compat(config)
     reader = Reader(config)
     parts = _parts(reader, config, dataset)
-    _check_shape(parts["model"], dataset)
+    check_memory(reader, _shapes(parts["model"], dataset), dataset.shape)
     _check_classes(parts["model"], dataset)
     parts["dequantisation"] = build_dequantisation(reader, dataset)
     root = jax.random.key(reader.get("seed"))
@@ -139,10 +140,13 @@ def _parts(reader: Reader, config: ConfigDict, dataset: Dataset | None) -> dict[
     }
 
 
-def _check_shape(model: ScoreModel, dataset: Dataset) -> None:
-    """Traces the network once, so that one that does not fit the data says so at once."""
+def _shapes(model: ScoreModel, dataset: Dataset) -> Any:
+    """The shapes of the parameters.
+
+    The network is traced once for them, so that one that does not fit the data says so at once.
+    """
     try:
-        jax.eval_shape(lambda key: model.init(key, dataset.shape), jax.random.key(0))
+        return jax.eval_shape(lambda key: model.init(key, dataset.shape), jax.random.key(0))
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ConfigError(
             f"config.model does not fit data of shape {dataset.shape}: {error}"

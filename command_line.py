@@ -1,18 +1,23 @@
 """Reading the command line: one line for every mistake, before anything heavy is imported."""
 
-import difflib
+import contextlib
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from configs.schema import ConfigFileError, complaint, unknown_key
+
 MODES = ("train", "eval", "compare", "classify", "classifier", "sample", "quality", "import")
-MODES += ("encode", "study")
+MODES += ("encode", "study", "verify")
 CONFIGS = Path(__file__).parent / "configs"
 SAVED = CONFIGS / "saved.py"
+CONFIG_SECONDS = 60.0  # in which a configuration must have been made
 PUBLISHED = ("score_sde", "score_flow")  # the folders of the codes whose checkpoints can be read
 
 flags.DEFINE_enum("mode", "train", MODES, "What to do.")
@@ -24,6 +29,8 @@ flags.DEFINE_bool("distributed", False, "Join the other hosts that SLURM, Open M
 flags.DEFINE_string("coordinator", None, "Join other hosts by hand: HOST:PORT of the first.")
 flags.DEFINE_integer("num_hosts", None, "With --coordinator: how many hosts there are.")
 flags.DEFINE_integer("host", None, "With --coordinator: the number of this one, from 0.")
+flags.DEFINE_integer("join_seconds", 300, "How long to wait for the other hosts at the start.")
+flags.DEFINE_integer("heartbeat_seconds", 30, "How long a host may be silent before it is lost.")
 CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
@@ -54,16 +61,26 @@ def parse(argv: list[str], experiments_of: Finder) -> list[str]:
         return flags.FLAGS(_complete(argv, experiments_of))
     except flags.Error as error:
         fail(_first_line(error))
-    except UsageError as error:
+    except (UsageError, OSError) as error:
         fail(str(error))
     except SystemExit:  # absl's way out of --help, with status 1
         raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def fail(message: str) -> NoReturn:
     """Says what was wrong in one line and ends with status 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def several_hosts(argv: list[str]) -> bool:
+    """Whether other hosts are to take part, before absl has parsed the flags."""
+    if any(argument.lstrip("-") == "distributed" for argument in argv[1:]):
+        return True
+    asked = value(argv, "distributed") not in (None, "false", "False", "0")
+    return asked or value(argv, "coordinator") is not None
 
 
 def overridden(argv: list[str]) -> list[str]:
@@ -77,20 +94,25 @@ def _complete(argv: list[str], experiments_of: Finder) -> list[str]:
     """The arguments with --config filled in from the workdir where it is not given; checked."""
     if _asks_for_help(argv):
         return argv
-    workdir = _value(argv, "workdir")
+    workdir = value(argv, "workdir")
     if not workdir:
         raise UsageError("--workdir is missing: name the folder of the run")
-    path = _value(argv, "config")
-    if path is None and _value(argv, "mode") == "import":
-        path = _config_of(_value(argv, "source"), experiments_of)
+    if value(argv, "mode") == "verify":  # reads no configuration, which may be what is damaged
+        return argv
+    path = value(argv, "config")
+    if path is None and value(argv, "mode") == "import":
+        path = _config_of(value(argv, "source"), experiments_of)
         argv = [argv[0], f"--config={path}", *argv[1:]]
     if path is None:
-        saved = Path(workdir).expanduser() / "config.json"
+        saved = Path(os.path.expanduser(workdir)) / "config.json"
         if not saved.is_file():
             raise UsageError(f"{workdir} is not a workdir yet: say --config=FILE to begin one")
         path = f"{SAVED}:{saved}"
         argv = [argv[0], f"--config={path}", *argv[1:]]
-    _check_keys(load_config(path), overridden(argv))
+    config = load_config(path)
+    if said := complaint(config):
+        raise UsageError(f"--config={path}: {said}")
+    _check_keys(config, overridden(argv))
     return argv
 
 
@@ -119,19 +141,43 @@ def load_config(path: str) -> ConfigDict:
     file, _, argument = path.partition(":")
     if not Path(file).is_file():
         raise UsageError(f"--config: there is no file {file}; the shipped ones are in configs/")
-    namespace: dict = {"__name__": "config", "__file__": file}
     try:
-        exec(compile(Path(file).read_bytes(), file, "exec"), namespace)
-        if "get_config" not in namespace:
-            raise UsageError(f"--config: {file} has no function get_config()")
-        config = namespace["get_config"](*([argument] if argument else []))
+        with _within(CONFIG_SECONDS):
+            config = _run_config(file, [argument] if argument else [])
     except UsageError:
         raise
-    except Exception as error:  # whatever the user's own code raises
-        raise UsageError(f"--config={path}: {type(error).__name__}: {error}") from error
+    except ConfigFileError as error:
+        raise UsageError(str(error)) from error
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"--config={path}: {reason}") from error
     if not isinstance(config, ConfigDict):
         raise UsageError(f"--config: get_config() of {file} returns {type(config).__name__}")
     return config
+
+
+def _run_config(file: str, arguments: list[str]) -> object:
+    namespace: dict = {"__name__": "config", "__file__": file}
+    exec(compile(Path(file).read_bytes(), file, "exec"), namespace)
+    if "get_config" not in namespace:
+        raise UsageError(f"--config: {file} has no function get_config()")
+    return namespace["get_config"](*arguments)
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError in what takes longer."""
+
+    def stop(*_):
+        raise TimeoutError(f"it is not done after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    remaining = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *remaining)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _check_keys(config: ConfigDict, keys: list[str]) -> None:
@@ -146,16 +192,14 @@ def _check_keys(config: ConfigDict, keys: list[str]) -> None:
 def _unknown_key(node: object, parent: str, part: str) -> str:
     if not isinstance(node, ConfigDict):
         return f"{parent} is a value, it has no key {part!r}"
-    near = difflib.get_close_matches(part, list(node), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{parent}.{part} is unknown; {hint}{parent} has {sorted(node)}"
+    return unknown_key(parent, part, node)
 
 
 def _asks_for_help(argv: list[str]) -> bool:
     return any(argument.lstrip("-") in ("help", "helpshort", "helpfull") for argument in argv[1:])
 
 
-def _value(argv: list[str], name: str) -> str | None:
+def value(argv: list[str], name: str) -> str | None:
     """The last value of a flag, before absl has parsed it."""
     found = None
     for position, argument in enumerate(argv):

@@ -1,24 +1,29 @@
 """What the command line can do, each a short use of ``RunDirectory``."""
 
+import contextlib
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
 
 from build import data_or_shape, load_dataset, notes, shape_of_data
-from data import DataError
+from configs.schema import ConfigFileError
+from data import DataError, Dataset
 from evaluation import tables, terminal
 from evaluation.differences import IncomparableError
 from evaluation.quality import QualityError
+from hosts import HostError, Hosts, check_agreement
 from run import RunDirectory
+from run.agreement import check_one_experiment
 from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
 from run.encoding import EncodingRun
 from run.importing import import_official
 from run.quality import QualityRun
-from storage import CheckpointError, WorkdirError
+from run.verification import DAMAGED, verify_workdir
+from storage import CheckpointError, DamagedFileError, WorkdirError
 from studies import STUDIES, Study
 from training import NonFiniteError
 from wiring.compat import compat_notes
@@ -28,115 +33,148 @@ COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 
 
 class UsageError(ValueError):
-    """Flags that do not go together, or a host that cannot be joined."""
+    """Flags that do not go together."""
 
 
 class NoImageError(ValueError):
     """An estimator that succeeded on no image."""
 
 
+class DamagedWorkdirError(ValueError):
+    """A workdir in which not all is as it was written."""
+
+
 USER_ERRORS = (
     UsageError,
+    ConfigFileError,
+    HostError,
     ConfigError,
     DataError,
     WorkdirError,
+    DamagedFileError,
     CheckpointError,
     IncomparableError,
     QualityError,
     NoImageError,
+    DamagedWorkdirError,
     NonFiniteError,
     OSError,  # a full or read-only disk, a file in the way: its text names the file
     MemoryError,
 )
 
 
+_OF_ONE_HOST = ("import", "verify")
+_SAME_ON_ALL = ("mode", "steps", "against", "source")
+
+
 @dataclass(frozen=True)
-class Hosts:
-    """The hosts of a run: one, those that a cluster's environment names, or those given by hand."""
+class Options:
+    """What the command line asks for.
 
-    from_environment: bool = False
-    coordinator: str | None = None
-    count: int | None = None
-    index: int | None = None
-
-    def join(self) -> None:
-        """Connects to the other hosts; does nothing where there is only this one."""
-        if not (self.from_environment or self.coordinator):
-            if self.count is not None or self.index is not None:
-                raise UsageError("--num_hosts and --host need --coordinator=HOST:PORT")
-            return
-        if self.coordinator and (self.count is None or self.index is None):
-            raise UsageError("--coordinator needs --num_hosts and --host")
-        try:
-            jax.distributed.initialize(self.coordinator, self.count, self.index)
-        except (ValueError, RuntimeError) as error:
-            raise UsageError(f"cannot join the other hosts: {error}") from error
-
-
-def run_verb(
-    mode: str,
-    *,
-    workdir: str,
-    config: ConfigDict,
-    steps: str,
-    against: str,
-    source: str,
-    hosts: Hosts,
-    overridden: list[str],
-) -> None:
-    """Opens the workdir and does what the mode says.
-
-    Args:
+    Attributes:
       mode: a key of ``VERBS``.
       workdir: the run's folder.
-      config: the whole configuration, overrides applied.
+      config: the whole configuration, overrides applied; None for modes that read none.
       steps: which checkpoints, for modes that read them.
       against: another run's folder, for 'compare'; '' for checkpoints of one run.
       source: another code's checkpoint, for 'import'.
       hosts: which other hosts take part.
       overridden: dotted keys given on the command line, which must be read by something.
     """
-    if against and mode != "compare":
-        raise UsageError(f"--against goes with --mode=compare, not with --mode={mode}")
-    if bool(source) != (mode == "import"):
-        raise UsageError("--mode=import and --source=FILE go together")
-    hosts.join()
+
+    mode: str
+    workdir: str
+    config: ConfigDict | None = None
+    steps: str = ""
+    against: str = ""
+    source: str = ""
+    hosts: Hosts = field(default_factory=Hosts)
+    overridden: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises UsageError for flags that do not go together."""
+        if self.against and self.mode != "compare":
+            raise UsageError(f"--against goes with --mode=compare, not with --mode={self.mode}")
+        if bool(self.source) != (self.mode == "import"):
+            raise UsageError("--mode=import and --source=FILE go together")
+        if self.hosts.asked_for and self.mode in _OF_ONE_HOST:
+            raise UsageError(f"--mode={self.mode} is done by one host: start it without the others")
+
+
+@contextlib.contextmanager
+def _memory_told() -> Iterator[None]:
+    """Raises MemoryError where the devices have none left."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise MemoryError(
+            f"the devices have not the memory for this; take a smaller batch_size ({reason})"
+        ) from error
+
+
+@_memory_told()
+def run_verb(options: Options) -> None:
+    """Does what the mode says.
+
+    Raises:
+      UsageError: flags do not go together.
+    """
+    options.check()
+    options.hosts.join()
+    check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL})
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    run = RunDirectory.open(workdir, config, kept=overridden, load=LOADERS.get(mode, load_dataset))
-    own = study_of(run.config)[1] if mode == "study" else set()
-    own |= EncodingRun(run).keys_read if mode == "encode" else set()
-    found = notes(run.experiment, run.config, [key for key in overridden if key not in own])
-    for note in compat_notes(config, run.config) + found:
+    VERBS[options.mode](options)
+
+
+def opened(
+    options: Options,
+    load: Callable[[ConfigDict], Dataset] = load_dataset,
+    own: Callable[[RunDirectory], set[str]] = lambda run: set(),
+) -> RunDirectory:
+    """The run, with notes on what its configuration says and nothing reads.
+
+    Args:
+      options: names folder and configuration.
+      load: where the data come from.
+      own: keys that the verb itself reads.
+    """
+    run = RunDirectory.open(options.workdir, options.config, options.overridden, load)
+    check_one_experiment(run)
+    unread = [key for key in options.overridden if key not in own(run)]
+    found = compat_notes(options.config, run.config) if options.config else []
+    for note in [*found, *notes(run.experiment, run.config, unread)]:
         terminal.say(f"note: {note}")
-    if against:
-        _show_comparison(run, compare_runs(run, run.open_like(against), steps))
-    elif source:
-        import_official(run, source)
-    else:
-        VERBS[mode](run, steps)
+    return run
 
 
 def keep_compilations(folder: Path) -> None:
-    """Compiled programs outlive the process: the next one with the same shapes starts at once."""
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    """Compiled programs outlive the process: the next one with the same shapes starts at once.
+
+    They are kept in the folder unless JAX_COMPILATION_CACHE_DIR names another.
+    """
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
+        jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def train(run: RunDirectory, steps: str) -> None:
+def train(options: Options) -> None:
     """Trains, from where the workdir is."""
-    del steps
-    run.train()
+    opened(options).train()
 
 
-def evaluate(run: RunDirectory, steps: str) -> None:
+def evaluate(options: Options) -> None:
     """Bits per dimension of the checkpoints, as files and as a table.
 
     Raises:
       NoImageError: after all that, where a result is of no image at all.
     """
-    found = run.results(run.steps(steps))
+    run = opened(options)
+    found = run.results(run.steps(options.steps))
     tables.show_results([result.summary for result in found])
     tables.show_differences(save_differences(run.workdir, found))
     empty = [
@@ -149,52 +187,58 @@ def evaluate(run: RunDirectory, steps: str) -> None:
         )
 
 
-def compare(run: RunDirectory, steps: str) -> None:
-    """Paired differences between checkpoints, evaluated first where that is not yet done."""
-    _show_comparison(run, compare_steps(run, run.steps(steps)))
-
-
-def _show_comparison(run: RunDirectory, rows: list[tables.Row]) -> None:
+def compare(options: Options) -> None:
+    """Paired differences between checkpoints or runs, evaluated first where not yet done."""
+    run = opened(options)
+    rows = (
+        compare_runs(run, run.open_like(options.against), options.steps)
+        if options.against
+        else compare_steps(run, run.steps(options.steps))
+    )
     save_comparison(run.workdir, rows)
     tables.show_comparison(rows)
 
 
-def sample(run: RunDirectory, steps: str) -> None:
+def sample(options: Options) -> None:
     """Samples of the checkpoints, as arrays and as pictures."""
-    for step in run.steps(steps):
-        run.save_samples(step)
+    run = opened(options, data_or_shape)
+    for step in run.steps(options.steps):
+        run.samples.save(step)
 
 
-def classify(run: RunDirectory, steps: str) -> None:
+def classify(options: Options) -> None:
     """Which class each test image has, by the likelihoods of all, as files and as a table."""
-    tables.show_classifications([row for step in run.steps(steps) for row in run.classify(step)])
+    run = opened(options)
+    steps = run.steps(options.steps)
+    tables.show_classifications([row for step in steps for row in run.classify(step)])
 
 
-def classifier(run: RunDirectory, steps: str) -> None:
+def classifier(options: Options) -> None:
     """Trains the classifier of noisy data in the workdir, from where it is."""
-    del steps
-    run.classifier.train()
+    opened(options).classifier.train()
 
 
-def quality(run: RunDirectory, steps: str) -> None:
+def quality(options: Options) -> None:
     """Distances between samples of the checkpoints, or of a file, and data: files and a table."""
+    run = opened(options)
     own = run.experiment.quality.samples
-    if own and steps:
+    if own and options.steps:
         raise UsageError("--steps: the samples of config.quality.samples are of no checkpoint")
     measured = QualityRun(run)
-    found = [measured.given()] if own else [measured(step) for step in run.steps(steps)]
+    found = [measured.given()] if own else list(map(measured, run.steps(options.steps)))
     tables.show_quality(found)
 
 
-def encode(run: RunDirectory, steps: str) -> None:
+def encode(options: Options) -> None:
     """Latents of the first test data and their reconstructions, as arrays and as pictures."""
-    for step in run.steps(steps):
-        run.save_encodings(step)
+    run = opened(options, own=lambda run: EncodingRun(run).keys_read)
+    for step in run.steps(options.steps):
+        run.encodings.save(step)
 
 
-def study(run: RunDirectory, steps: str) -> None:
+def study(options: Options) -> None:
     """Makes the pictures of ``config.study``, trained for if need be."""
-    del steps
+    run = opened(options, own=lambda run: study_of(run.config)[1])
     study_of(run.config)[0](run)
 
 
@@ -208,9 +252,28 @@ def study_of(config: ConfigDict) -> tuple[Study, set[str]]:
     return reader.choose("study", STUDIES), reader.keys_read
 
 
-# Modes that can do without the examples of the data.
-LOADERS = {"import": shape_of_data, "sample": data_or_shape}
-VERBS: dict[str, Callable[[RunDirectory, str], None]] = {
+def import_checkpoint(options: Options) -> None:
+    """A checkpoint of score_sde or score_flow, made into a workdir."""
+    import_official(opened(options, shape_of_data), options.source)
+
+
+def verify(options: Options) -> None:
+    """Checks all files of a workdir, from themselves alone.
+
+    Raises:
+      DamagedWorkdirError: some are damaged.
+    """
+    found = verify_workdir(Path(options.workdir).expanduser())
+    tables.show_findings([vars(finding) for finding in found])
+    damaged = [finding for finding in found if finding.state == DAMAGED]
+    if damaged:
+        first, more = damaged[0], f", and {len(damaged) - 1} more" if damaged[1:] else ""
+        raise DamagedWorkdirError(
+            f"{options.workdir}: {first.path} is damaged: {first.detail}{more}"
+        )
+
+
+VERBS: dict[str, Callable[[Options], None]] = {
     "train": train,
     "eval": evaluate,
     "compare": compare,
@@ -219,5 +282,7 @@ VERBS: dict[str, Callable[[RunDirectory, str], None]] = {
     "sample": sample,
     "encode": encode,
     "quality": quality,
+    "import": import_checkpoint,
     "study": study,
+    "verify": verify,
 }

@@ -26,20 +26,20 @@ from losses import OBJECTIVES
 from run import RunDirectory
 from run.drivers import initial_state, parallel_step
 from storage import write_json
-from training import replicate
 
 TIMED_STEPS = 60
 
 
 def seconds_per_step(run: RunDirectory) -> float:
     """Of the compiled training step, data included."""
-    step_fn, state = parallel_step(run.experiment), replicate(initial_state(run.experiment))
+    step_fn = parallel_step(run.experiment)
+    state = step_fn.place(initial_state(run.experiment))
     stream = BatchStream(run.experiment.dataset.train, run.experiment.training.batch_size, 0)
-    state, _ = step_fn(state, stream[0])
+    state, _ = step_fn(state, stream[0], 1)
     jax.block_until_ready(state)
     started = time.perf_counter()
-    for position in range(TIMED_STEPS):
-        state, _ = step_fn(state, stream[position])
+    for position in range(1, TIMED_STEPS + 1):
+        state, _ = step_fn(state, stream[position], position + 1)
     jax.block_until_ready(state)
     return (time.perf_counter() - started) / TIMED_STEPS
 

@@ -30,7 +30,7 @@ from build import build, load_dataset
 from command_line import load_config
 from data import BatchStream
 from storage import write_json
-from training import MAPPINGS, ParallelStep, TrainStep, init_state, replicate
+from training import MAPPINGS, ParallelStep, TrainStep, init_state
 from wiring.experiment import Experiment
 
 
@@ -49,14 +49,14 @@ def framework_step(experiment: Experiment, batch_size: int):
     params = jax.jit(experiment.model.init, static_argnums=1)(
         experiment.streams["init"], experiment.dataset.shape
     )
-    state = replicate(init_state(params, experiment.optimizer))
+    state = mapped.place(init_state(params, experiment.optimizer))
     position = 0
 
     def run(steps: int) -> None:
         nonlocal state, position
         for _ in range(steps):
-            state, _ = mapped(state, stream[position])
             position += 1
+            state, _ = mapped(state, stream[position - 1], position)
         jax.block_until_ready(state)
 
     return run

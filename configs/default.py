@@ -185,12 +185,15 @@ def training() -> ConfigDict:
         {
             "steps": 1000,
             "batch_size": 64,  # of all devices of all hosts together
-            "parallel": "pmap",  # or 'shard_map'
+            "parallel": "pmap",  # or 'shard_map'; 'fsdp': a part of the state on each device
             "log_every": 50,  # steps; for the three below 0 means never but at the end
             "checkpoint_every": 1000,
             "keep": 5,  # newest checkpoints kept; 0 for all
+            "keep_every": 0,  # and those of each whole multiple of this step; 0 for none
+            "keep_best": 1,  # and as many of the lowest held-out loss
             "eval_every": 500,  # held-out loss
             "sample_every": 0,  # sample pictures
+            "max_skips": 0,  # steps left out, not finite in loss or gradient, before training stops
         }
     )
 

@@ -8,20 +8,39 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from configs import default
+from configs.schema import ConfigFileError, complaint
 
 
 def get_config(path: str) -> ConfigDict:
-    """Reads it back; keys that came after the run was made have their defaults."""
-    saved = _tuples(json.loads(Path(path).read_text()))  # JSON knows lists only
+    """Reads it back; keys that came after the run was made have their defaults.
+
+    Raises:
+      ConfigFileError: it cannot be read, or holds no such configuration.
+    """
+    try:
+        saved = _tuples(json.loads(Path(path).read_text()))  # JSON knows lists only
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigFileError(f"{path} cannot be read: {error}") from error
+    if not isinstance(saved, dict):
+        raise ConfigFileError(f"{path} is no configuration of a run")
+    whole = _over(default.get_config().to_dict(), saved)
+    if said := complaint(whole):
+        raise ConfigFileError(f"{path} is no configuration of a run: {said}")
     config = default.get_config()
-    with config.unlocked():
-        config.update(saved)
+    config.update(whole)
     return config
 
 
 def defaults() -> dict[str, Any]:
     """By dotted key what a run that is older than the key is taken to have been made with."""
     return flatten_dict(default.get_config().to_dict(), sep=".")
+
+
+def _over(values: Any, saved: Any) -> Any:
+    """The saved values, and of sections those that they leave out."""
+    if not (isinstance(values, dict) and isinstance(saved, dict)):
+        return saved
+    return {**values, **{key: _over(values.get(key), item) for key, item in saved.items()}}
 
 
 def _tuples(value: Any) -> Any:

@@ -6,6 +6,7 @@ together, so an argument keeps its meaning and its default from one function to 
 (-1 where 0 has a meaning) stand for "not given".
 """
 
+from data.arrays import Arrays, open_arrays
 from data.batches import BatchStream
 from data.cifar10 import load_cifar10
 from data.dataset import UNKNOWN, DataError, Dataset, Source
@@ -21,6 +22,7 @@ from data.labelled import (
     labelled_train,
     split_label,
 )
+from data.memory import check_fits, has, machine_bytes
 from data.photos import load_photos
 from data.stand_in import stand_in
 from data.tfds_images import load_tfds
@@ -43,15 +45,20 @@ DATASETS = {
 __all__ = [
     "DATASETS",
     "UNKNOWN",
+    "Arrays",
     "BatchStream",
     "DataError",
     "Dataset",
     "Labelled",
     "LabelledSource",
     "Source",
+    "check_fits",
     "class_frequencies",
+    "has",
     "labelled_test",
     "labelled_train",
+    "machine_bytes",
+    "open_arrays",
     "split_label",
     "stand_in",
 ]

@@ -5,6 +5,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html.
 """
 
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from data.dataset import DataError, Dataset, from_arrays
 from data.downloads import Download, find_or_fetch
+from data.memory import check_fits
 from data.prepare import data_root, prepare
 from data.records import read_all
 
@@ -76,9 +78,10 @@ def _read_members(archive: Path) -> dict[str, bytes]:
         with tarfile.open(archive, "r:gz") as tar:
             for entry in tar:
                 if entry.name in (*TRAIN_MEMBERS, *TEST_MEMBERS) and entry.isfile():
+                    check_fits(entry.size, f"{archive}: {entry.name}")
                     stream = tar.extractfile(entry)
                     members[entry.name] = stream.read() if stream else b""
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{archive} is not a readable tar.gz file ({error})") from error
     for name in (*TRAIN_MEMBERS, *TEST_MEMBERS):
         size = len(members.get(name, b""))

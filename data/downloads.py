@@ -34,7 +34,7 @@ def find_or_fetch(download: Download, *, folder: Path, path: str) -> Path:
       DataError: not there and not to be had, or its content is another.
     """
     if path:
-        return _checked(Path(path).expanduser(), download)
+        return _checked(Path(os.path.expanduser(path)), download)
     place = folder / download.name
     if not place.exists():
         _fetch(download, place)

@@ -1,12 +1,12 @@
 """The user's own arrays, from .npy and .npz files."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Shaped
 
+from data.arrays import open_arrays
 from data.dataset import DataError, Dataset, from_arrays, split_indices
 
 KEYS = {"train": ("train", "images", "x"), "test": ("test", "images", "x")}
@@ -52,33 +52,18 @@ def load_files(
 
 
 def _read_both(path: str, test_path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    arrays = _read(path)
     if test_path:
-        return _pick(arrays, path, "train"), _pick(_read(test_path), test_path, "test")
-    if "train" in arrays and "test" in arrays:
-        return arrays["train"], arrays["test"]
-    return _pick(arrays, path, "train"), None
+        return _read(path, "train"), _read(test_path, "test")
+    with open_arrays(path) as arrays:
+        if "train" in arrays and "test" in arrays:
+            return arrays["train"], arrays["test"]
+        return _pick(arrays, path, "train"), None
 
 
-def _read(path: str) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file; the one of an .npy file under the key 'x'."""
-    file = Path(path).expanduser()
-    try:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
-            return {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file} cannot be read: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file; set config.data.path"
-    if "allow_pickle" in str(error) or "Object arrays" in str(error):
-        return "it is not a plain .npy or .npz file, or holds pickled objects; save plain numbers"
-    return f"{' '.join(str(error).split())}; is it a whole .npy or .npz file?"
+def _read(path: str, split: str) -> np.ndarray:
+    """The array of a file that holds a split, or of which one is made."""
+    with open_arrays(path) as arrays:
+        return _pick(arrays, path, split)
 
 
 def _pick(arrays: Mapping[str, np.ndarray], path: str, split: str) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import functools
 import math
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +22,10 @@ from data.dataset import (
 from data.records import NUM_FINGERPRINTED
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+# What Pillow tells of damaged and of very large files beside the one line of an error.
+warnings.filterwarnings("ignore", module="PIL")
 MODES = {1: "L", 3: "RGB"}
+LARGEST = 8192  # side of an image; Pillow refuses files of more than 179 million pixels
 IN_MEMORY = 4 << 30  # bytes: CelebA at 64 x 64 is held, LSUN at 256 x 256 is read as it is used
 READERS = 8  # Pillow decodes outside Python's lock
 
@@ -51,12 +56,12 @@ def load_folder(
     Raises:
       DataError: no folder, no images, an unreadable file, or images that do not match.
     """
-    if channels not in (0, *MODES) or image_size < 0:
+    if channels not in (0, *MODES) or not 0 <= image_size <= LARGEST:
         raise DataError(
             f"config.data.channels = {channels} must be 0, 1 or 3, and image_size = {image_size} "
-            "must not be negative"
+            f"lie in 0 .. {LARGEST}"
         )
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     if not path or not place.is_dir():
         raise DataError(f"config.data.path = {path!r} is not a folder; name a folder of images")
     if (place / "train").is_dir() and (place / "test").is_dir():
@@ -135,10 +140,13 @@ def _read(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "H W 
         with Image.open(file) as opened:
             image = _with_channels(ImageOps.exif_transpose(opened), channels, file)
             image = _square(image, image_size) if image_size else image
-    # Pillow reports damaged files by any of these, among them SyntaxError for a broken PNG.
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} cannot be read as an image ({error}); remove it") from error
-    return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+            return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+    except DataError:
+        raise
+    # On damaged files Pillow and its plugins raise errors of nearly every kind.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{file} cannot be read as an image ({reason}); remove it") from error
 
 
 def _with_channels(image: Image.Image, channels: int, file: Path) -> Image.Image:

@@ -8,14 +8,19 @@ method: 3.43 on the new, 3.69 on the old; Zheng et al. 2023), so name the versio
 """
 
 import io
+import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
 
+from data.arrays import open_arrays
 from data.dataset import DataError, Dataset
+from data.memory import check_fits
 from data.prepare import data_root, prepare
 from data.records import from_records
 from data.tfds_images import load_tfds
@@ -27,6 +32,8 @@ MEMBERS = {
 }
 COUNTS = {"train": 1_281_167, "test": 50_000}
 NUM_CLASSES = 1000
+# What zipfile raises on a damaged archive, or on one whose packing Python cannot undo.
+_DAMAGED = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def load_imagenet32(
@@ -62,7 +69,7 @@ def load_from_npz(
     """The new version from any files of the official format with the given counts of images."""
 
     def make_splits():
-        place = Path(path).expanduser() if path else root / "downloads"
+        place = Path(os.path.expanduser(path)) if path else root / "downloads"
         files = {split: _find(place, split) for split in MEMBERS}
         return {
             split: lambda split=split: _examples(files[split], counts[split]) for split in MEMBERS
@@ -90,7 +97,7 @@ def _find(place: Path, split: str) -> list[tuple[Path, str]]:
             f"{archive} is missing; get it from image-net.org (Downsampled ImageNet, npz format, "
             "32x32) and put it there, or name its folder with config.data.path"
         ) from error
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, *_DAMAGED) as error:
         raise DataError(f"{archive} is not the official zip file ({error})") from error
 
 
@@ -109,22 +116,30 @@ def _examples(
 def _load_npz(file: Path, member: str) -> tuple[UInt8[np.ndarray, "n 32 32 3"], np.ndarray]:
     """Images, from rows of 3 planes of 32 x 32; labels 0..999, from 1..1000."""
     where = f"{file}{f' ({member})' if member else ''}"
-    try:
-        with np.load(_open(file, member), allow_pickle=False) as arrays:
-            data, labels = arrays["data"], arrays["labels"].astype(np.int64) - 1
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{where} is not an ImageNet32 npz file ({error})") from error
-    if data.dtype != np.uint8 or data.shape != (len(labels), 3 * 32 * 32):
+    with open_arrays(where, _open(file, member)) as arrays:
+        if not {"data", "labels"} <= arrays.keys():
+            raise DataError(f"{where} is not an ImageNet32 npz file: it holds {sorted(arrays)}")
+        data, labels = arrays["data"], arrays["labels"]
+    if data.dtype != np.uint8 or data.shape[1:] != (3 * 32 * 32,):
+        raise DataError(f"{where}: data is {data.dtype} {data.shape}, expected uint8 (n, 3072)")
+    if labels.dtype.kind not in "iu" or labels.shape != (len(data),):
         raise DataError(
-            f"{where}: data is {data.dtype} {data.shape}, expected uint8 ({len(labels)}, 3072)"
+            f"{where}: labels are {labels.dtype} {labels.shape}, expected whole numbers "
+            f"({len(data)},)"
         )
+    labels = labels.astype(np.int64) - 1
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= NUM_CLASSES:
         raise DataError(f"{where}: labels must be 1 to {NUM_CLASSES}")
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
 
 
-def _open(file: Path, member: str):
+def _open(file: Path, member: str) -> IO[bytes]:
+    """The npz file, or what a zip file has in its place."""
     if not member:
-        return file
-    with zipfile.ZipFile(file) as zipped:
-        return io.BytesIO(zipped.read(member))
+        return file.open("rb")
+    try:
+        with zipfile.ZipFile(file) as zipped:
+            check_fits(zipped.getinfo(member).file_size, f"{file} ({member})")
+            return io.BytesIO(zipped.read(member))
+    except _DAMAGED as error:
+        raise DataError(f"{file} is not a readable zip file ({error})") from error

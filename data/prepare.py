@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import io
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ SCRATCH = ".preparing-"
 
 def data_root(data_dir: str) -> Path:
     """The folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''."""
-    return Path(data_dir or "~/.cache/gradlog").expanduser()
+    return Path(os.path.expanduser(data_dir or "~/.cache/gradlog"))
 
 
 def prepare(builder_name: str, root: Path, make_splits: Callable[[], Mapping[str, Any]]) -> Path:

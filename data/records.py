@@ -1,5 +1,7 @@
 """Record files of tensorflow-datasets, read at random without TensorFlow."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,6 @@ from data.dataset import DataError, Dataset, fingerprint_of_arrays
 
 NUM_FINGERPRINTED = 256
 PART_SIZE = 4096
-READ_ERRORS = (OSError, ValueError, IndexError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,8 @@ def read(records: Any, indices: Int[np.ndarray, " n"]) -> list[dict[str, Any]]:
     Raises:
       DataError: a record cannot be read.
     """
-    try:
+    with _told(repr(records)):
         return records.__getitems__(np.asarray(indices).tolist())
-    except READ_ERRORS as error:
-        raise _unreadable(repr(records), error) from error
 
 
 def open_split(folder: Path, split: str, *, decoders: Any = None) -> Any:
@@ -72,11 +71,9 @@ def open_split(folder: Path, split: str, *, decoders: Any = None) -> Any:
     """
     import tensorflow_datasets as tfds
 
-    try:
+    with _told(f"{folder}, split {split!r}"):
         builder: Any = tfds.builder_from_directory(folder)
         return builder.as_data_source(split, decoders=decoders)
-    except (KeyError, *READ_ERRORS) as error:
-        raise _unreadable(f"{folder}, split {split!r}", error) from error
 
 
 def read_all(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -90,8 +87,9 @@ def read_features(records: Any, *keys: str) -> list[Shaped[np.ndarray, "n *shape
     columns: list[list[np.ndarray]] = [[] for _ in keys]
     for part in np.array_split(np.arange(len(records)), -(-len(records) // PART_SIZE)):
         examples = read(records, part)
-        for key, column in zip(keys, columns, strict=True):
-            column.append(np.stack([example[key] for example in examples]))
+        with _told(repr(records)):
+            for key, column in zip(keys, columns, strict=True):
+                column.append(np.stack([example[key] for example in examples]))
     return [np.concatenate(column) for column in columns]
 
 
@@ -151,7 +149,8 @@ def _find_features(folder: Path) -> tuple[str, str, int | None, np.dtype]:
     """Keys of the one image and of the one class label ('' if there is not one), by type."""
     import tensorflow_datasets as tfds
 
-    features: Any = tfds.builder_from_directory(folder).info.features
+    with _told(str(folder)):
+        features: Any = tfds.builder_from_directory(folder).info.features
     images = [key for key, feature in features.items() if _is_image(feature)]
     labels = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
     if len(images) != 1:
@@ -181,6 +180,11 @@ def _labels(folder: Path, split: str, label_key: str, image_key: str) -> Int[np.
     return labels.astype(np.int64)
 
 
-def _unreadable(what: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:200]
-    return DataError(f"{what}: cannot be read ({reason})")
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Raises DataError for whatever tensorflow-datasets raises on files that are not as it left."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{what}: cannot be read ({reason})") from error

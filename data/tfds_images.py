@@ -78,7 +78,7 @@ def load_tfds(
 
 def _roots(data_dir: str) -> list[Path]:
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return [data_root(data_dir), Path(default).expanduser()]
+    return [data_root(data_dir), Path(os.path.expanduser(default))]
 
 
 def _find(roots: list[Path], base: str, version: str) -> Path | None:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from data.dataset import DataError, Dataset, from_arrays
+from data.memory import check_fits
 
 if TYPE_CHECKING:
     from oracles import GaussianMixture
@@ -24,6 +25,7 @@ MIXTURE_STD = 1.0
 
 NUM_TRAIN = 20_000
 NUM_TEST = 2_000
+_BYTES = 8 + 8 + 4  # of each coordinate: its mean, its noise, and what is kept
 
 Draw = Callable[[np.random.Generator, int], Float[np.ndarray, "n d"]]
 
@@ -44,6 +46,7 @@ def load_mixture(
     Raises:
       DataError: a negative count or seed, a scale that is not positive, or no dimension.
     """
+    _check_size(num_train, num_test, dims)
     means = _mixture_means(dims, centre)
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -74,6 +77,7 @@ def load_circle(
     _check_noise(noise)
     if dims < 2:
         raise DataError(f"config.data.dims = {dims}: a circle needs at least 2")
+    _check_size(num_train, num_test, dims)
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         plane = np.linalg.qr(_generator(seed, 2).standard_normal((dims, 2)))[0]
@@ -124,6 +128,7 @@ def _toy(name: str, draw: Draw, num_train: int, num_test: int, seed: int, scale:
             f"config.data.num_train = {num_train}, num_test = {num_test} and seed = {seed} "
             "must not be negative"
         )
+    _check_size(num_train, num_test, 2)
     counts = (num_train or NUM_TRAIN, num_test or NUM_TEST)
     # One stream per split, so that more training points leave the test set as it is.
     train, test = (
@@ -131,6 +136,13 @@ def _toy(name: str, draw: Draw, num_train: int, num_test: int, seed: int, scale:
         for split, n in enumerate(counts)
     )
     return from_arrays(name, train, test, levels=None)
+
+
+def _check_size(num_train: int, num_test: int, dims: int) -> None:
+    """Raises DataError for more points than this machine could hold."""
+    points = (num_train or NUM_TRAIN) + (num_test or NUM_TEST)
+    keys = f"config.data.num_train = {num_train}, num_test = {num_test} and dims = {dims}"
+    check_fits(points * dims * _BYTES, keys)
 
 
 def _check_noise(noise: float) -> None:

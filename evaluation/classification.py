@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from data import Source
 from evaluation.likelihood import LikelihoodEvaluator, Nowhere, Progress, Store
-from evaluation.uncertainty import mean, wilson_interval
+from evaluation.uncertainty import mean, of_all, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Classification:
             "num_images": int(good.sum()),
             "wrong": np.flatnonzero(good & (self.predicted != labels)).tolist(),
             "failed": np.flatnonzero(~good).tolist(),
+            "mean_over": of_all(int(good.sum()), int((~good).sum())),
             "confusion": self.confusion.tolist(),
         }
 

@@ -1,6 +1,7 @@
-"""Batches over the local devices: padded to fit, mapped, and cut back."""
+"""Batches over the hosts, and of each over its devices: padded to fit, mapped, and cut back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import jax
@@ -8,6 +9,10 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int
 
+import hosts
+
+Indices = Int[np.ndarray, " rows"]
+Batch = tuple[Indices, int]  # and how many of its rows count
 AXIS = "devices"
 
 
@@ -47,14 +52,14 @@ def run_on_host(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return precise
 
 
-def unpadded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray, " rows"], int]]:
+def unpadded_batches(count: int, batch_size: int) -> Iterator[Batch]:
     """Indices 0 .. count - 1 in batches of which the last may be short: whole, in one place."""
     for start in range(0, count, batch_size):
         indices = np.arange(start, min(start + batch_size, count))
         yield indices, len(indices)
 
 
-def padded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray, " rows"], int]]:
+def padded_batches(count: int, batch_size: int) -> Iterator[Batch]:
     """Indices 0 .. count - 1, each once, in batches of one size that divides over the devices.
 
     Yields the indices of a batch and how many of them count: a short last batch is filled with
@@ -67,6 +72,39 @@ def padded_batches(count: int, batch_size: int) -> Iterator[tuple[Int[np.ndarray
         yield np.pad(indices, (0, size - len(indices)), mode="edge"), len(indices)
 
 
-def keys_by_index(stream: jax.Array, indices: Int[np.ndarray, " rows"]) -> jax.Array:
+def over_batches(
+    batches: Iterable[Batch],
+    compute: Callable[[Indices, int], dict[str, Any]],
+    progress: Callable[[int], object] = lambda done: None,
+) -> dict[str, Any]:
+    """The arrays of all batches, joined in their order, on every host.
+
+    Each host computes every n-th batch, with its own devices alone: they need not wait for each
+    other, and a batch is the same whoever computes it.
+
+    Args:
+      batches: all of them, the same on every host.
+      compute: the arrays of a batch, those of the rows that count, in dictionaries.
+      progress: told after each batch how many rows count in it and those before it.
+    """
+    batches = list(batches)
+    numbered = enumerate(zip(batches, accumulate(used for _, used in batches), strict=True))
+    mine = {}
+    for number, ((indices, used), done) in hosts.share(list(numbered)):
+        mine[str(number)] = compute(indices, used)
+        progress(done)
+    everything = {}
+    for part in hosts.gathered(mine):
+        everything |= part
+    in_order = [everything[str(number)] for number in range(len(batches))]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *in_order)
+
+
+def fetch_rows(tree: Any, used: int) -> Any:
+    """The rows that count, as NumPy arrays."""
+    return jax.tree.map(lambda leaf: leaf[:used], jax.device_get(tree))
+
+
+def keys_by_index(stream: jax.Array, indices: Indices) -> jax.Array:
     """One key per example, a function of its index in the data set alone."""
     return jax.vmap(jax.random.fold_in, (None, 0))(stream, indices)

@@ -45,6 +45,7 @@ def paired(minuend: Result, subtrahend: Result, names: tuple[str, str]) -> dict[
         "standard_error": difference.standard_error,
         "interval": difference.interval,
         "num_images": difference.count,
+        "failed_in_either": int((~both).sum()),
         "minuend_folder": minuend.folder.name,
         "subtrahend_folder": subtrahend.folder.name,
     }

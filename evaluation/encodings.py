@@ -10,7 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from evaluation.devices import keys_by_index, map_batch, padded_batches, place
+from evaluation.devices import (
+    fetch_rows,
+    keys_by_index,
+    map_batch,
+    over_batches,
+    padded_batches,
+    place,
+)
 from likelihood import Dequantisation
 from models import ScoreModel
 from sampling import Encoding
@@ -75,8 +82,9 @@ class EncodingDriver:
         return map_batch(batch)
 
     def _run(self, program: Callable[[Any, Any], Any], params: Any, rows: Any) -> Carried:
-        params, found = place(params), []
-        for indices, used in padded_batches(len(rows[0]), self._batch_size):
-            ends = program(params, tuple(array[indices] for array in rows))
-            found.append(jax.tree.map(lambda leaf, used=used: leaf[:used], jax.device_get(ends)))
-        return Carried(**jax.tree.map(lambda *parts: np.concatenate(parts), *found))
+        params = place(params)
+
+        def carry(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
+            return fetch_rows(program(params, tuple(array[indices] for array in rows)), used)
+
+        return Carried(**over_batches(padded_batches(len(rows[0]), self._batch_size), carry))

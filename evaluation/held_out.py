@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from data import Source, split_label
-from evaluation.devices import keys_by_index, map_batch, padded_batches, place
+from evaluation.devices import (
+    Indices,
+    fetch_rows,
+    keys_by_index,
+    map_batch,
+    over_batches,
+    padded_batches,
+    place,
+)
 from likelihood import Dequantisation
 from losses import ScoreMatchingLoss, stratified
 
@@ -26,10 +34,9 @@ class HeldOutLoss:
         batch_size: int,
     ):
         self._count = min(count, len(source))
-        self._inputs = [
-            (self._rows(source, stream, indices), used)
-            for indices, used in padded_batches(self._count, batch_size)
-        ]
+        self._source, self._stream = source, stream
+        self._batches = list(padded_batches(self._count, batch_size))
+        self._read: dict[int, Any] = {}
 
         def one(params, row, key, position):
             x, label = split_label(row)
@@ -49,10 +56,16 @@ class HeldOutLoss:
     def __call__(self, params: Any) -> float:
         """Nats per dimension."""
         params = place(params)
-        losses = [np.asarray(self._batch(params, rows))[:used] for rows, used in self._inputs]
-        return float(np.mean(np.concatenate(losses), dtype=np.float64))
 
-    @staticmethod
-    def _rows(source: Source, stream: jax.Array, indices):
-        keys = np.asarray(jax.random.key_data(keys_by_index(stream, indices)))
-        return source[indices], keys, jnp.asarray(indices)
+        def losses(indices: Indices, used: int) -> dict[str, Any]:
+            return {"loss": fetch_rows(self._batch(params, self._inputs(indices)), used)}
+
+        return float(np.mean(over_batches(self._batches, losses)["loss"], dtype=np.float64))
+
+    def _inputs(self, indices: Indices) -> Any:
+        """Examples, keys and positions of a batch; read once."""
+        first = int(indices[0])
+        if first not in self._read:
+            keys = np.asarray(jax.random.key_data(keys_by_index(self._stream, indices)))
+            self._read[first] = self._source[indices], keys, jnp.asarray(indices)
+        return self._read[first]

@@ -13,8 +13,11 @@ from jaxtyping import Bool, Float, Int
 
 from data import Source
 from evaluation.devices import (
+    Indices,
+    fetch_rows,
     keys_by_index,
     map_batch,
+    over_batches,
     padded_batches,
     place,
     run_on_host,
@@ -25,7 +28,6 @@ from models import ScoreModel
 from sde_lib import SDE
 
 Progress = Callable[[int, int], None]
-Indices = Int[np.ndarray, " rows"]
 
 
 class Store(Protocol):
@@ -57,8 +59,8 @@ class Evaluation:
     jvps: Int[np.ndarray, " n"]
     ok: Bool[np.ndarray, " n"]
     freedom: Float[np.ndarray, " n"]  # of Student's t, for the errors
-    seconds: float
-    compile_seconds: float
+    seconds: float  # of all hosts together
+    compile_seconds: float  # of this host
 
     @property
     def standard_error(self) -> Float[np.ndarray, " n"]:
@@ -127,9 +129,10 @@ class LikelihoodEvaluator:
         told = {} if condition is None else {"condition": jnp.asarray(condition)}
         shared = place((params, told))
         only = np.arange(len(source)) if only is None else only
-        rows, compile_seconds, done = [], 0.0, 0
-        batches = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
-        for places, used in batches(len(only), self.batch_size):
+        compile_seconds = 0.0
+
+        def likelihoods(places: Indices, used: int) -> dict[str, Any]:
+            nonlocal compile_seconds
             indices = only[places]
             found = store.load(indices[:used])
             if found is None:
@@ -137,10 +140,11 @@ class LikelihoodEvaluator:
                 found, compiling = self._evaluate(shared, inputs, used)
                 compile_seconds += compiling
                 store.save(indices[:used], found)
-            rows.append(found)
-            done += used
-            progress(done, len(only))
-        whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
+            return found
+
+        cut = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
+        batches = cut(len(only), self.batch_size)
+        whole = over_batches(batches, likelihoods, lambda done: progress(done, len(only)))
         dims = int(np.prod(source[np.arange(1)].shape[1:]))
         return Evaluation(
             account=account(whole.pop("parts"), self.dequantisation.log_scale, dims),
@@ -154,8 +158,7 @@ class LikelihoodEvaluator:
         started = time.perf_counter()
         program = self._compile(shared, inputs)
         compiled = time.perf_counter()
-        result = jax.device_get(program(shared, inputs))
-        rows = jax.tree.map(lambda leaf: leaf[:used], result)
+        rows = fetch_rows(program(shared, inputs), used)
         return rows | {"seconds": np.array([time.perf_counter() - compiled])}, compiled - started
 
     def _compile(self, shared: Any, inputs: Any) -> Callable[[Any, Any], Any]:

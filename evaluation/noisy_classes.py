@@ -5,10 +5,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 
 from data import LabelledSource, Source
-from evaluation.devices import keys_by_index, map_batch, padded_batches, place
+from evaluation.devices import (
+    fetch_rows,
+    keys_by_index,
+    map_batch,
+    over_batches,
+    padded_batches,
+    place,
+)
 from likelihood import Dequantisation
 from models import NoisyClassifier
 from sde_lib import SDE
@@ -33,10 +40,10 @@ class NoisyClasses:
             x0, _ = dequantisation(data_key, x)
             z = jax.random.normal(noise_key, x0.shape)
             x = sde.perturb(x0, t, z) if noised else sde.alpha(t) * x0
-            return (
-                classifier.log_probs(sde, params, x, t),
-                classifier.features(sde, params, x, t),
-            )
+            return {
+                "log_probs": classifier.log_probs(sde, params, x, t),
+                "features": classifier.features(sde, params, x, t),
+            }
 
         def batch(shared, rows):
             (params, t), (x, key_data) = shared, rows
@@ -50,13 +57,13 @@ class NoisyClasses:
     ) -> tuple[Float[np.ndarray, "n classes"], Float[np.ndarray, "n features"]]:
         """``log p(c | x_t)`` in nats, and features; example i draws from ``fold_in(stream, i)``."""
         shared = place((params, jnp.asarray(t)))
-        rows = []
-        for indices, used in padded_batches(len(source), self._batch_size):
+
+        def ask(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
             keys = np.asarray(jax.random.key_data(keys_by_index(stream, indices)))
-            found = jax.device_get(self._batch(shared, (source[indices], keys)))
-            rows.append([leaf[:used] for leaf in found])
-        log_probs, features = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-        return log_probs, features
+            return fetch_rows(self._batch(shared, (source[indices], keys)), used)
+
+        found = over_batches(padded_batches(len(source), self._batch_size), ask)
+        return found["log_probs"], found["features"]
 
     def scores(
         self, params: Any, test: LabelledSource, t: float, stream: jax.Array

@@ -1,6 +1,10 @@
 """Results of an evaluation as files."""
 
+import contextlib
 import math
+import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evaluation.likelihood import Evaluation
-from evaluation.uncertainty import DEQUANTISATION, error_split, mean
+from evaluation.uncertainty import DEQUANTISATION, error_split, mean, of_all
 from likelihood import Account
-from storage import finite, read_json, write_json, write_npz
+from storage import WorkdirError, finite, read_json, write_json, write_npz
 
 RESULT = "bits_per_dim.json"
 PER_IMAGE = "per_image.npz"
+# What reading a file that was cut off, overwritten or taken away can raise.
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,12 @@ def summarise(
     """The contents of ``bits_per_dim.json``.
 
     Means run over the images whose solver succeeded; ``num_images`` counts them, ``failed`` lists
-    the others. ``standard_error`` is that of the mean over images, in bits/dim, and ``interval``
-    Student's; ``estimator_standard_error`` the part of it that the estimator's own randomness
-    explains, given where each datum was placed (its dequantisation and noise at eps), null where
-    one draw an image gives no estimate; ``error_split`` all its parts. ``discretisation`` is the
-    change by the last refinement of the nodes. Without one good image there are no numbers.
+    the others, and ``mean_over`` says both in words. ``standard_error`` is that of the mean over
+    images, in bits/dim, and ``interval`` Student's; ``estimator_standard_error`` the part of it
+    that the estimator's own randomness explains, given where each datum was placed (its
+    dequantisation and noise at eps), null where one draw an image gives no estimate;
+    ``error_split`` all its parts. ``discretisation`` is the change by the last refinement of the
+    nodes. Without one good image there are no numbers.
 
     Args:
       evaluation: of every image.
@@ -78,6 +85,7 @@ def summarise(
         "nats_per_dim": total.value * float(np.log(2)),
         "num_images": int(good.sum()),
         "failed": np.flatnonzero(~good).tolist(),
+        "mean_over": of_all(int(good.sum()), int((~good).sum())),
         "estimator": provenance.estimator,
         "eps": provenance.eps,
         "discretisation": _discretisation(evaluation, kept),
@@ -151,11 +159,27 @@ def save_result(
 
 
 def load_result(folder: Path) -> Result | None:
-    """A finished result, if there is one."""
+    """A finished result, if there is one.
+
+    Raises:
+      WorkdirError: it is damaged.
+    """
     if not (folder / RESULT).exists():
         return None
-    with np.load(folder / PER_IMAGE) as images:
+    with whole(folder), np.load(folder / PER_IMAGE) as images:
         return Result(read_json(folder / RESULT), images["bits_per_dim"], images["ok"], folder)
+
+
+@contextlib.contextmanager
+def whole(folder: Path) -> Iterator[None]:
+    """Raises WorkdirError, naming the folder, where a finished result in it cannot be read."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise WorkdirError(
+            f"the result in {folder} is damaged ({str(error) or type(error).__name__}); move that "
+            "folder elsewhere, and the same command computes it again"
+        ) from error
 
 
 def _keep(account: Account, good: np.ndarray) -> Account:

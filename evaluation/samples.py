@@ -8,7 +8,15 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Int, Num
 
-from evaluation.devices import AXIS, keys_by_index, map_batch, padded_batches, place
+from evaluation.devices import (
+    AXIS,
+    fetch_rows,
+    keys_by_index,
+    map_batch,
+    over_batches,
+    padded_batches,
+    place,
+)
 from evaluation.likelihood import Progress
 from evaluation.steering import Steering
 from likelihood import Dequantisation
@@ -55,7 +63,7 @@ class SampleDriver:
                 own = steering.sampler(sampler, dequantisation, key, known)
                 sample = own(sde, score_fn, sde.prior_sample(prior_key, shape), path_key)
                 nfe = sample.nfe * steering.guidance.evaluations
-                return dequantisation.stored(sample.x), nfe, sample.ok
+                return {"x": dequantisation.stored(sample.x), "nfe": nfe, "ok": sample.ok}
 
             return jax.vmap(one, axis_name=BATCH_AXIS)(*rows)
 
@@ -85,13 +93,12 @@ class SampleDriver:
         """
         shared = place((params, guide))
         started = time.perf_counter()
-        rows, done = [], 0
-        for indices, used in padded_batches(count, self._batch_size):
+
+        def draw(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
             keys = np.asarray(jax.random.key_data(keys_by_index(stream, indices)))
             wanted = (None if rows is None else rows[indices] for rows in (labels, known))
-            result = jax.device_get(self._batch(shared, (keys, *wanted)))
-            rows.append(jax.tree.map(lambda leaf, used=used: leaf[:used], result))
-            done += used
-            progress(done, count)
-        x, nfe, ok = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-        return Samples(x, nfe, ok, time.perf_counter() - started)
+            return fetch_rows(self._batch(shared, (keys, *wanted)), used)
+
+        batches = padded_batches(count, self._batch_size)
+        found = over_batches(batches, draw, lambda done: progress(done, count))
+        return Samples(**found, seconds=time.perf_counter() - started)

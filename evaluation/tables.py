@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
 from evaluation.terminal import console, say
+from evaluation.uncertainty import of_all
 
 Row = dict[str, Any]
 
@@ -28,7 +30,7 @@ def show_results(results: list[Row]) -> None:
             _number(result["bits_per_dim"], 4),
             _number(result["standard_error"], 4),
             _number(result["estimator_standard_error"], 4),
-            str(result["num_images"]),
+            _images(result),
             _number(result["nfe"], 0),
             _number(result.get("jvp_evaluations"), 0),
             _number(result["seconds"], 1),
@@ -55,12 +57,13 @@ def show_classifications(found: list[Row]) -> None:
             _number(row["standard_error"], 4),
             " to ".join(_number(interval.get(end), 4) for end in ("low", "high")),
             _number(row["log_posterior_of_true_class"], 4),
-            str(row["num_images"]),
+            _images(row),
             str(len(row["failed"])),
         )
     console.print(table)
     for row in found:
-        say(f"{row['estimator']} at step {row['step']}: {_confused(row['confusion'])}")
+        over = _over(row)
+        say(f"{row['estimator']} at step {row['step']}: {_confused(row['confusion'])}{over}")
 
 
 def _confused(confusion: list[list[int]]) -> str:
@@ -126,6 +129,9 @@ _QUALITY = {
 
 def _quality_remarks(result: Row) -> list[str]:
     found = []
+    if failed := result.get("failed"):
+        count = result["rows"][0]["count"]
+        found.append(f"warning: of {of_all(count, failed, 'samples')}, which are in no number")
     if result["features"] != "inception":
         found.append(
             f"note: these numbers are of {result['features']}: published FIDs are of Inception's "
@@ -144,12 +150,12 @@ def _difference(row: Row) -> str:
     return (
         f"{row['minuend']} - {row['subtrahend']}: {_number(row['bits_per_dim'], 4)} "
         f"± {_number(row['standard_error'], 4)}, 95 % {_interval(row['interval'])}, "
-        f"{row['num_images']} images"
+        f"{of_all(row['num_images'], row.get('failed_in_either', 0))}"
     )
 
 
 def _account_table(result: Row) -> Table:
-    title = f"account of {result['estimator']} at step {result['step']}"
+    title = f"account of {result['estimator']} at step {result['step']}{_over(result)}"
     table = _table(title, ("term", "bits/dim", "± s.e.", "nats"), "term")
     for line in result["account"]:
         table.add_row(
@@ -170,7 +176,7 @@ def _remarks(result: Row) -> list[str]:
     """What the error of the mean is made of, and what the numerics still hide."""
     name = f"{result['estimator']} at step {result['step']}"
     mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
-    found = [f"{name}: {mean} bits/dim, 95 % {interval}"]
+    found = [f"{name}: {mean} bits/dim, 95 % {interval}{_over(result)}"]
     if split := _split(result):
         found.append(f"{name}: {split}")
     if discretisation := result.get("discretisation"):
@@ -216,6 +222,26 @@ def _unknown(rows: list[Row]) -> list[str]:
     known = [row["source"] for row in rows if row["standard_error"] is not None]
     unknown = [row["source"] for row in rows if row["standard_error"] is None]
     return [f"{name} unknown" for name in unknown if not any(name in other for other in known)]
+
+
+def _images(row: Row) -> str:
+    """How many images a mean is over, and of how many where some failed."""
+    count, failed = row["num_images"], len(row["failed"])
+    return f"{count} of {count + failed}" if failed else str(count)
+
+
+def _over(row: Row) -> str:
+    """What must be said wherever a mean is shown of which images are missing; '' for none."""
+    count, failed = row["num_images"], len(row["failed"])
+    return f"; mean over {of_all(count, failed)}" if failed else ""
+
+
+def show_findings(found: Sequence[Row]) -> None:
+    """A row for each thing of a workdir: what it is, where, and whether it is as it was written."""
+    table = _table("files of the workdir", ("what", "where", "state", "detail"), "what")
+    for finding in found:
+        table.add_row(*(Text(finding[name]) for name in ("what", "path", "state", "detail")))
+    console.print(table)
 
 
 def _value(row: Row) -> str:

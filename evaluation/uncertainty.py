@@ -173,3 +173,8 @@ def convergence(
         "images": change.count,
         "tightened": settings,
     }
+
+
+def of_all(count: int, failed: int, what: str = "images") -> str:
+    """How many a mean is over: ``12 images``, or ``10 of 12 images; 2 failed``."""
+    return f"{count} of {count + failed} {what}; {failed} failed" if failed else f"{count} {what}"

@@ -12,6 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Int
 
+import hosts
 from storage import read_json, write_json, write_npz
 
 Arrays = dict[str, Any]
@@ -24,33 +25,31 @@ _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZi
 class Unfinished:
     """A folder of batches, one file each, named after the batch's first index.
 
-    Attributes:
-      folder: belongs to one result.
-      usable: the batches there were made with the settings of now.
-      writes: this host is the one that writes files.
+    Every host writes those that it has computed, and may read those of all: whichever host comes to
+    a batch again, and of how many, need not compute it.
     """
 
     folder: Path
-    usable: bool
-    writes: bool
 
     @classmethod
-    def open(cls, folder: Path, settings: dict[str, Any], *, writes: bool) -> "Unfinished":
-        """Takes up a folder, emptied first where its batches were made with other settings."""
-        usable = _made_with(folder / _SETTINGS, settings)
-        if writes and not usable:
+    def open(cls, folder: Path, settings: dict[str, Any]) -> "Unfinished":
+        """Takes up a folder, emptied first where its batches were made with other settings.
+
+        Raises:
+          HostError: another host does not see what host 0 writes.
+        """
+        if hosts.writes() and not _made_with(folder / _SETTINGS, settings):
             shutil.rmtree(folder, ignore_errors=True)
             write_json(folder / _SETTINGS, settings)
-        return cls(folder, usable or writes, writes)
+        hosts.check_shared(folder / _SETTINGS)
+        return cls(folder)
 
     def within(self, name: str) -> "Unfinished":
         """The batches of another look at the same data."""
-        return Unfinished(self.folder / name, self.usable, self.writes)
+        return Unfinished(self.folder / name)
 
     def load(self, indices: Int[np.ndarray, " rows"]) -> Arrays | None:
         """The arrays of the batch of just these indices; None where it is not there, or damaged."""
-        if not self.usable:
-            return None
         try:
             with np.load(self._path(indices)) as file:
                 arrays = dict(file)
@@ -62,14 +61,12 @@ class Unfinished:
 
     def save(self, indices: Int[np.ndarray, " rows"], arrays: Arrays) -> None:
         """Writes a batch's arrays, in dictionaries of any depth."""
-        if self.writes:
-            flat: Any = flatten_dict(arrays, sep="/")
-            write_npz(self._path(indices), flat | {"indices": indices})
+        flat: Any = flatten_dict(arrays, sep="/")
+        write_npz(self._path(indices), flat | {"indices": indices})
 
     def discard(self) -> None:
-        """Removes the folder: the result is written."""
-        if self.writes:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Removes the folder, the result being written: for host 0, when all have what it held."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, indices: Int[np.ndarray, " rows"]) -> Path:
         return self.folder / f"{indices[0]}.npz"

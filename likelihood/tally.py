@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 Weights = Float[Array, " nodes"]
-_NEIGHBOURS = jnp.ones(5)
+_NEIGHBOURS = np.ones(5, np.float32)  # made without a device: hosts join before there is one
 
 
 @struct.dataclass

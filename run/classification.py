@@ -14,8 +14,11 @@ from evaluation.classification import (
     class_log_likelihoods,
     conditional_log_likelihood,
 )
+from evaluation.results import whole
 from evaluation.unfinished import Unfinished
-from run.drivers import evaluated_source, likelihood_evaluator, writes
+from hosts import there, writes
+from run.drivers import evaluated_source, likelihood_evaluator
+from run.holding import held
 from storage import Workdir, digest_arrays, read_json, versions, write_json, write_npz
 from wiring.experiment import Experiment
 from wiring.reader import ConfigError
@@ -94,17 +97,20 @@ def _classify_by(
 ) -> dict[str, Any]:
     settings = _settings(experiment, name, params)
     folder = workdir.classification(step, name, settings)
-    if (folder / RESULT).exists():
+    if there(folder / RESULT):
         terminal.say(f"already classified: {folder}")
-        return read_json(folder / RESULT)
-    if writes():
-        write_json(folder / "settings.json", settings)
-    found = _compute(experiment, name, step, params, settings, folder)
-    where = {"estimator": name, "step": step, "prior": np.exp(found.log_prior).tolist()}
-    summary = where | found.summary() | {"versions": versions()}
-    if writes():
-        _save(folder, found, summary)
-    return summary
+        Unfinished(folder / "partial").discard()  # of a process killed before it could
+        with whole(folder):
+            return read_json(folder / RESULT)
+    with held(folder):
+        if writes():
+            write_json(folder / "settings.json", settings)
+        found = _compute(experiment, name, step, params, settings, folder)
+        where = {"estimator": name, "step": step, "prior": np.exp(found.log_prior).tolist()}
+        summary = where | found.summary() | {"versions": versions()}
+        if writes():
+            _save(folder, found, summary)
+        return summary
 
 
 def _compute(
@@ -114,7 +120,7 @@ def _compute(
     evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
     source = evaluated_source(experiment)
     made_with = {"settings": settings, "versions": versions()}
-    store = Unfinished.open(folder / "partial", made_with, writes=writes())
+    store = Unfinished.open(folder / "partial", made_with)
     total = len(source) * experiment.model.num_classes
     log_prior = _log_prior(experiment)
     with terminal.progress(f"classes by {name} at step {step}", 0, total) as update:
@@ -157,5 +163,5 @@ def _save(folder: Path, found: Classification, summary: dict[str, Any]) -> None:
     }
     write_npz(folder / "per_image.npz", arrays)
     write_json(folder / RESULT, summary)
-    Unfinished(folder / "partial", usable=True, writes=True).discard()
+    Unfinished(folder / "partial").discard()
     terminal.say(f"wrote {folder}")

@@ -14,22 +14,21 @@ from data import BatchStream, labelled_test, labelled_train
 from evaluation import terminal
 from evaluation.noisy_classes import NoisyClasses
 from evaluation.uncertainty import mean
+from hosts import writes
 from likelihood import Centres, Continuous, Dequantisation
 from losses import NoisyCrossEntropy
 from models import ClassifierNetwork, NoisyClassifier
-from run.drivers import writes
-from storage import CheckpointError, Checkpoints, MetricsLog, Workdir, write_json
+from run.chosen import chosen_steps
+from run.task import Task, train_task
+from storage import CheckpointError, Checkpoints, Retention, Workdir, write_json
 from training import (
     MAPPINGS,
     SCHEDULES,
-    Every,
     ParallelStep,
     TrainState,
     TrainStep,
     adam,
     init_state,
-    replicate,
-    train,
 )
 from wiring.experiment import Experiment
 from wiring.reader import ConfigError, Reader
@@ -37,6 +36,7 @@ from wiring.reader import ConfigError, Reader
 ACCURACY = "accuracy.json"
 _LOG_EVERY = 50
 _CHECKPOINT_EVERY = 500
+_KEPT = Retention(2)
 _WARMUP = 100
 _EMA_DECAY = 0.999
 # Noise over signal at which the held-out accuracy is told, beside the least noise.
@@ -75,11 +75,6 @@ class ClassifierRun:
         settings, classes = self.experiment.classifier, self.experiment.dataset.num_classes
         return NoisyClassifier(ClassifierNetwork(classes or 0, settings.nf, settings.hidden))
 
-    @cached_property
-    def checkpoints(self) -> Checkpoints:
-        """Its newest checkpoint."""
-        return Checkpoints(self.workdir.checkpoints, keep=1)
-
     @property
     def identity(self) -> dict[str, Any]:
         """What makes it this classifier and not another."""
@@ -98,23 +93,11 @@ class ClassifierRun:
         Raises:
           ConfigError: the batch does not divide over the devices.
           DataError: the data have no classes.
-          NonFiniteError: a metric is not finite.
           WorkdirError: the folder holds a classifier of other settings.
+          CheckpointError, Interrupted, NonFiniteError: see ``train_task``.
         """
         self._check_shape()
-        step_fn = self._step()
-        newest = self._newest()
-        if newest is not None:
-            self.workdir.check(self.identity, defaults())
-        if newest is not None and newest >= self.experiment.classifier.steps:
-            terminal.say(f"already trained: {newest} steps in {self.workdir.root}")
-            return
-        if writes():
-            self.workdir.claim(self.config.to_dict(), self.identity, newest or 0, defaults())
-        state = self._initial_state() if newest is None else self._restore(newest)
-        self._train(step_fn, state)
-        if writes():
-            self._report()
+        train_task(self._task)
 
     def params(self) -> Any:
         """The averaged parameters of its newest checkpoint.
@@ -123,14 +106,14 @@ class ClassifierRun:
           CheckpointError: it is not trained; the message says how that is done.
           WorkdirError: the folder holds a classifier of other settings.
         """
-        newest = self._newest()
-        if newest is None:
+        if not self._checkpoints.steps():
             raise CheckpointError(
                 f"there is no classifier in {self.workdir.root}: train it first, with "
                 f"--mode=classifier --workdir={self.workdir.root.parent}"
             )
         self.workdir.check(self.identity, defaults())
-        return self._restore(newest).ema_params
+        step = chosen_steps(self._checkpoints)[0]
+        return self._checkpoints.restore(step, jax.eval_shape(self._initial_state)).ema_params
 
     def accuracy(self) -> list[dict[str, float]]:
         """Accuracy on the test set at several levels of noise, the least first.
@@ -156,12 +139,40 @@ class ClassifierRun:
         return rows
 
     def features(self, x: Num[np.ndarray, "n *D"]) -> Float[np.ndarray, "n features"]:
-        """What the last layer reads for data as stored; ``RunDirectory.classifier_features``."""
-        predictions = self._predictions(noised=False)
-        return predictions(self.params(), x, self.experiment.loss.eps, self._key(_HELD_OUT))[1]
+        """What the last layer reads for data as stored.
 
-    def _newest(self) -> int | None:
-        return self.checkpoints.latest() if self.workdir.checkpoints.is_dir() else None
+        It is told the smallest noise it was trained on, and none is added: the features are a
+        function of the datum alone.
+
+        Raises:
+          CheckpointError: the classifier is not trained; --mode=classifier does that.
+        """
+        predictions, eps = self._predictions(noised=False), self.experiment.loss.eps
+        return predictions(self.params(), np.asarray(x), eps, self._key(_HELD_OUT))[1]
+
+    @cached_property
+    def _task(self) -> Task:
+        """A second checkpoint is kept for the case that the newest is damaged."""
+        settings, source = self.experiment.classifier, labelled_train(self.experiment.dataset)
+        return Task(
+            "training the classifier",
+            self.workdir,
+            _KEPT,
+            self.config.to_dict(),
+            self.identity,
+            self._step(),
+            self._initial_state,
+            BatchStream(source, settings.batch_size, self.experiment.identity["seed"]),
+            settings.steps,
+            _LOG_EVERY,
+            _CHECKPOINT_EVERY,
+            report=self._report,
+            reported=(self.workdir.root / ACCURACY).is_file,
+        )
+
+    @property
+    def _checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.workdir.checkpoints, _KEPT, self.workdir.run)
 
     def _key(self, address: int) -> jax.Array:
         return jax.random.fold_in(self.experiment.streams["init"], address)
@@ -185,6 +196,7 @@ class ClassifierRun:
             _EMA_DECAY,
             settings.batch_size,
             experiment.augmentation,
+            max_skips=experiment.training.max_skips,
         )
         try:
             return ParallelStep(step, self._key(_TRAIN), MAPPINGS[experiment.training.parallel]())
@@ -211,35 +223,6 @@ class ClassifierRun:
 
         return jax.jit(make)(self._key(_INIT))
 
-    def _restore(self, step: int) -> TrainState:
-        return self.checkpoints.restore(step, jax.eval_shape(self._initial_state))
-
-    def _train(self, step_fn: ParallelStep, state: TrainState) -> None:
-        settings, start = self.experiment.classifier, int(state.step)
-        source = labelled_train(self.experiment.dataset)
-        log = MetricsLog(self.workdir.root, start) if writes() else None
-        try:
-            with terminal.progress("training the classifier", start, settings.steps) as update:
-
-                def record(step: int, metrics: dict[str, float]) -> None:
-                    update(step, f"loss {metrics['loss']:.4f}")
-                    if log:
-                        log.write(step, metrics)
-
-                train(
-                    step_fn,
-                    replicate(state),
-                    BatchStream(source, settings.batch_size, self.experiment.identity["seed"]),
-                    steps=settings.steps,
-                    log_every=_LOG_EVERY,
-                    log=record,
-                    callbacks=[Every(_CHECKPOINT_EVERY, self.checkpoints.save)],
-                )
-        finally:
-            self.checkpoints.finish()
-            if log:
-                log.close()
-
     def _predictions(self, *, noised: bool) -> NoisyClasses:
         experiment = self.experiment
         points = experiment.dequantisation if noised else self._points
@@ -258,8 +241,11 @@ class ClassifierRun:
         )
 
     def _report(self) -> None:
-        rows = self.accuracy()
-        write_json(self.workdir.root / ACCURACY, {"step": self._newest(), "held_out": rows})
+        rows = self.accuracy()  # by all hosts
+        if not writes():
+            return
+        step = self.experiment.classifier.steps
+        write_json(self.workdir.root / ACCURACY, {"step": step, "held_out": rows})
         told = ", ".join(f"{row['accuracy']:.3f} at {row['noise']:.3g}" for row in rows)
         terminal.say(f"trained the classifier in {self.workdir.root}")
         terminal.say(f"held-out accuracy by noise over signal: {told}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation import terminal
 from evaluation.differences import IncomparableError, all_paired, between_estimators
 from evaluation.results import Result
-from run.drivers import writes
+from hosts import writes
 from storage import CheckpointError, Workdir, read_json, write_json
 
 if TYPE_CHECKING:

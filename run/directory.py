@@ -10,37 +10,23 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from build import build, check_config, load_dataset
-from configs.saved import defaults, get_config
+from build import load_dataset
 from data import Dataset
-from evaluation import LikelihoodEvaluator, SampleDriver, Samples, terminal
+from evaluation import Samples
 from evaluation.results import Result
 from likelihood import LogDensity
-from run.classification import class_log_probs, classify, conditional_log_prob
+from run.chosen import chosen_steps
 from run.classifier import ClassifierRun
 from run.density import log_density_of
-from run.drivers import (
-    initial_state,
-    likelihood_evaluator,
-    parallel_step,
-    sample_driver,
-    writes,
-)
+from run.drivers import initial_state
 from run.encoding import EncodingRun
-from run.evaluation import EstimatorRun
-from run.steering import guide_of, save_picture, steering_of, wanted_of
-from run.training import train_in
-from storage import (
-    CheckpointError,
-    Checkpoints,
-    Workdir,
-    WorkdirError,
-    read_metrics,
-    write_json,
-    write_npz,
-)
+from run.likelihoods import LikelihoodRun
+from run.opening import evaluated_like, opened
+from run.sampling import SampleRun
+from run.task import train_task
+from run.training import retention_of, score_task
+from storage import Checkpoints, Workdir, read_metrics
 from training import TrainState
-from wiring.compat import resolve_compat
 from wiring.experiment import Experiment
 
 
@@ -80,94 +66,41 @@ class RunDirectory:
           ConfigError: the config cannot be built.
           DataError: the data are not there.
         """
-        workdir = Workdir(Path(path).expanduser())
-        if config is None:
-            if not workdir.exists():
-                raise WorkdirError(f"{path} is not a workdir: it has no config.json")
-            config = get_config(str(workdir.config))
-        if config.get("compat"):
-            trained = get_config(str(workdir.config)) if workdir.exists() else None
-            config = resolve_compat(config, kept, trained)
-        check_config(config)  # before the data, which may take long to come
-        experiment = build(config, load(config))
-        if workdir.exists():
-            workdir.check(experiment.identity, defaults())
-        return cls(workdir, config, experiment)
+        return cls(*opened(path, config, kept, load))
 
     def open_like(self, path: str | Path) -> "RunDirectory":
         """Another run, to be evaluated with this one's likelihood and eval settings."""
-        workdir = Workdir(Path(path).expanduser())
-        if not workdir.exists():
-            raise WorkdirError(f"{path} is not a workdir: it has no config.json")
-        config = get_config(str(workdir.config))
-        with config.unlocked():
-            for section in ("likelihood", "eval"):
-                config[section] = self.config[section]
-            config.compat = ""  # what this run's preset set is in those settings already
-        return RunDirectory.open(path, config)
+        return RunDirectory.open(path, evaluated_like(path, self.config))
 
-    @cached_property
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the run."""
-        return Checkpoints(self.workdir.checkpoints, self.experiment.training.keep)
+    # --- training and what it leaves --------------------------------------------------------
 
     def train(self) -> None:
-        """Trains to ``config.training.steps``, from the newest checkpoint if there is one.
+        """Trains to ``config.training.steps``, from the newest sound checkpoint if there is one.
 
         Raises:
           ConfigError: the batch does not divide over the devices.
-          NonFiniteError: a metric is not finite.
+          CheckpointError, Interrupted, NonFiniteError, WorkdirError: see ``run.task.train_task``.
         """
-        step_fn = parallel_step(self.experiment)
-        newest = self.checkpoints.latest() if self.workdir.checkpoints.is_dir() else None
-        if newest is not None and newest >= self.experiment.training.steps:
-            terminal.say(f"already trained: {newest} steps in {self.workdir.root}")
-            return
-        self._note_other_batches(newest)
-        if writes():
-            self.workdir.claim(
-                self.config.to_dict(), self.experiment.identity, newest or 0, defaults()
-            )
-        state = initial_state(self.experiment) if newest is None else self.state(newest)
-        train_in(self.workdir, self.experiment, self.checkpoints, step_fn, state)
-
-    def _note_other_batches(self, newest: int | None) -> None:
-        if newest is None:
-            return
-        before = get_config(str(self.workdir.config)).to_dict()["training"]["batch_size"]
-        if before != self.experiment.training.batch_size:
-            terminal.say(
-                f"note: config.training.batch_size was {before} until step {newest}; with another "
-                "one the order of the data goes on from another place"
-            )
+        train_task(score_task(self.workdir, self.config, self.experiment))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The records of ``metrics.jsonl``."""
         return read_metrics(self.workdir.metrics)
 
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of the run, as it is known by now: a claim gives it its name."""
+        keep = retention_of(self.experiment.training)
+        return Checkpoints(self.workdir.checkpoints, keep, self.workdir.run)
+
     def steps(self, which: str = "") -> list[int]:
         """Steps of checkpoints: the newest for '', every one for 'all', or a list such as '1,2'.
 
         Raises:
-          CheckpointError: there is none, not the one asked for, or the list cannot be read.
+          CheckpointError: there is none, none that is sound, not the one asked for, or the list
+            cannot be read.
         """
-        known = self.checkpoints.steps() if self.workdir.checkpoints.is_dir() else []
-        if not known:
-            raise CheckpointError(
-                f"no checkpoint in {self.workdir.checkpoints}; train first, with --mode=train"
-            )
-        if which in ("", "all"):
-            return known if which else known[-1:]
-        try:
-            wanted = [int(step) for step in which.split(",")]
-        except ValueError:
-            raise CheckpointError(
-                f"--steps={which}: give numbers, such as 100,200, or all; there are {known}"
-            ) from None
-        for step in wanted:
-            if step not in known:
-                raise CheckpointError(f"--steps: no checkpoint of step {step}; there are {known}")
-        return list(dict.fromkeys(wanted))
+        return chosen_steps(self.checkpoints, which)
 
     def state(self, step: int) -> TrainState:
         """The training state of a checkpoint."""
@@ -176,23 +109,28 @@ class RunDirectory:
 
     def params(self, step: int | None = None) -> Any:
         """The averaged parameters of a checkpoint, by default of the newest."""
-        return self.state(self.steps()[-1] if step is None else step).ema_params
+        return self.state(self._step(step)).ema_params
 
-    def evaluate(self, steps: Iterable[int]) -> list[dict[str, Any]]:
-        """Summaries of each estimator of the config at each step, computed where not yet done."""
-        return [result.summary for result in self.results(steps)]
+    def _step(self, step: int | None) -> int:
+        return self.steps()[-1] if step is None else step
+
+    # --- likelihoods ------------------------------------------------------------------------
+
+    @cached_property
+    def _likelihoods(self) -> LikelihoodRun:
+        return LikelihoodRun(self)
 
     def results(self, steps: Iterable[int]) -> list[Result]:
-        """What ``evaluate`` gives, with each image's bits per dimension."""
-        steps, found = list(steps), []
-        for name, estimator in self.experiment.estimators.items():
-            runner = EstimatorRun(self.workdir, self.experiment, name, estimator)
-            found += [runner(step, self.params(step)) for step in steps]
-        return found
+        """Of each estimator of the config at each step, computed where not yet done."""
+        return self._likelihoods.results(steps)
+
+    def evaluate(self, steps: Iterable[int]) -> list[dict[str, Any]]:
+        """The summaries of ``results``."""
+        return [result.summary for result in self.results(steps)]
 
     def bits_per_dim(self, step: int | None = None) -> dict[str, Any]:
         """The summary of the first estimator of the config at a step, by default the newest."""
-        return self.evaluate([self.steps()[-1] if step is None else step])[0]
+        return self.evaluate([self._step(step)])[0]
 
     def log_prob(
         self, x: np.ndarray, step: int | None = None, condition: np.ndarray | int | None = None
@@ -205,11 +143,7 @@ class RunDirectory:
         Raises:
           ConfigError: a class is given, and the model is told none or knows no such class.
         """
-        if condition is not None:
-            x, params = np.asarray(x), self.params(step)
-            return conditional_log_prob(self.experiment, self._evaluator, params, x, condition)
-        stream = self.experiment.streams["eval"]
-        return self._evaluator(self.params(step), np.asarray(x), stream).account.nats
+        return self._likelihoods.log_prob(x, step, condition)
 
     def class_log_probs(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
         """``log p(x | c)`` in nats, a row for each datum as stored and a column for each class.
@@ -219,35 +153,11 @@ class RunDirectory:
         Raises:
           ConfigError: the model is told no class.
         """
-        return class_log_probs(self.experiment, self._evaluator, self.params(step), np.asarray(x))
-
-    @cached_property
-    def _evaluator(self) -> LikelihoodEvaluator:
-        """Of the first estimator; kept, so that further data of a size do not compile again."""
-        return likelihood_evaluator(
-            self.experiment, next(iter(self.experiment.estimators.values()))
-        )
+        return self._likelihoods.class_log_probs(x, step)
 
     def classify(self, step: int | None = None) -> list[dict[str, Any]]:
         """Accuracy on the test set by the likelihoods of its classes, by each estimator."""
-        step = self.steps()[-1] if step is None else step
-        return classify(self.workdir, self.experiment, step, self.params(step))
-
-    @cached_property
-    def classifier(self) -> ClassifierRun:
-        """The classifier of noisy data in this run's folder."""
-        return ClassifierRun.beside(self.workdir, self.config, self.experiment)
-
-    def classifier_features(self, x: np.ndarray) -> np.ndarray:
-        """``(n, config.classifier.hidden)`` features of data as stored, by the run's classifier.
-
-        They are what its last layer reads at the smallest noise it was trained on, with no noise
-        added: a function of the datum alone.
-
-        Raises:
-          CheckpointError: the classifier is not trained; --mode=classifier does that.
-        """
-        return self.classifier.features(np.asarray(x))
+        return self._likelihoods.classify(self._step(step))
 
     def log_density_fn(self, adjoint: str | None = None) -> LogDensity:
         """``f(params, x, key)``: log density in nats of one point x, to differentiate.
@@ -266,6 +176,13 @@ class RunDirectory:
         """
         return log_density_of(self.experiment, adjoint)
 
+    # --- samples, latents, the classifier of noisy data -------------------------------------
+
+    @cached_property
+    def samples(self) -> SampleRun:
+        """Samples of the checkpoints; ``samples.save(step)`` writes them."""
+        return SampleRun(self)
+
     def sample(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
         """Samples in the data's own units; the same ones for the same key.
 
@@ -276,40 +193,23 @@ class RunDirectory:
           CheckpointError: there is no such checkpoint, or no classifier for a guidance to ask.
           DataError: test data are needed, and are not there.
         """
-        key = self.experiment.streams["sample"] if key is None else key
-        wanted = wanted_of(self.experiment, count)
-        with terminal.progress("sampling", 0, count) as update:
-            return self._draw(
-                self.params(step),
-                count,
-                key,
-                lambda done, _: update(done, ""),
-                guide=guide_of(self.experiment, self.classifier),
-                labels=wanted.labels,
-                known=wanted.known,
-            )
+        return self.samples.draw(count, step, key)
 
     @cached_property
-    def _draw(self) -> SampleDriver:
-        """Kept, so that further samples and checkpoints do not compile again."""
-        steering = steering_of(self.experiment, self.classifier)
-        return sample_driver(self.experiment, self.experiment.sampling.batch_size, steering)
-
-    @cached_property
-    def _encoding(self) -> EncodingRun:
-        """Kept, so that further data and checkpoints do not compile again."""
+    def encodings(self) -> EncodingRun:
+        """Latents of data; ``encodings.save(step)`` writes those of the first test data."""
         return EncodingRun(self)
 
     def encode(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
         """Latents of data as stored, points of the prior, by the probability flow.
 
         Integer data are dequantised, the i-th with the same draw as the i-th of an evaluation. A
-        solver that fails leaves a row that is not finite or not at its end: see ``save_encodings``.
+        solver that fails leaves a row that is not finite or not at its end: see ``encodings``.
 
         Raises:
           DataError: x has not the shape of the data.
         """
-        return self._encoding.encode(np.asarray(x), step).end
+        return self.encodings.encode(np.asarray(x), step).end
 
     def decode(self, z: np.ndarray, step: int | None = None) -> np.ndarray:
         """Data in their own units from latents: the inverse of ``encode``.
@@ -317,31 +217,9 @@ class RunDirectory:
         Raises:
           DataError: z has not the shape of the data.
         """
-        return self._encoding.stored(self._encoding.decode(np.asarray(z), step).end)
+        return self.encodings.stored(self.encodings.decode(np.asarray(z), step).end)
 
-    def save_encodings(self, step: int) -> Path:
-        """Latents of the first ``config.sampling.num_samples`` test data, and the way back."""
-        return self._encoding.save(step)
-
-    def save_samples(self, step: int) -> Path:
-        """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
-        samples = self.sample(self.experiment.sampling.num_samples, step)
-        settings = {**self.experiment.sampler_settings, "seed": self.experiment.identity["seed"]}
-        folder = self.workdir.samples(step, settings)
-        if writes():
-            wanted = wanted_of(self.experiment, len(samples.x))
-            arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
-            write_npz(folder / "samples.npz", arrays | wanted.arrays())
-            save_picture(folder / "grid.png", self.experiment, samples, wanted)
-            write_json(folder / "settings.json", settings)
-            _say(folder, samples)
-        return folder
-
-
-def _say(folder: Path, samples: Samples) -> None:
-    if not samples.ok.all():
-        terminal.say(f"warning: {(~samples.ok).sum()} samples are not finite or not finished")
-    terminal.say(
-        f"wrote {folder}: {len(samples.x)} samples, NFE {samples.nfe.mean():.0f}, "
-        f"{samples.seconds:.1f} s"
-    )
+    @cached_property
+    def classifier(self) -> ClassifierRun:
+        """The classifier of noisy data in this run's folder; ``classifier.features(x)``."""
+        return ClassifierRun.beside(self.workdir, self.config, self.experiment)

@@ -12,11 +12,6 @@ from wiring.reader import ConfigError
 _HELD_OUT_EXAMPLES = 1024
 
 
-def writes() -> bool:
-    """Whether this host is the one that writes files: every host computes the same."""
-    return jax.process_index() == 0
-
-
 def conditional(experiment: Experiment) -> bool:
     """Whether the model is told the class."""
     return bool(experiment.model.num_classes)
@@ -53,6 +48,7 @@ def parallel_step(experiment: Experiment) -> ParallelStep:
         experiment.training.batch_size,
         experiment.augmentation,
         experiment.ema_warmup,
+        experiment.training.max_skips,
     )
     mapping = MAPPINGS[experiment.training.parallel]()
     try:

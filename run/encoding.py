@@ -10,7 +10,7 @@ from jaxtyping import Float, Num
 from data import DataError
 from evaluation import pictures, terminal
 from evaluation.encodings import Carried, EncodingDriver
-from run.drivers import writes
+from hosts import writes
 from storage import digest_arrays, write_json, write_npz
 from wiring.parts import build_encoding
 from wiring.reader import Reader

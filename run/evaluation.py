@@ -12,10 +12,14 @@ from evaluation import Evaluation, LikelihoodEvaluator, results, terminal
 from evaluation.settings import changed_fields
 from evaluation.uncertainty import DEQUANTISATION, NOISE_AT_EPS, convergence
 from evaluation.unfinished import Unfinished
+from hosts import there, writes
 from likelihood import Continuous, Noised, tightened
-from run.drivers import evaluated_source, likelihood_evaluator, writes
+from run.drivers import evaluated_source, likelihood_evaluator
+from run.holding import held
 from storage import Workdir, digest_arrays, versions, write_json
 from wiring.experiment import Estimator, Experiment
+
+_PARTIAL = "partial"
 
 
 class EstimatorRun:
@@ -37,11 +41,13 @@ class EstimatorRun:
         """The result for the parameters of a step, from its folder or computed and written."""
         settings = self._settings(params)
         folder = self._workdir.result(step, self._name, settings)
-        known = results.load_result(folder)
+        known = results.load_result(folder) if there(folder / results.RESULT) else None
         if known is not None:
             terminal.say(f"already evaluated: {folder}")
+            Unfinished(folder / _PARTIAL).discard()  # of a process killed before it could
             return known
-        return self.evaluate(step, params, settings, folder)
+        with held(folder):
+            return self.evaluate(step, params, settings, folder)
 
     def evaluate(self, step: int, params: Any, settings: dict, folder: Path) -> results.Result:
         """Evaluates parameters and writes the result to a folder."""
@@ -50,7 +56,7 @@ class EstimatorRun:
                 folder / "settings.json", settings
             )  # from now on the folder is this result's
         made_with = {"settings": settings, "versions": versions()}
-        store = Unfinished.open(folder / "partial", made_with, writes=writes())
+        store = Unfinished.open(folder / _PARTIAL, made_with)
         title = f"{self._name} at step {step}"
         source = evaluated_source(self._experiment)
         evaluation = self._evaluate(self._evaluator, title, params, source, store)
@@ -146,10 +152,7 @@ class EstimatorRun:
 
 
 def _say(folder: Path, summary: dict[str, Any]) -> None:
-    failed = len(summary["failed"])
-    if failed:
-        terminal.say(
-            f"warning: {failed} of {failed + summary['num_images']} images failed and are not in "
-            f"the mean; {folder / results.RESULT} lists them"
-        )
+    if summary["failed"]:
+        path = folder / results.RESULT
+        terminal.say(f"warning: the mean is over {summary['mean_over']}; {path} lists them")
     terminal.say(f"wrote {folder}")

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from evaluation import terminal
 from run.directory import RunDirectory
 from run.drivers import initial_state
+from run.holding import held
 from storage import OfficialState, WorkdirError, fitted, read_official, write_json
 from training import TrainState
 from wiring.reader import ConfigError, Reader
@@ -41,18 +42,26 @@ def import_official(run: RunDirectory, source: str | Path) -> int:
       ConfigError: the config has conventions that no such checkpoint has; the keys are named.
       WorkdirError: the folder is a workdir already.
     """
-    if run.workdir.exists():
+    if _is_begun(run):
         raise WorkdirError(f"{run.workdir.root} is a workdir already; choose another --workdir")
     check_conventions(run.config)
     path = Path(source).expanduser()
     found = read_official(path)
     state = train_state(found, jax.eval_shape(lambda: initial_state(run.experiment)))
-    run.workdir.claim(run.config.to_dict(), run.experiment.identity, found.step)
-    run.checkpoints.save(found.step, state)
-    run.checkpoints.finish()
-    write_json(run.workdir.root / "imported.json", _provenance(path, found))
+    with held(run.workdir.root):
+        run.workdir.claim(run.config.to_dict(), run.experiment.identity, found.step)
+        write_json(run.workdir.root / "imported.json", _provenance(path, found))
+        checkpoints = run.checkpoints  # after the claim, which names the run
+        checkpoints.save(found.step, state)
+        checkpoints.close()
     _say(run, path, found)
     return found.step
+
+
+def _is_begun(run: RunDirectory) -> bool:
+    """Whether there is more than an import leaves that was killed before its checkpoint."""
+    begun = run.checkpoints.steps() or run.workdir.metrics.exists()
+    return run.workdir.exists() and bool(begun)
 
 
 def check_conventions(config: ConfigDict) -> None:
@@ -103,7 +112,8 @@ def train_state(found: OfficialState, like: TrainState) -> TrainState:
         nu=fitted(found.mean_square, like.params, "Adam's mean squares"),
     )
     ema_params = fitted(found.ema_params, like.params, "the averaged parameters")
-    return TrainState(np.asarray(found.step, np.int32), params, ema_params, opt_state)  # pyright: ignore[reportArgumentType]
+    step, skipped = np.asarray(found.step, np.int32), np.zeros((), np.int32)
+    return TrainState(step, params, ema_params, opt_state, skipped)  # pyright: ignore[reportArgumentType]
 
 
 def _provenance(path: Path, found: OfficialState) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from data.dataset import permutation
 from evaluation import terminal
 from evaluation.features import Features, InceptionFeatures, Learned, Pixels, read_weights
 from evaluation.quality import Comparison, QualityError
-from run.drivers import writes
+from evaluation.results import whole
+from hosts import there, writes
 from run.given import read_samples
 from run.steering import guide_of, known_part
 from storage import digest_arrays, finite, read_json, versions, write_json, write_npz
@@ -74,9 +75,10 @@ class QualityRun:
     ) -> dict[str, Any]:
         settings = self._decisive(source)
         folder = self._run.workdir.quality(step, self._settings.features, settings)
-        if (folder / RESULT).exists():
+        if there(folder / RESULT):
             terminal.say(f"already measured: {folder}")
-            return read_json(folder / RESULT)
+            with whole(folder):
+                return read_json(folder / RESULT)
         x, failed = samples()
         made_with = {"settings": settings, "versions": versions()}
         summary = finite(self._summary(step, x, failed) | made_with)
@@ -148,7 +150,7 @@ class QualityRun:
     def _drawn(self, step: int, settings: dict[str, Any]) -> tuple[Num[np.ndarray, "n *D"], int]:
         """Samples of a checkpoint that are finished and finite, and how many are not."""
         path = self._kept(f"samples-{step}", settings | {"seed": self._seed})
-        if path.exists():
+        if there(path):
             found = _read(path)
         else:
             samples = self._run.sample(settings["sampling.num_samples"], step)
@@ -187,7 +189,7 @@ class QualityRun:
         name = f"features-{self._settings.features}"
         decided = {**where, **self._features.settings, "count": len(source)}
         path = self._kept(name, decided)
-        if self._features.costly and path.exists():
+        if self._features.costly and there(path):
             return _read(path)["features"]
         with terminal.progress(f"features of {title}", 0, len(source)) as update:
             found = self._features(source, update)
@@ -217,7 +219,7 @@ def _inception(run: "RunDirectory") -> Features:
 
 
 def _classifier(run: "RunDirectory") -> Features:
-    return Learned(run.classifier_features, {"classifier": digest_arrays(run.classifier.params())})
+    return Learned(run.classifier.features, {"classifier": digest_arrays(run.classifier.params())})
 
 
 _MAPS: dict[str, Callable[["RunDirectory"], Features]] = {

@@ -1,78 +1,86 @@
-"""Training in a workdir: logs, pictures and checkpoints on the way."""
+"""Training of a run's score model: held-out losses, previews, curves."""
 
 from collections.abc import Callable
-from typing import Any
 
-import jax
+from ml_collections import ConfigDict
 
+from configs.saved import get_config
 from data import BatchStream
 from evaluation import pictures, terminal
-from run.drivers import held_out_loss, sample_driver, training_source, writes
-from storage import Checkpoints, MetricsLog, Workdir, read_metrics
-from training import Every, ParallelStep, TrainState, replicate, train
-from wiring.experiment import Experiment
+from hosts import writes
+from run.drivers import (
+    held_out_loss,
+    initial_state,
+    parallel_step,
+    sample_driver,
+    training_source,
+)
+from run.task import Task
+from storage import Retention, Workdir, read_metrics
+from training import Every, ParallelStep, TrainState
+from wiring.experiment import Experiment, TrainingSettings
 
 _PREVIEW_SAMPLES = 16
+_CURVES = "curves.png"
 
 
-def train_in(
-    workdir: Workdir,
-    experiment: Experiment,
-    checkpoints: Checkpoints,
-    step_fn: ParallelStep,
-    state: TrainState,
-) -> None:
-    """Trains from a state to ``config.training.steps``.
-
-    Whatever ends the training, what was logged and saved until then is on disk.
+def score_task(workdir: Workdir, config: ConfigDict, experiment: Experiment) -> Task:
+    """The training of an experiment's score model in its workdir.
 
     Raises:
-      NonFiniteError: a metric is not finite; the checkpoints before it stay.
+      ConfigError: the batch does not divide over the devices.
     """
-    settings = experiment.training
-    start = int(state.step)
-    log = MetricsLog(workdir.root, start) if writes() else None
-    try:
-        with terminal.progress("training", start, settings.steps) as update:
-
-            def record(step: int, metrics: dict[str, float]) -> None:
-                update(step, f"loss {metrics['loss']:.4f}")
-                if log:
-                    log.write(step, metrics)
-
-            train(
-                step_fn,
-                replicate(state),
-                BatchStream(
-                    training_source(experiment), settings.batch_size, experiment.identity["seed"]
-                ),
-                steps=settings.steps,
-                log_every=settings.log_every,
-                log=record,
-                measures=[Every(settings.eval_every, _held_out(experiment))],
-                callbacks=[
-                    Every(settings.sample_every, _preview(workdir, experiment)),
-                    Every(settings.checkpoint_every or settings.steps, checkpoints.save),
-                ],
-            )
-    finally:
-        checkpoints.finish()
-        if log:
-            log.close()
-    if writes():
-        _report(workdir, settings.steps)
+    settings, step_fn = experiment.training, parallel_step(experiment)
+    seed, source = experiment.identity["seed"], training_source(experiment)
+    return Task(
+        "training",
+        workdir,
+        retention_of(settings),
+        config.to_dict(),
+        experiment.identity,
+        step_fn,
+        lambda: initial_state(experiment),
+        BatchStream(source, settings.batch_size, seed),
+        settings.steps,
+        settings.log_every,
+        settings.checkpoint_every or settings.steps,
+        report=lambda: _report(workdir, settings.steps),
+        reported=(workdir.root / _CURVES).is_file,
+        measures=[Every(settings.eval_every, _held_out(experiment, step_fn))],
+        callbacks=[Every(settings.sample_every, _preview(workdir, experiment, step_fn))],
+        goes_on_from=lambda step: _note_other_batches(workdir, settings, step),
+    )
 
 
-def _held_out(experiment: Experiment) -> Callable[[int, TrainState], dict[str, float]]:
+def retention_of(settings: TrainingSettings) -> Retention:
+    """Which checkpoints of a run are kept."""
+    return Retention(settings.keep, settings.keep_every, settings.keep_best)
+
+
+def _note_other_batches(workdir: Workdir, settings: TrainingSettings, step: int) -> None:
+    before = get_config(str(workdir.config)).to_dict()["training"]["batch_size"]
+    if before != settings.batch_size:
+        terminal.say(
+            f"note: config.training.batch_size was {before} until step {step}; with another "
+            "one the order of the data goes on from another place"
+        )
+
+
+def _held_out(
+    experiment: Experiment, step_fn: ParallelStep
+) -> Callable[[int, TrainState], dict[str, float]]:
     loss = held_out_loss(experiment)
-    return lambda step, state: {"held_out_loss": loss(_average(state))}
+    return lambda step, state: {"held_out_loss": loss(step_fn.fetch(state.ema_params))}
 
 
-def _preview(workdir: Workdir, experiment: Experiment) -> Callable[[int, TrainState], None]:
+def _preview(
+    workdir: Workdir, experiment: Experiment, step_fn: ParallelStep
+) -> Callable[[int, TrainState], None]:
     draw = sample_driver(experiment, _PREVIEW_SAMPLES)
 
     def preview(step: int, state: TrainState) -> None:
-        samples = draw(_average(state), _PREVIEW_SAMPLES, experiment.streams["sample"])
+        average = step_fn.fetch(state.ema_params)
+        samples = draw(average, _PREVIEW_SAMPLES, experiment.streams["sample"])
         if writes():
             path = workdir.root / "previews" / f"{step:08d}.png"
             pictures.save_samples(path, samples.x, experiment.dataset.levels)
@@ -80,16 +88,13 @@ def _preview(workdir: Workdir, experiment: Experiment) -> Callable[[int, TrainSt
     return preview
 
 
-def _average(state: TrainState) -> Any:
-    return jax.device_get(state.ema_params)
-
-
 def _report(workdir: Workdir, steps: int) -> None:
+    if not writes():
+        return
     records = read_metrics(workdir.metrics)
-    pictures.save_curves(workdir.root / "curves.png", records)
+    pictures.save_curves(workdir.root / _CURVES, records)
+    last = records[-1] if records else {}
     losses = ", ".join(
-        f"{name} {records[-1][name]:.4f}"
-        for name in ("loss", "held_out_loss")
-        if name in records[-1]
+        f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last
     )
     terminal.say(f"trained {steps} steps in {workdir.root}: {losses} nats/dim")

@@ -1,20 +1,30 @@
 """Checkpoints, workdirs, metrics and atomic files."""
 
 from storage.arrays import ArrayFileError, read_array
-from storage.checkpoints import CheckpointError, Checkpoints
-from storage.files import finite, read_json, write_json, write_npz, write_text
-from storage.metrics import MetricsLog, read_metrics
+from storage.checkpoints import Checkpoints
+from storage.errors import CheckpointError, DamagedError
+from storage.files import DamagedFileError, finite, read_json, write_json, write_npz, write_text
+from storage.lock import WorkdirLock
+from storage.metrics import MetricsLog, read_metrics, scan_metrics
 from storage.official import OfficialState, fitted, misfits, read_official
+from storage.retention import KEEP_ALL, Retention
+from storage.space import check_writable
 from storage.workdir import Workdir, WorkdirError, digest_arrays, versions
 
 __all__ = [
+    "KEEP_ALL",
     "ArrayFileError",
     "CheckpointError",
     "Checkpoints",
+    "DamagedError",
+    "DamagedFileError",
     "MetricsLog",
     "OfficialState",
+    "Retention",
     "Workdir",
     "WorkdirError",
+    "WorkdirLock",
+    "check_writable",
     "digest_arrays",
     "finite",
     "fitted",
@@ -23,6 +33,7 @@ __all__ = [
     "read_json",
     "read_metrics",
     "read_official",
+    "scan_metrics",
     "versions",
     "write_json",
     "write_npz",

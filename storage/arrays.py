@@ -1,17 +1,13 @@
 """Arrays from the user's own files."""
 
-import zipfile
-import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-# What NumPy raises on a damaged archive, or on one whose packing Python cannot undo.
-_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
+from data import DataError, open_arrays
 
 
-class ArrayFileError(ValueError):
+class ArrayFileError(DataError):
     """A file without the array that it should hold: one line that says why."""
 
 
@@ -24,19 +20,12 @@ def read_array(path: str, names: Sequence[str] = ()) -> np.ndarray:
       ArrayFileError: there is no such file, it cannot be read, or holds no numbers.
     """
     try:
-        found = np.load(Path(path).expanduser(), allow_pickle=False)
-        if not isinstance(found, np.ndarray):
-            with found:
-                found = found[_name(path, found.files, names)]
-    except FileNotFoundError:
-        raise ArrayFileError(f"there is no file {path}") from None
-    except ArrayFileError:
-        raise
-    except _DAMAGED as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ArrayFileError(f"{path} is no plain .npy or .npz file: {reason}") from error
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "uibf":
-        raise ArrayFileError(f"{path} holds {getattr(found, 'dtype', 'bytes')}, not numbers")
+        with open_arrays(path) as arrays:
+            found = arrays[_name(path, list(arrays), names)]
+    except DataError as error:
+        raise ArrayFileError(str(error)) from error
+    if found.dtype.kind not in "uibf":
+        raise ArrayFileError(f"{path} holds {found.dtype}, not numbers")
     return found
 
 

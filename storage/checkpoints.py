@@ -1,92 +1,228 @@
-"""Checkpoints of training states, by Orbax."""
+"""Checkpoints of training states: Orbax's files, and a manifest of what must be in them."""
 
+import shutil
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
+from storage.background import Background
+from storage.errors import CheckpointError, DamagedError, reason_of, unwritten
+from storage.folders import delete_folder, leftovers, remove_empty, whole_folder
+from storage.layout import Arrays, arranged, copied, types
+from storage.manifest import STATE, Manifest
+from storage.packing import packed, places_of
+from storage.retention import KEEP_ALL, Retention
+from storage.serialiser import read_arrays, write_arrays
+from storage.workdir import EMPTY
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that was asked for is not there, or does not fit."""
+ASIDE = "damaged"
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step, in ``directory``.
+    """The checkpoints of one run, by step, each a folder in ``directory``.
 
     Arrays are stored as they are and come back bit for bit, as NumPy arrays, whatever devices they
-    were on. The newest ``keep`` are kept; all for 0.
+    were on. A folder appears whole or not at all, and nothing is restored that is not as it was
+    written. One process at a time may save; any may read.
+
+    Attributes:
+      directory: where they are; made by the first that is saved.
+      keep: which of them are kept when one is saved.
+      run: the run they are of; '' where that is not known, and none is told from another's.
     """
 
-    def __init__(self, directory: Path, keep: int = 0):
-        import orbax.checkpoint as ocp
-
-        self._directory = directory
-        self._args = ocp.args
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep or None, create=True)
-        self._manager = ocp.CheckpointManager(
-            directory.absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler()
-        )
+    def __init__(self, directory: Path, keep: Retention = KEEP_ALL, run: str = ""):
+        self.directory = directory
+        self.keep = keep
+        self.run = run
+        self._background = Background()
+        self._sound: dict[int, bool] = {}  # what this process has seen, reading every file
 
     def steps(self) -> list[int]:
-        """Steps that have a checkpoint, in order."""
-        return sorted(self._manager.all_steps())
+        """Steps that have a folder, in order: sound or not."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.directory.iterdir() if _is_step(path))
 
     def latest(self) -> int | None:
-        """The newest step, if there is any."""
-        return self._manager.latest_step()
+        """The newest step, if there is any: sound or not."""
+        return max(self.steps(), default=None)
 
-    def save(self, step: int, state: Any) -> None:
-        """Starts writing the state; a step that is already there is left as it is."""
-        if step not in self._manager.all_steps():
-            arrays = jax.tree.map(np.asarray, jax.device_get(state))
-            self._manager.save(step, args=self._args.StandardSave(arrays))
+    def newest_sound(self) -> int | None:
+        """The newest step whose checkpoint is as it was written, if there is any."""
+        return next((step for step in reversed(self.steps()) if not self.verify(step)), None)
 
-    def restore(self, step: int, like: Any) -> Any:
-        """The state of a step, with the structure, shapes and types of ``like``.
+    def notes(self, step: int) -> dict[str, Any]:
+        """What was noted of a step when it was saved.
 
         Raises:
-          CheckpointError: there is no such step, or its arrays are others.
+          DamagedError: its manifest is not there, or not as it was written.
+          CheckpointError: there is no such step.
         """
-        if step not in self._manager.all_steps():
-            raise CheckpointError(
-                f"no checkpoint of step {step} in {self._directory}; there are {self.steps()}"
-            )
-        try:
-            self._check(step, like)
-            template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
-            return self._manager.restore(step, args=self._args.StandardRestore(template))
-        except (ValueError, KeyError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise CheckpointError(
-                f"the checkpoint of step {step} in {self._directory} does not fit this model: "
-                f"{reason}"
-            ) from error
+        return self._manifest(step).notes
 
-    def _check(self, step: int, like: Any) -> None:
-        """Orbax casts another type and returns another shape, both without a word."""
-        metadata = self._manager.item_metadata(step)
-        if metadata is None or metadata.tree is None:
-            raise ValueError("it is damaged, or half deleted")
-        found, wanted = _layout(metadata.tree), _layout(like)
-        for name in sorted(found.keys() | wanted.keys()):
-            there, here = found.get(name, "nothing"), wanted.get(name, "nothing")
-            if there != here:
-                raise ValueError(f"{name} is {there} there, {here} here")
+    def verify(self, step: int) -> list[str]:
+        """What is wrong with a checkpoint, in a few words each; every file is read once."""
+        folder = self._folder(step)
+        try:
+            return Manifest.read(folder).complaints(folder, step, self.run)
+        except (DamagedError, OSError, TypeError, ValueError, LookupError, AttributeError) as error:
+            return [reason_of(error)]
+
+    def save(self, step: int, state: Any, notes: Mapping[str, Any] = EMPTY) -> None:
+        """Copies the arrays and starts writing them; a step that is there and sound is left.
+
+        What was written is read back before it counts. Then those that need not be kept are
+        deleted, damaged ones excepted.
+
+        Raises:
+          CheckpointError: the one before could not be written; the message says why.
+        """
+        self._background.start(partial(self._write, step, copied(state), dict(notes)))
 
     def finish(self) -> None:
-        """Waits until everything is on disk."""
-        self._manager.wait_until_finished()
+        """Waits until everything is on disk.
+
+        Raises:
+          CheckpointError: it could not be written; the message says why.
+        """
+        self._background.finish()
 
     def close(self) -> None:
-        """Waits, and releases what the manager holds."""
-        self._manager.close()
+        """Waits as ``finish`` does, and ends the thread that writes."""
+        self._background.close()
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state of a step, with the structure of ``like``, verified first.
+
+        Raises:
+          DamagedError: it is not as it was written.
+          CheckpointError: there is no such step, or its arrays have other names, shapes or types.
+        """
+        manifest = self._manifest(step)
+        if complaints := self.verify(step):
+            raise self._damaged(step, complaints)
+        self._check_types(step, manifest.types, types(like))
+        try:
+            arrays = _read(self._folder(step), manifest)
+        except Exception as error:  # whatever Orbax and TensorStore raise
+            raise self._damaged(step, [reason_of(error)]) from error
+        return arranged(arrays, like)
+
+    def set_aside(self, step: int) -> Path:
+        """Moves a damaged checkpoint to the folder of such; gives where it is now.
+
+        Raises:
+          CheckpointError: there is no such step, or it cannot be moved.
+        """
+        self._check_there(step)
+        folder, aside = self._folder(step), self.directory / ASIDE
+        try:
+            aside.mkdir(exist_ok=True)
+            taken = sum(path.name.split("-")[0] == str(step) for path in aside.iterdir())
+            return folder.rename(aside / (f"{step}-{taken}" if taken else str(step)))
+        except OSError as error:
+            raise CheckpointError(f"cannot move {folder} to {aside}: {reason_of(error)}") from error
+
+    def _folder(self, step: int) -> Path:
+        return self.directory / str(step)
+
+    def _check_there(self, step: int) -> None:
+        if not self._folder(step).is_dir():
+            raise CheckpointError(
+                f"no checkpoint of step {step} in {self.directory}; there are {self.steps()}"
+            )
+
+    def _manifest(self, step: int) -> Manifest:
+        self._check_there(step)
+        try:
+            return Manifest.read(self._folder(step))
+        except DamagedError as error:
+            raise self._damaged(step, [str(error)]) from error
+
+    def _damaged(self, step: int, complaints: list[str]) -> CheckpointError:
+        self._check_there(step)  # the run that goes on may have deleted it meanwhile
+        more = f", and {len(complaints) - 1} more" if len(complaints) > 1 else ""
+        return DamagedError(
+            f"the checkpoint of step {step} in {self.directory} is damaged: {complaints[0]}{more}"
+        )
+
+    def _check_types(self, step: int, there: dict[str, str], here: dict[str, str]) -> None:
+        for name in sorted(there.keys() | here.keys()):
+            found, wanted = there.get(name, "nothing"), here.get(name, "nothing")
+            if found != wanted:
+                raise CheckpointError(
+                    f"the checkpoint of step {step} in {self.directory} does not fit this model: "
+                    f"{name} is {found} there, {wanted} here"
+                )
+
+    def _write(self, step: int, arrays: Arrays, notes: dict[str, Any]) -> None:
+        try:
+            for path in leftovers(self.directory):  # of a process that was killed
+                shutil.rmtree(path)
+            if self._make_way(step):
+                self._write_folder(step, arrays, notes)
+        except Exception as error:  # whatever Orbax and TensorStore raise
+            size = sum(array.nbytes for array in arrays.values())
+            raise unwritten(step, self.directory, size, error) from error
+        self._delete_others()
+
+    def _make_way(self, step: int) -> bool:
+        """Whether a step is to be written: a damaged one in its place is set aside."""
+        if not self._folder(step).exists():
+            return True
+        if not self.verify(step):
+            return False
+        self.set_aside(step)
+        return True
+
+    def _write_folder(self, step: int, arrays: Arrays, notes: dict[str, Any]) -> None:
+        with whole_folder(self._folder(step)) as folder:
+            (folder / STATE).mkdir()
+            write_arrays(folder / STATE, packed(arrays, places_of(arrays)))
+            remove_empty(folder / STATE)
+            manifest = Manifest.of(folder, step, self.run, arrays, notes)
+            _read(folder, manifest)
+            manifest.write(folder)
+        self._sound[step] = True
+
+    def _delete_others(self) -> None:
+        notes = {step: self.notes(step) for step in self.steps() if self._is_sound(step)}
+        for step in notes.keys() - self.keep.kept(notes):
+            # Read once more: what was damaged since it was written is evidence.
+            self._sound[step] = not self.verify(step)
+            if self._sound[step]:
+                self._delete(step)
+
+    def _is_sound(self, step: int) -> bool:
+        """As far as this process has seen: files are read once, their sizes every time."""
+        if step not in self._sound:
+            self._sound[step] = not self.verify(step)
+        try:
+            return self._sound[step] and self._manifest(step).has_sizes_of(self._folder(step))
+        except (CheckpointError, OSError):
+            return False
+
+    def _delete(self, step: int) -> None:
+        try:
+            delete_folder(self._folder(step))
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot delete {self._folder(step)}, which need not be kept: {reason_of(error)}"
+            ) from error
 
 
-def _layout(tree: Any) -> dict[str, str]:
-    """Type and shape of every array by the name of its place."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype} {tuple(leaf.shape)}"
-        for path, leaf in leaves
-    }
+def _read(folder: Path, manifest: Manifest) -> Arrays:
+    """The arrays of a checkpoint, bit for bit what they were in memory.
+
+    Raises:
+      DamagedError: they are not.
+    """
+    stored = sorted(set(manifest.places.values()))
+    return manifest.arrays(read_arrays(folder / STATE, stored))
+
+
+def _is_step(path: Path) -> bool:
+    name = path.name
+    return name.isascii() and name.isdecimal() and str(int(name)) == name and path.is_dir()

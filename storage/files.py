@@ -14,7 +14,11 @@ import numpy as np
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the place of ``path`` when the block ends without an error."""
+    """A binary file that takes the place of ``path`` when the block ends without an error.
+
+    Raises:
+      OSError: it cannot be written; unlike the system's own, it has the file's name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -24,9 +28,21 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Puts a file's contents, or a folder's list of names, on the disk itself."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,9 +62,20 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
+class DamagedFileError(ValueError):
+    """A file is not as it was written: one line that names it."""
+
+
 def read_json(path: Path) -> Any:
-    """Reads JSON."""
-    return json.loads(path.read_text())
+    """Reads JSON.
+
+    Raises:
+      DamagedFileError: it is something else.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is damaged ({error})") from error
 
 
 def finite(value: Any) -> Any:

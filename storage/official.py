@@ -8,9 +8,12 @@ import numpy as np
 from flax.serialization import msgpack_restore
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from storage.checkpoints import CheckpointError
+from storage.errors import CheckpointError
 
 Flat = dict[str, Any]
+# What reading it raises where a tree is of something else, or of too many levels.
+_OTHER = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+MAX_STEP = 2**31  # a training state counts in 32 bits
 _MOMENTS = ("grad_ema", "grad_sq_ema")
 
 
@@ -49,23 +52,25 @@ def read_official(path: Path) -> OfficialState:
     """
     tree = _parse(path)
     try:
+        if not 0 <= int(tree["step"]) < MAX_STEP:
+            raise ValueError(f"step = {tree['step']}")
         optimizer = tree["optimizer"]
-        moments = _flat(optimizer["state"]["param_states"])
+        moments = _arrays(optimizer["state"]["param_states"])
         mean, mean_square = (_ending(moments, name) for name in _MOMENTS)
         return OfficialState(
             step=int(tree["step"]),
             updates=int(optimizer["state"]["step"]),
             learning_rate=float(tree["lr"]),
             ema_decay=float(tree["ema_rate"]),
-            params=_flat(optimizer["target"]),
-            ema_params=_flat(tree["params_ema"]),
+            params=_arrays(optimizer["target"]),
+            ema_params=_arrays(tree["params_ema"]),
             mean=mean,
             mean_square=mean_square,
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except _OTHER as error:
         raise CheckpointError(
-            f"{path} is no training state of score_sde or score_flow: {error!r} where step, lr, "
-            "ema_rate, params_ema and optimizer (target, state) are looked for"
+            f"{path} is no training state of score_sde or score_flow: {error!r:.200} where "
+            "step, lr, ema_rate, params_ema and optimizer (target, state) are looked for"
         ) from error
 
 
@@ -80,15 +85,14 @@ def fitted(found: Flat, wanted: Any, name: str) -> Any:
       name: of the group, for messages.
 
     Raises:
-      CheckpointError: parameters are missing, left over, of another shape or no numbers; it names
-        them.
+      CheckpointError: parameters are missing, left over, of another shape or no finite numbers; it
+        names them.
     """
     shapes = _flat(wanted)
     if complaints := misfits(found, wanted):
         raise CheckpointError(f"{name} of the file do not fit the model: {_few(complaints)}")
-    arrays = {key: np.asarray(found[key]).reshape(leaf.shape) for key, leaf in shapes.items()}
     return unflatten_dict(
-        {key: array.astype(shapes[key].dtype) for key, array in arrays.items()}, sep="/"
+        {key: _like(found[key], leaf, key) for key, leaf in shapes.items()}, sep="/"
     )
 
 
@@ -107,7 +111,11 @@ def misfits(found: Flat, wanted: Any) -> list[str]:
 
 def _parse(path: Path) -> Any:
     try:
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"--source={path} is no file")
         return msgpack_restore(path.read_bytes())
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"--source={path}: {error.strerror}") from error
     except Exception as error:  # whatever msgpack and flax raise on bytes that are something else
@@ -121,6 +129,17 @@ def _flat(tree: Any) -> Flat:
     return flatten_dict(tree, sep="/")
 
 
+def _arrays(tree: Any) -> Flat:
+    """The arrays of a group in the file by path; raises ValueError for anything else in it."""
+    if not isinstance(tree, dict):
+        raise ValueError(f"{type(tree).__name__} in the place of a dictionary")
+    flat = _flat(tree)
+    for key, value in flat.items():
+        if not isinstance(value, np.ndarray | np.generic):
+            raise ValueError(f"{key} is no array")
+    return flat
+
+
 def _ending(moments: Flat, name: str) -> Flat:
     return {
         key.removesuffix(f"/{name}"): value
@@ -132,6 +151,15 @@ def _ending(moments: Flat, name: str) -> Flat:
 def _fits(value: Any, leaf: Any) -> bool:
     squeezed = [tuple(n for n in shape if n != 1) for shape in (np.shape(value), leaf.shape)]
     return np.asarray(value).dtype.kind == "f" and squeezed[0] == squeezed[1]
+
+
+def _like(value: Any, leaf: Any, key: str) -> np.ndarray:
+    """The numbers in the shape and type of a leaf."""
+    with np.errstate(over="ignore"):
+        array = np.asarray(value).reshape(leaf.shape).astype(leaf.dtype)
+    if not np.isfinite(array).all():
+        raise CheckpointError(f"{key} of the file holds numbers that are not finite")
+    return array
 
 
 def _describe(value: Any) -> str:

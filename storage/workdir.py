@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 
 from data import UNKNOWN
-from storage.files import read_json, write_json
+from storage.files import DamagedFileError, read_json, write_json
 
 PACKAGES = (
     "jax",
@@ -77,6 +78,15 @@ class Workdir:
         """Whether a run has begun here."""
         return self.config.is_file()
 
+    @property
+    def run(self) -> str:
+        """What tells this run's checkpoints from another's; '' before it is claimed."""
+        try:
+            found = read_json(self.provenance)["run"]
+        except (OSError, ValueError, LookupError, TypeError):  # ``check`` complains of it
+            return ""
+        return found if isinstance(found, str) else ""
+
     def claim(
         self, config: dict, identity: dict, step: int = 0, younger: Mapping[str, Any] = EMPTY
     ) -> None:
@@ -97,6 +107,7 @@ class Workdir:
             history = read_json(self.provenance).get("versions_from_step", {})
         now = versions()
         provenance = {
+            "run": self.run or secrets.token_hex(8),
             "identity": identity,
             "versions": now,
             "versions_from_step": history | {str(step): now},
@@ -177,9 +188,16 @@ def free_or_own(folder: Path, settings: dict) -> Path:
 
 
 def has_other_settings(folder: Path, settings: dict) -> bool:
-    """Whether a folder holds a result that was made with other settings."""
+    """Whether a folder holds a result that was made with other settings.
+
+    Raises:
+      WorkdirError: it cannot be told with which.
+    """
     path = folder / "settings.json"
-    return path.exists() and read_json(path) != json.loads(json.dumps(settings))
+    try:
+        return path.exists() and read_json(path) != json.loads(json.dumps(settings))
+    except DamagedFileError as error:
+        raise WorkdirError(f"{error}; move {folder} away, and it is made again") from error
 
 
 def digest(value: Any) -> str:

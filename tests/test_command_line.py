@@ -193,7 +193,7 @@ def test_an_estimator_without_one_image_ends_in_an_error_after_the_tables(comman
     [("eval", "finished batches are kept, and the same"), ("train", "the newest checkpoint")],
 )
 def test_an_interruption_says_what_is_kept(command, workdir, monkeypatch, mode, message):
-    def interrupt(run, steps):
+    def interrupt(options):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(verbs.VERBS, mode, interrupt)
@@ -462,7 +462,7 @@ def test_a_workdir_that_is_a_file_is_told(mistake, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_told(command, workdir, monkeypatch):
-    def deny(run, steps):
+    def deny(options):
         raise PermissionError(13, "Permission denied", f"{workdir}/eval")
 
     monkeypatch.setitem(verbs.VERBS, "eval", deny)
@@ -483,11 +483,13 @@ def test_a_training_that_diverges_names_step_and_metric(mistake, tmp_path):
     rate = "--config.optimizer.learning_rate=1e30"
     flags_ = [*tiny.flags_of(tiny.points(), tiny.base()), rate]
     message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", *flags_)
-    assert re.fullmatch(r"step \d+: (loss|grad_norm) is (nan|inf)", message)
+    assert re.match(
+        r"step \d+: (loss|grad_norm) is (nan|inf); the state before it is kept", message
+    )
 
 
 def test_errors_of_our_own_are_not_hidden(command, workdir, monkeypatch):
-    def bug(run, steps):
+    def bug(options):
         raise RuntimeError("ours")
 
     monkeypatch.setitem(verbs.VERBS, "eval", bug)
@@ -674,3 +676,27 @@ def test_a_quality_that_cannot_be_measured_is_one_line(mistake, workdir, key, va
     said = mistake(f"--workdir={workdir}", "--mode=quality", f"--config.quality.{key}={value}")
     assert said.startswith(message)
     assert not list(workdir.glob("quality/*/*/quality.json"))
+
+
+# --- verification ---------------------------------------------------------------------------
+
+
+def test_a_workdir_is_verified_from_its_files_alone(command, workdir):
+    status, out, errors = command(f"--workdir={workdir}", "--mode=verify")
+    assert (status, errors) == (0, "")
+    assert "checkpoints/20" in out
+    assert "damaged" not in out
+
+
+@pytest.mark.parametrize("contents", [b"", b"{", b"\xff\x00"])
+def test_a_damaged_configuration_is_found_by_verification(command, workdir, contents):
+    (workdir / "config.json").write_bytes(contents)
+    before = _snapshot(workdir)
+    status, out, errors = command(f"--workdir={workdir}", "--mode=verify")
+    assert _only_line(status, errors).startswith(f"{workdir}: config.json is damaged: ")
+    assert "checkpoints/20" in out
+    assert _snapshot(workdir) == before
+
+
+def test_a_folder_that_is_not_there_is_no_workdir_to_verify(mistake, tmp_path):
+    assert "there is no such folder" in mistake(f"--workdir={tmp_path / 'no'}", "--mode=verify")

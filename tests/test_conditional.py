@@ -231,9 +231,9 @@ def test_a_classifier_is_trained_asked_and_guides(command, workdir):  # noqa: F8
 
     run = RunDirectory.open(workdir)
     x = run.experiment.dataset.test[:5]
-    features = run.classifier_features(x)
+    features = run.classifier.features(x)
     assert features.shape == (5, 8)
-    np.testing.assert_allclose(run.classifier_features(x[::-1]), features[::-1], rtol=1e-5)
+    np.testing.assert_allclose(run.classifier.features(x[::-1]), features[::-1], rtol=1e-5)
 
     assert "already trained: 4 steps" in command(f"--workdir={workdir}", "--mode=classifier")[1]
     found = _sample(command, workdir, "guidance=classifier", "classes=all", "guidance_weight=2")
@@ -317,7 +317,7 @@ def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):  # noq
     )
     assert asked("small").endswith("has the shape (4, 4), the data (8, 8, 1)")
     assert asked("none").endswith("hides all of it, or nothing")
-    assert f"cannot be read: there is no file {tmp_path / 'missing.npy'}" in asked("missing")
+    assert asked("missing") == f"config.sampling.mask: there is no file {tmp_path / 'missing.npy'}"
     np.savez(tmp_path / "two.npz", a=np.ones((8, 8)), b=np.ones((8, 8)))
     (tmp_path / "two.npz").rename(tmp_path / "two.npy")
     assert asked("two").endswith("two.npy holds the arrays ['a', 'b']; one is expected")

@@ -40,7 +40,7 @@ from wiring.ranges import RANGES
 from wiring.reader import ConfigError
 
 CONFIGS = tiny.ROOT / "configs"
-SHARED = {"__init__.py", "default.py", "published.py", "saved.py"}
+SHARED = {"__init__.py", "default.py", "published.py", "saved.py", "schema.py"}
 FILES = sorted(
     str(path.relative_to(tiny.ROOT))
     for path in CONFIGS.rglob("*.py")
@@ -566,6 +566,8 @@ IMPOSSIBLE = [
     ("seed", 2**32),
     ("training.checkpoint_every", -1),
     ("training.keep", -1),
+    ("training.keep_every", -1),
+    ("training.keep_best", -1),
     ("training.eval_every", -1),
     ("training.sample_every", -1),
     ("eval.num_images", -1),

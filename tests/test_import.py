@@ -91,8 +91,13 @@ class Stored(Uniform):
         return x, jnp.zeros(())
 
 
+@pytest.mark.slow
 def test_the_likelihood_is_the_golden_one(run, monkeypatch):
-    """``config.compat = score_flow`` on the stored points and probes."""
+    """``config.compat = score_flow`` on the stored points and probes.
+
+    Among the fast tests stand its halves: that the score is the golden network's, above, and that
+    a built experiment has the golden bits of that network, in ``test_compat.py``.
+    """
     with np.load(GOLDEN / "likelihood_vp.npz") as file:
         golden = dict(file)
     monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(golden["epsilon"]))

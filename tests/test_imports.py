@@ -15,6 +15,8 @@ TIERS = (
     ("losses", "sampling", "likelihood"),
     ("theory",),
     ("storage",),
+    ("supervisor",),
+    ("hosts",),
     ("evaluation",),
     ("training",),
     ("configs",),
@@ -108,4 +110,7 @@ def test_the_command_line_reads_flags_before_anything_heavy_is_imported():
         if isinstance(node, ast.Import | ast.ImportFrom)
         for module in _modules_of(ast.unparse(node))
     }
-    assert first == {"sys", "absl", "ml_collections", "command_line"}
+    assert first == {
+        *("os", "signal", "sys", "pathlib"),
+        *("absl", "ml_collections", "command_line", "supervisor"),
+    }

@@ -275,7 +275,7 @@ def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monk
     with pytest.raises(AssertionError):
         tiny.python("-c", script)
     folder = run.workdir.root / "eval" / "20" / "bound"
-    assert sorted(path.name for path in folder.iterdir()) == ["partial", "settings.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "partial", "settings.json"]
     assert len(list((folder / "partial").glob("*.npz"))) == 3
     computed = []
     compute = LikelihoodEvaluator._evaluate
@@ -285,6 +285,7 @@ def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monk
     run.bits_per_dim()
     assert len(computed) == 3
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
         "bits_per_dim.json",
         "per_image.npz",
         "settings.json",
@@ -434,7 +435,7 @@ def test_samples_are_a_function_of_the_key_and_of_their_index(run):
 
 def test_saved_samples_are_an_archive_and_a_picture(own):
     run = own()
-    folder = run.save_samples(20)
+    folder = run.samples.save(20)
     assert folder == run.workdir.root / "samples" / "20"
     with np.load(folder / "samples.npz") as found:
         np.testing.assert_array_equal(found["samples"], run.sample(6).x)
@@ -452,9 +453,9 @@ def test_a_second_draw_of_samples_compiles_nothing(trained, caplog):
 
 
 def test_samples_of_other_settings_are_put_beside(own):
-    first = own().save_samples(20)
+    first = own().samples.save(20)
     before = (first / "samples.npz").read_bytes()
-    second = own(**{"sampling.num_steps": 5}).save_samples(20)
+    second = own(**{"sampling.num_steps": 5}).samples.save(20)
     assert second.parent == first
     assert (first / "samples.npz").read_bytes() == before
     assert read_json(second / "settings.json")["sampling.num_steps"] == 5

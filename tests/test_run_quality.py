@@ -128,9 +128,8 @@ def test_costly_features_are_computed_once(own, monkeypatch):
 
 def test_features_of_the_runs_classifier(own, monkeypatch):
     params = {"a": np.ones(3)}
-    classifier = type("Trained", (), {"params": lambda self: params})()
-    monkeypatch.setattr(RunDirectory, "classifier", classifier)
-    monkeypatch.setattr(RunDirectory, "classifier_features", lambda _, x: x**3)
+    of = {"params": lambda self: params, "features": lambda self, x: x**3}
+    monkeypatch.setattr(RunDirectory, "classifier", type("Trained", (), of)())
     summary = QualityRun(run := own(**{"quality.features": "classifier"}))(20)
     x, train = run.sample(40, 20).x, run.experiment.dataset.train
     expected = frechet_distance(*(moments(np.float64(z**3)) for z in (x, train)))
@@ -230,7 +229,7 @@ def test_other_samples_in_a_file_of_the_same_name_are_another_result(own, tmp_pa
 
 def test_samples_that_this_program_wrote_can_be_given(own):
     run = own()
-    folder = run.save_samples(20)
+    folder = run.samples.save(20)
     found = _given(own, folder / "samples.npz")
     assert found["rows"][0]["count"] == 6
 
@@ -238,7 +237,7 @@ def test_samples_that_this_program_wrote_can_be_given(own):
 BAD_ARRAYS = {
     "holds float64 (9, 3); the data are (n, *(2,))": np.zeros((9, 3)),
     "holds <U1, not numbers": np.full((9, 2), "a"),
-    "is no plain .npy or .npz file": np.array([[None, 1]] * 9),
+    "a whole .npy or .npz file of plain numbers is needed": np.array([[None, 1]] * 9),
     "2 samples are too few for config.quality: at least 4 are needed": np.zeros((2, 2)),
     "1 of 9 examples have features that are not finite": np.r_[[[np.inf, 0]], np.ones((8, 2))],
 }
@@ -265,7 +264,7 @@ def test_samples_beyond_the_levels_of_the_data_are_an_error(tmp_path):
     ("name", "content", "message"),
     [
         ("mine.npy", None, "there is no file"),
-        ("mine.npz", b"text", "is no plain .npy or .npz file"),
+        ("mine.npz", b"text", "a whole .npy or .npz file of plain numbers is needed"),
     ],
 )
 def test_files_that_cannot_be_read_are_one_line(tmp_path, name, content, message):

@@ -6,30 +6,22 @@ gradients between the two halves of the step. Several hosts run the same code, e
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from training.state import TrainState
 from training.step import TrainStep
 
 AXIS = "devices"
+REPLICATED = PartitionSpec()
+_SMALL = 1024  # numbers: leaves of fewer are not worth gathering
 Metrics = dict[str, jax.Array]
-DeviceStep = Callable[[TrainState, jax.Array, Any, Any], tuple[TrainState, Metrics]]
-
-
-def _device_step(step: TrainStep) -> DeviceStep:
-    """The per-device step with the average over devices between its halves."""
-
-    def run(state, key_data, batch, positions):
-        key = jax.random.wrap_key_data(key_data)
-        local = step.loss_and_grads(key, state, batch, positions)
-        loss, grads = jax.lax.pmean(local, AXIS)
-        return step.update(state, loss, grads)
-
-    return run
+# (state, key data, rows, their positions, number of the batch) -> (state, metrics)
+DeviceStep = Callable[[TrainState, jax.Array, Any, Any, Any], tuple[TrainState, Metrics]]
 
 
 def device_mesh() -> Mesh:
@@ -37,61 +29,146 @@ def device_mesh() -> Mesh:
     return Mesh(np.array(jax.devices()), (AXIS,), axis_types=(AxisType.Auto,))
 
 
+class Mapping(Protocol):
+    """Maps a step over all devices."""
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        """Over which of its axes a leaf of the state is divided."""
+        ...
+
+    def split(self, rows: np.ndarray) -> Any:
+        """The rows of this host as the mapped step takes them."""
+        ...
+
+    def map(self, step: TrainStep) -> DeviceStep:
+        """The step of all devices together; the state that it is given is gone afterwards."""
+        ...
+
+
 @dataclass(frozen=True)
 class Pmap:
     """``jax.pmap`` over the local devices, one row of rows for each."""
 
+    def spec(self, leaf: Any) -> PartitionSpec:
+        del leaf
+        return REPLICATED
+
+    def split(self, rows: np.ndarray) -> np.ndarray:
+        """One block for each local device."""
+        return rows.reshape(jax.local_device_count(), -1, *rows.shape[1:])
+
     def map(self, step: TrainStep) -> DeviceStep:
+        def run(state, key_data, batch, positions, number):
+            key = jax.random.wrap_key_data(key_data)
+            local = step.loss_and_grads(key, state, batch, positions)
+            loss, grads = jax.lax.pmean(local, AXIS)
+            return step.update(state, loss, grads, number)
+
         return jax.pmap(
-            _device_step(step),
+            run,
             axis_name=AXIS,
-            in_axes=(None, None, 0, 0),  # pyright: ignore[reportArgumentType]
+            in_axes=(None, None, 0, 0, None),  # pyright: ignore[reportArgumentType]
             out_axes=None,
             donate_argnums=(0,),
         )
 
-    def split(self, rows: np.ndarray) -> np.ndarray:
-        """The rows of this host as pmap wants them: one block for each local device."""
-        return rows.reshape(jax.local_device_count(), -1, *rows.shape[1:])
-
 
 @dataclass(frozen=True)
 class ShardMap:
-    """``jax.jit`` of ``jax.shard_map`` over a mesh of all devices."""
+    """``jax.jit`` of ``jax.shard_map`` over a mesh of all devices.
 
-    def map(self, step: TrainStep) -> DeviceStep:
-        mapped = jax.shard_map(
-            _device_step(step),
-            mesh=device_mesh(),
-            in_specs=(PartitionSpec(), PartitionSpec(), PartitionSpec(AXIS), PartitionSpec(AXIS)),
-            out_specs=PartitionSpec(),
-            # The averages are explicit, as under pmap; checked types would insert their own.
-            check_vma=False,
-        )
-        return jax.jit(mapped, donate_argnums=(0,))
+    The losses and gradients are each device's own; the update is of the whole state, of which each
+    device works out the part that it holds.
+    """
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        del leaf
+        return REPLICATED
 
     def split(self, rows: np.ndarray) -> jax.Array:
-        """The rows of this host as its part of the global array."""
+        """This host's part of the global array."""
         sharding = NamedSharding(device_mesh(), PartitionSpec(AXIS))
         return jax.make_array_from_process_local_data(sharding, rows)
 
+    def map(self, step: TrainStep) -> DeviceStep:
+        def run(state, key_data, batch, positions, number):
+            learned = state.replace(ema_params=(), opt_state=())
+            specs = jax.tree.map(self.spec, learned)
+            mapped = jax.shard_map(
+                lambda *rows: self._loss_and_grads(step, specs, *rows),
+                mesh=device_mesh(),
+                in_specs=(specs, REPLICATED, PartitionSpec(AXIS), PartitionSpec(AXIS)),
+                out_specs=(REPLICATED, specs.params),
+                # The averages are explicit, as under pmap; checked types would insert their own.
+                check_vma=False,
+            )
+            loss, grads = mapped(learned, key_data, batch, positions)
+            state, metrics = step.update(state, loss, grads, number)
+            return jax.lax.with_sharding_constraint(state, shardings(self, state)), metrics
 
-MAPPINGS: dict[str, type[Pmap] | type[ShardMap]] = {"pmap": Pmap, "shard_map": ShardMap}
+        return jax.jit(run, donate_argnums=(0,))
+
+    @staticmethod
+    def _loss_and_grads(step: TrainStep, specs, state, key_data, batch, positions):
+        """Of all devices' rows; the gradient in the parts in which the parameters came."""
+        whole = state.replace(params=jax.tree.map(_gathered, state.params, specs.params))
+        key = jax.random.wrap_key_data(key_data)
+        loss, grads = step.loss_and_grads(key, whole, batch, positions)
+        return jax.lax.pmean(loss, AXIS), jax.tree.map(_scattered_mean, grads, specs.params)
 
 
-def replicate(tree: Any) -> Any:
-    """The tree on every device, placed so that neither mapping compiles a second time."""
-    return jax.device_put(tree, NamedSharding(device_mesh(), PartitionSpec()))
+@dataclass(frozen=True)
+class Fsdp(ShardMap):
+    """As ``ShardMap``, with the state divided over the devices: n of them hold an n-th each.
+
+    The parameters are gathered for the loss alone, and gradients reduced to the parts again; the
+    averaged parameters and the optimiser's state are never whole anywhere.
+    """
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        """Along the longest axis that the devices divide; small leaves are on all of them."""
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % jax.device_count() == 0]
+        if not axes or np.prod(leaf.shape) < _SMALL:
+            return REPLICATED
+        longest = max(axes, key=lambda axis: leaf.shape[axis])
+        return PartitionSpec(*(None,) * longest, AXIS)
+
+
+def _gathered(part: jax.Array, spec: PartitionSpec) -> jax.Array:
+    if AXIS not in spec:
+        return part
+    return jax.lax.all_gather(part, AXIS, axis=spec.index(AXIS), tiled=True)
+
+
+def _scattered_mean(grad: jax.Array, spec: PartitionSpec) -> jax.Array:
+    if AXIS not in spec:
+        return jax.lax.pmean(grad, AXIS)
+    axis = spec.index(AXIS)
+    total = jax.lax.psum_scatter(grad, AXIS, scatter_dimension=axis, tiled=True)
+    return total / jax.device_count()
+
+
+MAPPINGS: dict[str, Callable[[], Mapping]] = {
+    "pmap": Pmap,
+    "shard_map": ShardMap,
+    "fsdp": Fsdp,
+}
+
+
+def shardings(mapping: Mapping, tree: Any) -> Any:
+    """Where the mapping wants each leaf."""
+    mesh = device_mesh()
+    return jax.tree.map(lambda leaf: NamedSharding(mesh, mapping.spec(leaf)), tree)
 
 
 class ParallelStep:
-    """``(state, rows of this host) -> (state, metrics)``, mapped over all devices.
+    """``(state, rows of this host, number of the batch) -> (state, metrics)`` over all devices.
 
     Raises:
       ValueError: if the global batch does not divide evenly over the devices.
     """
 
-    def __init__(self, step: TrainStep, key: jax.Array, mapping: Pmap | ShardMap):
+    def __init__(self, step: TrainStep, key: jax.Array, mapping: Mapping):
         if step.batch_size % jax.device_count():
             raise ValueError(
                 f"config.training.batch_size = {step.batch_size} does not divide over "
@@ -99,9 +176,8 @@ class ParallelStep:
             )
         self._mapping = mapping
         self._step = mapping.map(step)
-        self._key = replicate(jax.random.key_data(key))
+        self._key = self.place(jax.random.key_data(key))
         self._positions = mapping.split(self.rows(step.batch_size).astype(np.int32))
-        self._previous: Metrics = {}
 
     @staticmethod
     def rows(batch_size: int) -> np.ndarray:
@@ -109,15 +185,39 @@ class ParallelStep:
         share = batch_size // jax.process_count()
         return share * jax.process_index() + np.arange(share)
 
-    def __call__(self, state: TrainState, rows: Any) -> tuple[TrainState, Metrics]:
-        self._settle()
-        state, metrics = self._step(
-            state, self._key, jax.tree.map(self._mapping.split, rows), self._positions
-        )
-        self._previous = metrics
+    def place(self, tree: Any) -> Any:
+        """The tree, the same on every host, on the devices as the mapped step takes it.
+
+        Placed otherwise the step would be compiled a second time.
+        """
+        return jax.tree.map(_placed, tree, shardings(self._mapping, tree))
+
+    @staticmethod
+    def fetch(tree: Any) -> Any:
+        """The whole tree as NumPy arrays; where there are several hosts, all of them must ask."""
+        return jax.tree.map(_fetched, tree)
+
+    def __call__(self, state: TrainState, rows: Any, step: int) -> tuple[TrainState, Metrics]:
+        split = jax.tree.map(self._mapping.split, rows)
+        state, metrics = self._step(state, self._key, split, self._positions, np.int32(step))
+        _settle(metrics)
         return state, metrics
 
-    def _settle(self) -> None:
-        """Several steps in flight on virtual CPU devices wait for each other's threads for ever."""
-        if jax.default_backend() == "cpu" and jax.local_device_count() > 1:
-            jax.block_until_ready(self._previous)
+
+def _placed(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    whole = np.asarray(leaf)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
+
+
+def _fetched(leaf: Any) -> np.ndarray:
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
+        return np.asarray(leaf)
+    if leaf.is_fully_replicated:
+        return np.asarray(leaf.addressable_data(0))
+    return multihost_utils.process_allgather(leaf, tiled=True)
+
+
+def _settle(metrics: Metrics) -> None:
+    """Several programs in flight on virtual CPU devices wait for each other's threads for ever."""
+    if jax.default_backend() == "cpu" and jax.device_count() > 1:
+        jax.block_until_ready(metrics)

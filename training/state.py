@@ -13,13 +13,15 @@ from jaxtyping import Array, Int
 class TrainState:
     """Parameters, their exponential moving average, the optimiser's state; ``step`` batches done.
 
-    Nothing else is needed to go on: data and randomness are functions of the step.
+    Of these ``skipped`` were left out, because their loss or gradient was not finite. Nothing else
+    is needed to go on: data and randomness are functions of the step.
     """
 
     step: Int[Array, ""]
     params: Any
     ema_params: Any
     opt_state: optax.OptState
+    skipped: Int[Array, ""]
 
 
 def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
@@ -29,4 +31,5 @@ def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainSta
         params=params,
         ema_params=jax.tree.map(jnp.copy, params),
         opt_state=optimizer.init(params),
+        skipped=jnp.zeros((), jnp.int32),
     )

@@ -18,6 +18,8 @@ from training.augmentation import Augmentation, Unchanged
 from training.optimizer import updated
 from training.state import TrainState
 
+Metrics = dict[str, Float[Array, ""]]
+
 
 @dataclass(frozen=True)
 class TrainStep:
@@ -27,7 +29,8 @@ class TrainStep:
     gives the same loss on any number of devices.
 
     With ``ema_warmup`` a young average forgets its start; without it its decay is constant, as in
-    score_sde.
+    score_sde. As many as ``max_skips`` batches whose loss or gradient is not finite are left out;
+    at one more the state stands still.
     """
 
     loss: ScoreMatchingLoss | NoisyCrossEntropy
@@ -37,6 +40,7 @@ class TrainStep:
     batch_size: int
     augmentation: Augmentation = field(default_factory=Unchanged)
     ema_warmup: bool = True
+    max_skips: int = 0
 
     def loss_and_grads(
         self,
@@ -73,19 +77,48 @@ class TrainStep:
         return self.loss(params, x0, u, loss_key, train=True, **told)
 
     def update(
-        self, state: TrainState, loss: Float[Array, ""], grads: Any
-    ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-        """The next state, and the step's metrics."""
+        self, state: TrainState, loss: Float[Array, ""], grads: Any, step: Int[Array, ""] | int
+    ) -> tuple[TrainState, Metrics]:
+        """The next state, and the metrics of the batch.
+
+        The batch of a step is applied to the state of the step before alone: at another one, which
+        stands still before a batch that was not finite, it passes by.
+
+        Args:
+          state: after the step before.
+          loss: the mean over the global batch.
+          grads: its gradient.
+          step: the number of this batch, from 1 on.
+        """
+        norm = optax.global_norm(grads)
+        own = state.step == step - 1
+        finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+        left_out = own & ~finite & (state.skipped < self.max_skips)
+        kept = lambda new, old: jnp.where(own & finite, new, old)  # noqa: E731
+        moved = jax.tree.map(kept, self._moved(state, grads), _movable(state))
+        done = (own & finite) | left_out
+        after = TrainState(
+            state.step + done.astype(jnp.int32),
+            *moved,
+            skipped=state.skipped + left_out.astype(jnp.int32),
+        )
+        return after, {"loss": loss, "grad_norm": norm}
+
+    def _moved(self, state: TrainState, grads: Any) -> tuple[Any, Any, Any]:
+        """Parameters, average and the optimiser's state after an update with a gradient."""
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         # Between the updates of an accumulation the average stands still.
         rate = jnp.where(updated(opt_state), 1 - self._decay(state.step), 0.0)
         ema = jax.tree.map(lambda a, p: a + rate * (p - a), state.ema_params, params)
-        metrics = {"loss": loss, "grad_norm": optax.global_norm(grads)}
-        return TrainState(state.step + 1, params, ema, opt_state), metrics
+        return params, ema, opt_state
 
     def _decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
         """With a warm-up ``min(decay, (1 + k)/(10 + k))`` after k batches."""
         if not self.ema_warmup:
             return jnp.asarray(self.ema_decay)
         return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
+
+
+def _movable(state: TrainState) -> tuple[Any, Any, Any]:
+    return state.params, state.ema_params, state.opt_state

@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from losses import ScoreFlow
+from wiring.ranges import check_keys
 from wiring.reader import ConfigError, Reader
 
 Settings = dict[str, Any]
@@ -89,8 +90,9 @@ def resolve_compat(
       trained: what a run was made with, if there is one: its loss stays.
 
     Raises:
-      ConfigError: ``config.compat`` is unknown.
+      ConfigError: ``config.compat`` is unknown, or the configuration is not a whole one.
     """
+    check_keys(config)
     settings = {key: value for key, value in _preset(config).items() if key not in kept}
     if trained is not None and "objective.scaling" in settings:
         settings["objective.scaling"] = Reader(trained).get("objective.scaling")

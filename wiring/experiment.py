@@ -25,8 +25,11 @@ class TrainingSettings:
     log_every: int
     checkpoint_every: int
     keep: int
+    keep_every: int
+    keep_best: int
     eval_every: int
     sample_every: int
+    max_skips: int
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
+from configs.schema import complaint
 from wiring.reader import ConfigError
 
 # Intervals that numbers must lie in, whoever reads them; ``(`` and ``)`` leave their end out. The
@@ -22,7 +23,7 @@ RANGES = {
     "[4, inf)": ("model.nf", "classifier.nf", "classifier.hidden", "study.cells", "study.draws"),
     "[1, inf)": (
         "quality.neighbours",
-        *(f"model.{name}" for name in ("ch_mult", "num_res_blocks", "num_scales", "hidden")),
+        *(f"model.{name}" for name in ("ch_mult", "hidden")),
         "model.backbone",
         "optimizer.accumulate",
         *(f"training.{name}" for name in ("steps", "batch_size", "log_every")),
@@ -44,11 +45,11 @@ RANGES = {
     ),
     "[0, inf)": (
         *(f"quality.{name}" for name in ("num_samples", "num_reference")),
-        *(f"model.{name}" for name in ("num_layers", "init_scale", "num_classes")),
+        *(f"model.{name}" for name in ("init_scale", "num_classes", "fir_kernel")),
         *(f"optimizer.{name}" for name in ("learning_rate", "decay_steps", "warmup", "adam_eps")),
         *(f"optimizer.{name}" for name in ("weight_decay", "grad_clip")),
         *(f"training.{name}" for name in ("checkpoint_every", "keep", "eval_every")),
-        "training.sample_every",
+        *(f"training.{name}" for name in ("keep_every", "keep_best", "sample_every", "max_skips")),
         "classifier.learning_rate",
         *(f"eval.{name}" for name in ("num_images", "second_look", "convergence_images")),
         *(f"likelihood.{name}" for name in ("rtol", "rounds", "standard_error")),
@@ -71,9 +72,19 @@ RANGES = {
         "model.dropout",
         *(f"optimizer.{name}" for name in ("beta1", "beta2", "ema_decay")),
     ),
+    # Each is traced by itself: more would be traced for hours.
+    "[0, 1000)": ("model.num_layers",),
+    "[1, 1000)": ("model.num_res_blocks",),
+    "[1, 10000000)": ("model.num_scales",),  # of which there are arrays
     "(0, 1)": ("sde.t_max",),
     "(-inf, inf)": ("sampling.guidance_weight", "sde.gamma_min", "sde.gamma_max"),
 }
+
+
+def check_keys(config: ConfigDict) -> None:
+    """Raises ConfigError for a key that is missing, unknown or of another type."""
+    if said := complaint(config):
+        raise ConfigError(said)
 
 
 def check_ranges(config: ConfigDict) -> None:

@@ -28,6 +28,10 @@ class Reader:
     def get(self, key: str) -> Any:
         """The value of a dotted key."""
         self.keys_read.add(key)
+        return self.peek(key)
+
+    def peek(self, key: str) -> Any:
+        """The value of a dotted key, of which nothing is made."""
         value: Any = self._config
         for part in key.split("."):
             if part not in value:
@@ -62,7 +66,7 @@ class Reader:
             return factory(**arguments)
         except (ConfigError, DataError):
             raise
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise ConfigError(f"config.{section}: {error}") from error
 
     def choose(self, section: str, registry: Mapping[str, Any], **parts) -> Any:

@@ -137,7 +137,7 @@ def _read_mask(name: str) -> np.ndarray:
     try:
         return read_array(name).astype(bool)
     except ArrayFileError as error:
-        raise ConfigError(f"config.sampling.mask = {name!r} cannot be read: {error}") from error
+        raise ConfigError(f"config.sampling.mask: {error}") from error
 
 
 def colourise(reader: Reader, dataset: Dataset | None) -> Projection:

@@ -17,7 +17,12 @@ def positional_embedding(
 
     Vaswani et al. 2017, in the order of Ho et al. 2020. It resolves labels that differ by about 1
     and range up to about 1000; an odd size ends in a zero.
+
+    Raises:
+      ValueError: the size is less than 4: there would be one frequency.
     """
+    if size < 4:
+        raise ValueError(f"an embedding of {size} numbers is too small: take 4 or more")
     half = size // 2
     exponents = jnp.arange(half, dtype=label.dtype) * (-math.log(max_period) / (half - 1))
     angles = label * jnp.exp(exponents)

@@ -202,3 +202,24 @@ def test_a_label_out_of_range_is_an_error(tmp_path):
     archive = _write_archive(path, _members() | {name: wrong})
     with pytest.raises(DataError, match="label 10"):
         load_from_archive(tmp_path / "root", str(path), archive)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_member_that_is_no_file_is_not_followed(tmp_path, kind):
+    path = tmp_path / "links.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name in _members():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, "/etc/passwd"
+            tar.addfile(entry)
+    content = path.read_bytes()
+    archive = Download("http://127.0.0.1:9/x", len(content), _sha256(content))
+    with pytest.raises(DataError, match=r"data_batch_1\.bin has 0 bytes"):
+        load_from_archive(tmp_path / "root", str(path), archive)
+
+
+def test_a_member_larger_than_the_machine_is_not_read(tmp_path, monkeypatch, archive):
+    monkeypatch.setattr("data.memory.machine_bytes", lambda: 100)
+    with pytest.raises(DataError, match=r"data_batch_1.bin would take"):
+        load_from_archive(tmp_path / "root", str(tmp_path / "small.tar.gz"), archive)
+    assert not list(tmp_path.rglob("outside*"))

@@ -188,7 +188,7 @@ def test_unfit_arrays(save, array, message):
 
 def test_unreadable_files(tmp_path, save):
     _fails(r"config\.data\.path is not given", path="", levels=256)
-    _fails("there is no such file", path=str(tmp_path / "none.npy"), levels=256)
+    _fails("there is no file", path=str(tmp_path / "none.npy"), levels=256)
     _fails("cannot be read", path=str(tmp_path), levels=256)
     whole = Path(save(_levels()))
     for name, content in (

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -177,3 +180,41 @@ def test_another_shape_is_found_when_it_is_read(ten, monkeypatch):
     _save(found.train.files[-1], _picture(3, height=9))
     with pytest.raises(DataError, match=r"is \(9, 8, 3\).*is \(6, 8, 3\)"):
         found.train[np.arange(len(found.train))]
+
+
+def _png(width, height, *chunks):
+    """A PNG file that claims this size, with further chunks."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"\0" * 10)), (b"IEND", b"")]
+    checked = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _png(2**16, 2**16),
+        _png(2**31 - 1, 2**31 - 1),
+        _png(8, 8),  # too few pixels
+        _png(8, 8, (b"zTXt", b"key\0\0" + zlib.compress(b"a" * 10**8))),
+        b"GIF89a" + b"\xff" * 20,
+        b"II*\0" + b"\xff" * 20,
+        b"RIFF\xff\xff\xff\xffWEBPVP8 " + b"\xff" * 20,
+        b"P6 1000000 1000000 255\n",
+        b"",
+    ],
+)
+def test_an_image_that_claims_what_it_has_not_is_refused(tmp_path, content, recwarn):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.png cannot be read as an image") as caught:
+        load_folder(path=str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_size_that_no_image_has_is_refused(tmp_path):
+    with pytest.raises(DataError, match="image_size = 1000000000 lie in 0"):
+        load_folder(path=str(tmp_path), image_size=10**9)

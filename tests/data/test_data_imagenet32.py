@@ -115,10 +115,13 @@ def _damage(folder, **arrays):
     [
         ({"labels": np.arange(5)}, "labels must be 1 to 1000"),
         ({"labels": np.full(5, 1001)}, "labels must be 1 to 1000"),
-        ({"labels": np.ones(4, int)}, r"data is uint8 \(5, 3072\), expected uint8 \(4, 3072\)"),
+        ({"labels": np.ones(4, int)}, r"labels are int64 \(4,\), expected whole numbers \(5,\)"),
+        ({"labels": np.ones((5, 2), int)}, r"labels are int64 \(5, 2\)"),
+        ({"labels": np.ones(5)}, "labels are float64"),
         ({"data": np.zeros((5, 3072), np.int64)}, "data is int64"),
         ({"data": None}, "not an ImageNet32 npz file"),
-        ({"data": np.array([{}] * 5, object)}, "not an ImageNet32 npz file"),
+        ({"data": np.array([{}] * 5, object)}, "holds pickled objects"),
+        ({"data": np.uint8(3)}, r"data is uint8 \(\)"),
     ],
 )
 def test_damaged_npz_files(tmp_path, npz_folder, arrays, message):
@@ -141,3 +144,18 @@ def test_the_old_version_is_another_data_set(tmp_path, monkeypatch):
     ]
     with pytest.raises(DataError, match="'newer' is unknown; choose 'new' or 'old'"):
         load_imagenet32(version="newer")
+
+
+def test_a_zip_file_is_unpacked_in_memory_and_only_as_far_as_there_is_any(tmp_path, monkeypatch):
+    place = tmp_path / "root" / "downloads"
+    place.mkdir(parents=True)
+    for split in MEMBERS:
+        with zipfile.ZipFile(place / ZIPS[split], "w", zipfile.ZIP_DEFLATED) as archive:
+            for member in MEMBERS[split]:
+                archive.writestr(f"../{member}", b"\0" * 10**6)
+    with pytest.raises(DataError, match="it begins like neither"):
+        load_from_npz(tmp_path / "root", "", SMALL)
+    monkeypatch.setattr("data.memory.machine_bytes", lambda: 10**5)
+    with pytest.raises(DataError, match=r"train_data_batch_1.npz\) would take 0.001 GB"):
+        load_from_npz(tmp_path / "root", "", SMALL)
+    assert not list(tmp_path.rglob("*batch*"))

@@ -278,3 +278,12 @@ def test_a_host_that_answers_is_enough(tmp_path, with_tensorflow, monkeypatch):
     monkeypatch.setattr(tfds_images.urllib.request, "urlopen", forbid)
     with pytest.raises(DataError, match="was prepared, but is not under"):
         _load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"fileFormat": "array_record", "splits": [1]}'])
+def test_descriptions_that_are_damaged_are_an_error(tmp_path, name, text):
+    (_write(tmp_path) / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        _load(tmp_path)
+    assert "\n" not in str(caught.value)

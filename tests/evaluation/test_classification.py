@@ -49,6 +49,7 @@ def test_images_that_failed_for_a_class_are_listed_and_not_counted():
     broken[1, 2] = np.nan
     summary = made(broken).summary()
     assert (summary["failed"], summary["num_images"]) == ([1], 3)
+    assert summary["mean_over"] == "3 of 4 images; 1 failed"
     np.testing.assert_allclose(summary["accuracy"], 2 / 3)
     assert np.sum(summary["confusion"]) == 3
 

@@ -132,6 +132,7 @@ SUMMARY = {
     "interval": {"level": 0.95, "low": None, "high": None},
     "estimator_standard_error": None,
     "num_images": 1,
+    "failed": [],
     "nfe": 85.0,
     "seconds": 1.0,
     "account": [{"term": "eps", "bits_per_dim": 0.0, "standard_error": None, "nats": 0.0}],
@@ -198,3 +199,16 @@ def test_a_convergence_of_no_image_is_one_warning(capsys):
     out = _shown(capsys, convergence=nothing)
     assert out.count("warning: ode at step 7: no image succeeded both as it is and tightened") == 1
     assert "tightened to" not in out
+
+
+def test_a_mean_over_the_rest_is_shown_as_such_wherever_it_is_shown(capsys):
+    out = _shown(capsys, num_images=10, failed=[3, 7])
+    assert out.count("mean over 10 of 12 images; 2 failed") == 2  # the account and the summary
+    assert "│ 10 of 12 │" in out
+    assert "mean over" not in _shown(capsys)
+
+
+def test_a_difference_over_the_rest_is_shown_as_such(capsys):
+    some = result(IMAGES + 1, ok=np.arange(40) != 7)
+    show_comparison([{"estimator": "ode"} | paired(some, result(IMAGES), ("a", "b"))])
+    assert ", 39 of 40 images; 1 failed" in capsys.readouterr().out

@@ -278,7 +278,9 @@ def test_a_tensor_of_our_own_writing_is_read(monkeypatch):
     [
         ((0, (5,), (1,)), "a tensor reaches beyond its storage"),
         ((2, (2, 2), (1, 1)), "a tensor reaches beyond its storage"),
-        ((-1, (2,), (1,)), "a tensor reaches beyond its storage"),
+        ((-1, (2,), (1,)), "a tensor has an impossible shape or place"),
+        ((0, (3, 3), (0, 0)), "a tensor is larger than its storage"),
+        ((0, (2.0,), (1,)), "a tensor has an impossible shape or place"),
         ((3, (2,), (-1,)), "a tensor has an impossible shape"),
         ((0, (2,), (1, 1)), "a tensor has an impossible shape"),
         ((0, (2,), (1,), 9), "its numbers are not all there"),

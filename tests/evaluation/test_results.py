@@ -61,6 +61,7 @@ def test_summary_averages_the_good_and_lists_the_others():
     )
     assert summary["num_images"] == 3
     assert summary["failed"] == [2, 4]
+    assert summary["mean_over"] == "3 of 5 images; 2 failed"
     assert (summary["nfe"], summary["nfe_max"]) == (40, 100)
     assert (summary["forward_evaluations"], summary["jvp_evaluations"]) == (40, 4)
     assert summary["eps"] == {"evaluated": 1e-3, "trained": 1e-5, "start": "noised"}

@@ -6,6 +6,7 @@ import pytest
 import thirteen
 from thirteen import COUNT, SOURCE, STREAM
 
+import hosts
 from evaluation import LikelihoodEvaluator
 from evaluation.unfinished import Unfinished
 from likelihood import LogProb, OneDraw, Uniform
@@ -52,8 +53,8 @@ def evaluate(monkeypatch):
     return run
 
 
-def open_(folder, settings=SETTINGS, writes=True):
-    return Unfinished.open(folder / "partial", settings, writes=writes)
+def open_(folder, settings=SETTINGS):
+    return Unfinished.open(folder / "partial", settings)
 
 
 def same_bits(a, b):
@@ -132,14 +133,34 @@ def test_every_byte_that_is_flipped_is_noticed_or_harmless(evaluate, tmp_path):
             assert digits_of(got) == want
 
 
-def test_a_host_that_does_not_write_leaves_no_file(evaluate, tmp_path):
-    evaluate(open_(tmp_path, writes=False))
-    assert not list(tmp_path.iterdir())
+def test_two_hosts_share_the_batches_and_each_has_all(evaluate, tmp_path, monkeypatch):
+    """Each computes and writes its own; whoever comes again, alone or not, computes none."""
+    whole, _ = evaluate()
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "check_shared", lambda path: None)
+    shares = []
+    for host in (0, 1):
+        monkeypatch.setattr(hosts, "index", lambda host=host: host)
+        monkeypatch.setattr(hosts, "gathered", lambda mine: shares.append(mine) or (_ for _ in ()))
+        with pytest.raises(KeyError):  # the other's are not there
+            evaluate(open_(tmp_path))
+    assert [sorted(share) for share in shares] == [["0", "2", "4"], ["1", "3"]]
+    for host in (0, 1):
+        monkeypatch.setattr(hosts, "index", lambda host=host: host)
+        monkeypatch.setattr(hosts, "gathered", lambda mine: shares)
+        again, computed = evaluate(open_(tmp_path))
+        assert computed == 0
+        same_bits(again, whole)
+    monkeypatch.undo()
+    same_bits(evaluate(open_(tmp_path))[0], whole)
+
+
+def test_a_host_that_does_not_write_empties_no_folder(evaluate, tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         evaluate(open_(tmp_path), 6)
     before = {path: path.read_bytes() for path in (tmp_path / "partial").iterdir()}
-    _, computed = evaluate(open_(tmp_path, writes=False))
-    assert computed == 3
+    monkeypatch.setattr(hosts, "index", lambda: 1)
+    open_(tmp_path, {"rtol": 1e-4})
     assert {path: path.read_bytes() for path in (tmp_path / "partial").iterdir()} == before
 
 

@@ -110,8 +110,10 @@ def test_by_the_point_it_is_the_score_and_by_the_parameters_that_of_the_law(
     np.testing.assert_allclose(got[-3:], score, rtol=1e-4)  # in float32
 
 
-@pytest.mark.parametrize("adjoint", ADJOINTS)
-@pytest.mark.parametrize("divergence", DIVERGENCES)
+# With a probe every adjoint is compared with the closed form above.
+@pytest.mark.parametrize(
+    ("divergence", "adjoint"), [*(("exact", a) for a in ADJOINTS), ("rademacher", "checkpoint")]
+)
 def test_it_agrees_with_central_differences_of_the_same_estimate(divergence, adjoint):
     """Their error is step^2 times third derivatives of some 1/std^3 over 6: below 2e-5 absolute."""
     _, got = gradient("mixture", divergence, adjoint)
@@ -140,7 +142,8 @@ def test_examples_do_not_mix_and_the_step_to_eps_is_differentiated():
 def test_value_and_gradient_are_not_numbers_where_the_solver_fails():
     few = replace(estimate(), solver=Adaptive(1e-6, 1e-6, max_steps=3))
     law = LAWS["gaussian"]
-    value, slope = jax.value_and_grad(density(few), argnums=1)(law, jnp.asarray(X, jnp.float32))
+    both = jax.jit(jax.value_and_grad(density(few), argnums=1))
+    value, slope = both(law, jnp.asarray(X, jnp.float32))
     assert np.isnan(value)
     assert np.all(np.isnan(slope))
 

@@ -45,7 +45,7 @@ def test_drift_and_divergence_are_the_official_ones(name):
 
 @functools.cache
 def tight(name: str):
-    """The joint adaptive solve in log rho, float32, at a tolerance of 1e-6."""
+    """The joint adaptive solve in log rho, float32, at a tolerance of 1e-6; of two images."""
     golden = stored(name)
 
     @jax.jit
@@ -60,7 +60,7 @@ def tight(name: str):
         return jax.vmap(one)(xs, probes, keys)
 
     score = network(name)[1]
-    return jax.device_get(run(score, golden["x"], golden["epsilon"], keys(4)))
+    return jax.device_get(run(score, golden["x"][:2], golden["epsilon"][:2], keys(2)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,8 +69,8 @@ def test_our_flow_at_a_tight_tolerance_gives_the_float64_bits(name):
     assert np.all(got.ok)
     # What is promised. Measured in float32: 1.5e-5 (VP), 3.0e-5 (sub-VP); in float64 at 1e-7 of the
     # VP 1.3e-5, which is what the official std's error is worth (against the exact one 9e-7).
-    np.testing.assert_allclose(bits_per_dim(got), golden["ref64_bpd"], rtol=0, atol=1e-4)
-    np.testing.assert_allclose(got.latent, golden["ref64_z"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(bits_per_dim(got), golden["ref64_bpd"][:2], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(got.latent, golden["ref64_z"][:2], rtol=0, atol=1e-3)
 
 
 @functools.cache
@@ -97,7 +97,8 @@ def test_scipy_with_the_official_settings_is_as_near_to_float64_as_the_official_
         assert abs(got.nfe[0] / golden["scoresde/nfe"] - 1) < 0.05
 
 
-@pytest.mark.parametrize("tolerance", [1e-3, 1e-4, 1e-6])
+# The finest is the same program for three times as long.
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-4, pytest.param(1e-6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_scipy_at_other_tolerances_is_of_the_official_accuracy_and_cost(name, tolerance):
     got = at_tolerance(name, tolerance)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from losses import SLICE_LAWS, noised
 from sde_lib import VP
@@ -25,10 +26,11 @@ def over_draws(function, t, n=N, seed=11):
         x0_keys, keys = jax.random.split(jax.random.key(seed), (2, n))
         t = jnp.asarray(t, float)
 
-        def one(x0_key, key):
+        def one(x0_key, key, t):
             return function(MIXTURE.sample(x0_key), t, key)
 
-        return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(x0_keys, keys))
+        run = tiny.optimised(jax.vmap(one, (0, 0, None)))
+        return jax.tree.map(np.asarray, run(x0_keys, keys, t))
 
 
 def value(name, x0, t, key, **settings):

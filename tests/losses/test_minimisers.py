@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
@@ -70,7 +71,7 @@ def compiled(name):
 
         return jnp.mean(jax.vmap(one)(jax.random.split(key, CHUNK)))
 
-    @jax.jit
+    @tiny.optimised
     def derivatives(flat, t):
         def both(key):
             return jax.grad(mean_loss)(flat, key, t), jax.hessian(mean_loss)(flat, key, t)

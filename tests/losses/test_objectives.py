@@ -1,5 +1,7 @@
 """Objectives against explicit score matching on a mixture, where the true score is known."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,33 +27,38 @@ from tests.losses.making import EXPLICIT_UP_TO_A_CONSTANT, MIXTURE, make_objecti
 N = 20_000
 
 
+@functools.cache
 def draws(n=N):
     keys = jax.random.split(jax.random.key(1), n)
     x0 = jax.vmap(MIXTURE.sample)(keys)
     return x0, jax.random.split(jax.random.key(2), n)
 
 
-def mean_difference(objective, sde, t):
-    """Loss at a = 0.5 minus loss at a = 0, with its standard error."""
-    x0, keys = draws()
+@functools.cache
+def compiled(name):
+    """Loss at a = 0.5 minus loss at a = 0, of every example."""
+    objective = make_objective(name)
 
-    @jax.jit
-    def differences(sde, t):
-        def difference(x0, key):
-            losses = [objective(sde, wrong_score(sde, a), x0, t, key) for a in (0.5, 0.0)]
-            return losses[0] - losses[1]
+    def difference(sde, t, x0, key):
+        losses = [objective(sde, wrong_score(sde, a), x0, t, key) for a in (0.5, 0.0)]
+        return losses[0] - losses[1]
 
-        return jax.vmap(difference)(x0, keys)
+    return jax.jit(jax.vmap(difference, (None, None, 0, 0)))
 
-    values = np.asarray(differences(sde, t))
+
+@jax.jit
+def noisy(sde, t, x0, keys):
+    return jax.vmap(lambda x0, key: sde.perturb(x0, t, jax.random.normal(key, (2,))))(x0, keys)
+
+
+def mean_difference(name, sde, t):
+    """With its standard error."""
+    values = np.asarray(compiled(name)(sde, t, *draws()))
     return values.mean(), values.std() / np.sqrt(N)
 
 
 def explicit_difference(sde, t):
-    x0, keys = draws()
-    z = jax.vmap(lambda key: jax.random.normal(key, (2,)))(keys)
-    x = jax.vmap(lambda x0, z: sde.perturb(x0, t, z))(x0, z)
-    values = 0.5 * np.sum((0.5 * np.tanh(x)) ** 2, axis=1)
+    values = 0.5 * np.sum((0.5 * np.tanh(noisy(sde, t, *draws()))) ** 2, axis=1)
     return values.mean(), values.std() / np.sqrt(N)
 
 
@@ -60,7 +67,7 @@ def explicit_difference(sde, t):
 @pytest.mark.parametrize("t", [0.1, 0.6])
 def test_objective_is_explicit_score_matching_up_to_a_constant(name, sde_name, t):
     sde, t = SDES[sde_name](), jnp.asarray(t)
-    got, got_error = mean_difference(make_objective(name), sde, t)
+    got, got_error = mean_difference(name, sde, t)
     want, want_error = explicit_difference(sde, t)
     assert abs(got - want) < 4 * np.hypot(got_error, want_error)
     assert want > 10 * want_error
@@ -163,6 +170,7 @@ def test_loss_integrates_over_time_whatever_the_proposal():
             sde, ExactScore(), DenoisingScoreMatching(), Likelihood(), proposal, eps
         )
         each = jax.vmap(lambda x0, u, key, loss=loss: loss(1.0, x0, u, key, train=False))
+        each = jax.jit(each)
         per_example = np.asarray(each(x0, u, keys))
         values[name] = per_example.mean(), per_example.std() / np.sqrt(len(u))
     (a, a_error), (b, b_error) = values.values()

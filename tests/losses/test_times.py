@@ -1,5 +1,7 @@
 """Proposals draw what they say, and estimate integrals over time without bias."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +33,13 @@ def midpoints(n):
     return (jnp.arange(n) + 0.5) / n
 
 
+@functools.cache
+def drawn(sde, name):
+    """Times and inverse densities at both ends of u, and at the midpoints of 200,000 cells."""
+    u = jnp.append(jnp.array([0.0, 1 - 1e-7]), midpoints(200_000))
+    return jax.device_get(jax.jit(jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u)))(u))
+
+
 @pytest.fixture(params=SDES)
 def sde(request):
     return SDES[request.param]()
@@ -41,32 +50,35 @@ def test_inverse_density_is_the_derivative_of_the_quantile(sde, name):
     with jax.enable_x64(True):
         # Off the table's edges, where the density jumps.
         u = jnp.linspace(0.0513, 0.9487, 37)
-        quantile = lambda u: PROPOSALS[name](sde, EPS, u)[0]  # noqa: E731
-        slope = jax.vmap(jax.grad(quantile))(u)
-        _, inverse = jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u))(u)
+        quantile = jax.value_and_grad(lambda u: PROPOSALS[name](sde, EPS, u), has_aux=True)
+        (_, inverse), slope = jax.jit(jax.vmap(quantile))(u)
         np.testing.assert_allclose(inverse, slope, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", PROPOSALS)
 def test_ends_are_eps_and_t_max(sde, name):
-    t, _ = jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u))(jnp.array([0.0, 1 - 1e-7]))
-    np.testing.assert_allclose(t, [EPS, sde.t_max], rtol=1e-3)
+    t, _ = drawn(sde, name)
+    np.testing.assert_allclose(t[:2], [EPS, sde.t_max], rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", PROPOSALS)
 def test_integral_over_time_is_unbiased(sde, name):
     """``int t exp(-t) dt`` by 200,000 midpoints of u, against the closed form."""
-    t, inverse = jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u))(midpoints(200_000))
+    t, inverse = (values[2:] for values in drawn(sde, name))
     primitive = lambda t: -(t + 1) * np.exp(-t)  # noqa: E731
     want = primitive(sde.t_max) - primitive(EPS)
-    np.testing.assert_allclose(jnp.mean(t * jnp.exp(-t) * inverse), want, rtol=5e-3)
+    np.testing.assert_allclose(np.mean(t * np.exp(-t) * inverse), want, rtol=5e-3)
 
 
 @pytest.mark.parametrize("name", WEIGHTINGS)
 def test_importance_sampling_makes_the_weight_constant(sde, name):
     weighting = WEIGHTINGS[name]()
-    t, inverse = jax.vmap(lambda u: weighting.importance_proposal()(sde, EPS, u))(midpoints(501))
-    weight = jax.vmap(lambda t: weighting(sde, t))(t) * inverse
+
+    def constant_weight(u):
+        t, inverse = weighting.importance_proposal()(sde, EPS, u)
+        return weighting(sde, t) * inverse
+
+    weight = jax.jit(jax.vmap(constant_weight))(midpoints(501))
     middle = weight[5:-5]  # the table is coarse where the weight vanishes
     constant = np.isclose(middle, jnp.median(middle), rtol=2e-2)
     # Of DDPM's chain the rates jump at each node: a cell of the table with a node has two weights.
@@ -84,9 +96,13 @@ def test_normaliser_of_the_likelihood_weighting_is_the_published_one(name, eps, 
 
 
 def test_likelihood_weighting_is_g2_over_sigma2(sde):
+
+    @jax.jit
+    def both(t):
+        return Likelihood()(sde, t), sde.drift_and_diffusion(t)[1] / sde.sigma(t) ** 2
+
     for t in (EPS, 0.1, 0.9):
-        _, g2 = sde.drift_and_diffusion(t)
-        np.testing.assert_allclose(Likelihood()(sde, t), g2 / sde.sigma(t) ** 2, rtol=1e-4)
+        np.testing.assert_allclose(*both(t), rtol=1e-4)
 
 
 def test_stratified_draws_fall_one_in_each_cell():
@@ -98,10 +114,16 @@ def test_stratified_draws_fall_one_in_each_cell():
 
 def test_ladder_draws_every_level_equally_often_the_largest_noise_first(sde):
     u = jnp.append(midpoints(40), 1.0)
-    t, inverse = jax.vmap(lambda u: Ladder(8)(sde, EPS, u))(u)
-    log_rho = jnp.linspace(sde.log_rho(sde.t_max), sde.log_rho(EPS), 8)
+
+    @jax.jit
+    def ladder(u):
+        t, inverse = jax.vmap(lambda u: Ladder(8)(sde, EPS, u))(u)
+        ends = sde.log_rho(sde.t_max), sde.log_rho(EPS)
+        return jax.vmap(sde.log_rho)(t), inverse, jnp.linspace(*ends, 8)
+
+    found, inverse, log_rho = ladder(u)
     want = jnp.append(jnp.repeat(log_rho, 5), log_rho[-1])
-    np.testing.assert_allclose(jax.vmap(sde.log_rho)(t), want, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(inverse, 1)
 
 
@@ -121,7 +143,7 @@ def test_a_ladder_of_one_level_is_refused():
 def test_a_table_has_no_hole_where_the_weighting_vanishes(sde, mean, u):
     """Cells of no mass in float32, at either end; u may round to one."""
     table = Tabulated(LogNormal(log_rho_mean=mean, log_rho_std=0.2))
-    t, inverse_density = table(sde, EPS, jnp.float32(u))
+    t, inverse_density = jax.jit(lambda u: table(sde, EPS, u))(jnp.float32(u))
     assert EPS * (1 - 1e-4) <= t <= sde.t_max * (1 + 1e-4)
     assert np.isfinite(inverse_density)
     assert inverse_density > 0

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny
 
 from losses import NoisyCrossEntropy
 from models import ClassifierNetwork, NoisyClassifier
@@ -19,12 +20,16 @@ RATE = optax.cosine_decay_schedule(3e-3, STEPS)
 @pytest.mark.parametrize("shape", [(2,), (8, 8, 1), (6, 10, 3), (3, 3, 1)])
 def test_images_and_vectors_have_logits_and_features(shape):
     classifier = NoisyClassifier(ClassifierNetwork(5, nf=4, hidden=8))
-    params = classifier.init(jax.random.key(0), shape)
-    x = jax.random.normal(jax.random.key(1), shape)
-    log_probs = classifier.log_probs(SDE, params, x, 0.3)
-    np.testing.assert_allclose(jnp.exp(log_probs).sum(), 1, rtol=1e-5)
+
+    @jax.jit
+    def found(x):
+        params = classifier.init(jax.random.key(0), shape)
+        return [f(SDE, params, x, 0.3) for f in (classifier.log_probs, classifier.features)]
+
+    log_probs, features = found(jax.random.normal(jax.random.key(1), shape))
+    np.testing.assert_allclose(np.exp(log_probs).sum(), 1, rtol=1e-5)
     assert log_probs.shape == (5,)
-    assert classifier.features(SDE, params, x, 0.3).shape == (8,)
+    assert features.shape == (8,)
     assert classifier.num_classes == 5
 
 
@@ -64,7 +69,6 @@ def test_trained_on_a_mixture_it_learns_the_posterior_of_its_components():
 
         return jnp.mean(jax.vmap(one)(jax.random.split(key, 256)))
 
-    @jax.jit
     def step(carry, key):
         params, state = carry
         updates, state = optimizer.update(jax.grad(mean_loss)(params, key), state)
@@ -72,7 +76,8 @@ def test_trained_on_a_mixture_it_learns_the_posterior_of_its_components():
 
     params = classifier.init(jax.random.key(0), (2,))
     keys = jax.random.split(jax.random.key(1), STEPS)
-    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), keys)
+    train = tiny.optimised(lambda carry: jax.lax.scan(step, carry, keys)[0])
+    params, _ = train((params, optimizer.init(params)))
     for t in (0.05, 0.3, 0.6):
         alpha, sigma = SDE.alpha(t), SDE.sigma(t)
         draws = jax.random.split(jax.random.key(2), 500)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from oracles import CorrelatedGaussian, GaussianMixture
 from sampling import (
@@ -59,7 +60,8 @@ def one(sample, law, key):
 
 def draw(sample, law, count=COUNT):
     keys = jax.random.split(jax.random.key(0), count)
-    return np.asarray(jax.jit(jax.vmap(functools.partial(one, sample, law)))(keys))
+    jit = tiny.optimised if count == COUNT else jax.jit
+    return np.asarray(jit(jax.vmap(functools.partial(one, sample, law)))(keys))
 
 
 def matrix(law, projection):

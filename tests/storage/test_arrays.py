@@ -40,13 +40,13 @@ def _saved(array):
 
 BAD = {
     "there is no file": lambda path: None,
-    "is no plain .npy or .npz file: No data left in file": lambda path: path.write_bytes(b""),
-    "is no plain .npy or .npz file: This file contains pickled": lambda path: path.write_text("a"),
-    "is no plain .npy or .npz file: File is not a zip": lambda path: path.write_bytes(b"PK\3\4"),
-    "is no plain .npy or .npz file: [Errno 21]": lambda path: path.mkdir(),
-    "is no plain .npy or .npz file: Error -3": _broken,
-    "is no plain .npy or .npz file: Object arrays": _saved(np.array([None])),
-    "holds bytes, not numbers": _of_text,
+    "cannot be read: it begins like neither": lambda path: path.write_bytes(b""),
+    "cannot be read: it begins like neither;": lambda path: path.write_text("a"),
+    "cannot be read: File is not a zip": lambda path: path.write_bytes(b"PK\3\4"),
+    "cannot be read: it is no regular file": lambda path: path.mkdir(),
+    "cannot be read: Error -3": _broken,
+    "cannot be read: it holds pickled objects": _saved(np.array([None])),
+    "cannot be read: EOF: reading magic string": _of_text,
     "holds <U1, not numbers": _saved(np.array(["a"])),
     "holds the arrays ['a', 'b']; one is expected": lambda path: np.savez(
         path.open("wb"), a=X, b=X
@@ -63,3 +63,4 @@ def test_a_file_without_the_array_is_one_line(tmp_path, message):
         str(caught.value) == f"{message} {tmp_path / 'x.npy'}"
     )
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count(str(tmp_path)) == 1

@@ -1,8 +1,12 @@
+import errno
 import json
+import math
+import os
+import struct
 
 import pytest
 
-from storage import MetricsLog, read_metrics
+from storage import MetricsLog, read_metrics, scan_metrics
 
 
 def _log(directory, start, steps, scale=1.0):
@@ -69,3 +73,128 @@ def test_tensorboard_gets_the_same_metrics(tmp_path):
     _log(tmp_path, 0, [10, 20])
     (events,) = (tmp_path / "tensorboard").iterdir()
     assert events.read_bytes().count(b"loss") == 2
+
+
+def _write_lines(directory, *lines):
+    (directory / "metrics.jsonl").write_bytes(b"".join(lines))
+
+
+LINES = [f'{{"step": {step}, "loss": {step / 8}}}\n'.encode() for step in (10, 20, 30)]
+DAMAGE = {
+    "garbage": (b"\xff\x00{\n", "line 2 cannot be read"),
+    "cut short": (LINES[1][:9] + b"\n", "line 2 cannot be read"),
+    "two in one": (LINES[1][:9] + LINES[2], "line 2 cannot be read"),
+    "no object": (b"[1, 2]\n", "line 2 cannot be read"),
+    "no step": (b'{"loss": 1.0}\n', "line 2 cannot be read"),
+    "empty": (b"\n", "line 2 cannot be read"),
+    "twice": (LINES[0], "step 10 comes after step 10"),
+    "going back": (b'{"step": 5}\n', "step 5 comes after step 10"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_in_the_middle_is_told_and_the_rest_is_not_lost(tmp_path, damage):
+    line, complaint = DAMAGE[damage]
+    _write_lines(tmp_path, LINES[0], line, LINES[2])
+    told = []
+    records = read_metrics(tmp_path / "metrics.jsonl", told.append)
+    assert {record["step"] for record in records} >= {10, 30}
+    assert len(told) == 1
+    assert complaint in told[0]
+    assert scan_metrics(tmp_path / "metrics.jsonl")[1][0] == complaint
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_kept_beside_the_one_that_training_goes_on_with(tmp_path, damage):
+    _write_lines(tmp_path, LINES[0], DAMAGE[damage][0], LINES[2])
+    before, told = (tmp_path / "metrics.jsonl").read_bytes(), []
+    for _ in range(2):
+        log = MetricsLog(tmp_path, 30, told.append)
+        log.write(40, {"loss": 5.0})
+        log.close()
+    assert len(told) == 1
+    assert "kept as metrics.damaged.jsonl, and training goes on" in told[0]
+    assert (tmp_path / "metrics.damaged.jsonl").read_bytes() == before
+    assert scan_metrics(tmp_path / "metrics.jsonl")[1] == []
+    assert set(_steps(tmp_path)) >= {10, 30, 40}
+
+
+def test_damaged_files_do_not_take_each_others_place(tmp_path):
+    for garbage in (b"first\n", b"second\n"):
+        _write_lines(tmp_path, garbage, LINES[0])
+        MetricsLog(tmp_path, 10, lambda line: None).close()
+    kept = sorted(path.read_bytes()[:6] for path in tmp_path.glob("metrics.damaged*"))
+    assert kept == [b"first\n", b"second"]
+
+
+def test_lines_that_are_kept_are_kept_as_they_were(tmp_path):
+    log = MetricsLog(tmp_path, 0)
+    log.write(1, {"loss": 0.1 + 0.2, "grad_norm": 1e-300})
+    log.write(2, {"loss": float("inf")})
+    log.close()
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    MetricsLog(tmp_path, 2).close()
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def _events(directory):
+    """Every step and value of the event files, by TensorBoard's own format of records."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = []
+    for path in sorted((directory / "tensorboard").iterdir()):
+        contents = path.read_bytes()
+        while contents:
+            (length,) = struct.unpack("<Q", contents[:8])
+            event = Event.FromString(contents[12 : 12 + length])
+            found += [(event.step, each.tag, each.simple_value) for each in event.summary.value]
+            contents = contents[16 + length :]
+    return found
+
+
+def test_tensorboard_has_every_point(tmp_path):
+    log = MetricsLog(tmp_path, 0)
+    log.write(1, {"loss": 0.5, "grad_norm": 2.0})
+    log.write(2, {"loss": 0.25, "grad_norm": float("nan")})
+    log.close()
+    assert _events(tmp_path)[:3] == [(1, "loss", 0.5), (1, "grad_norm", 2.0), (2, "loss", 0.25)]
+    assert math.isnan(_events(tmp_path)[3][2])
+
+
+def test_a_board_that_cannot_be_written_is_told_once_and_training_goes_on(tmp_path):
+    (tmp_path / "tensorboard").write_text("a file where the folder should be")
+    told = []
+    log = MetricsLog(tmp_path, 0, told.append)
+    for step in (1, 2, 3):
+        log.write(step, {"loss": 0.5})
+    log.close()
+    assert len(told) == 1
+    assert told[0].startswith("note: no more is written to ")
+    assert _steps(tmp_path) == [1, 2, 3]
+
+
+def test_a_board_that_fails_on_the_way_is_told_once(tmp_path, monkeypatch):
+    from tensorboardX.record_writer import RecordWriter
+
+    told = []
+    log = MetricsLog(tmp_path, 0, told.append)
+    log.write(1, {"loss": 0.5})
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "flush", fail)
+    for step in (2, 3):
+        log.write(step, {"loss": 0.5})
+    log.close()
+    assert told == [f"note: no more is written to {tmp_path}/tensorboard: No space left on device"]
+    assert _steps(tmp_path) == [1, 2, 3]
+
+
+def test_what_is_put_on_the_disk_is_the_file_of_the_metrics(tmp_path, monkeypatch):
+    log, synced = MetricsLog(tmp_path, 0), []
+    log.write(1, {"loss": 0.5})
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    log.sync()
+    assert synced == [(tmp_path / "metrics.jsonl").stat().st_ino]
+    log.close()

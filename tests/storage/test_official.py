@@ -1,9 +1,12 @@
 """Reading another code's checkpoints: whole, or one line that names what is wrong."""
 
+import os
+
 import jax
+import msgpack
 import numpy as np
 import pytest
-from flax.serialization import msgpack_serialize
+from flax.serialization import msgpack_restore, msgpack_serialize
 from flax.traverse_util import unflatten_dict
 
 from storage import CheckpointError, fitted, misfits, read_official
@@ -109,3 +112,72 @@ def test_a_damaged_array_does_not_pass(tmp_path, official):
     params = dict(official.ema_params) | {"Conv_0/bias": "text"}
     wanted = like(unflatten_dict(official.ema_params, sep="/"))
     assert any("Conv_0/bias is" in complaint for complaint in misfits(params, wanted))
+
+
+def _changed(tmp_path, place, value):
+    """The golden checkpoint with another value in one place, as a file."""
+    tree = msgpack_restore(FILE.read_bytes())
+    *outer, last = place.split("/")
+    branch = tree
+    for key in outer:
+        branch = branch[key]
+    branch[last] = value
+    path = tmp_path / "changed"
+    path.write_bytes(msgpack_serialize(tree))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *(("step", step) for step in (-1, 2**31, float("nan"), float("inf"), None, "text")),
+        ("lr", None),
+        ("params_ema", {"a": "text"}),
+        ("params_ema", {"a": None}),
+        ("params_ema", {"a": {"b": 1.0}}),
+        ("params_ema", np.ones(3)),
+        ("optimizer/target", []),
+        ("optimizer/state/param_states", None),
+        ("optimizer/state/step", {}),
+    ],
+)
+def test_a_state_of_something_else_is_one_line(tmp_path, place, value):
+    path = _changed(tmp_path, place, value)
+    with pytest.raises(CheckpointError, match="is no training state of score_sde or score_flow"):
+        read_official(path)
+
+
+@pytest.mark.parametrize("depth", [100, 900, 1000, 100_000])
+def test_dictionaries_without_end_are_one_line(tmp_path, depth):
+    (tmp_path / "deep").write_bytes(b"\x81\xa1a" * depth + b"\xc0")
+    with pytest.raises(CheckpointError) as error:
+        read_official(tmp_path / "deep")
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"\xc9\xff\xff\xff\xff\x01", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff"),
+        msgpack.packb(msgpack.ExtType(1, msgpack.packb([[10**15], "float32", b"abcd"]))),
+        msgpack.packb(msgpack.ExtType(1, msgpack.packb([[1], "object", b"abcdefgh"]))),
+        msgpack.packb(msgpack.ExtType(99, b"unknown")),
+    ],
+)
+def test_claims_that_the_file_does_not_hold_are_one_line(tmp_path, content):
+    (tmp_path / "claims").write_bytes(content)
+    with pytest.raises(CheckpointError):
+        read_official(tmp_path / "claims")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_numbers_that_are_not_finite_are_named(value):
+    found = {"a": np.array([1.0, value]), "b": np.ones(2)}
+    with pytest.raises(CheckpointError, match="a of the file holds numbers that are not finite"):
+        fitted(found, like({"a": np.ones(2), "b": np.ones(2)}), "the parameters")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="is no file"):
+        read_official(tmp_path / "pipe")

@@ -25,6 +25,17 @@ def test_a_new_folder_becomes_the_experiments(workdir):
     assert found["identity"]["model.ch_mult"] == [1, 2]
 
 
+def test_a_run_has_a_name_of_its_own_and_keeps_it(workdir, tmp_path):
+    name = workdir.run
+    assert len(name) == 16
+    workdir.claim({"seed": 0}, IDENTITY, step=5)
+    assert workdir.run == name
+    other = Workdir(tmp_path / "other")
+    assert other.run == ""
+    other.claim({"seed": 0}, IDENTITY)
+    assert other.run not in ("", name)
+
+
 def test_the_same_experiment_may_come_back_with_other_free_settings(workdir):
     workdir.claim({"seed": 0, "training.steps": 5}, IDENTITY)
     assert read_json(workdir.config) == {"seed": 0, "training.steps": 5}

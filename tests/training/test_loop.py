@@ -1,100 +1,132 @@
-"""The loop: what is logged, what is called, and when."""
+"""The loop: what is logged, saved and called, and when."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from data import BatchStream
-from training import Every, NonFiniteError, train
+from training import Every, Interrupted, Interruption, NonFiniteError, Plan, train
+
+NAN = float("nan")
 
 
-@dataclass
+@dataclass(frozen=True)
 class State:
     step: int
+    skipped: int = 0
 
 
 @dataclass
 class Steps:
-    """A mapped step that counts; its loss is the step, or what is given for one."""
+    """A mapped step that counts; its loss is the step, or what is given for one.
+
+    It treats what is not finite as ``TrainStep`` does.
+    """
 
     special: dict = field(default_factory=dict)
+    max_skips: int = 0
     batches: list = field(default_factory=list)
 
     @staticmethod
     def rows(batch_size):
         return np.arange(batch_size)
 
-    def __call__(self, state, rows):
+    def __call__(self, state, rows, step):
         self.batches.append(rows)
-        step = state.step + 1
-        metrics = {"loss": float(step), "grad_norm": 1.0} | self.special.get(step, {})
-        return State(step), {name: np.float32(value) for name, value in metrics.items()}
+        metrics = {"grad_norm": 1.0, "loss": step / 3} | self.special.get(step, {})
+        finite = np.isfinite(list(metrics.values())).all()
+        if state.step == step - 1 and (finite or state.skipped < self.max_skips):
+            state = State(step, state.skipped + (not finite))
+        return state, {name: np.float32(value) for name, value in metrics.items()}
 
 
-def _train(steps, *, start=0, log_every=4, step_fn=None, **options):
-    """Trains on the numbers 0 .. 99; gives what was logged, in order, and the last state."""
-    logged = []
-    stream = BatchStream(np.arange(100.0)[:, None], 3, seed=0)
-    state = train(
-        step_fn or Steps(),
-        State(start),
-        stream,
-        steps=steps,
-        log_every=log_every,
-        log=lambda step, metrics: logged.append((step, metrics)),
-        **options,
+@dataclass
+class Record:
+    """What came out of a training."""
+
+    logged: list = field(default_factory=list)
+    saved: dict = field(default_factory=dict)
+    told: list = field(default_factory=list)
+    order: list = field(default_factory=list)
+    state: State | None = None
+
+    def log(self, step, metrics):
+        self.logged.append((step, metrics))
+        self.order.append(f"log {step}")
+
+    def save(self, step, state, notes):
+        self.saved[step] = (state, json.loads(json.dumps(notes, allow_nan=False)))
+        self.order.append(f"save {step}")
+
+
+@dataclass
+class SignalAt(Interruption):
+    """Asks to leave once a step is done."""
+
+    step: int
+
+    def wanted(self, step):
+        return 15 if step >= self.step else None
+
+
+def _train(
+    steps, *, step_fn=None, record=None, state=None, pending=(), signal_at=None, **options
+) -> Record:
+    """Trains on the numbers 0 .. 99, logging every fourth step."""
+    record = record or Record()
+    defaults = {"log_every": 4, "save_every": 0}
+    plan = Plan(
+        steps, **defaults | options, log=record.log, save=record.save, warn=record.told.append
     )
-    return logged, state
+    stream = BatchStream(np.arange(100.0)[:, None], 3, seed=0)
+    leave = None if signal_at is None else SignalAt(signal_at)
+    record.state = train(step_fn or Steps(), state or State(0), stream, plan, pending, leave)
+    return record
+
+
+def _mean(*steps):
+    return float(np.mean([np.float32(step / 3) for step in steps]))
+
+
+# --- lines and callbacks --------------------------------------------------------------------
 
 
 def test_metrics_are_averages_over_the_steps_since_the_last_record():
-    logged, state = _train(10)
-    assert [(step, m["loss"]) for step, m in logged] == [(4, 2.5), (8, 6.5), (10, 9.5)]
-    assert state.step == 10
+    record = _train(10)
+    assert [(step, m["loss"]) for step, m in record.logged] == [
+        (4, _mean(1, 2, 3, 4)),
+        (8, _mean(5, 6, 7, 8)),
+        (10, _mean(9, 10)),
+    ]
+    assert record.state == State(10)
 
 
 def test_training_goes_on_from_its_step_with_the_batches_of_its_steps():
     whole, rest = Steps(), Steps()
     _train(10, step_fn=whole)
-    logged, _ = _train(10, start=6, step_fn=rest)
+    record = _train(10, state=State(6), step_fn=rest)
     np.testing.assert_array_equal(np.stack(whole.batches[6:]), np.stack(rest.batches))
-    assert [step for step, _ in logged] == [8, 10]
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("metric", ["loss", "grad_norm"])
-def test_a_metric_that_is_not_finite_ends_training_with_its_step_and_name(metric, value):
-    step_fn = Steps({6: {metric: value}})
-    with pytest.raises(NonFiniteError, match=f"^step 6: {metric} is -?(nan|inf)$"):
-        _train(10, step_fn=step_fn)
-
-
-def test_a_state_that_is_not_finite_is_never_saved():
-    saved = []
-    with pytest.raises(NonFiniteError):
-        _train(
-            10,
-            step_fn=Steps({3: {"loss": float("nan")}}),
-            callbacks=[Every(3, lambda step, state: saved.append(step))],
-        )
-    assert saved == []
+    assert [step for step, _ in record.logged] == [8, 10]
 
 
 def test_callbacks_come_at_their_steps_and_at_the_last_one():
     called = []
-    _train(10, callbacks=[Every(4, lambda step, state: called.append((step, state.step)))])
+    each = Every(4, lambda step, state: called.append((step, state.step)))
+    _train(10, callbacks=[each])
     assert called == [(4, 4), (8, 8), (10, 10)]
 
 
 def test_zero_is_never():
     called = []
-    _train(10, callbacks=[Every(0, lambda *_: called.append(1))])
-    assert called == []
+    record = _train(10, callbacks=[Every(0, lambda *_: called.append(1))])
+    assert (called, record.saved) == ([], {})
 
 
 def test_a_measure_joins_the_metrics_of_its_step():
-    logged, _ = _train(10, measures=[Every(3, lambda step, state: {"held_out": -float(step)})])
+    measure = Every(3, lambda step, state: {"held_out": -float(step)})
+    logged = _train(10, measures=[measure]).logged
     assert [step for step, _ in logged] == [3, 4, 6, 8, 9, 10]
     assert {step: m["held_out"] for step, m in logged if "held_out" in m} == {
         3: -3.0,
@@ -104,15 +136,156 @@ def test_a_measure_joins_the_metrics_of_its_step():
     }
 
 
-def test_callbacks_find_the_record_of_their_step_already_logged():
-    order = []
-    train(
-        Steps(),
-        State(0),
-        BatchStream(np.zeros((9, 1)), 3, seed=0),
-        steps=3,
-        log_every=100,
-        log=lambda step, _: order.append(f"log {step}"),
-        callbacks=[Every(2, lambda step, _: order.append(f"call {step}"))],
-    )
-    assert order == ["log 2", "call 2", "log 3", "call 3"]
+def test_callbacks_and_checkpoints_find_the_record_of_their_step_already_logged():
+    record = Record()
+    call = Every(2, lambda step, _: record.order.append(f"call {step}"))
+    _train(3, record=record, log_every=100, save_every=2, callbacks=[call])
+    assert record.order == ["log 2", "call 2", "save 2", "log 3", "call 3", "save 3"]
+
+
+def test_a_checkpoint_has_what_was_measured_at_its_step_beside_it():
+    measure = Every(4, lambda step, state: {"held_out_loss": step / 7})
+    record = _train(8, save_every=2, measures=[measure])
+    assert {step: notes for step, (_, notes) in record.saved.items()} == {
+        2: {},
+        4: {"held_out_loss": 4 / 7},
+        6: {},
+        8: {"held_out_loss": 8 / 7},
+    }
+
+
+# --- signals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left_at", [1, 5, 6, 8, 9, 12])
+def test_a_run_left_on_a_signal_goes_on_to_the_same_lines(left_at):
+    whole = _train(12, save_every=6)
+    record = Record()
+    with pytest.raises(Interrupted, match=f"^interrupted at step {left_at}$") as end:
+        _train(12, save_every=6, record=record, signal_at=left_at)
+    assert end.value.signum == 15
+    assert max(record.saved) == left_at
+    state, notes = record.saved[left_at]
+    assert state.step == left_at
+    _train(12, save_every=6, record=record, state=state, pending=notes.get("pending", ()))
+    assert record.logged == whole.logged
+    assert record.saved.keys() == whole.saved.keys() | {left_at}
+
+
+def test_a_run_left_twice_within_a_line_goes_on_to_the_same_lines():
+    record = Record()
+    with pytest.raises(Interrupted):
+        _train(12, log_every=10, record=record, signal_at=3)
+    for again in (7, None):
+        state, notes = record.saved[max(record.saved)]
+        try:
+            _train(
+                *(12,), log_every=10, record=record, state=state, pending=notes["pending"],
+                signal_at=again,
+            )  # fmt: skip
+        except Interrupted:
+            assert again == 7
+    assert record.logged == _train(12, log_every=10).logged
+
+
+def test_a_signal_before_the_first_step_leaves_at_once_and_writes_nothing():
+    steps, record = Steps(), Record()
+    with pytest.raises(Interrupted):
+        _train(12, step_fn=steps, record=record, state=State(6), signal_at=0)
+    assert (steps.batches, record.saved) == ([], {})
+
+
+# --- numbers that are not finite ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf")])
+@pytest.mark.parametrize("metric", ["loss", "grad_norm"])
+def test_a_metric_that_is_not_finite_ends_training_with_its_step_and_name(metric, value):
+    with pytest.raises(NonFiniteError, match=rf"^step 6: {metric} is -?(nan|inf); the state "):
+        _train(10, step_fn=Steps({6: {metric: value}}))
+
+
+@pytest.mark.parametrize("bad", [1, 3, 6, 8])
+def test_the_state_before_it_is_saved_with_the_steps_that_are_in_no_line(bad):
+    record = Record()
+    with pytest.raises(NonFiniteError, match=f"checkpoint of step {bad - 1}: .*max_skips=10"):
+        _train(10, step_fn=Steps({bad: {"loss": NAN}}), record=record, save_every=8)
+    ((step, (state, notes)),) = record.saved.items()
+    assert (step, state) == (bad - 1, State(bad - 1))
+    assert [each for each, _ in notes.get("pending", ())] == list(range(bad // 5 * 4 + 1, bad))
+
+
+def test_going_on_with_the_step_left_out_gives_the_run_that_left_it_out():
+    special, record = {6: {"loss": NAN}}, Record()
+    with pytest.raises(NonFiniteError):
+        _train(10, step_fn=Steps(special), record=record)
+    state, notes = record.saved[5]
+    _train(10, step_fn=Steps(special, 1), record=record, state=state, pending=notes["pending"])
+    assert record.logged == _train(10, step_fn=Steps(special, 1)).logged
+
+
+def test_a_training_that_ended_so_ends_so_again_and_saves_nothing_more():
+    special, record = {6: {"loss": NAN}}, Record()
+    for _ in range(2):
+        state, notes = record.saved.pop(5, (State(0), {}))
+        with pytest.raises(NonFiniteError, match=r"^step 6"):
+            _train(10, step_fn=Steps(special), record=record, state=state,
+                   pending=notes.get("pending", ()))  # fmt: skip
+    assert record.saved == {}
+
+
+def test_steps_left_out_are_told_counted_and_in_no_average():
+    special = {2: {"loss": NAN}, 3: {"grad_norm": float("inf")}, 7: {"loss": NAN}}
+    record = _train(8, step_fn=Steps(special, 3))
+    assert record.logged == [
+        (4, {"grad_norm": 1.0, "loss": _mean(1, 4), "skipped": 2}),
+        (8, {"grad_norm": 1.0, "loss": _mean(5, 6, 8), "skipped": 1}),
+    ]
+    assert record.told == [
+        "warning: step 2: loss is nan; the step was left out",
+        "warning: step 3: grad_norm is inf; the step was left out",
+        "warning: step 7: loss is nan; the step was left out",
+    ]
+    assert record.state == State(8, 3)
+
+
+def test_a_line_of_steps_that_were_all_left_out_has_no_averages():
+    special = {step: {"loss": NAN} for step in range(1, 5)}
+    assert _train(4, step_fn=Steps(special, 9)).logged == [(4, {"skipped": 4})]
+
+
+def test_one_step_more_than_may_be_left_out_ends_training_with_its_number():
+    special = {step: {"loss": NAN} for step in (2, 5, 6)}
+    record = Record()
+    with pytest.raises(NonFiniteError, match=r"^step 6: loss is nan, after 2 steps that were left"):
+        _train(10, step_fn=Steps(special, 2), record=record)
+    assert record.saved[5][0] == State(5, 2)
+
+
+def test_a_step_left_out_is_told_after_a_signal_in_its_line_as_well():
+    special, record = {2: {"loss": NAN}}, Record()
+    with pytest.raises(Interrupted):
+        _train(4, step_fn=Steps(special, 1), record=record, signal_at=3)
+    state, notes = record.saved[3]
+    _train(4, step_fn=Steps(special, 1), record=record, state=state, pending=notes["pending"])
+    assert record.logged == _train(4, step_fn=Steps(special, 1)).logged
+
+
+def test_a_signal_after_a_step_that_is_one_too_many_is_told_as_the_step():
+    with pytest.raises(NonFiniteError, match=r"^step 2"):
+        _train(9, step_fn=Steps({2: {"loss": NAN}}), signal_at=3)
+
+
+def test_a_measure_that_is_not_finite_ends_training_and_its_state_is_kept():
+    record = Record()
+    measure = Every(4, lambda step, state: {"held_out_loss": NAN if step == 8 else 1.0})
+    message = "^step 8: held_out_loss is nan; the state is kept as the checkpoint of step 8$"
+    with pytest.raises(NonFiniteError, match=message):
+        _train(12, measures=[measure], record=record)
+    assert [step for step, _ in record.logged] == [4]
+    state, notes = record.saved[8]
+    with pytest.raises(NonFiniteError, match=message):
+        _train(12, measures=[measure], state=state, pending=notes["pending"])
+    well = replace(measure, callback=lambda step, state: {"held_out_loss": 1.0})
+    _train(12, measures=[well], record=record, state=state, pending=notes["pending"])
+    assert record.logged == _train(12, measures=[well]).logged

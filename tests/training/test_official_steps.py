@@ -80,7 +80,7 @@ def _run(path):
     experiment = _experiment(golden)
 
     @jax.jit
-    def advance(state, images, ts, zs):
+    def advance(state, images, ts, zs, number):
         given = replace(experiment.loss, proposal=GivenTimes(ts), objective=GivenNoise(ts, zs))
         step = TrainStep(
             given,
@@ -92,13 +92,14 @@ def _run(path):
             experiment.ema_warmup,
         )
         loss, grads = step.loss_and_grads(jax.random.key(0), state, images, jnp.arange(BATCH))
-        return step.update(state, loss, grads)
+        return step.update(state, loss, grads, number)
 
     params = flax.traverse_util.unflatten_dict(_tree(golden, "init"), sep="/")
     state = init_state(jax.tree.map(jnp.asarray, params), experiment.optimizer)
     metrics = []
-    for images, ts, zs in zip(golden["images"], golden["t"], golden["z"], strict=True):
-        state, found = advance(state, images, ts, zs)
+    steps = zip(golden["images"], golden["t"], golden["z"], strict=True)
+    for number, (images, ts, zs) in enumerate(steps, start=1):
+        state, found = advance(state, images, ts, zs, number)
         metrics.append(jax.device_get(found))
     return golden, metrics, jax.device_get(state)
 

@@ -40,8 +40,8 @@ def _run(optimizer, gradients, ema_decay=0.5, **settings):
     """The states after 0, 1, 2, ... steps with these gradients."""
     step = TrainStep(None, None, optimizer, ema_decay, 1, **settings)  # pyright: ignore[reportArgumentType]
     states = [init_state(PARAMS, optimizer)]
-    for gradient in gradients:
-        states.append(step.update(states[-1], jnp.zeros(()), gradient)[0])
+    for number, gradient in enumerate(gradients, start=1):
+        states.append(step.update(states[-1], jnp.zeros(()), gradient, number)[0])
     return states
 
 
@@ -158,7 +158,7 @@ def test_the_metrics_are_the_loss_and_the_norm_before_clipping():
     optimizer = _optimizer(grad_clip=1.0)
     step = TrainStep(None, None, optimizer, 0.5, 1)  # pyright: ignore[reportArgumentType]
     gradient = {"w": jnp.array([3.0, 0.0, 0.0]), "b": jnp.array(4.0)}
-    _, metrics = step.update(init_state(PARAMS, optimizer), jnp.array(2.5), gradient)
+    _, metrics = step.update(init_state(PARAMS, optimizer), jnp.array(2.5), gradient, 1)
     assert {name: float(value) for name, value in metrics.items()} == {
         "loss": 2.5,
         "grad_norm": 5.0,
@@ -205,6 +205,73 @@ def test_the_average_starts_at_the_parameters_in_memory_of_its_own():
     assert _same(state.params, state.ema_params)
     assert state.params["w"] is not state.ema_params["w"]
     assert int(state.step) == 0
+
+
+# --- what is not finite ---------------------------------------------------------------------
+
+BAD = {"loss": (float("nan"), 0.0), "gradient": (0.0, float("inf"))}
+
+
+def _advance(step, state, number, loss=0.0, added=0.0, seed=0):
+    gradient = jax.tree.map(lambda g: g + added, _gradients(number, seed)[-1])
+    return jax.jit(step.update)(state, jnp.asarray(loss), gradient, number)[0]
+
+
+def _counts(state):
+    return int(state.step), int(state.skipped)
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_batch_that_is_not_finite_changes_nothing_but_the_counts(kind, accumulate, at):
+    optimizer = _optimizer(accumulate=accumulate)
+    step = TrainStep(None, None, optimizer, 0.5, 1, max_skips=2)  # pyright: ignore
+    state = init_state(PARAMS, optimizer)
+    for number in range(1, at):
+        state = _advance(step, state, number)
+    after = _advance(step, state, at, *BAD[kind])
+    assert _counts(after) == (at, 1)
+    assert _same(_but_counts(after), _but_counts(state))
+
+
+def _but_counts(state):
+    return state.params, state.ema_params, state.opt_state
+
+
+@pytest.mark.parametrize("max_skips", [0, 2])
+def test_at_one_too_many_the_state_stands_still_and_later_batches_pass_it_by(max_skips):
+    optimizer = _optimizer()
+    step = TrainStep(None, None, optimizer, 0.5, 1, max_skips=max_skips)  # pyright: ignore
+    state = _advance(step, init_state(PARAMS, optimizer), 1)
+    for number in range(2, 2 + max_skips):
+        state = _advance(step, state, number, *BAD["loss"])
+    assert _counts(state) == (1 + max_skips, max_skips)
+    still = state
+    for number, bad in ((2 + max_skips, (float("nan"),)), (3 + max_skips, ()), (4 + max_skips, ())):
+        still = _advance(step, still, number, *bad)
+        tiny.assert_bitwise_equal(still, state)
+
+
+def test_a_batch_is_applied_to_the_state_before_it_alone():
+    optimizer = _optimizer()
+    step = TrainStep(None, None, optimizer, 0.5, 1, max_skips=9)  # pyright: ignore
+    state = _advance(step, init_state(PARAMS, optimizer), 1)
+    for number in (1, 3):
+        tiny.assert_bitwise_equal(_advance(step, state, number), state)
+        tiny.assert_bitwise_equal(_advance(step, state, number, *BAD["loss"]), state)
+
+
+def test_an_accumulation_with_a_batch_left_out_takes_the_next_in_its_place():
+    optimizer = _optimizer(accumulate=2)
+    step = TrainStep(None, None, optimizer, 0.0, 1, max_skips=1)  # pyright: ignore
+    state = init_state(PARAMS, optimizer)
+    for number, bad in ((1, ()), (2, BAD["loss"]), (3, ())):
+        state = _advance(step, state, number, *bad)
+    gradients = _gradients(3)
+    expected = _run(optimizer, [gradients[0], gradients[2]], ema_decay=0.0)[-1]
+    _close(state.params, expected.params)
+    assert not _same(state.params, PARAMS)
 
 
 # --- losses ---------------------------------------------------------------------------------

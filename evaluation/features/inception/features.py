@@ -4,10 +4,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from data import Source
-from evaluation.devices import map_batch, padded_batches, place
+from evaluation.devices import fetch_rows, map_batch, over_batches, padded_batches, place
 from evaluation.features.base import Progress, no_progress
 from evaluation.features.inception.convention import CONVENTIONS
 from evaluation.features.inception.network import FEATURES, Inception
@@ -66,8 +66,10 @@ class InceptionFeatures:
         shape = source[np.arange(1)].shape[1:]
         if len(shape) != 3 or shape[-1] not in (1, 3):
             raise QualityError(f"Inception takes images of 1 or 3 channels, got shape {shape}")
-        variables, rows = place(self._variables), []
-        for indices, used in padded_batches(len(source), self._batch_size):
-            rows.append(np.asarray(self._batch(variables, source[indices]))[:used])
-            progress(int(indices[used - 1]) + 1, "")
-        return np.concatenate(rows)
+        variables = place(self._variables)
+
+        def compute(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
+            return {"features": fetch_rows(self._batch(variables, source[indices]), used)}
+
+        batches = padded_batches(len(source), self._batch_size)
+        return over_batches(batches, compute, lambda done: progress(done, ""))["features"]

@@ -1,14 +1,19 @@
 """Constants of a frozen TensorFlow graph, read as data: no graph is built."""
 
 import io
+import math
 import tarfile
+import zlib
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboardX.proto import graph_pb2
 
+from data import check_fits
+
 MEMBER = "classify_image_graph_def.pb"
+_DAMAGED = (DecodeError, tarfile.TarError, zlib.error, OSError, EOFError)
 _FLOAT32 = 1  # of TensorFlow's DataType
 
 
@@ -21,7 +26,7 @@ def read_graph_file(content: bytes) -> dict[str, np.ndarray]:
     try:
         content = _unpacked(content)
         graph = graph_pb2.GraphDef.FromString(content)  # pyright: ignore[reportAttributeAccessIssue]
-    except (DecodeError, tarfile.TarError, OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"it is no frozen TensorFlow graph: {error}") from error
     constants = {
         node.name: node.attr["value"].tensor
@@ -37,11 +42,12 @@ def _unpacked(content: bytes) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        names = [name for name in archive.getnames() if name.rpartition("/")[2] == MEMBER]
-        file = archive.extractfile(names[0]) if names else None
-        if file is None:
-            raise ValueError(f"there is no {MEMBER} in it")
-        return file.read()
+        for entry in archive:
+            if entry.isfile() and entry.name.rpartition("/")[2] == MEMBER:
+                check_fits(entry.size, f"its {MEMBER}")
+                file = archive.extractfile(entry)
+                return file.read() if file else b""
+    raise ValueError(f"there is no {MEMBER} in it")
 
 
 def _array(name: str, tensor: Any) -> np.ndarray:
@@ -49,7 +55,7 @@ def _array(name: str, tensor: Any) -> np.ndarray:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     packed = tensor.tensor_content
     values = np.frombuffer(packed, "<f4") if packed else np.array(tensor.float_val, np.float32)
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     if len(values) not in (1, count):
         raise ValueError(f"{name} has {len(values)} numbers for the shape {shape}")
     return np.broadcast_to(values, count).reshape(shape)

@@ -6,6 +6,7 @@ our own; any other name in it is refused.
 
 import collections
 import io
+import math
 import pickle
 import struct
 import zipfile
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+
+from data import check_fits
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -45,15 +48,22 @@ class _Tensor:
         values = self.storage.values
         if values is None or len(values) != self.storage.count:
             raise ValueError("its numbers are not all there")
-        if len(self.shape) != len(self.strides) or min((0, *self.shape, *self.strides)) < 0:
-            raise ValueError("a tensor has an impossible shape")
+        numbers = (self.offset, *self.shape, *self.strides)
+        if len(self.shape) != len(self.strides) or not all(map(_is_count, numbers)):
+            raise ValueError("a tensor has an impossible shape or place")
         steps = zip(self.shape, self.strides, strict=True)
         last = self.offset + sum((count - 1) * stride for count, stride in steps)
-        if self.offset < 0 or (0 not in self.shape and last >= len(values)):
+        if 0 not in self.shape and last >= len(values):
             raise ValueError("a tensor reaches beyond its storage")
+        if math.prod(self.shape) > len(values):  # one number may stand for all in a tensor
+            raise ValueError("a tensor is larger than its storage")
         strides = [stride * values.itemsize for stride in self.strides]
         view = np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, strides)
         return np.array(view)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 class _Unpickler(pickle.Unpickler):
@@ -95,18 +105,19 @@ def read_torch_file(content: bytes) -> dict[str, np.ndarray]:
     read = _read_zip if zipfile.is_zipfile(io.BytesIO(content)) else _read_legacy
     try:
         found = read(content)
+        if not isinstance(found, dict) or not all(isinstance(t, _Tensor) for t in found.values()):
+            raise ValueError("it is not a dictionary of tensors")
+        return {str(name): tensor.array() for name, tensor in found.items()}
     except (ValueError, KeyError, EOFError, OSError) as error:
         raise ValueError(str(error) or "it ends too early") from error
     except Exception as error:  # a damaged pickle may end in any of Python's errors
         raise ValueError(f"it cannot be unpickled: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(t, _Tensor) for t in found.values()):
-        raise ValueError("it is not a dictionary of tensors")
-    return {str(name): tensor.array() for name, tensor in found.items()}
 
 
 def _read_zip(content: bytes) -> Any:
     """Since PyTorch 1.6: an archive of the pickle and of one file for each storage."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        check_fits(sum(member.file_size for member in archive.infolist()), "what it unpacks to")
         (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         folder = name.removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.namelist():
@@ -130,6 +141,8 @@ def _read_legacy(content: bytes) -> Any:
     for key in _Unpickler(file).load():
         storage = unpickler.storages[key]
         (count,) = struct.unpack("<q", file.read(8))
+        if count != storage.count:  # of which one that is negative would read all
+            raise ValueError("a storage is not as long as it should be")
         storage.values = np.frombuffer(file.read(count * storage.dtype.itemsize), storage.dtype)
     return found
 

@@ -1,5 +1,6 @@
 """Inception's weights from the files in which they are published."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ def read_weights(path: str) -> dict[str, Any]:
         raise QualityError(
             f"config.quality.inception is not given: it names Inception's weights, {PUBLISHED}"
         )
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.is_file():
         raise QualityError(
             f"config.quality.inception: there is no file {file}; the weights are {PUBLISHED}"

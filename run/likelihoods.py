@@ -1,0 +1,55 @@
+"""Likelihoods under a run's checkpoints, by the estimators of its configuration."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation import LikelihoodEvaluator
+from evaluation.results import Result
+from run.classification import class_log_probs, classify, conditional_log_prob
+from run.drivers import likelihood_evaluator
+from run.evaluation import EstimatorRun
+
+if TYPE_CHECKING:
+    from run.directory import RunDirectory
+
+
+class LikelihoodRun:
+    """Of data given by hand by the first estimator, of the test set by each."""
+
+    def __init__(self, run: "RunDirectory"):
+        self._run = run
+        self._experiment = run.experiment
+
+    def log_prob(self, x: np.ndarray, step: int | None, condition: Any) -> np.ndarray:
+        """Nats of data as stored; see ``RunDirectory.log_prob``."""
+        x, params = np.asarray(x), self._run.params(step)
+        if condition is not None:
+            return conditional_log_prob(self._experiment, self._first, params, x, condition)
+        return self._first(params, x, self._experiment.streams["eval"]).account.nats
+
+    def class_log_probs(self, x: np.ndarray, step: int | None) -> np.ndarray:
+        """Nats of data as stored, by class; see ``RunDirectory.class_log_probs``."""
+        params = self._run.params(step)
+        return class_log_probs(self._experiment, self._first, params, np.asarray(x))
+
+    def results(self, steps: Iterable[int]) -> list[Result]:
+        """Of each estimator at each step, computed where not yet done."""
+        run, steps, found = self._run, list(steps), []
+        for name, estimator in self._experiment.estimators.items():
+            runner = EstimatorRun(run.workdir, self._experiment, name, estimator)
+            found += [runner(step, run.params(step)) for step in steps]
+        return found
+
+    def classify(self, step: int) -> list[dict[str, Any]]:
+        """Accuracy on the test set, by each estimator."""
+        run = self._run
+        return classify(run.workdir, self._experiment, step, run.params(step))
+
+    @cached_property
+    def _first(self) -> LikelihoodEvaluator:
+        """Kept, so that further data of a size do not compile again."""
+        first = next(iter(self._experiment.estimators.values()))
+        return likelihood_evaluator(self._experiment, first)

@@ -1,0 +1,58 @@
+"""What a workdir's folder and a configuration make of each other."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from build import build, check_config
+from configs.saved import defaults, get_config
+from data import Dataset
+from storage import Workdir, WorkdirError
+from wiring.compat import resolve_compat
+from wiring.experiment import Experiment
+
+# Sections of a configuration that are of evaluation alone.
+_OF_EVALUATION = ("likelihood", "eval")
+
+
+def opened(
+    path: str | Path,
+    config: ConfigDict | None,
+    kept: Collection[str],
+    load: Callable[[ConfigDict], Dataset],
+) -> tuple[Workdir, ConfigDict, Experiment]:
+    """A workdir, its configuration and what that builds; see ``RunDirectory.open``."""
+    workdir = Workdir(Path(path).expanduser())
+    if config is None:
+        config = saved_config(path)
+    if config.get("compat"):
+        trained = saved_config(path) if workdir.exists() else None
+        config = resolve_compat(config, kept, trained)
+    check_config(config)  # before the data, which may take long to come
+    experiment = build(config, load(config))
+    if workdir.exists():
+        workdir.check(experiment.identity, defaults())
+    return workdir, config, experiment
+
+
+def saved_config(path: str | Path) -> ConfigDict:
+    """The configuration that a workdir was made with.
+
+    Raises:
+      WorkdirError: there is none.
+    """
+    workdir = Workdir(Path(path).expanduser())
+    if not workdir.exists():
+        raise WorkdirError(f"{path} is not a workdir: it has no config.json")
+    return get_config(str(workdir.config))
+
+
+def evaluated_like(path: str | Path, config: ConfigDict) -> ConfigDict:
+    """The configuration of a workdir with another one's settings of evaluation."""
+    found = saved_config(path)
+    with found.unlocked():
+        for section in _OF_EVALUATION:
+            found[section] = config[section]
+        found.compat = ""  # what that one's preset set is in those settings already
+    return found

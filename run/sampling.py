@@ -1,0 +1,70 @@
+"""Samples of a run's checkpoints: drawn, and as files."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax
+
+from evaluation import SampleDriver, Samples, terminal
+from hosts import writes
+from run.drivers import sample_driver
+from run.steering import guide_of, save_picture, steering_of, wanted_of
+from storage import write_json, write_npz
+
+if TYPE_CHECKING:
+    from run.directory import RunDirectory
+
+
+class SampleRun:
+    """Draws by the sampler of a run's configuration."""
+
+    def __init__(self, run: "RunDirectory"):
+        self._run = run
+
+    def draw(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
+        """Samples in the data's own units; see ``RunDirectory.sample``."""
+        run, experiment = self._run, self._run.experiment
+        key = experiment.streams["sample"] if key is None else key
+        wanted = wanted_of(experiment, count)
+        with terminal.progress("sampling", 0, count) as update:
+            return self._driver(
+                run.params(step),
+                count,
+                key,
+                lambda done, _: update(done, ""),
+                guide=guide_of(experiment, run.classifier),
+                labels=wanted.labels,
+                known=wanted.known,
+            )
+
+    def save(self, step: int) -> Path:
+        """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
+        experiment = self._run.experiment
+        samples = self.draw(experiment.sampling.num_samples, step)
+        settings = {**experiment.sampler_settings, "seed": experiment.identity["seed"]}
+        folder = self._run.workdir.samples(step, settings)
+        if writes():
+            wanted = wanted_of(experiment, len(samples.x))
+            arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
+            write_npz(folder / "samples.npz", arrays | wanted.arrays())
+            save_picture(folder / "grid.png", experiment, samples, wanted)
+            write_json(folder / "settings.json", settings)
+            _say(folder, samples)
+        return folder
+
+    @cached_property
+    def _driver(self) -> SampleDriver:
+        """Kept, so that further samples and checkpoints do not compile again."""
+        experiment = self._run.experiment
+        steering = steering_of(experiment, self._run.classifier)
+        return sample_driver(experiment, experiment.sampling.batch_size, steering)
+
+
+def _say(folder: Path, samples: Samples) -> None:
+    if not samples.ok.all():
+        terminal.say(f"warning: {(~samples.ok).sum()} samples are not finite or not finished")
+    terminal.say(
+        f"wrote {folder}: {len(samples.x)} samples, NFE {samples.nfe.mean():.0f}, "
+        f"{samples.seconds:.1f} s"
+    )

@@ -1,0 +1,155 @@
+"""What is found of a whole workdir."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flax.traverse_util import flatten_dict
+
+from build import check_config
+from configs.saved import get_config
+from run.verification.finding import DAMAGED, UNFINISHED, Finding, complaint_of
+from run.verification.readable import read_object
+from run.verification.results import verify_results
+from storage import Checkpoints, Workdir, scan_metrics
+from storage.checkpoints import ASIDE
+from storage.folders import is_leftover
+from storage.lock import LOCK
+
+_CLASSIFIER = "classifier"
+_PROVENANCE = {"run": str, "identity": dict, "versions": dict, "versions_from_step": dict}
+
+
+def verify_workdir(root: Path) -> list[Finding]:
+    """All that is in a workdir; whatever its bytes, nothing is raised."""
+    workdir = Workdir(root)
+    if not root.is_dir():
+        return [Finding("workdir", ".", DAMAGED, "there is no such folder")]
+    if not any(path.exists() for path in (workdir.config, workdir.provenance, workdir.checkpoints)):
+        return [Finding("workdir", ".", DAMAGED, "it has no config.json: this is no workdir")]
+    return _Verification(workdir).findings()
+
+
+class _Verification:
+    """One workdir, each of whose checkpoints is read once."""
+
+    def __init__(self, workdir: Workdir):
+        self._workdir = workdir
+        self._checkpoints = Checkpoints(workdir.checkpoints, run=workdir.run)
+        self._complaints = {
+            step: self._checkpoints.verify(step) for step in self._checkpoints.steps()
+        }
+
+    def findings(self) -> list[Finding]:
+        root, kept = self._workdir.root, self._workdir
+        own = [path.name for path in (kept.config, kept.provenance, kept.metrics, kept.checkpoints)]
+        inner = root / _CLASSIFIER
+        return [
+            *self._head(),
+            *self._metrics(),
+            *self._stored(),
+            *verify_results(root, (*own, LOCK, "tensorboard", _CLASSIFIER)),
+            *(_within(_CLASSIFIER, verify_workdir(inner)) if inner.is_dir() else ()),
+        ]
+
+    def _head(self) -> Iterator[Finding]:
+        """What the run is."""
+        config, provenance = self._workdir.config, self._workdir.provenance
+        if provenance.exists() and not config.exists() and not self._complaints:
+            yield Finding("configuration", config.name, UNFINISHED, "the run ended as it began")
+            return
+        wrong = complaint_of(_check_provenance, provenance)
+        yield Finding.of("provenance", provenance.name, wrong, self._workdir.run)
+        unfit = complaint_of(_check_config, config)
+        other = "" if wrong or unfit else complaint_of(_check_identity, self._workdir.root)
+        yield Finding.of("configuration", config.name, unfit or other)
+
+    def _metrics(self) -> Iterator[Finding]:
+        path = self._workdir.metrics
+        if not path.exists() and not self._logged():
+            return
+        complaint = complaint_of(self._check_metrics, path)
+        if complaint:
+            yield Finding("metrics", path.name, DAMAGED, complaint)
+            return
+        steps = [record["step"] for record in scan_metrics(path)[0]]
+        yield Finding.of(
+            "metrics", path.name, "", f"{len(steps)} lines to step {max(steps, default=0)}"
+        )
+        newest = max(self._complaints, default=0)
+        if max(steps, default=0) > newest or not _ends_whole(path):
+            detail = f"there are lines after the newest checkpoint, of step {newest}"
+            yield Finding("metrics", path.name, UNFINISHED, detail)
+
+    def _check_metrics(self, path: Path) -> None:
+        path.stat()  # what is not there has no lines, and no complaints
+        records, complaints = scan_metrics(path)
+        steps = {record["step"] for record in records}
+        complaints += [
+            f"it has no line of step {step}, of which there is a checkpoint"
+            for step in self._logged()
+            if step not in steps
+        ]
+        if complaints:
+            raise ValueError("; ".join(complaints[:3]))
+
+    def _logged(self) -> list[int]:
+        """Steps of sound checkpoints that this run has logged: no metrics wait in them for it."""
+        if (self._workdir.root / "imported.json").exists():
+            return []
+        sound = [step for step, complaints in self._complaints.items() if not complaints]
+        return [step for step in sound if not self._checkpoints.notes(step).get("pending")]
+
+    def _stored(self) -> Iterator[Finding]:
+        folder = self._workdir.checkpoints
+        for step, complaints in self._complaints.items():
+            yield Finding.of("checkpoint", f"{folder.name}/{step}", "; ".join(complaints[:3]))
+        known = {str(step) for step in self._complaints}
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name not in known:
+                yield from _no_step(path, f"{folder.name}/{path.name}")
+
+
+def _no_step(path: Path, name: str) -> Iterator[Finding]:
+    """What is among the checkpoints, and is none."""
+    if is_leftover(path):
+        yield Finding("leftover", name, UNFINISHED, "the next training removes it")
+    elif path.name == ASIDE and path.is_dir():
+        for each in sorted(path.iterdir()):
+            detail = "set aside as damaged: delete it when it is of no more interest"
+            yield Finding("checkpoint", f"{name}/{each.name}", UNFINISHED, detail)
+    else:
+        yield Finding("checkpoint", name, DAMAGED, "its name is no step")
+
+
+def _within(folder: str, findings: list[Finding]) -> list[Finding]:
+    return [replace(found, path=Path(folder, found.path).as_posix()) for found in findings]
+
+
+def _ends_whole(path: Path) -> bool:
+    contents = path.read_bytes()
+    return not contents or contents.endswith(b"\n")
+
+
+def _check_config(path: Path) -> None:
+    path.stat()
+    check_config(get_config(str(path)))
+
+
+def _check_provenance(path: Path) -> None:
+    found = read_object(path)
+    for name, kind in _PROVENANCE.items():
+        if not isinstance(found.get(name), kind):
+            raise ValueError(f"it has no {name}")
+
+
+def _check_identity(root: Path) -> None:
+    """Raises ValueError where the configuration is of another experiment."""
+    identity = read_object(root / "provenance.json")["identity"]
+    config: dict[str, Any] = flatten_dict(read_object(root / "config.json"), sep=".")
+    for key in sorted(identity.keys() & config.keys()):
+        if identity[key] != config[key]:
+            raise ValueError(
+                f"{key} is {config[key]!r} there, and {identity[key]!r} in provenance.json"
+            )

@@ -1,0 +1,303 @@
+"""Whatever happens to the files of a checkpoint: told, and never restored as something else."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from run import RunDirectory
+from run.drivers import initial_state
+from run.verification import DAMAGED, Finding, verify_workdir
+from storage import CheckpointError, Checkpoints, DamagedError
+
+OLD, NEW = 10, 20
+ROUNDS = 12  # of each of the corruptions below
+Generator = np.random.Generator
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _file(rng: Generator, folder: Path) -> Path:
+    files = _files(folder)
+    return files[rng.integers(len(files))]
+
+
+def _steps(rng: Generator, folder: Path) -> list[Path]:
+    """The folders of both steps, in any order."""
+    return [folder / str(step) for step in rng.permutation([OLD, NEW])]
+
+
+def _exchange(a: Path, b: Path) -> None:
+    between = a.with_name("between")
+    a.rename(between)
+    b.rename(a)
+    between.rename(b)
+
+
+def flip_a_bit(rng, folder):
+    path = _file(rng, folder)
+    contents = bytearray(path.read_bytes())
+    contents[rng.integers(len(contents))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(contents)
+
+
+def truncate(rng, folder):
+    path = _file(rng, folder)
+    path.write_bytes(path.read_bytes()[: rng.integers(path.stat().st_size)])
+
+
+def append(rng, folder):
+    path = _file(rng, folder)
+    path.write_bytes(path.read_bytes() + (b"\n" if rng.random() < 0.3 else rng.bytes(7)))
+
+
+def zero_a_block(rng, folder):
+    path = _file(rng, folder)
+    contents = bytearray(path.read_bytes())
+    start, length = int(rng.integers(len(contents))), int(rng.integers(1, 512))
+    contents[start : start + length] = bytes(len(contents[start : start + length]))
+    path.write_bytes(contents)
+
+
+def replace_by_noise(rng, folder):
+    path = _file(rng, folder)
+    path.write_bytes(rng.bytes(path.stat().st_size))
+
+
+def delete_a_file(rng, folder):
+    _file(rng, folder).unlink()
+
+
+def delete_a_folder(rng, folder):
+    folders = sorted(path for path in folder.rglob("*") if path.is_dir())
+    shutil.rmtree(folders[rng.integers(len(folders))])
+
+
+def delete_half_of_the_files(rng, folder):
+    for path in _files(_steps(rng, folder)[0]):
+        if rng.random() < 0.5:
+            path.unlink()
+
+
+def swap_files_of_a_step(rng, folder):
+    files = _files(_steps(rng, folder)[0])
+    _exchange(*(files[i] for i in rng.choice(len(files), 2, replace=False)))
+
+
+def swap_files_between_steps(rng, folder):
+    a, b = _steps(rng, folder)
+    _exchange(_file(rng, a), _file(rng, b))
+
+
+def swap_what_is_in_steps(rng, folder):
+    a, b = _steps(rng, folder)
+    name = ("state", "manifest.json", "state/ocdbt.process_0", "state/d")[rng.integers(4)]
+    _exchange(a / name, b / name)
+
+
+def swap_steps(rng, folder):
+    _exchange(*_steps(rng, folder))
+
+
+def rename_a_step(rng, folder):
+    name = (str(rng.integers(30, 99)), "020", "20.bak", "best")[rng.integers(4)]
+    _steps(rng, folder)[0].rename(folder / name)
+
+
+def copy_over_another_step(rng, folder):
+    a, b = _steps(rng, folder)
+    shutil.rmtree(b)
+    shutil.copytree(a, b)
+
+
+def take_another_runs(rng, folder):
+    a, _ = _steps(rng, folder)
+    shutil.rmtree(a)
+    shutil.copytree(folder.parent.parent / "other" / "checkpoints" / a.name, a)
+
+
+def put_something_in(rng, folder):
+    inside = _steps(rng, folder)[0]
+    inside = (inside, inside / "state", inside / "state" / "d")[rng.integers(3)]
+    (inside / "more").mkdir() if rng.random() < 0.3 else (inside / "more").write_bytes(rng.bytes(3))
+
+
+def put_a_link_in_the_place(rng, folder):
+    path = _file(rng, folder)
+    path.rename(folder.parent / "elsewhere")
+    path.symlink_to(folder.parent / "elsewhere")
+
+
+CORRUPTIONS: tuple[Callable[[Generator, Path], None], ...] = (
+    *(flip_a_bit, truncate, append, zero_a_block, replace_by_noise),
+    *(delete_a_file, delete_a_folder, delete_half_of_the_files),
+    *(swap_files_of_a_step, swap_files_between_steps, swap_what_is_in_steps, swap_steps),
+    *(rename_a_step, copy_over_another_step, take_another_runs),
+    *(put_something_in, put_a_link_in_the_place),
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A sound workdir, and what is in its checkpoints."""
+
+    root: Path
+    run: str
+    like: object
+    states: dict[int, object]
+    found: list[Finding]
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "checkpoints"
+
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder, run=self.run)
+
+
+@pytest.fixture(scope="module")
+def kept(trained, tmp_path_factory) -> Kept:
+    base = tmp_path_factory.mktemp("corrupted")
+    root = Path(shutil.copytree(trained, base / "run"))
+    shutil.copytree(root / "checkpoints", base / "pristine")
+    run = RunDirectory.open(root)
+    like = jax.eval_shape(lambda: initial_state(run.experiment))
+    states = {step: run.state(step) for step in (OLD, NEW)}
+    _of_another_run(base / "other" / "checkpoints", states)
+    found = verify_workdir(root)
+    assert DAMAGED not in {finding.state for finding in found}
+    return Kept(root, run.workdir.run, like, states, found)
+
+
+def _of_another_run(folder: Path, states: dict) -> None:
+    other = Checkpoints(folder, run="another")
+    for step, state in states.items():
+        other.save(step, state)
+    other.close()
+
+
+@pytest.fixture
+def corrupted(kept) -> Kept:
+    shutil.rmtree(kept.folder)
+    shutil.copytree(kept.root.parent / "pristine", kept.folder)
+    return kept
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """What is in a folder, links and empty folders told from files."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            "link" if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
+        )
+        if path.is_file()
+        else "folder"
+        for path in folder.rglob("*")
+    }
+
+
+def _corrupt(corruption, rng: Generator, kept: Kept) -> None:
+    """Until something differs: zeros may be put over zeros."""
+    before = _contents(kept.folder)
+    while _contents(kept.folder) == before:
+        corruption(rng, kept.folder)
+
+
+def _affected(kept: Kept, step: int) -> bool:
+    now, pristine = kept.folder / str(step), kept.root.parent / "pristine" / str(step)
+    return not now.is_dir() or _contents(now) != _contents(pristine)
+
+
+def _check_restored(kept: Kept) -> None:
+    """A step that was touched is refused in one line; one that was not is what it was."""
+    checkpoints = kept.checkpoints()
+    for step in (OLD, NEW):
+        if not _affected(kept, step):
+            tiny.assert_bitwise_equal(checkpoints.restore(step, kept.like), kept.states[step])
+            continue
+        there = (kept.folder / str(step)).is_dir()
+        with pytest.raises(DamagedError if there else CheckpointError) as caught:
+            checkpoints.restore(step, kept.like)
+        assert "\n" not in str(caught.value)
+        assert f"step {step}" in str(caught.value)
+
+
+def _check_fallback(kept: Kept) -> None:
+    newest = kept.checkpoints().newest_sound()
+    sound = [step for step in (OLD, NEW) if not _affected(kept, step)]
+    assert newest == max(sound, default=None)
+
+
+def _check_told(kept: Kept) -> None:
+    """By ``verify``; a step that is gone without a trace is no longer in the list."""
+    found = verify_workdir(kept.root)
+    assert found != kept.found
+    damaged = {finding.path for finding in found if finding.state == DAMAGED}
+    there = {path.name for path in kept.folder.iterdir()}
+    wrong = {name for name in there if name not in (str(OLD), str(NEW))}
+    wrong |= {str(s) for s in (OLD, NEW) if str(s) in there and _affected(kept, s)}
+    assert {f"checkpoints/{name}" for name in wrong} <= damaged
+    assert not any("\n" in finding.detail for finding in found)
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.__name__)
+def test_a_corrupted_checkpoint_is_told_and_never_restored_as_another(corrupted, corruption, seed):
+    rng = np.random.default_rng([seed, CORRUPTIONS.index(corruption)])
+    _corrupt(corruption, rng, corrupted)
+    _check_restored(corrupted)
+    _check_fallback(corrupted)
+    _check_told(corrupted)
+
+
+def test_there_are_two_hundred_corruptions():
+    assert len(CORRUPTIONS) * ROUNDS >= 200
+
+
+def _main(root: Path, mode: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "main.py", f"--workdir={root}", f"--mode={mode}"],
+        cwd=tiny.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+# Those that can leave the older step alone.
+OF_ONE_STEP = (
+    *(flip_a_bit, truncate, append, zero_a_block, replace_by_noise),
+    *(delete_a_file, delete_a_folder),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corruption", OF_ONE_STEP, ids=lambda corruption: corruption.__name__)
+def test_training_goes_on_from_what_is_sound_and_ends_where_it_would_have(corrupted, corruption):
+    """By real processes: told with status 2, then trained again to the same bits."""
+    rng = np.random.default_rng([ROUNDS, CORRUPTIONS.index(corruption)])
+    while not _affected(corrupted, NEW):
+        corruption(rng, corrupted.folder / str(NEW))
+    told = _main(corrupted.root, "verify")
+    assert told.returncode == 2, told.stderr
+    assert "Traceback" not in told.stderr
+    assert len([line for line in told.stderr.splitlines() if "error:" in line]) == 1
+    metrics = (corrupted.root / "metrics.jsonl").read_bytes()
+    done = _main(corrupted.root, "train")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"the checkpoint of step {NEW} is damaged" in done.stdout + done.stderr
+    again = corrupted.checkpoints().restore(NEW, corrupted.like)
+    tiny.assert_bitwise_equal(again, corrupted.states[NEW])
+    assert (corrupted.root / "metrics.jsonl").read_bytes() == metrics
+    assert len(list((corrupted.folder / "damaged").iterdir())) == 1

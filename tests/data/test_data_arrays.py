@@ -1,0 +1,101 @@
+"""Arrays of files are read as data, whole, and no further than the file goes."""
+
+import io
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from data.arrays import open_arrays
+from data.dataset import DataError
+
+X = np.arange(24.0).reshape(4, 6)
+
+
+def _only(path):
+    with open_arrays(path) as arrays:
+        (array,) = arrays.values()
+        return array
+
+
+def _refused(path, message):
+    with pytest.raises(DataError, match=message) as caught:
+        _only(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _claiming(shape):
+    """An .npy file whose header claims another shape."""
+    buffer = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue() + X.tobytes()
+
+
+@pytest.mark.parametrize(
+    "array", [X, X.T, X.astype(">f4"), X.astype(np.uint8), X[:0], X[0, 0], X > 3, X[:, ::2]]
+)
+@pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
+def test_arrays_come_back_as_they_were_saved(tmp_path, array, save):
+    with (tmp_path / "file").open("wb") as file:
+        save(file, array)
+    found = _only(tmp_path / "file")
+    np.testing.assert_array_equal(found, array)
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    assert found.flags.writeable
+
+
+def test_only_what_is_asked_for_is_read(tmp_path):
+    np.savez(tmp_path / "x.npz", whole=X, pickled=np.array([None]))
+    with open_arrays(tmp_path / "x.npz") as arrays:
+        assert set(arrays) == {"whole", "pickled"}
+        np.testing.assert_array_equal(arrays["whole"], X)
+    with pytest.raises(DataError, match="pickled objects"), open_arrays(tmp_path / "x.npz") as all_:
+        _ = all_["pickled"]
+
+
+@pytest.mark.parametrize("shape", [(10**15,), (10**9, 10**9), (5, 6), (2**63, 2)])
+def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path, shape):
+    content = _claiming(shape)
+    (tmp_path / "x.npy").write_bytes(content)
+    _refused(tmp_path / "x.npy", "claims to hold")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    _refused(tmp_path / "x.npz", "claims to hold")
+
+
+@pytest.mark.parametrize("shape", [(-1, 2), (2.0,), (None,), "x"])
+def test_a_header_with_another_shape_is_refused(tmp_path, shape):
+    (tmp_path / "x.npy").write_bytes(_claiming(shape))
+    _refused(tmp_path / "x.npy", "cannot be read")
+
+
+def test_what_unpacks_to_more_than_the_machine_has_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("data.memory.machine_bytes", lambda: 10**6)
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(10**6))
+    assert (tmp_path / "bomb.npz").stat().st_size < 10**4
+    _refused(tmp_path / "bomb.npz", "would take 0.008 GB; this machine has 0.001 GB")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    _refused(tmp_path / "pipe.npy", "it is no regular file")
+
+
+def test_names_of_members_are_no_paths(tmp_path):
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "x.npz", "w") as archive:
+        archive.writestr("../outside.npy", _claiming((4, 6)))
+    np.testing.assert_array_equal(_only(tmp_path / "in" / "x.npz"), X)
+    assert [path.name for path in tmp_path.rglob("*")] == ["in", "x.npz"]
+
+
+@pytest.mark.parametrize("where", [0, 70, -30, -5])
+def test_a_damaged_archive_is_refused(tmp_path, where):
+    np.savez_compressed(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=99))
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[where : where + 5 or None] = b"\xff" * 5
+    (tmp_path / "x.npz").write_bytes(content)
+    _refused(tmp_path / "x.npz", "cannot be read")

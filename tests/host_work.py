@@ -1,0 +1,73 @@
+"""The work of one of two hosts in one process: `host_work.py PORT HOST CONFIG WORKDIR`.
+
+Trains and evaluates without starting again in between, and looks at what only hosts among
+themselves can: what they gather and agree on.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import hosts
+from command_line import load_config
+from hosts import Hosts
+from verbs import VERBS, Options, run_verb
+
+DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
+
+
+def own(host: int) -> dict:
+    """Of another length on every host, with what devices would make something else of."""
+    arrays = {np.dtype(dtype).name: np.arange(3 + host).astype(dtype) for dtype in DTYPES}
+    return {"arrays": arrays, "fine": np.array([1 + 2.0**-40 * (1 + host)]), "no": np.zeros(0)}
+
+
+def of_one(host: int) -> dict:
+    """Nothing on the first host."""
+    return own(host) if host else {}
+
+
+def check_gathering(host: int) -> None:
+    for has in (own, of_one):
+        for number, found in enumerate(hosts.gathered(has(host))):
+            wanted = has(number)
+            assert jax.tree.structure(found) == jax.tree.structure(wanted)
+            for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+                assert x.dtype == y.dtype
+                np.testing.assert_array_equal(x, y)
+
+
+def check_agreeing(host: int, folder: Path) -> None:
+    assert hosts.agreed(7 + host) == 7
+    assert hosts.any_host(host == 1)
+    assert not hosts.any_host(False)
+    assert hosts.share(list(range(5))) == [[0, 2, 4], [1, 3]][host]
+    hosts.check_agreement({"colour": "red"})
+    _refused(lambda: hosts.check_agreement({"colour": f"red {host}"}), "colour: it is red 0 on")
+    hosts.check_shared_folder(folder)
+    _refused(lambda: hosts.check_shared_folder(folder / str(host)), "all hosts share")
+    assert not hosts.there(folder / "nothing")
+
+
+def _refused(ask, told: str) -> None:
+    try:
+        ask()
+    except hosts.HostError as error:
+        if told not in str(error):
+            raise
+    else:
+        raise AssertionError(f"not refused: {told}")
+
+
+if __name__ == "__main__":
+    port, host, config, workdir = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+    together = Hosts(False, f"localhost:{port}", 2, host)
+    options = Options("train", workdir, load_config(config), hosts=together)
+    run_verb(options)
+    hosts._SEEN_SECONDS = 0.5
+    check_gathering(host)
+    check_agreeing(host, Path(workdir))
+    VERBS["eval"](replace(options, mode="eval"))

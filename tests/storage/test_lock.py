@@ -1,0 +1,115 @@
+import errno
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage import WorkdirError, WorkdirLock
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys
+from pathlib import Path
+from storage import WorkdirLock
+with WorkdirLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the folder until its input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def _take(folder):
+    with WorkdirLock(folder, pytest.fail):
+        pass
+
+
+def test_a_folder_that_is_held_is_one_line_with_who_holds_it(tmp_path, holder):
+    with pytest.raises(WorkdirError) as caught:
+        _take(tmp_path / "run")
+    line = str(caught.value)
+    expected = f"{tmp_path / 'run'} is in use by process {holder.pid} on {socket.gethostname()} "
+    assert line.startswith(expected + "since 20")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("how", ["in order", "killed"])
+def test_it_is_free_when_its_holder_has_ended(tmp_path, holder, how):
+    if how == "killed":
+        os.kill(holder.pid, signal.SIGKILL)
+    holder.communicate("", timeout=60)
+    _take(tmp_path / "run")
+
+
+def test_one_process_has_no_two_either(tmp_path):
+    with WorkdirLock(tmp_path), pytest.raises(WorkdirError, match=f"process {os.getpid()} on"):
+        _take(tmp_path)
+    _take(tmp_path)
+
+
+def test_it_is_given_back_when_the_block_fails(tmp_path):
+    with pytest.raises(KeyError), WorkdirLock(tmp_path):
+        raise KeyError
+    _take(tmp_path)
+
+
+def test_the_file_says_nothing_when_no_one_holds_it(tmp_path):
+    with WorkdirLock(tmp_path):
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+    assert (tmp_path / ".lock").read_text() == ""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 3}'])
+def test_a_holder_that_cannot_be_read_is_another_process(tmp_path, text):
+    with WorkdirLock(tmp_path):
+        (tmp_path / ".lock").write_text(text)
+        with pytest.raises(WorkdirError, match="is in use by another process; wait"):
+            _take(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(WorkdirError, match="cannot write to"):
+        _take(tmp_path / "run")
+
+
+def _failing_with(number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    return flock
+
+
+def test_without_locks_there_is_a_note_and_work_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", _failing_with(errno.ENOLCK))
+    notes = []
+    with WorkdirLock(tmp_path, notes.append):
+        pass
+    assert len(notes) == 1
+    assert "knows no locks" in notes[0]
+
+
+def test_another_failure_of_a_lock_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", _failing_with(errno.EIO))
+    with pytest.raises(WorkdirError, match=r"cannot lock .*Input/output error"):
+        _take(tmp_path)

@@ -1,0 +1,201 @@
+"""Damaged checkpoints, folders in use, numbers that go bad: told, and nothing is lost."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import pytest
+import tiny
+
+from run import RunDirectory
+from run.drivers import initial_state
+from storage import CheckpointError, DamagedError, WorkdirError, WorkdirLock, read_metrics
+from training import Interrupted, NonFiniteError, TrainStep
+
+LONGER = {"training.steps": 30}
+
+
+def _damage(folder, step):
+    """Flips a bit in the middle of the largest file of a checkpoint."""
+    files = (path for path in (folder / "checkpoints" / str(step)).rglob("*") if path.is_file())
+    largest = max(files, key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 1
+    largest.write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory) -> RunDirectory:
+    """The run of ten steps more, in one go."""
+    run = RunDirectory.open(tmp_path_factory.mktemp("longer") / "run", tiny.points(**LONGER))
+    run.train()
+    return run
+
+
+# --- damaged checkpoints --------------------------------------------------------------------
+
+
+def test_training_goes_on_from_the_newest_sound_one_to_the_same_state(workdir, longer, capsys):
+    _damage(workdir, 20)
+    run = RunDirectory.open(workdir, tiny.points(**LONGER))
+    run.train()
+    said = capsys.readouterr().out
+    assert "warning: the checkpoint of step 20 is damaged: " in said
+    assert "; step 10 is taken" in said
+    assert f"set aside: {workdir / 'checkpoints' / 'damaged' / '20'}" in said
+    tiny.assert_bitwise_equal(run.state(30), longer.state(30))
+    assert run.steps("all") == [10, 20, 30]
+    assert run.workdir.metrics.read_bytes() == longer.workdir.metrics.read_bytes()
+    assert list((workdir / "checkpoints" / "damaged").iterdir())
+
+
+def test_what_reads_takes_what_is_sound_and_says_what_is_not(workdir, capsys):
+    _damage(workdir, 20)
+    run = RunDirectory.open(workdir)
+    assert run.steps() == [10]
+    assert "warning: the checkpoint of step 20 is damaged: " in capsys.readouterr().out
+    assert run.steps("all") == [10]
+    with pytest.raises(DamagedError, match=r"^--steps: the checkpoint of step 20 is damaged: "):
+        run.steps("10,20")
+    assert (workdir / "checkpoints" / "20").is_dir()  # who reads moves nothing
+    with pytest.raises(DamagedError, match="step 20"):
+        run.params(20)
+
+
+def test_an_older_damaged_one_is_passed_over(workdir, capsys):
+    _damage(workdir, 10)
+    run = RunDirectory.open(workdir)
+    assert run.steps() == [20]
+    assert capsys.readouterr().out == ""
+    assert run.steps("all") == [20]
+    assert "step 10 is damaged" in capsys.readouterr().out
+
+
+def test_without_a_sound_one_training_does_not_begin_again(workdir):
+    for step in (10, 20):
+        _damage(workdir, step)
+    before = (workdir / "metrics.jsonl").read_bytes()
+    run = RunDirectory.open(workdir, tiny.points(**LONGER))
+    for act in (run.train, run.steps, run.train):
+        with pytest.raises(CheckpointError, match=r"is sound: .*step 20 .*; .*step 10 is damaged"):
+            act()
+    assert (workdir / "metrics.jsonl").read_bytes() == before
+    assert sorted(path.name for path in (workdir / "checkpoints").iterdir()) == ["10", "20"]
+
+
+def test_a_checkpoint_that_is_deleted_while_it_is_wanted_is_told(workdir):
+    run = RunDirectory.open(workdir)
+    steps = run.steps("all")
+    shutil.rmtree(workdir / "checkpoints" / "10")
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 10 .* there are \[20\]"):
+        run.evaluate(steps)
+
+
+# --- folders in use -------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_trained_in_is_not_trained_in_by_another(workdir):
+    run = RunDirectory.open(workdir, tiny.points(**LONGER))
+    with WorkdirLock(workdir), pytest.raises(WorkdirError, match="is in use by process"):
+        run.train()
+    assert run.steps("all") == [10, 20]
+
+
+def test_a_result_that_is_computed_is_not_computed_by_another(workdir):
+    run = RunDirectory.open(workdir)
+    folder = workdir / "eval" / "20" / "ode"
+    with WorkdirLock(folder), pytest.raises(WorkdirError, match="20/ode is in use by process"):
+        run.bits_per_dim()
+    assert run.bits_per_dim()["num_images"] == 12
+
+
+def test_a_disk_without_room_for_two_checkpoints_is_told_before_anything(tmp_path, monkeypatch):
+    def full(folder, needed_bytes):
+        raise WorkdirError(f"needs {needed_bytes}")
+
+    monkeypatch.setattr("run.task.check_writable", full)
+    new = RunDirectory.open(tmp_path / "new", tiny.points())
+    with pytest.raises(WorkdirError, match=r"^needs ") as error:
+        new.train()
+    assert not (tmp_path / "new").exists()
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(initial_state(new.experiment)))
+    assert str(error.value) == f"needs {2 * size}"
+
+
+def test_a_damaged_result_is_told_by_its_folder(workdir):
+    run = RunDirectory.open(workdir)
+    run.bits_per_dim()
+    file = workdir / "eval" / "20" / "ode" / "per_image.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(WorkdirError, match=r"the result in .*20/ode is damaged \("):
+        run.bits_per_dim()
+
+
+def test_what_a_killed_evaluation_did_not_clear_away_is_cleared_away(workdir):
+    run = RunDirectory.open(workdir)
+    run.bits_per_dim()
+    (workdir / "eval" / "20" / "ode" / "partial").mkdir()
+    run.bits_per_dim()
+    assert not (workdir / "eval" / "20" / "ode" / "partial").exists()
+
+
+def test_a_training_killed_before_its_curves_draws_them_when_it_is_run_again(workdir):
+    before = (workdir / "curves.png").read_bytes()
+    (workdir / "curves.png").unlink()
+    RunDirectory.open(workdir).train()
+    assert (workdir / "curves.png").read_bytes() == before
+
+
+# --- signals, in one process ----------------------------------------------------------------
+
+
+def test_a_run_left_within_a_line_goes_on_to_the_same_files(longer, tmp_path, monkeypatch):
+    leave_at = [7, 23]
+    monkeypatch.setattr(
+        "training.interruption.Interruption.wanted",
+        lambda self, step: 15 if step in leave_at and not leave_at.remove(step) else None,
+    )
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            RunDirectory.open(tmp_path / "run", tiny.points(**LONGER)).train()
+    run = RunDirectory.open(tmp_path / "run", tiny.points(**LONGER))
+    run.train()
+    assert run.steps("all") == [7, 10, 20, 23, 30]
+    tiny.assert_bitwise_equal(run.state(30), longer.state(30))
+    assert run.workdir.metrics.read_bytes() == longer.workdir.metrics.read_bytes()
+
+
+# --- numbers that go bad --------------------------------------------------------------------
+
+
+@pytest.fixture
+def bad_steps(monkeypatch):
+    """Makes the loss of the steps 13 and 17 infinite."""
+    update = TrainStep.update
+
+    def spoilt(self, state, loss, grads, step):
+        loss = jnp.where((step == 13) | (step == 17), jnp.inf, loss)
+        return update(self, state, loss, grads, step)
+
+    monkeypatch.setattr(TrainStep, "update", spoilt)
+
+
+def test_the_state_before_a_bad_step_is_kept_and_training_can_go_on(bad_steps, tmp_path):
+    """Stopped, stopped again, and gone on: the run that left the steps out from the start."""
+    stopped = RunDirectory.open(tmp_path / "stopped", tiny.points())
+    for _ in range(2):
+        with pytest.raises(
+            NonFiniteError, match=r"^step 13: loss is inf; .* checkpoint of step 12"
+        ):
+            stopped.train()
+    assert stopped.steps("all") == [10, 12]
+    assert int(stopped.state(12).step) == 12
+    going_on = RunDirectory.open(tmp_path / "stopped", tiny.points(**{"training.max_skips": 2}))
+    going_on.train()
+    whole = RunDirectory.open(tmp_path / "whole", tiny.points(**{"training.max_skips": 2}))
+    whole.train()
+    tiny.assert_bitwise_equal(going_on.state(20), whole.state(20))
+    assert going_on.workdir.metrics.read_bytes() == whole.workdir.metrics.read_bytes()
+    assert int(whole.state(20).skipped) == 2
+    told = {r["step"]: r.get("skipped") for r in read_metrics(whole.workdir.metrics)}
+    assert told == {5: None, 10: None, 15: 1, 20: 1}

@@ -1,0 +1,157 @@
+"""SIGTERM and SIGINT to real processes: what is kept, what is said, how they end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+
+from run import RunDirectory
+
+# A process in the background of a shell would be born with SIGINT ignored.
+MAIN = (
+    "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "sys.argv[0] = 'main.py'; runpy.run_path('main.py', run_name='__main__')"
+)
+SECONDS = 120
+
+
+class Process:
+    """``main.py`` on the tiny experiment, and all that it has said."""
+
+    def __init__(self, folder: Path, cache: Path, mode: str, *arguments: str, **overrides):
+        flags = tiny.flags_of(tiny.points(**overrides), tiny.base())
+        where = ["--config=configs/toy/mixture.py", f"--workdir={folder}", f"--mode={mode}"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", MAIN, *where, *arguments, *flags],
+            cwd=tiny.ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(tiny.ROOT),
+                "JAX_COMPILATION_CACHE_DIR": str(cache),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for(self, condition) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def send(self, signum: int) -> None:
+        self.process.send_signal(signum)
+
+    def end(self) -> tuple[int, str]:
+        """Its status, and what it said of errors."""
+        _, errors = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def start(cache, tmp_path):
+    """Starts a process in ``tmp_path / "run"``, which is ended with the test."""
+    started = []
+
+    def start(*arguments, folder=tmp_path / "run", **overrides):
+        started.append(Process(folder, cache, *arguments, **overrides))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.communicate()
+
+
+LONG = {"training.steps": 1_000_000, "training.checkpoint_every": 0, "training.eval_every": 0}
+
+
+def test_training_writes_a_checkpoint_of_its_step_and_says_how_to_go_on(start, tmp_path):
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    process = start("train", **LONG)
+    process.wait_for(lambda: metrics.exists() and metrics.stat().st_size)
+    process.send(signal.SIGINT)
+    status, errors = process.end()
+    (step,) = RunDirectory.open(tmp_path / "run").steps("all")
+    assert status == 130
+    assert errors.splitlines() == [
+        "SIGINT: writing a checkpoint after this step, then leaving; a second signal leaves at "
+        "once",
+        f"interrupted at step {step}; the same command goes on from the newest checkpoint",
+    ]
+
+
+def test_a_signal_while_the_step_is_compiled_leaves_in_order_as_well(start, tmp_path):
+    process = start("train", **LONG)
+    process.wait_for((tmp_path / "run" / "metrics.jsonl").exists)  # it is opened just before
+    process.send(signal.SIGTERM)
+    status, errors = process.end()
+    assert status == 143, errors
+    assert re.search(r"^interrupted at step \d+; the same command goes on", errors, re.M)
+    assert "Traceback" not in errors
+
+
+def test_a_signal_before_anything_has_begun_leaves_at_once(start):
+    process = start("train", **LONG)
+    time.sleep(0.7)
+    process.send(signal.SIGTERM)
+    status, errors = process.end()
+    assert status in (143, -signal.SIGTERM)  # the latter before Python is there
+    assert "Traceback" not in errors
+
+
+def test_a_second_signal_leaves_at_once_and_loses_no_checkpoint(start, tmp_path):
+    """While the process is stopped, so that it has not gone by the first."""
+    folder = tmp_path / "run"
+    process = start("train", **LONG | {"training.checkpoint_every": 50})
+    process.wait_for(lambda: list((folder / "checkpoints").glob("[0-9]*")))
+    process.send(signal.SIGTERM)
+    process.send(signal.SIGSTOP)
+    known = RunDirectory.open(folder).steps("all")
+    process.send(signal.SIGCONT)
+    time.sleep(0.4)
+    process.send(signal.SIGTERM)
+    status, errors = process.end()
+    assert status in (143, -signal.SIGTERM)  # the latter when Python is already gone
+    assert "Traceback" not in errors
+    assert set(known) <= set(RunDirectory.open(folder).steps("all"))
+
+
+def test_an_evaluation_keeps_its_batches(start, workdir):
+    partial = workdir / "eval" / "20" / "bound" / "partial"
+    slow = {"likelihood.name": "bound", "likelihood.samples": 100_000, "likelihood.chunk": 1000}
+    process = start("eval", folder=workdir, **slow, **{"eval.batch_size": 1})
+    process.wait_for(lambda: list(partial.glob("*.npz")))
+    process.send(signal.SIGTERM)
+    status, errors = process.end()
+    assert status == 143, errors
+    assert errors.splitlines() == [
+        "SIGTERM: leaving; a second signal leaves at once",
+        "interrupted; finished batches are kept, and the same command goes on from them",
+    ]
+    assert 0 < len(list(partial.glob("[0-9]*.npz"))) < 12
+    assert not (partial.parent / "bits_per_dim.json").exists()
+
+
+def test_a_drawing_of_samples_leaves_the_samples_before_it(start, workdir):
+    slow = {"sampling.num_steps": 20_000, "sampling.num_samples": 80}
+    process = start("sample", "--steps=10,20", folder=workdir, **slow)
+    process.wait_for((workdir / "samples" / "10" / "settings.json").exists)
+    process.send(signal.SIGTERM)
+    status, errors = process.end()
+    assert status == 143, errors
+    assert errors.endswith("\ninterrupted; the same command draws the samples again\n")
+    assert not (workdir / "samples" / "20").exists()

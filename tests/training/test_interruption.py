@@ -1,0 +1,141 @@
+"""Signals: noticed while training, an exception elsewhere; a second one ends the process."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import tiny
+
+from training import Interrupted, noticed, unwinding
+
+BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+
+
+@pytest.fixture(autouse=True)
+def handled():
+    """As in a process of one's own, whatever this one was started by."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@BOTH
+def test_a_signal_is_noticed_told_and_ends_nothing(signum, capfd):
+    with contextlib.suppress(KeyError), noticed() as interruption:
+        assert interruption.wanted(1) is None
+        signal.raise_signal(signum)
+        assert interruption.wanted(2) == signum
+        time.sleep(0.1)
+        raise KeyError
+    told = f"{signum.name}: writing a checkpoint after this step, then leaving; a second signal "
+    assert capfd.readouterr().err == f"{told}leaves at once\n"
+
+
+def test_the_first_signal_decides():
+    with contextlib.suppress(KeyError), noticed() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)  # at the same time: one of them
+        assert interruption.wanted(1) == signal.SIGTERM
+        raise KeyError
+
+
+def test_a_signal_that_no_step_has_seen_is_delivered_again_at_the_end():
+    with pytest.raises(KeyboardInterrupt), noticed():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_handlers_before_are_there_again():
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with contextlib.suppress(KeyError), noticed():
+        assert signal.getsignal(signal.SIGTERM) != before[0]
+        raise KeyError
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_what_was_ignored_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with noticed() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.wanted(1) is None
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_in_another_thread_nothing_changes():
+    seen = []
+
+    def look():
+        before = signal.getsignal(signal.SIGTERM)
+        with noticed() as interruption:
+            seen.append((interruption.wanted(1), signal.getsignal(signal.SIGTERM) == before))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [(None, True)]
+
+
+@BOTH
+def test_elsewhere_the_first_signal_is_an_exception(signum):
+    with pytest.raises(Interrupted, match=r"^interrupted$") as end, unwinding():
+        signal.raise_signal(signum)
+    assert end.value.signum == signum
+
+
+def test_hosts_ask_each_other_at_every_tenth_step_and_leave_together(monkeypatch):
+    monkeypatch.setattr("training.interruption.jax.process_count", lambda: 2)
+    asked = []
+
+    def another_host_has_it(flag):
+        asked.append(flag)
+        return True
+
+    with noticed(another_host_has_it) as interruption:
+        found = [interruption.wanted(step) for step in range(7, 12)]
+    assert found == [None, None, None, signal.SIGTERM, None]
+    assert asked == [False]
+
+
+# What a compiler does: it keeps the main thread outside Python, so that no handler runs.
+SCRIPT = """
+import hashlib, sys, training
+try:
+    with getattr(training, sys.argv[1])():
+        print("ready", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+finally:
+    print("left in order", flush=True)
+"""
+
+
+@pytest.mark.parametrize("context", ["noticed", "unwinding"])
+def test_a_second_signal_ends_the_process_at_once(context):
+    """Also while the main thread waits in a library that never asks Python for signals."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, context],
+        cwd=tiny.ROOT,
+        env={**os.environ, "PYTHONPATH": str(tiny.ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert output == ""
+        assert "a second signal leaves at once" in errors
+    finally:
+        process.kill()
