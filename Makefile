@@ -12,7 +12,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 # The steps of the demo need each other.
 .NOTPARALLEL:
 
-.PHONY: demo train eval sample figures test test-slow lint format clean
+.PHONY: demo train eval sample figures test test-slow chaos fuzz lint format clean
 
 demo: train eval sample
 	@echo "demo done: look at $(RUN)/samples, $(RUN)/curves.png and $(RUN)/eval"
@@ -40,6 +40,14 @@ test: $(INSTALLED_DEV)
 
 test-slow: $(INSTALLED_DEV)
 	XLA_FLAGS= $(BIN)/python -m pytest -m slow
+
+# Runs that are killed at any moment, and checkpoints that are damaged.
+chaos: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest -m slow -s tests/chaos
+
+# A thousand mutated flags, configurations and files.
+fuzz: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest -m slow tests/fuzz
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

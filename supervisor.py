@@ -53,8 +53,9 @@ def supervised(work: Callable[[], object], place: Place | None) -> None:
     Ends the process with the status of the work, or with ``LOST`` where another host was lost or
     the work was killed.
     """
-    if _PARENT in os.environ:
-        _as_child(work)
+    parent = os.environ.pop(_PARENT, "")  # not for processes that the work starts
+    if parent.isdecimal():
+        _as_child(work, int(parent))
     elif place is None:
         work()
     else:
@@ -74,8 +75,8 @@ def joined(host: int, leave: Callable[[], None]) -> None:
             os.write(int(os.environ[_PIPE]), str(host).encode())
 
 
-def _as_child(work: Callable[[], object]) -> None:
-    _die_with(int(os.environ[_PARENT]))
+def _as_child(work: Callable[[], object], parent: int) -> None:
+    _die_with(parent)
     try:
         work()
     except SystemExit as end:

@@ -1,6 +1,7 @@
 """What the command line can do, each a short use of ``RunDirectory``."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -115,6 +116,18 @@ def _memory_told() -> Iterator[None]:
         ) from error
 
 
+def _check_devices() -> None:
+    """Raises UsageError where JAX has nothing to compute on."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        raise UsageError(
+            f"JAX finds no device it can use (JAX_PLATFORMS={asked!r}): "
+            f"{str(error).splitlines()[0] if str(error) else 'no such platform is installed'}"
+        ) from error
+
+
 @_memory_told()
 def run_verb(options: Options) -> None:
     """Does what the mode says.
@@ -124,6 +137,7 @@ def run_verb(options: Options) -> None:
     """
     options.check()
     options.hosts.join()
+    _check_devices()
     check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL})
     keep_compilations(COMPILATION_CACHE)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -174,7 +188,7 @@ def evaluate(options: Options) -> None:
       NoImageError: after all that, where a result is of no image at all.
     """
     run = opened(options)
-    found = run.results(run.steps(options.steps))
+    found = run.results(options.steps)
     tables.show_results([result.summary for result in found])
     tables.show_differences(save_differences(run.workdir, found))
     empty = [
@@ -202,15 +216,14 @@ def compare(options: Options) -> None:
 def sample(options: Options) -> None:
     """Samples of the checkpoints, as arrays and as pictures."""
     run = opened(options, data_or_shape)
-    for step in run.steps(options.steps):
-        run.samples.save(step)
+    run.at_steps(options.steps, run.samples.save)
 
 
 def classify(options: Options) -> None:
     """Which class each test image has, by the likelihoods of all, as files and as a table."""
     run = opened(options)
-    steps = run.steps(options.steps)
-    tables.show_classifications([row for step in steps for row in run.classify(step)])
+    found = run.at_steps(options.steps, run.classify)
+    tables.show_classifications([row for rows in found for row in rows])
 
 
 def classifier(options: Options) -> None:
@@ -225,15 +238,14 @@ def quality(options: Options) -> None:
     if own and options.steps:
         raise UsageError("--steps: the samples of config.quality.samples are of no checkpoint")
     measured = QualityRun(run)
-    found = [measured.given()] if own else list(map(measured, run.steps(options.steps)))
+    found = [measured.given()] if own else run.at_steps(options.steps, measured)
     tables.show_quality(found)
 
 
 def encode(options: Options) -> None:
     """Latents of the first test data and their reconstructions, as arrays and as pictures."""
     run = opened(options, own=lambda run: EncodingRun(run).keys_read)
-    for step in run.steps(options.steps):
-        run.encodings.save(step)
+    run.at_steps(options.steps, run.encodings.save)
 
 
 def study(options: Options) -> None:

@@ -15,10 +15,11 @@ from jaxtyping import Bool, Float
 from evaluation.likelihood import Evaluation
 from evaluation.uncertainty import DEQUANTISATION, error_split, mean, of_all
 from likelihood import Account
-from storage import WorkdirError, finite, read_json, write_json, write_npz
+from storage import WorkdirError, finite, read_sealed, write_json, write_npz, write_sealed
 
 RESULT = "bits_per_dim.json"
 PER_IMAGE = "per_image.npz"
+SETTINGS = "settings.json"
 # What reading a file that was cut off, overwritten or taken away can raise.
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -134,7 +135,7 @@ def _discretisation(evaluation: Evaluation, kept: Account) -> dict[str, float] |
 def save_result(
     folder: Path, evaluation: Evaluation, provenance: Provenance, summary: dict[str, Any]
 ) -> None:
-    """Writes a result; ``bits_per_dim.json`` comes last, so that where it is, all is.
+    """Writes a result; ``bits_per_dim.json`` comes last and tells whether all is as it was.
 
     ``per_image.npz`` holds, in data-set order, bits/dim, the estimator's standard error in
     bits/dim, altogether and by source, with its degrees of freedom, nfe, jvps, ok, and every term
@@ -154,8 +155,8 @@ def save_result(
         **{f"nats_{name}": term for name, term in account.terms.items()},
     }
     write_npz(folder / PER_IMAGE, arrays)
-    write_json(folder / "settings.json", provenance.settings)
-    write_json(folder / RESULT, summary)
+    write_json(folder / SETTINGS, provenance.settings)
+    write_sealed(folder / RESULT, summary, [PER_IMAGE, SETTINGS])
 
 
 def load_result(folder: Path) -> Result | None:
@@ -166,8 +167,10 @@ def load_result(folder: Path) -> Result | None:
     """
     if not (folder / RESULT).exists():
         return None
-    with whole(folder), np.load(folder / PER_IMAGE) as images:
-        return Result(read_json(folder / RESULT), images["bits_per_dim"], images["ok"], folder)
+    with whole(folder):
+        summary = read_sealed(folder / RESULT)
+        with np.load(folder / PER_IMAGE) as images:
+            return Result(summary, images["bits_per_dim"], images["ok"], folder)
 
 
 @contextlib.contextmanager

@@ -238,7 +238,8 @@ def _over(row: Row) -> str:
 
 def show_findings(found: Sequence[Row]) -> None:
     """A row for each thing of a workdir: what it is, where, and whether it is as it was written."""
-    table = _table("files of the workdir", ("what", "where", "state", "detail"), "what")
+    columns = ("what", "where", "state", "detail")
+    table = _table("files of the workdir", columns, columns)
     for finding in found:
         table.add_row(*(Text(finding[name]) for name in ("what", "path", "state", "detail")))
     console.print(table)
@@ -248,10 +249,11 @@ def _value(row: Row) -> str:
     return f"{_number(row['bits_per_dim'], 5)} ± {_number(row['standard_error'], 5)} bits/dim"
 
 
-def _table(title: str, columns: Sequence[str], left: str) -> Table:
-    table = Table(title=title)
+def _table(title: str, columns: Sequence[str], left: str | Sequence[str]) -> Table:
+    """Of these columns; those on the left hold text, the others numbers."""
+    table, text = Table(title=title), (left,) if isinstance(left, str) else left
     for name in columns:
-        table.add_column(name, justify="left" if name == left else "right")
+        table.add_column(name, justify="left" if name in text else "right")
     return table
 
 

@@ -1,8 +1,11 @@
 """What a run says on the terminal: bars where someone watches, lines where it is piped."""
 
 import contextlib
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -16,7 +19,40 @@ from rich.progress import (
 )
 from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=True)
+
+class _Output:
+    """Standard output; where it takes nothing any more, the work goes on without it."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        self._try(lambda: sys.stdout.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(sys.stdout.flush)
+
+    def isatty(self) -> bool:
+        return sys.stdout.isatty()
+
+    def fileno(self) -> int:
+        return sys.stdout.fileno()
+
+    @staticmethod
+    def _try(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            # A pipe whose reader has gone, a full disk: not worth weeks of training.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            with contextlib.suppress(OSError):
+                sys.stderr.write(
+                    f"note: standard output takes nothing any more ({error.strerror}); the work "
+                    "goes on without it\n"
+                )
+
+
+console = Console(file=cast(IO[str], _Output()), highlight=False, soft_wrap=True)
 Update = Callable[[int, str], None]
 _QUIET_SECONDS = 30.0  # between two lines where output is piped
 

@@ -1,8 +1,13 @@
 """Which checkpoints are meant: the newest sound one, all that are, or those that are named."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from evaluation import terminal
-from hosts import agreed, writes
-from storage import CheckpointError, Checkpoints, DamagedError
+from hosts import agreed, several, writes
+from storage import CheckpointError, Checkpoints, DamagedError, MissingError
+
+Done = TypeVar("Done")
 
 
 def chosen_steps(checkpoints: Checkpoints, which: str = "") -> list[int]:
@@ -27,6 +32,34 @@ def chosen_steps(checkpoints: Checkpoints, which: str = "") -> list[int]:
     return _named(checkpoints, which, known)
 
 
+def at_chosen(checkpoints: Checkpoints, which: str, do: Callable[[int], Done]) -> list[Done]:
+    """What is done at each of the ``chosen_steps``, while a training may go on beside.
+
+    That deletes some which were there when they were chosen: of all they are passed over with a
+    note, and the newest is taken again, once. Several hosts cannot each pass over what it misses.
+
+    Raises:
+      CheckpointError: see ``chosen_steps``; one that is named is no longer there.
+    """
+    steps = chosen_steps(checkpoints, which)
+    if several() or which not in ("", "all"):
+        return [do(step) for step in steps]
+    done = [each for step in steps for each in _unless_deleted(do, step)]
+    return done or [do(_newest_sound(checkpoints))]
+
+
+def _unless_deleted(do: Callable[[int], Done], step: int) -> list[Done]:
+    try:
+        return [do(step)]
+    except MissingError:
+        _pass_over(step)
+        return []
+
+
+def _pass_over(step: int) -> None:
+    terminal.say(f"note: the checkpoint of step {step} was deleted meanwhile; it is passed over")
+
+
 def newest_to_train_from(checkpoints: Checkpoints) -> int | None:
     """The newest sound step; None where there is no checkpoint.
 
@@ -47,23 +80,40 @@ def newest_to_train_from(checkpoints: Checkpoints) -> int | None:
 def _newest_sound(checkpoints: Checkpoints) -> int:
     """Warns of those that are newer."""
     damaged = []
-    for step in reversed(checkpoints.steps()):
-        complaint = _complaint(checkpoints, step)
+    steps = checkpoints.steps()
+    for step in reversed(steps):
+        try:
+            complaint = _complaint(checkpoints, step)
+        except MissingError:
+            continue
         if complaint is None:
             _warn(damaged, f"step {step} is taken")
             return step
         damaged.append(complaint)
+    if any(step > max(steps, default=-1) for step in checkpoints.steps()):
+        return _newest_sound(checkpoints)  # a training beside has gone on
     raise CheckpointError(
-        f"no checkpoint in {checkpoints.directory} is sound: {'; '.join(damaged)}; put a copy in "
-        "the place of one, or move them elsewhere to begin again"
+        f"no checkpoint in {checkpoints.directory} is sound: "
+        f"{'; '.join(damaged) or 'they were deleted'}; put a copy in the place of one, or move "
+        "them elsewhere to begin again"
     )
 
 
 def _all_sound(checkpoints: Checkpoints) -> list[int]:
     newest = _newest_sound(checkpoints)
-    older = {step: _complaint(checkpoints, step) for step in checkpoints.steps() if step < newest}
-    _warn([complaint for complaint in older.values() if complaint], "it is passed over")
-    return [*(step for step, complaint in older.items() if complaint is None), newest]
+    older = [step for step in checkpoints.steps() if step < newest]
+    return [*(step for step in older if _is_taken(checkpoints, step)), newest]
+
+
+def _is_taken(checkpoints: Checkpoints, step: int) -> bool:
+    """Whether it is there and sound; else it is told."""
+    try:
+        complaint = _complaint(checkpoints, step)
+    except MissingError:
+        _pass_over(step)
+        return False
+    _warn([complaint] if complaint else [], "it is passed over")
+    return complaint is None
 
 
 def _named(checkpoints: Checkpoints, which: str, known: list[int]) -> list[int]:

@@ -14,12 +14,20 @@ from evaluation.classification import (
     class_log_likelihoods,
     conditional_log_likelihood,
 )
-from evaluation.results import whole
+from evaluation.results import PER_IMAGE, SETTINGS, whole
 from evaluation.unfinished import Unfinished
 from hosts import there, writes
 from run.drivers import evaluated_source, likelihood_evaluator
 from run.holding import held
-from storage import Workdir, digest_arrays, read_json, versions, write_json, write_npz
+from storage import (
+    Workdir,
+    digest_arrays,
+    read_sealed,
+    versions,
+    write_json,
+    write_npz,
+    write_sealed,
+)
 from wiring.experiment import Experiment
 from wiring.reader import ConfigError
 
@@ -101,10 +109,10 @@ def _classify_by(
         terminal.say(f"already classified: {folder}")
         Unfinished(folder / "partial").discard()  # of a process killed before it could
         with whole(folder):
-            return read_json(folder / RESULT)
+            return read_sealed(folder / RESULT)
     with held(folder):
         if writes():
-            write_json(folder / "settings.json", settings)
+            write_json(folder / SETTINGS, settings)
         found = _compute(experiment, name, step, params, settings, folder)
         where = {"estimator": name, "step": step, "prior": np.exp(found.log_prior).tolist()}
         summary = where | found.summary() | {"versions": versions()}
@@ -161,7 +169,7 @@ def _save(folder: Path, found: Classification, summary: dict[str, Any]) -> None:
         "log_posterior": found.log_posterior,
         "ok": found.good,
     }
-    write_npz(folder / "per_image.npz", arrays)
-    write_json(folder / RESULT, summary)
+    write_npz(folder / PER_IMAGE, arrays)
+    write_sealed(folder / RESULT, summary, [PER_IMAGE, SETTINGS])
     Unfinished(folder / "partial").discard()
     terminal.say(f"wrote {folder}")

@@ -1,7 +1,8 @@
 """A classifier of noisy data beside a run: trained, kept and asked in its folder ``classifier``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from losses import NoisyCrossEntropy
 from models import ClassifierNetwork, NoisyClassifier
 from run.chosen import chosen_steps
 from run.task import Task, train_task
-from storage import CheckpointError, Checkpoints, Retention, Workdir, write_json
+from storage import CheckpointError, Checkpoints, Retention, Workdir, write_sealed
 from training import (
     MAPPINGS,
     SCHEDULES,
@@ -172,7 +173,12 @@ class ClassifierRun:
 
     @property
     def _checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.workdir.checkpoints, _KEPT, self.workdir.run)
+        return self._checkpoints_of(self.workdir.run)
+
+    @cached_property
+    def _checkpoints_of(self) -> Callable[[str], Checkpoints]:
+        """By run; they are kept, with what they know to be sound."""
+        return cache(partial(Checkpoints, self.workdir.checkpoints, _KEPT))
 
     def _key(self, address: int) -> jax.Array:
         return jax.random.fold_in(self.experiment.streams["init"], address)
@@ -245,7 +251,7 @@ class ClassifierRun:
         if not writes():
             return
         step = self.experiment.classifier.steps
-        write_json(self.workdir.root / ACCURACY, {"step": step, "held_out": rows})
+        write_sealed(self.workdir.root / ACCURACY, {"step": step, "held_out": rows})
         told = ", ".join(f"{row['accuracy']:.3f} at {row['noise']:.3g}" for row in rows)
         terminal.say(f"trained the classifier in {self.workdir.root}")
         terminal.say(f"held-out accuracy by noise over signal: {told}")

@@ -1,5 +1,6 @@
 """Two checkpoints of a run, or two runs, image by image."""
 
+import errno
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,16 +9,19 @@ from evaluation import terminal
 from evaluation.differences import IncomparableError, all_paired, between_estimators
 from evaluation.results import Result
 from hosts import writes
-from storage import CheckpointError, Workdir, read_json, write_json
+from storage import CheckpointError, Workdir, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from run.directory import RunDirectory
+
+# Finished results can be read there all the same.
+_READ_ONLY = (errno.EROFS, errno.EACCES)
 
 
 def save_differences(workdir: Workdir, found: list[Result]) -> list[dict[str, Any]]:
     """Paired differences between the estimators at each step; added to ``differences.json``.
 
-    Each row there names the folders of both results; one of the same two takes its place.
+    Its ``rows`` name the folders of both results; one of the same two takes another's place.
     """
     rows = []
     for step in dict.fromkeys(result.summary["step"] for result in found):
@@ -30,13 +34,21 @@ def save_differences(workdir: Workdir, found: list[Result]) -> list[dict[str, An
 
 
 def _add_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    folders = lambda row: {row.get("minuend_folder"), row.get("subtrahend_folder")}  # noqa: E731
-    mine = [folders(row) for row in rows]
     try:
-        before = read_json(path) if path.exists() else []
+        before = read_sealed(path)["rows"] if path.exists() else []
     except ValueError:  # a damaged file: what it held can be had again from the results
         before = []
-    write_json(path, [row for row in before if folders(row) not in mine] + rows)
+    # In the place of those before, so that the same results in any order change nothing.
+    by_folders = {
+        frozenset((row["minuend_folder"], row["subtrahend_folder"])): row
+        for row in (*before, *rows)
+    }
+    try:
+        write_sealed(path, {"rows": list(by_folders.values())})
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        terminal.say(f"note: differences are not kept: {error}")
 
 
 def save_comparison(workdir: Workdir, rows: list[dict[str, Any]]) -> None:
@@ -52,7 +64,7 @@ def save_comparison(workdir: Workdir, rows: list[dict[str, Any]]) -> None:
             Path(row[f"{side}_folder"]) for row in rows for side in ("minuend", "subtrahend")
         ]
         path = workdir.comparison(folders)
-        write_json(path, rows)
+        write_sealed(path, {"rows": rows})
         terminal.say(f"wrote {path}")
 
 

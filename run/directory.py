@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from data import Dataset
 from evaluation import Samples
 from evaluation.results import Result
 from likelihood import LogDensity
-from run.chosen import chosen_steps
+from run.chosen import Done, at_chosen, chosen_steps
 from run.classifier import ClassifierRun
 from run.density import log_density_of
 from run.drivers import initial_state
@@ -90,8 +90,13 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Checkpoints:
         """The checkpoints of the run, as it is known by now: a claim gives it its name."""
+        return self._checkpoints_of(self.workdir.run)
+
+    @cached_property
+    def _checkpoints_of(self) -> Callable[[str], Checkpoints]:
+        """By run; they are kept, with what they know to be sound."""
         keep = retention_of(self.experiment.training)
-        return Checkpoints(self.workdir.checkpoints, keep, self.workdir.run)
+        return cache(partial(Checkpoints, self.workdir.checkpoints, keep))
 
     def steps(self, which: str = "") -> list[int]:
         """Steps of checkpoints: the newest for '', every one for 'all', or a list such as '1,2'.
@@ -101,6 +106,13 @@ class RunDirectory:
             cannot be read.
         """
         return chosen_steps(self.checkpoints, which)
+
+    def at_steps(self, which: str, do: Callable[[int], Done]) -> list[Done]:
+        """What is done at each of ``steps(which)``, while a training may go on beside.
+
+        One that it deletes before its turn comes is passed over with a note, unless it is named.
+        """
+        return at_chosen(self.checkpoints, which, do)
 
     def state(self, step: int) -> TrainState:
         """The training state of a checkpoint."""
@@ -120,11 +132,17 @@ class RunDirectory:
     def _likelihoods(self) -> LikelihoodRun:
         return LikelihoodRun(self)
 
-    def results(self, steps: Iterable[int]) -> list[Result]:
-        """Of each estimator of the config at each step, computed where not yet done."""
-        return self._likelihoods.results(steps)
+    def results(self, steps: Iterable[int] | str) -> list[Result]:
+        """Of each estimator of the config at each step, computed where not yet done.
 
-    def evaluate(self, steps: Iterable[int]) -> list[dict[str, Any]]:
+        Args:
+          steps: their numbers, or which: see ``at_steps``.
+        """
+        at_step = self._likelihoods.results
+        rows = self.at_steps(steps, at_step) if isinstance(steps, str) else map(at_step, steps)
+        return [result for column in zip(*rows, strict=True) for result in column]
+
+    def evaluate(self, steps: Iterable[int] | str) -> list[dict[str, Any]]:
         """The summaries of ``results``."""
         return [result.summary for result in self.results(steps)]
 

@@ -41,13 +41,20 @@ class EstimatorRun:
         """The result for the parameters of a step, from its folder or computed and written."""
         settings = self._settings(params)
         folder = self._workdir.result(step, self._name, settings)
-        known = results.load_result(folder) if there(folder / results.RESULT) else None
+        known = self._known(folder)
         if known is not None:
-            terminal.say(f"already evaluated: {folder}")
-            Unfinished(folder / _PARTIAL).discard()  # of a process killed before it could
             return known
-        with held(folder):
-            return self.evaluate(step, params, settings, folder)
+        with held(folder):  # which another process may have finished meanwhile
+            return self._known(folder) or self.evaluate(step, params, settings, folder)
+
+    @staticmethod
+    def _known(folder: Path) -> results.Result | None:
+        """The result in a folder, if there is one."""
+        if not there(folder / results.RESULT):
+            return None
+        terminal.say(f"already evaluated: {folder}")
+        Unfinished(folder / _PARTIAL).discard()  # of a process killed before it could
+        return results.load_result(folder)
 
     def evaluate(self, step: int, params: Any, settings: dict, folder: Path) -> results.Result:
         """Evaluates parameters and writes the result to a folder."""

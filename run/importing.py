@@ -60,8 +60,7 @@ def import_official(run: RunDirectory, source: str | Path) -> int:
 
 def _is_begun(run: RunDirectory) -> bool:
     """Whether there is more than an import leaves that was killed before its checkpoint."""
-    begun = run.checkpoints.steps() or run.workdir.metrics.exists()
-    return run.workdir.exists() and bool(begun)
+    return bool(run.checkpoints.steps()) or run.workdir.metrics.exists()
 
 
 def check_conventions(config: ConfigDict) -> None:

@@ -1,6 +1,5 @@
 """Likelihoods under a run's checkpoints, by the estimators of its configuration."""
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +34,23 @@ class LikelihoodRun:
         params = self._run.params(step)
         return class_log_probs(self._experiment, self._first, params, np.asarray(x))
 
-    def results(self, steps: Iterable[int]) -> list[Result]:
-        """Of each estimator at each step, computed where not yet done."""
-        run, steps, found = self._run, list(steps), []
-        for name, estimator in self._experiment.estimators.items():
-            runner = EstimatorRun(run.workdir, self._experiment, name, estimator)
-            found += [runner(step, run.params(step)) for step in steps]
-        return found
+    def results(self, step: int) -> list[Result]:
+        """Of each estimator at a step, computed where not yet done."""
+        params = self._run.params(step)  # once: it may be deleted before the last of them
+        return [runner(step, params) for runner in self._runners]
 
     def classify(self, step: int) -> list[dict[str, Any]]:
         """Accuracy on the test set, by each estimator."""
         run = self._run
         return classify(run.workdir, self._experiment, step, run.params(step))
+
+    @cached_property
+    def _runners(self) -> list[EstimatorRun]:
+        """Kept, so that further checkpoints do not compile again."""
+        return [
+            EstimatorRun(self._run.workdir, self._experiment, name, estimator)
+            for name, estimator in self._experiment.estimators.items()
+        ]
 
     @cached_property
     def _first(self) -> LikelihoodEvaluator:

@@ -31,8 +31,7 @@ def opened(
         config = resolve_compat(config, kept, trained)
     check_config(config)  # before the data, which may take long to come
     experiment = build(config, load(config))
-    if workdir.exists():
-        workdir.check(experiment.identity, defaults())
+    workdir.check(experiment.identity, defaults())
     return workdir, config, experiment
 
 

@@ -12,11 +12,19 @@ from data.dataset import permutation
 from evaluation import terminal
 from evaluation.features import Features, InceptionFeatures, Learned, Pixels, read_weights
 from evaluation.quality import Comparison, QualityError
-from evaluation.results import whole
+from evaluation.results import SETTINGS, whole
 from hosts import there, writes
 from run.given import read_samples
 from run.steering import guide_of, known_part
-from storage import digest_arrays, finite, read_json, versions, write_json, write_npz
+from storage import (
+    digest_arrays,
+    finite,
+    read_sealed,
+    versions,
+    write_json,
+    write_npz,
+    write_sealed,
+)
 
 if TYPE_CHECKING:
     from run.directory import RunDirectory
@@ -78,13 +86,13 @@ class QualityRun:
         if there(folder / RESULT):
             terminal.say(f"already measured: {folder}")
             with whole(folder):
-                return read_json(folder / RESULT)
+                return read_sealed(folder / RESULT)
         x, failed = samples()
         made_with = {"settings": settings, "versions": versions()}
         summary = finite(self._summary(step, x, failed) | made_with)
         if writes():
-            write_json(folder / "settings.json", settings)
-            write_json(folder / RESULT, summary)
+            write_json(folder / SETTINGS, settings)
+            write_sealed(folder / RESULT, summary, [SETTINGS])
             terminal.say(f"wrote {folder}")
         return summary
 
@@ -199,7 +207,7 @@ class QualityRun:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path) as file:
+    with whole(path.parent), np.load(path) as file:
         return dict(file)
 
 

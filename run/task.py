@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from typing import Any
 
 import jax
@@ -13,12 +14,10 @@ from evaluation import terminal
 from hosts import agreed, any_host, count, writes
 from run.chosen import newest_to_train_from
 from run.holding import held
-from storage import Checkpoints, MetricsLog, Retention, Workdir, check_writable
+from storage import LOGGED, Checkpoints, MetricsLog, Retention, Workdir, check_writable
 from training import (
     Every,
-    Interruption,
     ParallelStep,
-    Pending,
     Plan,
     Save,
     TrainState,
@@ -26,7 +25,8 @@ from training import (
     train,
 )
 
-_HOSTS = "hosts"  # in the notes of a checkpoint: how many there were
+# In the notes of a checkpoint: how many hosts there were.
+_HOSTS = "hosts"
 _CHECKPOINTS_TO_FIT = 2  # on the disk before training starts: one beside the one before it
 
 
@@ -73,7 +73,12 @@ class Task:
     @property
     def checkpoints(self) -> Checkpoints:
         """Those of the folder, as its run is known by now: the claim gives it its name."""
-        return Checkpoints(self.workdir.checkpoints, self.retention, self.workdir.run)
+        return self._checkpoints_of(self.workdir.run)
+
+    @cached_property
+    def _checkpoints_of(self) -> Callable[[str], Checkpoints]:
+        """By run; they are kept, with what they know to be sound."""
+        return cache(partial(Checkpoints, self.workdir.checkpoints, self.retention))
 
 
 def train_task(task: Task) -> None:
@@ -92,9 +97,10 @@ def train_task(task: Task) -> None:
         done = newest is not None and newest >= task.steps
         if done:
             terminal.say(f"already trained: {newest} steps in {task.workdir.root}")
+            if writes():
+                task.workdir.restore_config(task.config)
         else:
-            with noticed(any_host) as interruption:
-                _train(task, newest, interruption)
+            _train(task, newest)
         # Asked in any case: what host 0 has trained is then on the disk for the others.
         reported = agreed(task.reported())
         if not (done and reported):
@@ -104,10 +110,9 @@ def train_task(task: Task) -> None:
 @contextlib.contextmanager
 def _claimed(task: Task) -> Iterator[None]:
     """This process alone trains in the folder, which is of this identity."""
-    if task.workdir.exists():
-        task.workdir.check(task.identity, defaults())
+    task.workdir.check(task.identity, defaults())
     if writes():
-        check_writable(task.workdir.root, _CHECKPOINTS_TO_FIT * _size(task.initial))
+        check_writable(task.workdir.checkpoints, _CHECKPOINTS_TO_FIT * _size(task.initial))
     with held(task.workdir.root):
         yield
 
@@ -118,15 +123,17 @@ def _size(initial: Callable[[], TrainState]) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
-def _train(task: Task, newest: int | None, interruption: Interruption) -> None:
+def _train(task: Task, newest: int | None) -> None:
     if newest is not None:
         task.goes_on_from(newest)
     if writes():
         task.workdir.claim(task.config, task.identity, newest or 0, defaults())
     checkpoints = task.checkpoints
-    state, pending = _start(task, checkpoints, newest)
+    state, notes = _start(task, checkpoints, newest)
     start = int(state.step)
-    log = MetricsLog(task.workdir.root, start, terminal.say) if writes() else None
+    log = None
+    if writes():
+        log = MetricsLog(task.workdir.root, start, terminal.say, notes.get(LOGGED, ""))
     try:
         with terminal.progress(task.title, start, task.steps) as update:
 
@@ -145,29 +152,30 @@ def _train(task: Task, newest: int | None, interruption: Interruption) -> None:
                 task.callbacks,
                 terminal.say,
             )
-            state = task.step_fn.place(state)
-            train(task.step_fn, state, task.stream, plan, pending, interruption)
+            pending = notes.get("pending", ())
+            with noticed(any_host) as interruption:
+                train(task.step_fn, state, task.stream, plan, pending, interruption)
     finally:
         if log:
             log.close()
         checkpoints.close()
 
 
-def _start(task: Task, checkpoints: Checkpoints, newest: int | None) -> tuple[TrainState, Pending]:
-    """The state to begin with, and the metrics that are in no line yet."""
+def _start(
+    task: Task, checkpoints: Checkpoints, newest: int | None
+) -> tuple[TrainState, dict[str, Any]]:
+    """The state to begin with, on the devices, and what was noted of it."""
     if newest is None:
-        return task.initial(), ()
-    state, notes = (
-        checkpoints.restore(newest, jax.eval_shape(task.initial)),
-        checkpoints.notes(newest),
-    )
+        return task.step_fn.started(task.initial), {}
+    state = checkpoints.restore(newest, jax.eval_shape(task.initial))
+    notes = checkpoints.notes(newest)
     before, now = notes.get(_HOSTS, 1), count()
     if before != now:
         terminal.say(
             f"note: hosts until step {newest}: {before}, from there on: {now}; the batches are the "
             "same, and the numbers to rounding"
         )
-    return state, notes.get("pending", ())
+    return task.step_fn.place(state), notes
 
 
 def _saving(step_fn: ParallelStep, checkpoints: Checkpoints, log: MetricsLog | None) -> Save:
@@ -175,6 +183,6 @@ def _saving(step_fn: ParallelStep, checkpoints: Checkpoints, log: MetricsLog | N
         arrays = step_fn.fetch(state)  # by all hosts
         if log:
             log.sync()  # a checkpoint whose lines a power cut took would go on without them
-            checkpoints.save(step, arrays, notes | {_HOSTS: count()})
+            checkpoints.save(step, arrays, notes | {_HOSTS: count(), LOGGED: log.digest})
 
     return save

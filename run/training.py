@@ -58,6 +58,12 @@ def retention_of(settings: TrainingSettings) -> Retention:
 
 
 def _note_other_batches(workdir: Workdir, settings: TrainingSettings, step: int) -> None:
+    if not workdir.exists():
+        terminal.say(
+            f"note: {workdir.config} is lost and written again; what config.training.batch_size "
+            f"was until step {step} is not known"
+        )
+        return
     before = get_config(str(workdir.config)).to_dict()["training"]["batch_size"]
     if before != settings.batch_size:
         terminal.say(

@@ -2,23 +2,26 @@
 
 from storage.arrays import ArrayFileError, read_array
 from storage.checkpoints import Checkpoints
-from storage.errors import CheckpointError, DamagedError
+from storage.errors import CheckpointError, DamagedError, MissingError
 from storage.files import DamagedFileError, finite, read_json, write_json, write_npz, write_text
 from storage.lock import WorkdirLock
-from storage.metrics import MetricsLog, read_metrics, scan_metrics
+from storage.metrics import LOGGED, MetricsLog, digest_lines, read_metrics, scan_metrics
 from storage.official import OfficialState, fitted, misfits, read_official
 from storage.retention import KEEP_ALL, Retention
+from storage.sealed import read_sealed, write_sealed
 from storage.space import check_writable
 from storage.workdir import Workdir, WorkdirError, digest_arrays, versions
 
 __all__ = [
     "KEEP_ALL",
+    "LOGGED",
     "ArrayFileError",
     "CheckpointError",
     "Checkpoints",
     "DamagedError",
     "DamagedFileError",
     "MetricsLog",
+    "MissingError",
     "OfficialState",
     "Retention",
     "Workdir",
@@ -26,6 +29,7 @@ __all__ = [
     "WorkdirLock",
     "check_writable",
     "digest_arrays",
+    "digest_lines",
     "finite",
     "fitted",
     "misfits",
@@ -33,9 +37,11 @@ __all__ = [
     "read_json",
     "read_metrics",
     "read_official",
+    "read_sealed",
     "scan_metrics",
     "versions",
     "write_json",
     "write_npz",
+    "write_sealed",
     "write_text",
 ]

@@ -1,5 +1,6 @@
 """Checkpoints of training states: Orbax's files, and a manifest of what must be in them."""
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from functools import partial
@@ -7,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from storage.background import Background
-from storage.errors import CheckpointError, DamagedError, reason_of, unwritten
-from storage.folders import delete_folder, leftovers, remove_empty, whole_folder
+from storage.errors import (
+    CheckpointError,
+    DamagedError,
+    MissingError,
+    is_damage,
+    reason_of,
+    unwritten,
+)
+from storage.files import free_name
+from storage.folders import Stamp, delete_folder, leftovers, remove_empty, stamp_of, whole_folder
 from storage.layout import Arrays, arranged, copied, types
 from storage.manifest import STATE, Manifest
 from storage.packing import packed, places_of
@@ -37,13 +46,13 @@ class Checkpoints:
         self.keep = keep
         self.run = run
         self._background = Background()
-        self._sound: dict[int, bool] = {}  # what this process has seen, reading every file
+        self._seen: dict[int, tuple[Stamp, bool]] = {}  # whether it was sound, all files read
 
     def steps(self) -> list[int]:
         """Steps that have a folder, in order: sound or not."""
         if not self.directory.is_dir():
             return []
-        return sorted(int(path.name) for path in self.directory.iterdir() if _is_step(path))
+        return sorted(int(path.name) for path in self.directory.iterdir() if is_step(path))
 
     def latest(self) -> int | None:
         """The newest step, if there is any: sound or not."""
@@ -51,23 +60,50 @@ class Checkpoints:
 
     def newest_sound(self) -> int | None:
         """The newest step whose checkpoint is as it was written, if there is any."""
-        return next((step for step in reversed(self.steps()) if not self.verify(step)), None)
+        for step in reversed(self.steps()):
+            with contextlib.suppress(MissingError):
+                if not self.verify(step):
+                    return step
+        return None
 
     def notes(self, step: int) -> dict[str, Any]:
         """What was noted of a step when it was saved.
 
         Raises:
           DamagedError: its manifest is not there, or not as it was written.
-          CheckpointError: there is no such step.
+          MissingError: there is no such step.
         """
         return self._manifest(step).notes
 
     def verify(self, step: int) -> list[str]:
-        """What is wrong with a checkpoint, in a few words each; every file is read once."""
+        """What is wrong with a checkpoint, in a few words each; every file is read once.
+
+        What was deleted or replaced meanwhile, by the run that goes on, is no damage.
+
+        Raises:
+          MissingError: there is no such step.
+          CheckpointError: it cannot be read now, so that nothing is known of it.
+        """
+        before = stamp_of(self._folder(step))
+        complaints = self._complaints(step)
+        if complaints:
+            self._check_there(step)
+            if stamp_of(self._folder(step)) != before:
+                return self.verify(step)
+        if before:
+            self._seen[step] = before, not complaints
+        return complaints
+
+    def _complaints(self, step: int) -> list[str]:
+        """What is wrong with a folder that nobody changes meanwhile."""
         folder = self._folder(step)
         try:
             return Manifest.read(folder).complaints(folder, step, self.run)
-        except (DamagedError, OSError, TypeError, ValueError, LookupError, AttributeError) as error:
+        except OSError as error:
+            if not is_damage(error):
+                raise self._unreadable(step, error) from error
+            return [reason_of(error)]
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
             return [reason_of(error)]
 
     def save(self, step: int, state: Any, notes: Mapping[str, Any] = EMPTY) -> None:
@@ -96,18 +132,25 @@ class Checkpoints:
     def restore(self, step: int, like: Any) -> Any:
         """The state of a step, with the structure of ``like``, verified first.
 
+        Files that ``verify`` has read and nobody has touched since are not read for that again.
+
         Raises:
           DamagedError: it is not as it was written.
-          CheckpointError: there is no such step, or its arrays have other names, shapes or types.
+          MissingError: there is no such step.
+          CheckpointError: its arrays have other names, shapes or types, or cannot be read now.
         """
         manifest = self._manifest(step)
-        if complaints := self.verify(step):
+        if not self._is_known(step, sound=True) and (complaints := self.verify(step)):
             raise self._damaged(step, complaints)
         self._check_types(step, manifest.types, types(like))
         try:
             arrays = _read(self._folder(step), manifest)
+        except DamagedError as error:
+            raise self._damaged(step, [str(error)]) from error
         except Exception as error:  # whatever Orbax and TensorStore raise
-            raise self._damaged(step, [reason_of(error)]) from error
+            if complaints := self.verify(step):  # what was known may be of long ago
+                raise self._damaged(step, complaints) from error
+            raise self._unreadable(step, error) from error
         return arranged(arrays, like)
 
     def set_aside(self, step: int) -> Path:
@@ -120,8 +163,7 @@ class Checkpoints:
         folder, aside = self._folder(step), self.directory / ASIDE
         try:
             aside.mkdir(exist_ok=True)
-            taken = sum(path.name.split("-")[0] == str(step) for path in aside.iterdir())
-            return folder.rename(aside / (f"{step}-{taken}" if taken else str(step)))
+            return folder.rename(free_name(aside / str(step)))
         except OSError as error:
             raise CheckpointError(f"cannot move {folder} to {aside}: {reason_of(error)}") from error
 
@@ -130,7 +172,7 @@ class Checkpoints:
 
     def _check_there(self, step: int) -> None:
         if not self._folder(step).is_dir():
-            raise CheckpointError(
+            raise MissingError(
                 f"no checkpoint of step {step} in {self.directory}; there are {self.steps()}"
             )
 
@@ -140,12 +182,21 @@ class Checkpoints:
             return Manifest.read(self._folder(step))
         except DamagedError as error:
             raise self._damaged(step, [str(error)]) from error
+        except OSError as error:
+            raise self._unreadable(step, error) from error
 
     def _damaged(self, step: int, complaints: list[str]) -> CheckpointError:
         self._check_there(step)  # the run that goes on may have deleted it meanwhile
         more = f", and {len(complaints) - 1} more" if len(complaints) > 1 else ""
         return DamagedError(
             f"the checkpoint of step {step} in {self.directory} is damaged: {complaints[0]}{more}"
+        )
+
+    def _unreadable(self, step: int, error: Exception) -> CheckpointError:
+        self._check_there(step)
+        return CheckpointError(
+            f"the checkpoint of step {step} in {self.directory} cannot be read now: "
+            f"{reason_of(error)}; nothing was changed, and the same command tries again"
         )
 
     def _check_types(self, step: int, there: dict[str, str], here: dict[str, str]) -> None:
@@ -185,23 +236,31 @@ class Checkpoints:
             manifest = Manifest.of(folder, step, self.run, arrays, notes)
             _read(folder, manifest)
             manifest.write(folder)
-        self._sound[step] = True
 
     def _delete_others(self) -> None:
-        notes = {step: self.notes(step) for step in self.steps() if self._is_sound(step)}
+        notes = {step: self.notes(step) for step in self.steps() if self._counts(step)}
         for step in notes.keys() - self.keep.kept(notes):
-            # Read once more: what was damaged since it was written is evidence.
-            self._sound[step] = not self.verify(step)
-            if self._sound[step]:
+            # Read before it goes: what was damaged since it was written is evidence.
+            if self._is_found_sound(step):
                 self._delete(step)
 
-    def _is_sound(self, step: int) -> bool:
-        """As far as this process has seen: files are read once, their sizes every time."""
-        if step not in self._sound:
-            self._sound[step] = not self.verify(step)
+    def _counts(self, step: int) -> bool:
+        """Whether it is sound as far as can be told without reading its files."""
         try:
-            return self._sound[step] and self._manifest(step).has_sizes_of(self._folder(step))
+            return not self._is_known(step, sound=False) and self._manifest(step).has_sizes_of(
+                self._folder(step)
+            )
         except (CheckpointError, OSError):
+            return False
+
+    def _is_known(self, step: int, *, sound: bool) -> bool:
+        """Whether all its files were read and found so, and none was touched since."""
+        return self._seen.get(step) == (stamp_of(self._folder(step)), sound)
+
+    def _is_found_sound(self, step: int) -> bool:
+        try:
+            return not self.verify(step)
+        except CheckpointError:
             return False
 
     def _delete(self, step: int) -> None:
@@ -223,6 +282,7 @@ def _read(folder: Path, manifest: Manifest) -> Arrays:
     return manifest.arrays(read_arrays(folder / STATE, stored))
 
 
-def _is_step(path: Path) -> bool:
+def is_step(path: Path) -> bool:
+    """Whether it is the folder of a step, by its name."""
     name = path.name
     return name.isascii() and name.isdecimal() and str(int(name)) == name and path.is_dir()

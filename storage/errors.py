@@ -6,10 +6,16 @@ import re
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What the system says of a file that is not what was written; else it could not look.
+_OTHER = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
 
 
 class CheckpointError(ValueError):
     """A checkpoint that was asked for is not there, does not fit, or cannot be written."""
+
+
+class MissingError(CheckpointError):
+    """A checkpoint that was asked for is not there, or no longer."""
 
 
 class DamagedError(CheckpointError):
@@ -21,6 +27,11 @@ def reason_of(error: BaseException) -> str:
     number = _system_number(error)
     text = os.strerror(number) if number else str(error).strip() or type(error).__name__
     return text.splitlines()[0]
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether a file that cannot be read is damaged, rather than the way to it in trouble."""
+    return error.errno in _OTHER
 
 
 def unwritten(step: int, directory: Path, size: int, error: Exception) -> CheckpointError:

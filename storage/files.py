@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -20,20 +21,32 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
       OSError: it cannot be written; unlike the system's own, it has the file's name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    prefix = f".{path.name}."
+    with _named(path, prefix):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what went wrong first is what is told
+                os.unlink(temporary)
+            raise
+    sync(path.parent)
+
+
+@contextlib.contextmanager
+def _named(path: Path, temporary: str) -> Iterator[None]:
+    """Names a file in errors that have no name, or one that begins as its temporary ones do."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename is None:
+        yield
+    except OSError as error:
+        if error.filename is None or Path(os.fsdecode(error.filename)).name.startswith(temporary):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    sync(path.parent)
 
 
 def sync(path: Path) -> None:
@@ -89,3 +102,9 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def free_name(path: Path) -> Path:
+    """The path, or the first with a number behind its stem that is not taken."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(1))
+    return next(found for found in itertools.chain([path], numbered) if not found.exists())

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from storage.files import sync
 
+# Of every file in a folder its path, size, number and time of modification; of the rest its path.
+Stamp = tuple[tuple[str | int, ...], ...]
 _SAVING, _DELETING = ".saving-", ".deleting-"
 
 
@@ -61,6 +63,17 @@ def plain_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
             elif not stat.S_ISDIR(mode) or not any(path.iterdir()):
                 others.append(name)
     return files, others
+
+
+def stamp_of(folder: Path) -> Stamp | None:
+    """What changes where a file in a folder is changed; None where that cannot be told."""
+    try:
+        files, others = plain_files(folder)
+        found = [(name, path.lstat()) for name, path in sorted(files.items())]
+    except OSError:
+        return None
+    seen = [(name, stat.st_size, stat.st_ino, stat.st_mtime_ns) for name, stat in found]
+    return (*seen, *((name,) for name in sorted(others)))
 
 
 def remove_empty(folder: Path) -> None:

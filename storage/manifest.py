@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from storage.errors import DamagedError, reason_of
+from storage.errors import DamagedError, is_damage, reason_of
 from storage.folders import plain_files
 from storage.layout import Arrays
 from storage.packing import Places, places_of, unpacked
@@ -59,6 +59,7 @@ class Manifest:
 
         Raises:
           DamagedError: there is none, or it is not what was written.
+          OSError: it cannot be read now.
         """
         path = folder / _NAME
         try:
@@ -67,7 +68,11 @@ class Manifest:
             as_written = render(contents) == raw
         except FileNotFoundError:
             raise DamagedError("it has no manifest.json") from None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        except OSError as error:
+            if not is_damage(error):
+                raise
+            raise DamagedError(f"its manifest.json cannot be read ({reason_of(error)})") from error
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise DamagedError(f"its manifest.json cannot be read ({reason_of(error)})") from error
         if not as_written:
             raise DamagedError("its manifest.json is not as it was written")
@@ -94,7 +99,11 @@ class Manifest:
         }
 
     def complaints(self, folder: Path, step: int, run: str) -> list[str]:
-        """All that is wrong with a folder of this manifest, in a few words each."""
+        """All that is wrong with a folder of this manifest, in a few words each.
+
+        Raises:
+          OSError: something in it cannot be read now.
+        """
         return [*self._of_another(step, run), *self._strangers(folder), *self._differing(folder)]
 
     def arrays(self, stored: Mapping[str, np.ndarray]) -> Arrays:
@@ -180,6 +189,8 @@ def _complaint(path: Path | None, entry: dict[str, Any] | None) -> str:
             return f"has {size} bytes, not {entry['size']}"
         return "" if _file_entry(path) == entry else "is not as it was written"
     except OSError as error:
+        if not is_damage(error):
+            raise
         return f"cannot be read ({reason_of(error)})"
 
 

@@ -1,5 +1,6 @@
 """The metrics of a run: a line of JSON and a TensorBoard point per logged step."""
 
+import hashlib
 import itertools
 import json
 import math
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from storage.board import Board
-from storage.files import write_text
+from storage.files import free_name, write_text
 from storage.workdir import WorkdirError
 
 Record = dict[str, Any]
+LOGGED = "logged"  # in the notes of a checkpoint: the digest of the lines until then
+_VALUES = (int, float, type(None))  # of a metric: None where it is not finite
 
 
 def read_metrics(path: Path, tell: Callable[[str], None] = print) -> list[Record]:
@@ -49,21 +52,39 @@ def scan_metrics(path: Path) -> tuple[list[Record], list[str]]:
     return records, complaints
 
 
+def digest_lines(records: list[Record]) -> str:
+    """Tells the lines of records from others."""
+    return hashlib.sha256(_lines(records)).hexdigest()
+
+
+def _lines(records: list[Record]) -> bytes:
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
 class MetricsLog:
     """Appends to ``metrics.jsonl`` and to TensorBoard event files in a directory.
 
     Opening it at ``step`` drops what a run that was interrupted had logged after that step, so that
     every step is there once. A damaged file is kept beside the new one.
 
-    Attributes:
+    Args:
+      directory: the run's folder.
+      step: where training begins.
       tell: receives warnings and notes.
+      digest: what ``digest`` was when that step was saved; '' where that is not known.
     """
 
-    def __init__(self, directory: Path, step: int, tell: Callable[[str], None] = print):
+    def __init__(
+        self,
+        directory: Path,
+        step: int,
+        tell: Callable[[str], None] = print,
+        digest: str = "",
+    ):
         self._path = directory / "metrics.jsonl"
-        kept = {record["step"]: record for record in self._read(tell) if record["step"] <= step}
-        lines = (json.dumps(kept[step]) + "\n" for step in sorted(kept))
-        write_text(self._path, "".join(lines))
+        lines = _lines(self._read(step, digest, tell))
+        self._hash = hashlib.sha256(lines)
+        write_text(self._path, lines.decode())
         self._file = self._path.open("ab", buffering=0)
         self._board = Board(directory / "tensorboard", step, tell)
 
@@ -74,8 +95,15 @@ class MetricsLog:
           WorkdirError: it cannot be written.
         """
         finite = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
-        self._append((json.dumps({"step": step, **finite}) + "\n").encode())
+        line = _lines([{"step": step, **finite}])
+        self._append(line)
+        self._hash.update(line)
         self._board.write(step, metrics)
+
+    @property
+    def digest(self) -> str:
+        """Of all lines: ``digest_lines`` of the records."""
+        return self._hash.hexdigest()
 
     def sync(self) -> None:
         """Puts what was written on the disk itself: before a checkpoint that it must not trail."""
@@ -86,16 +114,30 @@ class MetricsLog:
         self._file.close()
         self._board.close()
 
-    def _read(self, tell: Callable[[str], None]) -> list[Record]:
+    def _read(self, step: int, digest: str, tell: Callable[[str], None]) -> list[Record]:
+        """The records up to the step, each once."""
         records, complaints = scan_metrics(self._path)
-        if complaints:
-            kept = _free(self._path.with_name("metrics.damaged.jsonl"))
-            shutil.copyfile(self._path, kept)
-            tell(
-                f"warning: {self._path} was damaged: {'; '.join(complaints[:3])}; it is kept as "
-                f"{kept.name}, and training goes on with the {len(records)} lines that can be read"
+        by_step = {record["step"]: record for record in records if record["step"] <= step}
+        kept = [by_step[each] for each in sorted(by_step)]
+        if digest and digest_lines(kept) != digest:
+            complaints.append(
+                f"its lines to step {step} are not those that were there when it was saved"
             )
-        return records
+        if complaints:
+            self._keep(complaints, len(kept), tell)
+        return kept
+
+    def _keep(self, complaints: list[str], count: int, tell: Callable[[str], None]) -> None:
+        """Puts the damaged file where it stays, and says so."""
+        there = "it is not there"
+        if self._path.exists():
+            copy = free_name(self._path.with_name("metrics.damaged.jsonl"))
+            shutil.copyfile(self._path, copy)
+            there = f"it is kept as {copy.name}"
+        tell(
+            f"warning: {self._path} was damaged: {'; '.join(complaints[:3])}; {there}, and "
+            f"training goes on with the {count} lines that can be read"
+        )
 
     def _append(self, line: bytes) -> None:
         try:
@@ -113,10 +155,6 @@ def _parse(line: bytes) -> Record | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and type(record.get("step")) is int else None
-
-
-def _free(path: Path) -> Path:
-    """The path, or one beside it that is not taken."""
-    taken = len(list(path.parent.glob(f"{path.stem}*{path.suffix}")))
-    return path.with_stem(f"{path.stem}-{taken}") if taken else path
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
+        return None
+    return record if all(type(value) in _VALUES for value in record.values()) else None

@@ -17,8 +17,8 @@ from storage.layout import Arrays
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays, none of them without an element, into an empty folder."""
     with _handler() as handler:
-        handler.save(folder, args=_orbax().args.PyTreeSave(dict(arrays)))
-        handler.finalize(folder)
+        handler.save(folder.absolute(), args=_orbax().args.PyTreeSave(dict(arrays)))
+        handler.finalize(folder.absolute())
 
 
 def read_arrays(folder: Path, names: list[str]) -> Arrays:
@@ -26,7 +26,8 @@ def read_arrays(folder: Path, names: list[str]) -> Arrays:
     ocp = _orbax()
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     with _handler() as handler:
-        found = handler.restore(folder, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+        wanted = ocp.args.PyTreeRestore(restore_args=as_numpy)
+        found = handler.restore(folder.absolute(), args=wanted)
     return {name: np.asarray(found[name]) for name in names}
 
 

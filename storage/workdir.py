@@ -31,6 +31,8 @@ PACKAGES = (
     "numpy",
 )
 
+# What ``provenance.json`` holds.
+PROVENANCE = {"run": str, "identity": dict, "versions": dict, "versions_from_step": dict}
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -75,7 +77,7 @@ class Workdir:
         return base / digest(settings) if has_other_settings(base, settings) else base
 
     def exists(self) -> bool:
-        """Whether a run has begun here."""
+        """Whether there is a configuration to open it by."""
         return self.config.is_file()
 
     @property
@@ -101,10 +103,8 @@ class Workdir:
         Raises:
           WorkdirError: the folder belongs to another experiment, or cannot be written.
         """
-        history = {}
-        if self.exists():
-            self.check(identity, younger)
-            history = read_json(self.provenance).get("versions_from_step", {})
+        self.check(identity, younger)
+        history = self._known()["versions_from_step"] if self._is_begun() else {}
         now = versions()
         provenance = {
             "run": self.run or secrets.token_hex(8),
@@ -112,14 +112,26 @@ class Workdir:
             "versions": now,
             "versions_from_step": history | {str(step): now},
         }
+        self._write(self.provenance, provenance)
+        self._write(self.config, config)
+
+    def restore_config(self, config: dict) -> None:
+        """Writes the configuration of a folder that was checked, where it alone is lost.
+
+        Raises:
+          WorkdirError: the folder cannot be written.
+        """
+        if not self.exists():
+            self._write(self.config, config)
+
+    def _write(self, path: Path, value: dict) -> None:
         try:
-            write_json(self.provenance, provenance)
-            write_json(self.config, config)
+            write_json(path, value)
         except OSError as error:
             raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
 
     def check(self, identity: dict, younger: Mapping[str, Any] = EMPTY) -> None:
-        """Finds that the folder has this identity.
+        """Finds that the folder has this identity, or that nothing has begun there.
 
         Args:
           identity: settings by dotted key.
@@ -127,15 +139,11 @@ class Workdir:
 
         Raises:
           WorkdirError: it has another one; the message names the keys. What is UNKNOWN on either
-            side does not differ.
+            side does not differ. Or whose it is cannot be told.
         """
-        try:
-            known = dict(read_json(self.provenance)["identity"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WorkdirError(
-                f"{self.provenance} cannot be read, so whose workdir this is cannot be told "
-                f"({type(error).__name__}: {error}); {self.advice}"
-            ) from error
+        if not self._is_begun():
+            return
+        known = self._known()["identity"]
         identity = json.loads(json.dumps(identity))
         known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
         differing = [
@@ -150,6 +158,34 @@ class Workdir:
             raise WorkdirError(
                 f"{self.root} belongs to another experiment: {changes}; {self.advice}"
             )
+
+    def _is_begun(self) -> bool:
+        """Whether something is here that is some experiment's."""
+        stored = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        return stored or self.config.exists() or self.provenance.exists()
+
+    def _known(self) -> dict[str, Any]:
+        """The contents of ``provenance.json``.
+
+        Raises:
+          WorkdirError: it is not there, or is something else.
+        """
+        try:
+            found = read_json(self.provenance)
+            for name, kind in PROVENANCE.items():
+                if not isinstance(found[name], kind):
+                    raise TypeError(f"its {name} is no {kind.__name__}")
+        except FileNotFoundError as error:
+            raise WorkdirError(
+                f"{self.root} has no {self.provenance.name}, so whose workdir this is cannot be "
+                f"told; put a copy of that file there, or {self.advice}"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkdirError(
+                f"{self.provenance} cannot be read, so whose workdir this is cannot be told "
+                f"({type(error).__name__}: {error}); put a copy of it there, or {self.advice}"
+            ) from error
+        return found
 
     def differences(self, step: int) -> Path:
         """Paired differences between the estimators of a step."""

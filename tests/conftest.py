@@ -18,8 +18,6 @@ import jax
 import pytest
 import tiny
 
-# A module adds some thousands.
-MOST_MAPS = 30_000
 CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
@@ -28,23 +26,13 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
-    """Compiled programs are dropped before they hold too many memory maps.
+    """A module leaves no compiled programs: each holds memory maps, of which a process has 65530.
 
-    Of these a process has 65530: those of the whole suite together exceed them, and it ends in a
-    segmentation fault. Until then a module has the small programs of those before it.
+    Those of the whole suite together exceed them, and the process ends in a segmentation fault.
     """
     yield
-    if memory_maps() > MOST_MAPS:
-        jax.clear_caches()
-        gc.collect()
-
-
-def memory_maps() -> int:
-    """Those that this process holds; where nobody counts them, more than enough."""
-    try:
-        return Path("/proc/self/maps").read_bytes().count(b"\n")
-    except OSError:
-        return MOST_MAPS + 1
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -134,7 +134,7 @@ def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
     assert settings["ode"]["eval.num_images"] == 4
     assert settings["bound"]["likelihood.samples"] == 4
     assert "bits per dimension" in output
-    (difference,) = json.loads((workdir / "eval" / "20" / "differences.json").read_text())
+    (difference,) = json.loads((workdir / "eval/20/differences.json").read_text())["rows"]
     assert (difference["minuend"], difference["subtrahend"]) == ("bound", "ode")
     assert f"step 20: bound - ode: {difference['bits_per_dim']:.4f} ± " in output
     assert "note: a bound holds for the SDE's likelihood while the ODE computes its own" in output
@@ -153,7 +153,7 @@ def test_two_checkpoints_are_compared(command, workdir):
     assert re.search(r"bound: step 20 - step 10: -?[\d.]+ ± [\d.]+, 95 % \[.*\], 12 images", output)
     (file,) = (workdir / "compare").glob("*.json")
     assert f"wrote {file}\n" in output
-    (row,) = json.loads(file.read_text())
+    (row,) = json.loads(file.read_text())["rows"]
     assert row["minuend_folder"] == str(workdir / "eval" / "20" / "bound")
     assert f"step 20 - step 10: {row['bits_per_dim']:.4f} ± " in output
 
@@ -166,7 +166,7 @@ def test_two_runs_are_compared(command, workdir, tmp_path):
     assert (status, errors) == (0, "")
     assert f"bound: {workdir} step 20 - {other} step 10: " in output
     (file,) = (workdir / "compare").glob("*.json")
-    (row,) = json.loads(file.read_text())
+    (row,) = json.loads(file.read_text())["rows"]
     assert row["subtrahend_folder"] == str(other / "eval" / "10" / "bound")
     assert not (other / "compare").exists()
 

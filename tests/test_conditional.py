@@ -1,6 +1,7 @@
 """Classes from end to end: training, likelihoods, guidance and known parts, of tiny networks."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -126,6 +127,11 @@ def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):  # no
     before = (folder / "accuracy.json").stat().st_mtime_ns
     assert "already classified" in command(f"--workdir={workdir}", "--mode=classify")[1]
     assert (folder / "accuracy.json").stat().st_mtime_ns == before
+    for other in ("[]", json.dumps(found | {"standard_error": 1e-9})):
+        (folder / "accuracy.json").write_text(other)
+        status, _, errors = command(f"--workdir={workdir}", "--mode=classify")
+        assert status == 2
+        assert re.fullmatch(r"error: the result in .* is damaged .*\n", errors)
 
 
 def test_a_model_that_is_told_no_class_cannot_classify(mistake, trained):  # noqa: F811

@@ -9,7 +9,15 @@ import tiny
 
 from run import RunDirectory
 from run.drivers import initial_state
-from storage import CheckpointError, DamagedError, WorkdirError, WorkdirLock, read_metrics
+from storage import (
+    CheckpointError,
+    Checkpoints,
+    DamagedError,
+    WorkdirError,
+    WorkdirLock,
+    manifest,
+    read_metrics,
+)
 from training import Interrupted, NonFiniteError, TrainStep
 
 LONGER = {"training.steps": 30}
@@ -89,6 +97,76 @@ def test_a_checkpoint_that_is_deleted_while_it_is_wanted_is_told(workdir):
     shutil.rmtree(workdir / "checkpoints" / "10")
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 10 .* there are \[20\]"):
         run.evaluate(steps)
+
+
+def _deleted_when_read(monkeypatch, folder, step):
+    """As a training beside does that goes on."""
+    restore = Checkpoints.restore
+
+    def late(self, which, like):
+        if which == step:
+            shutil.rmtree(folder / "checkpoints" / str(step), ignore_errors=True)
+        return restore(self, which, like)
+
+    monkeypatch.setattr(Checkpoints, "restore", late)
+
+
+@pytest.mark.parametrize(
+    ("which", "step", "left"), [("all", 10, 20), ("all", 20, 10), ("", 20, 10)]
+)
+def test_what_is_deleted_before_its_turn_is_passed_over(
+    workdir, monkeypatch, capsys, which, step, left
+):
+    _deleted_when_read(monkeypatch, workdir, step)
+    (summary,) = RunDirectory.open(workdir).evaluate(which)
+    assert summary["step"] == left
+    note = f"note: the checkpoint of step {step} was deleted meanwhile; it is passed over"
+    assert capsys.readouterr().out.count(note) == 1
+
+
+def test_what_is_named_is_not_passed_over(workdir, monkeypatch):
+    _deleted_when_read(monkeypatch, workdir, 20)
+    with pytest.raises(CheckpointError, match=r"^no checkpoint of step 20 .* there are \[10\]$"):
+        RunDirectory.open(workdir).evaluate("20")
+
+
+def test_what_is_deleted_while_it_is_verified_is_passed_over(workdir, monkeypatch, capsys):
+    verify = Checkpoints.verify
+
+    def late(self, step):
+        shutil.rmtree(workdir / "checkpoints" / "10", ignore_errors=True)
+        return verify(self, step)
+
+    run = RunDirectory.open(workdir)
+    monkeypatch.setattr(Checkpoints, "steps", lambda self: [10, 20])
+    monkeypatch.setattr(Checkpoints, "verify", late)
+    assert run.steps("all") == [20]
+    assert "step 10 was deleted meanwhile" in capsys.readouterr().out
+
+
+def test_parameters_are_read_once_for_all_estimators(workdir, monkeypatch):
+    """By the time that the last has its turn the checkpoint may be gone."""
+    read, restore = [], Checkpoints.restore
+    monkeypatch.setattr(
+        Checkpoints, "restore", lambda *given: (read.append(given[1]), restore(*given))[1]
+    )
+    made = lambda workdir, experiment, name, estimator: lambda step, params: (name, step)  # noqa: E731
+    monkeypatch.setattr("run.likelihoods.EstimatorRun", made)
+    config = tiny.points(**{"eval.estimators": ("ode", "bound")})
+    found = RunDirectory.open(workdir, config).results([10, 20])
+    assert found == [("ode", 10), ("ode", 20), ("bound", 10), ("bound", 20)]
+    assert read == [10, 20]
+
+
+@pytest.mark.parametrize("act", ["train", "params"])
+def test_a_checkpoint_is_hashed_once(workdir, monkeypatch, act):
+    """Once to be chosen; not to be read then, nor are others when one is saved."""
+    entry, hashed = manifest._file_entry, []
+    monkeypatch.setattr(manifest, "_file_entry", lambda path: (hashed.append(path), entry(path))[1])
+    getattr(RunDirectory.open(workdir, tiny.points(**LONGER)), act)()
+    folder = workdir / "checkpoints"
+    old = [path for path in hashed if path.relative_to(folder).parts[0] in ("10", "20")]
+    assert sorted(old) == sorted(p for p in (folder / "20/state").rglob("*") if p.is_file())
 
 
 # --- folders in use -------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A run as an object: training's files, likelihoods, samples, results beside each other."""
 
+import errno
 import json
 import logging
 import shutil
@@ -15,7 +16,7 @@ from evaluation.unfinished import Unfinished
 from run import RunDirectory
 from run.comparison import compare_runs, compare_steps, save_differences
 from run.evaluation import EstimatorRun
-from storage import CheckpointError, WorkdirError, read_json
+from storage import CheckpointError, WorkdirError, read_json, read_sealed
 
 SUMMARY = {
     "bits_per_dim",
@@ -141,6 +142,31 @@ def test_another_experiment_cannot_be_opened(own):
         own(seed=1)
 
 
+def test_without_its_configuration_a_run_goes_on_as_itself_alone(own, capsys):
+    workdir = own().workdir
+    for steps, said in ((20, "already trained"), (21, "config.json is lost and written again")):
+        workdir.config.unlink()
+        with pytest.raises(WorkdirError, match="seed is 0 there, 1 here"):
+            own(seed=1)
+        run = own(**{"training.steps": steps})
+        run.train()
+        assert said in capsys.readouterr().out
+        assert read_json(workdir.config)["training"]["steps"] == steps
+    assert run.steps("all") == [10, 20, 21]
+    assert run.checkpoints.verify(21) == []  # the run has the name it had
+
+
+def test_checkpoints_of_which_nothing_is_known_are_not_trained_on(own):
+    run = own(**{"training.steps": 21})
+    for path in (run.workdir.config, run.workdir.provenance):
+        path.unlink()
+    with pytest.raises(WorkdirError, match=r"has no provenance\.json, .*put a copy"):
+        run.train()
+    with pytest.raises(WorkdirError, match=r"has no provenance\.json"):
+        own()
+    assert run.checkpoints.steps() == [10, 20]
+
+
 # --- likelihood -----------------------------------------------------------------------------
 
 
@@ -148,7 +174,7 @@ def test_a_result_has_its_numbers_its_settings_and_every_point_in_order(own):
     run = own(**{"likelihood.name": "ode"})
     found = run.bits_per_dim()
     folder = run.workdir.root / "eval" / "20" / "ode"
-    assert read_json(folder / "bits_per_dim.json") == json.loads(json.dumps(found))
+    assert read_sealed(folder / "bits_per_dim.json") == json.loads(json.dumps(found))
     assert set(found) >= SUMMARY
     assert (found["estimator"], found["step"], found["num_images"]) == ("ode", 20, 12)
     assert found["data_fingerprint"] == run.experiment.dataset.fingerprint
@@ -216,6 +242,49 @@ def test_going_on_with_another_batch_size_is_noted(own, capsys):
     run = own(**{"training.steps": 21, "training.batch_size": 8})
     run.train()
     assert "batch_size was 16 until step 20" in capsys.readouterr().out
+
+
+def test_a_finished_result_is_read_where_nothing_can_be_written(own, monkeypatch, capsys):
+    estimators = {"eval.estimators": ("bound", "vlb"), "eval.second_look": 0}
+    run = own(**estimators)
+    found = run.results([20])
+    rows = save_differences(run.workdir, found)
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for function in ("tempfile.mkstemp", "fcntl.flock", "os.replace"):
+        monkeypatch.setattr(function, refuse)
+    again = run.results([20])
+    assert [each.summary for each in again] == [each.summary for each in found]
+    assert save_differences(run.workdir, again) == rows
+    assert "not kept" not in capsys.readouterr().out
+
+
+def test_a_result_that_is_another_than_was_written_is_refused(own):
+    run = own()
+    run.bits_per_dim()
+    folder = run.workdir.root / "eval" / "20" / "bound"
+    path, images = folder / "bits_per_dim.json", folder / "per_image.npz"
+    text, arrays = path.read_text(), images.read_bytes()
+    found = json.loads(text)
+    for name, value in (("standard_error", 1e-9), ("interval", [0, 0]), ("nfe", 3), ("eps", {})):
+        path.write_text(json.dumps(found | {name: value}))
+        _refused(run, "it is not as it was written")
+    for other in ("[]", '{"bits_per_dim": 1}', "3", "null"):
+        path.write_text(other)
+        _refused(run, "it has no digest of its own")
+    path.write_text(text)
+    np.savez(images, bits_per_dim=np.zeros(12), ok=np.ones(12, bool))
+    _refused(run, "per_image.npz is not as it was written")
+    images.write_bytes(arrays)
+    assert run.bits_per_dim()["standard_error"] == found["standard_error"]
+
+
+def _refused(run, reason):
+    with pytest.raises(WorkdirError, match=rf"the result in .*bound is damaged .*{reason}") as told:
+        run.bits_per_dim()
+    assert "\n" not in str(told.value)
 
 
 def test_results_of_other_settings_are_put_beside_and_the_first_is_left(own):
@@ -414,7 +483,7 @@ def test_estimators_are_compared_at_each_step_and_the_differences_are_saved(own)
         (10, "bound", "ode"),
         (20, "bound", "ode"),
     ]
-    (saved,) = read_json(run.workdir.root / "eval" / "20" / "differences.json")
+    (saved,) = read_sealed(run.workdir.differences(20))["rows"]
     difference = _per_image(run, 20) - _per_image(run, 20, "ode")
     np.testing.assert_allclose(saved["bits_per_dim"], difference.mean(), rtol=1e-9)
     assert (saved["minuend_folder"], saved["subtrahend_folder"]) == ("bound", "ode")

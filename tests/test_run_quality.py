@@ -1,5 +1,6 @@
 """The quality of a run's samples: files beside each other, what is kept, what decides a number."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from run import RunDirectory
 from run import quality as room
 from run.quality import QualityRun
 from run.steering import known_part
-from storage import read_json
+from storage import WorkdirError, read_json, read_sealed
 
 NUMBERS = ("fid", "fid_standard_error", "kid", "kid_standard_error", "precision", "recall")
 
@@ -56,7 +57,7 @@ def test_numbers_are_those_of_the_runs_own_samples_and_data(own):
     assert (summary["step"], summary["failed"], summary["against"]) == (20, 0, "train")
     assert (samples["set"], test["set"]) == ("samples", "test data")
     (folder,) = (run.workdir.root / "quality" / "20").iterdir()
-    assert read_json(folder / "quality.json") == summary
+    assert read_sealed(folder / "quality.json") == summary
     settings = read_json(folder / "settings.json")
     assert settings == summary["settings"]
     assert settings["data.fingerprint"] == data.fingerprint
@@ -72,6 +73,13 @@ def test_a_result_is_read_and_another_one_put_beside_it(own, monkeypatch):
     assert other["rows"][0]["precision"] != first["rows"][0]["precision"]
     run = own()
     assert QualityRun(run)(20) == first
+    path = run.workdir.root / "quality/20/pixels/quality.json"
+    whole = path.read_text()
+    for damaged in ("[]", '{"rows": []}', json.dumps(json.loads(whole) | {"failed": 1})):
+        path.write_text(damaged)
+        with pytest.raises(WorkdirError, match=r"pixels is damaged .* it"):
+            QualityRun(run)(20)
+    path.write_text(whole)
     results = {name for name in _files(run) if name.endswith("quality.json")}
     assert len(results) == 2
     assert "20/pixels/quality.json" in results

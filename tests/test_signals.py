@@ -97,6 +97,7 @@ def test_training_writes_a_checkpoint_of_its_step_and_says_how_to_go_on(start, t
 def test_a_signal_while_the_step_is_compiled_leaves_in_order_as_well(start, tmp_path):
     process = start("train", **LONG)
     process.wait_for((tmp_path / "run" / "metrics.jsonl").exists)  # it is opened just before
+    time.sleep(0.2)
     process.send(signal.SIGTERM)
     status, errors = process.end()
     assert status == 143, errors

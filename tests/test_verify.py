@@ -1,6 +1,7 @@
 """What is found of a workdir, whatever has become of its files."""
 
 import json
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import tiny
 
 from run import RunDirectory
 from run.verification import DAMAGED, SOUND, UNFINISHED, verify_workdir
-from storage import Checkpoints
+from run.verification.finding import complaint_of
+from run.verification.readable import READERS
+from storage import Checkpoints, write_sealed
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,9 @@ def whole(trained, tmp_path_factory) -> Path:
     run.evaluate([10, 20])
     inner = root / "classifier"
     shutil.copytree(trained, inner)  # as a workdir within goes, any will do
-    (inner / "accuracy.json").write_text('{"step": 20, "held_out": []}')
+    write_sealed(inner / "accuracy.json", {"step": 20, "held_out": []})
+    write_sealed(root / "eval" / "20" / "differences.json", {"rows": []})
+    write_sealed(root / "compare" / "0a1b2c3d.json", {"rows": [{"bits_per_dim": 0.5}]})
     return root
 
 
@@ -44,7 +49,7 @@ def test_a_whole_workdir_is_sound(whole):
     assert _found(whole, UNFINISHED) == {}
     assert set(_found(whole, SOUND)) == {
         *("config.json", "provenance.json", "metrics.jsonl", "checkpoints/10", "checkpoints/20"),
-        *(".", "eval/10/ode", "eval/20/ode"),
+        *(".", "eval/10/ode", "eval/20", "eval/20/ode", "compare"),
         *(f"classifier/{name}" for name in ("config.json", "provenance.json", "metrics.jsonl")),
         *(f"classifier/{name}" for name in ("checkpoints/10", "checkpoints/20")),
         "classifier",
@@ -150,11 +155,11 @@ DAMAGE = {
     ),
     "a result of other images": (
         _other_images,
-        {"eval/10/ode/bits_per_dim.json": "its mean is "},
+        {"eval/10/ode/bits_per_dim.json": "per_image.npz is not as it was written"},
     ),
     "a result that leaves images out": (
         lambda root: _edit(root, "eval/10/ode/bits_per_dim.json", failed=[3]),
-        {"eval/10/ode/bits_per_dim.json": "it counts other images"},
+        {"eval/10/ode/bits_per_dim.json": "it is not as it was written"},
     ),
     "a result without its images": (
         lambda root: _without(root, "eval/10/ode/per_image.npz"),
@@ -162,11 +167,37 @@ DAMAGE = {
     ),
     "settings that are none": (
         lambda root: _write(root, "eval/20/ode/settings.json", b"\x00"),
-        {"eval/20/ode/settings.json": "Expecting value"},
+        {
+            "eval/20/ode/settings.json": "Expecting value",
+            "eval/20/ode/bits_per_dim.json": "settings.json is not as it was written",
+        },
     ),
     "a bit of an array": (
         _flip_in_array,
-        {"eval/10/ode/per_image.npz": ""},
+        {
+            "eval/10/ode/per_image.npz": "",
+            "eval/10/ode/bits_per_dim.json": "per_image.npz is not as it was written",
+        },
+    ),
+    "another standard error": (
+        lambda root: _edit(root, "eval/10/ode/bits_per_dim.json", standard_error=1e-9),
+        {"eval/10/ode/bits_per_dim.json": "it is not as it was written"},
+    ),
+    "a result without its digest": (
+        lambda root: _write(root, "eval/10/ode/bits_per_dim.json", b'{"bits_per_dim": 1}'),
+        {"eval/10/ode/bits_per_dim.json": "it has no digest of its own"},
+    ),
+    "other differences": (
+        lambda root: _edit(root, "eval/20/differences.json", rows=[1]),
+        {"eval/20/differences.json": "it is not as it was written"},
+    ),
+    "another comparison": (
+        lambda root: _edit(root, "compare/0a1b2c3d.json", rows=[]),
+        {"compare/0a1b2c3d.json": "it is not as it was written"},
+    ),
+    "another accuracy": (
+        lambda root: _edit(root, "classifier/accuracy.json", step=21),
+        {"classifier/accuracy.json": "it is not as it was written"},
     ),
     "half a picture": (_half_a_picture, {"curves.png": ""}),
     "within the classifier": (
@@ -248,12 +279,76 @@ def test_what_an_interrupted_run_leaves_is_no_fault(root, undone):
     assert _found(root, UNFINISHED).keys() == expected
 
 
+def _saves_30_and_deletes(root, step):
+    folder = root / "checkpoints"
+    if not (folder / "30").exists():
+        shutil.copytree(folder / "20", folder / "30")
+    shutil.rmtree(folder / str(step), ignore_errors=True)
+
+
+MOMENTS = {
+    "while its checkpoint is read": "storage.manifest._file_entry",
+    "before its notes are": "storage.Checkpoints.notes",
+    "after the checkpoints were": "run.verification.workdir.check_config",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("step", [10, 20])
+def test_a_training_that_goes_on_beside_is_no_fault(root, monkeypatch, moment, step):
+    shutil.rmtree(root / "classifier")
+    shutil.rmtree(root / "tensorboard")
+    do = pkgutil.resolve_name(MOMENTS[moment])
+
+    def meanwhile(*given):
+        _saves_30_and_deletes(root, step)
+        return do(*given)
+
+    monkeypatch.setattr(MOMENTS[moment], meanwhile)
+    assert _found(root, DAMAGED) == {}
+    assert not (root / "checkpoints" / str(step)).exists()
+
+
+def test_a_file_that_is_written_anew_meanwhile_is_looked_at_again(tmp_path):
+    path = tmp_path / "curves.png"
+    path.write_text("half")
+
+    def check(path):
+        if path.read_text() == "half":
+            path.write_text("the whole")
+            raise ValueError("half of it is missing")
+
+    assert complaint_of(check, path) == ""
+
+
+def test_a_file_that_is_deleted_meanwhile_is_no_fault(root, monkeypatch):
+    monkeypatch.setitem(READERS, ".png", lambda path: (path.unlink(), path.stat()))
+    assert (root / "curves.png").exists()
+    assert _found(root, DAMAGED) == {}
+
+
+def test_a_file_with_the_name_of_a_step_is_none(root):
+    (root / "checkpoints" / "30").touch()
+    assert _found(root, DAMAGED) == {"checkpoints/30": "its name is no step"}
+
+
 @pytest.mark.parametrize("name", ["nowhere", "empty", "file"])
 def test_what_is_no_workdir_is_told(tmp_path, name):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     (finding,) = verify_workdir(tmp_path / name)
     assert finding.state == DAMAGED
+
+
+def test_a_classifier_alone_is_a_workdir(root, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (root / "classifier").rename(alone / "classifier")
+    (alone / ".lock").write_text("")
+    assert _found(alone, DAMAGED) == {}
+    assert {"classifier/config.json", "classifier/checkpoints/20"} <= _found(alone, SOUND).keys()
+    (alone / "classifier/config.json").unlink()
+    assert _found(alone, DAMAGED) == {"classifier/config.json": "config.json is missing"}
 
 
 def test_nothing_is_changed_by_looking(root):

@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT: the way out in order, and at the second at once."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import jax
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SAME_SECONDS = 0.3  # `timeout`, for one, sends its signal to a process and again to its group
+_AGAIN_SECONDS = 0.05  # a callback that swallows is over by then, or swallows once more
 _STEPS_TO_AGREE = 10  # several hosts ask each other so often
 
 
@@ -76,8 +78,36 @@ def unwinding() -> Iterator[None]:
         if len(seen) == 1:
             raise Interrupted(signum)
 
-    with _handled(leave, "leaving"):
+    with _handled(leave, "leaving"), _raised_again():
         yield
+
+
+@contextlib.contextmanager
+def _raised_again() -> Iterator[None]:
+    """An Interrupted that a callback swallows comes again: JAX's of the garbage collector does."""
+    former = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            arguments = (threading.get_ident(), unraisable.exc_value.signum)
+            later = threading.Timer(_AGAIN_SECONDS, _raise_in, arguments)
+            later.daemon = True
+            later.start()
+        else:
+            former(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
+
+
+def _raise_in(thread: int, signum: int) -> None:
+    """Raises Interrupted in another thread, which takes a class and makes an instance of it."""
+    own = {"__init__": lambda self: None, "signum": signum}
+    of_signal = type("Interrupted", (Interrupted,), own)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(of_signal))
 
 
 @contextlib.contextmanager

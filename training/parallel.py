@@ -6,6 +6,7 @@ gradients between the two halves of the step. Several hosts run the same code, e
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -14,7 +15,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from training.state import TrainState
-from training.step import TrainStep
+from training.step import LossFn, TrainStep
 
 AXIS = "devices"
 REPLICATED = PartitionSpec()
@@ -108,30 +109,42 @@ class ShardMap:
 
         return jax.jit(run, donate_argnums=(0,))
 
-    @staticmethod
-    def _loss_and_grads(step: TrainStep, specs, state, key_data, batch, positions):
+    def _loss_and_grads(self, step: TrainStep, specs, state, key_data, batch, positions):
         """Of all devices' rows; the gradient in the parts in which the parameters came."""
-        whole = state.replace(params=jax.tree.map(_gathered, state.params, specs.params))
         key = jax.random.wrap_key_data(key_data)
-        loss, grads = step.loss_and_grads(key, whole, batch, positions)
-        return jax.lax.pmean(loss, AXIS), jax.tree.map(_scattered_mean, grads, specs.params)
+        of_parts = partial(self._of_parts, specs.params)
+        loss, grads = step.loss_and_grads(key, state, batch, positions, of_parts)
+        return jax.lax.pmean(loss, AXIS), jax.tree.map(_mean, grads, specs.params)
+
+    def _of_parts(self, specs: Any, loss: LossFn) -> LossFn:
+        """A loss by whole parameters as one by the parts that a device holds."""
+        del specs
+        return loss
 
 
 @dataclass(frozen=True)
 class Fsdp(ShardMap):
     """As ``ShardMap``, with the state divided over the devices: n of them hold an n-th each.
 
-    The parameters are gathered for the loss alone, and gradients reduced to the parts again; the
-    averaged parameters and the optimiser's state are never whole anywhere.
+    A parameter is gathered where the loss reads it, and once more on the way back instead of being
+    kept; its gradient is reduced to the parts again. The averaged parameters and the optimiser's
+    state are never whole anywhere.
     """
 
     def spec(self, leaf: Any) -> PartitionSpec:
         """Along the longest axis that the devices divide; small leaves are on all of them."""
         axes = [axis for axis, size in enumerate(leaf.shape) if size % jax.device_count() == 0]
-        if not axes or np.prod(leaf.shape) < _SMALL:
+        if jax.device_count() == 1 or not axes or np.prod(leaf.shape) < _SMALL:
             return REPLICATED
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return PartitionSpec(*(None,) * longest, AXIS)
+
+    def _of_parts(self, specs: Any, loss: LossFn) -> LossFn:
+        if not any(AXIS in spec for spec in jax.tree.leaves(specs)):
+            return loss
+        return jax.checkpoint(
+            lambda parts: loss(jax.tree.map(_gathered, parts, specs)), policy=_all_but_gathered
+        )
 
 
 def _gathered(part: jax.Array, spec: PartitionSpec) -> jax.Array:
@@ -140,12 +153,14 @@ def _gathered(part: jax.Array, spec: PartitionSpec) -> jax.Array:
     return jax.lax.all_gather(part, AXIS, axis=spec.index(AXIS), tiled=True)
 
 
-def _scattered_mean(grad: jax.Array, spec: PartitionSpec) -> jax.Array:
-    if AXIS not in spec:
-        return jax.lax.pmean(grad, AXIS)
-    axis = spec.index(AXIS)
-    total = jax.lax.psum_scatter(grad, AXIS, scatter_dimension=axis, tiled=True)
-    return total / jax.device_count()
+def _all_but_gathered(primitive: Any, *_: Any, **__: Any) -> bool:
+    """What is kept for the way back."""
+    return primitive is not jax.lax.all_gather_p
+
+
+def _mean(grad: jax.Array, spec: PartitionSpec) -> jax.Array:
+    """Over the devices; the gradient of what was gathered is their sum already."""
+    return grad / jax.device_count() if AXIS in spec else jax.lax.pmean(grad, AXIS)
 
 
 MAPPINGS: dict[str, Callable[[], Mapping]] = {
@@ -184,6 +199,11 @@ class ParallelStep:
         """Positions in the global batch that this host provides."""
         share = batch_size // jax.process_count()
         return share * jax.process_index() + np.arange(share)
+
+    def started(self, initial: Callable[[], TrainState]) -> TrainState:
+        """The state before the first step, made in the parts in which it is held."""
+        parts = shardings(self._mapping, jax.eval_shape(initial))
+        return jax.jit(initial, out_shardings=parts)()
 
     def place(self, tree: Any) -> Any:
         """The tree, the same on every host, on the devices as the mapped step takes it.

@@ -3,6 +3,7 @@
 What lies between them, averaging over devices, belongs to ``training/parallel.py``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from training.optimizer import updated
 from training.state import TrainState
 
 Metrics = dict[str, Float[Array, ""]]
+LossFn = Callable[[Any], Float[Array, ""]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class TrainStep:
         state: TrainState,
         batch: Num[Array, "rows *D"] | Labelled,
         positions: Int[Array, " rows"],
+        of_parts: Callable[[LossFn], LossFn] = lambda loss: loss,
     ) -> tuple[Float[Array, ""], Any]:
         """Mean loss of these rows, in nats per dimension, and its gradient.
 
@@ -56,6 +59,7 @@ class TrainStep:
           state: the state, the same on every device.
           batch: data as stored, with their classes where the model is told them.
           positions: the rows' places in the global batch.
+          of_parts: makes of the loss by whole parameters that by those of the state.
         """
         step_key = jax.random.fold_in(key, state.step)
 
@@ -63,7 +67,7 @@ class TrainStep:
             each = jax.vmap(lambda row, position: self._example(params, row, position, step_key))
             return jnp.mean(each(batch, positions))
 
-        return jax.value_and_grad(mean_loss)(state.params)
+        return jax.value_and_grad(of_parts(mean_loss))(state.params)
 
     def _example(self, params, row, position, step_key) -> Float[Array, ""]:
         x, label = split_label(row)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 SOUND, DAMAGED, UNFINISHED = "sound", "damaged", "unfinished"
+_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,28 @@ class Finding:
 
 
 def complaint_of(check: Callable[[Path], Any], path: Path) -> str:
-    """Why a check of a file or folder fails, in one line; '' where it does not."""
+    """Why a check of a file or folder fails, in one line; '' where it does not.
+
+    What was written anew while it was looked at is looked at again.
+    """
+    complaint = ""
+    for _ in range(_LOOKS):
+        before = _stamp(path)
+        complaint = _complaint(check, path)
+        if not complaint or _stamp(path) == before:
+            break
+    return complaint
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _complaint(check: Callable[[Path], Any], path: Path) -> str:
     try:
         check(path)
     except FileNotFoundError as error:

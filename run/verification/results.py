@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from run.verification.finding import DAMAGED, SOUND, UNFINISHED, Finding, complaint_of
-from run.verification.readable import READERS, TOGETHER
+from run.verification.readable import READERS
 from storage.lock import LOCK
 
 _PARTIAL, _SETTINGS = "partial", ["settings.json"]
@@ -38,17 +38,13 @@ def _folder(root: Path, folder: Path, names: list[str]) -> Iterator[Finding]:
 def _files(root: Path, paths: list[Path]) -> Iterator[Finding]:
     """A finding for each that is damaged, or one for all in the folder."""
     known = [path for path in paths if path.suffix in READERS and path.is_file()]
-    complaints = {path: _complaint(path, path.relative_to(root)) for path in known}
-    for path, complaint in complaints.items():
-        if complaint:
+    complaints = {path: complaint_of(READERS[path.suffix], path) for path in known}
+    known = [path for path in known if path.is_file()]  # not those deleted meanwhile
+    for path in known:
+        if complaint := complaints[path]:
             yield Finding("result", path.relative_to(root).as_posix(), DAMAGED, complaint)
-    if known and not any(complaints.values()):
+    if known and not any(complaints[path] for path in known):
         names = ", ".join(path.name for path in known[:4])
         more = f" and {len(known) - 4} more" if len(known) > 4 else ""
         place = known[0].parent.relative_to(root).as_posix()
         yield Finding("result", place, SOUND, names + more)
-
-
-def _complaint(path: Path, place: Path) -> str:
-    together = TOGETHER.get((place.parts[0], path.name), READERS[path.suffix])
-    return complaint_of(READERS[path.suffix], path) or complaint_of(together, path)

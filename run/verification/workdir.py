@@ -1,5 +1,6 @@
 """What is found of a whole workdir."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,21 @@ from configs.saved import get_config
 from run.verification.finding import DAMAGED, UNFINISHED, Finding, complaint_of
 from run.verification.readable import read_object
 from run.verification.results import verify_results
-from storage import Checkpoints, Workdir, scan_metrics
-from storage.checkpoints import ASIDE
+from storage import (
+    LOGGED,
+    CheckpointError,
+    Checkpoints,
+    MissingError,
+    Workdir,
+    digest_lines,
+    scan_metrics,
+)
+from storage.checkpoints import ASIDE, is_step
 from storage.folders import is_leftover
 from storage.lock import LOCK
+from storage.workdir import PROVENANCE
 
 _CLASSIFIER = "classifier"
-_PROVENANCE = {"run": str, "identity": dict, "versions": dict, "versions_from_step": dict}
 
 
 def verify_workdir(root: Path) -> list[Finding]:
@@ -26,20 +35,28 @@ def verify_workdir(root: Path) -> list[Finding]:
     workdir = Workdir(root)
     if not root.is_dir():
         return [Finding("workdir", ".", DAMAGED, "there is no such folder")]
+    inner = root / _CLASSIFIER
+    if inner.is_dir() and all(path == inner or path.name == LOCK for path in root.iterdir()):
+        return _within(_CLASSIFIER, verify_workdir(inner))
     if not any(path.exists() for path in (workdir.config, workdir.provenance, workdir.checkpoints)):
         return [Finding("workdir", ".", DAMAGED, "it has no config.json: this is no workdir")]
     return _Verification(workdir).findings()
 
 
 class _Verification:
-    """One workdir, each of whose checkpoints is read once."""
+    """One workdir, each of whose checkpoints is read once; a training may go on beside.
+
+    The checkpoints come first: what is in the metrics is then at least what was when they were
+    written.
+    """
 
     def __init__(self, workdir: Workdir):
         self._workdir = workdir
         self._checkpoints = Checkpoints(workdir.checkpoints, run=workdir.run)
-        self._complaints = {
-            step: self._checkpoints.verify(step) for step in self._checkpoints.steps()
-        }
+        self._complaints: dict[int, list[str]] = {}
+        self._notes: dict[int, dict[str, Any]] = {}  # of sound ones
+        for step in self._checkpoints.steps():
+            self._look_at(step)
 
     def findings(self) -> list[Finding]:
         root, kept = self._workdir.root, self._workdir
@@ -52,6 +69,18 @@ class _Verification:
             *verify_results(root, (*own, LOCK, "tensorboard", _CLASSIFIER)),
             *(_within(_CLASSIFIER, verify_workdir(inner)) if inner.is_dir() else ()),
         ]
+
+    def _look_at(self, step: int) -> None:
+        try:
+            complaints = self._checkpoints.verify(step)
+            notes = {} if complaints else self._checkpoints.notes(step)
+        except MissingError:  # deleted meanwhile
+            return
+        except CheckpointError as error:
+            complaints, notes = [str(error)], {}
+        self._complaints[step] = complaints
+        if not complaints:
+            self._notes[step] = notes
 
     def _head(self) -> Iterator[Finding]:
         """What the run is."""
@@ -91,6 +120,11 @@ class _Verification:
             for step in self._logged()
             if step not in steps
         ]
+        complaints += [
+            f"its lines to step {step} are not those that were there when it was saved"
+            for step, digest in self._digests()
+            if digest_lines([record for record in records if record["step"] <= step]) != digest
+        ]
         if complaints:
             raise ValueError("; ".join(complaints[:3]))
 
@@ -98,8 +132,13 @@ class _Verification:
         """Steps of sound checkpoints that this run has logged: no metrics wait in them for it."""
         if (self._workdir.root / "imported.json").exists():
             return []
-        sound = [step for step, complaints in self._complaints.items() if not complaints]
-        return [step for step in sound if not self._checkpoints.notes(step).get("pending")]
+        return [step for step, notes in self._notes.items() if not notes.get("pending")]
+
+    def _digests(self) -> Iterator[tuple[int, str]]:
+        """Of the lines that there were when a sound checkpoint was written."""
+        for step, notes in self._notes.items():
+            if digest := notes.get(LOGGED):
+                yield step, digest
 
     def _stored(self) -> Iterator[Finding]:
         folder = self._workdir.checkpoints
@@ -107,7 +146,7 @@ class _Verification:
             yield Finding.of("checkpoint", f"{folder.name}/{step}", "; ".join(complaints[:3]))
         known = {str(step) for step in self._complaints}
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name not in known:
+            if path.name not in known and not is_step(path):  # else it came meanwhile
                 yield from _no_step(path, f"{folder.name}/{path.name}")
 
 
@@ -119,7 +158,7 @@ def _no_step(path: Path, name: str) -> Iterator[Finding]:
         for each in sorted(path.iterdir()):
             detail = "set aside as damaged: delete it when it is of no more interest"
             yield Finding("checkpoint", f"{name}/{each.name}", UNFINISHED, detail)
-    else:
+    elif os.path.lexists(path):
         yield Finding("checkpoint", name, DAMAGED, "its name is no step")
 
 
@@ -139,7 +178,7 @@ def _check_config(path: Path) -> None:
 
 def _check_provenance(path: Path) -> None:
     found = read_object(path)
-    for name, kind in _PROVENANCE.items():
+    for name, kind in PROVENANCE.items():
         if not isinstance(found.get(name), kind):
             raise ValueError(f"it has no {name}")
 

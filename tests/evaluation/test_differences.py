@@ -1,6 +1,7 @@
 """Paired differences are of the same images, or are refused."""
 
 import dataclasses
+import errno
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from evaluation.differences import IncomparableError, between_estimators, paired
 from evaluation.results import Result
 from evaluation.tables import show_comparison, show_differences, show_results
 from run.comparison import save_differences
-from storage import Workdir, read_json
+from storage import Workdir, read_sealed
 
 RNG = np.random.default_rng(0)
 IMAGES = 3 + RNG.normal(size=40)
@@ -87,15 +88,43 @@ def test_rows_of_the_same_two_folders_take_each_others_place(tmp_path):
 
     for gap, folder in ((1, "bound"), (2, "bound-1a2b3c4d"), (3, "bound")):
         save(gap, folder)
-    rows = read_json(workdir.differences(7))
+    rows = read_sealed(workdir.differences(7))["rows"]
     assert [
         (row["minuend_folder"], row["subtrahend_folder"], round(row["bits_per_dim"]))
         for row in rows
-    ] == [("bound-1a2b3c4d", "ode", 2), ("bound", "ode", 3)]
-    workdir.differences(7).write_text("{")
-    save(4, "bound")
-    (row,) = read_json(workdir.differences(7))
-    assert row["bits_per_dim"] == pytest.approx(4)
+    ] == [("bound", "ode", 3), ("bound-1a2b3c4d", "ode", 2)]
+    for damaged in ("{", '{"rows": [1]}', "[]"):
+        workdir.differences(7).write_text(damaged)
+        save(4, "bound")
+        (row,) = read_sealed(workdir.differences(7))["rows"]
+        assert row["bits_per_dim"] == pytest.approx(4)
+
+
+def test_a_read_only_folder_has_its_differences_written_only_if_they_are_others(
+    tmp_path, capsys, monkeypatch
+):
+    workdir = Workdir(tmp_path)
+    found = [
+        dataclasses.replace(result(IMAGES + i), folder=tmp_path / n) for i, n in enumerate("ab")
+    ]
+    for each, name in zip(found, ("bound", "ode"), strict=True):
+        each.summary["estimator"] = name
+    rows = save_differences(workdir, found)
+
+    def refuse(dir, prefix):
+        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/{prefix}random")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    before = workdir.differences(7).read_bytes()
+    assert save_differences(workdir, found) == rows
+    assert capsys.readouterr().out == ""
+    other = dataclasses.replace(found[0], bits_per_dim=IMAGES + 5)
+    assert len(save_differences(workdir, [other, found[1]])) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "note: differences are not kept: [Errno 30] Read-only file system: "
+        f"'{workdir.differences(7)}'"
+    ]
+    assert workdir.differences(7).read_bytes() == before
 
 
 def test_a_negative_gap_is_a_line_like_any_other(capsys):

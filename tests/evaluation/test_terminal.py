@@ -1,5 +1,10 @@
 """What is said where nobody watches: lines, not too many."""
 
+import subprocess
+import sys
+
+import tiny
+
 from evaluation import terminal
 
 
@@ -13,4 +18,22 @@ def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
     assert lines == [
         "training 131/200, 1/s, 69 s left loss 131",
         "training 162/200, 1/s, 38 s left loss 162",
+    ]
+
+
+def test_work_goes_on_where_standard_output_takes_nothing():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from evaluation.terminal import say; say('a'); say('b')"],
+            cwd=tiny.ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "note: standard output takes nothing any more (No space left on device); the work goes on "
+        "without it"
     ]

@@ -63,7 +63,8 @@ def tight(name: str):
     return jax.device_get(run(score, golden["x"][:2], golden["epsilon"][:2], keys(2)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+# In log rho the two processes differ in scalars alone.
+@pytest.mark.parametrize("name", ["vp", pytest.param("subvp", marks=pytest.mark.slow)])
 def test_our_flow_at_a_tight_tolerance_gives_the_float64_bits(name):
     golden, got = stored(name), tight(name)
     assert np.all(got.ok)

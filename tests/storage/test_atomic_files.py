@@ -1,3 +1,4 @@
+import errno
 import json
 import stat
 
@@ -41,6 +42,21 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
         file.flush()
         assert path.read_text() == "old"
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("function", ["tempfile.mkstemp", "os.replace"])
+def test_an_error_names_the_file_that_was_meant(tmp_path, monkeypatch, function):
+    """And not the temporary one, of which no one knows."""
+
+    def refuse(*source, **where):
+        path = source[0] if source else f"{where['dir']}/{where['prefix']}x8sj"
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr(function, refuse)
+    with pytest.raises(OSError, match="Read-only file system") as caught:
+        write_text(tmp_path / "result.json", "new")
+    assert caught.value.filename == str(tmp_path / "result.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_are_made_and_files_can_be_read_by_others(tmp_path):

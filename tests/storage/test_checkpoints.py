@@ -1,5 +1,8 @@
+import errno
 import json
+import os
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from storage import CheckpointError, Checkpoints, DamagedError, Retention, manifest
+from storage import CheckpointError, Checkpoints, DamagedError, MissingError, Retention, manifest
 from storage import checkpoints as module
 from training import init_state
 
@@ -275,6 +278,42 @@ def test_a_damaged_one_is_set_aside_with_all_that_is_in_it(tmp_path):
         checkpoints.set_aside(2)
 
 
+def test_what_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypatch):
+    """A network file system that hiccups: nothing may be moved, and no older one be taken."""
+    checkpoints = _save_each(tmp_path, {1: {}, 2: {}})
+
+    def hiccup(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(manifest, "_file_entry", hiccup)
+    for ask in (checkpoints.newest_sound, lambda: checkpoints.restore(2, LIKE)):
+        with pytest.raises(CheckpointError, match=r"step 2 .* cannot be read now: Input") as error:
+            ask()
+        assert not isinstance(error.value, DamagedError)
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_those_set_aside_keep_their_places_where_an_earlier_one_was_deleted(tmp_path):
+    checkpoints = _save_each(tmp_path, {1: {}})
+    taken = checkpoints.directory / "damaged" / "1-1"
+    taken.mkdir(parents=True)
+    (taken / "evidence").touch()
+    assert checkpoints.set_aside(1).name == "1"
+    (checkpoints.directory / "1").mkdir()
+    assert checkpoints.set_aside(1).name == "1-2"
+    assert (taken / "evidence").exists()
+
+
+def test_the_folder_may_be_named_from_where_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints(Path("here"))
+    checkpoints.save(1, {"a": np.arange(3.0)})
+    checkpoints.finish()
+    assert checkpoints.verify(1) == []
+    found = Checkpoints(Path("here")).restore(1, {"a": np.zeros(3)})
+    np.testing.assert_array_equal(found["a"], np.arange(3.0))
+
+
 def test_a_damaged_one_in_the_place_of_a_step_is_set_aside_and_written_again(tmp_path):
     _save_each(tmp_path, {1: {}})
     _damage(tmp_path / "1")
@@ -341,6 +380,97 @@ def test_a_step_that_was_deleted_while_it_was_read_is_not_called_damaged(tmp_pat
     ) as error:
         checkpoints.restore(1, LIKE)
     assert not isinstance(error.value, DamagedError)
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The files that are read to be hashed, from now on."""
+    entry, read = manifest._file_entry, []
+    monkeypatch.setattr(manifest, "_file_entry", lambda path: (read.append(path), entry(path))[1])
+    return read
+
+
+def test_a_step_that_is_not_there_is_not_damaged(tmp_path):
+    checkpoints = _save_each(tmp_path, {1: {}})
+    with pytest.raises(MissingError, match=r"no checkpoint of step 2 .* there are \[1\]"):
+        checkpoints.verify(2)
+
+
+def test_what_is_deleted_while_it_is_verified_is_not_damaged(tmp_path, monkeypatch):
+    checkpoints, entry = _save_each(tmp_path, {1: {}, 2: {}}), manifest._file_entry
+
+    def deleted(path):
+        shutil.rmtree(tmp_path / "2", ignore_errors=True)
+        return entry(path)
+
+    monkeypatch.setattr(manifest, "_file_entry", deleted)
+    with pytest.raises(MissingError):
+        checkpoints.verify(2)
+    shutil.copytree(tmp_path / "1", tmp_path / "2")
+    assert checkpoints.newest_sound() == 1
+
+
+def test_what_is_replaced_while_it_is_verified_is_read_again(tmp_path, monkeypatch):
+    checkpoints, entry = _save_each(tmp_path / "kept", {1: {}}), manifest._file_entry
+    shutil.copytree(tmp_path / "kept" / "1", tmp_path / "copy")
+
+    def replaced(path):
+        monkeypatch.setattr(manifest, "_file_entry", entry)
+        (tmp_path / "kept" / "1").rename(tmp_path / "old")
+        (tmp_path / "copy").rename(tmp_path / "kept" / "1")
+        return entry(tmp_path / "old" / path.relative_to(tmp_path / "kept" / "1")) | {"sha256": ""}
+
+    monkeypatch.setattr(manifest, "_file_entry", replaced)
+    assert checkpoints.verify(1) == []
+
+
+def test_what_was_verified_is_not_hashed_again_to_be_restored(tmp_path, hashed):
+    _save_each(tmp_path, {1: {}})
+    checkpoints = Checkpoints(tmp_path)
+    hashed.clear()
+    assert checkpoints.newest_sound() == 1
+    once = list(hashed)
+    np.testing.assert_array_equal(checkpoints.restore(1, LIKE)["x"], 1)
+    assert hashed == once != []
+    _damage(tmp_path / "1")
+    with pytest.raises(DamagedError, match="is not as it was written"):
+        checkpoints.restore(1, LIKE)
+
+
+def test_what_changed_without_a_trace_is_not_restored_either(tmp_path):
+    state = {"x": np.random.default_rng(0).normal(size=2000)}
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, state)
+    checkpoints.close()
+    assert checkpoints.verify(1) == []
+    files = (path for path in (tmp_path / "1").rglob("*") if path.is_file())
+    path = max(files, key=lambda path: path.stat().st_size)
+    time = path.stat().st_mtime_ns
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    path.write_bytes(contents)
+    os.utime(path, ns=(time, time))
+    with pytest.raises(DamagedError, match=r"step 1 .* is damaged: "):
+        checkpoints.restore(1, state)
+
+
+def test_those_that_are_kept_are_not_hashed_by_another_process(tmp_path, hashed):
+    _save_each(tmp_path, {1: {}, 2: {}, 3: {}})
+    hashed.clear()
+    assert _save_each(tmp_path, {4: {}}, keep=Retention(3)).steps() == [2, 3, 4]
+    steps = {path.relative_to(tmp_path).parts[0] for path in hashed}
+    assert {step for step in steps if not step.startswith(".")} == {"1"}  # before it is deleted
+
+
+def test_what_is_known_to_be_damaged_is_not_counted(tmp_path):
+    keep = Retention(2)
+    _save_each(tmp_path, {1: {}, 2: {}})
+    _damage(tmp_path / "2")
+    checkpoints = Checkpoints(tmp_path, keep)
+    assert checkpoints.verify(2) != []
+    checkpoints.save(3, LIKE)
+    checkpoints.close()
+    assert checkpoints.steps() == [1, 2, 3]
 
 
 def test_arrays_that_orbax_stores_as_others_are_not_taken_for_written(tmp_path, monkeypatch):

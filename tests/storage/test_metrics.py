@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from storage import MetricsLog, read_metrics, scan_metrics
+from storage import MetricsLog, digest_lines, read_metrics, scan_metrics
 
 
 def _log(directory, start, steps, scale=1.0):
@@ -86,6 +86,7 @@ DAMAGE = {
     "two in one": (LINES[1][:9] + LINES[2], "line 2 cannot be read"),
     "no object": (b"[1, 2]\n", "line 2 cannot be read"),
     "no step": (b'{"loss": 1.0}\n', "line 2 cannot be read"),
+    "a value that is none": (b'{"step": 20, "loss": "abc"}\n', "line 2 cannot be read"),
     "empty": (b"\n", "line 2 cannot be read"),
     "twice": (LINES[0], "step 10 comes after step 10"),
     "going back": (b'{"step": 5}\n', "step 5 comes after step 10"),
@@ -125,6 +126,42 @@ def test_damaged_files_do_not_take_each_others_place(tmp_path):
         MetricsLog(tmp_path, 10, lambda line: None).close()
     kept = sorted(path.read_bytes()[:6] for path in tmp_path.glob("metrics.damaged*"))
     assert kept == [b"first\n", b"second"]
+
+
+def test_evidence_keeps_its_place_where_an_earlier_one_was_deleted(tmp_path):
+    (tmp_path / "metrics.damaged-1.jsonl").write_bytes(b"kept\n")
+    for garbage in (b"first\n", b"second\n"):
+        _write_lines(tmp_path, garbage, LINES[0])
+        MetricsLog(tmp_path, 10, lambda line: None).close()
+    names = ("metrics.damaged.jsonl", "metrics.damaged-1.jsonl", "metrics.damaged-2.jsonl")
+    found = [(tmp_path / name).read_bytes().splitlines()[0] for name in names]
+    assert found == [b"first", b"kept", b"second"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes().splitlines(keepends=True)[0]),
+        lambda path: path.write_bytes(path.read_bytes().replace(b'"step": 2', b'"step": 7')),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"0.5", b"0.6")),
+    ],
+    ids=["file lost", "line lost", "other step", "other digit"],
+)
+def test_lines_that_are_not_those_of_the_checkpoint_are_told(tmp_path, change):
+    log, told = MetricsLog(tmp_path, 0), []
+    for step in (1, 2):
+        log.write(step, {"loss": 0.5})
+    digest = log.digest
+    log.write(3, {"loss": 0.25})
+    log.close()
+    assert digest == digest_lines(read_metrics(tmp_path / "metrics.jsonl")[:2])
+    MetricsLog(tmp_path, 2, told.append, digest).close()
+    assert told == []
+    change(tmp_path / "metrics.jsonl")
+    MetricsLog(tmp_path, 2, told.append, digest).close()
+    assert len(told) == 1
+    assert "its lines to step 2 are not those that were there when it was saved" in told[0]
 
 
 def test_lines_that_are_kept_are_kept_as_they_were(tmp_path):

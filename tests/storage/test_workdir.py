@@ -89,9 +89,54 @@ def test_a_damaged_provenance_is_one_line(workdir, text):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_provenance_is_one_line(workdir):
-    workdir.provenance.unlink()
-    with pytest.raises(WorkdirError, match=r"provenance\.json cannot be read"):
+@pytest.mark.parametrize("left", ["config.json", "checkpoints/10"])
+def test_a_missing_provenance_is_one_line(workdir, left):
+    """With checkpoints alone, too: whose they are is not known."""
+    (workdir.checkpoints / "10").mkdir(parents=True)
+    for path in (workdir.root / "config.json", workdir.provenance):
+        if path.name != left:
+            path.unlink()
+    (workdir.checkpoints / "10").rmdir() if left == "config.json" else None
+    for refused in (workdir.check, lambda identity: workdir.claim({}, identity)):
+        with pytest.raises(WorkdirError, match=r"has no provenance\.json, .*put a copy") as caught:
+            refused(IDENTITY)
+        assert "\n" not in str(caught.value)
+    assert not workdir.provenance.exists()
+
+
+def test_without_its_configuration_a_folder_is_still_the_experiments(workdir):
+    workdir.config.unlink()
+    for refused in (workdir.check, lambda identity: workdir.claim({}, identity)):
+        with pytest.raises(WorkdirError, match="another experiment: seed is 0 there, 5 here"):
+            refused(IDENTITY | {"seed": 5})
+    assert not workdir.exists()
+    name = workdir.run
+    workdir.check(IDENTITY)
+    workdir.claim({"seed": 0}, IDENTITY, step=7)
+    assert workdir.exists()
+    assert workdir.run == name
+    assert set(read_json(workdir.provenance)["versions_from_step"]) == {"0", "7"}
+
+
+def test_a_lost_configuration_is_written_again_and_one_that_is_there_is_left(workdir):
+    workdir.restore_config({"seed": 1})
+    assert read_json(workdir.config) == {"seed": 0}
+    workdir.config.unlink()
+    workdir.restore_config({"seed": 1})
+    assert read_json(workdir.config) == {"seed": 1}
+
+
+def test_a_folder_in_which_nothing_has_begun_is_anyones(tmp_path):
+    Workdir(tmp_path).check(IDENTITY)
+    Workdir(tmp_path / "not" / "there").check(IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("run", None), ("versions_from_step", []), ("identity", [])]
+)
+def test_a_provenance_of_another_shape_is_one_line(workdir, name, value):
+    write_json(workdir.provenance, read_json(workdir.provenance) | {name: value})
+    with pytest.raises(WorkdirError, match=rf"cannot be read.*its {name} is no"):
         workdir.claim({}, IDENTITY)
 
 

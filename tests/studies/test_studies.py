@@ -11,7 +11,7 @@ import command_line
 from run import RunDirectory
 from studies import STUDIES
 from studies.runs import folder_of, variant
-from verbs import VERBS
+from verbs import study_of
 
 FILES = {
     str(path.relative_to(tiny.ROOT)): config
@@ -34,7 +34,7 @@ def shown(file, folder):
     config = FILES[file].copy_and_resolve_references()
     config.update_from_flattened_dict(SMALL)
     run = RunDirectory.open(folder / "run", config)
-    VERBS["study"](run, "")
+    study_of(run.config)[0](run)
     return folder_of(run)
 
 

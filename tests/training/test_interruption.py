@@ -139,3 +139,25 @@ def test_a_second_signal_ends_the_process_at_once(context):
         assert "a second signal leaves at once" in errors
     finally:
         process.kill()
+
+
+@BOTH
+def test_an_interruption_that_a_callback_swallows_comes_again(signum):
+    """As in a finaliser, or in JAX's callback of the garbage collector."""
+    deleted = []
+
+    class Swallows:
+        def __del__(self):
+            deleted.append(True)
+            signal.raise_signal(signum)
+            time.sleep(0)  # here it is raised, and only printed
+
+    def go_on():
+        Swallows()
+        for _ in range(1000):
+            time.sleep(0.001)
+
+    with pytest.raises(Interrupted) as end, unwinding():
+        go_on()
+    assert deleted == [True]
+    assert end.value.signum == signum

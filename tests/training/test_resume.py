@@ -73,6 +73,12 @@ def test_a_run_that_is_done_is_left_as_it_is(in_one_go, capsys):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_the_folder_may_be_named_from_where_one_is(in_one_go, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _train("run", 75)
+    tiny.assert_bitwise_equal(_train("run", 200).state(200), in_one_go.state(200))
+
+
 def test_another_seed_gives_other_parameters(in_one_go, tmp_path):
     other = _train(tmp_path / "run", 200, seed=1)
     with pytest.raises(AssertionError):
