@@ -5,18 +5,18 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Float
 
 from oracles.monte_carlo import Estimate, monte_carlo
 from sde_lib import SDE
+from sde_lib.pytree import pytree
 
 Time = Float[Array, ""] | float
 ScoreFn = Callable[[Float[Array, "*D"], Time], Float[Array, "*D"]]
 LogDensityFn = Callable[[Float[Array, "*D"], Time], Float[Array, ""]]
 
 
-@struct.dataclass
+@pytree
 class Oracle:
     """A law of the data that stays in closed form when an SDE carries it forward.
 

@@ -5,13 +5,13 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Float
 
 from oracles.base import Oracle, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class CorrelatedGaussian(Oracle):
     """``N(mean, C)`` with ``C = axes diag(variances) axes^T`` over the flattened datum.
 

@@ -9,11 +9,12 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from oracles.base import Oracle, Time
+from sde_lib.pytree import pytree
 
 _Value = Callable[[Float[Array, "m *D"]], Float[Array, "m *V"]]
 
 
-@struct.dataclass
+@pytree
 class Empirical(Oracle):
     """``1/n sum_i delta(points_i)``; with noise ``1/n sum_i N(alpha points_i, sigma^2 I)``.
 

@@ -4,11 +4,11 @@ import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Float
 
 from oracles.base import Oracle, Time
 from oracles.monte_carlo import Estimate
+from sde_lib.pytree import pytree
 
 
 def gaussian_entropy(variances: Float[Array, "*D"]) -> Float[Array, ""]:
@@ -16,7 +16,7 @@ def gaussian_entropy(variances: Float[Array, "*D"]) -> Float[Array, ""]:
     return 0.5 * jnp.sum(jnp.log(2 * math.pi * math.e * variances))
 
 
-@struct.dataclass
+@pytree
 class Gaussian(Oracle):
     """``N(mean, diag(std^2))``; both arrays have the shape of one datum."""
 

@@ -4,13 +4,13 @@ import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Float
 
 from oracles.base import Oracle, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class GaussianMixture(Oracle):
     """``sum_k weights_k N(means_k, stds_k^2 I)``; the weights are positive and sum to one."""
 

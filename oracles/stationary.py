@@ -10,18 +10,18 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Float
 
 from oracles.base import Oracle, Time
 from oracles.gaussian import gaussian_entropy
 from oracles.monte_carlo import Estimate
+from sde_lib.pytree import pytree
 
 # Lightness, blue-yellow and red-green (Ruderman, Cronin & Chiao 1998).
 _OPPONENT = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3.0], [6.0], [2.0]])
 
 
-@struct.dataclass
+@pytree
 class StationaryGaussian(Oracle):
     """``N(mean, C)`` over images, C periodic and stationary: ``power`` are its eigenvalues.
 

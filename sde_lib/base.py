@@ -5,14 +5,15 @@ from abc import abstractmethod
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Float
+
+from sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
 Time = Scalar | float
 
 
-@struct.dataclass
+@pytree
 class SDE:
     """An affine Gaussian path ``x_t = alpha(t) x0 + sigma(t) z`` with ``z ~ N(0, I)``.
 

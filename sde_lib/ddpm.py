@@ -6,9 +6,10 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from sde_lib.base import SDE, Scalar, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class DDPM(SDE):
     """``alpha_i^2 = prod_{j<=i} (1 - beta_j)`` at ``t = i/N`` (Ho et al. 2020, arXiv:2006.11239).
 

@@ -1,12 +1,12 @@
 """The linear schedule ``beta(t) = beta_min + t (beta_max - beta_min)`` behind VP and sub-VP."""
 
 import jax.numpy as jnp
-from flax import struct
 
 from sde_lib.base import SDE, Scalar, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class LinearBetaSDE(SDE):
     """``alpha = exp(-B/2)`` with ``B(t)`` the integral of a linear beta (Ho et al. 2020)."""
 

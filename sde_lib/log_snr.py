@@ -2,12 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from sde_lib.base import SDE, Scalar, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class LogSNR(SDE):
     """``alpha^2 = sigmoid(-gamma)``, ``sigma^2 = sigmoid(gamma)`` (Kingma et al. 2021).
 

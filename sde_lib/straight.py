@@ -2,12 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from sde_lib.base import SDE, Scalar, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class Straight(SDE):
     """``alpha = 1 - t``, ``sigma = t`` (Lipman et al. 2023, arXiv:2210.02747; Liu et al. 2023).
 

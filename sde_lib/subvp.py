@@ -1,13 +1,13 @@
 """Sub-variance preserving SDE."""
 
 import jax.numpy as jnp
-from flax import struct
 
 from sde_lib.base import Scalar, Time
 from sde_lib.linear_beta import LinearBetaSDE
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class SubVP(LinearBetaSDE):
     """``dx = -beta/2 x dt + sqrt(beta (1 - exp(-2B))) dW`` (Song et al. 2021, eq. 12).
 

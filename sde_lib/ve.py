@@ -1,12 +1,12 @@
 """Variance exploding SDE."""
 
 import jax.numpy as jnp
-from flax import struct
 
 from sde_lib.base import SDE, Scalar, Time
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class VE(SDE):
     """``alpha = 1``, ``sigma = sigma_min (sigma_max/sigma_min)^t`` (Song et al. 2021, eq. 9).
 

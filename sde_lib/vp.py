@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from sde_lib.base import Scalar, Time
 from sde_lib.linear_beta import LinearBetaSDE
+from sde_lib.pytree import pytree
 
 
-@struct.dataclass
+@pytree
 class VP(LinearBetaSDE):
     """``dx = -beta/2 x dt + sqrt(beta) dW`` (Song et al. 2021, arXiv:2011.13456, eq. 11).
 
