@@ -13,9 +13,9 @@ T = TypeVar("T")
 def pytree(cls: type[T]) -> type[T]:
     """A frozen dataclass, its fields the children of a pytree, but for those that are static.
 
-    As ``flax.struct.dataclass``, of which JAX 0.10 takes two classes for one where they have as many
-    fields: a function jitted for VP is then, now and then, run for VE. Here the class is told.
-    A field is static by ``struct.field(pytree_node=False)``.
+    As ``flax.struct.dataclass``; but of those JAX 0.10 takes two classes for one where they have as
+    many fields, and a function jitted for VP is then, now and then, run for VE. A field is static
+    by ``struct.field(pytree_node=False)``.
     """
     made: Any = dataclasses.dataclass(frozen=True)(cls)
     fields = dataclasses.fields(made)
