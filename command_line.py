@@ -1,12 +1,13 @@
 """Reading the command line: one line for every mistake, before anything heavy is imported."""
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -113,6 +114,7 @@ def _complete(argv: list[str], experiments_of: Finder) -> list[str]:
     if said := complaint(config):
         raise UsageError(f"--config={path}: {said}")
     _check_keys(config, overridden(argv))
+    _check_values(argv, config)
     return argv
 
 
@@ -187,6 +189,23 @@ def _check_keys(config: ConfigDict, keys: list[str]) -> None:
             if not isinstance(node, ConfigDict) or part not in node:
                 raise UsageError(_unknown_key(node, ".".join(["config", *parts[:depth]]), part))
             node = node[part]
+
+
+def _check_values(argv: list[str], config: ConfigDict) -> None:
+    """Raises UsageError for a flag that would, in absl, take the flag after it for its value."""
+    for argument, following in itertools.pairwise(argv[1:]):
+        lacks_value = argument.startswith("--") and "=" not in argument
+        if lacks_value and following.startswith("--") and _takes_value(argument[2:], config):
+            raise UsageError(f"{argument} has no value before {following}: say {argument}=VALUE")
+
+
+def _takes_value(name: str, config: ConfigDict) -> bool:
+    if name in flags.FLAGS:
+        return not flags.FLAGS[name].boolean
+    found: Any = config
+    for part in name.removeprefix("config.").split("."):
+        found = found.get(part) if isinstance(found, ConfigDict) else None
+    return name.startswith("config.") and found is not None and not isinstance(found, bool)
 
 
 def _unknown_key(node: object, parent: str, part: str) -> str:

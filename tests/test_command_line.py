@@ -247,6 +247,13 @@ def test_an_unknown_flag_is_named(mistake):
     assert "workdri" in mistake(MIXTURE, "--workdri=x", "--workdir=y")
 
 
+@pytest.mark.parametrize("flag", ["--config.objective.slice_law", "--steps", "--config.seed"])
+def test_a_flag_does_not_take_the_next_one_for_its_value(mistake, tmp_path, flag):
+    message = mistake(MIXTURE, flag, f"--workdir={tmp_path / 'new'}")
+    assert message == (f"{flag} has no value before --workdir={tmp_path / 'new'}: say {flag}=VALUE")
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
     assert f"<{'|'.join(command_line.MODES)}>" in mistake(
         MIXTURE, f"--workdir={tmp_path}", "--mode=trian"

@@ -30,7 +30,10 @@ def used(trained, tmp_path_factory):
 def _changed(random, content, name):
     """The bytes damaged, or of JSON a value changed."""
     if name.endswith("json") and random.random() < 0.5:
-        tree = json.loads(content)
+        try:
+            tree = json.loads(content)
+        except ValueError:  # damaged already
+            return damaged(random, content)
         if isinstance(tree, dict) and random.random() < 0.8:
             tree[random.choice(sorted(tree))] = random.choice(JSON)
         else:
