@@ -15,7 +15,15 @@ from jaxtyping import Bool, Float
 from evaluation.likelihood import Evaluation
 from evaluation.uncertainty import DEQUANTISATION, error_split, mean, of_all
 from likelihood import Account
-from storage import WorkdirError, finite, read_sealed, write_json, write_npz, write_sealed
+from storage import (
+    WorkdirError,
+    finite,
+    is_damage,
+    read_sealed,
+    write_json,
+    write_npz,
+    write_sealed,
+)
 
 RESULT = "bits_per_dim.json"
 PER_IMAGE = "per_image.npz"
@@ -175,10 +183,15 @@ def load_result(folder: Path) -> Result | None:
 
 @contextlib.contextmanager
 def whole(folder: Path) -> Iterator[None]:
-    """Raises WorkdirError, naming the folder, where a finished result in it cannot be read."""
+    """Raises WorkdirError, naming the folder, where a finished result in it is damaged.
+
+    What cannot be read for another reason raises the OSError that says so.
+    """
     try:
         yield
     except _DAMAGED as error:
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         raise WorkdirError(
             f"the result in {folder} is damaged ({str(error) or type(error).__name__}); move that "
             "folder elsewhere, and the same command computes it again"

@@ -105,20 +105,35 @@ def _classify_by(
 ) -> dict[str, Any]:
     settings = _settings(experiment, name, params)
     folder = workdir.classification(step, name, settings)
-    if there(folder / RESULT):
-        terminal.say(f"already classified: {folder}")
-        Unfinished(folder / "partial").discard()  # of a process killed before it could
-        with whole(folder):
-            return read_sealed(folder / RESULT)
-    with held(folder):
-        if writes():
-            write_json(folder / SETTINGS, settings)
-        found = _compute(experiment, name, step, params, settings, folder)
-        where = {"estimator": name, "step": step, "prior": np.exp(found.log_prior).tolist()}
-        summary = where | found.summary() | {"versions": versions()}
-        if writes():
-            _save(folder, found, summary)
-        return summary
+    known = _known(folder)
+    if known is not None:
+        return known
+    with held(folder):  # which another process may have finished meanwhile
+        return _known(folder) or _classified(experiment, name, step, params, settings, folder)
+
+
+def _known(folder: Path) -> dict[str, Any] | None:
+    """The result in a folder, if there is one."""
+    if not there(folder / RESULT):
+        return None
+    terminal.say(f"already classified: {folder}")
+    Unfinished(folder / "partial").discard()  # of a process killed before it could
+    with whole(folder):
+        return read_sealed(folder / RESULT)
+
+
+def _classified(
+    experiment: Experiment, name: str, step: int, params: Any, settings: dict, folder: Path
+) -> dict[str, Any]:
+    """Classifies, and writes the result to the folder."""
+    if writes():
+        write_json(folder / SETTINGS, settings)
+    found = _compute(experiment, name, step, params, settings, folder)
+    where = {"estimator": name, "step": step, "prior": np.exp(found.log_prior).tolist()}
+    summary = where | found.summary() | {"versions": versions()}
+    if writes():
+        _save(folder, found, summary)
+    return summary
 
 
 def _compute(

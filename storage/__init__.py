@@ -2,7 +2,7 @@
 
 from storage.arrays import ArrayFileError, read_array
 from storage.checkpoints import Checkpoints
-from storage.errors import CheckpointError, DamagedError, MissingError
+from storage.errors import CheckpointError, DamagedError, MissingError, is_damage
 from storage.files import DamagedFileError, finite, read_json, write_json, write_npz, write_text
 from storage.lock import WorkdirLock
 from storage.metrics import LOGGED, MetricsLog, digest_lines, read_metrics, scan_metrics
@@ -32,6 +32,7 @@ __all__ = [
     "digest_lines",
     "finite",
     "fitted",
+    "is_damage",
     "misfits",
     "read_array",
     "read_json",

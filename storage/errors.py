@@ -30,8 +30,11 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_damage(error: OSError) -> bool:
-    """Whether a file that cannot be read is damaged, rather than the way to it in trouble."""
-    return error.errno in _OTHER
+    """Whether a file that cannot be read is damaged, rather than the way to it in trouble.
+
+    Without a number it is not the system that complains, but a reader of what it gave.
+    """
+    return error.errno is None or error.errno in _OTHER
 
 
 def unwritten(step: int, directory: Path, size: int, error: Exception) -> CheckpointError:

@@ -67,7 +67,7 @@ if __name__ == "__main__":
     together = Hosts(False, f"localhost:{port}", 2, host)
     options = Options("train", workdir, load_config(config), hosts=together)
     run_verb(options)
-    hosts._SEEN_SECONDS = 0.5
+    hosts.files._SEEN_SECONDS = 0.5
     check_gathering(host)
     check_agreeing(host, Path(workdir))
     VERBS["eval"](replace(options, mode="eval"))

@@ -191,7 +191,7 @@ def test_hosts_with_other_numbers_of_devices_are_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "devices", lambda: [Device(0), Device(0), Device(1)])
     with pytest.raises(HostError, match="as many devices: host 0 has 2, host 1 has 1"):
-        hosts._check_devices()
+        hosts.joining._check_devices()
 
 
 @pytest.mark.parametrize("mode", ["import", "verify"])
