@@ -13,15 +13,14 @@ from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from configs.schema import ConfigFileError, complaint, unknown_key
+from modes import MODES, NOTHING, RUN
 
-MODES = ("train", "eval", "compare", "classify", "classifier", "sample", "quality", "import")
-MODES += ("encode", "study", "verify")
 CONFIGS = Path(__file__).parent / "configs"
 SAVED = CONFIGS / "saved.py"
 CONFIG_SECONDS = 60.0  # in which a configuration must have been made
 PUBLISHED = ("score_sde", "score_flow")  # the folders of the codes whose checkpoints can be read
 
-flags.DEFINE_enum("mode", "train", MODES, "What to do.")
+flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
 flags.DEFINE_string("workdir", None, "The run's folder: made by train, read by eval and sample.")
 flags.DEFINE_string("steps", "", "Checkpoints to read: 100,200 or all; '' the newest.")
 flags.DEFINE_string("against", "", "With --mode=compare: another run's folder.")
@@ -95,10 +94,10 @@ def _complete(argv: list[str], experiments_of: Finder) -> list[str]:
     """The arguments with --config filled in from the workdir where it is not given; checked."""
     if _asks_for_help(argv):
         return argv
-    workdir = value(argv, "workdir")
-    if not workdir:
+    workdir, reads = value(argv, "workdir"), _reads(argv)
+    if not workdir and reads != NOTHING:
         raise UsageError("--workdir is missing: name the folder of the run")
-    if value(argv, "mode") == "verify":  # reads no configuration, which may be what is damaged
+    if not workdir or reads != RUN:
         return argv
     path = value(argv, "config")
     if path is None and value(argv, "mode") == "import":
@@ -116,6 +115,12 @@ def _complete(argv: list[str], experiments_of: Finder) -> list[str]:
     _check_keys(config, overridden(argv))
     _check_values(argv, config)
     return argv
+
+
+def _reads(argv: list[str]) -> str:
+    """What the mode reads; a mode that there is not is told when the flags are parsed."""
+    mode = MODES.get(value(argv, "mode") or "train")
+    return RUN if mode is None else mode.reads
 
 
 def _config_of(source: str | None, experiments_of: Finder) -> str:

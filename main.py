@@ -25,20 +25,7 @@ from ml_collections import ConfigDict
 
 import command_line
 import supervisor
-
-GOES_ON = {
-    "train": "the same command goes on from the newest checkpoint",
-    "eval": "finished batches are kept, and the same command goes on from them",
-    "compare": "finished batches are kept, and the same command goes on from them",
-    "classifier": "the same command goes on from the newest checkpoint",
-    "classify": "finished batches are kept, and the same command goes on from them",
-    "encode": "the same command begins again",
-    "sample": "the same command draws the samples again",
-    "quality": "samples and features that are finished are kept, and the same command goes on",
-    "import": "the same command reads it again",
-    "study": "the same command goes on from what has been trained",
-    "verify": "nothing was changed",
-}
+from modes import MODES
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -56,8 +43,9 @@ def main(argv: list[str]) -> None:
     """Runs the mode that was asked for."""
     if len(argv) > 1:
         command_line.fail(f"{argv[1]!r} is not a flag; flags begin with --")
+    from hosts import Hosts
     from training import Interrupted, unwinding
-    from verbs import USER_ERRORS, Hosts, Options, run_verb
+    from verbs import USER_ERRORS, Options, run_verb
 
     given = flags.FLAGS
     try:
@@ -85,7 +73,7 @@ def main(argv: list[str]) -> None:
         command_line.fail(str(error) or type(error).__name__)
     except KeyboardInterrupt as error:
         signum = error.signum if isinstance(error, Interrupted) else signal.SIGINT
-        print(f"{str(error) or 'interrupted'}; {GOES_ON[given.mode]}", file=sys.stderr)
+        print(f"{str(error) or 'interrupted'}; {MODES[given.mode].goes_on}", file=sys.stderr)
         raise SystemExit(128 + signum) from None
 
 

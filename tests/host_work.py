@@ -14,7 +14,7 @@ import numpy as np
 import hosts
 from command_line import load_config
 from hosts import Hosts
-from verbs import VERBS, Options, run_verb
+from verbs import Options, run_verb, verb
 
 DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
 
@@ -70,4 +70,4 @@ if __name__ == "__main__":
     hosts.files._SEEN_SECONDS = 0.5
     check_gathering(host)
     check_agreeing(host, Path(workdir))
-    VERBS["eval"](replace(options, mode="eval"))
+    verb("eval")(replace(options, mode="eval"))

@@ -15,6 +15,7 @@ from absl import flags
 import command_line
 import main
 import verbs
+from modes import MODES
 from wiring.reader import ConfigError
 
 MIXTURE = "--config=configs/toy/mixture.py"
@@ -24,7 +25,7 @@ FEW = ("--config.training.steps=4", "--config.training.batch_size=16")
 @pytest.fixture
 def command(monkeypatch, capsys):
     """``main.py`` with these arguments in this process: gives status, output and errors."""
-    monkeypatch.setattr(verbs, "keep_compilations", lambda folder: None)
+    monkeypatch.setattr(verbs.running, "keep_compilations", lambda folder: None)
     monkeypatch.chdir(tiny.ROOT)
 
     def run(*arguments):
@@ -196,7 +197,7 @@ def test_an_interruption_says_what_is_kept(command, workdir, monkeypatch, mode, 
     def interrupt(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(verbs.VERBS, mode, interrupt)
+    monkeypatch.setattr(verbs.running, "verb", lambda mode: interrupt)
     status, _, errors = command(f"--workdir={workdir}", f"--mode={mode}")
     assert status == 130
     assert errors.startswith("interrupted; ")
@@ -255,9 +256,7 @@ def test_a_flag_does_not_take_the_next_one_for_its_value(mistake, tmp_path, flag
 
 
 def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
-    assert f"<{'|'.join(command_line.MODES)}>" in mistake(
-        MIXTURE, f"--workdir={tmp_path}", "--mode=trian"
-    )
+    assert f"<{'|'.join(MODES)}>" in mistake(MIXTURE, f"--workdir={tmp_path}", "--mode=trian")
 
 
 @pytest.mark.parametrize("arguments", [[MIXTURE], [MIXTURE, "--workdir="], [MIXTURE, "--workdir"]])
@@ -472,7 +471,7 @@ def test_a_folder_that_cannot_be_written_is_told(command, workdir, monkeypatch):
     def deny(options):
         raise PermissionError(13, "Permission denied", f"{workdir}/eval")
 
-    monkeypatch.setitem(verbs.VERBS, "eval", deny)
+    monkeypatch.setattr(verbs.running, "verb", lambda mode: deny)
     status, _, errors = command(f"--workdir={workdir}", "--mode=eval")
     assert _only_line(status, errors).endswith(f"Permission denied: '{workdir}/eval'")
 
@@ -499,7 +498,7 @@ def test_errors_of_our_own_are_not_hidden(command, workdir, monkeypatch):
     def bug(options):
         raise RuntimeError("ours")
 
-    monkeypatch.setitem(verbs.VERBS, "eval", bug)
+    monkeypatch.setattr(verbs.running, "verb", lambda mode: bug)
     with pytest.raises(RuntimeError, match="ours"):
         command(f"--workdir={workdir}", "--mode=eval")
 

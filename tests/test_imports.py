@@ -16,6 +16,7 @@ TIERS = (
     ("theory",),
     ("storage",),
     ("supervisor",),
+    ("modes",),
     ("hosts",),
     ("evaluation",),
     ("training",),
@@ -112,5 +113,5 @@ def test_the_command_line_reads_flags_before_anything_heavy_is_imported():
     }
     assert first == {
         *("os", "signal", "sys", "pathlib"),
-        *("absl", "ml_collections", "command_line", "supervisor"),
+        *("absl", "ml_collections", "command_line", "modes", "supervisor"),
     }

@@ -8,7 +8,7 @@ from commands import assert_harmless, here, process
 from test_fuzz_configs import POINTS
 from values import WORDS, override
 
-import command_line
+import modes
 
 FAST, MANY = 14, 100
 FAST_PROCESSES, MANY_PROCESSES = 5, 25
@@ -20,9 +20,7 @@ SHORT = (
 )
 # Those of several hosts are left out: they wait for others.
 FLAGS = ("mode", "steps", "against", "source", "workdir", "config")
-MODES = tuple(
-    mode for mode in command_line.MODES if mode not in ("classify", "classifier", "study")
-)
+MODES = tuple(mode for mode in modes.MODES if mode not in ("classify", "classifier", "study"))
 
 
 def _fill(folder, trained):

@@ -11,7 +11,7 @@ import command_line
 from run import RunDirectory
 from studies import STUDIES
 from studies.runs import folder_of, variant
-from verbs import study_of
+from verbs.studies import study_of
 
 FILES = {
     str(path.relative_to(tiny.ROOT)): config

@@ -1,0 +1,32 @@
+"""Whole workdirs: made of another code's checkpoint, and verified."""
+
+from pathlib import Path
+
+from build import shape_of_data
+from evaluation import tables
+from run.importing import import_official
+from run.verification import DAMAGED, verify_workdir
+from verbs.errors import DamagedWorkdirError
+from verbs.opening import opened
+from verbs.options import Options
+
+
+def import_checkpoint(options: Options) -> None:
+    """A checkpoint of score_sde or score_flow, made into a workdir."""
+    import_official(opened(options, shape_of_data), options.source)
+
+
+def verify(options: Options) -> None:
+    """Checks all files of a workdir, from themselves alone.
+
+    Raises:
+      DamagedWorkdirError: some are damaged.
+    """
+    found = verify_workdir(Path(options.workdir).expanduser())
+    tables.show_findings([vars(finding) for finding in found])
+    damaged = [finding for finding in found if finding.state == DAMAGED]
+    if damaged:
+        first, more = damaged[0], f", and {len(damaged) - 1} more" if damaged[1:] else ""
+        raise DamagedWorkdirError(
+            f"{options.workdir}: {first.path} is damaged: {first.detail}{more}"
+        )
