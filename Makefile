@@ -8,11 +8,12 @@ RUN := runs/digits
 STUDIES := $(sort $(filter-out configs/toy/mixture.py,$(wildcard configs/toy/*.py configs/theory/*.py)))
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DOCS := $(VENV)/.installed-docs
 
 # The steps of the demo need each other.
 .NOTPARALLEL:
 
-.PHONY: demo train eval sample figures test test-slow chaos fuzz lint format clean
+.PHONY: demo train eval sample figures test test-slow docs chaos fuzz lint format clean
 
 demo: train eval sample
 	@echo "demo done: look at $(RUN)/samples, $(RUN)/curves.png and $(RUN)/eval"
@@ -41,6 +42,11 @@ test: $(INSTALLED_DEV)
 test-slow: $(INSTALLED_DEV)
 	XLA_FLAGS= $(BIN)/python -m pytest -m slow
 
+# The site in docs/_build, and every block of code of the README and the pages, run.
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+	$(BIN)/python -m pytest -m slow -n 2 --dist load tests/docs
+
 # Runs that are killed at any moment, and checkpoints that are damaged.
 chaos: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow -s tests/chaos
@@ -59,7 +65,7 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache docs/_build
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -71,4 +77,8 @@ $(INSTALLED): requirements.txt | $(VENV)/bin/python
 
 $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(INSTALLED_DOCS): requirements-docs.txt $(INSTALLED_DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@

@@ -57,7 +57,12 @@ def load_dataset(config: ConfigDict) -> Dataset:
 
 def shape_of_data(config: ConfigDict) -> Dataset:
     """The shape of ``config.data`` without its examples, or else, where that is not known, all."""
-    return _stand_in(config, "only its shape was asked for") or load_dataset(config)
+    return known_shape(config) or load_dataset(config)
+
+
+def known_shape(config: ConfigDict) -> Dataset | None:
+    """The shape of ``config.data`` without its examples; None where that is not known."""
+    return _stand_in(config, "only its shape was asked for")
 
 
 def data_or_shape(config: ConfigDict) -> Dataset:
@@ -155,8 +160,9 @@ def _shapes(model: ScoreModel, dataset: Dataset) -> Any:
 
 def _check_classes(model: ScoreModel, dataset: Dataset) -> None:
     """Raises ConfigError where the network's classes are not those of the data."""
-    fits = model.num_classes == dataset.num_classes or dataset.fingerprint == UNKNOWN
-    if not model.num_classes or fits:
+    if not model.num_classes or dataset.fingerprint == UNKNOWN:
+        return
+    if model.num_classes == dataset.num_classes:
         return
     key = f"config.model.num_classes = {model.num_classes}"
     if dataset.num_classes is None:

@@ -1,29 +1,32 @@
 """Reading the command line: one line for every mistake, before anything heavy is imported."""
 
-import contextlib
 import itertools
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from configs import loading
 from configs.schema import ConfigFileError, complaint, unknown_key
 from modes import MODES, NOTHING, RUN
 
 CONFIGS = Path(__file__).parent / "configs"
 SAVED = CONFIGS / "saved.py"
-CONFIG_SECONDS = 60.0  # in which a configuration must have been made
+HELP = ("help", "helpfull", "helpshort", "h")
 PUBLISHED = ("score_sde", "score_flow")  # the folders of the codes whose checkpoints can be read
 
-flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
+flags.DEFINE_enum("mode", "train", list(MODES), "What to do: one of the modes.")
 flags.DEFINE_string("workdir", None, "The run's folder: made by train, read by eval and sample.")
 flags.DEFINE_string("steps", "", "Checkpoints to read: 100,200 or all; '' the newest.")
 flags.DEFINE_string("against", "", "With --mode=compare: another run's folder.")
+flags.DEFINE_string("sweep", "", "With --mode=sweep: a file of configs/sweeps/.")
+flags.DEFINE_integer("jobs", 0, "With --mode=sweep: runs at once; 0 for one, or one on each GPU.")
+flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "With --mode=sweep: local or slurm.")
+flags.DEFINE_bool("dry_run", False, "With --mode=sweep: show what would be run, and run nothing.")
 flags.DEFINE_string("source", "", "With --mode=import: a checkpoint of score_sde or score_flow.")
 flags.DEFINE_bool("distributed", False, "Join the other hosts that SLURM, Open MPI or TPUs name.")
 flags.DEFINE_string("coordinator", None, "Join other hosts by hand: HOST:PORT of the first.")
@@ -58,13 +61,13 @@ def parse(argv: list[str], experiments_of: Finder) -> list[str]:
     """
     logging.set_verbosity(logging.WARNING)  # libraries' notes are not the user's
     try:
+        if _asks_for_help(argv):
+            _help(argv)
         return flags.FLAGS(_complete(argv, experiments_of))
     except flags.Error as error:
         fail(_first_line(error))
     except (UsageError, OSError) as error:
         fail(str(error))
-    except SystemExit:  # absl's way out of --help, with status 1
-        raise SystemExit(0) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
@@ -92,16 +95,23 @@ def overridden(argv: list[str]) -> list[str]:
 
 def _complete(argv: list[str], experiments_of: Finder) -> list[str]:
     """The arguments with --config filled in from the workdir where it is not given; checked."""
-    if _asks_for_help(argv):
-        return argv
     workdir, reads = value(argv, "workdir"), _reads(argv)
     if not workdir and reads != NOTHING:
-        raise UsageError("--workdir is missing: name the folder of the run")
+        raise UsageError("--workdir is missing: name the folder of the run (--help has examples)")
     if not workdir or reads != RUN:
         return argv
     path = value(argv, "config")
     if path is None and value(argv, "mode") == "import":
         path = _config_of(value(argv, "source"), experiments_of)
+        argv = [argv[0], f"--config={path}", *argv[1:]]
+    if path is None and value(argv, "mode") == "sweep":
+        path = value(argv, "sweep")  # which has a base configuration of its own
+        if not path:
+            raise UsageError(
+                "--mode=sweep needs --sweep=FILE; the shipped ones are configs/sweeps/"
+            )
+        if not Path(path).is_file():
+            raise UsageError(f"--sweep: there is no file {path}; see configs/sweeps/")
         argv = [argv[0], f"--config={path}", *argv[1:]]
     if path is None:
         saved = Path(os.path.expanduser(workdir)) / "config.json"
@@ -146,45 +156,16 @@ def _config_of(source: str | None, experiments_of: Finder) -> str:
 def load_config(path: str) -> ConfigDict:
     """The configuration of `FILE` or `FILE:ARGUMENT`; raises UsageError if there is none."""
     file, _, argument = path.partition(":")
-    if not Path(file).is_file():
-        raise UsageError(f"--config: there is no file {file}; the shipped ones are in configs/")
     try:
-        with _within(CONFIG_SECONDS):
-            config = _run_config(file, [argument] if argument else [])
-    except UsageError:
-        raise
+        with loading.told("config", path):
+            namespace = loading.load("config", file)
+            given = [argument] if argument else []
+            config = loading.call("config", file, namespace, "get_config", *given)
     except ConfigFileError as error:
         raise UsageError(str(error)) from error
-    except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        reason = f"{type(error).__name__}: {error}"
-        raise UsageError(f"--config={path}: {reason}") from error
     if not isinstance(config, ConfigDict):
         raise UsageError(f"--config: get_config() of {file} returns {type(config).__name__}")
     return config
-
-
-def _run_config(file: str, arguments: list[str]) -> object:
-    namespace: dict = {"__name__": "config", "__file__": file}
-    exec(compile(Path(file).read_bytes(), file, "exec"), namespace)
-    if "get_config" not in namespace:
-        raise UsageError(f"--config: {file} has no function get_config()")
-    return namespace["get_config"](*arguments)
-
-
-@contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in what takes longer."""
-
-    def stop(*_):
-        raise TimeoutError(f"it is not done after {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    remaining = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *remaining)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _check_keys(config: ConfigDict, keys: list[str]) -> None:
@@ -220,7 +201,30 @@ def _unknown_key(node: object, parent: str, part: str) -> str:
 
 
 def _asks_for_help(argv: list[str]) -> bool:
-    return any(argument.lstrip("-") in ("help", "helpshort", "helpfull") for argument in argv[1:])
+    return any(argument.lstrip("-").split("=")[0] in HELP for argument in _flags_of(argv))
+
+
+def _help(argv: list[str]) -> NoReturn:
+    """Shows the help that was asked for, and ends with status 0."""
+    from guide.overview import show_help, unknown_topic
+
+    topics = [_topic(argv, name) for name in HELP]
+    topic = next(filter(None, topics), "")
+    if said := unknown_topic(topic):
+        raise UsageError(said)
+    path = value(argv, "config")
+    show_help(topic, load_config(path) if path else None)
+    raise SystemExit(0)
+
+
+def _topic(argv: list[str], name: str) -> str:
+    """What follows --help, with or without a '='; not another flag."""
+    found = value(argv, name) or ""
+    return "" if found.startswith("--config") else found.removeprefix("--mode=")
+
+
+def _flags_of(argv: list[str]) -> list[str]:
+    return [argument for argument in argv[1:] if argument.startswith("-")]
 
 
 def value(argv: list[str], name: str) -> str | None:

@@ -7,7 +7,9 @@ python main.py --workdir=runs/digits --mode=sample --config.sampling.num_samples
 python main.py --workdir=runs/digits --mode=quality --config.quality.num_samples=297
 python main.py --workdir=runs/cifar10 --mode=import --source=checkpoint_26
 python main.py --config=configs/toy/manifold.py --workdir=runs/manifold --mode=study
+python main.py --workdir=runs/digits --mode=export
 python main.py --workdir=runs/digits --mode=verify
+python main.py --mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep
 
 Exit status: 0 when it is done; 2 for a mistake, a damaged file or a number that is not finite, told
 in one line; 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, when training has written a checkpoint
@@ -15,17 +17,23 @@ and everything else has left in order. A second such signal leaves at once, with
 With several hosts 75 where another one was lost: the same command on all of them goes on.
 """
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import app, flags
 from ml_collections import ConfigDict
 
 import command_line
 import supervisor
-from modes import MODES
+from modes import MODES, NOTHING
+
+if TYPE_CHECKING:
+    from hosts import Hosts
+    from verbs import Options
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -43,38 +51,72 @@ def main(argv: list[str]) -> None:
     """Runs the mode that was asked for."""
     if len(argv) > 1:
         command_line.fail(f"{argv[1]!r} is not a flag; flags begin with --")
-    from hosts import Hosts
-    from training import Interrupted, unwinding
-    from verbs import USER_ERRORS, Options, run_verb
-
+    os.environ.setdefault("EQX_ON_ERROR", "nan")  # as in run/__init__.py, which may come too late
     given = flags.FLAGS
+    mode = MODES[given.mode]
+    _say_first(given)
+    from verbs import run_verb
+
     try:
-        with unwinding():
-            run_verb(
-                Options(
-                    given.mode,
-                    given.workdir,
-                    command_line.CONFIG.value,
-                    given.steps,
-                    given.against,
-                    given.source,
-                    Hosts(
-                        given.distributed,
-                        given.coordinator,
-                        given.num_hosts,
-                        given.host,
-                        given.join_seconds,
-                        given.heartbeat_seconds,
-                    ),
-                    tuple(command_line.overridden(sys.argv[1:])),
-                )
-            )
-    except USER_ERRORS as error:
-        command_line.fail(str(error) or type(error).__name__)
+        with contextlib.nullcontext() if mode.reads == NOTHING else _unwinding():
+            run_verb(_options(given))
     except KeyboardInterrupt as error:
-        signum = error.signum if isinstance(error, Interrupted) else signal.SIGINT
-        print(f"{str(error) or 'interrupted'}; {MODES[given.mode].goes_on}", file=sys.stderr)
+        signum = getattr(error, "signum", signal.SIGINT)
+        print(f"{str(error) or 'interrupted'}; {mode.goes_on}", file=sys.stderr)
         raise SystemExit(128 + signum) from None
+    except _user_errors() as error:
+        command_line.fail(str(error) or type(error).__name__)
+
+
+def _options(given: flags.FlagValues) -> "Options":
+    from verbs import Options, SweepOptions
+
+    return Options(
+        given.mode,
+        given.workdir,
+        command_line.CONFIG.value,
+        given.steps,
+        given.against,
+        given.source,
+        SweepOptions(given.sweep, given.jobs, given.launcher, given.dry_run),
+        None if MODES[given.mode].reads == NOTHING else _hosts(given),
+        tuple(command_line.overridden(sys.argv[1:])),
+    )
+
+
+def _hosts(given: flags.FlagValues) -> "Hosts":
+    from hosts import Hosts  # which imports JAX
+
+    return Hosts(
+        given.distributed,
+        given.coordinator,
+        given.num_hosts,
+        given.host,
+        given.join_seconds,
+        given.heartbeat_seconds,
+    )
+
+
+def _unwinding() -> contextlib.AbstractContextManager[None]:
+    from training import unwinding  # likewise
+
+    return unwinding()
+
+
+def _say_first(given: flags.FlagValues) -> None:
+    """What is about to be done; several hosts would say it all at once."""
+    if command_line.CONFIG.value is None or command_line.several_hosts(sys.argv):
+        return
+    from guide.first_line import say_first
+
+    say_first(given.mode, given.workdir, command_line.CONFIG.value, given.steps)
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    """Mistakes that are told in one line: asked for where something was raised."""
+    from verbs.errors import USER_ERRORS
+
+    return USER_ERRORS
 
 
 def leave_at_once(signum: int, frame: object) -> None:

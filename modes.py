@@ -22,6 +22,8 @@ class Mode:
       goes_on: what the same command does after an interruption.
       reads: RUN, WORKDIR or NOTHING.
       several_hosts: whether hosts can do it together.
+      computes: whether it needs the devices; else they are left to other processes.
+      sections: of the configuration, which a user of this mode may want to change.
     """
 
     verb: str
@@ -30,6 +32,8 @@ class Mode:
     goes_on: str
     reads: str = RUN
     several_hosts: bool = True
+    computes: bool = True
+    sections: tuple[str, ...] = ()
 
 
 MODES: Mapping[str, Mode] = MappingProxyType(
@@ -39,42 +43,49 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "trains, from where the workdir is",
             "--config=configs/digits.py --workdir=runs/digits --mode=train",
             "the same command goes on from the newest checkpoint",
+            sections=("data", "sde", "model", "objective", "optimizer", "training"),
         ),
         "eval": Mode(
             "verbs.likelihoods:evaluate",
             "bits per dimension of checkpoints on the test set, with their account and error",
             "--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",
             _BATCHES,
+            sections=("eval", "likelihood"),
         ),
         "compare": Mode(
             "verbs.likelihoods:compare",
             "differences in bits, image by image, of checkpoints or of two runs",
             "--workdir=runs/digits --mode=compare --steps=1000,2000",
             _BATCHES,
+            sections=("eval", "likelihood"),
         ),
         "classify": Mode(
             "verbs.likelihoods:classify",
             "the class of each test image, by the likelihoods of all classes",
             "--workdir=runs/classes --mode=classify",
             _BATCHES,
+            sections=("eval", "likelihood"),
         ),
         "classifier": Mode(
             "verbs.training:classifier",
             "trains a classifier of noisy data in the workdir, for guidance and features",
             "--workdir=runs/digits --mode=classifier",
             "the same command goes on from the newest checkpoint",
+            sections=("classifier",),
         ),
         "sample": Mode(
             "verbs.samples:sample",
             "samples of checkpoints, as arrays and as a picture",
             "--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",
             "the same command draws the samples again",
+            sections=("sampling",),
         ),
         "quality": Mode(
             "verbs.samples:quality",
             "FID, KID, precision and recall of samples beside the data",
             "--workdir=runs/digits --mode=quality --config.quality.num_samples=297",
             "samples and features that are finished are kept, and the same command goes on",
+            sections=("quality", "sampling"),
         ),
         "import": Mode(
             "verbs.workdirs:import_checkpoint",
@@ -88,12 +99,39 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "latents of test data by the probability flow, and their reconstructions",
             "--workdir=runs/digits --mode=encode",
             "the same command begins again",
+            sections=("sampling",),
+        ),
+        "export": Mode(
+            "verbs.exporting:export",
+            "a file of the score and the log density for JAX alone, without this repository",
+            "--workdir=runs/digits --mode=export",
+            "the same command writes the file again",
+            several_hosts=False,
+            sections=("likelihood",),
         ),
         "study": Mode(
             "verbs.studies:study",
             "pictures of what theory claims, trained for if need be",
             "--config=configs/toy/manifold.py --workdir=runs/manifold --mode=study",
             "the same command goes on from what has been trained",
+            sections=("study",),
+        ),
+        "sweep": Mode(
+            "verbs.sweeping:sweep",
+            "trains and evaluates many overrides of a configuration, and compares them",
+            "--mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep",
+            "the same command leaves finished runs alone and goes on with the others",
+            several_hosts=False,
+            computes=False,
+        ),
+        "report": Mode(
+            "verbs.reporting:report",
+            "one page of HTML about a run or a sweep, to be read without a network",
+            "--workdir=runs/digits --mode=report",
+            "the same command writes it again",
+            reads=WORKDIR,
+            several_hosts=False,
+            computes=False,
         ),
         "verify": Mode(
             "verbs.workdirs:verify",
@@ -102,6 +140,24 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "nothing was changed",
             reads=WORKDIR,
             several_hosts=False,
+        ),
+        "configs": Mode(
+            "verbs.showing:configs",
+            "lists the experiments that are here: what they are, what to expect, how long it takes",
+            "--mode=configs",
+            "nothing was changed",
+            reads=NOTHING,
+            several_hosts=False,
+            computes=False,
+        ),
+        "completion": Mode(
+            "verbs.showing:completion",
+            "prints what bash and zsh need to complete flags, modes, files and keys",
+            "--mode=completion",
+            "nothing was changed",
+            reads=NOTHING,
+            several_hosts=False,
+            computes=False,
         ),
     }
 )

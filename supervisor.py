@@ -62,6 +62,11 @@ def supervised(work: Callable[[], object], place: Place | None) -> None:
         raise SystemExit(_Parent(place).run())
 
 
+def mortal() -> dict[str, str]:
+    """Of the environment of a ``main.py`` that is started as a child: it dies with its parent."""
+    return {_PARENT: str(os.getpid())}
+
+
 def joined(host: int, leave: Callable[[], None]) -> None:
     """Tells the parent that all hosts are there, and which of them this one is.
 

@@ -187,11 +187,12 @@ def show(rows: list[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--product_cost", type=float, default=1.5, help="in values of the score")
+    parser.add_argument("--sizes", type=int, default=len(SHAPES), help="of images, smallest first")
     parser.add_argument("--picture", default="docs/figures/likelihood_scaling.png")
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
 
-    laws = [natural_images(shape) for shape in SHAPES]
+    laws = [natural_images(shape) for shape in SHAPES[: arguments.sizes]]
     names = list(make_estimators(laws[0]))
     rows = [measure(law, name, arguments.product_cost) for law in laws for name in names]
     show(rows)

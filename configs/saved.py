@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from configs import default
+from configs.keys import flat
 from configs.schema import ConfigFileError, complaint
 
 
@@ -18,7 +18,7 @@ def get_config(path: str) -> ConfigDict:
       ConfigFileError: it cannot be read, or holds no such configuration.
     """
     try:
-        saved = _tuples(json.loads(Path(path).read_text()))  # JSON knows lists only
+        saved = tuples(json.loads(Path(path).read_text()))  # JSON knows lists only
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(saved, dict):
@@ -33,7 +33,7 @@ def get_config(path: str) -> ConfigDict:
 
 def defaults() -> dict[str, Any]:
     """By dotted key what a run that is older than the key is taken to have been made with."""
-    return flatten_dict(default.get_config().to_dict(), sep=".")
+    return dict(flat(default.get_config()))
 
 
 def _over(values: Any, saved: Any) -> Any:
@@ -43,7 +43,7 @@ def _over(values: Any, saved: Any) -> Any:
     return {**values, **{key: _over(values.get(key), item) for key, item in saved.items()}}
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
+        return {key: tuples(item) for key, item in value.items()}
     return tuple(value) if isinstance(value, list) else value

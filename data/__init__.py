@@ -22,6 +22,8 @@ from data.labelled import (
     labelled_train,
     split_label,
 )
+from data.late import late
+from data.look import Look, look_at
 from data.memory import check_fits, has, machine_bytes
 from data.photos import load_photos
 from data.stand_in import stand_in
@@ -51,12 +53,15 @@ __all__ = [
     "Dataset",
     "Labelled",
     "LabelledSource",
+    "Look",
     "Source",
     "check_fits",
     "class_frequencies",
     "has",
     "labelled_test",
     "labelled_train",
+    "late",
+    "look_at",
     "machine_bytes",
     "open_arrays",
     "split_label",

@@ -51,6 +51,13 @@ class Arrays(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._members)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """That of an array, of which only the header is read."""
+        if self._archive is None:
+            return _start(self._file)[0]
+        with self._archive.open(self._members[name]) as stream:
+            return _start(stream)[0]
+
     def __getitem__(self, name: str) -> np.ndarray:
         member = self._members[name]
         if self._archive is None:
@@ -95,8 +102,7 @@ def _opened(file: Path) -> IO[bytes]:
 
 def _read(stream: IO[bytes], size: int, name: str) -> np.ndarray:
     """The array of a stream of so many bytes."""
-    stream.seek(0)
-    shape, fortran_order, dtype = _header(stream)
+    shape, fortran_order, dtype = _start(stream)
     if dtype.hasobject:
         raise ValueError("it holds pickled objects")
     wanted, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
@@ -109,7 +115,9 @@ def _read(stream: IO[bytes], size: int, name: str) -> np.ndarray:
     return np.ndarray(shape, dtype, content, order="F" if fortran_order else "C")
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _start(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """What the header says; the numbers come next."""
+    stream.seek(0)
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"its format {version} is unknown")

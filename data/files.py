@@ -1,15 +1,16 @@
 """The user's own arrays, from .npy and .npz files."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from data.arrays import open_arrays
+from data.arrays import Arrays, open_arrays
 from data.dataset import DataError, Dataset, from_arrays, split_indices
+from data.file_labels import as_arguments, read_labels_of
 
 KEYS = {"train": ("train", "images", "x"), "test": ("test", "images", "x")}
+PAIRS = (("train", "test"), ("x_train", "x_test"))  # the second as in Keras's mnist.npz
 MAX_LEVELS = 65_536
 NOT_GIVEN = -1
 
@@ -21,6 +22,7 @@ def load_files(
     levels: int = NOT_GIVEN,
     test_fraction: float = 0.1,
     seed: int = 0,
+    read_labels: bool = False,
 ) -> Dataset:
     """Images (N, H, W, C) or (N, H, W), or vectors (N, d), from one file or two.
 
@@ -28,35 +30,46 @@ def load_files(
     on it, and 8-bit files with fewer levels are common. Float arrays are continuous.
 
     Args:
-      path: a .npy or .npz file. An .npz file with the keys 'train' and 'test' holds both sets;
-        else its array 'train', 'images' or 'x', or its only one, is used.
+      path: a .npy or .npz file. An .npz file with the keys 'train' and 'test', or 'x_train' and
+        'x_test', holds both sets; else its array 'train', 'images' or 'x', or its only one, or the
+        only one beside lists such as labels, is used.
       test_path: the test set, likewise ('test', 'images', 'x' or the only array); '' splits
         `path` at random.
       levels: 2 to 65,536; -1 means not given; 0 means continuous.
       test_fraction: of a random split, between 0 and 1.
       seed: of a random split, from 0 on.
+      read_labels: whether to read the classes that lie beside the examples: see
+        ``data.file_labels``.
 
     Raises:
-      DataError: a missing, damaged or pickled file, an unfit array, or levels that do not fit.
+      DataError: a missing, damaged or pickled file, an unfit array, levels that do not fit, or
+        no labels where they are asked for.
     """
     if not path:
         raise DataError("config.data.path is not given; name a .npy or .npz file")
-    train, test = _read_both(path, test_path)
-    train = _checked(train, path, levels)
+    train, test = read_sets(path, test_path)
+    train = checked(train, path, levels)
+    classes = [read_labels_of(path, "train", len(train))] if read_labels else []
     if test is None:
-        train_rows, test_rows = split_indices(len(train), test_fraction=test_fraction, seed=seed)
-        train, test = train[train_rows], train[test_rows]
+        parts = split_indices(len(train), test_fraction=test_fraction, seed=seed)
+        classes = [labels[rows] for labels in classes for rows in parts]
+        train, test = [train[rows] for rows in parts]
     else:
-        test = _checked(test, test_path or path, levels)
-    return from_arrays(Path(path).name, train, test, levels=levels if levels > 0 else None)
+        test_path = test_path or path
+        test = checked(test, test_path, levels)
+        classes += [read_labels_of(test_path, "test", len(test))] if read_labels else []
+    given = levels if levels > 0 else None
+    return from_arrays(Path(path).name, train, test, levels=given, **as_arguments(classes))
 
 
-def _read_both(path: str, test_path: str) -> tuple[np.ndarray, np.ndarray | None]:
+def read_sets(path: str, test_path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The training and the test arrays as they are stored; None where none are set apart."""
     if test_path:
         return _read(path, "train"), _read(test_path, "test")
     with open_arrays(path) as arrays:
-        if "train" in arrays and "test" in arrays:
-            return arrays["train"], arrays["test"]
+        for train, test in PAIRS:
+            if train in arrays and test in arrays:
+                return arrays[train], arrays[test]
         return _pick(arrays, path, "train"), None
 
 
@@ -66,16 +79,18 @@ def _read(path: str, split: str) -> np.ndarray:
         return _pick(arrays, path, split)
 
 
-def _pick(arrays: Mapping[str, np.ndarray], path: str, split: str) -> np.ndarray:
+def _pick(arrays: Arrays, path: str, split: str) -> np.ndarray:
     for key in KEYS[split]:
         if key in arrays:
             return arrays[key]
     if len(arrays) == 1:
         return next(iter(arrays.values()))
+    if len(examples := [key for key in arrays if len(arrays.shape(key)) > 1]) == 1:
+        return arrays[examples[0]]  # beside labels
     raise DataError(f"{path} holds the arrays {sorted(arrays)}; name one of them {KEYS[split]}")
 
 
-def _checked(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
+def checked(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
     """Examples in uint8, uint16 or float32, shaped (N, H, W, C) or (N, d)."""
     if array.dtype.kind not in "uibf":
         raise DataError(f"{path} holds {array.dtype}; integers or real numbers are needed")

@@ -1,10 +1,11 @@
 """A folder of image files."""
 
+import contextlib
 import functools
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def load_folder(
     place = Path(os.path.expanduser(path))
     if not path or not place.is_dir():
         raise DataError(f"config.data.path = {path!r} is not a folder; name a folder of images")
-    if (place / "train").is_dir() and (place / "test").is_dir():
+    if _is_split(place):
         files = [_image_files(place / split) for split in ("train", "test")]
     else:
         every = np.array(_image_files(place))
@@ -76,6 +77,26 @@ def load_folder(
     if (len(train) + len(test)) * math.prod(shape) <= IN_MEMORY:
         return from_arrays(place.name, train.all(), test.all(), levels=256)
     return Dataset(place.name, train, test, shape, 256, _fingerprint(train, test))
+
+
+def training_files(place: Path) -> list[Path]:
+    """Those of train/ where that and test/ are set apart, else all: by name.
+
+    Raises:
+      DataError: there are none.
+    """
+    return _image_files(place / "train" if _is_split(place) else place)
+
+
+def header_of(file: Path) -> tuple[int, int, int]:
+    """Height, width and channels (1 or 3, as it would be converted) of an image not yet decoded.
+
+    Raises:
+      DataError: it is no image, or has more than 8 bits a channel.
+    """
+    with _opened(file) as image:
+        _check_depth(image, file)
+        return image.height, image.width, 1 if image.mode in ("1", "L", "LA") else 3
 
 
 class ImageFiles:
@@ -128,6 +149,10 @@ def _fingerprint(*sources: ImageFiles) -> str:
     return fingerprint_of_arrays(256, *parts)
 
 
+def _is_split(place: Path) -> bool:
+    return (place / "train").is_dir() and (place / "test").is_dir()
+
+
 def _image_files(place: Path) -> list[Path]:
     files = sorted(f for f in place.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
     if not files:
@@ -136,11 +161,18 @@ def _image_files(place: Path) -> list[Path]:
 
 
 def _read(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "H W C"]:
+    with _opened(file) as opened:
+        image = _with_channels(ImageOps.exif_transpose(opened), channels, file)
+        image = _square(image, image_size) if image_size else image
+        return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """The image of a file; raises DataError, also for what the block raises as it decodes."""
     try:
-        with Image.open(file) as opened:
-            image = _with_channels(ImageOps.exif_transpose(opened), channels, file)
-            image = _square(image, image_size) if image_size else image
-            return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+        with Image.open(file) as image:
+            yield image
     except DataError:
         raise
     # On damaged files Pillow and its plugins raise errors of nearly every kind.
@@ -150,11 +182,7 @@ def _read(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "H W 
 
 
 def _with_channels(image: Image.Image, channels: int, file: Path) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        raise DataError(
-            f"{file} has more than 8 bits a channel, which would be cut off; save such images as "
-            "a .npy file and use config.data.name = 'files'"
-        )
+    _check_depth(image, file)
     if channels:
         return image.convert(MODES[channels])
     if image.mode not in MODES.values():
@@ -163,6 +191,14 @@ def _with_channels(image: Image.Image, channels: int, file: Path) -> Image.Image
             "1 or 3 to convert it"
         )
     return image
+
+
+def _check_depth(image: Image.Image, file: Path) -> None:
+    if image.mode.startswith(("I", "F")):
+        raise DataError(
+            f"{file} has more than 8 bits a channel, which would be cut off; save such images as "
+            "a .npy file and use config.data.name = 'files'"
+        )
 
 
 def _square(image: Image.Image, image_size: int) -> Image.Image:

@@ -117,5 +117,5 @@ def conditional_log_likelihood(
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)
         found = evaluator(params, source, stream, condition=int(label), only=of_class)
-        nats[of_class] = found.account.nats
+        nats[of_class] = np.where(found.good, found.account.nats, np.nan)
     return nats

@@ -31,7 +31,7 @@ def paired(minuend: Result, subtrahend: Result, names: tuple[str, str]) -> dict[
       IncomparableError: the two are of other images.
       NothingInCommonError: no image succeeded in both.
     """
-    _check_same_images(minuend, subtrahend, names)
+    check_same_images(minuend, subtrahend, names)
     both = minuend.ok & subtrahend.ok
     difference = mean(minuend.bits_per_dim[both] - subtrahend.bits_per_dim[both])
     if not difference.count:
@@ -62,7 +62,8 @@ def all_paired(pairs: Iterable[tuple[Result, Result, tuple[str, str]]]) -> list[
     return rows
 
 
-def _check_same_images(a: Result, b: Result, names: tuple[str, str]) -> None:
+def check_same_images(a: Result, b: Result, names: tuple[str, str]) -> None:
+    """Raises IncomparableError where the two are not of the same images."""
     fingerprints = [result.summary["data_fingerprint"] for result in (a, b)]
     if fingerprints[0] != fingerprints[1]:
         raise IncomparableError(

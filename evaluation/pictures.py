@@ -1,15 +1,16 @@
 """Pictures of samples and curves of training."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Num
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from storage.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SMALLEST_SIDE = 480  # pixels: small images are enlarged so that they can be looked at
 
@@ -45,7 +46,7 @@ def save_encodings(
         scaled = (to_bytes(x, levels), to_bytes(latents, None), to_bytes(restored, levels))
         save_triples(path, *scaled, levels=256)
         return
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = _figure(12, 4)
     named = {"data": x, "latents": latents, "reconstructions": restored}
     for i, (name, points) in enumerate(named.items(), start=1):
         flat, axes = points.reshape(len(points), -1), figure.add_subplot(1, 3, i)
@@ -103,8 +104,13 @@ def image_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
 
 
 def save_curves(path: Path, records: list[dict[str, Any]]) -> None:
+    """``curves`` as a PNG file."""
+    save_figure(path, curves(records))
+
+
+def curves(records: list[dict[str, Any]]) -> "Figure":
     """Training and held-out loss over steps, from the records of ``metrics.jsonl``."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = _figure(7, 4)
     axes = figure.add_subplot()
     for name, label in (("loss", "training"), ("held_out_loss", "held out")):
         points = [(r["step"], r[name]) for r in records if r.get(name) is not None]
@@ -119,20 +125,27 @@ def save_curves(path: Path, records: list[dict[str, Any]]) -> None:
         axes.legend()
         highest = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
         axes.set_ylim(top=np.quantile(highest, 0.97) * 1.05)
-    save_figure(path, figure)
+    return figure
 
 
-def _scatter(x: Num[np.ndarray, "n 2"]) -> Figure:
-    figure = Figure(figsize=(5, 5), layout="constrained")
+def _figure(width: float, height: float) -> "Figure":
+    """An empty one, in inches; matplotlib is imported where something is drawn, and not before."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _scatter(x: Num[np.ndarray, "n 2"]) -> "Figure":
+    figure = _figure(5, 5)
     axes = figure.add_subplot(aspect="equal")
     axes.plot(*x.T, ".", markersize=2)
     axes.set_title(f"{len(x)} samples")
     return figure
 
 
-def _histograms(x: Num[np.ndarray, "n d"]) -> Figure:
+def _histograms(x: Num[np.ndarray, "n d"]) -> "Figure":
     shown = min(x.shape[1], 9)
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = _figure(8, 6)
     for i in range(shown):
         axes = figure.add_subplot(3, 3, i + 1)
         axes.hist(x[:, i], bins=50)
@@ -140,15 +153,17 @@ def _histograms(x: Num[np.ndarray, "n d"]) -> Figure:
     return figure
 
 
-def save_figure(path: Path, figure: Figure) -> None:
+def save_figure(path: Path, figure: "Figure") -> None:
     """Draws a figure into a PNG file of 256 colours: a third of the bytes of all of them."""
     picture = drawn(figure).quantize(256, dither=Image.Dither.NONE)
     with atomic(path) as file:
         picture.save(file, "PNG", optimize=True)
 
 
-def drawn(figure: Figure) -> Image.Image:
+def drawn(figure: "Figure") -> Image.Image:
     """The pixels of a figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def show_results(results: list[Row]) -> None:
-    """A row per result, and below it the account of the bits of each and what its error is of."""
+    """A row per result; below it what the error of each is of, and the account of its last step."""
     columns = ("step", "estimator", "bits/dim", "± s.e.", "± own", "images", "NFE", "JVPs", "s")
     table = _table(
         "bits per dimension (± own: of the estimator's randomness, given where each datum was "
@@ -36,8 +36,9 @@ def show_results(results: list[Row]) -> None:
             _number(result["seconds"], 1),
         )
     console.print(table)
+    newest = {result["estimator"]: result for result in results}  # by step; the files have all
     for result in results:
-        if result["account"]:
+        if result["account"] and result is newest[result["estimator"]]:
             console.print(_account_table(result))
         for line in _remarks(result):
             say(line)
@@ -95,6 +96,44 @@ def show_comparison(rows: list[Row]) -> None:
     say("differences on the same images, bits/dim (negative: the first is better):")
     for row in rows:
         say(f"  {row['estimator']}: {_difference(row)}")
+
+
+def show_over_training(found: Row) -> None:
+    """A row for each step of each estimator; below it which is the best, and how sure that is."""
+    if not found["estimators"]:
+        say("note: bits over training need two checkpoints that were evaluated")
+        return
+    columns = ("step", "bits/dim", "± s.e.", "- best", "± s.e.", "P(best)")
+    for name, each in found["estimators"].items():
+        table = _table(f"{name} over training, on {each['num_images']} images", columns, ())
+        for row in each["rows"]:
+            table.add_row(*_step_cells(row, each["best"]))
+        console.print(table)
+        say(_best(name, each))
+    say(f"note: {found['note']}")
+
+
+def _step_cells(row: Row, best: int) -> tuple[str, ...]:
+    is_best, gap = row["step"] == best, row["minus_best"]
+    return (
+        f"{'* ' if is_best else ''}{row['step']}",
+        _number(row["bits_per_dim"], 4),
+        _number(row["standard_error"], 4),
+        "best" if is_best else _number(gap["bits_per_dim"], 4),
+        "" if is_best else _number(gap["standard_error"], 4),
+        _number(row["probability_best"], 3),
+    )
+
+
+def _best(name: str, found: Row) -> str:
+    row = next(row for row in found["rows"] if row["step"] == found["best"])
+    others = [each for each in found["rows"] if each is not row]
+    second = min(others, key=lambda each: each["minus_best"]["bits_per_dim"])
+    return (
+        f"{name}: the best is step {row['step']}, with probability "
+        f"{_number(row['probability_best'], 2)}; step {second['step']} comes next, "
+        f"{_value(second['minus_best'])} above it"
+    )
 
 
 def show_quality(results: list[Row]) -> None:

@@ -3,21 +3,31 @@
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
+    TimeElapsedColumn,
 )
 from rich.text import Text
+
+from evaluation.pace import Pace
+
+_QUIET_SECONDS = 30.0  # between two lines where output is piped
+_PIPED_WIDTH = 1000  # columns, of a table that is piped: none is cut
+
+
+def _stdout() -> IO[str]:
+    """Standard output, and not what a bar puts in its place: that writes to our console again."""
+    return getattr(sys.stdout, "rich_proxied_file", sys.stdout)
 
 
 class _Output:
@@ -26,17 +36,17 @@ class _Output:
     encoding = "utf-8"
 
     def write(self, text: str) -> int:
-        self._try(lambda: sys.stdout.write(text))
+        self._try(lambda: _stdout().write(text))
         return len(text)
 
     def flush(self) -> None:
-        self._try(sys.stdout.flush)
+        self._try(lambda: _stdout().flush())
 
     def isatty(self) -> bool:
-        return sys.stdout.isatty()
+        return _stdout().isatty()
 
     def fileno(self) -> int:
-        return sys.stdout.fileno()
+        return _stdout().fileno()
 
     @staticmethod
     def _try(act: Callable[[], object]) -> None:
@@ -44,7 +54,7 @@ class _Output:
             act()
         except OSError as error:
             # A pipe whose reader has gone, a full disk: not worth weeks of training.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
             with contextlib.suppress(OSError):
                 sys.stderr.write(
                     f"note: standard output takes nothing any more ({error.strerror}); the work "
@@ -52,14 +62,39 @@ class _Output:
                 )
 
 
-console = Console(file=cast(IO[str], _Output()), highlight=False, soft_wrap=True)
+class _Console(Console):
+    """As wide as the terminal; where output is piped as wide as what is said."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        if self.is_terminal or self._width is not None:  # given by COLUMNS
+            return super().size
+        return ConsoleDimensions(_PIPED_WIDTH, 25)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
+
+console = _Console(file=cast(IO[str], _Output()), highlight=False, soft_wrap=True)
 Update = Callable[[int, str], None]
-_QUIET_SECONDS = 30.0  # between two lines where output is piped
+COMPILING = "compiling ..."
 
 
 class _Rate(ProgressColumn):
+    max_refresh = 0.5
+
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.3g}/s" if task.speed else "")
+        rate = task.fields["pace"].rate
+        return Text(f"{rate:.3g}/s" if rate else "")
+
+
+class _Left(ProgressColumn):
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        total = int(task.total or 0)
+        return Text(task.fields["pace"].left(total) if task.completed < total else "")
 
 
 def say(line: str) -> None:
@@ -67,36 +102,65 @@ def say(line: str) -> None:
     console.print(line, markup=False)
 
 
-def _lines(title: str, start: int, total: int) -> Update:
-    began = said = time.monotonic()
+def _lines(title: str, total: int, pace: Pace) -> Update:
+    said = pace.now()
 
     def update(done: int, note: str) -> None:
         nonlocal said
-        now = time.monotonic()
+        now = pace.tell(done)
         if now - said < _QUIET_SECONDS:
             return
         said = now
-        rate = (done - start) / (now - began)
-        left = f", {(total - done) / rate:.0f} s left" if rate > 0 else ""
-        say(f"{title} {done}/{total}, {rate:.3g}/s{left} {note}".rstrip())
+        told = [
+            f"{title} {done}/{total}",
+            f"{pace.rate:.3g}/s" if pace.rate else "",
+            pace.left(total),
+        ]
+        say(f"{', '.join(filter(None, told))} {note}".rstrip())
 
     return update
 
 
 @contextlib.contextmanager
-def progress(title: str, start: int, total: int) -> Iterator[Update]:
-    """Yields ``update(done, note)``: a bar with rate and time left, lines if piped."""
+def progress(title: str, start: int, total: int, first: str = COMPILING) -> Iterator[Update]:
+    """Yields ``update(done, note)``: a bar with rate and time left, lines if piped.
+
+    Args:
+      title: of the bar.
+      start: how much is done already.
+      total: how much is to be done.
+      first: what is being done until the first update.
+    """
+    pace = Pace()
     if not console.is_terminal:
-        yield _lines(title, start, total)
+        yield _lines(title, total, pace)
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        TimeElapsedColumn(),
         _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        _Left(),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=total, completed=start, note="")
-        yield lambda done, note: bar.update(task, completed=done, note=note)
+        task = bar.add_task(title, total=total, completed=start, note=first, pace=pace)
+
+        def update(done: int, note: str) -> None:
+            pace.tell(done)
+            bar.update(task, completed=done, note=note)
+
+        yield update
+
+
+@contextlib.contextmanager
+def working(title: str) -> Iterator[None]:
+    """Says that work of unknown length goes on, with the time it has taken; nothing if piped."""
+    if not console.is_terminal:
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description} ..."), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as spinner:
+        spinner.add_task(title, total=None)
+        yield

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special  # and not its stats, which take half a second to import
 
 from evaluation.likelihood import Evaluation
 from likelihood import mean_standard_error
@@ -30,7 +30,7 @@ class Mean:
         """Student's interval for the expectation."""
         half = math.nan
         if self.count > 1:
-            half = self.standard_error * float(stats.t.ppf((1 + LEVEL) / 2, self.count - 1))
+            half = self.standard_error * float(special.stdtrit(self.count - 1, (1 + LEVEL) / 2))
         return {"level": LEVEL, "low": self.value - half, "high": self.value + half}
 
 
@@ -42,7 +42,7 @@ def wilson_interval(right: int, count: int) -> dict[str, float]:
     """
     if not count:
         return {"level": LEVEL, "low": math.nan, "high": math.nan}
-    z, share = float(stats.norm.ppf((1 + LEVEL) / 2)), right / count
+    z, share = float(special.ndtri((1 + LEVEL) / 2)), right / count
     centre = share + z**2 / (2 * count)
     half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     low, high = ((centre + sign * half) / (1 + z**2 / count) for sign in (-1, 1))

@@ -7,7 +7,6 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.integrate
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
@@ -100,7 +99,9 @@ def solve(field, xs: Float[Array, "batch *D"], span: tuple[float, float], rtol, 
     # From a slope that is not finite SciPy's choice of a first step never returns.
     if not np.all(np.isfinite(flat(span[0], y))):
         return _path(np.full(y.shape, np.nan), xs.shape, nfe=0, success=False)
-    found = scipy.integrate.solve_ivp(flat, span, y, method="RK45", rtol=rtol, atol=atol)
+    from scipy.integrate import solve_ivp  # half a second, of no use to other estimators
+
+    found = solve_ivp(flat, span, y, method="RK45", rtol=rtol, atol=atol)
     return _path(found.y[:, -1], xs.shape, nfe=found.nfev, success=found.success)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from run.directory import RunDirectory
 
 # Finished results can be read there all the same.
-_READ_ONLY = (errno.EROFS, errno.EACCES)
+READ_ONLY = (errno.EROFS, errno.EACCES)
 
 
 def save_differences(workdir: Workdir, found: list[Result]) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def _add_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     try:
         write_sealed(path, {"rows": list(by_folders.values())})
     except OSError as error:
-        if error.errno not in _READ_ONLY:
+        if error.errno not in READ_ONLY:
             raise
         terminal.say(f"note: differences are not kept: {error}")
 

@@ -1,8 +1,9 @@
 """A workdir, its configuration, its checkpoints and what they can do."""
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from build import load_dataset
 from data import Dataset
 from evaluation import Samples
 from evaluation.results import Result
 from likelihood import LogDensity
 from run.chosen import Done, at_chosen, chosen_steps
 from run.classifier import ClassifierRun
+from run.columns import columns
 from run.density import log_density_of
+from run.describing import describe
 from run.drivers import initial_state
 from run.encoding import EncodingRun
+from run.exporting import export_run
 from run.likelihoods import LikelihoodRun
 from run.opening import evaluated_like, opened
 from run.sampling import SampleRun
+from run.scoring import ScoreRun
 from run.task import train_task
 from run.training import retention_of, score_task
 from storage import Checkpoints, Workdir, read_metrics
@@ -30,9 +34,15 @@ from training import TrainState
 from wiring.experiment import Experiment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunDirectory:
     """One run: what ``main.py`` does, and what a notebook can do with a finished one.
+
+    Data are ``(n, *D)`` arrays in their own units, as stored: whole numbers from 0 to
+    ``levels - 1``, or floats where they are continuous. Points of the model's space are
+    ``(n, *D)`` float32 arrays: data with levels are spread over [-1, 1] there ([0, 1] where
+    ``config.model.centered`` is false). Times are the SDE's, from 0 to ``experiment.sde.t_max``.
+    A ``step`` is that of a checkpoint, by default the newest that is sound.
 
     Attributes:
       workdir: its files.
@@ -50,7 +60,7 @@ class RunDirectory:
         path: str | Path,
         config: ConfigDict | None = None,
         kept: Collection[str] = (),
-        load: Callable[[ConfigDict], Dataset] = load_dataset,
+        load: Callable[[ConfigDict], Dataset] | None = None,
     ) -> "RunDirectory":
         """Opens a workdir; with a config also one that does not exist yet.
 
@@ -58,7 +68,9 @@ class RunDirectory:
           path: the run's folder.
           config: its whole configuration, by default the one it was made with.
           kept: dotted keys whose values win over the preset that ``config.compat`` names.
-          load: where the data come from: for samples alone ``build.data_or_shape`` will do.
+          load: where the data come from, by default ``build.load_dataset``. Of a workdir opened
+            without a config it is called at the first use of an example, where the name of the data
+            tells their shape: scores, samples and what is asked of data given by hand need none.
 
         Raises:
           WorkdirError: the workdir belongs to another experiment than the config's, or there is
@@ -72,6 +84,9 @@ class RunDirectory:
         """Another run, to be evaluated with this one's likelihood and eval settings."""
         return RunDirectory.open(path, evaluated_like(path, self.config))
 
+    def __repr__(self) -> str:
+        return describe(self)
+
     # --- training and what it leaves --------------------------------------------------------
 
     def train(self) -> None:
@@ -83,9 +98,13 @@ class RunDirectory:
         """
         train_task(score_task(self.workdir, self.config, self.experiment))
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The records of ``metrics.jsonl``."""
-        return read_metrics(self.workdir.metrics)
+    def metrics(self) -> dict[str, np.ndarray]:
+        """What was logged, an array of a row for each logged step by name.
+
+        'step' is whole numbers, the others are float64: 'loss' and 'held_out_loss' in nats per
+        dimension, NaN at steps where a metric was not computed or not finite.
+        """
+        return columns(read_metrics(self.workdir.metrics))
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -120,8 +139,15 @@ class RunDirectory:
         return self.checkpoints.restore(step, like)
 
     def params(self, step: int | None = None) -> Any:
-        """The averaged parameters of a checkpoint, by default of the newest."""
-        return self.state(self._step(step)).ema_params
+        """The averaged parameters of a checkpoint, by default of the newest.
+
+        Those of the step that was asked for last are kept in memory.
+        """
+        return self._params_of(self._step(step))
+
+    @cached_property
+    def _params_of(self) -> Callable[[int], Any]:
+        return lru_cache(maxsize=1)(lambda step: self.state(step).ema_params)
 
     def _step(self, step: int | None) -> int:
         return self.steps()[-1] if step is None else step
@@ -147,21 +173,36 @@ class RunDirectory:
         return [result.summary for result in self.results(steps)]
 
     def bits_per_dim(self, step: int | None = None) -> dict[str, Any]:
-        """The summary of the first estimator of the config at a step, by default the newest."""
+        """Of the whole test set, by the first estimator of the config: its summary.
+
+        'bits_per_dim' is the mean, 'standard_error' its error, 'interval' that of 95 per cent,
+        'account' where the bits come from. It is read from ``eval/STEP/ESTIMATOR`` where it is
+        there with the same settings, and computed and written where it is not.
+        """
         return self.evaluate([self._step(step)])[0]
 
     def log_prob(
         self, x: np.ndarray, step: int | None = None, condition: np.ndarray | int | None = None
     ) -> np.ndarray:
-        """Log probability in nats of data as stored, by the first estimator of the config.
+        """Log probability in nats, shape (n,), of data as stored: ``log P`` of data with levels.
 
-        Given a class for all, or one of each, it is that under the class, with the same draws;
-        without it a class-conditional model is asked what it says whatever the class.
+        By the first estimator of the config, datum i with the draws of test datum i; NaN where its
+        solver failed. Given a class for all, or one of each, it is that under the class, with the
+        same draws; without it a class-conditional model is asked what it says whatever the class.
 
         Raises:
           ConfigError: a class is given, and the model is told none or knows no such class.
+          DataError: x is not like the data.
         """
         return self._likelihoods.log_prob(x, step, condition)
+
+    def bits_per_dim_of(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Bits per dimension, shape (n,), of data as stored: ``-log_prob(x) / (d log 2)``.
+
+        Of the whole test set in its order these are the ones whose mean is ``bits_per_dim``.
+        """
+        nats = self.log_prob(x, step)
+        return -nats / (math.prod(self.experiment.dataset.shape) * math.log(2))
 
     def class_log_probs(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
         """``log p(x | c)`` in nats, a row for each datum as stored and a column for each class.
@@ -194,6 +235,31 @@ class RunDirectory:
         """
         return log_density_of(self.experiment, adjoint)
 
+    def score(self, x: np.ndarray, t: float | np.ndarray, step: int | None = None) -> np.ndarray:
+        """The score ``d log p_t(x) / dx``, shape (n, *D), per unit of the model's space.
+
+        Args:
+          x: points (n, *D) of the model's space at noise level t.
+          t: one time for all points, or (n,).
+          step: of the checkpoint.
+
+        Raises:
+          DataError: x has not the shape of the data, or a time lies outside [0, t_max].
+        """
+        return self._scores(x, t, step)
+
+    @cached_property
+    def _scores(self) -> ScoreRun:
+        return ScoreRun(self)
+
+    def export(self, path: str | Path, step: int | None = None) -> Path:
+        """Writes the score, and ``log_prob`` by the first estimator, to a file for JAX alone.
+
+        Raises:
+          ConfigError: the estimator runs on the host.
+        """
+        return export_run(self, Path(path).expanduser(), self._step(step))
+
     # --- samples, latents, the classifier of noisy data -------------------------------------
 
     @cached_property
@@ -201,17 +267,20 @@ class RunDirectory:
         """Samples of the checkpoints; ``samples.save(step)`` writes them."""
         return SampleRun(self)
 
-    def sample(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
-        """Samples in the data's own units; the same ones for the same key.
+    def sample(self, key: jax.Array | None, n: int, step: int | None = None) -> Samples:
+        """``n`` samples in the data's own units: ``x`` (n, *D), with ``nfe`` and ``ok`` of each.
 
+        The same key gives the same samples, the first of many as the first of few; None is the key
+        of ``--mode=sample``.
         Of the classes of ``config.sampling.classes`` in turn, and with what is known of the first
         test data where ``config.sampling.task`` says so.
 
         Raises:
           CheckpointError: there is no such checkpoint, or no classifier for a guidance to ask.
           DataError: test data are needed, and are not there.
+          TypeError: that is no key.
         """
-        return self.samples.draw(count, step, key)
+        return self.samples.draw(key, n, step)
 
     @cached_property
     def encodings(self) -> EncodingRun:
@@ -219,7 +288,7 @@ class RunDirectory:
         return EncodingRun(self)
 
     def encode(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
-        """Latents of data as stored, points of the prior, by the probability flow.
+        """Latents (n, *D) of data as stored, points of the prior at t_max, by the probability flow.
 
         Integer data are dequantised, the i-th with the same draw as the i-th of an evaluation. A
         solver that fails leaves a row that is not finite or not at its end: see ``encodings``.
@@ -230,7 +299,7 @@ class RunDirectory:
         return self.encodings.encode(np.asarray(x), step).end
 
     def decode(self, z: np.ndarray, step: int | None = None) -> np.ndarray:
-        """Data in their own units from latents: the inverse of ``encode``.
+        """Data (n, *D) in their own units from latents: the inverse of ``encode``.
 
         Raises:
           DataError: z has not the shape of the data.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Num
 
-from data import DataError
 from evaluation import pictures, terminal
 from evaluation.encodings import Carried, EncodingDriver
 from hosts import writes
+from run.own import check_shape, check_stored
 from storage import digest_arrays, write_json, write_npz
 from wiring.parts import build_encoding
 from wiring.reader import Reader
@@ -49,7 +49,7 @@ class EncodingRun:
         Raises:
           DataError: they have another shape than the data of the run.
         """
-        self._check(x, "data")
+        x = check_stored(x, self._run.experiment.dataset)
         return self._driver.encode(self._run.params(step), x, self._run.experiment.streams["eval"])
 
     def decode(self, z: np.ndarray, step: int | None) -> Carried:
@@ -58,8 +58,8 @@ class EncodingRun:
         Raises:
           DataError: they have another shape than the data of the run.
         """
-        self._check(z, "latents")
-        return self._driver.decode(self._run.params(step), np.asarray(z, np.float32))
+        z = check_shape(z, self._run.experiment.dataset, "latents")
+        return self._driver.decode(self._run.params(step), z.astype(np.float32))
 
     def stored(self, points: Float[np.ndarray, "n *D"]) -> Num[np.ndarray, "n *D"]:
         """What points of the model's space stand for, in the data's own units."""
@@ -95,11 +95,6 @@ class EncodingRun:
             "data.fingerprint": experiment.dataset.fingerprint,
             "parameters": digest_arrays(self._run.params(step)),
         }
-
-    def _check(self, x: np.ndarray, what: str) -> None:
-        shape = self._run.experiment.dataset.shape
-        if not len(x) or x.shape[1:] != shape:
-            raise DataError(f"{what} of shape {x.shape} do not fit: (n, {str(shape)[1:-1]}), n > 0")
 
 
 def _say(folder: Path, there: Carried, back: Carried, recovered: Any) -> None:

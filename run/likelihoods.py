@@ -10,6 +10,7 @@ from evaluation.results import Result
 from run.classification import class_log_probs, classify, conditional_log_prob
 from run.drivers import likelihood_evaluator
 from run.evaluation import EstimatorRun
+from run.own import check_stored
 
 if TYPE_CHECKING:
     from run.directory import RunDirectory
@@ -24,15 +25,16 @@ class LikelihoodRun:
 
     def log_prob(self, x: np.ndarray, step: int | None, condition: Any) -> np.ndarray:
         """Nats of data as stored; see ``RunDirectory.log_prob``."""
-        x, params = np.asarray(x), self._run.params(step)
+        x, params = check_stored(x, self._experiment.dataset), self._run.params(step)
         if condition is not None:
             return conditional_log_prob(self._experiment, self._first, params, x, condition)
-        return self._first(params, x, self._experiment.streams["eval"]).account.nats
+        found = self._first(params, x, self._experiment.streams["eval"])
+        return np.where(found.good, found.account.nats, np.nan)
 
     def class_log_probs(self, x: np.ndarray, step: int | None) -> np.ndarray:
         """Nats of data as stored, by class; see ``RunDirectory.class_log_probs``."""
-        params = self._run.params(step)
-        return class_log_probs(self._experiment, self._first, params, np.asarray(x))
+        x, params = check_stored(x, self._experiment.dataset), self._run.params(step)
+        return class_log_probs(self._experiment, self._first, params, x)
 
     def results(self, step: int) -> list[Result]:
         """Of each estimator at a step, computed where not yet done."""

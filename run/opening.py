@@ -1,13 +1,15 @@
 """What a workdir's folder and a configuration make of each other."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from build import build, check_config
+from build import build, check_config, data_or_shape, known_shape, load_dataset
 from configs.saved import defaults, get_config
-from data import Dataset
+from data import UNKNOWN, Dataset, late
 from storage import Workdir, WorkdirError
 from wiring.compat import resolve_compat
 from wiring.experiment import Experiment
@@ -20,10 +22,12 @@ def opened(
     path: str | Path,
     config: ConfigDict | None,
     kept: Collection[str],
-    load: Callable[[ConfigDict], Dataset],
+    load: Callable[[ConfigDict], Dataset] | None,
 ) -> tuple[Workdir, ConfigDict, Experiment]:
     """A workdir, its configuration and what that builds; see ``RunDirectory.open``."""
     workdir = Workdir(Path(path).expanduser())
+    if load is None:
+        load = load_dataset if config is not None else partial(_when_needed, workdir)
     if config is None:
         config = saved_config(path)
     if config.get("compat"):
@@ -33,6 +37,18 @@ def opened(
     experiment = build(config, load(config))
     workdir.check(experiment.identity, defaults())
     return workdir, config, experiment
+
+
+def _when_needed(workdir: Workdir, config: ConfigDict) -> Dataset:
+    """The data of a workdir, loaded at their first use where their shape is known without them.
+
+    What cannot be had is not missed before that.
+    """
+    known = known_shape(config)
+    fingerprint = workdir.identity.get("data.fingerprint", UNKNOWN)
+    if known is None or fingerprint == UNKNOWN:
+        return data_or_shape(config)
+    return late(replace(known, fingerprint=fingerprint), lambda: load_dataset(config))
 
 
 def saved_config(path: str | Path) -> ConfigDict:

@@ -161,7 +161,7 @@ class QualityRun:
         if there(path):
             found = _read(path)
         else:
-            samples = self._run.sample(settings["sampling.num_samples"], step)
+            samples = self._run.sample(None, settings["sampling.num_samples"], step)
             found = {"samples": samples.x, "ok": samples.ok}
             if writes():
                 write_npz(path, found)

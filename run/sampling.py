@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -22,10 +22,10 @@ class SampleRun:
     def __init__(self, run: "RunDirectory"):
         self._run = run
 
-    def draw(self, count: int, step: int | None = None, key: jax.Array | None = None) -> Samples:
+    def draw(self, key: jax.Array | None, count: int, step: int | None = None) -> Samples:
         """Samples in the data's own units; see ``RunDirectory.sample``."""
         run, experiment = self._run, self._run.experiment
-        key = experiment.streams["sample"] if key is None else key
+        key = experiment.streams["sample"] if key is None else _checked(key)
         wanted = wanted_of(experiment, count)
         with terminal.progress("sampling", 0, count) as update:
             return self._driver(
@@ -41,7 +41,7 @@ class SampleRun:
     def save(self, step: int) -> Path:
         """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
         experiment = self._run.experiment
-        samples = self.draw(experiment.sampling.num_samples, step)
+        samples = self.draw(None, experiment.sampling.num_samples, step)
         settings = {**experiment.sampler_settings, "seed": experiment.identity["seed"]}
         folder = self._run.workdir.samples(step, settings)
         if writes():
@@ -59,6 +59,12 @@ class SampleRun:
         experiment = self._run.experiment
         steering = steering_of(experiment, self._run.classifier)
         return sample_driver(experiment, experiment.sampling.batch_size, steering)
+
+
+def _checked(key: Any) -> jax.Array:
+    if isinstance(key, jax.Array):
+        return key
+    raise TypeError(f"key = {key!r} is no key of JAX: say jax.random.key(0), or None")
 
 
 def _say(folder: Path, samples: Samples) -> None:

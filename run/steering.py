@@ -59,12 +59,13 @@ def wanted_of(experiment: Experiment, count: int) -> Wanted:
     Raises:
       DataError: test data are needed, and are not there.
     """
-    settings, test = experiment.steering, experiment.dataset.test
+    settings = experiment.steering
     numbers = np.arange(count)
     labels = known = None
     if settings.classes:
         labels = np.asarray(settings.classes, np.int32)[numbers % len(settings.classes)]
     if settings.projection is not None:
+        test = experiment.dataset.test
         known = np.asarray(test[numbers % max(len(test), 1)])
     return Wanted(labels, known)
 

@@ -14,7 +14,18 @@ from evaluation import terminal
 from hosts import agreed, any_host, count, writes
 from run.chosen import newest_to_train_from
 from run.holding import held
-from storage import LOGGED, Checkpoints, MetricsLog, Retention, Workdir, check_writable
+from storage import (
+    LOGGED,
+    TRACKERS,
+    Checkpoints,
+    MetricsLog,
+    NoTracker,
+    Retention,
+    Tracked,
+    Tracker,
+    Workdir,
+    check_writable,
+)
 from training import (
     Every,
     ParallelStep,
@@ -51,6 +62,7 @@ class Task:
       report: writes what is told of a finished training; called on every host.
       reported: whether that is there.
       goes_on_from: told the newest step, before training goes on from it.
+      tracker: where its metrics are shown, one of ``storage.TRACKERS``.
     """
 
     title: str
@@ -69,6 +81,7 @@ class Task:
     measures: Sequence[Every] = ()
     callbacks: Sequence[Every] = ()
     goes_on_from: Callable[[int], None] = lambda step: None
+    tracker: str = "tensorboard"
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -131,9 +144,10 @@ def _train(task: Task, newest: int | None) -> None:
     checkpoints = task.checkpoints
     state, notes = _start(task, checkpoints, newest)
     start = int(state.step)
-    log = None
+    log, tracker = None, NoTracker()
     if writes():
         log = MetricsLog(task.workdir.root, start, terminal.say, notes.get(LOGGED, ""))
+        tracker = _tracker(task, start)
     try:
         with terminal.progress(task.title, start, task.steps) as update:
 
@@ -141,6 +155,7 @@ def _train(task: Task, newest: int | None) -> None:
                 update(step, f"loss {metrics['loss']:.4f}" if "loss" in metrics else "")
                 if log:
                     log.write(step, metrics)
+                tracker.write(step, metrics)
 
             plan = Plan(
                 task.steps,
@@ -159,6 +174,12 @@ def _train(task: Task, newest: int | None) -> None:
         if log:
             log.close()
         checkpoints.close()
+        tracker.close()
+
+
+def _tracker(task: Task, step: int) -> Tracker:
+    root, config = task.workdir.root, task.config
+    return TRACKERS[task.tracker](Tracked(root, step, task.workdir.run, config, terminal.say))
 
 
 def _start(
@@ -166,8 +187,10 @@ def _start(
 ) -> tuple[TrainState, dict[str, Any]]:
     """The state to begin with, on the devices, and what was noted of it."""
     if newest is None:
-        return task.step_fn.started(task.initial), {}
-    state = checkpoints.restore(newest, jax.eval_shape(task.initial))
+        with terminal.working("compiling and drawing the initial parameters"):
+            return task.step_fn.started(task.initial), {}
+    with terminal.working(f"reading the checkpoint of step {newest}"):
+        state = checkpoints.restore(newest, jax.eval_shape(task.initial))
     notes = checkpoints.notes(newest)
     before, now = notes.get(_HOSTS, 1), count()
     if before != now:

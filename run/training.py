@@ -16,9 +16,10 @@ from run.drivers import (
     training_source,
 )
 from run.task import Task
-from storage import Retention, Workdir, read_metrics
+from storage import Retention, Workdir, missing_package, read_metrics
 from training import Every, ParallelStep, TrainState
 from wiring.experiment import Experiment, TrainingSettings
+from wiring.reader import ConfigError
 
 _PREVIEW_SAMPLES = 16
 _CURVES = "curves.png"
@@ -28,8 +29,9 @@ def score_task(workdir: Workdir, config: ConfigDict, experiment: Experiment) -> 
     """The training of an experiment's score model in its workdir.
 
     Raises:
-      ConfigError: the batch does not divide over the devices.
+      ConfigError: the batch does not divide over the devices, or the tracker's package is missing.
     """
+    _check_tracker(experiment.training.tracker)
     settings, step_fn = experiment.training, parallel_step(experiment)
     seed, source = experiment.identity["seed"], training_source(experiment)
     return Task(
@@ -49,7 +51,16 @@ def score_task(workdir: Workdir, config: ConfigDict, experiment: Experiment) -> 
         measures=[Every(settings.eval_every, _held_out(experiment, step_fn))],
         callbacks=[Every(settings.sample_every, _preview(workdir, experiment, step_fn))],
         goes_on_from=lambda step: _note_other_batches(workdir, settings, step),
+        tracker=settings.tracker,
     )
+
+
+def _check_tracker(name: str) -> None:
+    if package := missing_package(name):
+        raise ConfigError(
+            f"config.training.tracker = {name!r} needs a package that is not installed: "
+            f"pip install {package}"
+        )
 
 
 def retention_of(settings: TrainingSettings) -> Retention:

@@ -10,11 +10,13 @@ from storage.official import OfficialState, fitted, misfits, read_official
 from storage.retention import KEEP_ALL, Retention
 from storage.sealed import read_sealed, write_sealed
 from storage.space import check_writable
+from storage.tracking import TRACKERS, NoTracker, Tracked, Tracker, missing_package
 from storage.workdir import Workdir, WorkdirError, digest_arrays, versions
 
 __all__ = [
     "KEEP_ALL",
     "LOGGED",
+    "TRACKERS",
     "ArrayFileError",
     "CheckpointError",
     "Checkpoints",
@@ -22,8 +24,11 @@ __all__ = [
     "DamagedFileError",
     "MetricsLog",
     "MissingError",
+    "NoTracker",
     "OfficialState",
     "Retention",
+    "Tracked",
+    "Tracker",
     "Workdir",
     "WorkdirError",
     "WorkdirLock",
@@ -34,6 +39,7 @@ __all__ = [
     "fitted",
     "is_damage",
     "misfits",
+    "missing_package",
     "read_array",
     "read_json",
     "read_metrics",

@@ -1,4 +1,4 @@
-"""The metrics of a run: a line of JSON and a TensorBoard point per logged step."""
+"""The metrics of a run: a line of JSON per logged step."""
 
 import hashlib
 import itertools
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from storage.board import Board
 from storage.files import free_name, write_text
 from storage.workdir import WorkdirError
 
@@ -62,7 +61,7 @@ def _lines(records: list[Record]) -> bytes:
 
 
 class MetricsLog:
-    """Appends to ``metrics.jsonl`` and to TensorBoard event files in a directory.
+    """Appends to ``metrics.jsonl`` in a directory.
 
     Opening it at ``step`` drops what a run that was interrupted had logged after that step, so that
     every step is there once. A damaged file is kept beside the new one.
@@ -86,7 +85,6 @@ class MetricsLog:
         self._hash = hashlib.sha256(lines)
         write_text(self._path, lines.decode())
         self._file = self._path.open("ab", buffering=0)
-        self._board = Board(directory / "tensorboard", step, tell)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Adds the metrics of a step.
@@ -98,7 +96,6 @@ class MetricsLog:
         line = _lines([{"step": step, **finite}])
         self._append(line)
         self._hash.update(line)
-        self._board.write(step, metrics)
 
     @property
     def digest(self) -> str:
@@ -110,9 +107,8 @@ class MetricsLog:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Closes both."""
+        """Closes the file."""
         self._file.close()
-        self._board.close()
 
     def _read(self, step: int, digest: str, tell: Callable[[str], None]) -> list[Record]:
         """The records up to the step, each once."""

@@ -89,6 +89,15 @@ class Workdir:
             return ""
         return found if isinstance(found, str) else ""
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that must never change here, by dotted key; none before it is claimed.
+
+        Raises:
+          WorkdirError: whose it is cannot be told.
+        """
+        return self._known()["identity"] if self._is_begun() else {}
+
     def claim(
         self, config: dict, identity: dict, step: int = 0, younger: Mapping[str, Any] = EMPTY
     ) -> None:
@@ -190,6 +199,11 @@ class Workdir:
     def differences(self, step: int) -> Path:
         """Paired differences between the estimators of a step."""
         return self.root / "eval" / str(step) / "differences.json"
+
+    @property
+    def over_training(self) -> Path:
+        """Bits over the steps of a training."""
+        return self.root / "eval" / "over_training.json"
 
     def comparison(self, folders: list[Path]) -> Path:
         """Paired differences between the results in these folders."""

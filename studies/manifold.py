@@ -42,8 +42,8 @@ class Manifold:
         for name, level in (("with_noise", sigma), ("without_noise", NO_NOISE)):
             trained = variant(run, name, {"sde.sigma_min": level})
             trained.train()
-            records = trained.metrics()
-            curves[name] = {key: [r[key] for r in records] for key in ("step", "loss")}
+            logged = trained.metrics()
+            curves[name] = {key: logged[key].tolist() for key in ("step", "loss")}
         figure = Figure(figsize=(9, 3.5), layout="constrained")
         titles = (f"with noise of std {sigma:g}: it converges", "without noise: there is no score")
         for axes, curve, title in zip(figure.subplots(1, 2), curves.values(), titles, strict=True):

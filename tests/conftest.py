@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("EQX_ON_ERROR", "nan")  # as in main.py
 # Tests of tiny programs wait for the compiler. Without optimisations, by the emitters that go
 # straight to LLVM, each in one piece, it takes a third to a half of the time of the first alone.
 os.environ.setdefault(
@@ -42,6 +43,16 @@ def trained(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     RunDirectory.open(folder, tiny.points()).train()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """The workdir of a finished run on data with levels, one checkpoint at step 4."""
+    from run import RunDirectory
+
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    RunDirectory.open(folder, tiny.digits()).train()
     return folder
 
 

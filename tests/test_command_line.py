@@ -16,6 +16,8 @@ import command_line
 import main
 import verbs
 from modes import MODES
+from storage import read_sealed
+from verbs import devices
 from wiring.reader import ConfigError
 
 MIXTURE = "--config=configs/toy/mixture.py"
@@ -25,7 +27,7 @@ FEW = ("--config.training.steps=4", "--config.training.batch_size=16")
 @pytest.fixture
 def command(monkeypatch, capsys):
     """``main.py`` with these arguments in this process: gives status, output and errors."""
-    monkeypatch.setattr(verbs.running, "keep_compilations", lambda folder: None)
+    monkeypatch.setattr(devices, "keep_compilations", lambda folder: None)
     monkeypatch.chdir(tiny.ROOT)
 
     def run(*arguments):
@@ -146,6 +148,24 @@ def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
 CHEAP = ("--config.likelihood.name=bound", "--config.likelihood.samples=2")
 
 
+def test_bits_over_training_are_compared_and_what_is_done_is_not_done_again(command, workdir):
+    ask = (f"--workdir={workdir}", "--mode=eval", "--steps=all", *CHEAP)
+    status, output, _ = command(*ask)
+    assert status == 0
+    assert output.startswith(f"eval {workdir}: all 2 checkpoints, by bound\n")
+    found = read_sealed(workdir / "eval" / "over_training.json")["estimators"]["bound"]
+    assert [row["step"] for row in found["rows"]] == [10, 20]
+    for row in found["rows"]:
+        result = read_sealed(workdir / "eval" / row["folder"] / "bits_per_dim.json")
+        assert all(row[key] == result[key] for key in ("step", "bits_per_dim", "standard_error"))
+    assert f"bound: the best is step {found['best']}, with probability " in output
+    before = _snapshot(workdir)
+    _, output, _ = command(*ask)
+    assert output.count("already evaluated") == 2
+    assert {p: v[1] for p, v in _snapshot(workdir).items()} == {p: v[1] for p, v in before.items()}
+    assert command(f"--workdir={workdir}", "--mode=verify")[0] == 0
+
+
 def test_two_checkpoints_are_compared(command, workdir):
     status, output, errors = command(
         f"--workdir={workdir}", "--mode=compare", "--steps=10,20", *CHEAP
@@ -261,7 +281,9 @@ def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[MIXTURE], [MIXTURE, "--workdir="], [MIXTURE, "--workdir"]])
 def test_a_missing_workdir_is_told(mistake, arguments):
-    assert mistake(*arguments) == "--workdir is missing: name the folder of the run"
+    assert mistake(*arguments) == (
+        "--workdir is missing: name the folder of the run (--help has examples)"
+    )
 
 
 def test_a_word_that_is_no_flag_is_told(mistake, tmp_path):
@@ -332,7 +354,9 @@ def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
     _, output, _ = command(
         MIXTURE, f"--workdir={tmp_path / 'x'}", "--mode=eval", "--config.sde.sigma_max=3"
     )
-    assert output == "note: config.sde.sigma_max is not read with these names; it changes nothing\n"
+    assert output.splitlines()[1:] == [
+        "note: config.sde.sigma_max is not read with these names; it changes nothing"
+    ]
 
 
 def test_overridden_names_the_keys_in_all_their_spellings():

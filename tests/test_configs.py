@@ -40,7 +40,17 @@ from wiring.ranges import RANGES
 from wiring.reader import ConfigError
 
 CONFIGS = tiny.ROOT / "configs"
-SHARED = {"__init__.py", "default.py", "published.py", "saved.py", "schema.py"}
+SHARED = {
+    "__init__.py",
+    "default.py",
+    "keys.py",
+    "loading.py",
+    "own.py",
+    "published.py",
+    "saved.py",
+    "schema.py",
+    "sweeping.py",
+}
 FILES = sorted(
     str(path.relative_to(tiny.ROOT))
     for path in CONFIGS.rglob("*.py")
@@ -153,7 +163,8 @@ def test_the_head_of_a_file_states_its_command_and_its_figure(file):
     head = inspect.cleandoc(re.match(r'r?"""(.*?)"""', Path(tiny.ROOT, file).read_text(), re.S)[1])
     assert "\nFigure: " in head
     assert "\nTime: " in head
-    command = re.search(r"^Command: python main\.py --config=(\S+)", head, re.M)
+    named = r"^Command: python main\.py (?:--config|--mode=sweep --sweep)=(\S+)"
+    command = re.search(named, head, re.M)
     assert command
     assert command[1] == file
 

@@ -21,10 +21,13 @@ TIERS = (
     ("evaluation",),
     ("training",),
     ("configs",),
+    ("guide",),
     ("wiring",),
     ("build",),
     ("run",),
     ("studies",),
+    ("sweeps",),
+    ("reports",),
     ("verbs",),
     ("command_line",),
     ("main",),
@@ -34,7 +37,19 @@ NUMERIC = (
     *("sde_lib", "oracles", "solvers", "models", "losses", "sampling", "likelihood"),
     "theory",
 )
-KNOW_CONFIGS = {"wiring", "build", "run", "studies", "verbs", "main", "command_line", "configs"}
+KNOW_CONFIGS = {
+    "guide",
+    "wiring",
+    "build",
+    "run",
+    "studies",
+    "sweeps",
+    "reports",
+    "verbs",
+    "main",
+    "command_line",
+    "configs",
+}
 
 
 def _files(room: str) -> list[Path]:
@@ -112,6 +127,6 @@ def test_the_command_line_reads_flags_before_anything_heavy_is_imported():
         for module in _modules_of(ast.unparse(node))
     }
     assert first == {
-        *("os", "signal", "sys", "pathlib"),
+        *("contextlib", "os", "signal", "sys", "pathlib", "typing"),
         *("absl", "ml_collections", "command_line", "modes", "supervisor"),
     }

@@ -46,7 +46,7 @@ def test_numbers_are_those_of_the_runs_own_samples_and_data(own):
     run = own()
     summary = QualityRun(run)(20)
     samples, test = summary["rows"]
-    x, data = run.sample(40, 20).x, run.experiment.dataset
+    x, data = run.sample(None, 40, 20).x, run.experiment.dataset
     train, held_out = np.float64(data.train), np.float64(data.test)
     assert samples["fid"] == frechet_distance(moments(np.float64(x)), moments(train))
     inside = precision_recall(x, train)
@@ -99,7 +99,7 @@ def test_samples_are_compared_with_either_set_or_with_a_part_of_it(own):
 
 
 def test_samples_that_failed_are_counted_and_not_in_the_numbers(own, monkeypatch, capsys):
-    drawn = own().sample(40, 20)
+    drawn = own().sample(None, 40, 20)
     x, ok = drawn.x.copy(), drawn.ok.copy()
     x[7, 0], ok[9] = np.nan, False
     good = np.delete(drawn.x, [7, 9], axis=0)
@@ -139,7 +139,7 @@ def test_features_of_the_runs_classifier(own, monkeypatch):
     of = {"params": lambda self: params, "features": lambda self, x: x**3}
     monkeypatch.setattr(RunDirectory, "classifier", type("Trained", (), of)())
     summary = QualityRun(run := own(**{"quality.features": "classifier"}))(20)
-    x, train = run.sample(40, 20).x, run.experiment.dataset.train
+    x, train = run.sample(None, 40, 20).x, run.experiment.dataset.train
     expected = frechet_distance(*(moments(np.float64(z**3)) for z in (x, train)))
     np.testing.assert_allclose(summary["rows"][0]["fid"], expected, rtol=1e-6)
     assert len(summary["settings"]["classifier"]) == 16

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 import command_line
 from build import build, check_config
-from configs import default
+from configs import default, loading
 from configs.saved import get_config
 from configs.schema import ConfigFileError, complaint
 from data import DataError
@@ -177,7 +177,7 @@ EXITS = "import sys\n\n\ndef get_config():\n    sys.exit(0)\n"
 
 
 def test_a_file_that_never_ends_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(command_line, "CONFIG_SECONDS", 0.2)
+    monkeypatch.setattr(loading, "SECONDS", 0.2)
     (tmp_path / "loops.py").write_text(LOOPS)
     with pytest.raises(command_line.UsageError, match=r"loops\.py: TimeoutError: it is not done"):
         command_line.load_config(str(tmp_path / "loops.py"))

@@ -48,6 +48,16 @@ def images(**overrides) -> ConfigDict:
     return with_overrides(config, overrides)
 
 
+def digits(**overrides) -> ConfigDict:
+    """An MLP on the digits, with the bound of the first six: data with levels, soon compiled."""
+    config = images()
+    config.model.update(name="mlp", hidden=8, num_layers=1)
+    config.training.update(steps=4, checkpoint_every=4)
+    config.eval.update(num_images=6, second_look=0)
+    config.likelihood.update(name="bound", samples=4, eps=1e-3)
+    return with_overrides(config, overrides)
+
+
 def with_overrides(config: ConfigDict, overrides: dict) -> ConfigDict:
     """The config with ``{"section.key": value}`` applied; an unknown key is an error."""
     config.lock()

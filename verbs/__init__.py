@@ -1,7 +1,10 @@
-"""What the command line can do, each a short use of ``RunDirectory``."""
+"""What the command line can do, each a short use of ``RunDirectory``.
 
-from verbs.errors import USER_ERRORS
-from verbs.options import Options, UsageError
-from verbs.running import keep_compilations, run_verb, verb
+The errors that are told in one line, ``verbs.errors.USER_ERRORS``, are those of many rooms: they
+are imported where one has come.
+"""
 
-__all__ = ["USER_ERRORS", "Options", "UsageError", "keep_compilations", "run_verb", "verb"]
+from verbs.options import Options, SweepOptions, UsageError
+from verbs.running import run_verb, verb
+
+__all__ = ["Options", "SweepOptions", "UsageError", "run_verb", "verb"]

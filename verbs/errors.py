@@ -6,18 +6,11 @@ from evaluation.differences import IncomparableError
 from evaluation.quality import QualityError
 from hosts import HostError
 from storage import CheckpointError, DamagedFileError, WorkdirError
+from sweeps import FailedRunsError, SweepError
 from training import NonFiniteError
+from verbs.failures import DamagedWorkdirError, NoImageError
 from verbs.options import UsageError
 from wiring.reader import ConfigError
-
-
-class NoImageError(ValueError):
-    """An estimator that succeeded on no image."""
-
-
-class DamagedWorkdirError(ValueError):
-    """A workdir in which not all is as it was written."""
-
 
 USER_ERRORS = (
     UsageError,
@@ -33,6 +26,8 @@ USER_ERRORS = (
     NoImageError,
     DamagedWorkdirError,
     NonFiniteError,
+    SweepError,
+    FailedRunsError,
     OSError,  # a full or read-only disk, a file in the way: its text names the file
     MemoryError,
 )

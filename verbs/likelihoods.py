@@ -2,7 +2,8 @@
 
 from evaluation import tables
 from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
-from verbs.errors import NoImageError
+from run.over_training import save_over_training
+from verbs.failures import NoImageError
 from verbs.opening import opened
 from verbs.options import Options
 
@@ -17,6 +18,8 @@ def evaluate(options: Options) -> None:
     found = run.results(options.steps)
     tables.show_results([result.summary for result in found])
     tables.show_differences(save_differences(run.workdir, found))
+    if options.steps == "all" or "," in options.steps:
+        tables.show_over_training(save_over_training(run.workdir, found))
     empty = [
         f"{r.summary['estimator']} at step {r.summary['step']}" for r in found if not any(r.ok)
     ]

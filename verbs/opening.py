@@ -25,8 +25,9 @@ def opened(
       load: where the data come from.
       own: keys that the verb itself reads.
     """
-    run = RunDirectory.open(options.workdir, options.config, options.overridden, load)
-    check_one_experiment(run)
+    with terminal.working("loading the data, building the model"):
+        run = RunDirectory.open(options.workdir, options.config, options.overridden, load)
+        check_one_experiment(run)
     unread = [key for key in options.overridden if key not in own(run)]
     found = compat_notes(options.config, run.config) if options.config else []
     for note in [*found, *notes(run.experiment, run.config, unread)]:

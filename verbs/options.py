@@ -1,15 +1,35 @@
 """What the command line asks for."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
-from hosts import Hosts
 from modes import MODES
+
+if TYPE_CHECKING:
+    from hosts import Hosts  # which imports JAX
 
 
 class UsageError(ValueError):
     """Flags that do not go together."""
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """How a sweep is run.
+
+    Attributes:
+      file: that has its ``sweep()``; '' for other modes.
+      jobs: runs at once; 0 for as many as there are GPUs, at least one.
+      launcher: 'local' or 'slurm'.
+      dry_run: whether it is only shown.
+    """
+
+    file: str = ""
+    jobs: int = 0
+    launcher: str = "local"
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,7 +43,8 @@ class Options:
       steps: which checkpoints, for modes that read them.
       against: another run's folder, for 'compare'; '' for checkpoints of one run.
       source: another code's checkpoint, for 'import'.
-      hosts: which other hosts take part.
+      sweep: how a sweep is run, for 'sweep'.
+      hosts: which other hosts take part; None where there is only this one.
       overridden: dotted keys given on the command line, which must be read by something.
     """
 
@@ -33,7 +54,8 @@ class Options:
     steps: str = ""
     against: str = ""
     source: str = ""
-    hosts: Hosts = field(default_factory=Hosts)
+    sweep: SweepOptions = field(default_factory=SweepOptions)
+    hosts: "Hosts | None" = None
     overridden: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -42,5 +64,16 @@ class Options:
             raise UsageError(f"--against goes with --mode=compare, not with --mode={self.mode}")
         if bool(self.source) != (self.mode == "import"):
             raise UsageError("--mode=import and --source=FILE go together")
-        if self.hosts.asked_for and not MODES[self.mode].several_hosts:
+        self._check_sweep()
+        if self.hosts and self.hosts.asked_for and not MODES[self.mode].several_hosts:
             raise UsageError(f"--mode={self.mode} is done by one host: start it without the others")
+
+    def _check_sweep(self) -> None:
+        asked = self.mode == "sweep"
+        if not self.sweep.file if asked else self.sweep != SweepOptions():
+            raise UsageError(
+                "--mode=sweep and --sweep=FILE go together; --jobs, --launcher and --dry_run go "
+                "with them"
+            )
+        if self.sweep.jobs < 0:
+            raise UsageError(f"--jobs={self.sweep.jobs}: say how many runs at once, or 0")

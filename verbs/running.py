@@ -1,19 +1,12 @@
 """Doing what a mode says, on devices that are there."""
 
-import contextlib
-import os
 import pkgutil
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import jax
+from modes import MODES, NOTHING
+from verbs.options import Options
 
-from hosts import check_agreement
-from modes import MODES
-from verbs.options import Options, UsageError
-
-COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 _SAME_ON_ALL = ("mode", "steps", "against", "source")
 
 
@@ -24,11 +17,26 @@ def run_verb(options: Options) -> None:
       UsageError: flags do not go together.
     """
     options.check()
-    with _memory_told():
-        options.hosts.join()
-        _check_devices()
+    if MODES[options.mode].reads == NOTHING:
+        verb(options.mode)(options)
+    else:
+        _compute(options)
+
+
+def _compute(options: Options) -> None:
+    import jax  # not for modes that read nothing: they are done at once
+
+    from hosts import check_agreement
+    from verbs import devices
+
+    with devices.memory_told():
+        if options.hosts:
+            options.hosts.join()
+        if not MODES[options.mode].computes:
+            jax.config.update("jax_platforms", "cpu")
+        devices.check_devices()
         check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL})
-        keep_compilations(COMPILATION_CACHE)
+        devices.keep_compilations(devices.COMPILATION_CACHE)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         verb(options.mode)(options)
 
@@ -36,40 +44,3 @@ def run_verb(options: Options) -> None:
 def verb(mode: str) -> Callable[[Options], None]:
     """The function of a mode, imported by now."""
     return pkgutil.resolve_name(MODES[mode].verb)
-
-
-def keep_compilations(folder: Path) -> None:
-    """Compiled programs outlive the process: the next one with the same shapes starts at once.
-
-    They are kept in the folder unless JAX_COMPILATION_CACHE_DIR names another.
-    """
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-@contextlib.contextmanager
-def _memory_told() -> Iterator[None]:
-    """Raises MemoryError where the devices have none left."""
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        reason = str(error).splitlines()[0]
-        raise MemoryError(
-            f"the devices have not the memory for this; take a smaller batch_size ({reason})"
-        ) from error
-
-
-def _check_devices() -> None:
-    """Raises UsageError where JAX has nothing to compute on."""
-    try:
-        jax.devices()
-    except (RuntimeError, AssertionError) as error:
-        asked = os.environ.get("JAX_PLATFORMS", "")
-        raise UsageError(
-            f"JAX finds no device it can use (JAX_PLATFORMS={asked!r}): "
-            f"{str(error).splitlines()[0] if str(error) else 'no such platform is installed'}"
-        ) from error

@@ -1,7 +1,7 @@
 """Samples, their quality, and latents."""
 
 from build import data_or_shape
-from evaluation import tables
+from evaluation import tables, terminal
 from run.encoding import EncodingRun
 from run.quality import QualityRun
 from verbs.opening import opened
@@ -28,4 +28,5 @@ def quality(options: Options) -> None:
 def encode(options: Options) -> None:
     """Latents of the first test data and their reconstructions, as arrays and as pictures."""
     run = opened(options, own=lambda run: EncodingRun(run).keys_read)
-    run.at_steps(options.steps, run.encodings.save)
+    with terminal.working("encoding and decoding"):
+        run.at_steps(options.steps, run.encodings.save)

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from evaluation import terminal
 from studies import STUDIES, Study
 from verbs.opening import opened
 from verbs.options import Options
@@ -11,7 +12,8 @@ from wiring.reader import Reader
 def study(options: Options) -> None:
     """Makes the pictures of ``config.study``, trained for if need be."""
     run = opened(options, own=lambda run: study_of(run.config)[1])
-    study_of(run.config)[0](run)
+    with terminal.working(f"study {run.config.study.name}"):
+        study_of(run.config)[0](run)
 
 
 def study_of(config: ConfigDict) -> tuple[Study, set[str]]:

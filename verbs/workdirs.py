@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from build import shape_of_data
-from evaluation import tables
+from evaluation import tables, terminal
 from run.importing import import_official
 from run.verification import DAMAGED, verify_workdir
-from verbs.errors import DamagedWorkdirError
+from verbs.failures import DamagedWorkdirError
 from verbs.opening import opened
 from verbs.options import Options
 
@@ -22,7 +22,8 @@ def verify(options: Options) -> None:
     Raises:
       DamagedWorkdirError: some are damaged.
     """
-    found = verify_workdir(Path(options.workdir).expanduser())
+    with terminal.working(f"reading all of {options.workdir}"):
+        found = verify_workdir(Path(options.workdir).expanduser())
     tables.show_findings([vars(finding) for finding in found])
     damaged = [finding for finding in found if finding.state == DAMAGED]
     if damaged:

@@ -30,6 +30,7 @@ class TrainingSettings:
     eval_every: int
     sample_every: int
     max_skips: int
+    tracker: str
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from models import LABELS, NETWORKS, PARAMETRISATIONS, ScoreModel
 from sampling import CORRECTORS, PREDICTORS, SAMPLERS, TIME_SCHEDULES, Encoding, Sampler
 from sde_lib import SDE
 from solvers import FLOWS, Adaptive
+from storage import TRACKERS
 from training import MAPPINGS, SCHEDULES, Augmentation, RandomFlip, Unchanged, adam
 from wiring.evaluated import build_divergence, evaluated_dequantisation
 from wiring.experiment import Estimator, QualitySettings, TrainingSettings
@@ -101,6 +102,7 @@ def build_optimizer(reader: Reader) -> optax.GradientTransformation:
 def build_training(reader: Reader) -> TrainingSettings:
     """The settings of the loop."""
     reader.pick("training.parallel", MAPPINGS)
+    reader.pick("training.tracker", TRACKERS)
     return reader.make("training", TrainingSettings)
 
 

@@ -75,11 +75,13 @@ def _check_guidance(reader: Reader, guidance: Guidance, model: ScoreModel, class
 
 def _classes(asked: str, model: ScoreModel, dataset: Dataset | None) -> tuple[int, ...]:
     """The classes that are asked for, checked where it is known how many there are."""
+    if not asked:
+        return ()
     count = model.num_classes or (dataset and dataset.num_classes) or 0
-    if asked and dataset is not None and not count:
+    if dataset is not None and not count:
         raise ConfigError(f"config.sampling.classes = {asked!r}: {dataset.name} has no classes")
-    if asked in ("", _ALL):
-        return tuple(range(count)) if asked else ()
+    if asked == _ALL:
+        return tuple(range(count))
     try:
         wanted = tuple(int(label) for label in asked.split(","))
     except ValueError:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from run.exporting import check_archive
 from storage import read_sealed
 
 # What is written with its own digest, by the file's name or by its folder's.
 _SEALED = ("bits_per_dim.json", "accuracy.json", "quality.json", "differences.json")
+_SEALED += ("over_training.json",)
 _ALL_SEALED = ("compare",)
 
 
@@ -52,6 +54,7 @@ def _picture(path: Path) -> None:
 READERS: dict[str, Callable[[Path], None]] = {
     ".json": _json,
     ".npz": _archive,
+    ".zip": check_archive,
     ".png": _picture,
     ".gif": _picture,
 }

@@ -28,6 +28,7 @@ from storage.lock import LOCK
 from storage.workdir import PROVENANCE
 
 _CLASSIFIER = "classifier"
+_TRACKED = ("tensorboard", "wandb")  # what trackers write is a copy of the metrics
 
 
 def verify_workdir(root: Path) -> list[Finding]:
@@ -66,7 +67,7 @@ class _Verification:
             *self._head(),
             *self._metrics(),
             *self._stored(),
-            *verify_results(root, (*own, LOCK, "tensorboard", _CLASSIFIER)),
+            *verify_results(root, (*own, LOCK, *_TRACKED, _CLASSIFIER)),
             *(_within(_CLASSIFIER, verify_workdir(inner)) if inner.is_dir() else ()),
         ]
 

@@ -220,3 +220,37 @@ def test_a_damaged_npz(tmp_path, savez):
     content[len(content) // 2] ^= 255
     (tmp_path / "flipped.npz").write_bytes(content)
     _fails(r"flipped\.npz cannot be read", path=str(tmp_path / "flipped.npz"), levels=256)
+
+
+@pytest.mark.parametrize("key", ["labels", "y", "y_train", "target"])
+def test_labels_go_with_their_examples(savez, key):
+    images, labels = _levels(), np.arange(20) % 7
+    images[:, 0, 0, 0] = labels
+    path = savez(images=images, **{key: labels[:, None]})
+    assert load_files(path=path, levels=17).train_labels is None
+    found = load_files(path=path, levels=17, read_labels=True)
+    assert found.num_classes == 7
+    np.testing.assert_array_equal(found.train_labels, found.train[:, 0, 0, 0])
+    np.testing.assert_array_equal(found.test_labels, found.test[:, 0, 0, 0])
+    assert found.fingerprint != load_files(path=path, levels=17).fingerprint
+
+
+def test_labels_of_two_sets(savez):
+    sets = {"x_train": _levels(), "x_test": _levels(5, seed=1)}
+    labels = {"y_train": np.arange(20) % 3, "y_test": np.arange(5)}
+    found = load_files(path=savez(**sets, **labels), levels=17, read_labels=True)
+    assert found.num_classes == 5
+    np.testing.assert_array_equal(found.train_labels, labels["y_train"])
+    np.testing.assert_array_equal(found.test_labels, labels["y_test"])
+    train = savez("a.npz", x=sets["x_train"], y=labels["y_train"])
+    test = savez("b.npz", x=sets["x_test"], y=labels["y_test"])
+    two = load_files(path=train, test_path=test, levels=17, read_labels=True)
+    assert two.fingerprint == found.fingerprint
+
+
+def test_labels_that_are_not_there_or_do_not_fit(savez, save):
+    images = _levels()
+    _fails(r"but .*holds the arrays \['x'\]; name", path=save(images), levels=17, read_labels=True)
+    for labels in (np.arange(19), np.arange(20.0), np.arange(20) - 1, np.zeros((20, 2), int)):
+        path = savez(x=images, labels=labels)
+        _fails("array 'labels', has shape", path=path, levels=17, read_labels=True)

@@ -14,7 +14,7 @@ LANGEVIN = {"sampling.predictor": "none", "sampling.corrector": "langevin"}
 
 def drawn(trained, count, **settings):
     changes = {f"sampling.{key}": value for key, value in settings.items()}
-    return RunDirectory.open(trained, tiny.points(**LANGEVIN, **changes)).sample(count).x
+    return RunDirectory.open(trained, tiny.points(**LANGEVIN, **changes)).sample(None, count).x
 
 
 def test_only_with_batch_norms_does_a_sample_depend_on_its_batch_mates(trained):
@@ -41,7 +41,7 @@ def test_the_preset_sets_the_norms_and_the_variance_of_ancestral_steps(trained):
 def test_a_schedule_is_the_one_of_its_key(trained):
     run = RunDirectory.open(trained, tiny.points(**{"sampling.schedule": "log_snr"}))
     assert run.experiment.sampler.schedule == LogSNRSchedule()
-    assert run.sample(2).ok.all()
+    assert run.sample(None, 2).ok.all()
 
 
 @pytest.mark.parametrize(

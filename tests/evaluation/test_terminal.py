@@ -1,16 +1,23 @@
-"""What is said where nobody watches: lines, not too many."""
+"""What is said: bars where somebody watches, and where nobody does lines, not too many."""
 
+import io
+import os
+import pty
 import subprocess
 import sys
 
+import pytest
 import tiny
+from rich.table import Table
 
+import evaluation
 from evaluation import terminal
+from evaluation.pace import Pace, in_words
 
 
 def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
     now = iter([0.0, 10.0, 31.0, 40.0, 62.0])
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(Pace, "now", staticmethod(lambda: next(now)))
     with terminal.progress("training", 100, 200) as update:
         for done in (110, 131, 140, 162):
             update(done, f"loss {done}")
@@ -37,3 +44,129 @@ def test_work_goes_on_where_standard_output_takes_nothing():
         "note: standard output takes nothing any more (No space left on device); the work goes on "
         "without it"
     ]
+
+
+# --- where somebody watches -------------------------------------------------------------------
+
+WATCHED = """
+import time
+from evaluation import terminal
+with terminal.working("looking around"):
+    terminal.say("found something")
+with terminal.progress("counting", 0, 2) as update:
+    update(1, "one [of two]")
+    time.sleep(0.5)  # it is drawn ten times a second
+    print("said by a library")
+    update(2, "both")
+terminal.say("done")
+"""
+
+
+def _watched(**environment):
+    """What a terminal of 100 columns is sent."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHED],
+        cwd=tiny.ROOT,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm-256color", **environment},
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        sent = io.BytesIO()
+        try:
+            while read := os.read(ours, 4096):
+                sent.write(read)
+        except OSError:  # the other end is closed
+            pass
+        finally:
+            os.close(ours)
+        assert process.wait(60) == 0, sent.getvalue().decode()
+    return sent.getvalue().decode()
+
+
+def test_a_terminal_gets_bars_and_lines_between_them():
+    sent = _watched()
+    assert "looking around ..." in sent
+    assert "compiling ..." in sent
+    assert "2/2" in sent
+    assert "one [of two]" in sent
+    for line in ("found something", "said by a library", "done"):
+        assert f"{line}\r\n" in sent
+    assert "\x1b[38;5;" in sent  # a colour
+
+
+def test_colours_are_left_out_where_they_are_not_wanted():
+    sent = _watched(NO_COLOR="1")
+    assert "2/2" in sent
+    assert not any(colour in sent for colour in ("\x1b[3", "\x1b[1;3"))
+
+
+# --- where nobody does ------------------------------------------------------------------------
+
+
+def test_work_of_unknown_length_says_nothing_to_a_pipe(capsys):
+    with terminal.working("looking around"):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_a_piped_table_is_not_cut(capsys):
+    table = Table(*(f"a long name of column {i}" for i in range(20)))
+    table.add_row(*(f"a value of {i} that goes on and on" for i in range(20)))
+    terminal.console.print(table)
+    output = capsys.readouterr().out
+    assert all(f"a value of {i} that goes on and on" in output for i in range(20))
+
+
+# --- how fast ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pace(monkeypatch):
+    """``told((seconds, done), ...)``: a pace that was told so."""
+
+    def told(*updates):
+        now = iter(seconds for seconds, _ in updates)
+        monkeypatch.setattr(Pace, "now", staticmethod(lambda: next(now)))
+        found = Pace()
+        for _, done in updates:
+            found.tell(done)
+        return found
+
+    return told
+
+
+def test_compilation_before_the_first_update_is_in_no_rate(pace):
+    assert pace((100.0, 1)).rate is None
+    found = pace((100.0, 1), (110.0, 2))
+    assert (found.rate, found.left(11)) == (0.1, "90 s left")
+
+
+def test_batches_that_were_finished_before_are_in_no_rate(pace):
+    found = pace((1.0, 10), (1.1, 20), (1.2, 30), (6.2, 31), (11.2, 32))
+    assert (found.rate, found.left(42)) == (pytest.approx(0.2), "50 s left")
+
+
+def test_the_time_left_is_told_when_it_is_known(pace):
+    assert pace().left(10) == ""
+    assert pace((0.0, 1), (2.0, 2)).left(10) == ""
+    assert pace((0.0, 1), (3.0, 2)).left(10) == "24 s left"
+
+
+def test_the_rate_is_that_of_late(pace):
+    """A hundred updates of one a second, and then as many of one in four."""
+    slow = [(100.0 + 4 * i, 100 + i) for i in range(1, 101)]
+    assert pace(*((float(i), i) for i in range(101)), *slow).rate == pytest.approx(0.25)
+
+
+def test_times_are_told_in_units_that_can_be_read():
+    told = [in_words(seconds) for seconds in (9, 119, 121, 7300, 100_000, 200_000)]
+    assert told == ["9 s", "119 s", "2 min", "2.0 h", "27.8 h", "2.3 days"]
+
+
+def test_the_names_of_the_room_are_there():
+    """They are imported when they are first used."""
+    assert all(getattr(evaluation, name) is not None for name in evaluation.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        evaluation.Nothing  # noqa: B018

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import data.memory
-import verbs
+from verbs import devices
 
 ROOM = 2 << 30
 
@@ -16,7 +16,7 @@ def small_machine(monkeypatch):
     """What cannot be held must be refused: on a machine as large as it takes, it would be tried."""
     monkeypatch.setattr(data.memory, "machine_bytes", lambda: ROOM)
     monkeypatch.setattr("wiring.memory.machine_bytes", lambda: ROOM)
-    monkeypatch.setattr(verbs.running, "keep_compilations", lambda folder: None)
+    monkeypatch.setattr(devices, "keep_compilations", lambda folder: None)
     monkeypatch.setattr("data.downloads.TIMEOUT_SECONDS", 0.1)
 
 

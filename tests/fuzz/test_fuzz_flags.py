@@ -20,7 +20,9 @@ SHORT = (
 )
 # Those of several hosts are left out: they wait for others.
 FLAGS = ("mode", "steps", "against", "source", "workdir", "config")
-MODES = tuple(mode for mode in modes.MODES if mode not in ("classify", "classifier", "study"))
+MODES = tuple(
+    mode for mode in modes.MODES if mode not in ("classify", "classifier", "study", "export")
+)
 
 
 def _fill(folder, trained):

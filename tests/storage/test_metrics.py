@@ -1,8 +1,5 @@
-import errno
 import json
-import math
 import os
-import struct
 
 import pytest
 
@@ -67,12 +64,6 @@ def test_a_metric_that_is_not_finite_is_null(tmp_path):
     log.write(1, {"loss": float("nan"), "grad_norm": 2.0})
     log.close()
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": None, "grad_norm": 2.0}]
-
-
-def test_tensorboard_gets_the_same_metrics(tmp_path):
-    _log(tmp_path, 0, [10, 20])
-    (events,) = (tmp_path / "tensorboard").iterdir()
-    assert events.read_bytes().count(b"loss") == 2
 
 
 def _write_lines(directory, *lines):
@@ -172,60 +163,6 @@ def test_lines_that_are_kept_are_kept_as_they_were(tmp_path):
     before = (tmp_path / "metrics.jsonl").read_bytes()
     MetricsLog(tmp_path, 2).close()
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
-
-
-def _events(directory):
-    """Every step and value of the event files, by TensorBoard's own format of records."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found = []
-    for path in sorted((directory / "tensorboard").iterdir()):
-        contents = path.read_bytes()
-        while contents:
-            (length,) = struct.unpack("<Q", contents[:8])
-            event = Event.FromString(contents[12 : 12 + length])
-            found += [(event.step, each.tag, each.simple_value) for each in event.summary.value]
-            contents = contents[16 + length :]
-    return found
-
-
-def test_tensorboard_has_every_point(tmp_path):
-    log = MetricsLog(tmp_path, 0)
-    log.write(1, {"loss": 0.5, "grad_norm": 2.0})
-    log.write(2, {"loss": 0.25, "grad_norm": float("nan")})
-    log.close()
-    assert _events(tmp_path)[:3] == [(1, "loss", 0.5), (1, "grad_norm", 2.0), (2, "loss", 0.25)]
-    assert math.isnan(_events(tmp_path)[3][2])
-
-
-def test_a_board_that_cannot_be_written_is_told_once_and_training_goes_on(tmp_path):
-    (tmp_path / "tensorboard").write_text("a file where the folder should be")
-    told = []
-    log = MetricsLog(tmp_path, 0, told.append)
-    for step in (1, 2, 3):
-        log.write(step, {"loss": 0.5})
-    log.close()
-    assert len(told) == 1
-    assert told[0].startswith("note: no more is written to ")
-    assert _steps(tmp_path) == [1, 2, 3]
-
-
-def test_a_board_that_fails_on_the_way_is_told_once(tmp_path, monkeypatch):
-    from tensorboardX.record_writer import RecordWriter
-
-    told = []
-    log = MetricsLog(tmp_path, 0, told.append)
-    log.write(1, {"loss": 0.5})
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(RecordWriter, "flush", fail)
-    for step in (2, 3):
-        log.write(step, {"loss": 0.5})
-    log.close()
-    assert told == [f"note: no more is written to {tmp_path}/tensorboard: No space left on device"]
-    assert _steps(tmp_path) == [1, 2, 3]
 
 
 def test_what_is_put_on_the_disk_is_the_file_of_the_metrics(tmp_path, monkeypatch):

@@ -2,35 +2,32 @@
 
 import contextlib
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from storage.tracking.base import Tracked
 
-class Board:
+
+class TensorBoard:
     """Writes event files; where that fails it says so once and is silent from then on.
 
-    They are a picture of ``metrics.jsonl``: not worth a training. tensorboardX's own writer has a
-    thread, which dies of a full disk while the next metrics wait for it for ever: this has none.
-
-    Attributes:
-      folder: of the files.
-      tell: receives the note that no more is written.
+    tensorboardX's own writer has a thread, which dies of a full disk while the next metrics wait
+    for it for ever: this has none.
     """
 
-    def __init__(self, folder: Path, step: int, tell: Callable[[str], None]):
-        self.folder = folder
-        self.tell = tell
+    def __init__(self, tracked: Tracked):
+        self._folder = tracked.folder / "tensorboard"
+        self._tell = tracked.tell
         self._events: Any = None
         with self._given_up_on_failure():
-            self._open(step)
+            self._open(tracked.step)
 
-    def write(self, step: int, metrics: dict[str, float]) -> None:
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Adds a point to each curve."""
-        from tensorboardX.summary import scalar
-
         if self._events is None:
             return
+        from tensorboardX.summary import scalar
+
         with self._given_up_on_failure():
             for name, value in metrics.items():
                 self._add(step, summary=scalar(name, value))
@@ -48,8 +45,8 @@ class Board:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import SessionLog  # pyright: ignore
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._events = EventsWriter(str(self.folder / "events"))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._events = EventsWriter(str(self._folder / "events"))
         self._add(step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def _add(self, step: int, **content: Any) -> None:
@@ -58,9 +55,9 @@ class Board:
         self._events.write_event(Event(wall_time=time.time(), step=step, **content))
 
     @contextlib.contextmanager
-    def _given_up_on_failure(self):
+    def _given_up_on_failure(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            self.tell(f"note: no more is written to {self.folder}: {error.strerror}")
+            self._tell(f"note: no more is written to {self._folder}: {error.strerror}")
             self.close()

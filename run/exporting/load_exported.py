@@ -1,0 +1,89 @@
+"""Loads an exported score model with JAX alone.
+
+    import sys
+
+    sys.path.append("4000.zip")
+    from load_exported import Exported
+
+    model = Exported("4000.zip")
+    model.log_prob(x)        # nats, of data as stored
+    model.bits_per_dim(x)
+    model.score(points, t)   # of points of the model's space
+
+``about.json`` in the file says what it is, and ``model.about`` has it.
+"""
+
+import hashlib
+import io
+import json
+import math
+import sys
+import zipfile
+
+import jax
+import numpy as np
+
+
+class Exported:
+    """The score and the log density of one checkpoint.
+
+    Attributes:
+      about: shapes, types, units, the SDE, the estimator, versions.
+      params: the parameters, by name.
+    """
+
+    def __init__(self, path):
+        """Reads a file.
+
+        Raises:
+          ValueError: a part of it is not as it was written.
+        """
+        sys.path.append(str(path))  # has flatbuffers, which jax.export needs and may be missing
+        from jax import export
+
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        self.about = json.loads(parts["about.json"])
+        for name, digest in self.about["sha256"].items():
+            if hashlib.sha256(parts[name]).hexdigest() != digest:
+                raise ValueError(f"{name} in {path} is not as it was written")
+        with np.load(io.BytesIO(parts["parameters.npz"])) as arrays:
+            self.params = jax.device_put(dict(arrays))
+        self._score, self._log_density = (
+            jax.jit(export.deserialize(bytearray(parts[f"{name}.jax"])).call)
+            for name in ("score", "log_density")
+        )
+
+    def score(self, x, t):
+        """The score (n, *D) of points x (n, *D) of the model's space at times t, one or (n,)."""
+        x = np.asarray(x, np.float32)
+        t = np.broadcast_to(np.asarray(t, np.float32), (len(x),))
+        return np.asarray(self._score(self.params, x, t))
+
+    def log_prob(self, x, index=None, batch_size=64):
+        """log P in nats, (n,), of data x (n, *D) as stored; NaN where the solver failed.
+
+        What is random is a function of the index alone: that of a datum in the test set gives it
+        the draws of an evaluation. By default 0 to n - 1.
+        """
+        x = np.asarray(x)
+        index = np.arange(len(x)) if index is None else np.asarray(index)
+        size = min(batch_size, len(x))
+        parts = [
+            self._nats(x[start : start + size], index[start : start + size], size)
+            for start in range(0, len(x), size)
+        ]
+        return np.concatenate(parts)
+
+    def bits_per_dim(self, x, index=None, batch_size=64):
+        """Bits per dimension, (n,), of data as stored: -log_prob / (d log 2)."""
+        dims = math.prod(self.about["data"]["shape"])
+        return -self.log_prob(x, index, batch_size) / (dims * math.log(2))
+
+    def _nats(self, x, index, size):
+        """Of at most ``size`` data, filled up with copies of the last: one shape, one program."""
+        rows = np.minimum(np.arange(size), len(x) - 1)
+        stored = x[rows].astype(self.about["data"]["stored_as"])
+        terms, ok = self._log_density(self.params, stored, index[rows].astype(np.int32))
+        nats = sum(np.asarray(term, np.float64) for term in terms.values())
+        return np.where(ok, nats, np.nan)[: len(x)]

@@ -1,0 +1,141 @@
+"""One run of a sweep: training, then its evaluation, each a process of ``main.py``."""
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.folder import DONE, Record, SweepFolder
+from sweeps.plan import Plan, PlannedRun
+from sweeps.processes import LeavingError, Processes
+
+MAIN = Path(__file__).parents[1] / "main.py"
+_LAST_LINES = 12  # of a log, where its run has failed
+# What an evaluation says of each of its results.
+_RESULT = re.compile(r"^(?:wrote|already evaluated:) (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done for a run; it can be pickled, and done on another machine.
+
+    Attributes:
+      folder: of the sweep.
+      name: of the run.
+      flags: ``--config.key=value`` of what the sweep and the command line name.
+      steps: of its training.
+      settings: digest of its configuration.
+      main: the program that does it.
+    """
+
+    folder: SweepFolder
+    name: str
+    flags: tuple[str, ...]
+    steps: int
+    settings: str
+    main: Path
+
+    @property
+    def status(self) -> str:
+        """How far it is."""
+        return self.folder.status(self.name, self.steps, self.settings)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is trained and evaluated as planned."""
+        return self.status == DONE
+
+    def do(self, processes: Processes, environment: Mapping[str, str]) -> bool:
+        """Trains and evaluates, as far as that is not done; whether it is done then.
+
+        A failure is in the record; being told to leave is none.
+        """
+        self._keep(failure="")
+        try:
+            return self._trained(processes, environment) and self._evaluated(processes, environment)
+        except LeavingError:
+            return False
+
+    def _trained(self, processes: Processes, environment: Mapping[str, str]) -> bool:
+        if self.folder.is_trained(self.name, self.steps):
+            return True
+        return self._run("train", processes, environment)
+
+    def _evaluated(self, processes: Processes, environment: Mapping[str, str]) -> bool:
+        log = self.folder.log(self.name)
+        said = log.stat().st_size if log.exists() else 0
+        if not self._run("eval", processes, environment):
+            return False
+        text = log.read_bytes()[said:].decode(errors="replace")
+        self._keep(settings=self.settings, results=self._results(text))
+        return True
+
+    def _results(self, text: str) -> tuple[str, ...]:
+        """The folders of results that an evaluation names, relative to the workdir."""
+        workdir = self.folder.workdir(self.name)
+        named = [Path(found) for found in dict.fromkeys(_RESULT.findall(text))]
+        return tuple(
+            str(path.relative_to(workdir))
+            for path in named
+            if path.is_relative_to(workdir) and (path / "bits_per_dim.json").is_file()
+        )
+
+    def _run(self, mode: str, processes: Processes, environment: Mapping[str, str]) -> bool:
+        """Whether a mode of ``main.py`` ended well."""
+        began, seconds = time.monotonic(), f"{mode}_seconds"
+        try:
+            status = processes.run(self._command(mode), self.folder.log(self.name), environment)
+        finally:
+            spent = getattr(self._record, seconds) + time.monotonic() - began
+            self._keep(**{seconds: spent})
+        if status:
+            self._keep(failure=f"--mode={mode} {_ended(status)}")
+        return status == 0
+
+    def _command(self, mode: str) -> list[str]:
+        config = f"{self.main.parent / 'configs' / 'saved.py'}:{self.folder.config(self.name)}"
+        flags = (f"--workdir={self.folder.workdir(self.name)}", f"--mode={mode}", *self.flags)
+        return [str(self.main), f"--config={config}", *flags]
+
+    @property
+    def _record(self) -> Record:
+        return self.folder.record(self.name)
+
+    def _keep(self, **fields: Any) -> None:
+        self.folder.keep(self.name, self._record.changed(**fields))
+
+    def last_lines(self) -> list[str]:
+        """The end of its log."""
+        log = self.folder.log(self.name)
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        return [line for line in lines if line.strip()][-_LAST_LINES:]
+
+
+def work_of(folder: SweepFolder, plan: Plan, run: PlannedRun) -> Work:
+    """What is to be done for a run of a plan."""
+    config, kept = plan.config_of(run), dict.fromkeys([*plan.given, *run.overrides])
+    flags = tuple(_flag(key, _value(config, key)) for key in kept)
+    return Work(folder, run.name, flags, config.training.steps, plan.settings_of(run), MAIN)
+
+
+def _value(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        config = config[part]
+    return config
+
+
+def _flag(key: str, value: Any) -> str:
+    return f"--config.{key}={_text(value)}"
+
+
+def _text(value: Any) -> str:
+    """As the command line reads it: a tuple of names is one text with commas."""
+    names: Iterable = value if isinstance(value, tuple) else ()
+    joined = ",".join(each for each in names if isinstance(each, str))
+    return joined or (value if isinstance(value, str) else repr(value))
+
+
+def _ended(status: int) -> str:
+    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"

@@ -1,0 +1,138 @@
+"""What can be known of the documentation without running it; tests/docs/test_run.py runs it."""
+
+import ast
+import shlex
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatch
+
+import pytest
+from absl import flags
+
+import command_line
+from configs import keys
+from modes import MODES
+from tests.docs.pages import DOCS, LANGUAGES, ROOT, TEXT, Block, blocks, links, pages
+from tests.docs.small import rules
+from tests.docs.workshop import make_home
+
+DIRECTIVES = ("{toctree}",)  # of Sphinx: what is no code
+EVERY = [block for page in pages() for block in blocks(page)]
+
+
+def _of(language: str) -> list[Block]:
+    return [block for block in EVERY if block.language == language]
+
+
+def _commands(block: Block) -> Iterator[list[str]]:
+    """The words of each command that runs main.py."""
+    for line in block.code.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if "main.py" in words:
+            yield [word for word in words[words.index("main.py") :] if word != "&"]
+
+
+COMMANDS = [
+    pytest.param(words, id=f"{block}-{number}")
+    for block in _of("bash")
+    for number, words in enumerate(_commands(block))
+]
+
+
+def test_a_page_is_read_as_its_blocks():
+    text = "```bash\nls\n```\n\n- in a list\n\n  ```python\n  1\n  ```\n\nand\n\n    indented\n"
+    found = [(block.line, block.language, block.code) for block in blocks("p", text)]
+    assert found == [(1, "bash", "ls\n"), (7, "python", "1\n"), (13, "", "indented\n")]
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_block_is_run_or_is_text(page):
+    wrong = [
+        str(block)
+        for block in blocks(page)
+        if block.language not in (*LANGUAGES, TEXT, *DIRECTIVES)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("block", _of("python"), ids=str)
+def test_python_is_python(block):
+    ast.parse(block.code)
+
+
+@pytest.mark.parametrize("block", _of("bash"), ids=str)
+def test_bash_is_bash(block):
+    done = subprocess.run(["bash", "-n", "-c", block.code], capture_output=True, check=False)
+    assert done.stderr == b""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home") / "home"
+    make_home(folder)
+    return folder
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_flags_and_keys_of_a_command_exist(words, home, monkeypatch):
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(ROOT)
+    named = {word.lstrip("-").partition("=")[0] for word in words[1:]}
+    known = {*flags.FLAGS, *command_line.HELP}
+    assert {name for name in named if not name.startswith("config.")} <= known
+    assert (command_line.value(words, "mode") or "train") in MODES
+    assert set(command_line.overridden(words)) <= set(keys.keys())
+    config = command_line.value(words, "config")
+    if config:
+        command_line.load_config(config)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_what_a_page_links_to_is_there(page):
+    local = [link.partition("#")[0] for link in links(page) if "://" not in link]
+    missing = [link for link in local if not (ROOT / page).parent.joinpath(link).exists()]
+    assert [link for link in missing if not _is_generated(link)] == []
+
+
+def _is_generated(link: str) -> bool:
+    """Whether docs/reference.py writes it."""
+    return link.endswith(("config_keys.md", "api/index.md"))
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = {
+        line
+        for block in blocks("docs/index.md")
+        if block.language == "{toctree}"
+        for line in block.code.splitlines()
+    }
+    written = {page.removeprefix("docs/").removesuffix(".md") for page in pages()[1:]} - {"index"}
+    assert {page for page in written if not any(fnmatch(page, entry) for entry in listed)} == set()
+
+
+def test_what_makes_commands_small_is_of_keys_and_benchmarks_that_exist():
+    network = {f"model.{key}" for found in rules.NETWORK.values() for key in found}
+    assert {*rules.EXPERIMENT, *rules.IMPORTED, *network} <= set(keys.keys())
+    assert all((ROOT / "benchmarks" / name).is_file() for name in rules.BENCHMARKS)
+
+
+def test_what_a_command_says_stays_as_it_says():
+    command = ["main.py", "--config=configs/digits.py", "--config.training.batch_size=7"]
+    found = rules.small([*command, "--steps=1000,2000"])
+    assert found[:3] == command
+    assert found[3] == "--steps=3,4"
+    assert "--config.training.batch_size=8" not in found
+    assert "--config.model.nf=4" in found
+    assert rules.small([command[0], "--config.training.steps=2000"])[1] == (
+        "--config.training.steps=4"
+    )
+    assert rules.small(["main.py", "--workdir=runs/digits"]) == ["main.py", "--workdir=runs/digits"]
+
+
+def test_the_reference_has_every_key(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    import reference
+
+    page = reference.keys_page()
+    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert rows == set(keys.keys())

@@ -1,0 +1,81 @@
+"""Every key has a meaning, and where it names members they are those that there are."""
+
+import pytest
+
+from configs import default
+from configs.keys import Key, flat, in_section, keys, sections
+from data import DATASETS
+from evaluation.features.inception.convention import CONVENTIONS
+from likelihood import LIKELIHOODS
+from likelihood.divergences import DIVERGENCES
+from losses import OBJECTIVES, WEIGHTINGS
+from losses.slices import SLICE_LAWS
+from models import LABELS, NETWORKS, PARAMETRISATIONS
+from models.networks import ncsnpp, ncsnv2
+from sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
+from sampling.masks import MASKS
+from sde_lib import SDES
+from solvers import FLOWS
+from studies import STUDIES
+from training import MAPPINGS, SCHEDULES
+from wiring.compat import COMPATS
+from wiring.steering import TASKS
+
+MEMBERS = {
+    "compat": set(COMPATS) - {""},
+    "data.name": DATASETS,
+    "sde.name": SDES,
+    "model.name": NETWORKS,
+    "model.parametrisation": PARAMETRISATIONS,
+    "model.label": LABELS,
+    **{f"model.{name}": found for name, found in ncsnpp.CHOICES.items()},
+    "model.interpolation": ncsnv2.CHOICES["interpolation"],
+    "objective.name": OBJECTIVES,
+    "objective.weighting": WEIGHTINGS,
+    "objective.slice_law": SLICE_LAWS,
+    "optimizer.schedule": SCHEDULES,
+    "training.parallel": MAPPINGS,
+    "likelihood.name": {*LIKELIHOODS, "importance"},
+    "likelihood.divergence": DIVERGENCES,
+    "likelihood.variable": FLOWS,
+    "sampling.name": SAMPLERS,
+    "sampling.schedule": TIME_SCHEDULES,
+    "sampling.predictor": PREDICTORS,
+    "sampling.corrector": CORRECTORS,
+    "sampling.variable": FLOWS,
+    "sampling.guidance": GUIDANCES,
+    "sampling.task": TASKS,
+    "sampling.mask": MASKS,
+    "quality.convention": CONVENTIONS,
+    "study.name": STUDIES,
+}
+
+
+def test_every_key_is_there_once_with_its_default():
+    assert {name: key.default for name, key in keys().items()} == dict(flat(default.get_config()))
+
+
+@pytest.mark.parametrize("name", keys())
+def test_every_key_has_a_meaning_of_its_own(name):
+    meaning = keys()[name].meaning
+    assert len(meaning) >= 6
+    assert "likewise" not in meaning  # it is shown without the line above it
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_meaning_names_all_members_and_no_other(name):
+    assert set(keys()[name].choices) == set(MEMBERS[name])
+
+
+def test_sections_are_those_of_the_defaults_and_say_what_they_are_about():
+    config = default.get_config()
+    wanted = {name for name in config if hasattr(config[name], "items")}
+    assert set(sections()) == wanted | {""}
+    assert all(about for name, about in sections().items() if name)
+    assert sum(len(in_section(name)) for name in sections()) == len(keys())
+
+
+def test_choices_are_of_text_alone():
+    assert Key("sde.num_steps", 1000, "of label 'step'").choices == ()
+    assert Key("model.dtype", "float32", "or 'bfloat16'").choices == ("float32", "bfloat16")
+    assert Key("data.path", "", "where the data are").choices == ()

@@ -1,0 +1,54 @@
+"""Plans of tiny sweeps, and runs of them that look finished."""
+
+from pathlib import Path
+
+import numpy as np
+import tiny
+
+from storage import write_json, write_npz, write_sealed
+from sweeps import Plan, PlannedRun, SweepFolder, make_plan
+from sweeps.folder import Record
+
+HEAD = '"""A tiny sweep.\n\nThe rest is not its title.\n"""\n\nfrom configs.sweeping import *\n\n\n'
+STEP = 20
+
+
+def write_file(path: Path, returned: str) -> str:
+    """A sweep's file whose ``sweep()`` returns this."""
+    path.write_text(f"{HEAD}def sweep():\n    return {returned}\n")
+    return str(path)
+
+
+def planned(folder: Path, returned: str, given=(), **settings) -> Plan:
+    """The plan of such a file over the tiny experiment."""
+    file = write_file(folder / "sweep.py", returned)
+    return make_plan(file, tiny.points(**settings), given)
+
+
+def finish(
+    folder: SweepFolder,
+    plan: Plan,
+    run: PlannedRun,
+    bits: np.ndarray,
+    *,
+    ok: np.ndarray | None = None,
+    estimator: str = "ode",
+    fingerprint: str = "data",
+) -> None:
+    """Leaves what a finished run leaves, with these bits/dim of the images."""
+    ok = np.ones(len(bits), bool) if ok is None else ok
+    result = folder.workdir(run.name) / "eval" / str(STEP) / estimator
+    write_npz(result / "per_image.npz", {"bits_per_dim": bits, "ok": ok})
+    write_json(result / "settings.json", {})
+    summary = {
+        "step": STEP,
+        "estimator": estimator,
+        "bits_per_dim": float(bits[ok].mean()),
+        "standard_error": float(bits[ok].std(ddof=1) / np.sqrt(ok.sum())),
+        "num_images": int(ok.sum()),
+        "data_fingerprint": fingerprint,
+    }
+    write_sealed(result / "bits_per_dim.json", summary, ["per_image.npz"])
+    known = folder.record(run.name).results
+    results = (*known, str(result.relative_to(folder.workdir(run.name))))
+    folder.keep(run.name, Record(plan.settings_of(run), results, 12.5, 3.25))

@@ -1,0 +1,74 @@
+"""In the place of ``main.py``, for tests of who runs it: it trains nothing, and copies a result.
+
+It is told by its environment how long a step takes and where a result lies that it copies; a run of
+seed 13 fails. What must be true of every process of a sweep is noted in a file, a line each.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import supervisor
+
+STEP_SECONDS = float(os.environ["STEP_SECONDS"])
+RESULT = Path(os.environ["RESULT"])
+NOTED = Path(os.environ["NOTED"])
+
+
+def _flag(name: str) -> str:
+    (found,) = [each for each in sys.argv if each.startswith(f"--{name}=")]
+    return found.partition("=")[2]
+
+
+def _checkpoint(workdir: Path, step: int) -> None:
+    folder = workdir / "checkpoints" / str(step)
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+
+
+def train(workdir: Path, config: dict) -> None:
+    for step in range((supervisor.newest_checkpoint(workdir) or 0) + 1, config["steps"] + 1):
+        time.sleep(STEP_SECONDS)
+        _checkpoint(workdir, step)
+        if config["seed"] == 13:
+            print("a warning\nerror: bad luck")
+            sys.exit(2)
+    (workdir / "curves.png").touch()
+
+
+def evaluate(workdir: Path, config: dict) -> None:
+    folder = workdir / "eval" / str(config["steps"]) / "ode"
+    if folder.exists():
+        print(f"already evaluated: {folder}")
+        return
+    shutil.copytree(RESULT, folder)
+    print(f"wrote {folder}")
+
+
+def work() -> None:
+    workdir, mode = Path(_flag("workdir")), _flag("mode")
+    config = json.loads(Path(_flag("config").partition(":")[2]).read_text())
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    _note("begin", mode, workdir.name, gpus, str(os.getpid()))
+    modes = {"train": train, "eval": evaluate}
+    modes[mode](workdir, {"seed": config["seed"], "steps": config["training"]["steps"]})
+    _note("end", mode, workdir.name, gpus, str(os.getpid()))
+
+
+def _note(*words: str) -> None:
+    with NOTED.open("a") as file:
+        file.write(" ".join(word or "-" for word in words) + "\n")
+
+
+def leave(signum: int, frame: object) -> None:
+    print(f"told {signum}", flush=True)
+    sys.exit(128 + signum)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, leave)
+    supervisor.supervised(work, None)

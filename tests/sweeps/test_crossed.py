@@ -1,0 +1,133 @@
+"""Means over images and seeds: their errors against simulations and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+
+from evaluation.uncertainty import mean
+from sweeps.crossed import crossed_mean, is_told_apart, scatter_of
+
+TABLES = 1000
+
+
+def _tables(seeds, images, *, of_images, of_seeds, of_rest):
+    """Draws of ``y_ri = a_i + b_r + e_ri``."""
+    rng = np.random.default_rng(0)
+    for _ in range(TABLES):
+        a = of_images * rng.normal(size=images)
+        b = of_seeds * rng.normal(size=(seeds, 1))
+        yield a + b + of_rest * rng.normal(size=(seeds, images))
+
+
+def _simulated(seeds, images, **stds):
+    """The mean estimated variance over the true one, its error, and the intervals' coverage."""
+    found = [crossed_mean(table) for table in _tables(seeds, images, **stds)]
+    true = (
+        stds["of_images"] ** 2 / images
+        + stds["of_seeds"] ** 2 / seeds
+        + stds["of_rest"] ** 2 / (seeds * images)
+    )
+    ratios = np.array([each.standard_error**2 for each in found]) / true
+    covered = np.mean([i["low"] <= 0 <= i["high"] for i in (each.interval for each in found)])
+    return ratios.mean(), ratios.std() / math.sqrt(TABLES), covered
+
+
+@pytest.mark.parametrize(
+    ("of_images", "of_seeds", "of_rest"), [(1.0, 0.12, 0.3), (1.0, 0.5, 1.0), (0.2, 0.5, 1.0)]
+)
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_variance_is_right_on_average_and_intervals_cover(seeds, of_images, of_seeds, of_rest):
+    stds = {"of_images": of_images, "of_seeds": of_seeds, "of_rest": of_rest}
+    ratio, error, covered = _simulated(seeds, 100, **stds)
+    assert abs(ratio - 1) < 4 * error
+    # Of the nominal 0.95; three seeds are few to know a spread by.
+    assert covered > (0.91 if seeds == 3 else 0.93)
+
+
+@pytest.mark.parametrize("of_images", [1.0, 0.2])
+def test_without_an_effect_of_seeds_it_is_on_the_safe_side(of_images):
+    ratio, error, covered = _simulated(3, 100, of_images=of_images, of_seeds=0.0, of_rest=0.3)
+    assert 1 - 4 * error < ratio < 1.35
+    assert covered > 0.93
+
+
+def test_leaving_the_seeds_out_would_be_wrong_by_far():
+    """The mistake that this guards against: images times seeds as if they were all independent."""
+    tables = _tables(3, 100, of_images=1.0, of_seeds=0.5, of_rest=0.3)
+    naive = [np.var(table, ddof=1) / table.size for table in tables]
+    true = 1 / 100 + 0.25 / 3 + 0.09 / 300
+    assert np.mean(naive) < 0.1 * true
+
+
+def test_one_seed_has_the_error_of_the_images():
+    values = np.random.default_rng(1).normal(size=50)
+    found, expected = crossed_mean(values[None]), mean(values)
+    assert found.value == pytest.approx(expected.value)
+    assert found.standard_error == pytest.approx(expected.standard_error)
+    assert found.interval == pytest.approx(expected.interval)
+    assert math.isnan(found.seeds_error)
+
+
+def test_seeds_that_agree_add_nothing_and_images_that_agree_leave_the_seeds():
+    images = np.random.default_rng(2).normal(size=40)
+    same = crossed_mean(np.stack([images] * 3))
+    assert (same.seeds_error, same.standard_error) == (0.0, same.images_error)
+    assert same.images_error == pytest.approx(mean(images).standard_error)
+    seeds = np.array([1.0, 2.0, 4.0])
+    other = crossed_mean(np.repeat(seeds[:, None], 40, axis=1))
+    assert other.images_error == 0.0
+    assert other.standard_error == pytest.approx(mean(seeds).standard_error)
+    assert other.freedom == pytest.approx(2)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (1, 0), (3, 1)])
+def test_too_few_images_have_no_error(shape):
+    found = crossed_mean(np.ones(shape))
+    assert math.isnan(found.standard_error)
+    assert math.isnan(found.interval["low"])
+
+
+SETTINGS = 6
+
+
+def _swept(rng, best=0.0):
+    """Settings of three seeds whose means are zero, but for the first, on the same images."""
+    images = rng.normal(size=60)
+    of_seeds = 0.1 * rng.normal(size=(SETTINGS, 3, 1))
+    tables = images + of_seeds + 0.2 * rng.normal(size=(SETTINGS, 3, 60))
+    tables[0] -= best
+    return tables
+
+
+def _told(tables):
+    """Which settings are told apart from the first."""
+    scatter = scatter_of(tables)
+    differences = [crossed_mean(table - tables[0]) for table in tables[1:]]
+    return [is_told_apart(each, 3, scatter, SETTINGS - 1) for each in differences]
+
+
+def test_equal_settings_are_seldom_told_apart_and_far_ones_always():
+    """The first is one of them at random here: against the lowest, chance alone tells more."""
+    rng = np.random.default_rng(3)
+    wrong = np.mean([any(_told(_swept(rng))) for _ in range(400)])
+    assert wrong < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+    assert np.mean([all(_told(_swept(rng, best=1.0))) for _ in range(50)]) == 1
+
+
+def test_the_scatter_of_all_settings_is_that_of_their_seeds():
+    rng = np.random.default_rng(4)
+    found = [scatter_of(_swept(rng)) for _ in range(300)]
+    assert {each.freedom for each in found} == {2 * SETTINGS}
+    variances = np.array([each.variance for each in found])
+    assert abs(variances.mean() - 0.01) < 4 * variances.std() / math.sqrt(300)
+
+
+def test_one_seed_each_is_told_apart_by_the_images_alone():
+    images = np.random.default_rng(5).normal(size=200)
+    scatter = scatter_of([images[None], images[None] + 1])
+    assert (scatter.variance, scatter.freedom) == (0.0, 0)
+    for shift, told in ((0.01, False), (0.5, True)):
+        noise = np.random.default_rng(6).normal(size=200)
+        assert is_told_apart(crossed_mean((noise + shift)[None]), 1, scatter, 1) is told
+    assert is_told_apart(crossed_mean(np.ones((1, 1))), 1, scatter, 1) is None

@@ -1,0 +1,168 @@
+"""Sweeps as jobs of SLURM: with programs that stand in for its own, and by submitit's executor."""
+
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from sweeps import FailedRunsError, SweepError
+from sweeps.folder import BEGUN, DONE, FAILED
+from sweeps.running import run, write
+from sweeps.slurm import Job, check_slurm, run_on_slurm
+from sweeps.work import work_of
+
+pytest.importorskip("submitit", reason="submitit is not installed")
+SECONDS = 60
+
+# sbatch starts each task of the array at once; the state of a job is whether its process is there.
+PROGRAMS = {
+    "sbatch": """
+import os, re, subprocess, sys
+text = open(sys.argv[-1]).read()
+open(os.environ["SLURM_STATE"] + "/submitted", "w").write(text)
+if "partition=none" in text:
+    sys.exit("sbatch: error: invalid partition specified: none")
+last = int(re.search(r"--array=0-(\\d+)", text)[1])
+for task in range(last + 1):
+    environment = {
+        **os.environ, "SLURM_JOB_ID": str(700 + task), "SLURM_ARRAY_JOB_ID": "70",
+        "SLURM_ARRAY_TASK_ID": str(task), "SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1",
+        "SLURM_NODEID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0",
+    }
+    process = subprocess.Popen(
+        ["bash", sys.argv[-1]], env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    open(os.environ["SLURM_STATE"] + f"/70_{task}", "w").write(str(process.pid))
+print("Submitted batch job 70")
+""",
+    "srun": """
+import os, sys
+words = sys.argv[1:]
+while words[0].startswith("-"):
+    words = words[2 if words[0] in ("--output", "--error") else 1 :]
+os.execvp(words[0], words)
+""",
+    "sacct": """
+import os
+print("JobID|State|NodeList")
+for name in os.listdir(os.environ["SLURM_STATE"]):
+    if name.startswith("70_"):
+        pid = open(os.environ["SLURM_STATE"] + "/" + name).read()
+        try:
+            stat = open(f"/proc/{pid}/stat").read()
+            over = stat.rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            over = True
+        print(f"{name}|{'FAILED' if over else 'RUNNING'}|here")
+""",
+}
+
+
+@pytest.fixture
+def slurm(sweep, tmp_path, monkeypatch):
+    """A sweep on a machine with SLURM's programs."""
+    programs, state = tmp_path / "bin", tmp_path / "slurm"
+    programs.mkdir()
+    state.mkdir()
+    for name, text in PROGRAMS.items():
+        (programs / name).write_text(f"#!{sys.executable}{text}")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_STATE", str(state))
+    return sweep
+
+
+def _launch(parameters=None, jobs=0, cluster="slurm"):
+    return lambda works, ended: run_on_slurm(works, jobs, ended, parameters or {}, cluster)
+
+
+def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path, capsys):
+    slurm.set(STEP_SECONDS="0.05")
+    plan = slurm.plan("seeds(3)", **{"training.steps": 20})
+    works = [work_of(slurm.folder, plan, each) for each in plan.runs]
+    parameters = {"slurm_partition": "here", "timeout_min": 7}
+    waiting = threading.Thread(
+        target=run, args=(slurm.folder, plan, _launch(parameters, jobs=2)), daemon=True
+    )
+    waiting.start()
+    _wait(lambda: all(work.status == BEGUN for work in works))
+    submitted = (tmp_path / "slurm" / "submitted").read_text()
+    for line in ("--array=0-2%2", "--partition=here", "--time=7", "--job-name=gradlog"):
+        assert line in submitted
+    assert json.loads(slurm.folder.job(works[1].name).read_text()) == {"id": "70_1"}
+    ended = []
+    run_on_slurm(works, 0, ended.append, {})  # as another process of the same sweep would
+    waiting.join(SECONDS)
+    assert "is job 70_2 already" in capsys.readouterr().out
+    assert sorted(work.name for work in ended) == sorted(work.name for work in works)
+    assert slurm.statuses(plan) == [DONE] * 3
+    assert [note[:2] for note in slurm.notes].count(["begin", "train"]) == 3
+    assert not list(slurm.folder.runs.glob("*.job.json"))
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_is_told_like_a_run_of_this_machine(slurm, capsys):
+    plan = slurm.plan('[{"seed": 13}, {"seed": 1}]')
+    with pytest.raises(FailedRunsError, match="1 of 2 runs failed: seed-13"):
+        run(slurm.folder, plan, _launch())
+    assert slurm.statuses(plan) == [FAILED, DONE]
+    assert "error: bad luck" in capsys.readouterr().out
+
+
+def test_what_slurm_does_not_take_is_one_line(slurm):
+    plan = slurm.plan("seeds(2)")
+    with pytest.raises(SweepError, match=r"--launcher=slurm: .*invalid partition specified"):
+        run(slurm.folder, plan, _launch({"slurm_partition": "none"}))
+    with pytest.raises(SweepError, match=r"--launcher=slurm: .*minutes"):
+        run(slurm.folder, plan, _launch({"minutes": 3}))
+
+
+def test_without_slurm_or_submitit_it_is_one_line(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SweepError, match=r"^--launcher=slurm: there is no srun: start this on"):
+        check_slurm()
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(SweepError, match="needs the package submitit: pip install submitit"):
+        check_slurm()
+
+
+def test_before_a_job_is_stopped_its_run_is_told_and_it_is_queued_again(sweep):
+    """By a signal to the thread that waits for the run, as SLURM's comes."""
+    sweep.set(STEP_SECONDS="0.05")
+    plan = sweep.plan("seeds(1)", **{"training.steps": 1000})
+    write(sweep.folder, plan)
+    work = work_of(sweep.folder, plan, plan.runs[0])
+    job, again = pickle.loads(pickle.dumps(Job(work))), []
+
+    def stop():
+        _wait(lambda: work.status == BEGUN)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    before = signal.signal(signal.SIGUSR2, lambda *_: again.append(job.checkpoint().function))
+    try:
+        threading.Thread(target=stop, daemon=True).start()
+        job()
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert "told 15" in sweep.folder.log(work.name).read_text()
+    assert ([each.work for each in again], work.status) == ([work], BEGUN)
+
+
+@pytest.mark.slow
+def test_submitits_own_executor_does_them_too(sweep):
+    plan = sweep.plan("seeds(2)")
+    run(sweep.folder, plan, _launch({"timeout_min": 1}, cluster="local"))
+    assert sweep.statuses(plan) == [DONE] * 2
+
+
+def _wait(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

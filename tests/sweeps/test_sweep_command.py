@@ -1,0 +1,137 @@
+"""``--mode=sweep`` as a user gives it: what is refused, and a real sweep, ended and begun again."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny
+from made import HEAD
+
+from verbs import Options, SweepOptions, UsageError
+
+SECONDS = 300
+
+
+def _process(*arguments, environment=None):
+    return subprocess.Popen(
+        [sys.executable, "main.py", "--mode=sweep", *arguments],
+        cwd=tiny.ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ended(process):
+    output, errors = process.communicate(timeout=SECONDS)
+    return process.returncode, output, errors
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [
+        ("sweep", SweepOptions()),
+        ("train", SweepOptions("a.py")),
+        ("train", SweepOptions(jobs=2)),
+        ("eval", SweepOptions(dry_run=True)),
+        ("eval", SweepOptions(launcher="slurm")),
+    ],
+)
+def test_a_sweeps_flags_go_together(mode, asked):
+    with pytest.raises(UsageError, match="--mode=sweep and --sweep=FILE go together"):
+        Options(mode, "w", sweep=asked).check()
+
+
+def test_a_number_of_jobs_is_none_below_zero():
+    with pytest.raises(UsageError, match="--jobs=-1: say how many runs at once, or 0"):
+        Options("sweep", "w", sweep=SweepOptions("a.py", -1)).check()
+    Options("sweep", "w", sweep=SweepOptions("a.py", 3, "slurm", True)).check()
+
+
+def test_a_mistake_is_one_line_at_once_and_nothing_is_written(tmp_path):
+    where = f"--workdir={tmp_path / 'new'}"
+    status, output, errors = _ended(_process(where))
+    assert (status, output) == (2, "")
+    assert errors.startswith("error: --mode=sweep needs --sweep=FILE; the shipped ones are")
+    status, output, errors = _ended(_process(where, "--sweep=none.py"))
+    assert (status, output) == (2, "")
+    assert errors.startswith("error: --sweep: there is no file none.py;")
+    assert not (tmp_path / "new").exists()
+
+
+# --- a real one -----------------------------------------------------------------------------
+
+SETTINGS = {"training.steps": 400, "training.checkpoint_every": 20, "eval.batch_size": 4}
+SWEEP = f"""
+import tiny
+
+
+def get_config():
+    return tiny.points(**{SETTINGS})
+
+
+def sweep():
+    return product([{{"likelihood.name": "bound"}}], seeds(2))
+"""
+
+
+def _sweep(folder, *arguments):
+    """A sweep of two runs."""
+    (folder / "sweep.py").write_text(HEAD + SWEEP)
+    where = [f"--sweep={folder / 'sweep.py'}", f"--workdir={folder / 'sweep'}"]
+    environment = {"PYTHONPATH": str(tiny.ROOT / "tests"), "JAX_PLATFORMS": "cpu"}
+    return _process(*where, *arguments, environment=environment)
+
+
+def _rows(folder):
+    with (folder / "sweep" / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def _bits(folder):
+    return {row["name"]: row["bits_per_dim"] for row in _rows(folder)}
+
+
+def _steps(folder):
+    return [int(path.name) for path in folder.glob("sweep/runs/*/checkpoints/[0-9]*")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_a_sweep_that_was_ended_repeats_nothing_and_gives_the_same_bits(tmp_path, signum):
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    whole.mkdir()
+    parted.mkdir()
+    status, output, errors = _ended(_sweep(whole))
+    assert (status, errors) == (0, ""), errors
+    assert {row["status"] for row in _rows(whole)} == {"done"}
+    assert "settings by bound" in output
+
+    process, deadline = _sweep(parted, "--jobs=2"), time.monotonic() + SECONDS
+    while max(_steps(parted), default=0) < 60:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signum)
+    status, _, errors = _ended(process)
+    assert status == (-signum if signum == signal.SIGKILL else 130), errors
+    if signum == signal.SIGINT:
+        assert errors.endswith(
+            "interrupted; the same command leaves finished runs alone and goes on with the others\n"
+        )
+    begun = max(_steps(parted))
+    assert 60 <= begun < 400
+    status, _, errors = _ended(_sweep(parted))
+    assert (status, errors) == (0, ""), errors
+    assert _bits(parted) == _bits(whole)
+
+    before = {path: path.read_bytes() for path in parted.glob("sweep/runs/*.log")}
+    status, output, _ = _ended(_sweep(parted))
+    assert status == 0
+    assert "all runs are done" in output
+    assert {path: path.read_bytes() for path in parted.glob("sweep/runs/*.log")} == before

@@ -1,0 +1,176 @@
+"""An exported checkpoint in a Python that knows JAX and nothing of this repository."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import venv
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from run import RunDirectory
+from run.exporting import check_archive
+from wiring.reader import ConfigError
+
+ROOT = Path(__file__).parents[1]
+ODE = {"likelihood.name": "ode"}
+
+# What must not be imported: the rooms, and all packages that JAX does not need.
+FORBIDDING = """
+    import importlib.abc, json, sys, zipimport
+    file, inputs, outputs, forbidden = sys.argv[1:]
+
+    class Forbidding(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path=None, target=None):
+            if name.split(".")[0] in json.loads(forbidden):
+                raise ImportError(name)
+            if name == "flatbuffers":  # of the archive, even where it is installed
+                return zipimport.zipimporter(file).find_spec(name)
+
+    sys.meta_path.insert(0, Forbidding())
+"""
+LOADING = """
+    import sys
+    file, inputs, outputs = sys.argv[1:4]
+    import numpy as np
+    sys.path.append(file)
+    from load_exported import Exported
+
+    model, given = Exported(file), np.load(inputs)
+    np.savez(
+        outputs,
+        bits=model.bits_per_dim(given["x"], batch_size=4),
+        last=model.bits_per_dim(given["x"][-1:], [len(given["x"]) - 1]),
+        score=model.score(given["points"], given["t"]),
+    )
+"""
+
+
+def _loaded(python, code, file, folder, *arguments, **inputs):
+    """What the loader of a file gives in another process, in an empty folder."""
+    folder.mkdir()
+    np.savez(folder.parent / "inputs.npz", **inputs)
+    files = [str(path) for path in (file, folder.parent / "inputs.npz", folder.parent / "out.npz")]
+    done = subprocess.run(
+        [python, "-I", "-c", code, *files, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(np.load(folder.parent / "out.npz"))
+
+
+def _forbidden():
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    rooms |= {path.stem for path in ROOT.glob("*.py")}
+    packages = ("flax", "diffrax", "equinox", "optimistix", "optax", "orbax", "jaxtyping")
+    return json.dumps([*rooms, *packages, "ml_collections", "lineax", "msgpack", "rich", "absl"])
+
+
+def _check(python, code, opened, tmp_path, *arguments):
+    """The file says what the run says."""
+    file = opened.export(tmp_path / "model.zip")
+    x = opened.experiment.dataset.test[np.arange(6)]
+    points = np.asarray(jax.random.normal(jax.random.key(0), (2, 8, 8, 1)))
+    times = np.array([0.1, 0.9], np.float32)
+    inputs = {"x": x, "points": points, "t": times}
+    found = _loaded(python, code, file, tmp_path / "empty", *arguments, **inputs)
+    expected = opened.bits_per_dim()["bits_per_dim"]
+    np.testing.assert_allclose(found["bits"].mean(), expected, atol=1e-5)
+    np.testing.assert_allclose(found["bits"], opened.bits_per_dim_of(x), atol=1e-4)
+    np.testing.assert_allclose(found["last"], found["bits"][-1:], atol=1e-4)
+    np.testing.assert_allclose(found["score"], opened.score(points, times), rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_gives_the_bits_of_the_evaluation_without_this_repository(digits, tmp_path):
+    opened = RunDirectory.open(digits, tiny.digits(**ODE))
+    code = textwrap.dedent(FORBIDDING) + textwrap.dedent(LOADING)
+    _check(sys.executable, code, opened, tmp_path, _forbidden())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ode", "quadrature", "exact", "bound", "vlb", "importance"])
+def test_a_file_gives_the_bits_in_an_environment_of_jax_alone(digits, tmp_path, jax_alone, name):
+    few = {"likelihood.importance_samples": 2, "likelihood.vlb_steps": 8}
+    opened = RunDirectory.open(digits, tiny.digits(**ODE | few | {"likelihood.name": name}))
+    _check(jax_alone, textwrap.dedent(LOADING), opened, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def jax_alone(tmp_path_factory):
+    """The Python of an environment with JAX of this version and what that requires."""
+    folder = tmp_path_factory.mktemp("jax_alone")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", f"jax=={jax.__version__}"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=600)
+    if done.returncode:
+        pytest.skip(f"pip cannot install jax here: {done.stderr[-200:]}")
+    return str(python)
+
+
+@pytest.fixture(scope="module")
+def file(digits, tmp_path_factory):
+    """An exported bound."""
+    return RunDirectory.open(digits).export(tmp_path_factory.mktemp("export") / "model.zip")
+
+
+def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
+    with zipfile.ZipFile(file) as archive:
+        about = json.loads(archive.read("about.json"))
+        with archive.open("parameters.npz") as contents:
+            arrays = dict(np.load(contents))
+    assert about["data"] == {
+        "name": "digits",
+        "shape": [8, 8, 1],
+        "levels": 17,
+        "stored_as": "int32",
+        "fingerprint": RunDirectory.open(digits).experiment.dataset.fingerprint,
+    }
+    assert (about["step"], about["estimator"]["name"], about["sde"]["sde.name"]) == (
+        4,
+        "bound",
+        "vp",
+    )
+    assert about["platforms"] == ["cpu", "cuda", "tpu"]
+    leaves = jax.tree.leaves(RunDirectory.open(digits).params())
+    assert sorted(a.sum() for a in arrays.values()) == sorted(np.sum(leaf) for leaf in leaves)
+    assert str(ROOT).encode() not in file.read_bytes()
+    assert b"site-packages" not in file.read_bytes()
+
+
+def test_the_same_checkpoint_makes_the_same_bytes(digits, file, tmp_path):
+    again = RunDirectory.open(digits).export(tmp_path / "again.zip", 4)
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_a_part_that_is_not_as_it_was_written_is_named(file, tmp_path):
+    check_archive(file)
+    damaged = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(damaged, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) + (b"0" if name == "parameters.npz" else b""))
+    for load in (check_archive, _exported):
+        with pytest.raises(ValueError, match=r"parameters\.npz in .* is not as it was written"):
+            load(damaged)
+
+
+def _exported(path):
+    from run.exporting.load_exported import Exported
+
+    return Exported(path)
+
+
+def test_an_estimator_of_the_host_is_refused_and_nothing_is_written(digits, tmp_path):
+    opened = RunDirectory.open(digits, tiny.digits(**{"likelihood.name": "scipy"}))
+    with pytest.raises(ConfigError, match=r"'scipy' runs on the host .*take 'ode'"):
+        opened.export(tmp_path / "model.zip")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,148 @@
+"""configs/own.py: an experiment for whatever is at a path."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+import command_line
+from build import build, load_dataset
+from configs import own
+from configs.schema import ConfigFileError, complaint
+from data import Look
+
+RANDOM = np.random.default_rng(0)
+
+
+def _look(shape, loader="folder", levels=256, alike=True):
+    return Look(loader, "/data", shape, alike, levels, 0.0 if levels else 1.0, 100)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for number, size in enumerate(range(20, 40)):
+        pixels = RANDOM.integers(0, 256, (size, 60 - size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg")
+    return tmp_path
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save_array(array):
+        np.save(tmp_path / "data.npy", array)
+        return tmp_path / "data.npy"
+
+    return save_array
+
+
+def _built(path):
+    config = command_line.load_config(f"configs/own.py:{path}")
+    assert complaint(config) == ""
+    return config, build(config, load_dataset(config))
+
+
+def test_pictures_become_squares_of_one_size(pictures, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    config, experiment = _built(pictures)
+    assert experiment.dataset.shape == (16, 16, 3)
+    assert (len(experiment.dataset.train), len(experiment.dataset.test)) == (18, 2)
+    assert config.data.path == str(pictures)
+
+
+ARRAYS = [
+    (RANDOM.integers(0, 17, (30, 8, 8), dtype=np.uint8), (8, 8, 1), 17),
+    (RANDOM.integers(0, 256, (30, 9, 7, 2), dtype=np.uint8), (9, 7, 2), 256),
+    (RANDOM.normal(size=(30, 12, 12)).astype(np.float32), (12, 12, 1), None),
+    (RANDOM.normal(size=(30, 3)), (3,), None),
+    (RANDOM.integers(0, 9, (30, 300)), (300,), 9),
+]
+
+
+@pytest.mark.parametrize(("array", "shape", "levels"), ARRAYS)
+def test_arrays_of_every_kind_have_an_experiment(save, array, shape, levels):
+    _, experiment = _built(save(array))
+    assert (experiment.dataset.shape, experiment.dataset.levels) == (shape, levels)
+
+
+@pytest.mark.parametrize("device", ["cpu", "accelerator"])
+@pytest.mark.parametrize(
+    ("look", "cpu", "accelerator"),
+    [
+        (_look((28, 28, 1)), 28, 28),
+        (_look((128, 128, 3)), 16, 128),
+        (_look((32, 32, 3)), 32, 32),
+        (_look((600, 400, 3)), 16, 64),
+        (_look((50, 45, 3), alike=False), 16, 44),
+        (_look((13, 90, 3), alike=False), 12, 12),
+        (_look((3, 3, 3), alike=False), 3, 3),
+    ],
+)
+def test_images_of_a_folder_are_never_enlarged(look, cpu, accelerator, device):
+    found = own.for_data(look, device).data.image_size
+    assert found == {"cpu": cpu, "accelerator": accelerator}[device]
+    assert found <= min(look.shape[:2])
+
+
+@pytest.mark.parametrize("device", ["cpu", "accelerator"])
+@pytest.mark.parametrize("side", [*range(1, 34), 64, 96, 128])
+def test_the_network_can_halve_the_images(side, device):
+    config = own.for_data(_look((side, side, 3), "files"), device)
+    halvings = len(config.model.ch_mult) - 1
+    assert side % 2**halvings == 0
+    assert halvings == 0 or side >> halvings >= own.COARSEST
+
+
+@pytest.mark.parametrize(
+    ("platforms", "plugin", "device", "found"),
+    [
+        ("", True, True, True),
+        ("cuda", True, True, True),
+        ("cpu", True, True, False),
+        ("", False, True, False),
+        ("", True, False, False),
+    ],
+)
+def test_an_accelerator_is_there_with_its_device_and_its_plugin(
+    monkeypatch, tmp_path, platforms, plugin, device, found
+):
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    monkeypatch.setattr(own, "PLUGINS", ("json" if plugin else "no_such_package",))
+    monkeypatch.setattr(own, "Path", lambda _: tmp_path)
+    if device:
+        (tmp_path / "nvidia0").touch()
+    assert own._has_accelerator() is found
+
+
+def test_what_follows_the_steps_follows_them():
+    config = own.for_data(_look((8, 8, 1)), "cpu")
+    config.training.steps = 500
+    assert (config.optimizer.decay_steps, config.training.checkpoint_every) == (500, 100)
+    config.training.checkpoint_every = 7
+    assert (config.training.checkpoint_every, config.training.eval_every) == (7, 100)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("", "needs your data: --config=configs/own.py:PATH"), ("/none", "there is no folder and no")],
+)
+def test_a_mistake_is_one_line(path, said):
+    with pytest.raises(ConfigFileError, match=said) as caught:
+        own.get_config(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_choice_waits_for_no_jax(save):
+    path = save(RANDOM.normal(size=(30, 3)))
+    program = f"""
+import sys
+from configs import own
+own.get_config({str(path)!r})
+assert not {{"jax", "flax", "optax"}} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tiny.ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

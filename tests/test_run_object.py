@@ -1,0 +1,175 @@
+"""A run in a notebook: what it says of itself, data by hand, what needs no data set."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+import run.opening
+from data import DataError, stand_in
+from run import RunDirectory
+from run.columns import columns
+
+
+@pytest.fixture
+def nothing(monkeypatch):
+    """Data that cannot be had."""
+
+    def load(config):
+        raise DataError("there is no network")
+
+    monkeypatch.setattr(run.opening, "load_dataset", load)
+
+
+# --- without the data -----------------------------------------------------------------------
+
+
+def test_scores_samples_and_what_is_given_by_hand_need_no_data_set(digits, nothing):
+    opened = RunDirectory.open(digits)
+    x = np.zeros((2, 8, 8, 1), np.uint8)
+    assert np.isfinite(opened.log_prob(x)).all()
+    assert np.isfinite(opened.score(x, 0.5)).all()
+    assert "digits, (8, 8, 1), 17 levels" in repr(opened)
+    with pytest.raises(DataError, match="there is no network"):
+        opened.bits_per_dim()
+
+
+def test_a_data_set_that_comes_late_is_the_one_of_the_run(digits):
+    opened = RunDirectory.open(digits)
+    known = opened.experiment.dataset.fingerprint
+    whole = RunDirectory.open(digits, opened.config).experiment.dataset
+    assert known == whole.fingerprint
+    late = opened.experiment.dataset
+    np.testing.assert_array_equal(late.test[np.arange(3)], whole.test[np.arange(3)])
+    assert late.num_classes == whole.num_classes == 10
+    assert late.train_labels is not None
+
+
+def test_a_data_set_that_is_another_one_by_now_is_refused(digits, monkeypatch):
+    other = stand_in("digits", {}, "a stand-in")
+    monkeypatch.setattr(run.opening, "load_dataset", lambda config: other)
+    opened = RunDirectory.open(digits)
+    with pytest.raises(DataError, match="others than those of the run: their fingerprint is un"):
+        opened.experiment.dataset.test[np.arange(1)]
+
+
+# --- likelihoods ----------------------------------------------------------------------------
+
+
+def test_bits_of_the_test_set_by_hand_are_those_of_the_evaluation(digits):
+    opened = RunDirectory.open(digits)
+    summary = opened.bits_per_dim()
+    by_hand = opened.bits_per_dim_of(opened.experiment.dataset.test[np.arange(6)])
+    np.testing.assert_allclose(by_hand.mean(), summary["bits_per_dim"], atol=1e-6)
+    (file,) = digits.glob("eval/4/*/bits_per_dim.json")
+    assert json.loads(file.read_text())["bits_per_dim"] == summary["bits_per_dim"]
+    assert f"{summary['bits_per_dim']:.4f} ± {summary['standard_error']:.4f} (bound)" in repr(
+        opened
+    )
+
+
+def test_bits_by_hand_are_those_of_the_log_probability(digits):
+    opened = RunDirectory.open(digits)
+    x = np.full((1, 8, 8, 1), 16)
+    bits = opened.bits_per_dim_of(x)
+    np.testing.assert_allclose(bits, -opened.log_prob(x) / (64 * math.log(2)), rtol=1e-12)
+
+
+BAD = {
+    "of another shape": (np.zeros((2, 8, 8)), "shape"),
+    "one without its axis": (np.zeros((8, 8, 1)), "shape"),
+    "none": (np.zeros((0, 8, 8, 1)), "n > 0"),
+    "scaled": (np.full((1, 8, 8, 1), 0.5), "whole numbers from 0 to 16"),
+    "of too many levels": (np.full((1, 8, 8, 1), 17), "whole numbers from 0 to 16"),
+    "negative": (np.full((1, 8, 8, 1), -1), "whole numbers from 0 to 16"),
+    "not finite": (np.full((1, 8, 8, 1), np.nan), "finite"),
+    "text": (np.full((1, 8, 8, 1), "a"), "no real numbers"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_data_that_are_not_like_those_of_the_run_are_refused(digits, what):
+    x, said = BAD[what]
+    opened = RunDirectory.open(digits)
+    for ask in (opened.log_prob, opened.bits_per_dim_of, opened.encode):
+        with pytest.raises(DataError, match=said):
+            ask(x)
+
+
+# --- the score ------------------------------------------------------------------------------
+
+
+def test_the_score_is_that_of_the_model(digits):
+    opened = RunDirectory.open(digits)
+    experiment, params = opened.experiment, opened.params()
+    x = np.asarray(jax.random.normal(jax.random.key(0), (2, 8, 8, 1)))
+    score_fn = experiment.model.score_fn(experiment.sde, params)
+    for times in (np.array([0.2, 0.9]), 0.2):
+        each = np.broadcast_to(times, (2,))
+        expected = [
+            score_fn(jnp.asarray(one), jnp.float32(t)) for one, t in zip(x, each, strict=True)
+        ]
+        np.testing.assert_allclose(opened.score(x, times), np.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("times", [-0.1, 1.1, np.nan, np.zeros(3)])
+def test_a_time_that_the_process_has_not_is_refused(digits, times):
+    with pytest.raises(DataError, match="times"):
+        RunDirectory.open(digits).score(np.zeros((2, 8, 8, 1)), times)
+
+
+# --- what it says of itself -----------------------------------------------------------------
+
+
+def test_a_run_tells_what_it_is(trained, tmp_path):
+    told = repr(RunDirectory.open(trained)).splitlines()
+    assert told[0] == f"RunDirectory({str(trained)!r})"
+    assert [line.split()[0] for line in told[1:]] == [
+        "data",
+        "SDE",
+        "network",
+        "trained",
+        "bits/dim",
+    ]
+    count = sum(leaf.size for leaf in jax.tree.leaves(RunDirectory.open(trained).params()))
+    assert f"mlp, {count:,} parameters" in told[3]
+    assert told[4].endswith("20 of 20 steps; checkpoints 10, 20")
+    new = repr(RunDirectory.open(tmp_path / "new", tiny.points()))
+    assert "no checkpoint yet" in new
+    assert "not evaluated yet" in new
+
+
+def test_a_damaged_result_is_no_fault_of_the_description(workdir):
+    folder = workdir / "eval" / "20" / "ode"
+    folder.mkdir(parents=True)
+    (folder / "bits_per_dim.json").write_text("{")
+    assert "not evaluated yet" in repr(RunDirectory.open(workdir))
+
+
+def test_columns_have_a_row_for_each_record_and_nan_where_there_is_none():
+    found = columns([{"step": 5, "loss": 0.5}, {"step": 10, "loss": None, "held_out_loss": 2}])
+    assert {name: column.dtype for name, column in found.items()} == {
+        "step": np.int64,
+        "loss": np.float64,
+        "held_out_loss": np.float64,
+    }
+    np.testing.assert_array_equal(found["step"], [5, 10])
+    np.testing.assert_array_equal(found["loss"], [0.5, np.nan])
+    np.testing.assert_array_equal(found["held_out_loss"], [np.nan, 2.0])
+    assert columns([])["step"].tolist() == []
+
+
+def test_a_key_that_is_none_is_refused(trained):
+    with pytest.raises(TypeError, match=r"no key of JAX: say jax\.random\.key"):
+        RunDirectory.open(trained).sample(16, 4)
+
+
+def test_parameters_are_read_once_for_a_step(trained, monkeypatch):
+    opened = RunDirectory.open(trained)
+    first = opened.params(10)
+    monkeypatch.setattr(RunDirectory, "state", lambda *_: pytest.fail("read again"))
+    assert opened.params(10) is first
