@@ -213,14 +213,24 @@ def _help(argv: list[str]) -> NoReturn:
     if said := unknown_topic(topic):
         raise UsageError(said)
     path = value(argv, "config")
-    show_help(topic, load_config(path) if path else None)
+    show_help(topic, _with_overrides(argv, path) if path else None)
     raise SystemExit(0)
+
+
+def _with_overrides(argv: list[str], path: str) -> ConfigDict:
+    """A configuration with the values that ``--config.key=value`` arguments give it."""
+    config = load_config(path)
+    given = [each for each in _flags_of(argv) if each.lstrip("-").startswith("config.")]
+    given = [each for each in given if "=" in each or not _takes_value(each.lstrip("-"), config)]
+    _check_keys(config, overridden(given))
+    flags.FLAGS([argv[0], f"--config={path}", *given])
+    return CONFIG.value
 
 
 def _topic(argv: list[str], name: str) -> str:
     """What follows --help, with or without a '='; not another flag."""
-    found = value(argv, name) or ""
-    return "" if found.startswith("--config") else found.removeprefix("--mode=")
+    found = (value(argv, name) or "").removeprefix("--mode=")
+    return "" if found == "--config" or (found.startswith("--") and "=" in found) else found
 
 
 def _flags_of(argv: list[str]) -> list[str]:

@@ -56,7 +56,7 @@ def told(flag: str, path: str) -> Iterator[None]:
     except ConfigFileError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise ConfigFileError(f"--{flag}={path}: {reason}") from error
 
 

@@ -162,4 +162,4 @@ def _trained(
     config.optimizer.update(learning_rate=learning_rate, schedule="cosine", decay_steps=total)
     config.optimizer.update(warmup=total // 20, ema_decay=ema_decay, grad_clip=10.0)
     for key, share in (("log", 100), ("checkpoint", 5), ("eval", 5), ("sample", 5)):
-        config.training[f"{key}_every"] = total // share
+        config.training[f"{key}_every"] = (total + share - 1) // share  # never 0

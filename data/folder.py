@@ -42,8 +42,10 @@ def load_folder(
     """8-bit images (H, W, channels) with 256 levels, ordered by file name.
 
     In memory if they take up to IN_MEMORY bytes, else decoded as they are asked for. Files are
-    searched in all subfolders. If there are subfolders train/ and test/, they are the two sets, and
-    nothing else is read; else the images are split at random.
+    searched in all subfolders; those whose name, or whose folder's, begins with a dot are left out
+    (systems write pictures of their own there, and ._1.jpg beside 1.jpg, which is none). If there
+    are subfolders train/ and test/, they are the two sets, and nothing else is read; else the
+    images are split at random.
 
     Args:
       path: the folder.
@@ -154,10 +156,15 @@ def _is_split(place: Path) -> bool:
 
 
 def _image_files(place: Path) -> list[Path]:
-    files = sorted(f for f in place.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    files = sorted(f for f in place.rglob("*") if _is_meant(f.relative_to(place)) and f.is_file())
     if not files:
         raise DataError(f"{place} holds no images ({', '.join(sorted(SUFFIXES))})")
     return files
+
+
+def _is_meant(file: Path) -> bool:
+    hidden = any(part.startswith(".") for part in file.parts)
+    return file.suffix.lower() in SUFFIXES and not hidden
 
 
 def _read(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "H W C"]:

@@ -18,6 +18,7 @@ from evaluation.devices import (
     padded_batches,
     place,
 )
+from evaluation.likelihood import Progress
 from likelihood import Dequantisation
 from models import ScoreModel
 from sampling import Encoding
@@ -48,14 +49,22 @@ class EncodingDriver:
         self._encoding, self._sde, self._model = encoding, sde, model
         self._dequantisation, self._batch_size = dequantisation, batch_size
 
-    def encode(self, params: Any, x: Num[np.ndarray, "n *D"], stream: jax.Array) -> Carried:
+    def encode(
+        self,
+        params: Any,
+        x: Num[np.ndarray, "n *D"],
+        stream: jax.Array,
+        progress: Progress = lambda *_: None,
+    ) -> Carried:
         """Latents of data as stored; the i-th is dequantised with ``fold_in(stream, i)``."""
         keys = np.asarray(jax.random.key_data(keys_by_index(stream, np.arange(len(x)))))
-        return self._run(self._encode, params, (x, keys))
+        return self._run(self._encode, params, (x, keys), progress)
 
-    def decode(self, params: Any, z: Float[np.ndarray, "n *D"]) -> Carried:
+    def decode(
+        self, params: Any, z: Float[np.ndarray, "n *D"], progress: Progress = lambda *_: None
+    ) -> Carried:
         """Points of the model's space from latents."""
-        return self._run(self._decode, params, (z,))
+        return self._run(self._decode, params, (z,), progress)
 
     def stored(self, points: Float[np.ndarray, "n *D"]) -> Num[np.ndarray, "n *D"]:
         """What points of the model's space stand for, in the data's own units."""
@@ -81,10 +90,13 @@ class EncodingDriver:
 
         return map_batch(batch)
 
-    def _run(self, program: Callable[[Any, Any], Any], params: Any, rows: Any) -> Carried:
-        params = place(params)
+    def _run(
+        self, program: Callable[[Any, Any], Any], params: Any, rows: Any, progress: Progress
+    ) -> Carried:
+        params, count = place(params), len(rows[0])
 
         def carry(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
             return fetch_rows(program(params, tuple(array[indices] for array in rows)), used)
 
-        return Carried(**over_batches(padded_batches(len(rows[0]), self._batch_size), carry))
+        batches = padded_batches(count, self._batch_size)
+        return Carried(**over_batches(batches, carry, lambda done: progress(done, count)))

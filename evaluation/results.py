@@ -19,6 +19,7 @@ from storage import (
     WorkdirError,
     finite,
     is_damage,
+    read_json,
     read_sealed,
     write_json,
     write_npz,
@@ -28,6 +29,7 @@ from storage import (
 RESULT = "bits_per_dim.json"
 PER_IMAGE = "per_image.npz"
 SETTINGS = "settings.json"
+_OF_A_STEP = ("parameters", "devices")  # the one differs from step to step, the other costs only
 # What reading a file that was cut off, overwritten or taken away can raise.
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -175,17 +177,33 @@ def load_result(folder: Path) -> Result | None:
     """
     if not (folder / RESULT).exists():
         return None
-    with whole(folder):
+    with whole(folder, "eval"):
         summary = read_sealed(folder / RESULT)
         with np.load(folder / PER_IMAGE) as images:
             return Result(summary, images["bits_per_dim"], images["ok"], folder)
 
 
+def common_settings(folder: Path) -> dict[str, Any]:
+    """What the results of an estimator at different steps must share to be compared.
+
+    By dotted key; they are those of its own result, whose parameters are of one step alone.
+
+    Raises:
+      DamagedFileError: they cannot be read.
+    """
+    found = read_json(folder / SETTINGS)
+    return {name: value for name, value in found.items() if name not in _OF_A_STEP}
+
+
 @contextlib.contextmanager
-def whole(folder: Path) -> Iterator[None]:
+def whole(folder: Path, mode: str) -> Iterator[None]:
     """Raises WorkdirError, naming the folder, where a finished result in it is damaged.
 
     What cannot be read for another reason raises the OSError that says so.
+
+    Args:
+      folder: of the result.
+      mode: what computes it again.
     """
     try:
         yield
@@ -194,7 +212,7 @@ def whole(folder: Path) -> Iterator[None]:
             raise
         raise WorkdirError(
             f"the result in {folder} is damaged ({str(error) or type(error).__name__}); move that "
-            "folder elsewhere, and the same command computes it again"
+            f"folder elsewhere, and --mode={mode} computes it again"
         ) from error
 
 

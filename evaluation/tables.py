@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from evaluation.columns import Column, table_of
 from evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
 from evaluation.terminal import console, say
 from evaluation.uncertainty import of_all
@@ -16,26 +17,11 @@ Row = dict[str, Any]
 
 def show_results(results: list[Row]) -> None:
     """A row per result; below it what the error of each is of, and the account of its last step."""
-    columns = ("step", "estimator", "bits/dim", "± s.e.", "± own", "images", "NFE", "JVPs", "s")
-    table = _table(
+    title = (
         "bits per dimension (± own: of the estimator's randomness, given where each datum was "
-        "placed by dequantisation and noise at eps)",
-        columns,
-        "estimator",
+        "placed by dequantisation and noise at eps)"
     )
-    for result in results:
-        table.add_row(
-            str(result["step"]),
-            result["estimator"],
-            _number(result["bits_per_dim"], 4),
-            _number(result["standard_error"], 4),
-            _number(result["estimator_standard_error"], 4),
-            _images(result),
-            _number(result["nfe"], 0),
-            _number(result.get("jvp_evaluations"), 0),
-            _number(result["seconds"], 1),
-        )
-    console.print(table)
+    console.print(table_of(title, _RESULTS, [_result_cells(result) for result in results]))
     newest = {result["estimator"]: result for result in results}  # by step; the files have all
     for result in results:
         if result["account"] and result is newest[result["estimator"]]:
@@ -44,27 +30,55 @@ def show_results(results: list[Row]) -> None:
             say(line)
 
 
+_RESULTS = (
+    *(Column("step"), Column("estimator", text=True), Column("bits/dim"), Column("± s.e.")),
+    *(Column("± own", optional=2), Column("images", optional=1), Column("NFE", optional=3)),
+    *(Column("JVPs", optional=3), Column("s", optional=3)),
+)
+
+
+def _result_cells(result: Row) -> tuple[str, ...]:
+    return (
+        str(result["step"]),
+        result["estimator"],
+        _number(result["bits_per_dim"], 4),
+        _number(result["standard_error"], 4),
+        _number(result["estimator_standard_error"], 4),
+        _images(result),
+        _number(result["nfe"], 0),
+        _number(result.get("jvp_evaluations"), 0),
+        _number(result["seconds"], 1),
+    )
+
+
 def show_classifications(found: list[Row]) -> None:
     """A row per estimator and checkpoint; below it which classes are taken for which."""
-    columns = ("step", "estimator", "accuracy", "± s.e.", "95 % interval")
-    columns += ("log p(class|x)", "images", "failed")
-    table = _table("classes by likelihood", columns, "estimator")
-    for row in found:
-        interval = row.get("interval", {})  # older results have none
-        table.add_row(
-            str(row["step"]),
-            row["estimator"],
-            _number(row["accuracy"], 4),
-            _number(row["standard_error"], 4),
-            " to ".join(_number(interval.get(end), 4) for end in ("low", "high")),
-            _number(row["log_posterior_of_true_class"], 4),
-            _images(row),
-            str(len(row["failed"])),
-        )
-    console.print(table)
+    rows = [_classification_cells(row) for row in found]
+    console.print(table_of("classes by likelihood", _CLASSIFICATIONS, rows))
     for row in found:
         over = _over(row)
         say(f"{row['estimator']} at step {row['step']}: {_confused(row['confusion'])}{over}")
+
+
+_CLASSIFICATIONS = (
+    *(Column("step"), Column("estimator", text=True), Column("accuracy"), Column("± s.e.")),
+    *(Column("95 % interval", optional=1), Column("log p(class|x)", optional=1)),
+    *(Column("images"), Column("failed", optional=1)),
+)
+
+
+def _classification_cells(row: Row) -> tuple[str, ...]:
+    interval = row.get("interval", {})  # older results have none
+    return (
+        str(row["step"]),
+        row["estimator"],
+        _number(row["accuracy"], 4),
+        _number(row["standard_error"], 4),
+        " to ".join(_number(interval.get(end), 4) for end in ("low", "high")),
+        _number(row["log_posterior_of_true_class"], 4),
+        _images(row),
+        str(len(row["failed"])),
+    )
 
 
 def _confused(confusion: list[list[int]]) -> str:
@@ -103,14 +117,18 @@ def show_over_training(found: Row) -> None:
     if not found["estimators"]:
         say("note: bits over training need two checkpoints that were evaluated")
         return
-    columns = ("step", "bits/dim", "± s.e.", "- best", "± s.e.", "P(best)")
     for name, each in found["estimators"].items():
-        table = _table(f"{name} over training, on {each['num_images']} images", columns, ())
-        for row in each["rows"]:
-            table.add_row(*_step_cells(row, each["best"]))
-        console.print(table)
+        title = f"{name} over training, on {each['num_images']} images"
+        rows = [_step_cells(row, each["best"]) for row in each["rows"]]
+        console.print(table_of(title, _STEPS, rows))
         say(_best(name, each))
     say(f"note: {found['note']}")
+
+
+_STEPS = (
+    *(Column("step"), Column("bits/dim"), Column("± s.e."), Column("- best")),
+    *(Column("± its s.e.", optional=1), Column("P(best)")),
+)
 
 
 def _step_cells(row: Row, best: int) -> tuple[str, ...]:
@@ -127,6 +145,8 @@ def _step_cells(row: Row, best: int) -> tuple[str, ...]:
 
 def _best(name: str, found: Row) -> str:
     row = next(row for row in found["rows"] if row["step"] == found["best"])
+    if found["num_images"] == 1:
+        return f"{name}: one image does not tell which step is the best"
     others = [each for each in found["rows"] if each is not row]
     second = min(others, key=lambda each: each["minus_best"]["bits_per_dim"])
     return (
@@ -144,10 +164,9 @@ def show_quality(results: list[Row]) -> None:
             f"quality at step {result['step']} against {rows[0]['reference_count']} "
             f"{result['against']} data, by {rows[0]['num_features']} features: {result['features']}"
         )
-        table = _table(title, ("", *(row["set"] for row in rows)), "")
-        for name, show in _QUALITY.items():
-            table.add_row(name, *map(show, rows))
-        console.print(table)
+        columns = (Column("", text=True), *(Column(row["set"]) for row in rows))
+        cells = [(name, *map(show, rows)) for name, show in _QUALITY.items()]
+        console.print(table_of(title, columns, cells))
         for line in _quality_remarks(result):
             say(line)
 
@@ -195,15 +214,20 @@ def _difference(row: Row) -> str:
 
 def _account_table(result: Row) -> Table:
     title = f"account of {result['estimator']} at step {result['step']}{_over(result)}"
-    table = _table(title, ("term", "bits/dim", "± s.e.", "nats"), "term")
-    for line in result["account"]:
-        table.add_row(
-            _term(line["term"], result),
-            _number(line["bits_per_dim"], 4),
-            _number(line["standard_error"], 4),
-            _number(line["nats"], 2),
-        )
-    return table
+    rows = [_account_cells(line, result) for line in result["account"]]
+    return table_of(title, _ACCOUNT, rows)
+
+
+_ACCOUNT = (Column("term", text=True), Column("bits/dim"), Column("± s.e."), Column("nats"))
+
+
+def _account_cells(line: Row, result: Row) -> tuple[str, ...]:
+    return (
+        _term(line["term"], result),
+        _number(line["bits_per_dim"], 4),
+        _number(line["standard_error"], 4),
+        _number(line["nats"], 2),
+    )
 
 
 def _term(name: str, result: Row) -> str:
@@ -277,23 +301,14 @@ def _over(row: Row) -> str:
 
 def show_findings(found: Sequence[Row]) -> None:
     """A row for each thing of a workdir: what it is, where, and whether it is as it was written."""
-    columns = ("what", "where", "state", "detail")
-    table = _table("files of the workdir", columns, columns)
-    for finding in found:
-        table.add_row(*(Text(finding[name]) for name in ("what", "path", "state", "detail")))
-    console.print(table)
+    columns = [Column(name, text=True) for name in ("what", "where", "state", "detail")]
+    names = ("what", "path", "state", "detail")
+    rows = [[Text(finding[name]) for name in names] for finding in found]
+    console.print(table_of("files of the workdir", columns, rows))
 
 
 def _value(row: Row) -> str:
     return f"{_number(row['bits_per_dim'], 5)} ± {_number(row['standard_error'], 5)} bits/dim"
-
-
-def _table(title: str, columns: Sequence[str], left: str | Sequence[str]) -> Table:
-    """Of these columns; those on the left hold text, the others numbers."""
-    table, text = Table(title=title), (left,) if isinstance(left, str) else left
-    for name in columns:
-        table.add_column(name, justify="left" if name in text else "right")
-    return table
 
 
 def _interval(interval: Row | None) -> str:

@@ -19,9 +19,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from evaluation.pace import Pace
+from evaluation.pace import Pace, in_words
 
 _QUIET_SECONDS = 30.0  # between two lines where output is piped
+_SLOW = 0.1  # per second
 _PIPED_WIDTH = 1000  # columns, of a table that is piped: none is cut
 
 
@@ -85,8 +86,7 @@ class _Rate(ProgressColumn):
     max_refresh = 0.5
 
     def render(self, task: Task) -> Text:
-        rate = task.fields["pace"].rate
-        return Text(f"{rate:.3g}/s" if rate else "")
+        return Text(_speed(task.fields["pace"].rate))
 
 
 class _Left(ProgressColumn):
@@ -97,12 +97,19 @@ class _Left(ProgressColumn):
         return Text(task.fields["pace"].left(total) if task.completed < total else "")
 
 
+def _speed(rate: float | None) -> str:
+    """Where it is slow, the time that one takes; '' where it is not known."""
+    if not rate:
+        return ""
+    return f"{rate:.3g}/s" if rate >= _SLOW else f"{in_words(1 / rate)} each"
+
+
 def say(line: str) -> None:
     """One line for the reader."""
     console.print(line, markup=False)
 
 
-def _lines(title: str, total: int, pace: Pace) -> Update:
+def _lines(title: str, total: int, unit: str, pace: Pace) -> Update:
     said = pace.now()
 
     def update(done: int, note: str) -> None:
@@ -112,8 +119,8 @@ def _lines(title: str, total: int, pace: Pace) -> Update:
             return
         said = now
         told = [
-            f"{title} {done}/{total}",
-            f"{pace.rate:.3g}/s" if pace.rate else "",
+            f"{title} {done}/{total} {unit}".rstrip(),
+            _speed(pace.rate),
             pace.left(total),
         ]
         say(f"{', '.join(filter(None, told))} {note}".rstrip())
@@ -122,7 +129,9 @@ def _lines(title: str, total: int, pace: Pace) -> Update:
 
 
 @contextlib.contextmanager
-def progress(title: str, start: int, total: int, first: str = COMPILING) -> Iterator[Update]:
+def progress(
+    title: str, start: int, total: int, first: str = COMPILING, *, unit: str = ""
+) -> Iterator[Update]:
     """Yields ``update(done, note)``: a bar with rate and time left, lines if piped.
 
     Args:
@@ -130,15 +139,17 @@ def progress(title: str, start: int, total: int, first: str = COMPILING) -> Iter
       start: how much is done already.
       total: how much is to be done.
       first: what is being done until the first update.
+      unit: what is counted.
     """
     pace = Pace()
     if not console.is_terminal:
-        yield _lines(title, total, pace)
+        yield _lines(title, total, unit, pace)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        TextColumn(unit, markup=False),
         TimeElapsedColumn(),
         _Rate(),
         _Left(),

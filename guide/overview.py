@@ -35,16 +35,25 @@ def topics() -> list[str]:
     return list(dict.fromkeys([*MODES, *filter(None, sections()), *keys(), *_flags()]))
 
 
+def meant(topic: str) -> str:
+    """The topic as it is called here: flags and errors write 'config.eval', 'jobs' is a flag."""
+    known, bare = topics(), topic.removeprefix("--")
+    return next(
+        (each for each in (bare.removeprefix("config."), f"--{bare}") if each in known), topic
+    )
+
+
 def unknown_topic(topic: str) -> str:
     """What to say of a topic that there is not; '' where there is one."""
     known = topics()
-    if not topic or topic in known:
+    if not topic or meant(topic) in known:
         return ""
-    near = difflib.get_close_matches(topic, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    asked = topic.removeprefix("--").removeprefix("config.")
+    near = difflib.get_close_matches(asked, known, n=1)
+    hint = f"did you mean --help={near[0]}? " if near else ""
     return (
-        f"--help={topic}: {hint}say a mode ({', '.join(MODES)}), a section "
-        f"({', '.join(filter(None, sections()))}), a key or a flag"
+        f"--help={topic}: {hint}--help alone lists the modes, sections, keys and flags that have "
+        "help of their own"
     )
 
 
@@ -52,10 +61,10 @@ def show_help(topic: str = "", config: ConfigDict | None = None) -> None:
     """Prints the help.
 
     Args:
-      topic: a mode, a section, a key or a flag; '' for all of it.
+      topic: a mode, a section, a key or a flag, see ``meant``; '' for all of it.
       config: whose values are shown, those that differ from the defaults marked.
     """
-    show(_of_topic(topic, config) if topic else _all(config))
+    show(_of_topic(meant(topic), config) if topic else _all(config))
 
 
 def _all(config: ConfigDict | None) -> Iterator[RenderableType]:

@@ -66,8 +66,8 @@ def _bits(files: RunFiles) -> Tile | None:
     if result is None:
         return Tile("bits/dim", "–", details=("nothing evaluated yet",))
     summary = result.summary
-    beside = [r for r in files.results if r.summary["estimator"] == summary["estimator"]]
-    lowest = f", the lowest of {len(beside)} results" if beside[1:] else ""
+    compared = len(files.judged)
+    lowest = f", the lowest of {compared} results" if compared > 1 else ""
     return Tile(
         "bits/dim",
         number(summary["bits_per_dim"]),

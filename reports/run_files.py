@@ -10,10 +10,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from build import load_dataset
+from configs.keys import flat
 from configs.saved import get_config
 from data import Dataset
 from evaluation.results import PER_IMAGE, RESULT, SETTINGS, Result, load_result, whole
 from reports.blocks import Block
+from reports.comparable import comparable
 from reports.reading import attempt
 from storage import Checkpoints, DamagedFileError, Workdir, read_json, read_sealed, scan_metrics
 
@@ -123,7 +125,7 @@ class RunFiles:
     @staticmethod
     def per_image(result: Result) -> dict[str, np.ndarray]:
         """What is known of each image of a result."""
-        with whole(result.folder), np.load(result.folder / PER_IMAGE) as found:
+        with whole(result.folder, "eval"), np.load(result.folder / PER_IMAGE) as found:
             return {name: found[name] for name in found.files}
 
     @staticmethod
@@ -139,18 +141,31 @@ class RunFiles:
             return None, []
         return attempt(lambda: self.load(config), "the data set cannot be had")
 
-    @cached_property
+    @property
     def headline(self) -> Result | None:
-        """The lowest bits/dim of the estimator that the run is judged by, on the most images."""
-        known = [r for r in self.results if r.summary["bits_per_dim"] is not None]
-        most = max((len(r.ok) for r in known), default=0)
-        known = [r for r in known if len(r.ok) == most]
-        names = [r.summary["estimator"] for r in known]
-        judge = next((name for name in self.estimators if name in names), None) or min(
-            names, default=""
-        )
-        known = [r for r in known if r.summary["estimator"] == judge]
-        return min(known, key=lambda r: r.summary["bits_per_dim"], default=None)
+        """The lowest bits/dim of those that the run is judged by."""
+        return min(self.judged, key=_bits, default=None)
+
+    @property
+    def judged(self) -> list[Result]:
+        """Those of ``comparable`` on the most images, by the first estimator that has one."""
+        found = {
+            name: kept
+            for name, results in self.comparable.items()
+            if (kept := [r for r in results if _bits(r) is not None])
+        }
+        most = max((len(kept[0].ok) for kept in found.values()), default=0)
+        names = [name for name, kept in found.items() if len(kept[0].ok) == most]
+        judge = next((name for name in self.estimators if name in names), min(names, default=""))
+        return found.get(judge, [])
+
+    @cached_property
+    def comparable(self) -> dict[str, list[Result]]:
+        """By estimator its results with one and the same settings, whose steps can be compared.
+
+        Of several settings those on the most images, of these the ones nearest to the run's own.
+        """
+        return comparable(self.results, dict(flat(self.config)) if self.config else {})
 
     @property
     def estimators(self) -> tuple[str, ...]:
@@ -161,6 +176,10 @@ class RunFiles:
         # A comma-separated list on the command line arrives as one string.
         listed = [name.strip() for entry in config.eval.estimators for name in entry.split(",")]
         return tuple(listed) or (config.likelihood.name,)
+
+
+def _bits(result: Result) -> Any:
+    return result.summary["bits_per_dim"]
 
 
 def _order(parts: tuple[str, ...]) -> tuple[tuple[int, str], ...]:

@@ -8,6 +8,12 @@ from hosts import agreed, several, writes
 from storage import CheckpointError, Checkpoints, DamagedError, MissingError
 
 Done = TypeVar("Done")
+Check = Callable[[list[int]], object]
+
+
+def any_step(steps: list[int]) -> None:
+    """Finds nothing against any of them."""
+    del steps
 
 
 def chosen_steps(checkpoints: Checkpoints, which: str = "") -> list[int]:
@@ -32,16 +38,28 @@ def chosen_steps(checkpoints: Checkpoints, which: str = "") -> list[int]:
     return _named(checkpoints, which, known)
 
 
-def at_chosen(checkpoints: Checkpoints, which: str, do: Callable[[int], Done]) -> list[Done]:
+def at_chosen(
+    checkpoints: Checkpoints,
+    which: str,
+    do: Callable[[int], Done],
+    check: Check = any_step,
+) -> list[Done]:
     """What is done at each of the ``chosen_steps``, while a training may go on beside.
 
     That deletes some which were there when they were chosen: of all they are passed over with a
     note, and the newest is taken again, once. Several hosts cannot each pass over what it misses.
 
+    Args:
+      checkpoints: of the run.
+      which: see ``chosen_steps``.
+      do: what is done.
+      check: raises, before anything is done, where it could not be done at all these steps.
+
     Raises:
       CheckpointError: see ``chosen_steps``; one that is named is no longer there.
     """
     steps = chosen_steps(checkpoints, which)
+    check(steps)
     if several() or which not in ("", "all"):
         return [do(step) for step in steps]
     done = [each for step in steps for each in _unless_deleted(do, step)]
@@ -133,7 +151,8 @@ def _named(checkpoints: Checkpoints, which: str, known: list[int]) -> list[int]:
 
 def _complaint(checkpoints: Checkpoints, step: int) -> str | None:
     """What is wrong with a checkpoint, if anything is."""
-    complaints = checkpoints.verify(step)
+    with terminal.working(f"verifying the checkpoint of step {step}"):
+        complaints = checkpoints.verify(step)
     if not complaints:
         return None
     more = f", and {len(complaints) - 1} more" if len(complaints) > 1 else ""

@@ -118,7 +118,7 @@ def _known(folder: Path) -> dict[str, Any] | None:
         return None
     terminal.say(f"already classified: {folder}")
     Unfinished(folder / "partial").discard()  # of a process killed before it could
-    with whole(folder):
+    with whole(folder, "classify"):
         return read_sealed(folder / RESULT)
 
 

@@ -15,7 +15,7 @@ from data import Dataset
 from evaluation import Samples
 from evaluation.results import Result
 from likelihood import LogDensity
-from run.chosen import Done, at_chosen, chosen_steps
+from run.chosen import Check, Done, any_step, at_chosen, chosen_steps
 from run.classifier import ClassifierRun
 from run.columns import columns
 from run.density import log_density_of
@@ -126,12 +126,15 @@ class RunDirectory:
         """
         return chosen_steps(self.checkpoints, which)
 
-    def at_steps(self, which: str, do: Callable[[int], Done]) -> list[Done]:
+    def at_steps(
+        self, which: str, do: Callable[[int], Done], check: Check = any_step
+    ) -> list[Done]:
         """What is done at each of ``steps(which)``, while a training may go on beside.
 
         One that it deletes before its turn comes is passed over with a note, unless it is named.
+        ``check`` is told the steps first, and raises where it cannot be done.
         """
-        return at_chosen(self.checkpoints, which, do)
+        return at_chosen(self.checkpoints, which, do, check)
 
     def state(self, step: int) -> TrainState:
         """The training state of a checkpoint."""
@@ -279,6 +282,7 @@ class RunDirectory:
           CheckpointError: there is no such checkpoint, or no classifier for a guidance to ask.
           DataError: test data are needed, and are not there.
           TypeError: that is no key.
+          ValueError: n is below 1.
         """
         return self.samples.draw(key, n, step)
 

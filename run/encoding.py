@@ -49,8 +49,10 @@ class EncodingRun:
         Raises:
           DataError: they have another shape than the data of the run.
         """
-        x = check_stored(x, self._run.experiment.dataset)
-        return self._driver.encode(self._run.params(step), x, self._run.experiment.streams["eval"])
+        x, params = check_stored(x, self._run.experiment.dataset), self._run.params(step)
+        stream = self._run.experiment.streams["eval"]
+        with terminal.progress("encoding", 0, len(x)) as update:
+            return self._driver.encode(params, x, stream, lambda done, _: update(done, ""))
 
     def decode(self, z: np.ndarray, step: int | None) -> Carried:
         """Points of the model's space from latents.
@@ -59,7 +61,11 @@ class EncodingRun:
           DataError: they have another shape than the data of the run.
         """
         z = check_shape(z, self._run.experiment.dataset, "latents")
-        return self._driver.decode(self._run.params(step), z.astype(np.float32))
+        params = self._run.params(step)
+        with terminal.progress("decoding", 0, len(z)) as update:
+            return self._driver.decode(
+                params, z.astype(np.float32), lambda done, _: update(done, "")
+            )
 
     def stored(self, points: Float[np.ndarray, "n *D"]) -> Num[np.ndarray, "n *D"]:
         """What points of the model's space stand for, in the data's own units."""

@@ -85,7 +85,7 @@ class QualityRun:
         folder = self._run.workdir.quality(step, self._settings.features, settings)
         if there(folder / RESULT):
             terminal.say(f"already measured: {folder}")
-            with whole(folder):
+            with whole(folder, "quality"):
                 return read_sealed(folder / RESULT)
         x, failed = samples()
         made_with = {"settings": settings, "versions": versions()}
@@ -108,14 +108,17 @@ class QualityRun:
             self._seed,
         )
         try:
-            rows = [{"set": "samples"} | compare(self._of_samples(x), reference)]
+            found = self._of_samples(x)
+            with terminal.working("comparing samples with data"):
+                rows = [{"set": "samples"} | compare(found, reference)]
         except QualityError as error:
             raise QualityError(
                 f"samples and {against} data cannot be compared with config.quality: {error}"
             ) from error
         control = self._of_data(OTHER[against], len(x))
         try:
-            rows.append({"set": f"{OTHER[against]} data"} | compare(control, reference))
+            with terminal.working("comparing data with data"):
+                rows.append({"set": f"{OTHER[against]} data"} | compare(control, reference))
         except QualityError as error:
             terminal.say(f"note: no {OTHER[against]} data beside the samples: {error}")
         return {
@@ -207,7 +210,7 @@ class QualityRun:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    with whole(path.parent), np.load(path) as file:
+    with whole(path.parent, "quality"), np.load(path) as file:
         return dict(file)
 
 

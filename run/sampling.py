@@ -24,6 +24,8 @@ class SampleRun:
 
     def draw(self, key: jax.Array | None, count: int, step: int | None = None) -> Samples:
         """Samples in the data's own units; see ``RunDirectory.sample``."""
+        if count < 1:
+            raise ValueError(f"n = {count} samples: choose 1 or more")
         run, experiment = self._run, self._run.experiment
         key = experiment.streams["sample"] if key is None else _checked(key)
         wanted = wanted_of(experiment, count)
@@ -40,10 +42,9 @@ class SampleRun:
 
     def save(self, step: int) -> Path:
         """Draws ``config.sampling.num_samples`` and writes ``samples.npz`` and ``grid.png``."""
-        experiment = self._run.experiment
-        samples = self.draw(None, experiment.sampling.num_samples, step)
-        settings = {**experiment.sampler_settings, "seed": experiment.identity["seed"]}
+        experiment, settings = self._run.experiment, self._settings
         folder = self._run.workdir.samples(step, settings)
+        samples = self.draw(None, experiment.sampling.num_samples, step)
         if writes():
             wanted = wanted_of(experiment, len(samples.x))
             arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
@@ -52,6 +53,21 @@ class SampleRun:
             write_json(folder / "settings.json", settings)
             _say(folder, samples)
         return folder
+
+    def check(self, steps: list[int]) -> None:
+        """Before the first of them is drawn.
+
+        Raises:
+          WorkdirError: what samples of a step there are already cannot be told.
+        """
+        for step in steps:
+            self._run.workdir.samples(step, self._settings)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """All that samples depend on but the step."""
+        experiment = self._run.experiment
+        return {**experiment.sampler_settings, "seed": experiment.identity["seed"]}
 
     @cached_property
     def _driver(self) -> SampleDriver:

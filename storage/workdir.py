@@ -16,6 +16,7 @@ import numpy as np
 
 from data import UNKNOWN
 from storage.files import DamagedFileError, read_json, write_json
+from storage.sealed import read_sealed
 
 PACKAGES = (
     "jax",
@@ -153,7 +154,7 @@ class Workdir:
         if not self._is_begun():
             return
         known = self._known()["identity"]
-        identity = json.loads(json.dumps(identity))
+        identity = _as_stored(identity)
         known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
         differing = [
             k
@@ -200,10 +201,14 @@ class Workdir:
         """Paired differences between the estimators of a step."""
         return self.root / "eval" / str(step) / "differences.json"
 
-    @property
-    def over_training(self) -> Path:
-        """Bits over the steps of a training."""
-        return self.root / "eval" / "over_training.json"
+    def over_training(self, settings: dict) -> Path:
+        """Bits over the steps of a training: free, damaged, or with these settings."""
+        path = self.root / "eval" / "over_training.json"
+        try:
+            others = path.exists() and read_sealed(path).get("settings") != _as_stored(settings)
+        except ValueError:  # what it held can be had again from the results
+            others = False
+        return path.with_name(f"{path.stem}-{digest(settings)}.json") if others else path
 
     def comparison(self, folders: list[Path]) -> Path:
         """Paired differences between the results in these folders."""
@@ -245,9 +250,14 @@ def has_other_settings(folder: Path, settings: dict) -> bool:
     """
     path = folder / "settings.json"
     try:
-        return path.exists() and read_json(path) != json.loads(json.dumps(settings))
+        return path.exists() and read_json(path) != _as_stored(settings)
     except DamagedFileError as error:
         raise WorkdirError(f"{error}; move {folder} away, and it is made again") from error
+
+
+def _as_stored(value: Any) -> Any:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(value))
 
 
 def digest(value: Any) -> str:

@@ -13,7 +13,14 @@ from sweeps.results import RunRow, SweepResults
 
 _COLUMNS = (
     *("status", "step", "estimator", "bits_per_dim", "standard_error", "difference"),
-    *("difference_standard_error", "num_images", "train_seconds", "eval_seconds", "failure"),
+    *(
+        "difference_standard_error",
+        "num_images",
+        "all_images",
+        "train_seconds",
+        "eval_seconds",
+        "failure",
+    ),
 )
 
 
@@ -40,8 +47,7 @@ def _csv(results: SweepResults) -> str:
 
 def _line(results: SweepResults, row: RunRow) -> list[Any]:
     """Empty where there is nothing: a key that a run does not override, a run without a result."""
-    swept = [row.overrides.get(key, "") for key in results.keys]
-    return [row.name, *swept, *(getattr(row, name) for name in _COLUMNS)]
+    return [row.name, *map(row.value, results.keys), *(getattr(row, name) for name in _COLUMNS)]
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

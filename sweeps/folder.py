@@ -8,6 +8,7 @@ from typing import Any
 from storage import read_json, write_json
 from supervisor import newest_checkpoint
 
+_LAST_LINES = 20  # of a log, where its run has failed
 DONE, TRAINED, BEGUN, FAILED, WAITING = "done", "trained", "begun", "failed", "waiting"
 
 
@@ -16,10 +17,11 @@ class Record:
     """What is known of a run beside its workdir.
 
     Attributes:
-      settings: digest of the configuration that was evaluated; '' before that.
+      settings: digest of the configuration whose evaluation began last; '' before that.
       results: folders of the results, in the workdir, in the order of the estimators.
-      train_seconds: of wall clock, of all attempts that ended by themselves.
-      eval_seconds: the same of the evaluation.
+      train_seconds: of wall clock, of all attempts but those that were killed: one that is told to
+        leave is gone on with.
+      eval_seconds: the same of the evaluation with these settings.
       failure: how the last attempt ended, where that was badly.
     """
 
@@ -68,6 +70,12 @@ class SweepFolder:
     def log(self, name: str) -> Path:
         """What a run's processes say."""
         return self.runs / f"{name}.log"
+
+    def last_lines(self, name: str) -> list[str]:
+        """The end of a run's log, without empty lines; none where there is no log."""
+        log = self.log(name)
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        return [line for line in lines if line.strip()][-_LAST_LINES:]
 
     def job(self, name: str) -> Path:
         """Which job of a cluster a run is."""

@@ -73,6 +73,6 @@ def _lay_out(axes: Axes, settings: Sequence[SettingRow]) -> None:
 
 
 def _colour(row: SettingRow) -> str:
-    if row.difference_interval is None and row.difference == 0.0:
+    if row.is_best:
         return _BEST
     return _APART if row.told_apart else _SAME

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from wiring.reader import ConfigError
 SEED = "seed"
 # Of training, what decides the parameters that come out.
 _TRAINED = ("compat", "training.steps", "training.batch_size", "training.max_skips")
+_MOST_RUNS = 10_000  # of a sweep; more come of a sweep() that never ends
 _LONGEST_NAME = 60  # characters, without the digest
 
 
@@ -75,9 +77,19 @@ class Plan:
             " ".join(f"{names[key]}={_shown(value)}" for key, value in overrides.items()) or "base"
         )
 
-    def shown(self, overrides: Mapping[str, Any], key: str) -> str:
-        """A key's value in a table; '' where it is not overridden."""
-        return _shown(overrides[key]) if key in overrides else ""
+    def shown(self, run: PlannedRun, key: str) -> str:
+        """A key's value in a table; '' where it is not overridden, but for the seed."""
+        if key == SEED:
+            return str(self.config_of(run).seed)
+        return _shown(run.overrides[key]) if key in run.overrides else ""
+
+    @property
+    def not_trained_by(self) -> list[str]:
+        """Swept keys that decide nothing of the training, where runs differ in these alone."""
+        trained = {digest(_decisive(self.config_of(run))) for run in self.runs}
+        return (
+            [key for key in self.keys if not _decides(key)] if len(trained) < len(self.runs) else []
+        )
 
     def config_of(self, run: PlannedRun) -> ConfigDict:
         """The whole configuration of a run, with the preset of ``config.compat`` unresolved."""
@@ -160,7 +172,9 @@ def _read(file: str) -> tuple[str, list[dict[str, Any]]]:
     """The first line of the file's docstring, and its overrides."""
     with loading.told("sweep", file):
         namespace = loading.load("sweep", file)
-        found = list(loading.call("sweep", file, namespace, "sweep"))
+        found = list(islice(loading.call("sweep", file, namespace, "sweep"), _MOST_RUNS + 1))
+    if len(found) > _MOST_RUNS:
+        raise SweepError(f"--sweep: sweep() of {file} gives more than {_MOST_RUNS} overrides")
     for each in found:
         if not isinstance(each, dict) or not all(isinstance(key, str) for key in each):
             raise SweepError(
@@ -222,13 +236,17 @@ def _check_key(base: ConfigDict, key: str) -> None:
 
 def _name(config: ConfigDict, overrides: Mapping[str, Any]) -> str:
     """In words, and a digest of all that decides what is trained."""
-    decisive = {
-        key: value
-        for key, value in _unlike_defaults(config).items()
-        if key.startswith((*IDENTITY, *_TRAINED)) and key not in NOT_IDENTITY
-    }
     words = "_".join(_word(key, value) for key, value in overrides.items())[:_LONGEST_NAME]
-    return "-".join(filter(None, [words, digest(decisive | dict(overrides))]))
+    return "-".join(filter(None, [words, digest(_decisive(config) | dict(overrides))]))
+
+
+def _decisive(config: ConfigDict) -> dict[str, Any]:
+    """What decides the parameters that are trained, by dotted key."""
+    return {key: value for key, value in _unlike_defaults(config).items() if _decides(key)}
+
+
+def _decides(key: str) -> bool:
+    return key.startswith((*IDENTITY, *_TRAINED)) and key not in NOT_IDENTITY
 
 
 def _word(key: str, value: Any) -> str:

@@ -1,6 +1,7 @@
 """A sweep's results, read from the files of its runs: of a sweep that goes on, those so far."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def results_of(folder: SweepFolder, plan: Plan) -> SweepResults:
     for estimator in estimators:
         of_estimator = [each for each in found if each[0].estimator == estimator]
         runs += _compared_runs(of_estimator)
-        settings += _settings(plan, of_estimator)
+        settings += _settings(of_estimator)
     without = [row for of_run in rows for row, result in of_run if result is None]
     return SweepResults(folder, plan, (*runs, *without), tuple(settings))
 
@@ -62,6 +63,7 @@ def _rows(
         difference=None,
         difference_standard_error=None,
         num_images=0,
+        all_images=0,
         train_seconds=record.train_seconds or None,
         eval_seconds=record.eval_seconds or None,
         workdir=folder.workdir(run.name),
@@ -83,22 +85,24 @@ def _with_result(row: RunRow, result: Result) -> RunRow:
         bits_per_dim=summary["bits_per_dim"],
         standard_error=summary["standard_error"],
         num_images=summary["num_images"],
+        all_images=len(result.ok),
         result=result.folder,
     )
 
 
 def _compared_runs(found: Sequence[_Found]) -> list[RunRow]:
     """Of one estimator, the best first, with differences to it."""
-    ranked = sorted(found, key=lambda each: _rank(each[0].bits_per_dim))
+    ranking = Ranking.of(result for _, result in found)
+    ranked = sorted(found, key=lambda each: ranking.place([each[1]]))
     best = ranked[0][1]
-    return [_run_difference(row, result, best) for row, result in ranked]
+    return [_run_difference(row, result, best, ranking) for row, result in ranked]
 
 
-def _run_difference(row: RunRow, result: Result, best: Result) -> RunRow:
+def _run_difference(row: RunRow, result: Result, best: Result, ranking: "Ranking") -> RunRow:
     if result is best or not _same_images([result, best]):
         return replace(row, difference=0.0 if result is best else None)
-    both = result.ok & best.ok
-    mean = crossed_mean((result.bits_per_dim - best.bits_per_dim)[both][None])
+    values = _table([result, best], ranking.common(result) & result.ok)
+    mean = crossed_mean(values[:1] - values[1:])
     return replace(
         row,
         difference=_known(mean.value),
@@ -106,17 +110,52 @@ def _run_difference(row: RunRow, result: Result, best: Result) -> RunRow:
     )
 
 
-def _settings(plan: Plan, found: Sequence[_Found]) -> list[SettingRow]:
+def _settings(found: Sequence[_Found]) -> list[SettingRow]:
     """Of one estimator, the best first, with differences to it."""
     groups: dict[str, list[_Found]] = {}
     for row, result in found:
         groups.setdefault(_group(row, result), []).append((row, result))
-    rows = [(_setting_row(plan, group), group) for group in groups.values()]
-    rows = [(row, group) for row, group in rows if row.num_images]
-    rows.sort(key=lambda each: _rank(each[0].bits_per_dim))
-    scatter = scatter_of(_table_of(group) for _, group in rows)
-    compared = Compared(rows[0][1] if rows else [], len(rows) - 1, scatter)
-    return [_setting_difference(row, group, compared) for row, group in rows]
+    of_some = [group for group in groups.values() if _table_of(group).size]
+    ranking = Ranking.of(result for group in of_some for _, result in group)
+    ranked = sorted(of_some, key=lambda group: ranking.place(_results(group)))
+    compared = Compared.of(ranked, ranking)
+    return [_setting_difference(_setting_row(group, ranking), group, compared) for group in ranked]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Which results are better: by their means over the images that succeeded everywhere.
+
+    Means over each one's own images would let win what failed on the hardest of them.
+
+    Attributes:
+      ok: for all results on the same images, those that succeeded in each of them; a result of no
+        image at all counts for none.
+    """
+
+    ok: Mapping[tuple[str, int], Bool[np.ndarray, " images"]]
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> "Ranking":
+        """Of these results, on whatever images."""
+        ok: dict[tuple[str, int], Bool[np.ndarray, " images"]] = {}
+        for result in (each for each in results if each.ok.any()):
+            ok[_images(result)] = result.ok & ok.get(_images(result), result.ok)
+        return cls(ok)
+
+    def common(self, result: Result) -> Bool[np.ndarray, " images"]:
+        """The images that succeeded in all results on the images of this one."""
+        return self.ok.get(_images(result), result.ok)
+
+    def place(self, results: Sequence[Result]) -> tuple[bool, float]:
+        """Sorts by the mean over the common images, those last that have none."""
+        values = _table(results, self.common(results[0]) & _succeeded(results))
+        return (False, float(values.mean())) if values.size else (True, _own_mean(results))
+
+
+def _own_mean(results: Sequence[Result]) -> float:
+    values = _table(results, _succeeded(results))
+    return float(values.mean()) if values.size else np.inf
 
 
 @dataclass(frozen=True)
@@ -125,13 +164,21 @@ class Compared:
 
     Attributes:
       best: the setting of the fewest bits.
-      others: how many are compared with it.
+      ranking: by which it is that.
+      pairs: of settings: as the best is chosen by the same bits, any of them might be compared.
       scatter: of the seeds of all.
     """
 
     best: Sequence[_Found]
-    others: int
+    ranking: Ranking
+    pairs: int
     scatter: Scatter
+
+    @classmethod
+    def of(cls, ranked: Sequence[Sequence[_Found]], ranking: Ranking) -> "Compared":
+        """With the first of settings."""
+        scatter = scatter_of(_table_of(group) for group in ranked)
+        return cls(ranked[0] if ranked else [], ranking, math.comb(len(ranked), 2), scatter)
 
 
 def _group(row: RunRow, result: Result) -> str:
@@ -140,7 +187,7 @@ def _group(row: RunRow, result: Result) -> str:
     return repr((setting, _images(result)))
 
 
-def _setting_row(plan: Plan, group: Sequence[_Found]) -> SettingRow:
+def _setting_row(group: Sequence[_Found], ranking: Ranking) -> SettingRow:
     rows, values = [row for row, _ in group], _table_of(group)
     mean = crossed_mean(values)
     return SettingRow(
@@ -149,13 +196,15 @@ def _setting_row(plan: Plan, group: Sequence[_Found]) -> SettingRow:
         estimator=rows[0].estimator,
         seeds=tuple(row.seed for row in rows),
         num_images=mean.images,
+        all_images=rows[0].all_images,
+        compared_images=int(ranking.common(group[0][1]).sum()),
         bits_per_dim=mean.value,
         standard_error=_known(mean.standard_error),
         error_of="test set and seeds" if len(rows) > 1 else "test set",
         images_error=_known(mean.images_error),
         seeds_error=_known(mean.seeds_error),
         interval=mean.interval,
-        seed_bits=tuple(float(np.mean(row)) for row in values) if mean.images else (),
+        seed_bits=tuple(float(np.mean(row)) for row in values),
         difference=None,
         difference_standard_error=None,
         difference_interval=None,
@@ -172,14 +221,14 @@ def _setting_difference(row: SettingRow, group: Sequence[_Found], compared: Comp
     results = [*(own[seed] for seed in seeds), *(its[seed] for seed in seeds)]
     if not seeds or not _same_images(results):
         return row
-    values = _table(results, _succeeded(results))
+    values = _table(results, compared.ranking.common(results[0]))
     mean = crossed_mean(values[: len(seeds)] - values[len(seeds) :])
     return replace(
         row,
         difference=_known(mean.value),
         difference_standard_error=_known(mean.standard_error),
         difference_interval=mean.interval,
-        told_apart=is_told_apart(mean, len(seeds), compared.scatter, compared.others),
+        told_apart=is_told_apart(mean, len(seeds), compared.scatter, compared.pairs),
     )
 
 
@@ -198,18 +247,18 @@ def _succeeded(results: Sequence[Result]) -> Bool[np.ndarray, " images"]:
 
 def _table_of(group: Sequence[_Found]) -> Float[np.ndarray, "seeds images"]:
     """Of a setting, over the images that succeeded with all its seeds."""
-    results = [result for _, result in group]
+    results = _results(group)
     return _table(results, _succeeded(results))
+
+
+def _results(group: Sequence[_Found]) -> list[Result]:
+    return [result for _, result in group]
 
 
 def _table(
     results: Sequence[Result], ok: Bool[np.ndarray, " images"]
 ) -> Float[np.ndarray, "results good"]:
     return np.stack([result.bits_per_dim for result in results])[:, ok]
-
-
-def _rank(bits: float | None) -> float:
-    return np.inf if bits is None else bits
 
 
 def _known(value: float) -> float | None:

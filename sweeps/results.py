@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.folder import SweepFolder
-from sweeps.plan import Plan
+from sweeps.plan import SEED, Plan
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,14 @@ class RunRow:
       estimator: '' where nothing is evaluated.
       bits_per_dim: the mean over images; None where there is none.
       standard_error: of that mean, over the images: this one run's.
-      difference: its bits/dim minus those of the best run, image by image; 0 for the best.
+      difference: its bits/dim minus those of the best run, image by image; 0 for the best. The
+        best has the lowest mean over the images that succeeded in all runs on the same images, and
+        differences are over these.
       difference_standard_error: over the images.
       num_images: that succeeded.
+      all_images: that were evaluated.
       train_seconds: of wall clock, start-up included; attempts that were killed do not count.
-      eval_seconds: the same of the evaluation.
+      eval_seconds: the same of the evaluation with the settings of now.
       workdir: its folder.
       result: the folder of the result.
       failure: how it ended, where that was badly.
@@ -45,11 +48,16 @@ class RunRow:
     difference: float | None
     difference_standard_error: float | None
     num_images: int
+    all_images: int
     train_seconds: float | None
     eval_seconds: float | None
     workdir: Path
     result: Path | None
     failure: str
+
+    def value(self, key: str) -> Any:
+        """Of a swept key; '' where it is not overridden, but for the seed, which each run has."""
+        return self.overrides.get(key, self.seed if key == SEED else "")
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,10 @@ class SettingRow:
       estimator: by which name.
       seeds: those that are finished.
       num_images: that succeeded in all of them.
-      bits_per_dim: the mean over images and seeds.
+      all_images: that were evaluated.
+      compared_images: that succeeded in all settings on the same images: the best is that of the
+        lowest mean over these, and differences are over these.
+      bits_per_dim: the mean over its ``num_images`` and its seeds.
       standard_error: of it, for the expectation over ``error_of``; None for one image.
       error_of: 'test set and seeds', or 'test set' where there is one seed.
       images_error: the part of the standard error that further images would lower.
@@ -72,8 +83,9 @@ class SettingRow:
       difference: to the best setting, image by image and seed by seed; 0 for the best itself.
       difference_standard_error: of it; None for the best, and where they have no seed in common.
       difference_interval: Student's, for this one comparison.
-      told_apart: whether it differs from the best with all settings compared at once, the scatter
-        of all settings' seeds lent to each: ``sweeps.crossed.is_told_apart``.
+      told_apart: whether it differs from the best with all pairs of settings compared at once, the
+        scatter of all settings' seeds lent to each: ``sweeps.crossed.is_told_apart``; None where it
+        is the best, or cannot be compared.
     """
 
     label: str
@@ -81,6 +93,8 @@ class SettingRow:
     estimator: str
     seeds: tuple[int, ...]
     num_images: int
+    all_images: int
+    compared_images: int
     bits_per_dim: float
     standard_error: float | None
     error_of: str
@@ -92,6 +106,29 @@ class SettingRow:
     difference_standard_error: float | None
     difference_interval: Mapping[str, float] | None
     told_apart: bool | None
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the others are compared with it."""
+        return self.difference == 0.0 and self.difference_standard_error is None
+
+    @property
+    def verdict(self) -> str:
+        """How it stands to the best, in words; '' where it cannot be compared.
+
+        Better than the best is what has fewer bits over the seeds that both have.
+        """
+        if self.told_apart is None or self.difference is None:
+            return "best" if self.is_best else ""
+        if not self.told_apart:
+            return "not told apart"
+        return "better on common seeds" if self.difference < 0 else "worse"
+
+    @property
+    def images(self) -> str:
+        """How many its mean is over, and of how many where some failed."""
+        some = self.num_images < self.all_images
+        return f"{self.num_images} of {self.all_images}" if some else str(self.num_images)
 
 
 @dataclass(frozen=True)

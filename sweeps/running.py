@@ -62,13 +62,13 @@ def _launched(launch: Launch, works: Sequence[Work], total: int) -> None:
         terminal.say("all runs are done")
         return
     done = total - len(works)
-    with terminal.progress("sweep", done, total, "runs") as update:
+    with terminal.progress("sweep", done, total, "", unit="runs") as update:
 
         def ended(work: Work) -> None:
             nonlocal done
             done += 1
             terminal.say(f"{work.status}: {work.name}")
-            update(done, "runs")
+            update(done, "")
 
         launch(works, ended)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from evaluation.columns import Cell, Column, table_of
 from evaluation.terminal import console, say
 from sweeps.folder import BEGUN, FAILED, SweepFolder
 from sweeps.plan import SEED, Plan, PlannedRun
@@ -15,17 +16,24 @@ _STATES = {BEGUN: "begun", FAILED: "failed, is tried again"}
 
 
 def show_plan(folder: SweepFolder, plan: Plan, works: Sequence[Work]) -> None:
-    """A row for each run: its overrides, and how far it is."""
-    keys = plan.keys
+    """A row for each run: its overrides, and how far it is; and what is trained more than once."""
+    keys = (Column(key, text=True, optional=1) for key in plan.keys)
+    columns = (Column("run", text=True, whole=True), *keys, Column("state", text=True, whole=True))
+    rows = [
+        (Text(run.name), *_values(plan, run), _state(folder, work))
+        for run, work in zip(plan.runs, works, strict=True)
+    ]
     title = plan.title.rstrip(".") or plan.file
-    table = _table(f"{title}: {len(works)} runs", ["run", *keys, "state"], 0)
-    for run, work in zip(plan.runs, works, strict=True):
-        table.add_row(run.name, *_values(plan, run), _state(folder, work))
-    console.print(table)
+    console.print(table_of(f"{title}: {len(works)} runs", columns, rows))
+    if keys := plan.not_trained_by:
+        say(
+            f"note: runs that differ in {', '.join(keys)} alone train the same network again; "
+            "config.eval.estimators evaluates one network in several ways"
+        )
 
 
 def _values(plan: Plan, run: PlannedRun) -> list[Text]:
-    return [Text(plan.shown(run.overrides, key)) for key in plan.keys]
+    return [Text(plan.shown(run, key)) for key in plan.keys]
 
 
 def _state(folder: SweepFolder, work: Work) -> str:
@@ -46,49 +54,50 @@ def show_sweep(results: SweepResults) -> None:
             say(line)
 
 
+_SETTINGS = (
+    *(Column("setting", text=True), Column("seeds", optional=3), Column("bits/dim")),
+    *(Column("± s.e."), Column("images", optional=3), Column("of images", optional=4)),
+    *(Column("of seeds", optional=4), Column("- best", optional=1)),
+    *(Column("± its s.e.", optional=2), Column("", text=True)),
+)
+
+
 def _settings_table(estimator: str, settings: Sequence[SettingRow]) -> Table:
-    columns = [
-        "setting",
-        "seeds",
-        "bits/dim",
-        "± s.e.",
-        "of images",
-        "of seeds",
-        "- best",
-        "± s.e.",
-        "",
-    ]
-    table = _table(f"settings by {estimator}", columns, 0)
-    for row in settings:
-        table.add_row(
-            Text(row.label),
-            str(len(row.seeds)),
-            *map(_number, (row.bits_per_dim, row.standard_error, row.images_error)),
-            _number(row.seeds_error),
-            *map(_number, (row.difference, row.difference_standard_error)),
-            _verdict(row),
-        )
-    return table
+    return table_of(f"settings by {estimator}", _SETTINGS, list(map(_setting_cells, settings)))
+
+
+def _setting_cells(row: SettingRow) -> tuple[Cell, ...]:
+    return (
+        Text(row.label),
+        str(len(row.seeds)),
+        *map(_number, (row.bits_per_dim, row.standard_error)),
+        row.images,
+        *map(_number, (row.images_error, row.seeds_error)),
+        *map(_number, (row.difference, row.difference_standard_error)),
+        row.verdict,
+    )
+
+
+_RUNS = (
+    *(Column("run", text=True), Column(SEED), Column("bits/dim"), Column("± s.e.")),
+    *(Column("- best"), Column("± its s.e.", optional=1), Column("train s", optional=1)),
+    Column("eval s", optional=1),
+)
 
 
 def _runs_table(estimator: str, runs: Sequence[RunRow]) -> Table:
-    columns = ["run", SEED, "bits/dim", "± s.e.", "- best", "± s.e.", "train s", "eval s"]
-    table = _table(f"runs by {estimator} (errors of one run: of the images alone)", columns, 0)
-    for row in runs:
-        table.add_row(
-            Text(row.setting),
-            str(row.seed),
-            *map(_number, (row.bits_per_dim, row.standard_error)),
-            *map(_number, (row.difference, row.difference_standard_error)),
-            *(_number(seconds, 0) for seconds in (row.train_seconds, row.eval_seconds)),
-        )
-    return table
+    title = f"runs by {estimator} (errors of one run: of the images alone)"
+    return table_of(title, _RUNS, list(map(_run_cells, runs)))
 
 
-def _verdict(row: SettingRow) -> str:
-    if row.told_apart is None:
-        return "best" if row.difference == 0.0 else ""
-    return "worse" if row.told_apart else "not told apart"
+def _run_cells(row: RunRow) -> tuple[Cell, ...]:
+    return (
+        Text(row.setting),
+        str(row.seed),
+        *map(_number, (row.bits_per_dim, row.standard_error)),
+        *map(_number, (row.difference, row.difference_standard_error)),
+        *(_number(seconds, 0) for seconds in (row.train_seconds, row.eval_seconds)),
+    )
 
 
 def remarks(settings: Sequence[SettingRow]) -> list[str]:
@@ -98,10 +107,11 @@ def remarks(settings: Sequence[SettingRow]) -> list[str]:
         best, others = settings[0], settings[1:]
         same = sum(row.told_apart is False for row in others)
         found.append(
-            f"the lowest of {len(settings)} settings compared on the same {best.num_images} images "
-            f"is in part the luckiest, so that its {best.bits_per_dim:.4f} is too low; {same} of "
-            f"the others {'is' if same == 1 else 'are'} not told apart from it (at 5 % for all "
-            "comparisons at once, the scatter of seeds taken to be alike in all settings)"
+            f"the lowest of {len(settings)} settings, compared on the {best.compared_images} "
+            f"images that succeeded in all, is in part the luckiest, so that its "
+            f"{best.bits_per_dim:.4f} is too low; {same} of the others "
+            f"{'is' if same == 1 else 'are'} not told apart from it (at 5 % for all pairs of "
+            "settings at once, the scatter of seeds taken to be alike in all)"
         )
     return found
 
@@ -125,15 +135,8 @@ def show_failures(works: Sequence[Work]) -> None:
     for work in works:
         record = work.folder.record(work.name)
         say(f"failed: {work.name}: {record.failure}; the end of {work.folder.log(work.name)}:")
-        for line in work.last_lines():
+        for line in work.folder.last_lines(work.name):
             say(f"    {line}")
-
-
-def _table(title: str, columns: Sequence[str], left: int) -> Table:
-    table = Table(title=title)
-    for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place == left or not name else "right")
-    return table
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -12,7 +12,6 @@ from sweeps.plan import Plan, PlannedRun
 from sweeps.processes import LeavingError, Processes
 
 MAIN = Path(__file__).parents[1] / "main.py"
-_LAST_LINES = 12  # of a log, where its run has failed
 # What an evaluation says of each of its results.
 _RESULT = re.compile(r"^(?:wrote|already evaluated:) (.*)$", re.MULTILINE)
 
@@ -64,6 +63,7 @@ class Work:
         return self._run("train", processes, environment)
 
     def _evaluated(self, processes: Processes, environment: Mapping[str, str]) -> bool:
+        self._begin_evaluation()
         log = self.folder.log(self.name)
         said = log.stat().st_size if log.exists() else 0
         if not self._run("eval", processes, environment):
@@ -71,6 +71,11 @@ class Work:
         text = log.read_bytes()[said:].decode(errors="replace")
         self._keep(settings=self.settings, results=self._results(text))
         return True
+
+    def _begin_evaluation(self) -> None:
+        """What an evaluation with other settings found, and the time it took, are not of this."""
+        if self._record.settings != self.settings:
+            self._keep(settings=self.settings, results=(), eval_seconds=0.0)
 
     def _results(self, text: str) -> tuple[str, ...]:
         """The folders of results that an evaluation names, relative to the workdir."""
@@ -105,12 +110,6 @@ class Work:
 
     def _keep(self, **fields: Any) -> None:
         self.folder.keep(self.name, self._record.changed(**fields))
-
-    def last_lines(self) -> list[str]:
-        """The end of its log."""
-        log = self.folder.log(self.name)
-        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-        return [line for line in lines if line.strip()][-_LAST_LINES:]
 
 
 def work_of(folder: SweepFolder, plan: Plan, run: PlannedRun) -> Work:

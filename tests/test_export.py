@@ -169,6 +169,41 @@ def _exported(path):
     return Exported(path)
 
 
+ONE = np.zeros((1, 8, 8, 1))
+BAD = {
+    "scaled": (ONE + 0.5, None, "whole numbers from 0 to 16"),
+    "of too many levels": (ONE + 17, None, "whole numbers from 0 to 16"),
+    "negative": (ONE - 1, None, "whole numbers from 0 to 16"),
+    "not finite": (ONE * np.nan, None, "finite"),
+    "none": (ONE[:0], None, "n > 0"),
+    "of another shape": (ONE[..., 0], None, r"shape \(1, 8, 8\)"),
+    "text": (ONE.astype(str), None, "no real numbers"),
+    "with few indices": (np.repeat(ONE, 2, 0), [3], "2 whole numbers"),
+    "with indices that are none": (ONE, [0.5], "1 whole numbers"),
+}
+
+
+@pytest.fixture(scope="module")
+def model(file):
+    return _exported(file)
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_file_refuses_what_the_run_refuses(model, what):
+    x, index, said = BAD[what]
+    for ask in (model.log_prob, model.bits_per_dim):
+        with pytest.raises(ValueError, match=said):
+            ask(x, index)
+
+
+@pytest.mark.parametrize(
+    ("points", "times", "said"), [(ONE[..., 0], 0.5, "shape"), (ONE, 2.0, r"\[0, 1\]")]
+)
+def test_a_file_refuses_points_and_times_that_are_none(model, points, times, said):
+    with pytest.raises(ValueError, match=said):
+        model.score(points, times)
+
+
 def test_an_estimator_of_the_host_is_refused_and_nothing_is_written(digits, tmp_path):
     opened = RunDirectory.open(digits, tiny.digits(**{"likelihood.name": "scipy"}))
     with pytest.raises(ConfigError, match=r"'scipy' runs on the host .*take 'ode'"):

@@ -9,7 +9,7 @@ import tiny
 from PIL import Image
 
 import command_line
-from build import build, load_dataset
+from build import build, check_config, load_dataset
 from configs import own
 from configs.schema import ConfigFileError, complaint
 from data import Look
@@ -122,6 +122,13 @@ def test_what_follows_the_steps_follows_them():
     assert (config.optimizer.decay_steps, config.training.checkpoint_every) == (500, 100)
     config.training.checkpoint_every = 7
     assert (config.training.checkpoint_every, config.training.eval_every) == (7, 100)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50, 99, 100])
+def test_few_steps_are_an_experiment(steps):
+    config = own.for_data(_look((8, 8, 1)), "cpu")
+    config.training.steps = steps
+    check_config(config)
 
 
 @pytest.mark.parametrize(

@@ -522,6 +522,15 @@ def test_a_second_draw_of_samples_compiles_nothing(trained, caplog):
     assert [message for message in compiled if "precise" in message] == []
 
 
+def test_all_folders_of_samples_are_looked_at_before_one_is_drawn(own):
+    run = own()
+    folder = run.samples.save(20)
+    (folder / "settings.json").write_text("{")
+    with pytest.raises(WorkdirError, match=r"settings\.json.*move .*20 away, and it is made again"):
+        run.at_steps("all", run.samples.save, run.samples.check)
+    assert [path.name for path in folder.parent.iterdir()] == ["20"]
+
+
 def test_samples_of_other_settings_are_put_beside(own):
     first = own().samples.save(20)
     before = (first / "samples.npz").read_bytes()

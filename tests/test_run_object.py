@@ -65,7 +65,7 @@ def test_bits_of_the_test_set_by_hand_are_those_of_the_evaluation(digits):
     summary = opened.bits_per_dim()
     by_hand = opened.bits_per_dim_of(opened.experiment.dataset.test[np.arange(6)])
     np.testing.assert_allclose(by_hand.mean(), summary["bits_per_dim"], atol=1e-6)
-    (file,) = digits.glob("eval/4/*/bits_per_dim.json")
+    file = digits / "eval" / "4" / "bound" / "bits_per_dim.json"
     assert json.loads(file.read_text())["bits_per_dim"] == summary["bits_per_dim"]
     assert f"{summary['bits_per_dim']:.4f} ± {summary['standard_error']:.4f} (bound)" in repr(
         opened
@@ -120,6 +120,12 @@ def test_the_score_is_that_of_the_model(digits):
 def test_a_time_that_the_process_has_not_is_refused(digits, times):
     with pytest.raises(DataError, match="times"):
         RunDirectory.open(digits).score(np.zeros((2, 8, 8, 1)), times)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_samples_are_refused(digits, count):
+    with pytest.raises(ValueError, match=f"n = {count} samples: choose 1 or more"):
+        RunDirectory.open(digits).sample(None, count)
 
 
 # --- what it says of itself -----------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Samples, their quality, and latents."""
 
 from build import data_or_shape
-from evaluation import tables, terminal
+from evaluation import tables
 from run.encoding import EncodingRun
 from run.quality import QualityRun
 from verbs.opening import opened
@@ -11,7 +11,7 @@ from verbs.options import Options, UsageError
 def sample(options: Options) -> None:
     """Samples of the checkpoints, as arrays and as pictures."""
     run = opened(options, data_or_shape)
-    run.at_steps(options.steps, run.samples.save)
+    run.at_steps(options.steps, run.samples.save, run.samples.check)
 
 
 def quality(options: Options) -> None:
@@ -28,5 +28,4 @@ def quality(options: Options) -> None:
 def encode(options: Options) -> None:
     """Latents of the first test data and their reconstructions, as arrays and as pictures."""
     run = opened(options, own=lambda run: EncodingRun(run).keys_read)
-    with terminal.working("encoding and decoding"):
-        run.at_steps(options.steps, run.encodings.save)
+    run.at_steps(options.steps, run.encodings.save)

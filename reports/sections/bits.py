@@ -15,6 +15,7 @@ from reports.blocks import (
     Table,
 )
 from reports.commands import command
+from reports.comparable import differing
 from reports.numbers import interval, number, of_all, seconds, share, uncertain
 from reports.run_files import RunFiles
 from reports.svg import svg_of
@@ -52,9 +53,11 @@ def blocks(files: RunFiles) -> list[Block]:
     if best is None:
         return notes or [Missing("No checkpoint has been evaluated.", _evaluate(files))]
     others = [result for result in found if result is not best and result.summary["account"]]
+    compared = [result for result in found if _is_in(files.comparable, result)]
     return [
         *notes,
-        _table(found, best),
+        _table(compared, best),
+        *_of_other_settings(files, [r for r in found if not _is_in(files.comparable, r)]),
         Paragraph(
             "The standard error (s.e.) is that of the mean over test images. The own error is the "
             "part of it that the estimator's random numbers explain, given where each datum was "
@@ -65,6 +68,24 @@ def blocks(files: RunFiles) -> list[Block]:
         _account(best),
         *_others(others),
     ]
+
+
+def _is_in(comparable: dict[str, list[Result]], result: Result) -> bool:
+    return any(result is each for each in comparable[result.summary["estimator"]])
+
+
+def _of_other_settings(files: RunFiles, results: list[Result]) -> list[Block]:
+    """Results that are no better or worse than those above: something else was computed."""
+    if not results:
+        return []
+    columns = (*_COLUMNS, ("where it differs", CODE))
+    rows = [(*_row(result), _differences(files, result)) for result in results]
+    return [Table("With other settings, not to be compared with those above", columns, rows)]
+
+
+def _differences(files: RunFiles, result: Result) -> str:
+    found = differing(result, files.comparable[result.summary["estimator"]][0])
+    return ", ".join(f"{name} = {value}" for name, value in found.items())
 
 
 def _evaluate(files: RunFiles) -> str:

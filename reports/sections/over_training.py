@@ -1,11 +1,14 @@
 """Bits over the checkpoints of a training."""
 
+from pathlib import Path
 from typing import Any
 
 from evaluation.over_training import figure
-from reports.blocks import NUMBER, Block, Chart, Columns, Missing, Paragraph, Table
+from evaluation.results import common_settings
+from reports.blocks import NUMBER, Block, Chart, Columns, Fold, Missing, Paragraph, Table
 from reports.commands import command
 from reports.numbers import interval, number, share, uncertain
+from reports.reading import attempt
 from reports.run_files import RunFiles
 from reports.svg import svg_of
 
@@ -18,16 +21,46 @@ _COLUMNS = (
 
 def blocks(files: RunFiles) -> list[Block]:
     """Each estimator's curve, and how sure it is which step is the best."""
-    path = files.root / "eval" / "over_training.json"
-    if not path.is_file():
+    paths = files.files("eval/over_training*.json")
+    if not paths:
         return _missing(files)
-    found = files.sealed(path)
+    read = [(path, *attempt(lambda path=path: files.sealed(path))) for path in paths]
+    notes = [note for _, _, complaints in read for note in complaints]
+    found = [(path, each) for path, each, _ in read if each]
+    found.sort(key=lambda pair: not _is_of_the_headline(files, pair[1]))
+    main = [block for pair in found[:1] for block in _comparison(files, *pair)]
+    others = [block for pair in found[1:] for block in _comparison(files, *pair)]
+    return [*notes, *main, *([Fold("With other settings", others)] if others else [])]
+
+
+def _comparison(files: RunFiles, path: Path, found: dict[str, Any]) -> list[Block]:
+    """One file's."""
     tables = [_table(name, each) for name, each in found["estimators"].items()]
-    note = found["note"]
-    return [
-        Columns([_chart(files, found), Paragraph(f"{note[0].upper()}{note[1:]}.")]),
-        *tables,
-    ]
+    note, left = found["note"], _left_out(files, found)
+    said = f"{note[0].upper()}{note[1:]}.{left}"
+    return [Columns([_chart(files, path, found), Paragraph(said)]), *tables]
+
+
+def _left_out(files: RunFiles, found: dict[str, Any]) -> str:
+    """Which steps are compared, of how many, where some checkpoints are not."""
+    said = ""
+    for name, each in found["estimators"].items():
+        steps = [row["step"] for row in each["rows"]]
+        absent = [str(step) for step in files.steps if step not in steps]
+        if absent:
+            said += (
+                f" By {name} {len(files.steps) - len(absent)} of the {len(files.steps)} "
+                f"checkpoints are compared; not step {', '.join(absent)}."
+            )
+    return said
+
+
+def _is_of_the_headline(files: RunFiles, found: dict[str, Any]) -> bool:
+    """Whether its settings are those of the number in large type."""
+    best = files.headline
+    if best is None:
+        return False
+    return found.get("settings", {}).get(best.summary["estimator"]) == common_settings(best.folder)
 
 
 def _missing(files: RunFiles) -> list[Block]:
@@ -38,11 +71,11 @@ def _missing(files: RunFiles) -> list[Block]:
     return [Missing("The checkpoints have not been compared over training.", made)]
 
 
-def _chart(files: RunFiles, found: dict[str, Any]) -> Chart:
+def _chart(files: RunFiles, path: Path, found: dict[str, Any]) -> Chart:
     best = ", ".join(f"{name}: step {each['best']}" for name, each in found["estimators"].items())
     return Chart(
         "Bits/dim over training",
-        svg_of(lambda: figure(found), f"{files.prefix}over-training", _HEIGHT),
+        svg_of(lambda: figure(found), f"{files.prefix}{path.stem}".replace("_", "-"), _HEIGHT),
         f"Bits per dimension with their intervals over steps; the best step is, by {best}.",
     )
 

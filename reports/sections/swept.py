@@ -41,8 +41,6 @@ from sweeps.folder import FAILED
 from sweeps.picture import figure_of
 from sweeps.tables import remarks
 
-_LAST_LINES = 25  # of a log
-
 
 @dataclass(frozen=True)
 class SweepFiles:
@@ -122,7 +120,7 @@ def _settings_table(estimator: str, rows: Sequence[SettingRow]) -> Table:
     columns = (
         *(("setting", TEXT), ("bits/dim ± s.e.", NUMBER), ("minus the best ± s.e.", NUMBER)),
         *(("verdict", TEXT), ("95 % interval", NUMBER), ("of the difference", NUMBER)),
-        *(("s.e. of images, of seeds", NUMBER), ("seeds", NUMBER)),
+        *(("s.e. of images, of seeds", NUMBER), ("images", NUMBER), ("seeds", NUMBER)),
     )
     return Table(f"Settings by {estimator}", columns, [_setting(row) for row in rows], [0])
 
@@ -132,22 +130,17 @@ def _setting(row: SettingRow) -> tuple[str, ...]:
         row.label,
         uncertain(row.bits_per_dim, row.standard_error),
         _difference(row.difference, row.difference_standard_error),
-        _verdict(row),
+        row.verdict,
         interval(row.interval),
         interval(row.difference_interval),
         f"{number(row.images_error)}, {number(row.seeds_error)}",
+        row.images,
         ", ".join(map(str, row.seeds)),
     )
 
 
 def _difference(value: float | None, error: float | None) -> str:
     return number(value) if error is None else uncertain(value, error)
-
-
-def _verdict(row: SettingRow) -> str:
-    if row.told_apart is None:
-        return "the best" if row.difference == 0.0 else ""
-    return "worse" if row.told_apart else "not told apart"
 
 
 def runs(files: SweepFiles) -> list[Block]:
@@ -166,7 +159,7 @@ def runs(files: SweepFiles) -> list[Block]:
 def _run(plan: Plan, row: RunRow) -> tuple[str, ...]:
     done = row.bits_per_dim is not None
     return (
-        *(str(row.overrides.get(key, "")) for key in plan.keys),
+        *(str(row.value(key)) for key in plan.keys),
         uncertain(row.bits_per_dim, row.standard_error) if done else "",
         _difference(row.difference, row.difference_standard_error) if done else "",
         row.estimator,
@@ -182,14 +175,14 @@ def failures(files: SweepFiles) -> list[Block]:
     found: list[Block] = []
     for row in files.results.runs if files.results else ():
         if row.status == FAILED:
-            text, notes = attempt(lambda row=row: _end(files.folder.log(row.name)))
+            text, notes = attempt(lambda row=row: _end(files.folder, row.name))
             found += [Note(f"{row.name}: {row.failure}"), *notes]
             found += [Lines(text, "The end of its log")] if text else []
     return found
 
 
-def _end(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+def _end(folder: SweepFolder, name: str) -> str:
+    return "\n".join(folder.last_lines(name))
 
 
 def plan(files: SweepFiles) -> list[Block]:

@@ -55,9 +55,15 @@ class Exported:
         )
 
     def score(self, x, t):
-        """The score (n, *D) of points x (n, *D) of the model's space at times t, one or (n,)."""
-        x = np.asarray(x, np.float32)
+        """The score (n, *D) of points x (n, *D) of the model's space at times t, one or (n,).
+
+        Raises:
+          ValueError: x has another shape, or a time lies outside [0, t_max].
+        """
+        x, t_max = self._shaped(x, "points").astype(np.float32), self.about["sde"]["t_max"]
         t = np.broadcast_to(np.asarray(t, np.float32), (len(x),))
+        if not np.all((t >= 0) & (t <= np.float32(t_max))):
+            raise ValueError(f"times must lie in [0, {t_max:g}], those of the SDE")
         return np.asarray(self._score(self.params, x, t))
 
     def log_prob(self, x, index=None, batch_size=64):
@@ -65,9 +71,15 @@ class Exported:
 
         What is random is a function of the index alone: that of a datum in the test set gives it
         the draws of an evaluation. By default 0 to n - 1.
+
+        Raises:
+          ValueError: x has another shape, no finite values or not the values of the data's levels,
+            or there is not a whole number in ``index`` for each datum.
         """
-        x = np.asarray(x)
+        x = self._stored(x)
         index = np.arange(len(x)) if index is None else np.asarray(index)
+        if index.shape != (len(x),) or index.dtype.kind not in "iu":
+            raise ValueError(f"index must be {len(x)} whole numbers, one for each datum")
         size = min(batch_size, len(x))
         parts = [
             self._nats(x[start : start + size], index[start : start + size], size)
@@ -79,6 +91,26 @@ class Exported:
         """Bits per dimension, (n,), of data as stored: -log_prob / (d log 2)."""
         dims = math.prod(self.about["data"]["shape"])
         return -self.log_prob(x, index, batch_size) / (dims * math.log(2))
+
+    def _stored(self, x):
+        """Data as stored, which a cast would make of others without a word."""
+        x, levels = self._shaped(x, "data"), self.about["data"]["levels"]
+        if not np.isfinite(x).all():
+            raise ValueError("data must be finite")
+        if levels and not (x.min() >= 0 and x.max() < levels and np.all(x == np.round(x))):
+            raise ValueError(
+                f"data from {x.min():g} to {x.max():g} are not as they are stored: give whole "
+                f"numbers from 0 to {levels - 1}"
+            )
+        return x
+
+    def _shaped(self, x, what):
+        x, shape = np.asarray(x), tuple(self.about["data"]["shape"])
+        if x.dtype.kind not in "biuf":
+            raise ValueError(f"{what} of type {x.dtype} are no real numbers")
+        if not x.ndim or not len(x) or x.shape[1:] != shape:
+            raise ValueError(f"{what} of shape {x.shape} do not fit: (n, *{shape}), n > 0")
+        return x
 
     def _nats(self, x, index, size):
         """Of at most ``size`` data, filled up with copies of the last: one shape, one program."""

@@ -14,7 +14,7 @@ from storage import read_sealed
 
 # What is written with its own digest, by the file's name or by its folder's.
 _SEALED = ("bits_per_dim.json", "accuracy.json", "quality.json", "differences.json")
-_SEALED += ("over_training.json",)
+_SEALED_BEGINNING = "over_training"
 _ALL_SEALED = ("compare",)
 
 
@@ -32,7 +32,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> None:
     json.loads(path.read_bytes())
-    if path.name in _SEALED or path.parent.name in _ALL_SEALED:
+    named = path.name in _SEALED or path.name.startswith(_SEALED_BEGINNING)
+    if named or path.parent.name in _ALL_SEALED:
         read_sealed(path)
 
 

@@ -56,6 +56,19 @@ def test_train_and_test_subfolders(tmp_path):
     assert found.fingerprint == load_folder(path=str(tmp_path), seed=8).fingerprint
 
 
+def test_hidden_files_and_folders_are_left_out(ten):
+    before = load_folder(path=str(ten))
+    (ten / "a" / "._1.png").write_bytes(b"of macOS")
+    _save(ten / ".thumbnails" / "1.png", _picture(11, 2, 2))
+    assert load_folder(path=str(ten)).fingerprint == before.fingerprint
+
+
+def test_a_folder_below_a_hidden_one_is_read(tmp_path):
+    for seed in range(3):
+        _save(tmp_path / ".cache" / "pictures" / f"{seed}.png", _picture(seed))
+    assert len(load_folder(path=str(tmp_path / ".cache" / "pictures")).train) == 2
+
+
 def test_greyscale_images_have_one_channel(tmp_path):
     for seed in range(3):
         _save(tmp_path / f"{seed}.png", _picture(seed, mode="L"))

@@ -82,11 +82,51 @@ def test_kerass_names_are_known(save, order):
         (_levels(50, 4, 4, top=256) / 127.5 - 1).astype(np.float32),
         _levels(50, 4, top=17).astype(float),
         np.zeros((50, 4)),
+        (_levels(1500, 2, 2, 3, top=256) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+        (_levels(4, 128, 128, top=256) * 16.0 + _levels(4, 128, 128, top=16)) / 4095,
     ],
 )
 def test_levels_in_disguise_are_told(save, array):
     with pytest.raises(DataError, match=r"levels, whose density is infinite; save the levels"):
         look_at(save(x=array))
+
+
+def _normalised(dtype):
+    return ((_levels(1500, 2, 2, 3, top=256) / 255 - [0.485, 0.456, 0.406]) / 0.225).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.c_[POINTS, RANDOM.integers(0, 2, 200)], "only 2 different values in column 3"),
+        (np.c_[np.round(POINTS[:, 0], 1), POINTS], "different values in column 0"),
+        (_normalised(np.float16), "different values in channel [012]: of levels"),
+    ],
+)
+def test_levels_of_one_column_are_told(save, array, said):
+    with pytest.raises(DataError, match=said):
+        look_at(save(x=array))
+
+
+def test_numbers_of_half_precision_are_no_levels(save):
+    numbers = RANDOM.normal(size=(400, 16, 16)).astype(np.float16)
+    assert len(np.unique(numbers)) < numbers.size // 4
+    for dtype in (np.float16, np.float32):
+        assert look_at(save(x=numbers.astype(dtype))).levels is None
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.arange(-40, 40).reshape(20, 4), "integers from -40 to 39"),
+        (np.arange(80).reshape(20, 4) * 1000, "integers from 0 to 79000"),
+    ],
+)
+def test_integers_that_are_no_levels_are_told_what_to_do_about_the_file(save, array, said):
+    """No key is named: the file is looked at before a key of the command is known."""
+    with pytest.raises(DataError, match=f"{said}.*save x - x.min.*or x as floats") as caught:
+        look_at(save(x=array))
+    assert "config" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +177,16 @@ def test_a_folder_of_images_that_differ_has_the_smallest_sides(tmp_path):
     assert (look.shape, look.alike, look.num_train) == ((6, 9, 1), False, 3)
     _save_image(tmp_path, "4.gif", 40, 40, "P")
     assert look_at(str(tmp_path)).shape == (6, 9, 3)
+
+
+def test_one_image_among_many_that_differs_is_seen(tmp_path):
+    for number in range(401):
+        _save_image(tmp_path, f"{number:03}.png", 4, 4, "RGB" if number == 3 else "L")
+    assert look_at(str(tmp_path)).shape == (4, 4, 3)
+    _save_image(tmp_path, "003.png", 3, 4, "L")
+    os.utime(tmp_path / "003.png", (2**32, 2**32))
+    look = look_at(str(tmp_path))
+    assert (look.shape, look.alike) == ((3, 4, 1), False)
 
 
 def test_a_folder_with_both_sets_is_looked_at_where_training_is(tmp_path):

@@ -1,6 +1,8 @@
 """Bits over training: which step is best, and how sure that is, against known answers."""
 
 import math
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from evaluation.results import Result
 from evaluation.tables import show_over_training
 from evaluation.uncertainty import mean
 from run.over_training import save_over_training
-from storage import Workdir, finite, read_sealed
+from storage import Workdir, finite, read_sealed, write_json, write_npz, write_sealed
 
+EMPTY = MappingProxyType({})
 RNG = np.random.default_rng(1)
 HARD = 3 + RNG.normal(size=400)  # what makes an image hard at every step
 
@@ -32,6 +35,17 @@ def result(step, bits, ok=None, estimator="ode", fingerprint="same"):
         "num_images": total.count,
     }
     return Result(finite(summary), bits, ok)
+
+
+def kept(workdir, found, settings=EMPTY):
+    """The result as a file; its parameters are of its step."""
+    step, name = found.summary["step"], found.summary["estimator"]
+    settings = {"likelihood.probes": 1, **settings, "parameters": f"of {step}", "devices": step}
+    folder = workdir.result(step, name, settings)
+    write_npz(folder / "per_image.npz", {"bits_per_dim": found.bits_per_dim, "ok": found.ok})
+    write_json(folder / "settings.json", settings)
+    write_sealed(folder / "bits_per_dim.json", found.summary, ["per_image.npz", "settings.json"])
+    return replace(found, folder=folder)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.5, 1.0, 2.0])
@@ -107,6 +121,7 @@ def test_files_hold_what_is_found_and_the_table_names_the_best(tmp_path, capsys)
         for step, gap in ((100, 0.3), (200, 0.0), (300, 0.001 * RNG.normal(size=400)))
     ]
     workdir = Workdir(tmp_path)
+    results = [kept(workdir, each) for each in results]
     show_over_training(save_over_training(workdir, results))
     told = read_sealed(tmp_path / "eval" / "over_training.json")
     assert list(told["estimators"]) == ["ode", "bound"]
@@ -123,8 +138,53 @@ def test_files_hold_what_is_found_and_the_table_names_the_best(tmp_path, capsys)
 
 
 def test_of_one_step_there_is_a_note_and_no_file(tmp_path, capsys):
-    show_over_training(save_over_training(Workdir(tmp_path), [result(100, HARD)]))
+    workdir = Workdir(tmp_path)
+    show_over_training(save_over_training(workdir, [kept(workdir, result(100, HARD))]))
     assert capsys.readouterr().out == (
         "note: bits over training need two checkpoints that were evaluated\n"
     )
-    assert list(tmp_path.iterdir()) == []
+    assert not workdir.over_training({}).exists()
+
+
+def test_the_file_is_of_all_steps_with_these_settings_whichever_were_asked_for(tmp_path):
+    workdir = Workdir(tmp_path)
+    first, second, best = (
+        kept(workdir, result(step, HARD + gap)) for step, gap in ((15, 0.3), (30, 0.2), (60, 0.0))
+    )
+    save_over_training(workdir, [first, second, best])
+    before = (tmp_path / "eval/over_training.json").read_bytes()
+    found = save_over_training(workdir, [first, second])["estimators"]["ode"]
+    assert ([row["step"] for row in found["rows"]], found["best"]) == ([15, 30, 60], 60)
+    assert (tmp_path / "eval/over_training.json").read_bytes() == before
+
+
+def test_other_settings_have_a_file_of_their_own(tmp_path):
+    workdir = Workdir(tmp_path)
+    save_over_training(workdir, [kept(workdir, result(step, HARD + step)) for step in (1, 2)])
+    before = (tmp_path / "eval/over_training.json").read_bytes()
+    few = [kept(workdir, result(step, HARD[:1] - step), {"eval.num_images": 1}) for step in (1, 2)]
+    for _ in range(2):
+        save_over_training(workdir, few)
+        names = {path.name for path in (tmp_path / "eval").glob("*.json")}
+        assert len(names) == 2
+        (other,) = names - {"over_training.json"}
+        assert read_sealed(tmp_path / "eval" / other)["estimators"]["ode"]["best"] == 2
+    assert (tmp_path / "eval/over_training.json").read_bytes() == before
+
+
+def test_a_damaged_result_of_another_step_is_told_and_left_out(tmp_path, capsys):
+    workdir = Workdir(tmp_path)
+    found = [kept(workdir, result(step, HARD + step)) for step in (1, 2, 3)]
+    (found[0].folder / "per_image.npz").write_bytes(b"")
+    told = save_over_training(workdir, found[1:])["estimators"]["ode"]
+    assert [row["step"] for row in told["rows"]] == [2, 3]
+    assert f"warning: not compared: the result in {found[0].folder} is damaged" in (
+        " ".join(capsys.readouterr().out.split())
+    )
+
+
+def test_of_one_image_no_probability_is_told(capsys):
+    show_over_training(over_training([result(1, HARD[:1]), result(2, HARD[:1] + 1)]))
+    said = capsys.readouterr().out
+    assert "ode: one image does not tell which step is the best" in said
+    assert "with probability" not in said

@@ -8,11 +8,14 @@ import sys
 
 import pytest
 import tiny
+from rich.console import ConsoleDimensions
 from rich.table import Table
 
 import evaluation
 from evaluation import terminal
+from evaluation.columns import Column, table_of
 from evaluation.pace import Pace, in_words
+from evaluation.tables import show_results
 
 
 def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
@@ -26,6 +29,15 @@ def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
         "training 131/200, 1/s, 69 s left loss 131",
         "training 162/200, 1/s, 38 s left loss 162",
     ]
+
+
+def test_slow_work_is_told_with_its_unit_and_the_time_of_one(capsys, monkeypatch):
+    now = iter([0.0, 0.0, 90.0])
+    monkeypatch.setattr(Pace, "now", staticmethod(lambda: next(now)))
+    with terminal.progress("sweep", 0, 5, unit="runs") as update:
+        update(0, "")
+        update(3, "")
+    assert capsys.readouterr().out == "sweep 3/5 runs, 30 s each, 60 s left\n"
 
 
 def test_work_goes_on_where_standard_output_takes_nothing():
@@ -117,6 +129,38 @@ def test_a_piped_table_is_not_cut(capsys):
     terminal.console.print(table)
     output = capsys.readouterr().out
     assert all(f"a value of {i} that goes on and on" in output for i in range(20))
+
+
+# --- where there is little room ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [110, 80, 50])
+def test_a_narrow_table_leaves_columns_out_and_cuts_nothing(capsys, monkeypatch, width):
+    monkeypatch.setattr(type(terminal.console), "size", ConsoleDimensions(width, 25))
+    columns = [Column("a", text=True), *(Column(f"n{i}", optional=i) for i in range(6))]
+    rows = [("a long name that has to be folded", *(f"{i}.2345678901" for i in range(6)))]
+    terminal.console.print(table_of("numbers", columns, rows))
+    *lines, told = capsys.readouterr().out.splitlines()
+    out = {110: 0, 80: 2, 50: 4}[width]
+    assert max(map(len, lines)) <= width
+    numbers = [f"{i}.2345678901" for i in range(6 - out)]
+    assert all(number in "".join(lines) for number in numbers)
+    left_out = ", ".join(f"n{i}" for i in range(6 - out, 6))
+    assert (f"no room for: {left_out}" in told) == bool(out)
+
+
+@pytest.mark.parametrize("width", [80, 50])
+def test_every_bit_of_an_evaluation_is_shown_on_a_narrow_terminal(capsys, monkeypatch, width):
+    monkeypatch.setattr(type(terminal.console), "size", ConsoleDimensions(width, 25))
+    numbers = {"bits_per_dim": 4.1234, "standard_error": 0.5678, "nfe": 98.0, "seconds": 123.4}
+    row = {"step": 100_000, "estimator": "importance", "failed": [], "num_images": 10_000}
+    own = {"estimator_standard_error": 0.0123, "jvp_evaluations": 196.0, "account": []}
+    show_results([row | numbers | own])
+    table = [line for line in capsys.readouterr().out.splitlines() if line[:1] in "│┏"]
+    assert max(map(len, table)) <= width
+    for shown in ("100000", "importance", "4.1234", "0.5678"):
+        assert shown in "".join(table)
+    assert ("0.0123" in "".join(table)) == (width == 80)
 
 
 # --- how fast ---------------------------------------------------------------------------------

@@ -101,12 +101,36 @@ def test_every_section_that_a_mode_names_is_one():
 
 
 def test_an_unknown_topic_is_one_line_with_the_nearest():
-    assert unknown_topic("samplin").startswith(
-        "--help=samplin: did you mean sampling? say a mode ("
+    assert unknown_topic("samplin") == (
+        "--help=samplin: did you mean --help=sampling? --help alone lists the modes, sections, "
+        "keys and flags that have help of their own"
     )
-    assert [unknown_topic(topic) for topic in ("", "eval", "sde", "sde.name", "--steps")] == [
-        ""
-    ] * 5
+    known = ("", "eval", "sde", "sde.name", "--steps")
+    assert {unknown_topic(topic) for topic in known} == {""}
+
+
+@pytest.mark.parametrize(
+    ("written", "topic"),
+    [
+        ("config.sampling", "sampling"),
+        ("--config.sampling.eta", "sampling.eta"),
+        ("config.seed", "seed"),
+        ("steps", "--steps"),
+        ("--steps", "--steps"),
+        ("config", "--config"),
+    ],
+)
+def test_a_topic_may_be_spelt_as_flags_and_errors_spell_it(written, topic, capsys):
+    assert unknown_topic(written) == ""
+    assert _printed(capsys, written) == _printed(capsys, topic) != ""
+
+
+def test_help_on_a_config_has_the_values_that_are_overridden(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    given = ("--config=configs/digits.py", "--config.optimizer.learning_rate=0.5")
+    printed = " ".join(" ".join(tiny.python("main.py", "--help=optimizer", *given)).split())
+    assert "optimizer.learning_rate *0.5 (0.0002)" in printed
+    assert "optimizer.schedule *'cosine' ('constant')" in printed
 
 
 # --- experiments ----------------------------------------------------------------------------

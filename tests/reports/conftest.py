@@ -41,13 +41,15 @@ def save_made_up(
     seed: int,
     failed: int = -1,
     count: int = 40,
+    shift: float = 0,
+    **other: float,
 ) -> Result:
-    """A result of some images, of which one may have failed."""
+    """A result of some images, of which one may have failed; with other settings if given."""
     random = np.random.default_rng(seed)
     nats = lambda mean, std: random.normal(mean, std, count).astype(np.float32)  # noqa: E731
     parts = {
         "prior": nats(-93, 3),
-        "divergence": nats(430 + step, 9),
+        "divergence": nats(430 + step + shift, 9),
         "volume": np.full(count, -321.6, np.float32),
         "eps": nats(1, 1),
         "dequantisation": np.zeros(count, np.float32),
@@ -63,7 +65,7 @@ def save_made_up(
         seconds=6.25,
         compile_seconds=11.5,
     )
-    settings = {"likelihood.probes": 7, "eval.num_images": count, "devices": 1}
+    settings = {"likelihood.probes": 7, "eval.num_images": count, "devices": 1} | other
     eps = {"evaluated": 1e-3, "trained": 1e-3, "start": "noised"}
     provenance = Provenance(estimator, step, fingerprint, eps, settings, versions())
     folder = workdir.result(step, estimator, settings)

@@ -20,7 +20,8 @@ from reports.of_run import page_of_run
 from reports.pictures import uri_of_file
 from reports.rendering import rendered
 from reports.run_files import RunFiles
-from storage import WorkdirError
+from run.over_training import save_over_training
+from storage import Workdir, WorkdirError
 from verbs import Options
 from verbs.reporting import report
 
@@ -158,9 +159,6 @@ def test_a_run_on_points_shows_them_in_the_plane(tmp_path):
 
 
 def test_bits_over_training_are_those_of_their_file(read, workdir):
-    from run.over_training import save_over_training
-    from storage import Workdir
-
     results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
     found = save_over_training(Workdir(workdir), results)["estimators"]["ode"]
     rows = read(workdir).table("Steps by ode")
@@ -168,6 +166,53 @@ def test_bits_over_training_are_those_of_their_file(read, workdir):
         assert int(row["step"]) == kept["step"]
         assert number(row["bits/dim ± s.e."]) == round(kept["bits_per_dim"], 4)
         assert row["is the best"] == f"{100 * kept['probability_best']:.0f}\u202f%"
+
+
+def test_the_page_says_which_checkpoints_are_not_compared_over_training(read, workdir):
+    for step in (5, 10, 15):
+        (workdir / "checkpoints" / str(step)).mkdir(parents=True)
+    results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
+    save_over_training(Workdir(workdir), results)
+    said = " ".join("".join(p.itertext()) for p in read(workdir).all("p"))
+    assert "By ode 2 of the 3 checkpoints are compared; not step 15." in said
+
+
+def test_bits_over_training_of_other_settings_are_folded_away(read, workdir, digits):
+    own = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
+    few = [_lower(workdir, digits, step) for step in (5, 10)]
+    for results in (few, own):  # whichever was first
+        save_over_training(Workdir(workdir), results)
+    page = read(workdir)
+    (first, *_) = page.table("Steps by ode")
+    assert number(first["bits/dim ± s.e."]) == round(own[0].summary["bits_per_dim"], 4)
+    (folded,) = [e for e in page.all("details") if "With other settings" in "".join(e.itertext())]
+    assert f"{few[0].summary['bits_per_dim']:.4f}" in "".join(folded.itertext())
+
+
+def _lower(workdir, digits, step):
+    """Of fewer bits, since something else was computed."""
+    where, other = (Workdir(workdir), "ode", step, digits.fingerprint), {"likelihood.eps": 0.1}
+    return save_made_up(*where, seed=1, shift=50, **other)
+
+
+def test_the_lowest_is_among_results_with_the_settings_of_the_run(read, workdir, digits):
+    before = read(workdir)
+    value, rows = before.of_class("value")[0], before.table("Bits per dimension of the test set")
+    others = [_lower(workdir, digits, step) for step in (5, 10, 15)]  # more of them
+    page = read(workdir)
+    assert page.of_class("value")[0] == value
+    assert any("the lowest of 2 results" in line for line in page.of_class("detail"))
+    assert page.table("Bits per dimension of the test set") == rows
+    for row, other in zip(page.table("With other settings"), others, strict=True):
+        assert number(row["bits/dim ± s.e."]) == round(other.summary["bits_per_dim"], 4)
+        assert number(row["bits/dim ± s.e."]) < number(value)
+        assert row["where it differs"] == "likelihood.eps = 0.1"
+
+
+def test_a_damaged_result_names_the_mode_that_computes_it_again(read, workdir):
+    (workdir / "eval/10/ode/per_image.npz").write_bytes(b"")
+    (note,) = {line for line in read(workdir).of_class("note") if "is damaged" in line}
+    assert "--mode=eval computes it again" in note
 
 
 def test_what_is_no_run_is_refused_in_one_line(tmp_path):

@@ -50,10 +50,15 @@ def test_more_runs_are_added_to_those_that_are_kept(sweep, capsys):
 
 
 def test_another_evaluation_does_not_train_again(sweep):
-    sweep.run("seeds(1)")
+    (run,) = sweep.run("seeds(1)").runs
     plan = sweep.plan("seeds(1)", **{"likelihood.rtol": 1e-2})
     assert sweep.statuses(plan) == [TRAINED]
+    before = sweep.folder.record(run.name).changed(train_seconds=1000.0, eval_seconds=1000.0)
+    sweep.folder.keep(run.name, before)
     sweep.run("seeds(1)", **{"likelihood.rtol": 1e-2})
+    after = sweep.folder.record(run.name)
+    assert (after.train_seconds, after.settings != before.settings) == (1000.0, True)
+    assert 0 < after.eval_seconds < 1000  # of this evaluation alone
     assert [note[:2] for note in sweep.notes[4:]] == [["begin", "eval"], ["end", "eval"]]
 
 

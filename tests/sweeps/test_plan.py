@@ -9,8 +9,9 @@ from made import planned, write_file
 from configs.loading import load
 from configs.schema import ConfigFileError
 from storage import DamagedFileError
-from sweeps import SweepError, make_plan, read_plan, slurm_settings
+from sweeps import SweepError, SweepFolder, make_plan, read_plan, slurm_settings
 from sweeps.plan import short_names
+from sweeps.running import show
 
 WEIGHTINGS = 'grid({"objective.weighting": ["likelihood", "edm"]})'
 
@@ -55,6 +56,16 @@ def test_another_evaluation_is_the_same_run_with_other_settings(tmp_path):
     assert after.settings_of(after.runs[0]) != before.settings_of(before.runs[0])
 
 
+def test_training_the_same_network_again_is_noted(tmp_path, capsys):
+    plan = planned(tmp_path, 'product(grid({"likelihood.probes": [1, 2]}), seeds(2))')
+    assert plan.not_trained_by == ["likelihood.probes"]
+    show(SweepFolder(tmp_path / "sweep"), plan)
+    assert (
+        "differ in likelihood.probes alone train the same network again" in capsys.readouterr().out
+    )
+    assert planned(tmp_path, WEIGHTINGS).not_trained_by == []
+
+
 def test_values_with_a_space_or_a_slash_make_no_name_of_a_folder(tmp_path):
     (run,) = planned(tmp_path, '[{"data.path": "a b/../c", "optimizer.learning_rate": 1/3}]').runs
     assert re.fullmatch(r"path-a-b-..-c_learning_rate-0.3333-[0-9a-f]{8}", run.name)
@@ -84,6 +95,7 @@ MISTAKES = {
     "[3]": r"gives 3: an override is a dict such as",
     "[{3: 4}]": r"gives \{3: 4\}: an override is a dict such as",
     'drawn(1, 0, {"seed": log_uniform(0, 1)})': r"ValueError: log_uniform needs positive numbers",
+    "iter(dict, 0)": r"gives more than 10000 overrides",
     "1 / 0": r"ZeroDivisionError: division by zero",
 }
 

@@ -2,20 +2,24 @@
 
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made import STEP, finish, planned
+from rich.console import ConsoleDimensions
 
 from evaluation.differences import paired
 from evaluation.results import load_result
+from evaluation.terminal import console
 from evaluation.uncertainty import mean
 from storage import read_sealed
 from sweeps import SweepFolder, read_sweep, results_of
 from sweeps.crossed import crossed_mean
 from sweeps.files import save_results
 from sweeps.picture import figure_of
-from sweeps.tables import remarks, show_sweep
+from sweeps.tables import remarks, show_plan, show_sweep
+from sweeps.work import work_of
 
 IMAGES = 40
 SDES = 'product(grid({"sde.name": ["vp", "ve", "subvp"]}), seeds(2))'
@@ -97,6 +101,55 @@ def test_an_image_that_failed_in_one_seed_is_left_out_of_its_setting_alone(swept
     assert by_label["sde=vp"].difference == pytest.approx(crossed_mean(both).value)
 
 
+def test_what_failed_on_the_hardest_images_does_not_win(tmp_path):
+    """Its own mean is the lower for that, though it is worse on every image."""
+    plan = planned(tmp_path, '[{"sde.name": "vp"}, {"sde.name": "ve"}, {"sde.name": "subvp"}]')
+    folder, hard = SweepFolder(tmp_path / "sweep"), np.linspace(1, 3, IMAGES)
+    noise = 0.001 * np.random.default_rng(0).normal(size=(2, IMAGES))
+    ok = np.arange(IMAGES) < IMAGES - 4
+    finish(folder, plan, plan.runs[0], np.where(ok, hard + 0.05 + noise[0], np.nan), ok=ok)
+    finish(folder, plan, plan.runs[1], hard)
+    finish(folder, plan, plan.runs[2], hard + noise[1])
+    results = results_of(folder, plan)
+    worst = results.settings[2]
+    assert worst.bits_per_dim < results.settings[0].bits_per_dim
+    assert (worst.label, worst.verdict) == ("sde=vp", "worse")
+    assert worst.difference == pytest.approx(0.05, abs=1e-3)
+    assert [row.images for row in results.settings] == ["40", "40", "36 of 40"]
+    assert {row.compared_images for row in results.settings} == {36}
+    assert [row.verdict for row in results.settings[:2]] == ["best", "not told apart"]
+    assert results.runs[2].name == plan.runs[0].name
+    assert results.runs[2].difference == pytest.approx(worst.difference)
+
+
+def test_the_verdict_knows_the_sign(swept):
+    """Over the seeds that both have a setting can be better than the best."""
+    near, far = read_sweep(swept[0].root).settings[1:]
+    assert (near.verdict, far.verdict) == ("not told apart", "worse")
+    assert replace(far, difference=-far.difference).verdict == "better on common seeds"
+
+
+def test_a_run_of_no_image_is_the_last_and_leaves_the_others_compared(tmp_path):
+    plan = planned(tmp_path, '[{"sde.name": "vp"}, {"sde.name": "ve"}, {"sde.name": "subvp"}]')
+    folder, none = SweepFolder(tmp_path / "sweep"), np.zeros(IMAGES, bool)
+    finish(folder, plan, plan.runs[0], np.full(IMAGES, np.nan), ok=none)
+    for run, level in zip(plan.runs[1:], (2.0, 1.0), strict=True):
+        finish(folder, plan, run, _bits(1, level))
+    results = results_of(folder, plan)
+    assert [row.label for row in results.settings] == ["sde=subvp", "sde=ve"]
+    assert [row.difference for row in results.runs] == [0.0, pytest.approx(1.0), None]
+
+
+def test_settings_with_no_image_in_common_are_not_compared(tmp_path):
+    plan = planned(tmp_path, '[{"sde.name": "vp"}, {"sde.name": "ve"}]')
+    folder, even = SweepFolder(tmp_path / "sweep"), np.arange(IMAGES) % 2 == 0
+    for run, ok in zip(plan.runs, (even, ~even), strict=True):
+        finish(folder, plan, run, np.where(ok, 1.0, np.nan), ok=ok)
+    results = results_of(folder, plan)
+    assert [row.verdict for row in results.settings] == ["best", ""]
+    save_results(results)
+
+
 def test_one_seed_has_the_images_error_alone_and_it_is_said(swept, capsys):
     folder, plan, bits = swept
     for run in plan.runs[1::2]:
@@ -114,7 +167,9 @@ def test_one_seed_has_the_images_error_alone_and_it_is_said(swept, capsys):
 def test_the_luck_of_the_best_is_told(swept):
     (of, luck) = remarks(read_sweep(swept[0].root).settings)
     assert of.startswith("standard errors are over images and seeds, crossed")
-    assert luck.startswith("the lowest of 3 settings compared on the same 40 images is in part")
+    assert luck.startswith(
+        "the lowest of 3 settings, compared on the 40 images that succeeded in all"
+    )
     assert "1 of the others is not told apart from it" in luck
 
 
@@ -168,6 +223,42 @@ def test_the_table_has_settings_then_runs(swept, capsys):
     places = [said.index(word) for word in ("settings by ode", "sde=ve", "sde=vp", "runs by ode")]
     assert places == sorted(places)
     assert "not told apart" in said
+
+
+@pytest.mark.parametrize("width", [80, 50])
+def test_no_number_is_cut_on_a_narrow_terminal(swept, capsys, monkeypatch, width):
+    monkeypatch.setattr(type(console), "size", ConsoleDimensions(width, 25))
+    results = read_sweep(swept[0].root)
+    show_sweep(results)
+    tables = [line for line in capsys.readouterr().out.splitlines() if line[:1] in "│┏├"]
+    assert max(map(len, tables)) <= width
+    said = "\n".join(tables)
+    assert "…" not in said
+    for row in results.settings:
+        assert f"{row.bits_per_dim:.4f}" in said
+        assert f"{row.standard_error:.4f}" in said
+        assert f"{row.difference:.4f}" in said or width < 80
+    for row in results.runs:
+        assert f"{row.bits_per_dim:.4f}" in said
+
+
+def test_names_of_runs_can_be_told_apart_on_a_narrow_terminal(swept, capsys, monkeypatch):
+    folder, plan, _ = swept
+    monkeypatch.setattr(type(console), "size", ConsoleDimensions(40, 25))
+    show_plan(folder, plan, [work_of(folder, plan, run) for run in plan.runs])
+    said = capsys.readouterr().out
+    assert all(run.name in said for run in plan.runs)
+    assert "no room for: sde.name, seed" in said
+
+
+def test_a_run_without_a_seed_of_its_own_has_the_seed_of_the_base(tmp_path):
+    plan = planned(tmp_path, '[{"seed": 3}, {"sde.name": "ve"}]', seed=7)
+    folder = SweepFolder(tmp_path / "sweep")
+    plan.save(folder.plan)
+    save_results(results_of(folder, plan))
+    with folder.result("csv").open() as file:
+        assert [row["seed"] for row in csv.DictReader(file)] == ["3", "7"]
+    assert [plan.shown(run, "seed") for run in plan.runs] == ["3", "7"]
 
 
 def test_the_chart_has_a_row_a_setting_in_their_order(swept):
