@@ -1,7 +1,8 @@
 """In the place of ``main.py``, for tests of who runs it: it trains nothing, and copies a result.
 
-It is told by its environment how long a step takes and where a result lies that it copies; a run of
-seed 13 fails. What must be true of every process of a sweep is noted in a file, a line each.
+It is told by its environment how long a step takes, where a result lies that it copies, and maybe a
+file that holds it after a step for as long as it is there; a run of seed 13 fails. What must be
+true of every process of a sweep is noted in a file, a line each.
 """
 
 import json
@@ -17,6 +18,7 @@ import supervisor
 STEP_SECONDS = float(os.environ["STEP_SECONDS"])
 RESULT = Path(os.environ["RESULT"])
 NOTED = Path(os.environ["NOTED"])
+HOLD = Path(os.environ.get("HOLD", "nothing"))
 
 
 def _flag(name: str) -> str:
@@ -34,6 +36,8 @@ def train(workdir: Path, config: dict) -> None:
     for step in range((supervisor.newest_checkpoint(workdir) or 0) + 1, config["steps"] + 1):
         time.sleep(STEP_SECONDS)
         _checkpoint(workdir, step)
+        while HOLD.exists():
+            time.sleep(0.02)
         if config["seed"] == 13:
             print("a warning\nerror: bad luck")
             sys.exit(2)

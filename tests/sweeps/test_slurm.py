@@ -82,8 +82,10 @@ def _launch(parameters=None, jobs=0, cluster="slurm"):
     return lambda works, ended: run_on_slurm(works, jobs, ended, parameters or {}, cluster)
 
 
-def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path, capsys):
-    slurm.set(STEP_SECONDS="0.05")
+def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path, monkeypatch):
+    hold = tmp_path / "hold"
+    hold.touch()
+    slurm.set(HOLD=str(hold))
     plan = slurm.plan("seeds(3)", **{"training.steps": 20})
     works = [work_of(slurm.folder, plan, each) for each in plan.runs]
     parameters = {"slurm_partition": "here", "timeout_min": 7}
@@ -96,10 +98,17 @@ def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path,
     for line in ("--array=0-2%2", "--partition=here", "--time=7", "--job-name=gradlog"):
         assert line in submitted
     assert json.loads(slurm.folder.job(works[1].name).read_text()) == {"id": "70_1"}
-    ended = []
+    ended, said = [], []
+
+    def say(line):
+        said.append(line)
+        if "is job 70_2 already" in line:
+            hold.unlink()
+
+    monkeypatch.setattr("sweeps.slurm.say", say)
     run_on_slurm(works, 0, ended.append, {})  # as another process of the same sweep would
     waiting.join(SECONDS)
-    assert "is job 70_2 already" in capsys.readouterr().out
+    assert any("is job 70_2 already" in line for line in said)
     assert sorted(work.name for work in ended) == sorted(work.name for work in works)
     assert slurm.statuses(plan) == [DONE] * 3
     assert [note[:2] for note in slurm.notes].count(["begin", "train"]) == 3
