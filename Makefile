@@ -13,7 +13,7 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 # The steps of the demo need each other.
 .NOTPARALLEL:
 
-.PHONY: demo train eval sample figures test test-slow docs chaos fuzz lint format clean
+.PHONY: demo train eval sample figures test test-slow site docs chaos fuzz lint format clean
 
 demo: train eval sample
 	@echo "demo done: look at $(RUN)/samples, $(RUN)/curves.png and $(RUN)/eval"
@@ -42,9 +42,12 @@ test: $(INSTALLED_DEV)
 test-slow: $(INSTALLED_DEV)
 	XLA_FLAGS= $(BIN)/python -m pytest -m slow
 
-# The site in docs/_build, and every block of code of the README and the pages, run.
-docs: $(INSTALLED_DOCS)
+# The pages and the reference of the API, in docs/_build.
+site: $(INSTALLED_DOCS)
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+
+# The same, and every block of code of the README and the pages, run.
+docs: site
 	$(BIN)/python -m pytest -m slow -n 2 --dist load tests/docs
 
 # Runs that are killed at any moment, and checkpoints that are damaged.
