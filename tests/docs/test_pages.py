@@ -1,4 +1,4 @@
-"""What can be known of the documentation without running it; tests/docs/test_run.py runs it."""
+"""What can be known of the documentation without running it; tests/docs/test_blocks.py runs it."""
 
 import ast
 import shlex
