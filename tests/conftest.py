@@ -19,10 +19,21 @@ import jax
 import pytest
 import tiny
 
+from evaluation.terminal import console
+
 CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(autouse=True)
+def piped(monkeypatch):
+    """What is said goes to a pipe, whatever a test before has made of the terminal."""
+    for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(console, "_width", None)
+    monkeypatch.setattr(console, "_force_terminal", None)
 
 
 @pytest.fixture(scope="module", autouse=True)
