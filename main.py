@@ -78,6 +78,7 @@ def _options(given: flags.FlagValues) -> "Options":
         given.steps,
         given.against,
         given.source,
+        given.summary,
         SweepOptions(given.sweep, given.jobs, given.launcher, given.dry_run),
         None if MODES[given.mode].reads == NOTHING else _hosts(given),
         tuple(command_line.overridden(sys.argv[1:])),

@@ -71,6 +71,10 @@ class SweepFolder:
         """What a run's processes say."""
         return self.runs / f"{name}.log"
 
+    def summary(self, name: str) -> Path:
+        """What a run's evaluation found, as it tells it."""
+        return self.runs / f"{name}.eval.json"
+
     def last_lines(self, name: str) -> list[str]:
         """The end of a run's log, without empty lines; none where there is no log."""
         log = self.log(name)

@@ -1,19 +1,17 @@
 """One run of a sweep: training, then its evaluation, each a process of ``main.py``."""
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storage import read_json
 from sweeps.folder import DONE, Record, SweepFolder
 from sweeps.plan import Plan, PlannedRun
 from sweeps.processes import LeavingError, Processes
 
 MAIN = Path(__file__).parents[1] / "main.py"
-# What an evaluation says of each of its results.
-_RESULT = re.compile(r"^(?:wrote|already evaluated:) (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -64,12 +62,11 @@ class Work:
 
     def _evaluated(self, processes: Processes, environment: Mapping[str, str]) -> bool:
         self._begin_evaluation()
-        log = self.folder.log(self.name)
-        said = log.stat().st_size if log.exists() else 0
-        if not self._run("eval", processes, environment):
+        summary = self.folder.summary(self.name)
+        if not self._run("eval", processes, environment, f"--summary={summary}"):
             return False
-        text = log.read_bytes()[said:].decode(errors="replace")
-        self._keep(settings=self.settings, results=self._results(text))
+        results = tuple(result["folder"] for result in read_json(summary))
+        self._keep(settings=self.settings, results=results)
         return True
 
     def _begin_evaluation(self) -> None:
@@ -77,21 +74,15 @@ class Work:
         if self._record.settings != self.settings:
             self._keep(settings=self.settings, results=(), eval_seconds=0.0)
 
-    def _results(self, text: str) -> tuple[str, ...]:
-        """The folders of results that an evaluation names, relative to the workdir."""
-        workdir = self.folder.workdir(self.name)
-        named = [Path(found) for found in dict.fromkeys(_RESULT.findall(text))]
-        return tuple(
-            str(path.relative_to(workdir))
-            for path in named
-            if path.is_relative_to(workdir) and (path / "bits_per_dim.json").is_file()
-        )
-
-    def _run(self, mode: str, processes: Processes, environment: Mapping[str, str]) -> bool:
+    def _run(
+        self, mode: str, processes: Processes, environment: Mapping[str, str], *flags: str
+    ) -> bool:
         """Whether a mode of ``main.py`` ended well."""
         began, seconds = time.monotonic(), f"{mode}_seconds"
         try:
-            status = processes.run(self._command(mode), self.folder.log(self.name), environment)
+            status = processes.run(
+                [*self._command(mode), *flags], self.folder.log(self.name), environment
+            )
         finally:
             spent = getattr(self._record, seconds) + time.monotonic() - began
             self._keep(**{seconds: spent})

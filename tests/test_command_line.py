@@ -16,7 +16,7 @@ import command_line
 import main
 import verbs
 from modes import MODES
-from storage import read_sealed
+from storage import read_json, read_sealed
 from verbs import devices
 from wiring.reader import ConfigError
 
@@ -148,7 +148,9 @@ def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
 CHEAP = ("--config.likelihood.name=bound", "--config.likelihood.samples=2")
 
 
-def test_bits_over_training_are_compared_and_what_is_done_is_not_done_again(command, workdir):
+def test_bits_over_training_are_compared_and_what_is_done_is_not_done_again(
+    command, workdir, tmp_path
+):
     ask = (f"--workdir={workdir}", "--mode=eval", "--steps=all", *CHEAP)
     status, output, _ = command(*ask)
     assert status == 0
@@ -160,8 +162,11 @@ def test_bits_over_training_are_compared_and_what_is_done_is_not_done_again(comm
         assert all(row[key] == result[key] for key in ("step", "bits_per_dim", "standard_error"))
     assert f"bound: the best is step {found['best']}, with probability " in output
     before = _snapshot(workdir)
-    _, output, _ = command(*ask)
+    _, output, _ = command(*ask, f"--summary={tmp_path}/found.json")
     assert output.count("already evaluated") == 2
+    for row, told in zip(found["rows"], read_json(tmp_path / "found.json"), strict=True):
+        assert (told["step"], told["bits_per_dim"]) == (row["step"], row["bits_per_dim"])
+        assert (workdir / told["folder"] / "bits_per_dim.json").is_file()
     assert {p: v[1] for p, v in _snapshot(workdir).items()} == {p: v[1] for p, v in before.items()}
     assert command(f"--workdir={workdir}", "--mode=verify")[0] == 0
 
@@ -241,6 +246,8 @@ def test_one_thing_cannot_be_compared(mistake, workdir):
 def test_another_run_is_only_for_comparing(mistake, workdir):
     message = mistake(f"--workdir={workdir}", "--mode=eval", "--against=x")
     assert message == "--against goes with --mode=compare, not with --mode=eval"
+    message = mistake(f"--workdir={workdir}", "--mode=sample", "--summary=x")
+    assert message == "--summary goes with --mode=eval, not with --mode=sample"
     message = mistake(f"--workdir={workdir}", "--mode=compare", "--against=no/such")
     assert message == "no/such is not a workdir: it has no config.json"
 

@@ -1,8 +1,13 @@
 """Bits, their differences, and classes by them."""
 
+from pathlib import Path
+
 from evaluation import tables
+from evaluation.results import Result
+from hosts import writes
 from run.comparison import compare_runs, compare_steps, save_comparison, save_differences
 from run.over_training import save_over_training
+from storage import write_json
 from verbs.failures import NoImageError
 from verbs.opening import opened
 from verbs.options import Options
@@ -16,6 +21,8 @@ def evaluate(options: Options) -> None:
     """
     run = opened(options)
     found = run.results(options.steps)
+    if options.summary and writes():
+        _save_summary(Path(options.summary).expanduser(), run.workdir.root, found)
     tables.show_results([result.summary for result in found])
     tables.show_differences(save_differences(run.workdir, found))
     if options.steps == "all" or "," in options.steps:
@@ -28,6 +35,11 @@ def evaluate(options: Options) -> None:
             f"no image succeeded with {', '.join(empty)}: there is no mean; loosen its tolerances "
             "or raise config.likelihood.max_steps"
         )
+
+
+def _save_summary(path: Path, root: Path, found: list[Result]) -> None:
+    """What each result says and where it lies in the workdir, for a program that asked."""
+    write_json(path, [{"folder": str(r.folder.relative_to(root)), **r.summary} for r in found])
 
 
 def compare(options: Options) -> None:

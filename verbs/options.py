@@ -43,6 +43,7 @@ class Options:
       steps: which checkpoints, for modes that read them.
       against: another run's folder, for 'compare'; '' for checkpoints of one run.
       source: another code's checkpoint, for 'import'.
+      summary: a file for all that 'eval' finds; '' for none.
       sweep: how a sweep is run, for 'sweep'.
       hosts: which other hosts take part; None where there is only this one.
       overridden: dotted keys given on the command line, which must be read by something.
@@ -54,6 +55,7 @@ class Options:
     steps: str = ""
     against: str = ""
     source: str = ""
+    summary: str = ""
     sweep: SweepOptions = field(default_factory=SweepOptions)
     hosts: "Hosts | None" = None
     overridden: tuple[str, ...] = ()
@@ -64,6 +66,8 @@ class Options:
             raise UsageError(f"--against goes with --mode=compare, not with --mode={self.mode}")
         if bool(self.source) != (self.mode == "import"):
             raise UsageError("--mode=import and --source=FILE go together")
+        if self.summary and self.mode != "eval":
+            raise UsageError(f"--summary goes with --mode=eval, not with --mode={self.mode}")
         self._check_sweep()
         if self.hosts and self.hosts.asked_for and not MODES[self.mode].several_hosts:
             raise UsageError(f"--mode={self.mode} is done by one host: start it without the others")

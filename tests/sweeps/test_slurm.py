@@ -75,7 +75,8 @@ def slurm(sweep, tmp_path, monkeypatch):
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_STATE", str(state))
-    return sweep
+    yield sweep
+    (tmp_path / "hold").unlink(missing_ok=True)  # of jobs that wait for it after a failed test
 
 
 def _launch(parameters=None, jobs=0, cluster="slurm"):
