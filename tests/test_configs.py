@@ -57,6 +57,7 @@ FILES = sorted(
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
 PUBLISHED = ("configs/score_sde/", "configs/score_flow/", "configs/vdm/")
+ALIKE = ("configs/vp/", "configs/subvp/", "configs/ve/")  # their parts, some put together anew
 TOYS = ("mixture", "moons", "checkerboard", "circle")
 IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
 POINTS = from_arrays(
@@ -124,18 +125,18 @@ SEEN = ("name", "parametrisation", "label", "centered", "scale_by_sigma", "embed
 
 
 def _traced(file, *, seen=False):
-    """A file's config as it is traced: shallow, and of a published one what makes its program.
+    """A file's config as it is traced: shallow, and of a deep one what makes its program.
 
     tests/test_published.py has those with their numbers, and as deep as they are. With ``seen`` one
     network stands for all: their own are traced by the training step.
     """
     config = _shallow(_load(file))
-    if not file.startswith(PUBLISHED):
+    if not file.startswith(PUBLISHED + ALIKE):
         return config
     kept = {key: value for key, value in _flat(config).items() if key.startswith(STRUCTURE)}
     kept = {key: value for key, value in kept.items() if key not in NUMBERS}
     if seen:
-        kept["model.name"] = "ncsnpp"
+        kept["model.name"] = "mlp"
         hidden = {f"model.{key}" for key in config.model} - {f"model.{key}" for key in SEEN}
         kept = {key: value for key, value in kept.items() if key not in hidden}
     return _shallow(_edited(default.get_config(), **kept))
@@ -252,7 +253,7 @@ def _likelihoods_and_samples(key):
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_files_likelihood_and_sampler_trace(file):
-    """Of a deep network two resolutions of one block: a solver traces it ten times over."""
+    """Of a deep one with an MLP: a solver traces its network ten times over."""
     config = _traced(file, seen=True)
     dataset = _dataset(config)
     estimators, samples = _likelihoods_and_samples(_register(config))
