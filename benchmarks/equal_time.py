@@ -1,11 +1,13 @@
-"""Objectives on digits for the same time of training, each with its bits per dimension.
+r"""Objectives on digits for the same time of training, each with its bits per dimension.
 
-python benchmarks/equal_time.py [--seconds=N] [--objectives=dsm,ssm_vr,fsm] [--json=FILE]
+python benchmarks/equal_time.py [--seconds=N] [--objectives=dsm,ssm_vr,fsm] [--images=N] \
+    [--json=FILE]
 
 Times the training step of each objective, gives each as many steps as fit into the seconds, with a
 learning rate that falls to its lowest at the last of them, trains the network of configs/digits.py
-and evaluates all test digits by quadrature and by the bound. The seconds count steps alone:
-compilation and evaluation come on top. The same seed, network, optimiser and weighting for all.
+and evaluates the test digits, all or the first N, by quadrature and by the bound. The seconds count
+steps alone: compilation and evaluation come on top. The same seed, network, optimiser and weighting
+for all.
 """
 
 import argparse
@@ -44,8 +46,8 @@ def seconds_per_step(run: RunDirectory) -> float:
     return (time.perf_counter() - started) / TIMED_STEPS
 
 
-def experiment_of(name: str, steps: int) -> ConfigDict:
-    """The configuration of the digits with another objective and length."""
+def experiment_of(name: str, steps: int, images: int) -> ConfigDict:
+    """The configuration of the digits with another objective, length and number of test images."""
     config = load_config("configs/digits.py")
     rarely = dict.fromkeys(("checkpoint_every", "eval_every", "sample_every"), 0)
     config.update_from_flattened_dict(
@@ -55,16 +57,17 @@ def experiment_of(name: str, steps: int) -> ConfigDict:
             "training.steps": steps,
             **{f"training.{key}": value for key, value in rarely.items()},
             "eval.estimators": ("quadrature", "bound"),
+            "eval.num_images": images,
         }
     )
     return config
 
 
-def measure(name: str, seconds: float, root: Path) -> dict:
+def measure(name: str, seconds: float, images: int, root: Path) -> dict:
     """Trains and evaluates one objective; a row of the table."""
-    each = seconds_per_step(RunDirectory.open(root / name, experiment_of(name, 1)))
+    each = seconds_per_step(RunDirectory.open(root / name, experiment_of(name, 1, images)))
     steps = max(1, round(seconds / each))
-    run = RunDirectory.open(root / f"{name}-{steps}", experiment_of(name, steps))
+    run = RunDirectory.open(root / f"{name}-{steps}", experiment_of(name, steps, images))
     started = time.perf_counter()
     run.train()
     trained = time.perf_counter() - started
@@ -98,13 +101,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--objectives", default="dsm,ssm_vr,fsm")
+    parser.add_argument("--images", type=int, default=0, help="of the test set; 0 for all")
     parser.add_argument("--workdir", default="runs/equal_time", help="a run for each objective")
     parser.add_argument("--json", default="")
     options = parser.parse_args()
     names = options.objectives.split(",")
     if unknown := set(names) - set(OBJECTIVES):
         parser.error(f"--objectives: {sorted(unknown)} unknown; choose from {sorted(OBJECTIVES)}")
-    rows = [measure(name, options.seconds, Path(options.workdir)) for name in names]
+    root = Path(options.workdir)
+    rows = [measure(name, options.seconds, options.images, root) for name in names]
     show(rows, options.seconds)
     if options.json:
         write_json(Path(options.json), {"seconds": options.seconds, "rows": rows})

@@ -1,17 +1,22 @@
 """Files with a known content: found, or downloaded, and in both cases checked."""
 
+import contextlib
 import hashlib
+import math
 import os
 import tempfile
 import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+import terminal
 from data.dataset import DataError
 
 TIMEOUT_SECONDS = 10.0
 CHUNK_BYTES = 1 << 20
+MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,13 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def _progress(download: Download) -> Iterator[Callable[[int], None]]:
+    total = math.ceil(download.size / MEGABYTE)
+    with terminal.progress(download.name, 0, total, "", unit="MB") as update:
+        yield lambda got: update(min(got // MEGABYTE, total), "")
+
+
 def _fetch(download: Download, place: Path) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -70,9 +82,10 @@ def _fetch(download: Download, place: Path) -> None:
             urllib.request.urlopen(download.url, timeout=TIMEOUT_SECONDS) as response,
         ):
             partial = Path(scratch) / download.name
-            with partial.open("wb") as stream:
+            with partial.open("wb") as stream, _progress(download) as update:
                 while chunk := response.read(CHUNK_BYTES):
                     stream.write(chunk)
+                    update(stream.tell())
             os.replace(partial, place)
     # An interrupted transfer is an HTTPException (IncompleteRead), the rest are OSErrors.
     except (OSError, HTTPException) as error:

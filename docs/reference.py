@@ -10,6 +10,7 @@ from configs import keys
 ROOMS = (
     *("run", "sde_lib", "oracles", "solvers", "models", "data", "losses", "likelihood", "sampling"),
     *("theory", "evaluation", "training", "storage", "hosts", "studies", "sweeps", "reports"),
+    "terminal",
 )
 _PAGE = """# `{room}`
 

@@ -5,8 +5,8 @@ from itertools import combinations, product
 from typing import Any
 
 from evaluation.results import Result
-from evaluation.terminal import say
 from evaluation.uncertainty import mean
+from terminal import say
 
 # Estimators of a bound on the SDE's likelihood; the others compute the ODE's.
 BOUNDS = frozenset({"bound", "vlb"})

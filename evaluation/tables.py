@@ -7,10 +7,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.columns import Column, table_of
 from evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
-from evaluation.terminal import console, say
 from evaluation.uncertainty import of_all
+from terminal import console, say
+from terminal.columns import Column, table_of
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from evaluation.terminal import say
+from terminal import say
 
 
 def say_first(mode: str, workdir: str, config: ConfigDict, which: str) -> None:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.terminal import console
+from terminal import console
 
 _PAGE = 100  # columns: longer lines are hard to read
 _NAME = "cyan"  # what can be typed

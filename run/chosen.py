@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from evaluation import terminal
+import terminal
 from hosts import agreed, several, writes
 from storage import CheckpointError, Checkpoints, DamagedError, MissingError
 

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+import terminal
 from data import class_frequencies
-from evaluation import LikelihoodEvaluator, terminal
+from evaluation import LikelihoodEvaluator
 from evaluation.classification import (
     Classification,
     class_log_likelihoods,

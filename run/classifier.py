@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Num
 from ml_collections import ConfigDict
 
+import terminal
 from configs.saved import defaults
 from data import BatchStream, labelled_test, labelled_train
-from evaluation import terminal
 from evaluation.noisy_classes import NoisyClasses
 from evaluation.uncertainty import mean
 from hosts import writes

@@ -5,7 +5,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation import terminal
+import terminal
 from evaluation.differences import IncomparableError, all_paired, between_estimators
 from evaluation.results import Result
 from hosts import writes

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Num
 
-from evaluation import pictures, terminal
+import terminal
+from evaluation import pictures
 from evaluation.encodings import Carried, EncodingDriver
 from hosts import writes
 from run.own import check_shape, check_stored

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+import terminal
 from data import Source
-from evaluation import Evaluation, LikelihoodEvaluator, results, terminal
+from evaluation import Evaluation, LikelihoodEvaluator, results
 from evaluation.settings import changed_fields
 from evaluation.uncertainty import DEQUANTISATION, NOISE_AT_EPS, convergence
 from evaluation.unfinished import Unfinished

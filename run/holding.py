@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from evaluation import terminal
+import terminal
 from hosts import writes
 from storage import WorkdirLock
 

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from evaluation import terminal
+import terminal
 from run.directory import RunDirectory
 from run.drivers import initial_state
 from run.holding import held

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evaluation import terminal
+import terminal
 from evaluation.over_training import figure, over_training
 from evaluation.results import RESULT, Result, common_settings, load_result
 from hosts import writes

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+import terminal
 from build import shape_of_data
-from evaluation import terminal
 from storage import CheckpointError, misfits, read_official
 from wiring.parts import build_model
 from wiring.reader import Reader

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Num
 
+import terminal
 from data import Source
 from data.dataset import permutation
-from evaluation import terminal
 from evaluation.features import Features, InceptionFeatures, Learned, Pixels, read_weights
 from evaluation.quality import Comparison, QualityError
 from evaluation.results import SETTINGS, whole

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from evaluation import SampleDriver, Samples, terminal
+import terminal
+from evaluation import SampleDriver, Samples
 from hosts import writes
 from run.drivers import sample_driver
 from run.steering import guide_of, save_picture, steering_of, wanted_of

@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 
+import terminal
 from configs.saved import defaults
 from data import BatchStream
-from evaluation import terminal
 from hosts import agreed, any_host, count, writes
 from run.chosen import newest_to_train_from
 from run.holding import held

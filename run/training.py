@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
+import terminal
 from configs.saved import get_config
 from data import BatchStream
-from evaluation import pictures, terminal
+from evaluation import pictures
 from hosts import writes
 from run.drivers import (
     held_out_loss,

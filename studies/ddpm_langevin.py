@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.pictures import save_figure
 from losses import DenoisingScoreMatching, Sigma2, UniformTime
 from models import Noise

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+import terminal
 from data import Source
-from evaluation import terminal
 from evaluation.distances import distances_within, random_directions
 from evaluation.pictures import save_figure
 from losses import OneLevel

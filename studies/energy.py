@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.pictures import save_figure
 from likelihood import AsSample, Exact, ODELikelihood, OneDraw
 from run import RunDirectory

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.pictures import save_figure
 from oracles import Estimate, gaussian_entropy
 from run import RunDirectory

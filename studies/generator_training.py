@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from evaluation import terminal
+import terminal
 from evaluation.distances import random_directions, sliced_wasserstein
 from studies.generator import Alternating, Alternation
 from wiring.reader import ConfigError

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.pictures import save_figure
 from losses import OBJECTIVES, SLICE_LAWS
 from run import RunDirectory

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.animations import save_gif
 from evaluation.pictures import save_figure
 from oracles import GaussianMixture

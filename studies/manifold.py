@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.pictures import save_figure
 from losses import OneLevel, ReducedVarianceScoreMatching, SlicedScoreMatching
 from run import RunDirectory

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from evaluation import terminal
+import terminal
 from oracles import GaussianMixture
 from run import RunDirectory
 from sampling import AnnealedLangevin, Sampler

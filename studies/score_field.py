@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from evaluation import terminal
+import terminal
 from evaluation.pictures import save_figure
 from run import RunDirectory
 from storage import write_json

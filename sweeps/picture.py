@@ -1,5 +1,6 @@
 """Settings of a sweep as a chart: dots with their intervals, sorted; seeds as small dots below."""
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -8,7 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from sweeps.results import SettingRow, SweepResults
 
-_ROW_INCHES, _EDGE_INCHES, _WIDTH = 0.3, 1.3, 8.0
+_LINE_INCHES, _GAP_INCHES, _EDGE_INCHES, _WIDTH = 0.17, 0.13, 0.7, 8.0
+_LETTERS, _LETTERS_STACKED = 40, 24  # in a line of a setting's name
 _BELOW = 0.25  # rows: of the seeds under their mean
 _BEST, _SAME, _APART, _SEEDS = "#0072b2", "#56b4e9", "#767676", "#d55e00"
 
@@ -24,8 +26,9 @@ def figure_of(results: SweepResults, *, stacked: bool = False) -> Figure:
       stacked: each pair below each other, for a narrow page.
     """
     estimators = results.estimators or ("",)
-    heights = [max(len(results.of(name)), 1) + 2 for name in estimators]
-    size = (_WIDTH, _ROW_INCHES * sum(heights) + (_EDGE_INCHES - 2 * _ROW_INCHES) * len(estimators))
+    letters = _LETTERS_STACKED if stacked else _LETTERS
+    heights = [_EDGE_INCHES + _rows_inches(results.of(name), letters) for name in estimators]
+    size = (_WIDTH, sum(heights))
     shape, widths = (len(estimators), 2), (1.3, 1)
     if stacked:
         size = (_WIDTH / 2, 2 * size[1])
@@ -37,6 +40,8 @@ def figure_of(results: SweepResults, *, stacked: bool = False) -> Figure:
         settings = results.of(name)
         _draw_bits(left, settings, name)
         _draw_differences(right, settings)
+        for axes in (left, right):
+            _lay_out(axes, [_folded(row, letters) for row in settings])
         if not stacked:
             right.set_yticklabels([])
     return figure
@@ -47,8 +52,7 @@ def _draw_bits(axes: Axes, settings: Sequence[SettingRow], estimator: str) -> No
         axes.plot(row.seed_bits, [place + _BELOW] * len(row.seed_bits), ".", color=_SEEDS)
         half = (row.interval["high"] - row.interval["low"]) / 2
         axes.errorbar(row.bits_per_dim, place, xerr=half, fmt="o", color=_colour(row), markersize=5)
-    _lay_out(axes, settings)
-    axes.set_xlabel(f"bits/dim ({estimator}), 95 %; small dots: seeds", fontsize=9)
+    axes.set_xlabel(f"bits/dim ({estimator}), 95 %; small dots: seeds", fontsize=9, loc="right")
 
 
 def _draw_differences(axes: Axes, settings: Sequence[SettingRow]) -> None:
@@ -59,13 +63,21 @@ def _draw_differences(axes: Axes, settings: Sequence[SettingRow]) -> None:
         found = row.difference_interval
         half = (found["high"] - found["low"]) / 2 if found else 0.0
         axes.errorbar(row.difference, place, xerr=half, fmt="o", color=_colour(row), markersize=5)
-    _lay_out(axes, settings)
-    axes.set_xlabel("paired difference to the best, 95 %", fontsize=9)
+    axes.set_xlabel("paired difference to the best, 95 %", fontsize=9, loc="right")
 
 
-def _lay_out(axes: Axes, settings: Sequence[SettingRow]) -> None:
-    axes.set_yticks(range(len(settings)), [row.label for row in settings], fontsize=8)
-    axes.set_ylim(max(len(settings), 1) - 0.5, -0.5)
+def _rows_inches(settings: Sequence[SettingRow], letters: int) -> float:
+    lines = [_folded(row, letters).count("\n") + 1 for row in settings]
+    return max(len(lines), 1) * (_GAP_INCHES + _LINE_INCHES * max(lines, default=1))
+
+
+def _folded(row: SettingRow, letters: int) -> str:
+    return textwrap.fill(row.label, letters, break_long_words=False, break_on_hyphens=False)
+
+
+def _lay_out(axes: Axes, labels: Sequence[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.set_ylim(max(len(labels), 1) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", alpha=0.3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from evaluation import terminal
+import terminal
 from run.holding import held
 from storage import write_json
 from sweeps import tables

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.terminal import say
 from storage import read_json, write_json
 from sweeps.errors import SweepError
 from sweeps.processes import Processes
 from sweeps.work import Work
+from terminal import say
 
 ROOT = Path(__file__).parents[1]
 _LOOK_SECONDS = 2.0  # between two looks at the jobs

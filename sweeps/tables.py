@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.columns import Cell, Column, table_of
-from evaluation.terminal import console, say
 from sweeps.folder import BEGUN, FAILED, SweepFolder
 from sweeps.plan import SEED, Plan, PlannedRun
 from sweeps.results import RunRow, SettingRow, SweepResults
 from sweeps.work import Work
+from terminal import console, say
+from terminal.columns import Cell, Column, table_of
 
 _STATES = {BEGUN: "begun", FAILED: "failed, is tried again"}
 

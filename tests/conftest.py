@@ -19,7 +19,7 @@ import jax
 import pytest
 import tiny
 
-from evaluation.terminal import console
+from terminal import console
 
 CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the ground up; the names of one tier do not know each other.
 TIERS = (
-    ("sde_lib",),
+    ("sde_lib", "terminal"),
     ("oracles",),
     ("solvers", "models", "data"),
     ("losses", "sampling", "likelihood"),

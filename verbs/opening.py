@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
+import terminal
 from build import load_dataset, notes
 from data import Dataset
-from evaluation import terminal
 from run import RunDirectory
 from run.agreement import check_one_experiment
 from verbs.options import Options

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from evaluation import terminal
+import terminal
 from reports import write_report
 from verbs.options import Options
 

@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from evaluation import terminal
+import terminal
 from studies import STUDIES, Study
 from verbs.opening import opened
 from verbs.options import Options

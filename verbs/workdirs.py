@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import terminal
 from build import shape_of_data
-from evaluation import tables, terminal
+from evaluation import tables
 from run.importing import import_official
 from run.verification import DAMAGED, verify_workdir
 from verbs.failures import DamagedWorkdirError

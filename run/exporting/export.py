@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from evaluation import terminal
+import terminal
 from run.exporting.archive import packed, write_archive
 from run.exporting.programs import PLATFORMS, kept, log_density_program, score_program
 from storage import digest_arrays, versions

@@ -117,6 +117,24 @@ def test_the_archive_is_downloaded(tmp_path):
     assert _sha256(kept[0].read_bytes()) == archive.sha256
 
 
+def test_it_is_told_how_far_a_download_is(tmp_path, monkeypatch):
+    told = []
+
+    @contextlib.contextmanager
+    def progress(*bar, unit):
+        told.append((*bar, unit))
+        yield lambda done, note: told.append((done, note))
+
+    monkeypatch.setattr(downloads.terminal, "progress", progress)
+    monkeypatch.setattr(downloads, "CHUNK_BYTES", 2500)
+    monkeypatch.setattr(downloads, "MEGABYTE", 1000)
+    (tmp_path / "a.bin").write_bytes(bytes(5200))
+    with _serving(tmp_path) as address:
+        wanted = Download(f"{address}/a.bin", 5200, _sha256(bytes(5200)))
+        downloads.find_or_fetch(wanted, folder=tmp_path / "got", path="")
+    assert told == [("a.bin", 0, 6, "", "MB"), (2, ""), (5, ""), (5, "")]
+
+
 def test_a_wrong_download_is_not_used(tmp_path):
     (tmp_path / "a.tar.gz").write_bytes(b"<html>not found</html>")
     with _serving(tmp_path) as address:

@@ -3,15 +3,16 @@
 import csv
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from made import STEP, finish, planned
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import ConsoleDimensions
 
 from evaluation.differences import paired
 from evaluation.results import load_result
-from evaluation.terminal import console
 from evaluation.uncertainty import mean
 from storage import read_sealed
 from sweeps import SweepFolder, read_sweep, results_of
@@ -20,6 +21,7 @@ from sweeps.files import save_results
 from sweeps.picture import figure_of
 from sweeps.tables import remarks, show_plan, show_sweep
 from sweeps.work import work_of
+from terminal import console
 
 IMAGES = 40
 SDES = 'product(grid({"sde.name": ["vp", "ve", "subvp"]}), seeds(2))'
@@ -272,6 +274,23 @@ def test_the_chart_has_a_row_a_setting_in_their_order(swept):
     seeds = [line for line in left.lines if len(line.get_xdata()) == 2]
     assert len(seeds) == 3
     assert len(right.containers) == 3
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_no_word_of_a_chart_is_outside_of_it_and_long_names_leave_room(swept, stacked):
+    results = read_sweep(swept[0].root)
+    long = "weighting=likelihood embedding_type=fourier_linear learning_rate=0.0003"
+    settings = tuple(replace(row, label=long) for row in results.settings)
+    figure = figure_of(replace(results, settings=settings), stacked=stacked)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn, edge = figure.get_tightbbox(canvas.get_renderer()), 0.02  # inches
+    assert drawn.x0 >= -edge
+    assert drawn.x1 <= figure.get_figwidth() + edge
+    for axes in figure.axes:
+        assert axes.bbox.width > 0.3 * figure.bbox.width / (1 if stacked else 2)
+        names = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert all(above.y0 > below.y1 for above, below in pairwise(names))
 
 
 def test_a_sweep_without_any_result_has_an_empty_chart(tmp_path):

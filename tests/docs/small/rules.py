@@ -77,7 +77,7 @@ LAST_STEP = EXPERIMENT["training.steps"]
 CAPPED = ("--config.training.steps", "--config.classifier.steps")
 # Benchmarks with flags of their own.
 BENCHMARKS = {
-    "equal_time.py": ("--seconds=1",),
+    "equal_time.py": ("--seconds=1", "--objectives=dsm", "--images=8"),
     "objectives.py": ("--dims=2", "--blocks=1", "--draws=8"),
     "samplers.py": ("--problems=ring", "--count=100", "--budgets=10"),
     "scaling.py": ("--sizes=1",),

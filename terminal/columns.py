@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.terminal import console
+from terminal.console import console
 
 _AROUND = 3  # columns of the terminal that a column takes beside its text
 _LEAST_TEXT = 10  # to which a column of text is folded, where it is longer

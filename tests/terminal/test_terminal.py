@@ -12,10 +12,10 @@ from rich.console import ConsoleDimensions
 from rich.table import Table
 
 import evaluation
-from evaluation import terminal
-from evaluation.columns import Column, table_of
-from evaluation.pace import Pace, in_words
+import terminal
 from evaluation.tables import show_results
+from terminal.columns import Column, table_of
+from terminal.pace import Pace, in_words
 
 
 def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
@@ -43,7 +43,7 @@ def test_slow_work_is_told_with_its_unit_and_the_time_of_one(capsys, monkeypatch
 def test_work_goes_on_where_standard_output_takes_nothing():
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", "from evaluation.terminal import say; say('a'); say('b')"],
+            [sys.executable, "-c", "from terminal import say; say('a'); say('b')"],
             cwd=tiny.ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -62,7 +62,7 @@ def test_work_goes_on_where_standard_output_takes_nothing():
 
 WATCHED = """
 import time
-from evaluation import terminal
+import terminal
 with terminal.working("looking around"):
     terminal.say("found something")
 with terminal.progress("counting", 0, 2) as update:
