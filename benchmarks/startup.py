@@ -1,14 +1,16 @@
 """How long a user waits before something is said: help, the list of experiments, an evaluation.
 
-python benchmarks/startup.py [--checkout=DIR] [--rounds=5]
+python benchmarks/startup.py [--against=DIR] [--rounds=5] [--json=FILE]
 
 Each command is a process of its own, started as often as there are rounds; the table has the median
-and the fastest, in seconds of the wall clock. The workdir is a tiny one, trained and evaluated here
-first, so that the evaluation finds its result: what is left is start-up. `first line` is the time
+and the fastest, in seconds of the wall clock. With another checkout both take turns; a dash stands
+for what that one cannot do. The workdir is a tiny one, trained and evaluated first by the checkout
+itself, so that the evaluation finds its result: what is left is start-up. `first line` is the time
 until anything can be read, `end` until the process is gone.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -24,10 +26,16 @@ TINY = (
     *("--config.training.steps=4", "--config.training.batch_size=16", "--config.model.hidden=8"),
     *("--config.data.num_train=100", "--config.data.num_test=12"),
 )
+COMMANDS = {
+    "--help": ("--help",),
+    "--mode=configs": ("--mode=configs",),
+    "--mode=eval": ("--workdir={workdir}", "--mode=eval"),
+}
+Times = tuple[float, float]
 
 
-def timed(checkout: Path, arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds until the first line and until the end."""
+def timed(checkout: Path, arguments: Sequence[str]) -> Times | None:
+    """Seconds until the first line and until the end; None if it fails."""
     began = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "main.py", *arguments],
@@ -39,37 +47,58 @@ def timed(checkout: Path, arguments: Sequence[str]) -> tuple[float, float]:
         assert process.stdout is not None
         process.stdout.readline()
         first = time.perf_counter() - began
-        output = process.stdout.read()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed:\n{output.decode()}")
-    return first, time.perf_counter() - began
+        process.stdout.read()
+    return None if process.returncode else (first, time.perf_counter() - began)
 
 
-def measured(checkout: Path, arguments: Sequence[str], rounds: int) -> list[str]:
-    """Median and fastest of both times; once before, so that files are in memory."""
-    timed(checkout, arguments)
-    times = zip(*(timed(checkout, arguments) for _ in range(rounds)), strict=True)
-    return [f"{statistics.median(each):6.2f} {min(each):6.2f}" for each in times]
+def measure(checkouts: dict[str, Path], rounds: int, folder: Path) -> list[dict]:
+    """A row for each command of each checkout; once before, so that files are in memory."""
+    workdirs = {name: str(folder / name) for name in checkouts}
+    for name, checkout in checkouts.items():
+        timed(checkout, [*TINY, f"--workdir={workdirs[name]}"])
+    rows = []
+    for command, arguments in COMMANDS.items():
+        found: dict[str, list[Times | None]] = {name: [] for name in checkouts}
+        for _ in range(rounds + 1):
+            for name, checkout in checkouts.items():
+                given = [each.format(workdir=workdirs[name]) for each in arguments]
+                found[name].append(timed(checkout, given))
+        rows += [row_of(command, name, times[1:]) for name, times in found.items()]
+    return rows
+
+
+def row_of(command: str, checkout: str, times: Sequence[Times | None]) -> dict:
+    row = {"command": command, "checkout": checkout}
+    done = [each for each in times if each]
+    for i, name in enumerate(("first_line", "end") if done else ()):
+        row[name] = [statistics.median(each[i] for each in done), min(each[i] for each in done)]
+    return row
+
+
+def show(rows: list[dict]) -> None:
+    print("seconds: median, fastest               first line           end")
+    for row in rows:
+        times = [
+            "  ".join(f"{seconds:5.2f}" for seconds in row[name]) if name in row else f"{'-':>12s}"
+            for name in ("first_line", "end")
+        ]
+        print(f"{row['command']:16s} {row['checkout']:16s}  {'  '.join(times)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--checkout", type=Path, default=ROOT, help="whose main.py is measured")
+    parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    checkouts = {"here": ROOT}
+    if given.against:
+        checkouts["against"] = given.against.absolute()
     with tempfile.TemporaryDirectory() as folder:
-        workdir = f"--workdir={folder}/run"
-        timed(given.checkout, [*TINY, workdir])
-        ready = [workdir, "--mode=eval"]
-        commands = {
-            "--help": ["--help"],
-            "--mode=configs": ["--mode=configs"],
-            "--mode=eval": ready,
-        }
-        print("seconds: median, fastest     first line         end")
-        for name, arguments in commands.items():
-            first, end = measured(given.checkout, arguments, given.rounds)
-            print(f"{name:27s} {first}  {end}", flush=True)
+        rows = measure(checkouts, given.rounds, Path(folder))
+    show(rows)
+    if given.json:
+        given.json.write_text(json.dumps({"device": "cpu", "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
