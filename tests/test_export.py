@@ -45,6 +45,7 @@ LOADING = """
     np.savez(
         outputs,
         bits=model.bits_per_dim(given["x"], batch_size=4),
+        evaluated=model.bits_per_dim(given["x"]),
         last=model.bits_per_dim(given["x"][-1:], [len(given["x"]) - 1]),
         score=model.score(given["points"], given["t"]),
     )
@@ -86,6 +87,8 @@ def _check(python, code, opened, tmp_path, *arguments):
     expected = opened.bits_per_dim()["bits_per_dim"]
     np.testing.assert_allclose(found["bits"].mean(), expected, atol=1e-5)
     np.testing.assert_allclose(found["bits"], opened.bits_per_dim_of(x), atol=1e-4)
+    # The evaluation's program; a term beside it, of the units, is rounded to float32 here.
+    np.testing.assert_allclose(found["evaluated"], opened.bits_per_dim_of(x), atol=1e-6)
     np.testing.assert_allclose(found["last"], found["bits"][-1:], atol=1e-4)
     np.testing.assert_allclose(found["score"], opened.score(points, times), rtol=1e-4, atol=1e-4)
 
@@ -128,6 +131,7 @@ def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
         about = json.loads(archive.read("about.json"))
         with archive.open("parameters.npz") as contents:
             arrays = dict(np.load(contents))
+        parts = [archive.read(name) for name in archive.namelist()]
     assert about["data"] == {
         "name": "digits",
         "shape": [8, 8, 1],
@@ -143,8 +147,9 @@ def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
     assert about["platforms"] == ["cpu", "cuda", "tpu"]
     leaves = jax.tree.leaves(RunDirectory.open(digits).params())
     assert sorted(a.sum() for a in arrays.values()) == sorted(np.sum(leaf) for leaf in leaves)
-    assert str(ROOT).encode() not in file.read_bytes()
-    assert b"site-packages" not in file.read_bytes()
+    for part in parts:
+        assert str(ROOT).encode() not in part
+        assert b"site-packages" not in part
 
 
 def test_the_same_checkpoint_makes_the_same_bytes(digits, file, tmp_path):
@@ -186,6 +191,36 @@ BAD = {
 @pytest.fixture(scope="module")
 def model(file):
     return _exported(file)
+
+
+def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypatch):
+    assert model.about["rows"] == 6
+    asked = []
+    for name in ("_evaluation", "_log_density"):
+        program = getattr(model, name)
+
+        def counted(params, x, index, program=program, name=name):
+            asked.append((name, len(x)))
+            return program(params, x, index)
+
+        monkeypatch.setattr(model, name, counted)
+    x = np.repeat(ONE, 8, 0)
+    whole = model.log_prob(x)
+    np.testing.assert_allclose(model.log_prob(x[:5]), whole[:5], rtol=1e-5)
+    np.testing.assert_allclose(model.log_prob(x, batch_size=4), whole, rtol=1e-5)
+    assert asked == [
+        *[("_evaluation", 6)] * 2,
+        ("_log_density", 5),
+        *[("_log_density", 4)] * 2,
+    ]
+
+
+def test_a_file_is_refused_where_jax_runs_on_something_else(file, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "abacus")
+    with pytest.raises(
+        ValueError, match="for cpu, cuda, tpu; this JAX runs on abacus"
+    ):
+        _exported(file)
 
 
 @pytest.mark.parametrize("what", BAD)

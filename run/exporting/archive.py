@@ -26,7 +26,7 @@ def write_archive(path: Path, parts: Mapping[str, bytes], about: Mapping[str, An
     told = json.dumps(finite({**about, "sha256": digests}), indent=2, allow_nan=False) + "\n"
     with atomic(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, part in {_ABOUT: told.encode(), **parts}.items():
-            archive.writestr(_entry(name), part)
+            archive.writestr(_entry(name), part, zipfile.ZIP_DEFLATED)
 
 
 def check_archive(path: Path) -> None:

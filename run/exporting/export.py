@@ -14,8 +14,9 @@ from storage.layout import arranged, copied
 
 if TYPE_CHECKING:
     from run.directory import RunDirectory
+    from wiring.experiment import Experiment
 
-FORMAT = 1
+FORMAT = 2
 _UNITS = {
     "score": "per unit of the model's space; points there, times of the SDE from 0 to t_max",
     "log_density": "terms in nats, whose sum is log P of a datum as stored (a density of "
@@ -34,19 +35,32 @@ def export_run(run: "RunDirectory", path: Path, step: int) -> Path:
     arrays, like = copied(params), jax.tree.map(lambda leaf: 0, params)
     tree = lambda named: arranged(named, like)  # noqa: E731
     stored = jnp.dtype("float32" if experiment.dataset.levels is None else "int32")
-    row = ((), jnp.int32)
+    data, index = (shape, stored), ((), jnp.int32)
+    rows = _rows(experiment)
     log_density = log_density_program(experiment, name, tree)  # refused before anything is done
     parts = {
         "score.jax": kept(
             score_program(experiment, tree), arrays, (shape, jnp.float32), ((), jnp.float32)
         ),
-        "log_density.jax": kept(log_density, arrays, (shape, stored), row),
+        "log_density.jax": kept(log_density, arrays, data, index),
+        **{
+            f"evaluation.{name}.jax": kept(
+                log_density, arrays, data, index, rows=rows, platforms=(name,)
+            )
+            for name in PLATFORMS
+        },
         "parameters.npz": packed(arrays),
     }
-    write_archive(path, parts, _about(run, name, step, params, str(stored)))
+    write_archive(path, parts, _about(run, name, step, params, str(stored)) | {"rows": rows})
     size = path.stat().st_size / 1e6
     terminal.say(f"wrote {path}: {size:.1f} MB, the score, and log P by {name} at step {step}")
     return path
+
+
+def _rows(experiment: "Experiment") -> int:
+    """Of a batch of an evaluation, whose program is kept as well."""
+    settings = experiment.eval
+    return min(settings.batch_size, settings.num_images or settings.batch_size)
 
 
 def _about(run: "RunDirectory", name: str, step: int, params: Any, stored: str) -> dict[str, Any]:
@@ -73,6 +87,7 @@ def _about(run: "RunDirectory", name: str, step: int, params: Any, stored: str) 
         "arguments": {
             "score.jax": {"x": ["n", *dataset.shape, "float32"], "t": ["n", "float32"]},
             "log_density.jax": {"x": ["n", *dataset.shape, stored], "index": ["n", "int32"]},
+            "evaluation.*.jax": {"x": ["rows", *dataset.shape, stored], "index": ["rows", "int32"]},
         },
         "units": _UNITS,
         "platforms": PLATFORMS,

@@ -36,7 +36,7 @@ class Exported:
         """Reads a file.
 
         Raises:
-          ValueError: a part of it is not as it was written.
+          ValueError: a part of it is not as it was written, or it is not for JAX's platform.
         """
         sys.path.append(str(path))  # has flatbuffers, which jax.export needs and may be missing
         from jax import export
@@ -49,9 +49,13 @@ class Exported:
                 raise ValueError(f"{name} in {path} is not as it was written")
         with np.load(io.BytesIO(parts["parameters.npz"])) as arrays:
             self.params = jax.device_put(dict(arrays))
-        self._score, self._log_density = (
+        platform = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+        if platform not in self.about["platforms"]:
+            known = ", ".join(self.about["platforms"])
+            raise ValueError(f"{path} has programs for {known}; this JAX runs on {platform}")
+        self._score, self._log_density, self._evaluation = (
             jax.jit(export.deserialize(bytearray(parts[f"{name}.jax"])).call)
-            for name in ("score", "log_density")
+            for name in ("score", "log_density", f"evaluation.{platform}")
         )
 
     def score(self, x, t):
@@ -66,8 +70,12 @@ class Exported:
             raise ValueError(f"times must lie in [0, {t_max:g}], those of the SDE")
         return np.asarray(self._score(self.params, x, t))
 
-    def log_prob(self, x, index=None, batch_size=64):
+    def log_prob(self, x, index=None, batch_size=None):
         """log P in nats, (n,), of data x (n, *D) as stored; NaN where the solver failed.
+
+        Batches are those of the evaluation, ``about["rows"]``, unless told otherwise: its own
+        program computes them, with its roundings. Of less, and of other batches, the last digits
+        depend on how many there are.
 
         What is random is a function of the index alone: that of a datum in the test set gives it
         the draws of an evaluation. By default 0 to n - 1.
@@ -80,14 +88,14 @@ class Exported:
         index = np.arange(len(x)) if index is None else np.asarray(index)
         if index.shape != (len(x),) or index.dtype.kind not in "iu":
             raise ValueError(f"index must be {len(x)} whole numbers, one for each datum")
-        size = min(batch_size, len(x))
+        size = min(batch_size or self.about["rows"], len(x))
         parts = [
             self._nats(x[start : start + size], index[start : start + size], size)
             for start in range(0, len(x), size)
         ]
         return np.concatenate(parts)
 
-    def bits_per_dim(self, x, index=None, batch_size=64):
+    def bits_per_dim(self, x, index=None, batch_size=None):
         """Bits per dimension, (n,), of data as stored: -log_prob / (d log 2)."""
         dims = math.prod(self.about["data"]["shape"])
         return -self.log_prob(x, index, batch_size) / (dims * math.log(2))
@@ -116,6 +124,7 @@ class Exported:
         """Of at most ``size`` data, filled up with copies of the last: one shape, one program."""
         rows = np.minimum(np.arange(size), len(x) - 1)
         stored = x[rows].astype(self.about["data"]["stored_as"])
-        terms, ok = self._log_density(self.params, stored, index[rows].astype(np.int32))
+        program = self._evaluation if size == self.about["rows"] else self._log_density
+        terms, ok = program(self.params, stored, index[rows].astype(np.int32))
         nats = sum(np.asarray(term, np.float64) for term in terms.values())
         return np.where(ok, nats, np.nan)[: len(x)]

@@ -1,6 +1,6 @@
 """The score and the log density of a run as programs that JAX can keep."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,23 +68,34 @@ def log_density_program(
     return log_density
 
 
-def kept(program: Callable[..., Any], params: Mapping[str, Any], *arguments: Any) -> bytes:
-    """The program for JAX's platforms and any number of rows, to be read by ``jax.export``.
+def kept(
+    program: Callable[..., Any],
+    params: Mapping[str, Any],
+    *arguments: Any,
+    rows: int = 0,
+    platforms: Sequence[str] = PLATFORMS,
+) -> bytes:
+    """The program to be read by ``jax.export``.
+
+    With a number of rows and one platform it is compiled as if it had not been kept, to the last
+    bit of its roundings; else shapes and platforms are filled in when it is called.
 
     Args:
       program: of the parameters and of arrays with a row for each example.
       params: arrays or their shapes.
       arguments: for each further array its shape without the rows, and its type.
+      rows: how many there are; 0 for any number.
+      platforms: names of JAX's.
 
     Raises:
       RuntimeError: it calls back to Python.
     """
-    (rows,) = export.symbolic_shape("n")
-    given = [jax.ShapeDtypeStruct((rows, *shape), dtype) for shape, dtype in arguments]
+    count = rows or export.symbolic_shape("n")[0]
+    given = [jax.ShapeDtypeStruct((count, *shape), dtype) for shape, dtype in arguments]
     shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in params.items()}
     try:
         with _without_locations():
-            lowered = export.export(jax.jit(program), platforms=PLATFORMS)(shapes, *given)
+            lowered = export.export(jax.jit(program), platforms=platforms)(shapes, *given)
             return bytes(lowered.serialize())
     except NotImplementedError as error:
         raise RuntimeError(
