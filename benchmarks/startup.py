@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TINY = (
@@ -68,7 +69,7 @@ def measure(checkouts: dict[str, Path], rounds: int, folder: Path) -> list[dict]
 
 
 def row_of(command: str, checkout: str, times: Sequence[Times | None]) -> dict:
-    row = {"command": command, "checkout": checkout}
+    row: dict[str, Any] = {"command": command, "checkout": checkout}
     done = [each for each in times if each]
     for i, name in enumerate(("first_line", "end") if done else ()):
         row[name] = [statistics.median(each[i] for each in done), min(each[i] for each in done)]
