@@ -217,9 +217,7 @@ def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypat
 
 def test_a_file_is_refused_where_jax_runs_on_something_else(file, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "abacus")
-    with pytest.raises(
-        ValueError, match="for cpu, cuda, tpu; this JAX runs on abacus"
-    ):
+    with pytest.raises(ValueError, match="for cpu, cuda, tpu; this JAX runs on abacus"):
         _exported(file)
 
 
