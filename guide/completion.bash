@@ -57,4 +57,9 @@ _gradlog() {
     COMPREPLY=($(printf '%s\n' "$found"))
 }
 
-complete -o bashdefault -o default -F _gradlog python python3 main.py
+# zsh has no compopt: there no word is followed by a space.
+if [ -n "${ZSH_VERSION:-}" ]; then
+    complete -o nospace -o bashdefault -o default -F _gradlog python python3 main.py
+else
+    complete -o bashdefault -o default -F _gradlog python python3 main.py
+fi
