@@ -56,7 +56,8 @@ def measure(checkouts: dict[str, Path], rounds: int, folder: Path) -> list[dict]
     """A row for each command of each checkout; once before, so that files are in memory."""
     workdirs = {name: str(folder / name) for name in checkouts}
     for name, checkout in checkouts.items():
-        timed(checkout, [*TINY, f"--workdir={workdirs[name]}"])
+        if not timed(checkout, [*TINY, f"--workdir={workdirs[name]}"]):
+            raise SystemExit(f"{checkout} cannot train a tiny run")
     rows = []
     for command, arguments in COMMANDS.items():
         found: dict[str, list[Times | None]] = {name: [] for name in checkouts}
@@ -64,6 +65,8 @@ def measure(checkouts: dict[str, Path], rounds: int, folder: Path) -> list[dict]
             for name, checkout in checkouts.items():
                 given = [each.format(workdir=workdirs[name]) for each in arguments]
                 found[name].append(timed(checkout, given))
+        if None in found["here"]:
+            raise SystemExit(f"{command} failed")
         rows += [row_of(command, name, times[1:]) for name, times in found.items()]
     return rows
 
@@ -74,6 +77,11 @@ def row_of(command: str, checkout: str, times: Sequence[Times | None]) -> dict:
     for i, name in enumerate(("first_line", "end") if done else ()):
         row[name] = [statistics.median(each[i] for each in done), min(each[i] for each in done)]
     return row
+
+
+def commit_of(checkout: Path) -> str:
+    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def show(rows: list[dict]) -> None:
@@ -99,7 +107,9 @@ def main() -> None:
         rows = measure(checkouts, given.rounds, Path(folder))
     show(rows)
     if given.json:
-        given.json.write_text(json.dumps({"device": "cpu", "rows": rows}, indent=2) + "\n")
+        commits = {name: commit_of(path) for name, path in checkouts.items()}
+        told = {"device": "cpu", "commits": commits, "rows": rows}
+        given.json.write_text(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def evaluation() -> ConfigDict:
     """Which images are evaluated, and by which estimators, for --mode=eval."""
     return ConfigDict(
         {
-            "batch_size": 64,  # images at once, over all local devices; no number depends on it
+            "batch_size": 64,  # images at once, over all local devices; roundings depend on it
             "estimators": (),  # members of `likelihood`; empty for (likelihood.name,)
             "num_images": 0,  # the first so many of the test set; 0 for all
             "second_look": 16,  # images evaluated again with another draw, for the error's parts

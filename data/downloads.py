@@ -71,7 +71,7 @@ def _sha256(file: Path) -> str:
 def _progress(download: Download) -> Iterator[Callable[[int], None]]:
     total = math.ceil(download.size / MEGABYTE)
     with terminal.progress(download.name, 0, total, "", unit="MB") as update:
-        yield lambda got: update(min(got // MEGABYTE, total), "")
+        yield lambda got: update(math.ceil(got / MEGABYTE), "")
 
 
 def _fetch(download: Download, place: Path) -> None:

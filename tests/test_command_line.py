@@ -243,11 +243,14 @@ def test_one_thing_cannot_be_compared(mistake, workdir):
     assert _snapshot(workdir) == before
 
 
-def test_another_run_is_only_for_comparing(mistake, workdir):
+def test_a_flag_of_another_mode_and_a_place_that_is_none_are_refused(mistake, workdir, tmp_path):
     message = mistake(f"--workdir={workdir}", "--mode=eval", "--against=x")
     assert message == "--against goes with --mode=compare, not with --mode=eval"
     message = mistake(f"--workdir={workdir}", "--mode=sample", "--summary=x")
     assert message == "--summary goes with --mode=eval, not with --mode=sample"
+    for place in (tmp_path, "/dev/null", "/dev/null/x"):
+        message = mistake(f"--workdir={workdir}", "--mode=eval", f"--summary={place}")
+        assert message == f"--summary={place}: no file can be written there"
     message = mistake(f"--workdir={workdir}", "--mode=compare", "--against=no/such")
     assert message == "no/such is not a workdir: it has no config.json"
 

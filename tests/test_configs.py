@@ -117,7 +117,9 @@ def _shallow(config):
 
 # Keys that decide which program is traced, and not only with which numbers.
 STRUCTURE = ("data.name", "data.image_size", "sde.name", "model.", "objective.")
-STRUCTURE += tuple(f"likelihood.{key}" for key in ("name", "start", "dequantisation", "eps"))
+STRUCTURE += tuple(
+    f"likelihood.{key}" for key in ("name", "start", "dequantisation", "eps", "chunk")
+)
 STRUCTURE += tuple(f"sampling.{key}" for key in ("name", "predictor", "corrector", "eps"))
 NUMBERS = {"model.dropout", "model.num_scales", "objective.reduce_mean"}
 # All that a likelihood or a sampler sees of a network.

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import tiny
 
+from evaluation.devices import padded_batches
 from run import RunDirectory
+from run.drivers import evaluated_source
 from run.exporting import check_archive
 from wiring.reader import ConfigError
 
@@ -215,8 +217,36 @@ def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypat
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"eval.batch_size": 5}, 5),
+        ({"eval.batch_size": 512}, 6),
+        ({"eval.batch_size": 4, "eval.num_images": 3}, 3),
+        ({"eval.batch_size": 4, "eval.num_images": 99}, 4),
+    ],
+)
+def test_its_rows_are_those_of_an_evaluation_on_one_device(digits, tmp_path, settings, rows):
+    opened = RunDirectory.open(digits, tiny.digits(**settings))
+    file = opened.export(tmp_path / "model.zip")
+    images = evaluated_source(opened.experiment)
+    sizes = {len(i) for i, _ in padded_batches(len(images), opened.experiment.eval.batch_size)}
+    assert _exported(file).about["rows"] == rows
+    assert sizes == {rows}
+
+
+def test_a_file_of_another_format_is_refused(file, tmp_path):
+    other = tmp_path / "other.zip"
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            new.writestr(name, part.replace(b'"format": 2', b'"format": 1'))
+    with pytest.raises(ValueError, match="another format than this loader"):
+        _exported(other)
+
+
 def test_a_file_is_refused_where_jax_runs_on_something_else(file, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "abacus")
+    monkeypatch.setattr("run.exporting.load_exported._platform", lambda params: "abacus")
     with pytest.raises(ValueError, match="for cpu, cuda, tpu; this JAX runs on abacus"):
         _exported(file)
 

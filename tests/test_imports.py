@@ -107,7 +107,7 @@ def test_only_the_outer_rooms_know_configurations_and_flags(room):
 
 @pytest.mark.parametrize("room", NUMERIC)
 def test_a_numeric_room_knows_no_files(room):
-    assert not _imports(room) & {"storage", "data", "pathlib", "os", "json", "io"}
+    assert not _imports(room) & {"storage", "data", "terminal", "pathlib", "os", "json", "io"}
 
 
 @pytest.mark.parametrize("room", [*NUMERIC, "storage", "evaluation"])

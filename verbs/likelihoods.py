@@ -1,5 +1,6 @@
 """Bits, their differences, and classes by them."""
 
+import os
 from pathlib import Path
 
 from evaluation import tables
@@ -10,23 +11,25 @@ from run.over_training import save_over_training
 from storage import write_json
 from verbs.failures import NoImageError
 from verbs.opening import opened
-from verbs.options import Options
+from verbs.options import Options, UsageError
 
 
 def evaluate(options: Options) -> None:
     """Bits per dimension of the checkpoints, as files and as a table.
 
     Raises:
+      UsageError: there is no place for a summary.
       NoImageError: after all that, where a result is of no image at all.
     """
+    summary = _summary(options)
     run = opened(options)
     found = run.results(options.steps)
-    if options.summary and writes():
-        _save_summary(Path(options.summary).expanduser(), run.workdir.root, found)
     tables.show_results([result.summary for result in found])
     tables.show_differences(save_differences(run.workdir, found))
     if options.steps == "all" or "," in options.steps:
         tables.show_over_training(save_over_training(run.workdir, found))
+    if summary and writes():
+        _save_summary(summary, run.workdir.root, found)
     empty = [
         f"{r.summary['estimator']} at step {r.summary['step']}" for r in found if not any(r.ok)
     ]
@@ -35,6 +38,18 @@ def evaluate(options: Options) -> None:
             f"no image succeeded with {', '.join(empty)}: there is no mean; loosen its tolerances "
             "or raise config.likelihood.max_steps"
         )
+
+
+def _summary(options: Options) -> Path | None:
+    """Where all results are to be written; raises UsageError before they are computed."""
+    if not options.summary:
+        return None
+    path = Path(options.summary).expanduser()
+    folder = next(each for each in path.absolute().parents if each.exists())
+    can_be_made = folder.is_dir() and os.access(folder, os.W_OK)
+    if not can_be_made or (path.exists() and not path.is_file()):
+        raise UsageError(f"--summary={options.summary}: no file can be written there")
+    return path
 
 
 def _save_summary(path: Path, root: Path, found: list[Result]) -> None:

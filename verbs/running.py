@@ -7,7 +7,7 @@ from collections.abc import Callable
 from modes import MODES, NOTHING
 from verbs.options import Options
 
-_SAME_ON_ALL = ("mode", "steps", "against", "source")
+_SAME_ON_ALL = ("mode", "steps", "against", "source", "summary")
 
 
 def run_verb(options: Options) -> None:

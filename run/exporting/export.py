@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 
 import terminal
+from data import DataError
+from run.drivers import evaluated_source
 from run.exporting.archive import packed, write_archive
+from run.exporting.load_exported import FORMAT
 from run.exporting.programs import PLATFORMS, kept, log_density_program, score_program
 from storage import digest_arrays, versions
 from storage.layout import arranged, copied
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from run.directory import RunDirectory
     from wiring.experiment import Experiment
 
-FORMAT = 2
 _UNITS = {
     "score": "per unit of the model's space; points there, times of the SDE from 0 to t_max",
     "log_density": "terms in nats, whose sum is log P of a datum as stored (a density of "
@@ -44,10 +46,10 @@ def export_run(run: "RunDirectory", path: Path, step: int) -> Path:
         ),
         "log_density.jax": kept(log_density, arrays, data, index),
         **{
-            f"evaluation.{name}.jax": kept(
-                log_density, arrays, data, index, rows=rows, platforms=(name,)
+            f"evaluation.{platform}.jax": kept(
+                log_density, arrays, data, index, rows=rows, platforms=(platform,)
             )
-            for name in PLATFORMS
+            for platform in PLATFORMS
         },
         "parameters.npz": packed(arrays),
     }
@@ -58,9 +60,12 @@ def export_run(run: "RunDirectory", path: Path, step: int) -> Path:
 
 
 def _rows(experiment: "Experiment") -> int:
-    """Of a batch of an evaluation, whose program is kept as well."""
-    settings = experiment.eval
-    return min(settings.batch_size, settings.num_images or settings.batch_size)
+    """Of a batch of the evaluation on one device, whose program is kept as well."""
+    size = experiment.eval.batch_size
+    try:
+        return min(size, len(evaluated_source(experiment)))
+    except DataError:  # an imported checkpoint can be exported where its data are not
+        return size
 
 
 def _about(run: "RunDirectory", name: str, step: int, params: Any, stored: str) -> dict[str, Any]:

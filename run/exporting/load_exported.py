@@ -23,6 +23,8 @@ import zipfile
 import jax
 import numpy as np
 
+FORMAT = 2
+
 
 class Exported:
     """The score and the log density of one checkpoint.
@@ -36,7 +38,8 @@ class Exported:
         """Reads a file.
 
         Raises:
-          ValueError: a part of it is not as it was written, or it is not for JAX's platform.
+          ValueError: it is of another format or not for JAX's platform, or a part of it is not as
+            it was written.
         """
         sys.path.append(str(path))  # has flatbuffers, which jax.export needs and may be missing
         from jax import export
@@ -44,12 +47,14 @@ class Exported:
         with zipfile.ZipFile(path) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
         self.about = json.loads(parts["about.json"])
+        if self.about["format"] != FORMAT:
+            raise ValueError(f"{path} has another format than this loader: take the one in it")
         for name, digest in self.about["sha256"].items():
             if hashlib.sha256(parts[name]).hexdigest() != digest:
                 raise ValueError(f"{name} in {path} is not as it was written")
         with np.load(io.BytesIO(parts["parameters.npz"])) as arrays:
             self.params = jax.device_put(dict(arrays))
-        platform = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+        platform = _platform(self.params)
         if platform not in self.about["platforms"]:
             known = ", ".join(self.about["platforms"])
             raise ValueError(f"{path} has programs for {known}; this JAX runs on {platform}")
@@ -73,9 +78,9 @@ class Exported:
     def log_prob(self, x, index=None, batch_size=None):
         """log P in nats, (n,), of data x (n, *D) as stored; NaN where the solver failed.
 
-        Batches are those of the evaluation, ``about["rows"]``, unless told otherwise: its own
-        program computes them, with its roundings. Of less, and of other batches, the last digits
-        depend on how many there are.
+        Batches are those of the evaluation on one device, ``about["rows"]``, unless told otherwise:
+        its own program computes them, with its roundings. Of less, and of other batches, the last
+        digits depend on how many there are.
 
         What is random is a function of the index alone: that of a datum in the test set gives it
         the draws of an evaluation. By default 0 to n - 1.
@@ -128,3 +133,9 @@ class Exported:
         terms, ok = program(self.params, stored, index[rows].astype(np.int32))
         nats = sum(np.asarray(term, np.float64) for term in terms.values())
         return np.where(ok, nats, np.nan)[: len(x)]
+
+
+def _platform(params):
+    """That of the device where they lie, as ``jax.export`` names it."""
+    (device,) = next(iter(params.values())).devices()
+    return {"gpu": "cuda"}.get(device.platform, device.platform)

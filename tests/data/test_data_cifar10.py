@@ -132,7 +132,7 @@ def test_it_is_told_how_far_a_download_is(tmp_path, monkeypatch):
     with _serving(tmp_path) as address:
         wanted = Download(f"{address}/a.bin", 5200, _sha256(bytes(5200)))
         downloads.find_or_fetch(wanted, folder=tmp_path / "got", path="")
-    assert told == [("a.bin", 0, 6, "", "MB"), (2, ""), (5, ""), (5, "")]
+    assert told == [("a.bin", 0, 6, "", "MB"), (3, ""), (5, ""), (6, "")]
 
 
 def test_a_wrong_download_is_not_used(tmp_path):

@@ -11,7 +11,6 @@ import tiny
 from rich.console import ConsoleDimensions
 from rich.table import Table
 
-import evaluation
 import terminal
 from evaluation.tables import show_results
 from terminal.columns import Column, table_of
@@ -207,10 +206,3 @@ def test_the_rate_is_that_of_late(pace):
 def test_times_are_told_in_units_that_can_be_read():
     told = [in_words(seconds) for seconds in (9, 119, 121, 7300, 100_000, 200_000)]
     assert told == ["9 s", "119 s", "2 min", "2.0 h", "27.8 h", "2.3 days"]
-
-
-def test_the_names_of_the_room_are_there():
-    """They are imported when they are first used."""
-    assert all(getattr(evaluation, name) is not None for name in evaluation.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        evaluation.Nothing  # noqa: B018
