@@ -220,9 +220,7 @@ def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypat
 @pytest.mark.parametrize(
     ("settings", "rows"),
     [
-        ({"eval.batch_size": 5}, 5),
         ({"eval.batch_size": 512}, 6),
-        ({"eval.batch_size": 4, "eval.num_images": 3}, 3),
         ({"eval.batch_size": 4, "eval.num_images": 99}, 4),
     ],
 )
