@@ -17,7 +17,7 @@ import main
 import verbs
 from modes import MODES
 from storage import read_json, read_sealed
-from verbs import devices
+from verbs import Options, UsageError, devices, run_verb
 from wiring.reader import ConfigError
 
 MIXTURE = "--config=configs/toy/mixture.py"
@@ -740,3 +740,22 @@ def test_a_damaged_configuration_is_found_by_verification(command, workdir, cont
 
 def test_a_folder_that_is_not_there_is_no_workdir_to_verify(mistake, tmp_path):
     assert "there is no such folder" in mistake(f"--workdir={tmp_path / 'no'}", "--mode=verify")
+
+
+def test_hosts_must_agree_on_what_is_to_be_done(monkeypatch):
+    told = {}
+
+    def refuse(found):
+        told.update(found)
+        raise UsageError
+
+    monkeypatch.setattr("hosts.check_agreement", refuse)
+    with pytest.raises(UsageError):
+        run_verb(Options("eval", "runs/none", steps="10,20", summary="found.json"))
+    assert told == {
+        "--mode": "eval",
+        "--steps": "10,20",
+        "--against": "",
+        "--source": "",
+        "--summary": "found.json",
+    }

@@ -89,8 +89,8 @@ def _check(python, code, opened, tmp_path, *arguments):
     expected = opened.bits_per_dim()["bits_per_dim"]
     np.testing.assert_allclose(found["bits"].mean(), expected, atol=1e-5)
     np.testing.assert_allclose(found["bits"], opened.bits_per_dim_of(x), atol=1e-4)
-    # The evaluation's program; a term beside it, of the units, is rounded to float32 here.
-    np.testing.assert_allclose(found["evaluated"], opened.bits_per_dim_of(x), atol=1e-6)
+    # The evaluation's program; a term beside it, of 3.1 bits for the units, is float32 here.
+    np.testing.assert_allclose(found["evaluated"], opened.bits_per_dim_of(x), rtol=0, atol=2e-7)
     np.testing.assert_allclose(found["last"], found["bits"][-1:], atol=1e-4)
     np.testing.assert_allclose(found["score"], opened.score(points, times), rtol=1e-4, atol=1e-4)
 

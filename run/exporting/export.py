@@ -53,7 +53,7 @@ def export_run(run: "RunDirectory", path: Path, step: int) -> Path:
         },
         "parameters.npz": packed(arrays),
     }
-    write_archive(path, parts, _about(run, name, step, params, str(stored)) | {"rows": rows})
+    write_archive(path, parts, _about(run, name, step, params, str(stored), rows))
     size = path.stat().st_size / 1e6
     terminal.say(f"wrote {path}: {size:.1f} MB, the score, and log P by {name} at step {step}")
     return path
@@ -68,7 +68,9 @@ def _rows(experiment: "Experiment") -> int:
         return size
 
 
-def _about(run: "RunDirectory", name: str, step: int, params: Any, stored: str) -> dict[str, Any]:
+def _about(
+    run: "RunDirectory", name: str, step: int, params: Any, stored: str, rows: int
+) -> dict[str, Any]:
     """What the file holds, for its reader."""
     experiment, dataset = run.experiment, run.experiment.dataset
     settings = lambda section: {  # noqa: E731
@@ -95,6 +97,7 @@ def _about(run: "RunDirectory", name: str, step: int, params: Any, stored: str) 
             "evaluation.*.jax": {"x": ["rows", *dataset.shape, stored], "index": ["rows", "int32"]},
         },
         "units": _UNITS,
+        "rows": rows,
         "platforms": PLATFORMS,
         "versions": versions(),
     }
