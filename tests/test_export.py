@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from jax import export
 
 from evaluation.devices import padded_batches
 from run import RunDirectory
@@ -193,6 +194,20 @@ BAD = {
 @pytest.fixture(scope="module")
 def model(file):
     return _exported(file)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_the_evaluations_program_is_of_one_shape_and_one_platform(file, platform):
+    """Else it would be compiled otherwise than the evaluation's, and round otherwise."""
+    with zipfile.ZipFile(file) as archive:
+        own, any_number = (
+            export.deserialize(bytearray(archive.read(f"{name}.jax")))
+            for name in (f"evaluation.{platform}", "log_density")
+        )
+    assert own.platforms == (platform,)
+    assert own.in_avals[-2].shape == (6, 8, 8, 1)
+    assert any_number.platforms == ("cpu", "cuda", "tpu")
+    assert str(any_number.in_avals[-2].shape[0]) == "n"
 
 
 def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypatch):
