@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from likelihood import Likelihood, LogProb, ODELikelihood, Quadrature
-from models import ScoreModel
-from sde_lib import SDE
-from solvers import LogRhoFlow
+from gradlog.likelihood import Likelihood, LogProb, ODELikelihood, Quadrature
+from gradlog.models import ScoreModel
+from gradlog.ode import LogRhoFlow
+from gradlog.sde_lib import SDE
 
 _REPEATS = 5
 

@@ -30,13 +30,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from build import build, load_dataset
-from command_line import load_config
-from data import BatchStream
-from run.drivers import initial_state, parallel_step, training_source
-from storage import Checkpoints, Retention, write_json
-from storage.serialiser import read_arrays, write_arrays
-from wiring.experiment import Experiment
+from gradlog.cli.command_line import load_config
+from gradlog.data import BatchStream
+from gradlog.experiment.build import build, load_dataset
+from gradlog.experiment.experiment import Experiment
+from gradlog.run.drivers import initial_state, parallel_step, training_source
+from gradlog.storage import Checkpoints, Retention, write_json
+from gradlog.storage.serializer import read_arrays, write_arrays
 
 _ARRAYS = 32
 

@@ -6,7 +6,7 @@ python benchmarks/equal_time.py [--seconds=N] [--objectives=dsm,ssm_vr,fsm] [--i
 Times the training step of each objective, gives each as many steps as fit into the seconds, with a
 learning rate that falls to its lowest at the last of them, trains the network of configs/digits.py
 and evaluates the test digits, all or the first N, by quadrature and by the bound. The seconds count
-steps alone: compilation and evaluation come on top. The same seed, network, optimiser and weighting
+steps alone: compilation and evaluation come on top. The same seed, network, optimizer and weighting
 for all.
 """
 
@@ -22,12 +22,12 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from command_line import load_config
-from data import BatchStream
-from losses import OBJECTIVES
-from run import RunDirectory
-from run.drivers import initial_state, parallel_step
-from storage import write_json
+from gradlog.cli.command_line import load_config
+from gradlog.data import BatchStream
+from gradlog.losses import OBJECTIVES
+from gradlog.run import RunDirectory
+from gradlog.run.drivers import initial_state, parallel_step
+from gradlog.storage import write_json
 
 TIMED_STEPS = 60
 

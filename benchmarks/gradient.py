@@ -23,13 +23,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from build import build, load_dataset
-from command_line import load_config
-from likelihood import AsSample, ODELikelihood, Rademacher, log_density_fn
-from run import RunDirectory
-from solvers import ADJOINTS, Adaptive, LogRhoFlow
-from storage import write_json
-from wiring.experiment import Experiment
+from gradlog.cli.command_line import load_config
+from gradlog.experiment.build import build, load_dataset
+from gradlog.experiment.experiment import Experiment
+from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, log_density_fn
+from gradlog.ode import ADJOINTS, Adaptive, LogRhoFlow
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
 
 
 def load(config_file: str, workdir: str):
@@ -92,7 +92,7 @@ def points(experiment: Experiment, count: int):
     """Test data as points of the model's space, with their keys."""
     keys = jax.random.split(jax.random.key(0), count)
     stored = jnp.asarray(experiment.dataset.test[np.arange(count)])
-    xs, _ = jax.vmap(experiment.dequantisation)(keys, stored)
+    xs, _ = jax.vmap(experiment.dequantization)(keys, stored)
     return xs, keys
 
 

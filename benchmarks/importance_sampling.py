@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from losses import Likelihood, ScoreMatchingLoss, UniformLogRho, UniformTime, stratified
-from run import RunDirectory
-from storage import write_json
+from gradlog.losses import Likelihood, ScoreMatchingLoss, UniformLogRho, UniformTime, stratified
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
 
 BATCHES = 400
 PROPOSALS = {"uniform in t": UniformTime(), "importance (uniform in log rho)": UniformLogRho()}
@@ -37,7 +37,7 @@ def batch_losses(run: RunDirectory, params, loss: ScoreMatchingLoss, *, strata: 
 
     def one(params, x, key, position):
         data_key, time_key, loss_key = jax.random.split(key, 3)
-        x0, _ = run.experiment.dequantisation(data_key, x)
+        x0, _ = run.experiment.dequantization(data_key, x)
         uniform = jax.random.uniform(time_key)
         u = stratified(position, size, time_key) if strata else uniform
         return loss(params, x0, u, loss_key, train=False)

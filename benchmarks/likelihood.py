@@ -3,7 +3,7 @@
 python benchmarks/likelihood.py [--config=FILE] [--workdir=DIR] [--images=N] [--json=FILE]
 
 Trains the config's model where the workdir has none. Every estimator gets the same points x at eps
-(the first test images, dequantised; ``start = as_sample``), with other probes at each repetition,
+(the first test images, dequantized; ``start = as_sample``), with other probes at each repetition,
 the repetitions of all estimators in turn. `ode` and `quadrature` have the config's tolerance,
 `scipy` has 1e-5, as has the reference, `exact`, unless it is told another. The reference is kept in
 the workdir.
@@ -35,10 +35,10 @@ from rich.console import Console
 from rich.table import Table
 from trained import load_or_train
 
-from evaluation.devices import keys_by_index
-from likelihood import Likelihood, LogProb, OneDraw, runs_on_host
-from run import RunDirectory
-from storage import digest_arrays, write_json, write_npz
+from gradlog.evaluation.devices import keys_by_index
+from gradlog.likelihood import Likelihood, LogProb, OneDraw, runs_on_host
+from gradlog.run import RunDirectory
+from gradlog.storage import digest_arrays, write_json, write_npz
 
 TARGET = 0.02  # bits/dim
 _AT_ONCE = 4  # images of the reference
@@ -70,11 +70,11 @@ class Record:
 
 
 def points(run: RunDirectory, count: int) -> jax.Array:
-    """The first test images, dequantised."""
+    """The first test images, dequantized."""
     experiment, indices = run.experiment, np.arange(count)
     keys = keys_by_index(experiment.streams["eval"], indices)
     x = jnp.asarray(experiment.dataset.test[indices])
-    return jax.vmap(lambda key, x: experiment.dequantisation(key, x)[0])(keys, x)
+    return jax.vmap(lambda key, x: experiment.dequantization(key, x)[0])(keys, x)
 
 
 def likelihood_of(run: RunDirectory, name: str) -> Likelihood:

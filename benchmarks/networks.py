@@ -1,15 +1,15 @@
-"""What each option of DDPM++ brings: attention, bfloat16, rematerialisation, against none of them.
+"""What each option of DDPM++ brings: attention, bfloat16, rematerialization, against none of them.
 
 python benchmarks/networks.py [--size=digits|32] [--nf=N] [--batch=N] [--steps=N] [--json=FILE]
 
 The reference is the same network of the same blocks with attention written out (softmax between
-two einsums), in float32, without rematerialisation. The others change one thing after the other.
+two einsums), in float32, without rematerialization. The others change one thing after the other.
 For each a training step (forward, backward, Adam on a noised batch) and an evaluation as samplers
 make it are compiled once and then run in turn, block by block, in one process; every figure is the
 median over the blocks, every ratio that of the reference's time to its own in the same block, so
 above 1 is faster. "kept" are the arrays that a step's forward pass hands to its backward pass,
 "plan" is what XLA plans to hold beside the arguments: on CPU it computes nothing twice, whatever it
-is asked, so that rematerialisation saves memory on accelerators only.
+is asked, so that rematerialization saves memory on accelerators only.
 """
 
 import argparse
@@ -31,8 +31,8 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from models.networks import NCSNpp, attention
-from storage import write_json
+from gradlog.models.networks import NCSNpp, attention
+from gradlog.storage import write_json
 
 SHAPES = {"digits": (8, 8, 1), "32": (32, 32, 3)}
 FIELDS: dict[str, dict[str, Any]] = {

@@ -27,7 +27,8 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from losses import (
+from gradlog.distributions import GaussianMixture, Oracle
+from gradlog.losses import (
     OBJECTIVES,
     ExplicitScoreMatching,
     Likelihood,
@@ -35,11 +36,10 @@ from losses import (
     ScoreMatchingLoss,
     UniformLogRho,
 )
-from models import LABELS, Preconditioned, ScoreModel
-from oracles import GaussianMixture, Oracle
-from sde_lib import VP
-from storage import write_json
-from theory.gradients import GradientMoments, gradient_moments
+from gradlog.models import LABELS, Preconditioned, ScoreModel
+from gradlog.sde_lib import VP
+from gradlog.storage import write_json
+from gradlog.theory.gradients import GradientMoments, gradient_moments
 
 BATCH, MODES, STD, EPS = 64, 4, 0.5, 1e-3
 TRAINED = 50  # steps of training before gradients are measured
@@ -56,7 +56,7 @@ def mixture(dims: int) -> GaussianMixture:
 
 
 class PlainMLP(nn.Module):
-    """Without normalisation, under which the Jacobian grows without bound where all inputs vanish.
+    """Without normalization, under which the Jacobian grows without bound where all inputs vanish.
 
     In the plane that alone would be most of what is measured.
     """

@@ -28,11 +28,12 @@ from rich.console import Console
 from rich.table import Table
 from trained import load_or_train
 
-from evaluation import SampleDriver
-from evaluation.distances import random_directions, sliced_wasserstein
-from evaluation.pictures import save_figure
-from oracles import GaussianMixture
-from sampling import (
+from gradlog.distributions import GaussianMixture
+from gradlog.evaluation import SampleDriver
+from gradlog.evaluation.distances import random_directions, sliced_wasserstein
+from gradlog.evaluation.pictures import save_figure
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sampling import (
     DDIM,
     Ancestral,
     DPMSolver2M,
@@ -49,9 +50,8 @@ from sampling import (
     ReverseDiffusion,
     Sampler,
 )
-from sde_lib import VP
-from solvers import Adaptive, LogRhoFlow
-from storage import write_json
+from gradlog.sde_lib import VP
+from gradlog.storage import write_json
 
 EPS = 1e-3
 DIRECTIONS = 200
@@ -149,7 +149,7 @@ def digits(workdir: str) -> Problem:
             sampler,
             experiment.sde,
             experiment.model,
-            experiment.dequantisation,
+            experiment.dequantization,
             experiment.dataset.shape,
             len(test),
         )

@@ -26,7 +26,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from likelihood import (
+from gradlog.distributions import StationaryGaussian, natural_images
+from gradlog.likelihood import (
     AsSample,
     ODELikelihood,
     Probing,
@@ -36,11 +37,10 @@ from likelihood import (
     make_exact,
     runs_on_host,
 )
-from likelihood.quadrature import gregory
-from oracles import StationaryGaussian, natural_images
-from sde_lib import VP
-from solvers import Adaptive, LogRhoFlow
-from storage import write_json
+from gradlog.likelihood.quadrature import gregory
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sde_lib import VP
+from gradlog.storage import write_json
 
 SHAPES = ((8, 8, 1), (16, 16, 3), (32, 32, 3))
 SDE, EPS, INTERVALS, TARGET = VP(), 1e-3, 24, 0.02
@@ -62,7 +62,7 @@ def make_estimators(law: StationaryGaussian) -> dict:
         "scipy": SciPyLikelihood(1e-5, 1e-5, **ends),
         "ode": ODELikelihood(SOLVER, FLOW, Rademacher(), **ends),
         "quadrature, rademacher": Quadrature(SOLVER, Rademacher(), **nodes),
-        "quadrature, probing": Quadrature(SOLVER, Probing(colours=16), **nodes),
+        "quadrature, probing": Quadrature(SOLVER, Probing(colors=16), **nodes),
     }
 
 
@@ -142,20 +142,20 @@ def draw(path: Path, rows: list[dict]) -> None:
 
 
 def draw_spread(axes, rows: list[dict]) -> None:
-    """Lines for the closed forms over sizes of grey and of colour images, points as measured."""
-    for closed_form, colour in ((fixed_probe_sd, "C2"), (fresh_probes_sd, "C3")):
+    """Lines for the closed forms over sizes of gray and of color images, points as measured."""
+    for closed_form, color in ((fixed_probe_sd, "C2"), (fresh_probes_sd, "C3")):
         for channels, style in ((1, "--"), (3, "-")):
             laws = [natural_images((size, size, channels)) for size in (4, 8, 16, 32, 64)]
             values = [closed_form(law) for law in laws]
-            axes.plot([law.mean.size for law in laws], values, style, color=colour, alpha=0.7)
-    for name, colour in (("ode", "C2"), ("quadrature, rademacher", "C3")):
+            axes.plot([law.mean.size for law in laws], values, style, color=color, alpha=0.7)
+    for name, color in (("ode", "C2"), ("quadrature, rademacher", "C3")):
         own = [row for row in rows if row["estimator"] == name]
         values = np.array([row["standard_deviation"] for row in own])
         errors = values / np.sqrt(2 * np.array([row["repeats"] for row in own]))
         dims = [row["dims"] for row in own]
-        axes.errorbar(dims, values, errors, fmt="o", color=colour, label=f"{name}, measured")
-    axes.plot([], [], "k--", label="closed form, grey images")
-    axes.plot([], [], "k-", label="closed form, colour images")
+        axes.errorbar(dims, values, errors, fmt="o", color=color, label=f"{name}, measured")
+    axes.plot([], [], "k--", label="closed form, gray images")
+    axes.plot([], [], "k-", label="closed form, color images")
     axes.set_title("standard deviation of one run (bits/dim)")
 
 

@@ -5,7 +5,7 @@ python benchmarks/train_step.py [--config=FILE] [--steps=N] [--json=FILE]
 Both run on the same data in one process, in turn, block by block. The bare step is one jitted
 function, without clipping or averages: a given noised batch through the network, mean square,
 gradient, Adam. The framework's step adds all that training needs: reading the batch,
-dequantisation, times, noise, clipping, the moving average, the averaging over devices. Prints the
+dequantization, times, noise, clipping, the moving average, the averaging over devices. Prints the
 median over blocks of each, and of the ratio block by block.
 """
 
@@ -26,19 +26,19 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from build import build, load_dataset
-from command_line import load_config
-from data import BatchStream
-from storage import write_json
-from training import MAPPINGS, ParallelStep, TrainStep, init_state
-from wiring.experiment import Experiment
+from gradlog.cli.command_line import load_config
+from gradlog.data import BatchStream
+from gradlog.experiment.build import build, load_dataset
+from gradlog.experiment.experiment import Experiment
+from gradlog.storage import write_json
+from gradlog.training import MAPPINGS, ParallelStep, TrainStep, init_state
 
 
 def framework_step(experiment: Experiment, batch_size: int):
     """``run(n)`` does the next n steps of training, reading batches."""
     step = TrainStep(
         experiment.loss,
-        experiment.dequantisation,
+        experiment.dequantization,
         experiment.optimizer,
         experiment.ema_decay,
         batch_size,

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from command_line import load_config
-from run import RunDirectory
+from gradlog.cli.command_line import load_config
+from gradlog.run import RunDirectory
 
 
 def load_or_train(file: str, workdir: str, overrides: dict[str, Any]) -> RunDirectory:

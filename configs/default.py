@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
 
 
 def data() -> ConfigDict:
-    """What is modelled."""
+    """What is modeled."""
     return ConfigDict(
         {
             # 'digits', 'photos', 'cifar10', 'imagenet32', 'tfds'; your own: 'files', 'folder';
@@ -49,7 +49,7 @@ def data() -> ConfigDict:
             "scale": 1.0,  # toys: divides the coordinates
             "noise": 0.1,  # moons, circle: its std
             "dims": 2,  # mixture, circle: of the space they lie in
-            "centre": 5.0,  # mixture: modes at minus and plus this in every coordinate
+            "center": 5.0,  # mixture: modes at minus and plus this in every coordinate
             "tfds_name": "",  # tfds: a prepared data set: NAME, NAME/CONFIG, either with :VERSION
             "train_split": "train",  # tfds: also a part, such as train[:90%]
             "test_split": "test",  # tfds: also a part, such as test[:50%]
@@ -84,7 +84,7 @@ def model() -> ConfigDict:
             "name": "ncsnpp",  # network: 'ncsnpp', 'ddpm', 'ncsnv2', 'vdm'; 'mlp' for points
             # What the network gives: 'noise', 'score', 'preconditioned' (EDM), 'velocity', or an
             # 'energy'.
-            "parametrisation": "noise",
+            "parametrization": "noise",
             # What it is told: 'time' 999 t/t_max, 'sigma', 'log_rho' log(rho)/4, 'ladder' an index,
             # 'step' N t/t_max - 1, 'gamma' that of log_snr as a share of its range.
             "label": "time",
@@ -131,7 +131,7 @@ def model() -> ConfigDict:
 
 
 def objective() -> ConfigDict:
-    """What is minimised."""
+    """What is minimized."""
     return ConfigDict(
         {
             # Score matching: 'dsm' denoising, 'dsm2' of second order, 'esm' explicit, 'ism'
@@ -144,8 +144,8 @@ def objective() -> ConfigDict:
             "importance_sampling": True,  # continuous: draw t in proportion to the weighting
             "scaling": "integral",  # of the loss, in nats/dim; 'score_flow': as that code has it
             "reduce_mean": True,  # score_flow: over dimensions; else half their sum
-            # Integer data: 'uniform'; 'scaled' k/(levels - 1), 'centres' (k + 1/2)/levels.
-            "dequantisation": "uniform",
+            # Integer data: 'uniform'; 'scaled' k/(levels - 1), 'centers' (k + 1/2)/levels.
+            "dequantization": "uniform",
             "eps": 1e-5,  # smallest time trained on
             "log_rho_mean": -1.2,  # edm: mean of the log rho that are trained on
             "log_rho_std": 1.2,  # edm: std of the log rho that are trained on
@@ -161,7 +161,7 @@ def objective() -> ConfigDict:
 
 
 def optimizer() -> ConfigDict:
-    """How it is minimised."""
+    """How it is minimized."""
     return ConfigDict(
         {
             "name": "adam",  # 'adam'; with weight_decay AdamW
@@ -235,16 +235,16 @@ def likelihood() -> ConfigDict:
             "node_chunk": 5,  # quadrature: calls of the divergence at once
             "node_divergence": "rademacher",  # quadrature: in the place of `divergence`
             "node_probes": 3,  # quadrature: in the place of `probes`
-            "dequantisation": "uniform",  # or 'truncated_normal': at eps, with the kernel's noise
+            "dequantization": "uniform",  # or 'truncated_normal': at eps, with the kernel's noise
             # ode: trace of the Jacobian: by random probes 'rademacher', 'gaussian', 'sphere',
             # 'orthogonal', 'probing', 'hutchpp', or 'exact'.
             "divergence": "rademacher",
             "probes": 1,  # ode: random directions per image; one tells no error of its own
-            "colours": 16,  # probing, orthogonal: classes of dimensions, one product each
+            "colors": 16,  # probing, orthogonal: classes of dimensions, one product each
             "rank": 8,  # hutchpp: of the sketch, two products each
             "chunk": 128,  # exact: products at once; bound: times at once
             "base": "ode",  # importance: the estimator used at each draw
-            "importance_samples": 20,  # importance: draws of the dequantisation per image
+            "importance_samples": 20,  # importance: draws of the dequantization per image
             "samples": 128,  # bound, vlb: times per image; even
             "form": "dsm",  # bound: 'dsm' or 'ssm'
             "vlb_steps": 1000,  # vlb: of the diffusion, even in `variable`
@@ -295,11 +295,11 @@ def sampling() -> ConfigDict:
             # classifier_free: told + weight (told - untold), 0 for the model as it is; classifier:
             # times the classifier's slope, 1 as Bayes has it.
             "guidance_weight": 1.0,
-            "task": "generate",  # or 'inpaint', 'colourise': the test images
-            # inpaint: what is hidden: 'left', 'right', 'top', 'bottom', 'centre', 'random', or an
+            "task": "generate",  # or 'inpaint', 'colorize': the test images
+            # inpaint: what is hidden: 'left', 'right', 'top', 'bottom', 'center', 'random', or an
             # .npy file.
             "mask": "left",
-            "particles": 1,  # inpaint, colourise: of which each sample is chosen; more, nearer
+            "particles": 1,  # inpaint, colorize: of which each sample is chosen; more, nearer
         }
     )
 
@@ -327,7 +327,7 @@ def quality() -> ConfigDict:
             "num_samples": 0,  # samples to draw; 0 for as many as the data they are compared with
             "num_reference": 0,  # data to compare with, at random; 0 for all
             "against": "train",  # or 'test'
-            "neighbours": 3,  # precision, recall: the nearest so many
+            "neighbors": 3,  # precision, recall: the nearest so many
             "fid_groups": 10,  # FID's error: of the samples, each left out in turn
             "kid_subsets": 100,  # KID: subsets over which it is averaged
             "kid_subset_size": 1000,  # KID: at most; never more than half of the samples

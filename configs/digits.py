@@ -3,11 +3,11 @@
 A DDPM++ of 190,000 parameters with EDM's preconditioning, trained on the likelihood bound.
 
 Command: python main.py --config=configs/digits.py --workdir=runs/digits (or `make demo`)
-Figure: 1.81 +- 0.01 bits/dim on the 297 test digits (uniform dequantisation, ODE from eps 1e-3).
+Figure: 1.81 +- 0.01 bits/dim on the 297 test digits (uniform dequantization, ODE from eps 1e-3).
 Time: three minutes of training, one of evaluation and sampling, on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -19,7 +19,7 @@ def get_config():
         num_res_blocks=1,
         attn_resolutions=(4,),
         dropout=0.0,
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=0.75,
         label="log_rho",  # smooth in time: a fifth of the evaluations that 'time' needs
     )

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from configs import default
-from configs.schema import ConfigFileError
-from data import DataError, Look, look_at
+from gradlog.configs import default
+from gradlog.data import DataError, Look, look_at
+from gradlog.experiment.schema import ConfigFileError
 
 # Where an accelerator shows itself: NVIDIA's, AMD's, Google's.
 DEVICES = ("nvidia[0-9]*", "kfd", "accel[0-9]*")
@@ -98,7 +98,7 @@ def _halvings(shape: tuple[int, ...], most: int) -> int:
 
 def _images(config: ConfigDict) -> None:
     config.model.update(
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         label="log_rho",
         embedding_type="fourier_linear",
         fourier_scale=0.5,
@@ -133,7 +133,7 @@ def _points(config: ConfigDict, look: Look) -> None:
     config.model.update(
         name="mlp",
         hidden=256,
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=look.std or config.model.sigma_data,
         label="log_rho",
         embedding_type="fourier_linear",

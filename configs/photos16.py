@@ -6,7 +6,7 @@ the standard error takes them for independent, which they are not.
 Time: 19 minutes of training on two busy CPU cores, one minute of evaluation.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -18,7 +18,7 @@ def get_config():
         num_res_blocks=1,
         attn_resolutions=(8,),
         dropout=0.0,
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         label="log_rho",
         embedding_type="fourier_linear",
         fourier_scale=0.5,
@@ -30,6 +30,6 @@ def get_config():
     config.training.update(steps=4000, batch_size=64)
     config.eval.batch_size = 96
     config.likelihood.update(eps=1e-5, rtol=1e-4, atol=1e-4)
-    config.likelihood.update(node_divergence="probing", node_probes=2, colours=12, node_chunk=1)
+    config.likelihood.update(node_divergence="probing", node_probes=2, colors=12, node_chunk=1)
     config.sampling.update(num_steps=200, eps=1e-4)
     return config

@@ -4,7 +4,7 @@ Each changes a config and returns it. A file of `configs/score_sde/` and `config
 composes them as the official configuration of the same name does (Song et al. 2021, "Score-Based
 Generative Modeling through SDEs", arXiv:2011.13456, appendix H; Song, Durkan, Murray & Ermon 2021,
 "Maximum Likelihood Training of Score-Based Diffusion Models", arXiv:2101.09258). Losses, their
-scale, the optimiser, the average, flips and what images are mapped to are the official ones. Two
+scale, the optimizer, the average, flips and what images are mapped to are the official ones. Two
 things differ: the times of a batch are stratified (the same law, less variance), and a network of
 discrete levels is sampled at the levels it was trained on, where score_sde's grid of times lies up
 to one level below.
@@ -14,7 +14,7 @@ to one level below.
 
 from ml_collections import ConfigDict
 
-from configs import default
+from gradlog.configs import default
 
 # --- data sets ------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ def _images(name: str) -> ConfigDict:
         weighting="sigma2",
         importance_sampling=False,
         scaling="score_flow",
-        dequantisation="scaled",
+        dequantization="scaled",
     )
     config.optimizer.ema_warmup = False
     config.training.update(
@@ -192,7 +192,7 @@ def ve(config: ConfigDict) -> ConfigDict:
     """The VE SDE in continuous time; images in [0, 1], and the network is the score."""
     config.sde.name = "ve"
     config.model.update(
-        parametrisation="score",
+        parametrization="score",
         label="sigma",
         embedding_type="fourier",
         scale_by_sigma=True,
@@ -253,11 +253,11 @@ def vdm(data: str, *, channels: int = 128) -> ConfigDict:
     config.sde.name = "log_snr"
     config.model.update(name="vdm", label="gamma", nf=channels, num_layers=32, dropout=0.1)
     config.objective.update(weighting="likelihood", importance_sampling=True, scaling="integral")
-    config.objective.update(dequantisation="centres", eps=0.0)
+    config.objective.update(dequantization="centers", eps=0.0)
     config.optimizer.update(warmup=100, beta2=0.99, grad_clip=0.0)
     config.optimizer.update(weight_decay=0.01, decay_biases=False)
     config.training.steps = 10_000_000
-    config.likelihood.update(dequantisation="truncated_normal", start="as_sample", eps=0.0)
+    config.likelihood.update(dequantization="truncated_normal", start="as_sample", eps=0.0)
     config.sampling.update(predictor="ancestral", corrector="none", denoise=False, eps=0.0)
     config.sampling.num_steps = 1001
     return config

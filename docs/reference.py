@@ -4,7 +4,7 @@ import ast
 import importlib
 from pathlib import Path
 
-from configs import keys
+from gradlog.experiment import keys
 
 # In the order in which they are wanted.
 ROOMS = (

@@ -1,13 +1,13 @@
-"""Estimators of log densities, divergences, dequantisation and the account of bits."""
+"""Estimators of log densities, divergences, dequantization and the account of bits."""
 
 from collections.abc import Callable
 
-from likelihood.base import Likelihood, LogProb, runs_on_host
-from likelihood.bits import Account, account, mean_standard_error
-from likelihood.bound import VariationalBound, make_bound, make_vlb
-from likelihood.density import LogDensity, differentiable, log_density_fn
-from likelihood.dequantisation import Continuous, Dequantisation, TruncatedNormal, Uniform
-from likelihood.divergences import (
+from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host
+from gradlog.likelihood.bits import Account, account, mean_standard_error
+from gradlog.likelihood.bound import VariationalBound, make_bound, make_vlb
+from gradlog.likelihood.density import LogDensity, differentiable, log_density_fn
+from gradlog.likelihood.dequantization import Continuous, Dequantization, TruncatedNormal, Uniform
+from gradlog.likelihood.divergences import (
     DIVERGENCES,
     Divergence,
     Exact,
@@ -18,17 +18,17 @@ from likelihood.divergences import (
     Rademacher,
     Sphere,
 )
-from likelihood.exact import make_exact
-from likelihood.ode import ODELikelihood
-from likelihood.points import Centres, Scaled
-from likelihood.quadrature import Quadrature
-from likelihood.scipy_ode import SciPyLikelihood
-from likelihood.start import AsSample, Noised, Start
-from likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
+from gradlog.likelihood.exact import make_exact
+from gradlog.likelihood.ode import ODELikelihood
+from gradlog.likelihood.points import Centers, Scaled
+from gradlog.likelihood.quadrature import Quadrature
+from gradlog.likelihood.scipy_ode import SciPyLikelihood
+from gradlog.likelihood.start import AsSample, Noised, Start
+from gradlog.likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
 
-DEQUANTISATIONS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
+DEQUANTIZATIONS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
 # What a network may be trained on.
-TRAINING_POINTS: dict[str, type] = {"centres": Centres, "scaled": Scaled, "uniform": Uniform}
+TRAINING_POINTS: dict[str, type] = {"centers": Centers, "scaled": Scaled, "uniform": Uniform}
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
     "exact": make_exact,
@@ -41,16 +41,16 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
-    "DEQUANTISATIONS",
+    "DEQUANTIZATIONS",
     "DIVERGENCES",
     "LIKELIHOODS",
     "STARTS",
     "TRAINING_POINTS",
     "Account",
     "AsSample",
-    "Centres",
+    "Centers",
     "Continuous",
-    "Dequantisation",
+    "Dequantization",
     "Divergence",
     "Exact",
     "Gaussian",

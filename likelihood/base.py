@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 ScoreFn = Callable[[Any, Any], Any]
 PriorLogProb = Callable[[Float[Array, "*D"]], Float[Array, ""]]
@@ -21,9 +21,9 @@ class LogProb:
 
     ``parts`` are the terms of the estimate of (or bound on) ``log p(x)`` in the model's data space,
     in nats. ``errors`` are standard errors of their sum, in nats, by what is random: 'probes' of a
-    divergence, 'time' (with the noises drawn at those times), 'dequantisation'; NaN where a single
-    draw gives none. ``discretisation`` is the change, in nats, by the last refinement of a
-    discretisation, larger than what is left; NaN where the estimator has none. ``latent`` is
+    divergence, 'time' (with the noises drawn at those times), 'dequantization'; NaN where a single
+    draw gives none. ``discretization`` is the change, in nats, by the last refinement of a
+    discretization, larger than what is left; NaN where the estimator has none. ``latent`` is
     the end of the path at t_max, where there is one. ``nfe`` counts values of the score, ``jvps``
     products of its Jacobian with a vector. ``ok`` is false where a solver failed. ``freedom`` is
     that of Student's t: an interval of 95 per cent is as many standard errors wide as its quantile.
@@ -31,7 +31,7 @@ class LogProb:
 
     parts: dict[str, Float[Array, " batch"]]
     errors: dict[str, Float[Array, " batch"]]
-    discretisation: Float[Array, " batch"]
+    discretization: Float[Array, " batch"]
     latent: Float[Array, "batch *D"]
     nfe: Int[Array, " batch"]
     jvps: Int[Array, " batch"]

@@ -1,8 +1,8 @@
 """The account of bits: every term of a log probability, adding up to bits per dimension.
 
 ``log P(datum) = sum of the estimator's parts - d log(stored units per model unit)``, the parts with
-the dequantisation's ``-log q(u)`` among them;
-``bits/dim = -log P / (d ln 2)`` (field convention; for 256 levels centred on zero the last line is
+the dequantization's ``-log q(u)`` among them;
+``bits/dim = -log P / (d ln 2)`` (field convention; for 256 levels centered on zero the last line is
 the "+ 7" of score_sde and score_flow).
 """
 
@@ -19,7 +19,7 @@ ORDER = (
     "diffusion",
     "volume",
     "eps",
-    "dequantisation",
+    "dequantization",
     "importance",
     "units",
 )
@@ -79,7 +79,7 @@ def account(parts: dict[str, PerExample], log_scale: float, dims: int) -> Accoun
     """Opens the account of an estimator's parts.
 
     Args:
-      parts: the estimator's terms, nats per example, the dequantisation's among them.
+      parts: the estimator's terms, nats per example, the dequantization's among them.
       log_scale: log of stored units per unit of the model's space, nats per dimension.
       dims: number of dimensions of one datum.
     """

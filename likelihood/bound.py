@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
-from likelihood.divergences import sample_variance_of_mean
-from likelihood.integrands import FORMS, Form, control_slopes
-from likelihood.start import reconstruction
-from likelihood.steps import Steps
-from sde_lib import SDE
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
+from gradlog.likelihood.divergences import sample_variance_of_mean
+from gradlog.likelihood.integrands import FORMS, Form, control_slopes
+from gradlog.likelihood.start import reconstruction
+from gradlog.likelihood.steps import Steps
+from gradlog.sde_lib import SDE
 
 _DRAWS_PER_END = 8  # draws of time to one of the ends, whose variance is far smaller
 
@@ -68,7 +68,7 @@ class VariationalBound(PerExample):
                 "volume": x.size * (sde.log_alpha(sde.t_max) - sde.log_alpha(self.eps)),
             },
             errors={"time": jnp.sqrt(variance)},
-            discretisation=jnp.asarray(jnp.nan),
+            discretization=jnp.asarray(jnp.nan),
             latent=latents[0],
             nfe=jnp.asarray(self.samples + self.ends),
             jvps=jnp.asarray(self.samples * self.form.jvps),

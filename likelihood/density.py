@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import Likelihood, ScoreFn, runs_on_host
-from sde_lib import SDE
+from gradlog.likelihood.base import Likelihood, ScoreFn, runs_on_host
+from gradlog.sde_lib import SDE
 
 Params = Any
 LogDensity = Callable[[Params, Float[Array, "*D"], jax.Array], Float[Array, ""]]

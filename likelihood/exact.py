@@ -1,10 +1,10 @@
 """The probability flow with the trace itself."""
 
-from likelihood.base import PriorLogProb
-from likelihood.divergences import Exact
-from likelihood.ode import ODELikelihood
-from likelihood.start import Start
-from solvers import Flow, Solver
+from gradlog.likelihood.base import PriorLogProb
+from gradlog.likelihood.divergences import Exact
+from gradlog.likelihood.ode import ODELikelihood
+from gradlog.likelihood.start import Start
+from gradlog.ode import Flow, Solver
 
 
 def make_exact(

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import ScoreFn
-from sde_lib import SDE
+from gradlog.likelihood.base import ScoreFn
+from gradlog.sde_lib import SDE
 
 Scalar = Float[Array, ""]
 Value = tuple[Scalar, Scalar]
@@ -102,5 +102,5 @@ def control_slopes(
     ratio = jnp.sum(square, axis=1) / jnp.sum(noise, axis=1)
     log_odds = jax.scipy.special.logit(jnp.clip(ratio, 1e-6, 1 - 1e-6))
     before = jnp.stack([jnp.mean(log_rho, axis=1), log_odds])[:, :-1]
-    centre, log_odds = jnp.pad(before, ((0, 0), (1, 0)))[..., None]
-    return jax.nn.sigmoid(log_odds + trend * (log_rho - centre))
+    center, log_odds = jnp.pad(before, ((0, 0), (1, 0)))[..., None]
+    return jax.nn.sigmoid(log_odds + trend * (log_rho - center))

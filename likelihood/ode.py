@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
-from likelihood.divergences import Divergence
-from likelihood.start import AS_SAMPLE, Start
-from sde_lib import SDE
-from solvers import Flow, Solver
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
+from gradlog.likelihood.divergences import Divergence
+from gradlog.likelihood.start import AS_SAMPLE, Start
+from gradlog.ode import Flow, Solver
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ODELikelihood(PerExample):
             parts=path_parts(sde, self.flow, self.eps, latent, self.prior_log_prob)
             | {"divergence": jnp.mean(integrals), "eps": step},
             errors={"probes": jnp.sqrt(self.divergence.variance_of_mean(integrals))},
-            discretisation=jnp.asarray(jnp.nan),
+            discretization=jnp.asarray(jnp.nan),
             latent=latent,
             nfe=solution.nfe + self.start.nfe,
             jvps=solution.nfe * self.divergence.products(x.size),

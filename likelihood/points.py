@@ -1,6 +1,6 @@
 """Where in the model's space levels lie when nothing is added to them: for training alone.
 
-A density has no value for such a point: likelihoods dequantise (`likelihood.dequantisation`).
+A density has no value for such a point: likelihoods dequantize (`likelihood.dequantization`).
 """
 
 import math
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from likelihood.dequantisation import Levels
+from gradlog.likelihood.dequantization import Levels
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Scaled(Levels):
 
 
 @dataclass(frozen=True)
-class Centres(Levels):
+class Centers(Levels):
     """``(k + 1/2) / levels``, spread over [-1, 1] or [0, 1]: the middle of each level's bin.
 
     What VDM trains on (Kingma et al. 2021, arXiv:2107.00630): beside its noise at t = 0 the data
-    are not dequantised.
+    are not dequantized.
     """
 
     @property

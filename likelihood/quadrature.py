@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
-from likelihood.divergences import Divergence
-from likelihood.ode import path_parts
-from likelihood.start import AS_SAMPLE, Start
-from likelihood.tally import Tally, Weights
-from sde_lib import SDE
-from solvers import LogRhoFlow, Solver
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
+from gradlog.likelihood.divergences import Divergence
+from gradlog.likelihood.ode import path_parts
+from gradlog.likelihood.start import AS_SAMPLE, Start
+from gradlog.likelihood.tally import Tally, Weights
+from gradlog.ode import LogRhoFlow, Solver
+from gradlog.sde_lib import SDE
 
 # (node, key) -> a trace for each draw of the divergence there.
 TracesAt = Callable[[Int[Array, ""], jax.Array], Float[Array, " draws"]]
@@ -37,7 +37,7 @@ class Quadrature(PerExample):
 
     The path runs through ``intervals`` + 1 nodes, even in log rho, each the end of a solver's step:
     there the integrand is smooth, since an exact one is ``d - tr Cov[x0 | y] / rho^2``.
-    ``discretisation`` is the change from every other node to all of them: it costs nothing and
+    ``discretization`` is the change from every other node to all of them: it costs nothing and
     bounds, in practice, what finer nodes would still change.
 
     Every node has two calls of the divergence, with all its draws, one for each half of a tally.
@@ -87,7 +87,7 @@ class Quadrature(PerExample):
             parts=path_parts(sde, flow, self.eps, latent, self.prior_log_prob)
             | {"divergence": jnp.vdot(weights, tally.mean), "eps": step},
             errors={"probes": tally.standard_error(weights) + self._unknown(traces_at, key)},
-            discretisation=jnp.vdot(weights - every_other(weights), tally.mean),
+            discretization=jnp.vdot(weights - every_other(weights), tally.mean),
             latent=latent,
             nfe=path.nfe + self.start.nfe + calls,
             jvps=calls * self.node_divergence.products(x.size),

@@ -10,11 +10,11 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
-from likelihood.base import LogProb, PriorLogProb, ScoreFn, two_keys
-from likelihood.ode import path_parts
-from likelihood.start import Start
-from sde_lib import SDE
-from solvers import TimeFlow
+from gradlog.likelihood.base import LogProb, PriorLogProb, ScoreFn, two_keys
+from gradlog.likelihood.ode import path_parts
+from gradlog.likelihood.start import Start
+from gradlog.ode import TimeFlow
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class SciPyLikelihood:
             parts=jax.vmap(lambda z: ends(latent=z))(latent)
             | {"divergence": path.integrals, "eps": steps},
             errors={"probes": nothing},
-            discretisation=nothing,
+            discretization=nothing,
             latent=latent,
             nfe=jnp.full(len(xs), path.nfe + self.start.nfe),
             jvps=jnp.full(len(xs), path.nfe),

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.base import ScoreFn
-from sde_lib import SDE
+from gradlog.likelihood.base import ScoreFn
+from gradlog.sde_lib import SDE
 
 
 class Start(Protocol):
@@ -29,7 +29,7 @@ class Start(Protocol):
 class AsSample:
     """The datum is the sample at eps, as it is: ``log p_eps(x)`` and a term of zero.
 
-    The convention of score_sde and score_flow, and right for data that was dequantised with the
+    The convention of score_sde and score_flow, and right for data that was dequantized with the
     kernel's own noise (truncated normal, i-DODE). p_eps is a density like any other.
     """
 

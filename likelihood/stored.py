@@ -8,23 +8,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Num
 
-from likelihood.base import Likelihood, LogProb, ScoreFn, runs_on_host, two_keys
-from likelihood.dequantisation import Dequantisation
-from likelihood.divergences import sample_variance_of_mean
-from sde_lib import SDE
+from gradlog.likelihood.base import Likelihood, LogProb, ScoreFn, runs_on_host, two_keys
+from gradlog.likelihood.dequantization import Dequantization
+from gradlog.likelihood.divergences import sample_variance_of_mean
+from gradlog.sde_lib import SDE
 
 
 class StoredLikelihood(Protocol):
     """Log probability of stored data, less the unit offset; the keys belong to the examples.
 
-    Its parts have the dequantisation's ``-log q(u)`` among them.
+    Its parts have the dequantization's ``-log q(u)`` among them.
     """
 
     def __call__(
         self,
         sde: SDE,
         score_fn: ScoreFn,
-        dequantisation: Dequantisation,
+        dequantization: Dequantization,
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb: ...
@@ -44,14 +44,14 @@ class OneDraw:
         self,
         sde: SDE,
         score_fn: ScoreFn,
-        dequantisation: Dequantisation,
+        dequantization: Dequantization,
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
         draw_keys, likelihood_keys = two_keys(keys)
-        points, log_q = jax.vmap(dequantisation)(draw_keys, xs)
+        points, log_q = jax.vmap(dequantization)(draw_keys, xs)
         found = self.likelihood(sde, score_fn, points, likelihood_keys)
-        return replace(found, parts=found.parts | {"dequantisation": -log_q})
+        return replace(found, parts=found.parts | {"dequantization": -log_q})
 
     def tightened(self) -> "OneDraw | None":
         """The same with a tighter likelihood; None where that has nothing to tighten."""
@@ -68,7 +68,7 @@ class ImportanceWeighted:
     the rest, never negative.
 
     All draws of a datum share the likelihood's key. Errors e_k of log p with variance v (nats^2)
-    that are independent would raise the result by about v/2 on average, as the dequantisation's own
+    that are independent would raise the result by about v/2 on average, as the dequantization's own
     spread rightly does: a bias upwards. The errors of one set of probes are nearly the same for all
     draws, which differ within a level only: a common error goes through the logarithm unchanged.
     A noise at eps is common as well, one draw of it for all. Draws are taken one after the other,
@@ -82,7 +82,7 @@ class ImportanceWeighted:
         self,
         sde: SDE,
         score_fn: ScoreFn,
-        dequantisation: Dequantisation,
+        dequantization: Dequantization,
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
@@ -93,9 +93,9 @@ class ImportanceWeighted:
             own = jnp.where(
                 k == 0, draw_keys, jax.vmap(jax.random.fold_in, (0, None))(draw_keys, k)
             )
-            points, log_q = jax.vmap(dequantisation)(own, xs)
+            points, log_q = jax.vmap(dequantization)(own, xs)
             found = self.likelihood(sde, score_fn, points, likelihood_keys)
-            return replace(found, parts=found.parts | {"dequantisation": -log_q})
+            return replace(found, parts=found.parts | {"dequantization": -log_q})
 
         return log_mean_exp(jax.lax.map(draw, jnp.arange(self.samples)))
 
@@ -119,8 +119,8 @@ def log_mean_exp(draws: LogProb) -> LogProb:
     return LogProb(
         parts=means | {"importance": gain},
         errors={name: jnp.mean(error, axis=0) for name, error in draws.errors.items()}
-        | {"dequantisation": spread},
-        discretisation=jnp.mean(draws.discretisation, axis=0),
+        | {"dequantization": spread},
+        discretization=jnp.mean(draws.discretization, axis=0),
         latent=draws.latent[0],
         nfe=jnp.sum(draws.nfe, axis=0),
         jvps=jnp.sum(draws.jvps, axis=0),

@@ -14,7 +14,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 Weights = Float[Array, " nodes"]
-_NEIGHBOURS = np.ones(5, np.float32)  # made without a device: hosts join before there is one
+_NEIGHBORS = np.ones(5, np.float32)  # made without a device: hosts join before there is one
 
 
 @struct.dataclass
@@ -52,8 +52,8 @@ class Tally:
 
     @property
     def pooled_variance(self) -> Float[Array, "2 nodes"]:
-        """The same over neighbouring nodes together: that of few draws alone is a poor guide."""
-        pool = jax.vmap(lambda row: jnp.convolve(row, _NEIGHBOURS, mode="same"))
+        """The same over neighboring nodes together: that of few draws alone is a poor guide."""
+        pool = jax.vmap(lambda row: jnp.convolve(row, _NEIGHBORS, mode="same"))
         return pool(self.squares) / jnp.maximum(pool(self.count - 1), 1)
 
     def standard_error(self, weights: Weights) -> Float[Array, ""]:

@@ -1,19 +1,19 @@
 """Objectives, weightings and the drawing of time."""
 
-from losses.base import Objective, ScoreFn
-from losses.classification import NoisyCrossEntropy
-from losses.denoising import DenoisingScoreMatching, denoising_integrand
-from losses.explicit import ExplicitScoreMatching
-from losses.finite_difference import FiniteDifferenceScoreMatching
-from losses.generator import GeneratorKL
-from losses.implicit import ImplicitScoreMatching
-from losses.loss import ScoreMatchingLoss
-from losses.noising import noised
-from losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
-from losses.second_order import SecondOrderDenoising
-from losses.sliced import ReducedVarianceScoreMatching, SlicedScoreMatching
-from losses.slices import SLICE_LAWS, SliceLaw
-from losses.times import (
+from gradlog.losses.base import Objective, ScoreFn
+from gradlog.losses.classification import NoisyCrossEntropy
+from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
+from gradlog.losses.explicit import ExplicitScoreMatching
+from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
+from gradlog.losses.generator import GeneratorKL
+from gradlog.losses.implicit import ImplicitScoreMatching
+from gradlog.losses.loss import ScoreMatchingLoss
+from gradlog.losses.noising import noised
+from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
+from gradlog.losses.second_order import SecondOrderDenoising
+from gradlog.losses.sliced import ReducedVarianceScoreMatching, SlicedScoreMatching
+from gradlog.losses.slices import SLICE_LAWS, SliceLaw
+from gradlog.losses.times import (
     Ladder,
     OneLevel,
     Steps,
@@ -23,7 +23,7 @@ from losses.times import (
     UniformTime,
     stratified,
 )
-from losses.weightings import Likelihood, LogNormal, Sigma2, Unweighted, Weighting
+from gradlog.losses.weightings import Likelihood, LogNormal, Sigma2, Unweighted, Weighting
 
 OBJECTIVES: dict[str, type] = {
     "dsm": DenoisingScoreMatching,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import jax
 from jaxtyping import Array, Float
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 ScoreFn = Callable[[Any, Any], Any]
 
@@ -18,7 +18,7 @@ class Objective(Protocol):
     up to a constant that no parameter changes: in nats, summed over dimensions, weighted by
     ``sigma^2`` so that it stays of order d at every t. Other weightings multiply it. Two members
     are not that estimate, and say what they are instead: finite differences have a bias that
-    vanishes with the step, second-order denoising has terms of its own and the same minimiser.
+    vanishes with the step, second-order denoising has terms of its own and the same minimizer.
     """
 
     def __call__(

@@ -6,16 +6,16 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, Int
 
-from losses.noising import noised
-from models import NoisyClassifier
-from sde_lib import SDE
+from gradlog.losses.noising import noised
+from gradlog.models import NoisyClassifier
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
 class NoisyCrossEntropy:
     """``E[-log p(c | x_t)]`` in nats, log rho uniform from eps to t_max.
 
-    Its minimiser is the posterior of the class at every noise (Song et al. 2021, arXiv:2011.13456,
+    Its minimizer is the posterior of the class at every noise (Song et al. 2021, arXiv:2011.13456,
     appendix I.1), whatever the levels' shares.
     """
 

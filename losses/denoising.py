@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.base import ScoreFn
-from losses.noising import noised
-from sde_lib import SDE
+from gradlog.losses.base import ScoreFn
+from gradlog.losses.noising import noised
+from gradlog.sde_lib import SDE
 
 
 def denoising_integrand(

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.base import ScoreFn
-from losses.noising import noised
-from oracles import Oracle
-from sde_lib import SDE
+from gradlog.distributions import Oracle
+from gradlog.losses.base import ScoreFn
+from gradlog.losses.noising import noised
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.base import ScoreFn
-from losses.noising import noised
-from losses.slices import Slices, dot_each
-from sde_lib import SDE
+from gradlog.losses.base import ScoreFn
+from gradlog.losses.noising import noised
+from gradlog.losses.slices import Slices, dot_each
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class FiniteDifferenceScoreMatching(Slices):
     FD-SSM for a score network (Pang et al. 2020, arXiv:2007.03317): SSM-VR with central differences
     in the place of a Jacobian-vector product and of the score, two evaluations for each v.
     ``h = fd_step * sigma``: the score changes over distances of order sigma. The bias is of order
-    ``fd_step^2`` and depends on the parameters, so the minimiser is the score only as the step
+    ``fd_step^2`` and depends on the parameters, so the minimizer is the score only as the step
     tends to zero, unless the score is linear in x. Rounding grows as ``1/fd_step``: in float32 the
     step must stay well above ``1e-7 |x| / sigma``.
 

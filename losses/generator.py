@@ -7,8 +7,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from losses.noising import noised
-from sde_lib import SDE
+from gradlog.losses.noising import noised
+from gradlog.sde_lib import SDE
 
 # ``(x, t) -> nats``, up to a constant for each t.
 LogDensityFn = Callable[[Any, Any], Float[Array, ""]]

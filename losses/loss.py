@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from losses.base import Objective
-from losses.scalings import Integral, Scaling
-from losses.times import TimeProposal
-from losses.weightings import Weighting
-from models import ScoreModel
-from sde_lib import SDE
+from gradlog.losses.base import Objective
+from gradlog.losses.scalings import Integral, Scaling
+from gradlog.losses.times import TimeProposal
+from gradlog.losses.weightings import Weighting
+from gradlog.models import ScoreModel
+from gradlog.sde_lib import SDE
 
 _DROPOUT = 0xC1A55  # the address of its key, beside those of a split: they stay what they are
 

@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, Float
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 
 def noised(

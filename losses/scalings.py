@@ -6,9 +6,9 @@ from typing import ClassVar, Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.times import TimeProposal
-from losses.weightings import Weighting
-from sde_lib import SDE
+from gradlog.losses.times import TimeProposal
+from gradlog.losses.weightings import Weighting
+from gradlog.sde_lib import SDE
 
 
 class Scaling(Protocol):
@@ -35,7 +35,7 @@ class ScoreFlow:
     """Makes the loss that of score_flow (Song et al. 2021, arXiv:2101.09258).
 
     ``mean_i (sigma s + z)_i^2``, times ``g^2/sigma^2`` where times are uniform and the weighting is
-    the likelihood's: neither the span of time nor the normaliser Z of the proposal is in it.
+    the likelihood's: neither the span of time nor the normalizer Z of the proposal is in it.
     Without ``reduce_mean`` half the sum over dimensions stands for the mean. Right for the
     weightings that score_flow has: ``sigma^2``, and in continuous time the likelihood's. On
     discrete levels it is score_sde's loss of SMLD and of DDPM.

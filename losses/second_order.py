@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.base import ScoreFn
-from losses.noising import noised
-from losses.slices import Slices, dot_each, score_and_derivatives
-from sde_lib import SDE
+from gradlog.losses.base import ScoreFn
+from gradlog.losses.noising import noised
+from gradlog.losses.slices import Slices, dot_each, score_and_derivatives
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class SecondOrderDenoising(Slices):
     which must not be negative, are of order one: all terms are of order d.
 
     Unlike the others it is not explicit score matching plus a constant: the terms added are
-    squares of their own, and their target moves with s. The minimiser is the same, for where s is
+    squares of their own, and their target moves with s. The minimizer is the same, for where s is
     the score of p_t its Jacobian is the conditional mean of the targets. Elsewhere the targets err
     by the square of the error of s: they help near the score, and far from it they mislead.
 

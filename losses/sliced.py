@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.base import ScoreFn
-from losses.noising import noised
-from losses.slices import Slices, dot_each, score_and_derivatives
-from sde_lib import SDE
+from gradlog.losses.base import ScoreFn
+from gradlog.losses.noising import noised
+from gradlog.losses.slices import Slices, dot_each, score_and_derivatives
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 Scalar = Float[Array, ""]
 # ``(sde, t) -> lambda(t) / sigma(t)^2``

@@ -11,8 +11,8 @@ from typing import Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from losses.times import Tabulated, TimeProposal, UniformLogRho, UniformTime
-from sde_lib import SDE
+from gradlog.losses.times import Tabulated, TimeProposal, UniformLogRho, UniformTime
+from gradlog.sde_lib import SDE
 
 Time = Float[Array, ""] | float
 

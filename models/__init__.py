@@ -1,20 +1,20 @@
 """Networks, and what turns a network into a score function."""
 
-from models.classifier import ClassifierNetwork, NoisyClassifier
-from models.energy import Energy
-from models.labels import (
+from gradlog.models.classifier import ClassifierNetwork, NoisyClassifier
+from gradlog.models.energy import Energy
+from gradlog.models.labels import (
     LadderIndex,
     NoiseLevel,
-    NormalisedGamma,
+    NormalizedGamma,
     QuarterLogRho,
     ScaledTime,
     StepIndex,
 )
-from models.networks import NETWORKS
-from models.parametrisations import Noise, Parametrisation, Preconditioned, Score, Velocity
-from models.score_model import ScoreModel
+from gradlog.models.networks import NETWORKS
+from gradlog.models.parametrizations import Noise, Parametrization, Preconditioned, Score, Velocity
+from gradlog.models.score_model import ScoreModel
 
-PARAMETRISATIONS: dict[str, type] = {
+PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
     "noise": Noise,
     "preconditioned": Preconditioned,
@@ -22,7 +22,7 @@ PARAMETRISATIONS: dict[str, type] = {
     "velocity": Velocity,
 }
 LABELS: dict[str, type] = {
-    "gamma": NormalisedGamma,
+    "gamma": NormalizedGamma,
     "ladder": LadderIndex,
     "log_rho": QuarterLogRho,
     "sigma": NoiseLevel,
@@ -33,15 +33,15 @@ LABELS: dict[str, type] = {
 __all__ = [
     "LABELS",
     "NETWORKS",
-    "PARAMETRISATIONS",
+    "PARAMETRIZATIONS",
     "ClassifierNetwork",
     "Energy",
     "LadderIndex",
     "Noise",
     "NoiseLevel",
     "NoisyClassifier",
-    "NormalisedGamma",
-    "Parametrisation",
+    "NormalizedGamma",
+    "Parametrization",
     "Preconditioned",
     "QuarterLogRho",
     "ScaledTime",

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.labels import QuarterLogRho
-from models.networks.embeddings import positional_embedding
-from models.networks.layers import GroupNorm, conv3x3, dense
-from sde_lib import SDE
+from gradlog.models.labels import QuarterLogRho
+from gradlog.models.networks.embeddings import positional_embedding
+from gradlog.models.networks.layers import GroupNorm, conv3x3, dense
+from gradlog.sde_lib import SDE
 
 Params = Any
 Time = Float[Array, ""] | float

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.parametrisations import NetworkFn, Preconditioned, ScoreFn, Time
-from sde_lib import SDE
+from gradlog.models.parametrizations import NetworkFn, Preconditioned, ScoreFn, Time
+from gradlog.sde_lib import SDE
 
 LogDensityFn = Callable[[Float[Array, "*D"], Time], Float[Array, ""]]
 
@@ -30,7 +30,7 @@ SCALES = ("data", "noise")
 
 @dataclass(frozen=True)
 class Energy:
-    """The score is ``grad_x log q`` of an unnormalised density q, preconditioned like EDM's.
+    """The score is ``grad_x log q`` of an unnormalized density q, preconditioned like EDM's.
 
     ``log q(x, t) = -||y||^2 / (2 total^2) + c N(y / total, t)`` in nats, with ``y = x/alpha``,
     ``rho = sigma/alpha`` and ``total^2 = rho^2 + sigma_data^2``: the Gaussian of the data's

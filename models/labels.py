@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 Time = Float[Array, ""] | float
 LabelFn = Callable[[SDE, Time], Float[Array, ""]]
@@ -38,7 +38,7 @@ class QuarterLogRho:
 
 
 @dataclass(frozen=True)
-class NormalisedGamma:
+class NormalizedGamma:
     """``(gamma(t) - gamma_min) / (gamma_max - gamma_min)``, ``gamma = log sigma^2/alpha^2``.
 
     The label of VDM (Kingma et al. 2021, arXiv:2107.00630), in [0, 1] between the two; t itself

@@ -1,4 +1,4 @@
-"""A network, its parametrisation and its noise label: together a score."""
+"""A network, its parametrization and its noise label: together a score."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Int
 
-from models.energy import LogDensityFn
-from models.labels import LabelFn
-from models.parametrisations import NetworkFn, Parametrisation, ScoreFn
-from sde_lib import SDE
+from gradlog.models.energy import LogDensityFn
+from gradlog.models.labels import LabelFn
+from gradlog.models.parametrizations import NetworkFn, Parametrization, ScoreFn
+from gradlog.sde_lib import SDE
 
 Params = Any
 Condition = Int[Array, ""] | int | None
@@ -23,7 +23,7 @@ class ScoreModel:
     """Binds parameters to a score function; holds none itself."""
 
     network: nn.Module
-    parametrisation: Parametrisation
+    parametrization: Parametrization
     label: LabelFn
 
     def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
@@ -65,11 +65,11 @@ class ScoreModel:
         A pytree, like ``score_fn``.
 
         Raises:
-          ValueError: the parametrisation has no density, only a score.
+          ValueError: the parametrization has no density, only a score.
         """
-        if not hasattr(self.parametrisation, "log_density"):
+        if not hasattr(self.parametrization, "log_density"):
             raise ValueError(
-                f"the parametrisation {type(self.parametrisation).__name__} has a score and no "
+                f"the parametrization {type(self.parametrization).__name__} has a score and no "
                 "density to read off; take 'energy'"
             )
         return Partial(self._log_density, sde, params, condition)
@@ -78,11 +78,11 @@ class ScoreModel:
         self, sde: SDE, params: Params, dropout_key: jax.Array | None, condition: Condition, x, t
     ) -> Any:
         network_fn = self._network_fn(sde, params, dropout_key, condition)
-        return self.parametrisation(sde, network_fn)(x, t)
+        return self.parametrization(sde, network_fn)(x, t)
 
     def _log_density(self, sde: SDE, params: Params, condition: Condition, x, t) -> Any:
         network_fn = self._network_fn(sde, params, None, condition)
-        return self.parametrisation.log_density(sde, network_fn)(x, t)  # pyright: ignore
+        return self.parametrization.log_density(sde, network_fn)(x, t)  # pyright: ignore
 
     def _network_fn(
         self, sde: SDE, params: Params, dropout_key: jax.Array | None, condition: Condition

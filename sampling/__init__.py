@@ -1,12 +1,12 @@
 """Samplers: each carries a draw of the prior to a sample of the data."""
 
-from sampling.annealed_langevin import AnnealedLangevin
-from sampling.base import Corrector, Predictor, Sample, Sampler
-from sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
-from sampling.ddim import DDIM
-from sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
-from sampling.encoding import Encoding
-from sampling.guidance import (
+from gradlog.sampling.annealed_langevin import AnnealedLangevin
+from gradlog.sampling.base import Corrector, Predictor, Sample, Sampler
+from gradlog.sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
+from gradlog.sampling.ddim import DDIM
+from gradlog.sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
+from gradlog.sampling.encoding import Encoding
+from gradlog.sampling.guidance import (
     GUIDANCES,
     ClassifierFree,
     ClassifierGuidance,
@@ -15,15 +15,15 @@ from sampling.guidance import (
     classifier_free_score,
     classifier_score,
 )
-from sampling.heun import Heun
-from sampling.langevin import LangevinDynamics
-from sampling.masks import MASKS
-from sampling.predictor_corrector import PredictorCorrector
-from sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, ReverseDiffusion
-from sampling.probability_flow import ProbabilityFlow
-from sampling.projections import Grey, Kept, Projection
-from sampling.replacement import Conditioned, KnownPart
-from sampling.schedules import (
+from gradlog.sampling.heun import Heun
+from gradlog.sampling.langevin import LangevinDynamics
+from gradlog.sampling.masks import MASKS
+from gradlog.sampling.predictor_corrector import PredictorCorrector
+from gradlog.sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, ReverseDiffusion
+from gradlog.sampling.probability_flow import ProbabilityFlow
+from gradlog.sampling.projections import Gray, Kept, Projection
+from gradlog.sampling.replacement import Conditioned, KnownPart
+from gradlog.sampling.schedules import (
     TIME_SCHEDULES,
     KarrasSchedule,
     LogSNRSchedule,
@@ -75,7 +75,7 @@ __all__ = [
     "DPMSolverSDE",
     "Encoding",
     "EulerMaruyama",
-    "Grey",
+    "Gray",
     "Guidance",
     "Heun",
     "KarrasSchedule",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.chains import LangevinChain, published_steps
-from sde_lib import SDE
+from gradlog.sampling.chains import LangevinChain, published_steps
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

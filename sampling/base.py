@@ -7,7 +7,7 @@ import jax
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 ScoreFn = Callable[[Any, Any], Any]
 Scalar = Float[Array, ""]

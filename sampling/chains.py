@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Sample, Scalar, ScoreFn
-from sampling.denoising import posterior_mean
-from sde_lib import SDE
+from gradlog.sampling.base import Sample, Scalar, ScoreFn
+from gradlog.sampling.denoising import posterior_mean
+from gradlog.sde_lib import SDE
 
 
 def langevin_step(

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Scalar, ScoreFn
-from sampling.transition import transition
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.sampling.transition import transition
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Scalar, ScoreFn
-from sampling.grid import GridSampler, predicted_noise
-from sampling.transition import shrinkage
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.sampling.grid import GridSampler, predicted_noise
+from gradlog.sampling.transition import shrinkage
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

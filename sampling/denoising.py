@@ -2,8 +2,8 @@
 
 from jaxtyping import Array, Float
 
-from sampling.base import Scalar, ScoreFn
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.sde_lib import SDE
 
 
 def posterior_mean(

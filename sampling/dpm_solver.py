@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from sampling.base import Scalar, ScoreFn
-from sampling.grid import GridSampler, predicted_datum
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.sampling.grid import GridSampler, predicted_datum
+from gradlog.sde_lib import SDE
 
 # Two values of log rho that no process has: through nodes so far away the polynomial is flat, and
 # the first steps, that have no history, are of lower order.

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float
 
-from sampling.base import Sample, ScoreFn
-from sde_lib import SDE
-from solvers import Flow, Solver
+from gradlog.ode import Flow, Solver
+from gradlog.sampling.base import Sample, ScoreFn
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

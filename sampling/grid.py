@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Sample, Scalar, ScoreFn
-from sampling.denoising import posterior_mean
-from sampling.schedules import UNIFORM, Schedule
-from sde_lib import SDE
+from gradlog.sampling.base import Sample, Scalar, ScoreFn
+from gradlog.sampling.denoising import posterior_mean
+from gradlog.sampling.schedules import UNIFORM, Schedule
+from gradlog.sde_lib import SDE
 
 
 def predicted_noise(

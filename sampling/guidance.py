@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 import jax
 from jaxtyping import Array, Float, Int
 
-from sampling.base import Scalar, ScoreFn
+from gradlog.sampling.base import Scalar, ScoreFn
 
 Condition = Int[Array, ""] | None
 # ``log p(class | x_t)`` in nats at x, t.

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Scalar, ScoreFn
-from sampling.grid import GridSampler, predicted_noise
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.sampling.grid import GridSampler, predicted_noise
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def bottom(height: int, width: int) -> Hidden:
     return right(width, height).T
 
 
-def centre(height: int, width: int) -> Hidden:
+def center(height: int, width: int) -> Hidden:
     """The middle half of the rows in the middle half of the columns."""
     middle = lambda side: np.abs(2 * np.arange(side) + 1 - side) < side / 2  # noqa: E731
     return middle(height)[:, None] & middle(width)[None, :]
@@ -46,7 +46,7 @@ def random(height: int, width: int) -> Hidden:
 
 MASKS: dict[str, Callable[[int, int], Hidden]] = {
     "bottom": bottom,
-    "centre": centre,
+    "center": center,
     "left": left,
     "random": random,
     "right": right,

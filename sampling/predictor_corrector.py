@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Corrector, Predictor, Sample, ScoreFn
-from sampling.denoising import posterior_mean
-from sampling.schedules import UNIFORM, Schedule
-from sde_lib import SDE
+from gradlog.sampling.base import Corrector, Predictor, Sample, ScoreFn
+from gradlog.sampling.denoising import posterior_mean
+from gradlog.sampling.schedules import UNIFORM, Schedule
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

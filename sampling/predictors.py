@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sampling.base import Scalar, ScoreFn
-from sampling.transition import shrinkage, transition
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.sampling.transition import shrinkage, transition
+from gradlog.sde_lib import SDE
 
 MeanAndStd = tuple[Float[Array, "*D"], Scalar]
 

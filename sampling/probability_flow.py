@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import jax
 from jaxtyping import Array, Float
 
-from sampling.base import Sample, ScoreFn
-from sampling.denoising import posterior_mean
-from sampling.encoding import Encoding
-from sde_lib import SDE
-from solvers import Flow, Solver
+from gradlog.ode import Flow, Solver
+from gradlog.sampling.base import Sample, ScoreFn
+from gradlog.sampling.denoising import posterior_mean
+from gradlog.sampling.encoding import Encoding
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)

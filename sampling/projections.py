@@ -24,8 +24,8 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Grey:
-    """The mean over the channels, in each of them: the direction (1, 1, 1)/sqrt(3) of colours."""
+class Gray:
+    """The mean over the channels, in each of them: the direction (1, 1, 1)/sqrt(3) of colors."""
 
     def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
         return jnp.broadcast_to(jnp.mean(x, axis=-1, keepdims=True), x.shape)

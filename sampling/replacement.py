@@ -1,4 +1,4 @@
-"""Sampling where a part of the result is known: inpainting and colourisation.
+"""Sampling where a part of the result is known: inpainting and colorization.
 
 The part ``y = P x0`` is what an orthogonal projection P leaves. It is noised along a path of the
 forward process, and after every step the state's part is replaced by the point of that path at the
@@ -21,12 +21,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sampling.base import Corrector, Predictor, Sample, Scalar, ScoreFn
-from sampling.denoising import posterior_mean
-from sampling.predictor_corrector import PredictorCorrector
-from sampling.projections import Projection
-from sampling.transition import shrinkage, transition
-from sde_lib import SDE
+from gradlog.sampling.base import Corrector, Predictor, Sample, Scalar, ScoreFn
+from gradlog.sampling.denoising import posterior_mean
+from gradlog.sampling.predictor_corrector import PredictorCorrector
+from gradlog.sampling.projections import Projection
+from gradlog.sampling.transition import shrinkage, transition
+from gradlog.sde_lib import SDE
 
 Particles = Float[Array, "particles *D"]
 

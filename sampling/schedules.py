@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sde_lib import SDE
+from gradlog.sde_lib import SDE
 
 Times = Float[Array, " num_steps+1"]
 

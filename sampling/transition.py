@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from sampling.base import Scalar
-from sde_lib import SDE
+from gradlog.sampling.base import Scalar
+from gradlog.sde_lib import SDE
 
 
 def transition(sde: SDE, t: Scalar, t_next: Scalar) -> tuple[Scalar, Scalar]:

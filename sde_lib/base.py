@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sde_lib.pytree import pytree
+from gradlog.sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
 Time = Scalar | float

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from sde_lib.base import SDE, Scalar, Time
-from sde_lib.pytree import pytree
+from gradlog.sde_lib.base import SDE, Scalar, Time
+from gradlog.sde_lib.pytree import pytree
 
 
 @pytree

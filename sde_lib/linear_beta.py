@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from sde_lib.base import SDE, Scalar, Time
-from sde_lib.pytree import pytree
+from gradlog.sde_lib.base import SDE, Scalar, Time
+from gradlog.sde_lib.pytree import pytree
 
 
 @pytree

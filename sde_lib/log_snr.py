@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from sde_lib.base import SDE, Scalar, Time
-from sde_lib.pytree import pytree
+from gradlog.sde_lib.base import SDE, Scalar, Time
+from gradlog.sde_lib.pytree import pytree
 
 
 @pytree

@@ -2,9 +2,9 @@
 
 import jax.numpy as jnp
 
-from sde_lib.base import Scalar, Time
-from sde_lib.linear_beta import LinearBetaSDE
-from sde_lib.pytree import pytree
+from gradlog.sde_lib.base import Scalar, Time
+from gradlog.sde_lib.linear_beta import LinearBetaSDE
+from gradlog.sde_lib.pytree import pytree
 
 
 @pytree

@@ -1,17 +1,17 @@
 """Studies: each shows one claim of the theory, by ``main.py --mode=study``."""
 
-from studies.base import Study
-from studies.ddpm_langevin import DDPMLangevin
-from studies.denoising_density import DenoisingDensity
-from studies.energy import EnergyAgainstODE
-from studies.entropy import Entropy
-from studies.fisher import Fisher
-from studies.gradient_variance import GradientVariance
-from studies.kl_bound import KLBound
-from studies.kl_rates import KLRates
-from studies.langevin import Langevin
-from studies.manifold import Manifold
-from studies.score_field import ScoreField
+from gradlog.studies.base import Study
+from gradlog.studies.ddpm_langevin import DDPMLangevin
+from gradlog.studies.denoising_density import DenoisingDensity
+from gradlog.studies.energy import EnergyAgainstODE
+from gradlog.studies.entropy import Entropy
+from gradlog.studies.fisher import Fisher
+from gradlog.studies.gradient_variance import GradientVariance
+from gradlog.studies.kl_bound import KLBound
+from gradlog.studies.kl_rates import KLRates
+from gradlog.studies.langevin import Langevin
+from gradlog.studies.manifold import Manifold
+from gradlog.studies.score_field import ScoreField
 
 STUDIES: dict[str, type] = {
     "ddpm_langevin": DDPMLangevin,

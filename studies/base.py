@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from run import RunDirectory
+from gradlog.run import RunDirectory
 
 
 class Study(Protocol):

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from oracles import Estimate
-from run import RunDirectory
+from gradlog.distributions import Estimate
+from gradlog.run import RunDirectory
 
 Drawn = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 

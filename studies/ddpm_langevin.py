@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from losses import DenoisingScoreMatching, Sigma2, UniformTime
-from models import Noise
-from oracles import GaussianMixture
-from run import RunDirectory
-from sampling import AnnealedLangevin, NoCorrector, PredictorCorrector, ReverseDiffusion
-from sde_lib import VP
-from storage import write_json
-from studies.modes import (
+from gradlog import terminal
+from gradlog.distributions import GaussianMixture
+from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.reader import ConfigError, Reader
+from gradlog.losses import DenoisingScoreMatching, Sigma2, UniformTime
+from gradlog.models import Noise
+from gradlog.run import RunDirectory
+from gradlog.sampling import AnnealedLangevin, NoCorrector, PredictorCorrector, ReverseDiffusion
+from gradlog.sde_lib import VP
+from gradlog.storage import write_json
+from gradlog.studies.modes import (
     annealed_of,
     draw_exact,
     draw_points,
@@ -28,8 +29,7 @@ from studies.modes import (
     share_of_first_mode,
     spread_of_modes,
 )
-from studies.runs import folder_of
-from wiring.reader import ConfigError, Reader
+from gradlog.studies.runs import folder_of
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _report(
 def _check_loss(run: RunDirectory) -> None:
     """Raises ConfigError if the loss is not DDPM's."""
     loss = run.experiment.loss
-    parts = (loss.objective, loss.weighting, loss.proposal, run.experiment.model.parametrisation)
+    parts = (loss.objective, loss.weighting, loss.proposal, run.experiment.model.parametrization)
     ddpm = (DenoisingScoreMatching, Sigma2, UniformTime, Noise)
     if not isinstance(run.experiment.sde, VP) or tuple(map(type, parts)) != ddpm:
         raise ConfigError(
-            "this study needs DDPM's loss: config.sde.name = 'vp', config.model.parametrisation = "
+            "this study needs DDPM's loss: config.sde.name = 'vp', config.model.parametrization = "
             "'noise', config.objective.name = 'dsm', weighting = 'sigma2', levels = 'continuous'"
         )

@@ -12,18 +12,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-import terminal
-from data import Source
-from evaluation.distances import distances_within, random_directions
-from evaluation.pictures import save_figure
-from losses import OneLevel
-from run import RunDirectory
-from storage import write_json
-from studies.fields import Grid, draw_cloud, draw_map
-from studies.generator import Alternation
-from studies.generator_training import DIRECTIONS, GeneratorTraining
-from studies.needs import need, need_energy
-from studies.runs import folder_of
+from gradlog import terminal
+from gradlog.data import Source
+from gradlog.evaluation.distances import distances_within, random_directions
+from gradlog.evaluation.pictures import save_figure
+from gradlog.losses import OneLevel
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.fields import Grid, draw_cloud, draw_map
+from gradlog.studies.generator import Alternation
+from gradlog.studies.generator_training import DIRECTIONS, GeneratorTraining
+from gradlog.studies.needs import need, need_energy
+from gradlog.studies.runs import folder_of
 
 _SHOWN = 1000  # points
 

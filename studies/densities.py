@@ -4,9 +4,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from oracles import GaussianMixture
-from run import RunDirectory
-from wiring.reader import Reader
+from gradlog.distributions import GaussianMixture
+from gradlog.experiment.reader import Reader
+from gradlog.run import RunDirectory
 
 
 class Densities:

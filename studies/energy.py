@@ -14,20 +14,20 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from likelihood import AsSample, Exact, ODELikelihood, OneDraw
-from run import RunDirectory
-from storage import write_json
-from studies.densities import Densities, both_kinds_of_pairs, pair_errors
-from studies.fields import Grid, draw_contours, draw_map
-from studies.modes import draw_noisy, mixture_of, nearest_mode
-from studies.needs import need, need_energy
-from studies.runs import folder_of
-from wiring.reader import Reader
+from gradlog import terminal
+from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.reader import Reader
+from gradlog.likelihood import AsSample, Exact, ODELikelihood, OneDraw
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.densities import Densities, both_kinds_of_pairs, pair_errors
+from gradlog.studies.fields import Grid, draw_contours, draw_map
+from gradlog.studies.modes import draw_noisy, mixture_of, nearest_mode
+from gradlog.studies.needs import need, need_energy
+from gradlog.studies.runs import folder_of
 
 _CUT = 61  # points of the line through the modes
-_COLOURS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
+_COLORS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def _draw_cut(axes, densities: Densities, extent: float) -> None:
     direction = (means[-1] - means[0]) / np.linalg.norm(means[-1] - means[0])
     values = densities(jnp.asarray(along[:, None] * direction, jnp.float32))
     weight = np.exp(values["truth"])
-    for name, colour in _COLOURS.items():
+    for name, color in _COLORS.items():
         # The energy's constant is chosen, as the ODE's is not, to agree with the truth.
         shift = np.average(values["truth"] - values[name], weights=weight)
         style = ":" if name == "truth" else "-"
         shown = values[name] + (shift if name == "energy" else 0.0)
-        axes.plot(along, shown, style, color=colour, label=name)
+        axes.plot(along, shown, style, color=color, label=name)
     axes.set(xlabel="along the line through the modes", ylabel=r"$\log p(x)$ (nats)")
     axes.set_title("one network, two ways to its density", fontsize=10)
     axes.set_ylim(bottom=values["truth"].max() - 12)

@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from oracles import Estimate, gaussian_entropy
-from run import RunDirectory
-from storage import write_json
-from studies.curves import (
+from gradlog import terminal
+from gradlog.distributions import Estimate, gaussian_entropy
+from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.losses import law_of
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.curves import (
     Drawn,
     along,
     as_json,
@@ -28,9 +29,8 @@ from studies.curves import (
     levels_of,
     rms_deviation,
 )
-from studies.runs import folder_of
-from theory.entropy import entropy_at, entropy_rate, entropy_slope
-from wiring.losses import law_of
+from gradlog.studies.runs import folder_of
+from gradlog.theory.entropy import entropy_at, entropy_rate, entropy_slope
 
 
 class Curves(NamedTuple):
@@ -87,7 +87,7 @@ def _figure(curves: Curves, prior: float) -> Figure:
     left, right = figure.subplots(1, 2)
     ratio = r"noise to signal $\rho = \sigma/\alpha$"
     draw_line(left, curves.rho, curves.entropy, "$H(p_t)$")
-    left.axhline(prior, color="grey", linestyle="--", label="of the prior")
+    left.axhline(prior, color="gray", linestyle="--", label="of the prior")
     finish(left, "Noise adds entropy ...", ratio, "entropy (nats)", xscale="log")
     identity = r"by the score: $\frac{1}{2} g^2 E\|\nabla\log p_t\|^2 + d f$"
     draw_line(right, curves.rho, curves.rate_by_scores, identity)

@@ -47,7 +47,7 @@ def draw_contours(axes, grid: Grid, log_density: Drawn) -> None:
 
 
 def draw_map(axes, grid: Grid, values: Drawn, title: str, **options: Any) -> Any:
-    """Colours; gives what a colour bar needs."""
+    """Colors; gives what a color bar needs."""
     image = axes.pcolormesh(grid.axis, grid.axis, values, shading="nearest", **options)
     image.set_rasterized(True)
     _frame(axes, grid.extent, title)

@@ -14,16 +14,16 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from oracles import Estimate, GaussianMixture
-from run import RunDirectory
-from storage import write_json
-from studies.curves import Drawn, along, as_json, draw_points, finish
-from studies.modes import mixture_of
-from studies.runs import folder_of
-from studies.two_modes import Setting, exactly, two_modes
-from theory.divergences import fisher_divergence, kl, local_variance
+from gradlog import terminal
+from gradlog.distributions import Estimate, GaussianMixture
+from gradlog.evaluation.pictures import save_figure
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.curves import Drawn, along, as_json, draw_points, finish
+from gradlog.studies.modes import mixture_of
+from gradlog.studies.runs import folder_of
+from gradlog.studies.two_modes import Setting, exactly, two_modes
+from gradlog.theory.divergences import fisher_divergence, kl, local_variance
 
 
 class Sweep(NamedTuple):
@@ -37,7 +37,7 @@ class Sweep(NamedTuple):
 
 
 class Local(NamedTuple):
-    """Local variance of log p/q in units of 1/std^2 over the width of a neighbourhood in stds."""
+    """Local variance of log p/q in units of 1/std^2 over the width of a neighborhood in stds."""
 
     length: Float[np.ndarray, " n"]
     variance: Drawn
@@ -105,7 +105,7 @@ def _figure(apart: Sweep, noisy: Sweep, local: Local) -> Figure:
     label = r"Var $\log\frac{p}{q}$ within $h$, over $h^2$"
     draw_points(near, local.length, local.variance, label, color="k")
     title = "Fisher is the local variance\nof log p/q"
-    finish(near, title, "neighbourhood $h$ (std)", r"1/std$^2$", xscale="log", ylim=(0, None))
+    finish(near, title, "neighborhood $h$ (std)", r"1/std$^2$", xscale="log", ylim=(0, None))
     return figure
 
 

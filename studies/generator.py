@@ -11,9 +11,9 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float
 
-from losses import DenoisingScoreMatching, GeneratorKL
-from models import ScoreModel
-from sde_lib import SDE
+from gradlog.losses import DenoisingScoreMatching, GeneratorKL
+from gradlog.models import ScoreModel
+from gradlog.sde_lib import SDE
 
 _AVERAGED = 0.995  # decay of the average over steps
 

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-import terminal
-from evaluation.distances import random_directions, sliced_wasserstein
-from studies.generator import Alternating, Alternation
-from wiring.reader import ConfigError
+from gradlog import terminal
+from gradlog.evaluation.distances import random_directions, sliced_wasserstein
+from gradlog.experiment.reader import ConfigError
+from gradlog.studies.generator import Alternating, Alternation
 
 DIRECTIONS = 64  # of the distance
 Points = Float[np.ndarray, "n d"]

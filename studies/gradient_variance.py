@@ -1,6 +1,6 @@
 """The variance of each objective's gradient over noise levels, and what denoising adds to the loss.
 
-All objectives have one minimiser and, but for the steps of finite differences, one expected
+All objectives have one minimizer and, but for the steps of finite differences, one expected
 gradient; they differ in how much a draw of it varies, and where. Denoising and explicit score
 matching differ by half the mean posterior variance of the conditional score, whatever the score.
 """
@@ -13,15 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from losses import OBJECTIVES, SLICE_LAWS
-from run import RunDirectory
-from storage import write_json
-from studies.runs import folder_of
-from theory.gradients import GradientMeter, GradientMoments, explicit_denoising_gap
-from wiring.losses import law_of
-from wiring.reader import Reader
+from gradlog import terminal
+from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.losses import law_of
+from gradlog.experiment.reader import Reader
+from gradlog.losses import OBJECTIVES, SLICE_LAWS
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.runs import folder_of
+from gradlog.theory.gradients import GradientMeter, GradientMoments, explicit_denoising_gap
 
 _CHUNK = 512
 _STYLES = {"esm": "k-", "ism": "k:", "dsm": "o-", "dsm2": "s-", "fsm": "v-", "ssm": "^-"}

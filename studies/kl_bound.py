@@ -12,17 +12,17 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from oracles import Oracle
-from run import RunDirectory
-from storage import write_json
-from studies.curves import as_json, finish
-from studies.runs import folder_of
-from theory.bound import Divergences, Model, Truth, ask_law, ask_model, divergences
-from theory.fokker_planck import reverse_density
-from theory.line import Line
-from wiring.reader import ConfigError
+from gradlog import terminal
+from gradlog.distributions import Oracle
+from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.curves import as_json, finish
+from gradlog.studies.runs import folder_of
+from gradlog.theory.bound import Divergences, Model, Truth, ask_law, ask_model, divergences
+from gradlog.theory.fokker_planck import reverse_density
+from gradlog.theory.line import Line
 
 
 class Densities(NamedTuple):
@@ -87,7 +87,7 @@ def densities_of(truth: Truth, model: Model, run: RunDirectory, line: Line) -> D
     per_x = [np.exp(np.asarray(log, np.float64)) for log in (truth.log_last, model.log_ode)]
     data, flow = (density / spread for density in per_x)
     sde_density = reverse_density(sde, model.scores, line, eps) / spread
-    return Densities(line.centres * spread, data, sde_density, flow)
+    return Densities(line.centers * spread, data, sde_density, flow)
 
 
 def _figure(steps: list[int], rows: list[Divergences], first: Densities) -> Figure:

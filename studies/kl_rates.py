@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from oracles import Estimate, Gaussian, GaussianMixture
-from run import RunDirectory
-from storage import write_json
-from studies.curves import (
+from gradlog import terminal
+from gradlog.distributions import Estimate, Gaussian, GaussianMixture
+from gradlog.evaluation.pictures import save_figure
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.curves import (
     Drawn,
     along,
     as_json,
@@ -29,11 +29,11 @@ from studies.curves import (
     levels_of,
     rms_deviation,
 )
-from studies.modes import mixture_of
-from studies.runs import folder_of
-from theory.divergences import kl, kl_rate, kl_slope
-from theory.linear_kl import Ledger, ledger
-from theory.linear_model import LinearScore
+from gradlog.studies.modes import mixture_of
+from gradlog.studies.runs import folder_of
+from gradlog.theory.divergences import kl, kl_rate, kl_slope
+from gradlog.theory.linear_kl import Ledger, ledger
+from gradlog.theory.linear_model import LinearScore
 
 
 class Curves(NamedTuple):

@@ -12,15 +12,15 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.animations import save_gif
-from evaluation.pictures import save_figure
-from oracles import GaussianMixture
-from run import RunDirectory
-from sampling import LangevinDynamics
-from sampling.chains import LangevinChain
-from storage import write_json
-from studies.modes import (
+from gradlog import terminal
+from gradlog.distributions import GaussianMixture
+from gradlog.evaluation.animations import save_gif
+from gradlog.evaluation.pictures import save_figure
+from gradlog.run import RunDirectory
+from gradlog.sampling import LangevinDynamics
+from gradlog.sampling.chains import LangevinChain
+from gradlog.storage import write_json
+from gradlog.studies.modes import (
     annealed_of,
     draw_exact,
     draw_points,
@@ -29,7 +29,7 @@ from studies.modes import (
     say_diverged,
     share_of_first_mode,
 )
-from studies.runs import folder_of
+from gradlog.studies.runs import folder_of
 
 _MILLISECONDS = 100
 

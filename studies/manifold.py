@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from losses import OneLevel, ReducedVarianceScoreMatching, SlicedScoreMatching
-from run import RunDirectory
-from sde_lib import VE
-from storage import write_json
-from studies.needs import need
-from studies.runs import folder_of, variant
-from wiring.reader import Reader
+from gradlog import terminal
+from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.reader import Reader
+from gradlog.losses import OneLevel, ReducedVarianceScoreMatching, SlicedScoreMatching
+from gradlog.run import RunDirectory
+from gradlog.sde_lib import VE
+from gradlog.storage import write_json
+from gradlog.studies.needs import need
+from gradlog.studies.runs import folder_of, variant
 
 NO_NOISE = 1e-8  # of coordinates of order one: lost in float32
 

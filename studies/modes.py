@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-import terminal
-from oracles import GaussianMixture
-from run import RunDirectory
-from sampling import AnnealedLangevin, Sampler
-from sampling.chains import LangevinChain
-from sde_lib import SDE
-from studies.fields import draw_cloud
-from studies.needs import need
-from wiring.reader import ConfigError
+from gradlog import terminal
+from gradlog.distributions import GaussianMixture
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
+from gradlog.sampling import AnnealedLangevin, Sampler
+from gradlog.sampling.chains import LangevinChain
+from gradlog.sde_lib import SDE
+from gradlog.studies.fields import draw_cloud
+from gradlog.studies.needs import need
 
 Points = Float[np.ndarray, "n 2"]
 _SHOWN = 600  # points of a panel
@@ -46,7 +46,7 @@ def mixture_of(run: RunDirectory) -> GaussianMixture:
             "this study needs a mixture in the plane: config.data.name = 'mixture' and dims = 2"
         )
     distinct = len(np.unique(np.asarray(law.means), axis=0)) == len(law.means)
-    need(distinct, "modes at different places: config.data.centre other than 0")
+    need(distinct, "modes at different places: config.data.center other than 0")
     return law
 
 

@@ -1,8 +1,8 @@
 """What a study asks of a configuration, before it trains."""
 
-from models import Energy
-from run import RunDirectory
-from wiring.reader import ConfigError
+from gradlog.experiment.reader import ConfigError
+from gradlog.models import Energy
+from gradlog.run import RunDirectory
 
 
 def need(holds: bool, what: str) -> None:
@@ -13,5 +13,5 @@ def need(holds: bool, what: str) -> None:
 
 def need_energy(run: RunDirectory) -> None:
     """Raises ConfigError if the model has no density to read off."""
-    parametrisation = run.experiment.model.parametrisation
-    need(isinstance(parametrisation, Energy), "config.model.parametrisation = 'energy'")
+    parametrization = run.experiment.model.parametrization
+    need(isinstance(parametrization, Energy), "config.model.parametrization = 'energy'")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from run import RunDirectory
+from gradlog.run import RunDirectory
 
 
 def folder_of(run: RunDirectory) -> Path:

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-import terminal
-from evaluation.pictures import save_figure
-from run import RunDirectory
-from storage import write_json
-from studies.fields import Grid, draw_arrows, draw_contours, draw_map
-from studies.modes import mixture_of
-from studies.runs import folder_of
+from gradlog import terminal
+from gradlog.evaluation.pictures import save_figure
+from gradlog.run import RunDirectory
+from gradlog.storage import write_json
+from gradlog.studies.fields import Grid, draw_arrows, draw_contours, draw_map
+from gradlog.studies.modes import mixture_of
+from gradlog.studies.runs import folder_of
 
 _RARE = np.log(1e-4)  # below the greatest density: hardly a training point lies there
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from oracles import GaussianMixture
-from theory.divergences import on_line
+from gradlog.distributions import GaussianMixture
+from gradlog.theory.divergences import on_line
 
 _POINTS = 1001  # of the quadrature: a few hundredths of a std apart, exact to rounding
 

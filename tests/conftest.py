@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("EQX_ON_ERROR", "nan")  # as in main.py
-# Tests of tiny programs wait for the compiler. Without optimisations, by the emitters that go
+# Tests of tiny programs wait for the compiler. Without optimizations, by the emitters that go
 # straight to LLVM, each in one piece, it takes a third to a half of the time of the first alone.
 os.environ.setdefault(
     "XLA_FLAGS",
@@ -19,7 +19,7 @@ import jax
 import pytest
 import tiny
 
-from terminal import console
+from gradlog.terminal import console
 
 CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
@@ -50,7 +50,7 @@ def forget_programs():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """The workdir of a finished tiny run, checkpoints at steps 10 and 20: not to be changed."""
-    from run import RunDirectory
+    from gradlog.run import RunDirectory
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     RunDirectory.open(folder, tiny.points()).train()
@@ -60,7 +60,7 @@ def trained(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """The workdir of a finished run on data with levels, one checkpoint at step 4."""
-    from run import RunDirectory
+    from gradlog.run import RunDirectory
 
     folder = tmp_path_factory.mktemp("digits") / "run"
     RunDirectory.open(folder, tiny.digits()).train()

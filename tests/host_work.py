@@ -11,10 +11,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-import hosts
-from command_line import load_config
-from hosts import Hosts
-from verbs import Options, run_verb, verb
+from gradlog import distributed as hosts
+from gradlog.cli.command_line import load_config
+from gradlog.cli.verbs import Options, run_verb, verb
+from gradlog.distributed import Hosts
 
 DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
 
@@ -45,8 +45,8 @@ def check_agreeing(host: int, folder: Path) -> None:
     assert hosts.any_host(host == 1)
     assert not hosts.any_host(False)
     assert hosts.share(list(range(5))) == [[0, 2, 4], [1, 3]][host]
-    hosts.check_agreement({"colour": "red"})
-    _refused(lambda: hosts.check_agreement({"colour": f"red {host}"}), "colour: it is red 0 on")
+    hosts.check_agreement({"color": "red"})
+    _refused(lambda: hosts.check_agreement({"color": f"red {host}"}), "color: it is red 0 on")
     hosts.check_shared_folder(folder)
     _refused(lambda: hosts.check_shared_folder(folder / str(host)), "all hosts share")
     assert not hosts.there(folder / "nothing")

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-import supervisor
+from gradlog import supervisor
 
 LOG = b"1121 11:55:18.426557    3938 client.h:80] "
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import tiny
 
-from build import build
-from data.dataset import from_arrays
-from run.density import log_density_of
-from run.drivers import likelihood_evaluator
+from gradlog.data.dataset import from_arrays
+from gradlog.experiment.build import build
+from gradlog.run.density import log_density_of
+from gradlog.run.drivers import likelihood_evaluator
 
 IMAGES = np.arange(9 * 64, dtype=np.uint8).reshape(9, 8, 8, 1) % 17
 DIGITS = from_arrays("d", IMAGES, IMAGES, levels=17)
@@ -62,7 +62,7 @@ def test_likelihoods_compute_in_float32():
     assert "bf16" not in str(program)
 
 
-def test_rematerialisation_is_no_other_run_and_bfloat16_is():
+def test_rematerialization_is_no_other_run_and_bfloat16_is():
     plain, again = experiment(), experiment(**{"model.remat": True})
     assert plain.identity == again.identity
     assert plain.identity != experiment(**ROUNDED).identity

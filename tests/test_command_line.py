@@ -12,13 +12,11 @@ import pytest
 import tiny
 from absl import flags
 
-import command_line
-import main
-import verbs
-from modes import MODES
-from storage import read_json, read_sealed
-from verbs import Options, UsageError, devices, run_verb
-from wiring.reader import ConfigError
+from gradlog.cli import command_line, main, verbs
+from gradlog.cli.modes import MODES
+from gradlog.cli.verbs import Options, UsageError, devices, run_verb
+from gradlog.experiment.reader import ConfigError
+from gradlog.storage import read_json, read_sealed
 
 MIXTURE = "--config=configs/toy/mixture.py"
 FEW = ("--config.training.steps=4", "--config.training.batch_size=16")
@@ -259,7 +257,7 @@ def test_importance_samples_need_integer_data(mistake, workdir):
     message = mistake(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.name=importance")
     assert message == (
         "config.likelihood.name = 'importance' needs integer data: it weighs draws of the "
-        "dequantisation, and mixture is continuous; choose 'ode'"
+        "dequantization, and mixture is continuous; choose 'ode'"
     )
     arguments = ("--mode=eval", "--config.likelihood.name=importance")
     for base, why in (
@@ -418,7 +416,7 @@ OTHER_EXPERIMENTS = {
     "sde.name=subvp": "sde.name",
     "sde.beta_max=10": "sde.beta_max",
     "model.hidden=16": "model.hidden",
-    "model.parametrisation=noise": "model.parametrisation",
+    "model.parametrization=noise": "model.parametrization",
     "objective.weighting=sigma2": "objective.weighting",
     "objective.importance_sampling=false": "objective.importance_sampling",
     "optimizer.learning_rate=1e-3": "optimizer.learning_rate",
@@ -511,7 +509,7 @@ def test_a_folder_that_cannot_be_written_is_told(command, workdir, monkeypatch):
 
 
 def test_a_batch_that_does_not_divide_over_the_devices_is_told(mistake, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.parallel.jax.device_count", lambda: 3)
+    monkeypatch.setattr("gradlog.training.parallel.jax.device_count", lambda: 3)
     message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", *FEW)
     assert message == (
         "config.training.batch_size = 16 does not divide over 3 devices; choose a multiple"
@@ -707,7 +705,7 @@ def test_samples_from_a_file_need_no_checkpoint(command, workdir, tmp_path):
         ("convention", "tf2", "config.quality.convention = 'tf2' is unknown; choose one of ['p"),
         ("against", "all", "config.quality.against = 'all' is unknown; choose one of ['test',"),
         ("num_samples", "3", "3 samples are too few for config.quality: at least 4 are needed"),
-        ("neighbours", "0", "config.quality.neighbours = 0 must lie in [1, inf)"),
+        ("neighbors", "0", "config.quality.neighbors = 0 must lie in [1, inf)"),
         ("kid_subset_size", "1", "config.quality.kid_subset_size = 1 must lie in [2, inf)"),
         ("samples", "nowhere.npz", "config.quality.samples: there is no file nowhere.npz"),
     ],
@@ -749,7 +747,7 @@ def test_hosts_must_agree_on_what_is_to_be_done(monkeypatch):
         told.update(found)
         raise UsageError
 
-    monkeypatch.setattr("hosts.check_agreement", refuse)
+    monkeypatch.setattr("gradlog.distributed.check_agreement", refuse)
     with pytest.raises(UsageError):
         run_verb(Options("eval", "runs/none", steps="10,20", summary="found.json"))
     assert told == {

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import tiny
 
-import command_line
-from build import build, check_config
-from configs import default
-from configs.saved import get_config
-from data.dataset import from_arrays
-from evaluation import LikelihoodEvaluator
-from likelihood import AsSample, OneDraw, SciPyLikelihood, Uniform, scipy_ode
-from losses import ScoreFlow
-from run import RunDirectory
-from run.drivers import likelihood_evaluator
-from storage import write_json
+from gradlog.cli import command_line
+from gradlog.configs import default
+from gradlog.data.dataset import from_arrays
+from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.experiment.build import build, check_config
+from gradlog.experiment.compat import COMPATS, compat_notes, resolve_compat
+from gradlog.experiment.reader import ConfigError
+from gradlog.experiment.saved import get_config
+from gradlog.likelihood import AsSample, OneDraw, SciPyLikelihood, Uniform, scipy_ode
+from gradlog.losses import ScoreFlow
+from gradlog.run import RunDirectory
+from gradlog.run.drivers import likelihood_evaluator
+from gradlog.storage import write_json
 from tests.models.official import GOLDEN, load_golden
-from wiring.compat import COMPATS, compat_notes, resolve_compat
-from wiring.reader import ConfigError
 
 POINTS = from_arrays(
     "points", np.zeros((9, 2), np.float32), np.zeros((9, 2), np.float32), levels=None
@@ -198,7 +198,7 @@ def _official(name):
 
 
 class Stored(Uniform):
-    """The points as they were dequantised by the official code."""
+    """The points as they were dequantized by the official code."""
 
     def __call__(self, key, x):
         return x, jnp.zeros(())
@@ -211,8 +211,8 @@ def test_a_built_experiment_gives_the_official_bits_of_the_official_points(name,
     experiment = build(config, from_arrays("images", images, images, levels=256))
     monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(golden["epsilon"]))
     evaluator = likelihood_evaluator(experiment, experiment.estimators["scipy"])
-    assert evaluator.dequantisation == Uniform(256)
-    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantisation": Stored(256)})
+    assert evaluator.dequantization == Uniform(256)
+    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantization": Stored(256)})
     found = evaluator(params, golden["x"], experiment.streams["eval"])
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
     assert np.all(found.good)

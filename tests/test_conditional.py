@@ -9,10 +9,10 @@ import pytest
 import tiny
 from test_command_line import command, mistake  # noqa: F401
 
-from build import build, load_dataset
-from data import DataError
-from run import RunDirectory
-from wiring.reader import ConfigError
+from gradlog.data import DataError
+from gradlog.experiment.build import build, load_dataset
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
 
 CONDITIONAL = {
     "model.num_classes": 10,
@@ -164,7 +164,7 @@ def test_the_class_and_the_weight_change_a_sample_and_its_place_does_not(taught)
     def drawn(**settings):
         changes = {f"sampling.{key}": value for key, value in settings.items()}
         run = RunDirectory.open(taught, tiny.images(**CONDITIONAL | changes))
-        object.__setattr__(run.experiment, "dequantisation", _AsTheyAre())
+        object.__setattr__(run.experiment, "dequantization", _AsTheyAre())
         return run.sample(None, 3)
 
     free = {"guidance": "classifier_free", "classes": "3"}
@@ -205,16 +205,16 @@ def test_a_mask_may_be_a_file(command, workdir, tmp_path):  # noqa: F811
     assert not changed[~hidden].any()
 
 
-def test_colourisation_keeps_the_grey_of_colour_images():
+def test_colorization_keeps_the_gray_of_color_images():
     """On a stand-in for three channels: the driver's own units are the model's space."""
-    from data.dataset import from_arrays
+    from gradlog.data.dataset import from_arrays
 
     x = np.random.default_rng(0).normal(size=(6, 8, 8, 3)).astype(np.float32)
-    changes = {"sampling.task": "colourise", "sampling.num_steps": 3, "sampling.batch_size": 4}
+    changes = {"sampling.task": "colorize", "sampling.num_steps": 3, "sampling.batch_size": 4}
     config = tiny.images(**changes)
-    experiment = build(config, from_arrays("colours", x, x[::-1], levels=None))
-    from run.drivers import initial_state, sample_driver
-    from run.steering import steering_of, wanted_of
+    experiment = build(config, from_arrays("colors", x, x[::-1], levels=None))
+    from gradlog.run.drivers import initial_state, sample_driver
+    from gradlog.run.steering import steering_of, wanted_of
 
     wanted = wanted_of(experiment, 4)
     draw = sample_driver(experiment, 4, steering_of(experiment, None))  # pyright: ignore
@@ -287,11 +287,11 @@ def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught,
         (
             ["task=paint"],
             "config.sampling.task = 'paint' is unknown; choose one of "
-            "['colourise', 'generate', 'inpaint']",
+            "['colorize', 'generate', 'inpaint']",
         ),
         (
-            ["task=colourise"],
-            "config.sampling.task = 'colourise' needs images of 3 channels; digits has the shape "
+            ["task=colorize"],
+            "config.sampling.task = 'colorize' needs images of 3 channels; digits has the shape "
             "(8, 8, 1)",
         ),
         (
@@ -301,7 +301,7 @@ def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught,
         ),
         (
             ["task=inpaint", "mask=middle"],
-            "config.sampling.mask = 'middle' is unknown; choose one of ['bottom', 'centre', 'left',"
+            "config.sampling.mask = 'middle' is unknown; choose one of ['bottom', 'center', 'left',"
             " 'random', 'right', 'top'], or an .npy file that is true where the image is hidden",
         ),
     ],

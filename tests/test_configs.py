@@ -13,12 +13,23 @@ import pytest
 import tiny
 from flax.traverse_util import flatten_dict
 
-import command_line
-from build import IDENTITY, build, check_config, load_dataset, notes, unread_overrides
-from configs import default
-from data import DATASETS, DataError
-from data.dataset import from_arrays
-from likelihood import (
+from gradlog.cli import command_line
+from gradlog.configs import default
+from gradlog.data import DATASETS, DataError
+from gradlog.data.dataset import from_arrays
+from gradlog.experiment.build import (
+    IDENTITY,
+    build,
+    check_config,
+    load_dataset,
+    notes,
+    unread_overrides,
+)
+from gradlog.experiment.importance import estimator_names
+from gradlog.experiment.parts import OPTIMIZERS
+from gradlog.experiment.ranges import RANGES
+from gradlog.experiment.reader import ConfigError
+from gradlog.likelihood import (
     DIVERGENCES,
     LIKELIHOODS,
     TRAINING_POINTS,
@@ -26,18 +37,14 @@ from likelihood import (
     TruncatedNormal,
     Uniform,
 )
-from losses import LEVELS, OBJECTIVES, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
-from models import LABELS, NETWORKS, PARAMETRISATIONS
-from run.drivers import likelihood_evaluator
-from sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
-from sde_lib import SDES
-from solvers import FLOWS
-from studies import STUDIES
-from training import MAPPINGS, SCHEDULES, RandomFlip, TrainStep, init_state
-from wiring.importance import estimator_names
-from wiring.parts import OPTIMIZERS
-from wiring.ranges import RANGES
-from wiring.reader import ConfigError
+from gradlog.losses import LEVELS, OBJECTIVES, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
+from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS
+from gradlog.ode import FLOWS
+from gradlog.run.drivers import likelihood_evaluator
+from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
+from gradlog.sde_lib import SDES
+from gradlog.studies import STUDIES
+from gradlog.training import MAPPINGS, SCHEDULES, RandomFlip, TrainStep, init_state
 
 CONFIGS = tiny.ROOT / "configs"
 SHARED = {
@@ -77,10 +84,10 @@ def _dataset(config):
     size = config.data.image_size if config.data.name == "folder" else 32
     shape, levels = IMAGES.get(config.data.name, ((size, size, 3), 256))
     images = np.zeros((4, *shape), np.uint8)
-    return _labelled(config.data.name, images, levels, config.model.num_classes)
+    return _labeled(config.data.name, images, levels, config.model.num_classes)
 
 
-def _labelled(name, images, levels, classes):
+def _labeled(name, images, levels, classes):
     """A data set of these images, with labels where there are classes."""
     if not classes:
         return from_arrays(name, images, images, levels=levels)
@@ -118,12 +125,12 @@ def _shallow(config):
 # Keys that decide which program is traced, and not only with which numbers.
 STRUCTURE = ("data.name", "data.image_size", "sde.name", "model.", "objective.")
 STRUCTURE += tuple(
-    f"likelihood.{key}" for key in ("name", "start", "dequantisation", "eps", "chunk")
+    f"likelihood.{key}" for key in ("name", "start", "dequantization", "eps", "chunk")
 )
 STRUCTURE += tuple(f"sampling.{key}" for key in ("name", "predictor", "corrector", "eps"))
 NUMBERS = {"model.dropout", "model.num_scales", "objective.reduce_mean"}
 # All that a likelihood or a sampler sees of a network.
-SEEN = ("name", "parametrisation", "label", "centered", "scale_by_sigma", "embedding_type")
+SEEN = ("name", "parametrization", "label", "centered", "scale_by_sigma", "embedding_type")
 
 
 def _traced(file, *, seen=False):
@@ -200,7 +207,7 @@ def _parameters(key):
 @functools.cache
 def _gradients(key):
     experiment, state = _parameters(key)
-    step = TrainStep(experiment.loss, experiment.dequantisation, experiment.optimizer, 0.9, 2)
+    step = TrainStep(experiment.loss, experiment.dequantization, experiment.optimizer, 0.9, 2)
     batch = jax.ShapeDtypeStruct((2, *experiment.dataset.shape), experiment.dataset.train.dtype)
     positions = jax.ShapeDtypeStruct((2,), jnp.int32)
     return jax.eval_shape(step.loss_and_grads, jax.random.key(0), state, batch, positions)
@@ -237,7 +244,7 @@ def _likelihoods_and_samples(key):
     def likelihood(estimator):
         def run(params, xs):
             score_fn = experiment.model.score_fn(experiment.sde, params)
-            stands_on = estimator.dequantisation
+            stands_on = estimator.dequantization
             found = estimator.likelihood(experiment.sde, score_fn, stands_on, xs, keys)
             return found.nats, found.latent
 
@@ -246,7 +253,7 @@ def _likelihoods_and_samples(key):
     def sample(params, z):
         score_fn = experiment.model.score_fn(experiment.sde, params)
         sampled = experiment.sampler(experiment.sde, score_fn, z, keys[0])
-        return experiment.dequantisation.stored(sampled.x)
+        return experiment.dequantization.stored(sampled.x)
 
     estimators = {name: likelihood(e) for name, e in experiment.estimators.items()}
     latent = jax.ShapeDtypeStruct(shape, jnp.float32)
@@ -277,12 +284,12 @@ REGISTRIES = {
     "data.name": DATASETS,
     "sde.name": SDES,
     "model.name": NETWORKS,
-    "model.parametrisation": PARAMETRISATIONS,
+    "model.parametrization": PARAMETRIZATIONS,
     "model.label": LABELS,
     "objective.name": OBJECTIVES,
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
-    "objective.dequantisation": TRAINING_POINTS,
+    "objective.dequantization": TRAINING_POINTS,
     "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
     "optimizer.schedule": SCHEDULES,
@@ -326,7 +333,7 @@ def _with(key, name):
     if name == "importance":
         return tiny.images(**{key: name}), DIGITS
     if key in ("sampling.guidance", "sampling.task"):
-        return tiny.images(**TOLD | {key: name}), _labelled("d", DIGITS.train, 17, 10)
+        return tiny.images(**TOLD | {key: name}), _labeled("d", DIGITS.train, 17, 10)
     if key == "model.name" and name in IMAGE_NETWORKS:
         return tiny.images(**IMAGE_NETWORKS[name] | {key: name}), DIGITS
     return tiny.points(**NEEDED.get(key, {}) | {key: name}), POINTS
@@ -372,7 +379,7 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
             parameters -= FROM_SDE
         if key == "objective.weighting":
             parameters -= {"sigma_data"}  # the model's
-        if key == "objective.dequantisation":
+        if key == "objective.dequantization":
             parameters -= {"levels", "centered"}  # the data's, the model's
         if key == "objective.levels":
             parameters -= {"num_scales", "num_steps"}  # the model's, the process's
@@ -449,31 +456,31 @@ def test_estimators_are_a_tuple_or_a_comma_separated_list(listed):
     assert "likelihood.rtol" in settings["ode"] - settings["bound"]
 
 
-AT_EPS = {"likelihood.dequantisation": "truncated_normal", "likelihood.start": "as_sample"}
+AT_EPS = {"likelihood.dequantization": "truncated_normal", "likelihood.start": "as_sample"}
 
 
 def test_the_truncated_normal_has_the_kernel_at_eps_and_a_note_says_what_was_trained():
     experiment = build(config := tiny.images(**AT_EPS), DIGITS)
     alpha, sigma = float(experiment.sde.alpha(1e-5)), float(experiment.sde.sigma(1e-5))
     want = TruncatedNormal(17, centered=True, alpha=alpha, sigma=sigma)
-    assert experiment.estimators["ode"].dequantisation == want
+    assert experiment.estimators["ode"].dequantization == want
     evaluator = likelihood_evaluator(experiment, experiment.estimators["ode"])
-    assert evaluator.dequantisation == want
+    assert evaluator.dequantization == want
     assert experiment.estimators["ode"].settings.items() >= AT_EPS.items()
-    assert experiment.dequantisation == build(tiny.images(), DIGITS).dequantisation
+    assert experiment.dequantization == build(tiny.images(), DIGITS).dequantization
     (note,) = notes(experiment, config, [])
     assert "truncated_normal" in note
-    assert note.endswith("the network was trained on uniformly dequantised data")
+    assert note.endswith("the network was trained on uniformly dequantized data")
 
 
-def test_dequantisation_is_that_of_training_by_default_and_continuous_data_have_none():
+def test_dequantization_is_that_of_training_by_default_and_continuous_data_have_none():
     config = tiny.images()
     experiment = build(config, DIGITS)
-    assert experiment.estimators["ode"].dequantisation == experiment.dequantisation
+    assert experiment.estimators["ode"].dequantization == experiment.dequantization
     assert notes(experiment, config, []) == []
     points = build(config := tiny.points(**AT_EPS), POINTS)
-    assert points.estimators["ode"].dequantisation == Continuous()
-    assert not any("dequantise" in note for note in notes(points, config, []))
+    assert points.estimators["ode"].dequantization == Continuous()
+    assert not any("dequantize" in note for note in notes(points, config, []))
 
 
 def test_the_streams_of_randomness_are_all_different_and_the_seeds():
@@ -552,7 +559,7 @@ COUNTS = [
     "eval.batch_size",
     "likelihood.probes",
     "likelihood.chunk",
-    "likelihood.colours",
+    "likelihood.colors",
     "likelihood.rank",
     "likelihood.samples",
     "likelihood.vlb_steps",
@@ -677,17 +684,17 @@ def test_an_unknown_choice_of_a_network_is_named_with_the_choices(key):
 def test_a_truncated_normal_that_would_be_noised_again_is_an_error():
     changes = AT_EPS | {"likelihood.start": "noised"}
     message = _complaint(changes, DIGITS, tiny.images())
-    assert message.startswith("config.likelihood.dequantisation = 'truncated_normal' gives samples")
+    assert message.startswith("config.likelihood.dequantization = 'truncated_normal' gives samples")
     assert message.endswith("needs config.likelihood.start = 'as_sample', got 'noised'")
     message = _complaint(AT_EPS | {"eval.estimators": ("ode", "bound")}, DIGITS, tiny.images())
     assert "but 'bound' noises the data itself; choose 'uniform', or another" in message
 
 
-def test_an_unknown_dequantisation_is_named_with_the_choices():
+def test_an_unknown_dequantization_is_named_with_the_choices():
     with pytest.raises(
         ConfigError, match=r"'normal' is unknown; choose one of \['truncated_normal'"
     ):
-        check_config(tiny.images(**{"likelihood.dequantisation": "normal"}))
+        check_config(tiny.images(**{"likelihood.dequantization": "normal"}))
 
 
 def test_a_sketch_that_is_larger_than_the_data_is_an_error():
@@ -754,12 +761,12 @@ def test_points_of_the_plane_are_not_mirrored():
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("scaled", "levels as they are, scaled"), ("centres", "the centres of")]
+    ("name", "words"), [("scaled", "levels as they are, scaled"), ("centers", "the centers of")]
 )
 def test_a_note_tells_that_a_likelihood_stands_on_other_points_than_the_training(name, words):
-    experiment = build(config := tiny.images(**{"objective.dequantisation": name}), DIGITS)
-    assert experiment.dequantisation == TRAINING_POINTS[name](17, centered=True)
-    assert experiment.estimators["ode"].dequantisation == Uniform(17, centered=True)
+    experiment = build(config := tiny.images(**{"objective.dequantization": name}), DIGITS)
+    assert experiment.dequantization == TRAINING_POINTS[name](17, centered=True)
+    assert experiment.estimators["ode"].dequantization == Uniform(17, centered=True)
     (note,) = notes(experiment, config, [])
     assert f"but the network was trained on {words}" in note
 

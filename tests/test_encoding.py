@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tiny
 
-from data import DataError
-from oracles import Gaussian
-from run import RunDirectory
-from sampling import Encoding
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow, TimeFlow
+from gradlog.data import DataError
+from gradlog.distributions import Gaussian
+from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
+from gradlog.run import RunDirectory
+from gradlog.sampling import Encoding
+from gradlog.sde_lib import SDES
 
 LAW = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.3, 0.5, 1.0]))
 X = np.array([-0.9, 0.4, -1.0])

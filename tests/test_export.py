@@ -14,11 +14,11 @@ import pytest
 import tiny
 from jax import export
 
-from evaluation.devices import padded_batches
-from run import RunDirectory
-from run.drivers import evaluated_source
-from run.exporting import check_archive
-from wiring.reader import ConfigError
+from gradlog.evaluation.devices import padded_batches
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
+from gradlog.run.drivers import evaluated_source
+from gradlog.run.exporting import check_archive
 
 ROOT = Path(__file__).parents[1]
 ODE = {"likelihood.name": "ode"}
@@ -172,7 +172,7 @@ def test_a_part_that_is_not_as_it_was_written_is_named(file, tmp_path):
 
 
 def _exported(path):
-    from run.exporting.load_exported import Exported
+    from gradlog.run.exporting.load_exported import Exported
 
     return Exported(path)
 
@@ -259,7 +259,7 @@ def test_a_file_of_another_format_is_refused(file, tmp_path):
 
 
 def test_a_file_is_refused_where_jax_runs_on_something_else(file, monkeypatch):
-    monkeypatch.setattr("run.exporting.load_exported._platform", lambda params: "abacus")
+    monkeypatch.setattr("gradlog.run.exporting.load_exported._platform", lambda params: "abacus")
     with pytest.raises(ValueError, match="for cpu, cuda, tpu; this JAX runs on abacus"):
         _exported(file)
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from run import RunDirectory
-from run.drivers import initial_state
-from storage import (
+from gradlog.run import RunDirectory
+from gradlog.run.drivers import initial_state
+from gradlog.storage import (
     CheckpointError,
     Checkpoints,
     DamagedError,
@@ -18,7 +18,7 @@ from storage import (
     manifest,
     read_metrics,
 )
-from training import Interrupted, NonFiniteError, TrainStep
+from gradlog.training import Interrupted, NonFiniteError, TrainStep
 
 LONGER = {"training.steps": 30}
 
@@ -151,7 +151,7 @@ def test_parameters_are_read_once_for_all_estimators(workdir, monkeypatch):
         Checkpoints, "restore", lambda *given: (read.append(given[1]), restore(*given))[1]
     )
     made = lambda workdir, experiment, name, estimator: lambda step, params: (name, step)  # noqa: E731
-    monkeypatch.setattr("run.likelihoods.EstimatorRun", made)
+    monkeypatch.setattr("gradlog.run.likelihoods.EstimatorRun", made)
     config = tiny.points(**{"eval.estimators": ("ode", "bound")})
     found = RunDirectory.open(workdir, config).results([10, 20])
     assert found == [("ode", 10), ("ode", 20), ("bound", 10), ("bound", 20)]
@@ -191,7 +191,7 @@ def test_a_disk_without_room_for_two_checkpoints_is_told_before_anything(tmp_pat
     def full(folder, needed_bytes):
         raise WorkdirError(f"needs {needed_bytes}")
 
-    monkeypatch.setattr("run.task.check_writable", full)
+    monkeypatch.setattr("gradlog.run.task.check_writable", full)
     new = RunDirectory.open(tmp_path / "new", tiny.points())
     with pytest.raises(WorkdirError, match=r"^needs ") as error:
         new.train()
@@ -230,7 +230,7 @@ def test_a_training_killed_before_its_curves_draws_them_when_it_is_run_again(wor
 def test_a_run_left_within_a_line_goes_on_to_the_same_files(longer, tmp_path, monkeypatch):
     leave_at = [7, 23]
     monkeypatch.setattr(
-        "training.interruption.Interruption.wanted",
+        "gradlog.training.interruption.Interruption.wanted",
         lambda self, step: 15 if step in leave_at and not leave_at.remove(step) else None,
     )
     for _ in range(2):

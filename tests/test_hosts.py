@@ -15,11 +15,11 @@ import pytest
 import tiny
 import two_hosts
 
-import hosts
-import supervisor
-from hosts import HostError, Hosts
-from run import RunDirectory
-from verbs import Options, UsageError
+from gradlog import distributed as hosts
+from gradlog import supervisor
+from gradlog.cli.verbs import Options, UsageError
+from gradlog.distributed import HostError, Hosts
+from gradlog.run import RunDirectory
 
 STEPS = 400
 NOTICED_SECONDS = 60
@@ -179,7 +179,7 @@ def test_one_host_alone_asks_nobody():
     assert hosts.gathered(tree)[0] is tree
     assert hosts.share([1, 2, 3]) == [1, 2, 3]
     Hosts().join()
-    hosts.check_agreement({"colour": "red"})
+    hosts.check_agreement({"color": "red"})
 
 
 class Device:

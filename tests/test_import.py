@@ -10,19 +10,19 @@ import pytest
 import tiny
 from flax.serialization import msgpack_restore, msgpack_serialize
 
-import command_line
-from build import data_or_shape, shape_of_data
-from configs import default, digits
-from data import UNKNOWN, DataError
-from evaluation import LikelihoodEvaluator
-from likelihood import Uniform, scipy_ode
-from run import RunDirectory
-from run.drivers import likelihood_evaluator
-from run.importing import check_conventions, import_official
-from run.published import experiments_of
-from storage import CheckpointError, WorkdirError, read_official
+from gradlog.cli import command_line
+from gradlog.configs import default, digits
+from gradlog.data import UNKNOWN, DataError
+from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.experiment.build import data_or_shape, shape_of_data
+from gradlog.experiment.reader import ConfigError
+from gradlog.likelihood import Uniform, scipy_ode
+from gradlog.run import RunDirectory
+from gradlog.run.drivers import likelihood_evaluator
+from gradlog.run.importing import check_conventions, import_official
+from gradlog.run.published import experiments_of
+from gradlog.storage import CheckpointError, WorkdirError, read_official
 from tests.models.official import GOLDEN
-from wiring.reader import ConfigError
 
 FILE = GOLDEN / "checkpoint_1"
 NETWORK = {"nf": 16, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (4,)}
@@ -85,7 +85,7 @@ def test_adam_goes_on_from_its_moments(run):
 
 
 class Stored(Uniform):
-    """The points as they were dequantised by the official code."""
+    """The points as they were dequantized by the official code."""
 
     def __call__(self, key, x):
         return x, jnp.zeros(())
@@ -103,7 +103,7 @@ def test_the_likelihood_is_the_golden_one(run, monkeypatch):
     monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(golden["epsilon"]))
     experiment = RunDirectory.open(run.workdir.root, small(compat="score_flow")).experiment
     evaluator = likelihood_evaluator(experiment, experiment.estimators["scipy"])
-    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantisation": Stored(256)})
+    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantization": Stored(256)})
     found = evaluator(run.params(), golden["x"], experiment.streams["eval"])
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
     assert np.all(found.good)
@@ -123,7 +123,7 @@ def test_samples_need_no_data(tmp_path, monkeypatch):
     def nothing(config):
         raise DataError("no data")
 
-    monkeypatch.setattr("build.load_dataset", nothing)
+    monkeypatch.setattr("gradlog.experiment.build.load_dataset", nothing)
     settings = {"sampling.num_steps": 2, "sampling.num_samples": 2}
     imported(tmp_path / "run", **settings)
     run = RunDirectory.open(tmp_path / "run", load=data_or_shape)
@@ -136,7 +136,7 @@ def test_data_of_unknown_shape_are_an_error(monkeypatch):
     def nothing(config):
         raise DataError("no data")
 
-    monkeypatch.setattr("build.load_dataset", nothing)
+    monkeypatch.setattr("gradlog.experiment.build.load_dataset", nothing)
     with pytest.raises(DataError, match="no data"):
         data_or_shape(tiny.points())
 
@@ -161,13 +161,13 @@ def test_nothing_is_left_of_what_does_not_fit(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-VE = {"sde.name": "ve", "model.parametrisation": "score"}
+VE = {"sde.name": "ve", "model.parametrization": "score"}
 NOT_OFFICIAL = [
     ({"sde.name": "straight"}, ["sde.name"]),
-    ({"model.parametrisation": "score"}, ["model.parametrisation"]),
+    ({"model.parametrization": "score"}, ["model.parametrization"]),
     ({"sde.name": "ddpm", "model.label": "log_rho"}, ["model.label"]),
     ({"sde.name": "subvp", "model.embedding_type": "fourier"}, ["model.embedding_type"]),
-    ({"sde.name": "ve"}, ["model.parametrisation", "model.label"]),
+    ({"sde.name": "ve"}, ["model.parametrization", "model.label"]),
     (VE | {"model.label": "sigma"}, ["model.embedding_type"]),
     (VE | {"model.label": "ladder", "model.embedding_type": "table"}, ["model.embedding_type"]),
     (VE | {"model.label": "sigma", "model.name": "ncsnv2"}, ["model.label"]),
@@ -200,7 +200,7 @@ def test_the_digits_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError) as error:
         import_official(run, FILE)
     assert str(error.value) == (
-        "for a checkpoint of score_sde or score_flow config.model.parametrisation = "
+        "for a checkpoint of score_sde or score_flow config.model.parametrization = "
         "'preconditioned' must be 'noise'; config.model.label = 'log_rho' must be 'time' or 'step'"
     )
     assert not (tmp_path / "run").exists()

@@ -94,7 +94,7 @@ def test_a_room_imports_only_rooms_below_it(room):
     assert _complaints(room, _imports(room)) == []
 
 
-def test_an_import_of_a_higher_or_neighbouring_room_is_found_wherever_it_stands():
+def test_an_import_of_a_higher_or_neighboring_room_is_found_wherever_it_stands():
     source = "def f():\n    from sampling.base import Sample\n    import storage.files as s\n"
     found = {module.split(".")[0] for module in _modules_of(source)}
     assert _complaints("losses", found) == ["losses imports sampling", "losses imports storage"]

@@ -8,11 +8,11 @@ import pytest
 import tiny
 from PIL import Image
 
-import command_line
-from build import build, check_config, load_dataset
-from configs import own
-from configs.schema import ConfigFileError, complaint
-from data import Look
+from gradlog.cli import command_line
+from gradlog.configs import own
+from gradlog.data import Look
+from gradlog.experiment.build import build, check_config, load_dataset
+from gradlog.experiment.schema import ConfigFileError, complaint
 
 RANDOM = np.random.default_rng(0)
 
@@ -145,7 +145,7 @@ def test_a_choice_waits_for_no_jax(save):
     path = save(RANDOM.normal(size=(30, 3)))
     program = f"""
 import sys
-from configs import own
+from gradlog.configs import own
 own.get_config({str(path)!r})
 assert not {{"jax", "flax", "optax"}} & set(sys.modules)
 """

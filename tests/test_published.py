@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tiny
 
-import command_line
-from build import build, notes, shape_of_data
-from losses import Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
-from models import LadderIndex, NoiseLevel, ScaledTime, StepIndex
-from sampling import Ancestral, AnnealedLangevinDynamics, Langevin, NoCorrector, NoPredictor
+from gradlog.cli import command_line
+from gradlog.experiment.build import build, notes, shape_of_data
+from gradlog.losses import Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
+from gradlog.models import LadderIndex, NoiseLevel, ScaledTime, StepIndex
+from gradlog.sampling import Ancestral, AnnealedLangevinDynamics, Langevin, NoCorrector, NoPredictor
+from gradlog.training import RandomFlip, Unchanged
 from tests.models.official import GOLDEN
-from training import RandomFlip, Unchanged
 
 CONFIGS = tiny.ROOT / "configs"
 
@@ -333,7 +333,7 @@ def test_vdm_has_its_network_and_its_schedule_from_time_zero_on(name, n):
     assert isinstance(experiment.loss.proposal, UniformLogRho)
     np.testing.assert_allclose(experiment.model.label(experiment.sde, 0.25), 0.25, atol=1e-6)
     (note,) = notes(experiment, config, [])
-    assert "trained on the centres of their levels" in note
+    assert "trained on the centers of their levels" in note
     sampler, sde = experiment.sampler, experiment.sde
     assert (sampler.evaluations, sampler.denoise) == (1000, False)
     times = sampler.times(sde)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import tiny
 
-from evaluation import LikelihoodEvaluator
-from evaluation.differences import IncomparableError
-from evaluation.unfinished import Unfinished
-from run import RunDirectory
-from run.comparison import compare_runs, compare_steps, save_differences
-from run.evaluation import EstimatorRun
-from storage import CheckpointError, WorkdirError, read_json, read_sealed
+from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.evaluation.differences import IncomparableError
+from gradlog.evaluation.unfinished import Unfinished
+from gradlog.run import RunDirectory
+from gradlog.run.comparison import compare_runs, compare_steps, save_differences
+from gradlog.run.evaluation import EstimatorRun
+from gradlog.storage import CheckpointError, WorkdirError, read_json, read_sealed
 
 SUMMARY = {
     "bits_per_dim",
@@ -31,7 +31,7 @@ SUMMARY = {
     "error_split",
     "second_look",
     "eps",
-    "discretisation",
+    "discretization",
     "convergence",
     "forward_evaluations",
     "jvp_evaluations",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tiny
 
-from run import RunDirectory
-from wiring.reader import ConfigError
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
 
 
 def test_its_gradients_follow_the_estimate_of_a_trained_network(workdir):

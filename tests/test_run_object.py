@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import tiny
 
-import run.opening
-from data import DataError, stand_in
-from run import RunDirectory
-from run.columns import columns
+from gradlog.data import DataError, stand_in
+from gradlog.run import RunDirectory
+from gradlog.run.columns import columns
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import pytest
 import tiny
 from test_command_line import command, mistake  # noqa: F401
 
-from build import build, load_dataset
-from data.dataset import from_arrays
-from evaluation.features import Learned
-from evaluation.quality import QualityError, frechet_distance, moments, precision_recall
-from run import RunDirectory
-from run import quality as room
-from run.quality import QualityRun
-from run.steering import known_part
-from storage import WorkdirError, read_json, read_sealed
+from gradlog.data.dataset import from_arrays
+from gradlog.evaluation.features import Learned
+from gradlog.evaluation.quality import QualityError, frechet_distance, moments, precision_recall
+from gradlog.experiment.build import build, load_dataset
+from gradlog.run import RunDirectory
+from gradlog.run import quality as room
+from gradlog.run.quality import QualityRun
+from gradlog.run.steering import known_part
+from gradlog.storage import WorkdirError, read_json, read_sealed
 
 NUMBERS = ("fid", "fid_standard_error", "kid", "kid_standard_error", "precision", "recall")
 
@@ -68,7 +68,7 @@ def test_a_result_is_read_and_another_one_put_beside_it(own, monkeypatch):
     first = QualityRun(own())(20)
     monkeypatch.setattr(RunDirectory, "sample", _never)
     assert QualityRun(own())(20) == first
-    other = QualityRun(own(**{"quality.neighbours": 30}))(20)  # of the samples that are kept
+    other = QualityRun(own(**{"quality.neighbors": 30}))(20)  # of the samples that are kept
     assert other["rows"][0]["fid"] == first["rows"][0]["fid"]
     assert other["rows"][0]["precision"] != first["rows"][0]["precision"]
     run = own()
@@ -171,9 +171,9 @@ def test_inception_of_continuous_data_is_an_error(trained, monkeypatch):
     ("settings", "message"),
     [
         ({"num_samples": 3}, "3 samples are too few for config.quality: at least 4 are needed"),
-        ({"num_samples": 9, "neighbours": 9}, "9 samples are too few for config.quality: at least"),
+        ({"num_samples": 9, "neighbors": 9}, "9 samples are too few for config.quality: at least"),
         ({"num_reference": 3}, "3 train data are too few for config.quality: at least 4 are"),
-        ({"against": "test", "neighbours": 12}, "12 test data are too few for config.quality: at"),
+        ({"against": "test", "neighbors": 12}, "12 test data are too few for config.quality: at"),
     ],
 )
 def test_too_few_are_one_line_before_anything_is_drawn(mistake, workdir, settings, message):  # noqa: F811

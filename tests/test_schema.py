@@ -6,14 +6,15 @@ import pytest
 import tiny
 from ml_collections import ConfigDict
 
-import command_line
-from build import build, check_config
-from configs import default, loading
-from configs.saved import get_config
-from configs.schema import ConfigFileError, complaint
-from data import DataError
+from gradlog.cli import command_line
+from gradlog.configs import default
+from gradlog.data import DataError
+from gradlog.experiment import loading
+from gradlog.experiment.build import build, check_config
+from gradlog.experiment.reader import ConfigError
+from gradlog.experiment.saved import get_config
+from gradlog.experiment.schema import ConfigFileError, complaint
 from tests.test_configs import DIGITS, FILES, POINTS
-from wiring.reader import ConfigError
 
 
 def _with(key, value):
@@ -103,7 +104,7 @@ def test_seeds_may_be_as_large_as_their_readers_take():
     ],
 )
 def test_what_no_machine_could_hold_is_told_with_its_key(monkeypatch, changes, message):
-    monkeypatch.setattr("wiring.memory.machine_bytes", lambda: 2**33)
+    monkeypatch.setattr("gradlog.experiment.memory.machine_bytes", lambda: 2**33)
     with pytest.raises(ConfigError, match=message):
         build(tiny.points(**changes), POINTS)
 

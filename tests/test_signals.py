@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from run import RunDirectory
+from gradlog.run import RunDirectory
 
 # A process in the background of a shell would be born with SIGINT ignored.
 MAIN = (

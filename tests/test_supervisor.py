@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-import supervisor
+from gradlog import supervisor
 
 SCRIPT = Path(__file__).with_name("supervised_work.py")
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import tiny
 
-from run import RunDirectory
-from run.verification import DAMAGED, SOUND, UNFINISHED, verify_workdir
-from run.verification.finding import complaint_of
-from run.verification.readable import READERS
-from storage import Checkpoints, write_sealed
+from gradlog.run import RunDirectory
+from gradlog.run.verification import DAMAGED, SOUND, UNFINISHED, verify_workdir
+from gradlog.run.verification.finding import complaint_of
+from gradlog.run.verification.readable import READERS
+from gradlog.storage import Checkpoints, write_sealed
 
 
 @pytest.fixture(scope="module")

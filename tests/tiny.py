@@ -10,14 +10,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from configs import default
-from configs.toy import mixture
+from gradlog.configs import default
+from gradlog.configs.toy import mixture
 
 ROOT = Path(__file__).parents[1]
 
-# Tests are compiled without optimisations (conftest.py). A program that runs longer than it takes
+# Tests are compiled without optimizations (conftest.py). A program that runs longer than it takes
 # to compile has its own ``jit``: of the first level, which brings nearly all that the others do.
-optimised = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+optimized = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
 
 
 def base() -> ConfigDict:

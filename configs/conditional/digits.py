@@ -8,7 +8,7 @@ Figure: 99.3 +- 0.5 % of the 297 test digits by the likelihoods of their classes
 Time: three minutes of training, one to classify, on two CPU cores.
 """
 
-from configs import digits
+from gradlog.configs import digits
 
 
 def get_config():

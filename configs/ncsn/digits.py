@@ -10,7 +10,7 @@ quadrature, which refining the nodes moves by 0.02, as the score jumps between t
 Time: four minutes of training, half a minute of sampling (2001 evaluations), two of evaluation.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -23,7 +23,7 @@ def get_config():
         num_res_blocks=1,
         attn_resolutions=(4,),
         dropout=0.0,
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=0.75,
         label="ladder",
         embedding_type="table",

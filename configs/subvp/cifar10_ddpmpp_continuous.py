@@ -9,7 +9,7 @@ Figure: see there.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs.score_flow.subvp import cifar10_ddpmpp_continuous
+from gradlog.configs.score_flow.subvp import cifar10_ddpmpp_continuous
 
 
 def get_config():

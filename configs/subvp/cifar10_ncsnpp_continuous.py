@@ -8,7 +8,7 @@ Figure: not measured here, none published for these settings.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

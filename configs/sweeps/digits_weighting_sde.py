@@ -12,8 +12,8 @@ a model that knows nothing needs 4.09.
 Time: 7 minutes on two CPU cores.
 """
 
-from configs import default
-from configs.sweeping import grid, product, seeds
+from gradlog.configs import default
+from gradlog.sweeps.overrides import grid, product, seeds
 
 
 def get_config():
@@ -21,7 +21,7 @@ def get_config():
     config.data.name = "digits"
     config.model.update(
         name="mlp",
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=0.75,
         label="log_rho",
         embedding_type="fourier_linear",

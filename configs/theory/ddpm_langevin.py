@@ -9,14 +9,14 @@ in truth; std within modes 0.225 and 0.227, 0.224 in truth.
 Time: two minutes on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
     config = default.get_config()
     config.data.update(name="mixture", scale=5.0)
     config.sde.name = "vp"
-    config.model.update(name="mlp", parametrisation="noise", label="time", dropout=0.0)
+    config.model.update(name="mlp", parametrization="noise", label="time", dropout=0.0)
     config.objective.update(name="dsm", weighting="sigma2", levels="continuous", eps=1e-3)
     config.optimizer.update(learning_rate=2e-3, schedule="cosine", decay_steps=6000, warmup=100)
     config.optimizer.update(grad_clip=10.0, ema_decay=0.999)

@@ -5,7 +5,7 @@ Figure: entropy from 0.121 to 2.838 nats: a gain of 2.717, by the score 2.74 +- 
 Time: 20 seconds on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():

@@ -5,7 +5,7 @@ Figure: at 7.1 std from their middle KL is 0.832 nats, the Fisher divergence 1e-
 Time: 25 seconds on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():

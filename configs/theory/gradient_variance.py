@@ -10,7 +10,7 @@ Figure: the standard deviation of one example's gradient at rho = 20, 0.94 and 0
 Time: half a minute on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -19,7 +19,7 @@ def get_config():
     config.model.update(
         name="mlp",
         hidden=64,
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=1.0,
         label="log_rho",
         embedding_type="fourier_linear",

@@ -6,7 +6,7 @@ before, the flow's lies above the bound.
 Time: 30 seconds on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -15,7 +15,7 @@ def get_config():
     config.sde.name = "vp"
     config.model.update(
         name="mlp",
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=1.0,
         label="log_rho",
         hidden=64,

@@ -5,7 +5,7 @@ Figure: 0.7 times the right score costs the SDE 0.31 nats (its bound: 0.94) and 
 Time: 20 seconds on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():

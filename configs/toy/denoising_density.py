@@ -8,14 +8,14 @@ Figure: the sliced Wasserstein distance of 2,000 samples to 2,000 test points fa
 Time: one minute on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
     config = default.get_config()
     config.data.update(name="moons")
     config.sde.update(name="ve", sigma_min=0.2, sigma_max=20.0)
-    config.model.update(name="mlp", parametrisation="energy", sigma_data=0.8, hidden=64)
+    config.model.update(name="mlp", parametrization="energy", sigma_data=0.8, hidden=64)
     config.model.update(label="log_rho", embedding_type="fourier_linear", dropout=0.0)
     config.objective.update(levels="one", weighting="one")
     config.optimizer.update(learning_rate=2e-3, warmup=100, ema_decay=0.999, grad_clip=10.0)

@@ -9,14 +9,14 @@ Figure: differences of log densities agree to 0.027 nats (rms) within a mode and
 Time: five minutes on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
     config = default.get_config()
-    config.data.update(name="mixture", centre=1.5, num_train=1_000_000)
+    config.data.update(name="mixture", center=1.5, num_train=1_000_000)
     config.model.update(name="mlp", hidden=32, num_layers=1, dropout=0.0)
-    config.model.update(parametrisation="energy", energy_scale="data", sigma_data=1.5)
+    config.model.update(parametrization="energy", energy_scale="data", sigma_data=1.5)
     config.model.update(label="log_rho", embedding_type="fourier_linear", fourier_scale=0.15)
     config.objective.update(name="dsm", weighting="edm", log_rho_mean=0.2, log_rho_std=0.9)
     config.objective.eps = 0.165

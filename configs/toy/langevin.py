@@ -10,7 +10,7 @@ truth; with the learned score 0.463 and 0.220. (Of 200,000 chains: 0.217 +- 0.00
 Time: twenty seconds on two CPU cores; with learning a minute and a half.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -22,7 +22,7 @@ def get_config():
         num_scales=10,
         label="ladder",
         embedding_type="table",
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=5.1,
         dropout=0.0,
     )

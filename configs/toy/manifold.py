@@ -7,14 +7,14 @@ Figure: the loss settles with noise of std 0.05; without, it falls and jumps wit
 Time: a minute and a half on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
     config = default.get_config()
     config.data.update(name="circle", dims=10, noise=0.0)
     config.sde.update(name="ve", sigma_min=0.05, sigma_max=1.0)
-    config.model.update(name="mlp", parametrisation="score", label="log_rho", dropout=0.0)
+    config.model.update(name="mlp", parametrization="score", label="log_rho", dropout=0.0)
     config.model.update(embedding_type="fourier_linear", fourier_scale=0.5)
     config.objective.update(name="ssm", levels="one", weighting="one")
     config.optimizer.update(learning_rate=1e-3, warmup=100, grad_clip=0.0, ema_decay=0.999)

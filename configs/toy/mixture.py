@@ -6,7 +6,7 @@ best any model can do, is 0.119 nats, 0.086 bits/dim.
 Time: 20 seconds of training on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
@@ -14,7 +14,7 @@ def get_config():
     config.data.update(name="mixture", scale=5.0)
     config.model.update(
         name="mlp",
-        parametrisation="preconditioned",
+        parametrization="preconditioned",
         sigma_data=1.0,
         label="log_rho",
         embedding_type="fourier_linear",

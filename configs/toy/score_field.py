@@ -7,14 +7,14 @@ Figure: an rms error of 0.09 under the density, of 5.0 where hardly a point lies
 Time: one minute on two CPU cores.
 """
 
-from configs import default
+from gradlog.configs import default
 
 
 def get_config():
     config = default.get_config()
     config.data.name = "mixture"
     config.sde.update(name="ve", sigma_min=0.01, sigma_max=20.0)
-    config.model.update(name="mlp", parametrisation="score", label="log_rho", dropout=0.0)
+    config.model.update(name="mlp", parametrization="score", label="log_rho", dropout=0.0)
     config.model.update(embedding_type="fourier_linear", fourier_scale=0.5)
     config.objective.update(name="ssm_vr", levels="one", weighting="one")
     config.optimizer.update(learning_rate=1e-3, schedule="cosine", decay_steps=6000, warmup=100)

@@ -7,7 +7,7 @@ Figure: 2.65 bits/dim (table 1), by its variational bound with a noise schedule 
 Time: 10 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -8,7 +8,7 @@ Figure: see there.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs.score_sde.ve import cifar10_ncsnpp_continuous
+from gradlog.configs.score_sde.ve import cifar10_ncsnpp_continuous
 
 
 def get_config():

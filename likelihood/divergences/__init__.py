@@ -1,13 +1,13 @@
 """Estimators of the trace of a Jacobian, by forward-mode products."""
 
-from likelihood.divergences.base import Divergence, sample_variance_of_mean
-from likelihood.divergences.exact import Exact
-from likelihood.divergences.gaussian import Gaussian
-from likelihood.divergences.hutchpp import HutchPP
-from likelihood.divergences.orthogonal import Orthogonal
-from likelihood.divergences.probing import Probing
-from likelihood.divergences.rademacher import Rademacher
-from likelihood.divergences.sphere import Sphere
+from gradlog.likelihood.divergences.base import Divergence, sample_variance_of_mean
+from gradlog.likelihood.divergences.exact import Exact
+from gradlog.likelihood.divergences.gaussian import Gaussian
+from gradlog.likelihood.divergences.hutchpp import HutchPP
+from gradlog.likelihood.divergences.orthogonal import Orthogonal
+from gradlog.likelihood.divergences.probing import Probing
+from gradlog.likelihood.divergences.rademacher import Rademacher
+from gradlog.likelihood.divergences.sphere import Sphere
 
 DIVERGENCES: dict[str, type] = {
     "exact": Exact,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.divergences.base import Field, Probes
+from gradlog.likelihood.divergences.base import Field, Probes
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float
 
-from likelihood.divergences.base import Field, IndependentDraws, Probes, value_and_forms
+from gradlog.likelihood.divergences.base import Field, IndependentDraws, Probes, value_and_forms
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from likelihood.divergences.base import Field, IndependentDraws, Probes, random_signs
+from gradlog.likelihood.divergences.base import Field, IndependentDraws, Probes, random_signs
 
 
 @dataclass(frozen=True)

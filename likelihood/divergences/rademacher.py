@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import jax
 
-from likelihood.divergences.base import Probes, random_signs
-from likelihood.divergences.hutchinson import Hutchinson
+from gradlog.likelihood.divergences.base import Probes, random_signs
+from gradlog.likelihood.divergences.hutchinson import Hutchinson
 
 
 @dataclass(frozen=True)

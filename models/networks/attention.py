@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from models.networks.layers import NIN, GroupNorm, residual_sum
+from gradlog.models.networks.layers import NIN, GroupNorm, residual_sum
 
 Image = Float[Array, "b h w c"]
 
@@ -35,7 +35,7 @@ class AttnBlockpp(nn.Module):
 
 
 class AttnBlock(nn.Module):
-    """Attention as a residual block; normalises 32 groups, starts as the identity (Ho et al. 2020).
+    """Attention as a residual block; normalizes 32 groups, starts as the identity (Ho et al. 2020).
 
     Raises ValueError unless the channels are a multiple of 32.
     """

@@ -7,14 +7,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from models.networks.attention import AttnBlock
-from models.networks.embeddings import (
+from gradlog.models.networks.attention import AttnBlock
+from gradlog.models.networks.embeddings import (
     as_label,
     ladder_sigma,
     positional_embedding,
     with_class,
 )
-from models.networks.layers import (
+from gradlog.models.networks.layers import (
     ACTIVATIONS,
     DTYPES,
     GroupNorm,
@@ -26,8 +26,8 @@ from models.networks.layers import (
     through,
     to_compute,
 )
-from models.networks.resnet_blocks import ResnetBlockDDPM
-from models.networks.up_or_down import Downsample, Upsample
+from gradlog.models.networks.resnet_blocks import ResnetBlockDDPM
+from gradlog.models.networks.up_or_down import Downsample, Upsample
 
 Image = Float[Array, "b h w c"]
 Embedding = Float[Array, " e"]
@@ -53,7 +53,7 @@ class DDPM(nn.Module):
     nonlinearity: str = "swish"
     resamp_with_conv: bool = True
     conditional: bool = True  # on the noise label
-    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centred here
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centered here
     scale_by_sigma: bool = False  # divide the output by sigma number `int(label)` of the ladder
     sigma_min: float = 0.01
     sigma_max: float = 50.0

@@ -77,7 +77,7 @@ def embed_label(
     fourier: random features of `log(label)`, for labels that are a standard deviation.
     fourier_linear: random features of the label itself, for labels like `log(rho) / 4`.
     table: a learned vector for each of `num_scales` labels 0, 1, ..., for a ladder index (Song &
-      Ermon 2019, arXiv:1907.05600, whose normalisation layers have parameters for each level).
+      Ermon 2019, arXiv:1907.05600, whose normalization layers have parameters for each level).
     """
     if kind == "positional":
         return positional_embedding(label, size)

@@ -4,7 +4,7 @@ Conventions: images are (batch, height, width, channels), and a layer built by a
 takes its name (`Conv_0`, `GroupNorm_0`, `NIN_0`, ...) from the module that calls it, so that
 parameter trees have the names of the published score_sde checkpoints. Parameters are float32, and
 every layer computes in the precision of its input: a network that casts its input to bfloat16
-computes in it throughout, but for the statistics of its normalisations.
+computes in it throughout, but for the statistics of its normalizations.
 """
 
 import functools
@@ -137,9 +137,9 @@ def residual_sum(x: Array, h: Array, *, rescale: bool) -> Array:
 
 
 class GroupNorm(nn.Module):
-    """Normalises groups of channels over the image (Wu & He 2018), in float32 at least.
+    """Normalizes groups of channels over the image (Wu & He 2018), in float32 at least.
 
-    The same function and parameters as flax's GroupNorm, but the variance is that of the centred
+    The same function and parameters as flax's GroupNorm, but the variance is that of the centered
     values (flax subtracts squares, which cancels), and each channel is summed before the groups
     are, which takes half the time on CPU. Raises ValueError if the groups cannot be equal.
     """
@@ -154,9 +154,9 @@ class GroupNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        centred = wide - _group_mean(wide, groups)
-        variance = _group_mean(jnp.square(centred), groups)
-        normed = centred * (jax.lax.rsqrt(variance + self.epsilon) * scale) + bias
+        centered = wide - _group_mean(wide, groups)
+        variance = _group_mean(jnp.square(centered), groups)
+        normed = centered * (jax.lax.rsqrt(variance + self.epsilon) * scale) + bias
         return normed.astype(x.dtype)
 
     @nn.nowrap

@@ -3,8 +3,14 @@
 import flax.linen as nn
 from jaxtyping import Array, Float, Int
 
-from models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label, with_class
-from models.networks.layers import ACTIVATIONS, activation, check_choice, dense, residual_sum
+from gradlog.models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label, with_class
+from gradlog.models.networks.layers import (
+    ACTIVATIONS,
+    activation,
+    check_choice,
+    dense,
+    residual_sum,
+)
 
 CHOICES = {"nonlinearity": tuple(ACTIVATIONS), "embedding_type": EMBEDDING_TYPES}
 
@@ -12,7 +18,7 @@ CHOICES = {"nonlinearity": tuple(ACTIVATIONS), "embedding_type": EMBEDDING_TYPES
 class MLP(nn.Module):
     """Maps one datum of any shape and its noise label to an array of the same shape.
 
-    `num_layers` pre-normalised residual blocks of width `hidden`, each of which adds a linear map
+    `num_layers` pre-normalized residual blocks of width `hidden`, each of which adds a linear map
     of the noise embedding. Hyper-parameters that share a name with NCSNpp share its meaning.
     Raises ValueError on an unknown choice.
     """

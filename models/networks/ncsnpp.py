@@ -9,15 +9,15 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from models.networks.attention import AttnBlockpp
-from models.networks.embeddings import (
+from gradlog.models.networks.attention import AttnBlockpp
+from gradlog.models.networks.embeddings import (
     EMBEDDING_TYPES,
     as_label,
     embed_label,
     ladder_sigma,
     with_class,
 )
-from models.networks.layers import (
+from gradlog.models.networks.layers import (
     ACTIVATIONS,
     DTYPES,
     GroupNorm,
@@ -30,8 +30,8 @@ from models.networks.layers import (
     through,
     to_compute,
 )
-from models.networks.resnet_blocks import Combine, ResnetBlockBigGANpp, ResnetBlockDDPMpp
-from models.networks.up_or_down import Downsample, Upsample
+from gradlog.models.networks.resnet_blocks import Combine, ResnetBlockBigGANpp, ResnetBlockDDPMpp
+from gradlog.models.networks.up_or_down import Downsample, Upsample
 
 Image = Float[Array, "b h w c"]
 Embedding = Float[Array, " e"]
@@ -74,7 +74,7 @@ class NCSNpp(nn.Module):
     fourier_scale: float = 16.0
     trainable_embedding: bool = False
     init_scale: float = 0.0  # of the last layer of every block, and of the network
-    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centred here
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centered here
     scale_by_sigma: bool = False  # divide the output by the label's sigma
     sigma_min: float = 0.01  # the ladder of labels that are indices: see `_sigma_of_label`
     sigma_max: float = 50.0

@@ -5,8 +5,8 @@ Models" (NCSNv2, arXiv:2006.09011), as score_sde has it: with its names, so its 
 import flax.linen as nn
 from jaxtyping import Array, Float, Int
 
-from models.networks.embeddings import as_label, ladder_sigma
-from models.networks.layers import (
+from gradlog.models.networks.embeddings import as_label, ladder_sigma
+from gradlog.models.networks.layers import (
     ACTIVATIONS,
     DTYPES,
     activation,
@@ -15,7 +15,7 @@ from models.networks.layers import (
     through,
     to_compute,
 )
-from models.networks.refine_blocks import (
+from gradlog.models.networks.refine_blocks import (
     INTERPOLATIONS,
     InstanceNorm2dPlus,
     RefineBlock,
@@ -54,7 +54,7 @@ class NCSNv2(nn.Module):
     backbone: int = 64  # image size that it is for: 64 (and 32), 128 or 256
     nonlinearity: str = "swish"
     interpolation: str = "bilinear"
-    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centred here
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centered here
     scale_by_sigma: bool = False  # divide the output by sigma number `int(label)` of the ladder
     sigma_min: float = 0.01
     sigma_max: float = 50.0

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.networks.layers import activation, like_input, uniform_init
-from models.networks.up_or_down import mean_downsample
+from gradlog.models.networks.layers import activation, like_input, uniform_init
+from gradlog.models.networks.up_or_down import mean_downsample
 
 Image = Float[Array, "b h w c"]
 
@@ -19,7 +19,7 @@ INTERPOLATIONS = {"bilinear": "bilinear", "nearest_neighbor": "nearest"}
 
 
 class InstanceNorm2dPlus(nn.Module):
-    """Every channel normalised over the image, and its mean given back relative to the others'.
+    """Every channel normalized over the image, and its mean given back relative to the others'.
 
     ``gamma (x - mean_c)/std_c + alpha (mean_c - m)/v) + beta``, m and v the mean and the standard
     deviation of the channels' means (Song & Ermon 2019, arXiv:1907.05600, appendix A), all in
@@ -32,8 +32,8 @@ class InstanceNorm2dPlus(nn.Module):
     def __call__(self, x: Image) -> Image:
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         means = wide.mean(axis=(1, 2), keepdims=True)
-        relative = self._standardised(means, means.mean(axis=3, keepdims=True), (3,))
-        normed = self._standardised(wide, means, (1, 2))
+        relative = self._standardized(means, means.mean(axis=3, keepdims=True), (3,))
+        normed = self._standardized(wide, means, (1, 2))
         shape = (1, 1, 1, x.shape[-1])
         alpha = self.param("alpha", _near_one, shape, jnp.float32)
         gamma = self.param("gamma", _near_one, shape, jnp.float32)
@@ -41,7 +41,7 @@ class InstanceNorm2dPlus(nn.Module):
         return ((normed + relative * alpha) * gamma + beta).astype(x.dtype)
 
     @nn.nowrap
-    def _standardised(self, x: Image, mean: Image, axes: tuple[int, ...]) -> Image:
+    def _standardized(self, x: Image, mean: Image, axes: tuple[int, ...]) -> Image:
         variance = jnp.square(x - mean).mean(axis=axes, keepdims=True)
         return (x - mean) / jnp.sqrt(variance + self.epsilon)
 
@@ -131,7 +131,7 @@ class MSFBlock(nn.Module):
 
 
 class CRPBlock(nn.Module):
-    """Chained residual pooling: twice, the maximum of 5x5 neighbours, convolved, is added."""
+    """Chained residual pooling: twice, the maximum of 5x5 neighbors, convolved, is added."""
 
     nonlinearity: str
 

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.networks.layers import (
+from gradlog.models.networks.layers import (
     NIN,
     GroupNorm,
     activation,
@@ -13,7 +13,7 @@ from models.networks.layers import (
     dense,
     residual_sum,
 )
-from models.networks.up_or_down import (
+from gradlog.models.networks.up_or_down import (
     fir_downsample,
     fir_upsample,
     mean_downsample,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.networks.layers import conv3x3, default_init
+from gradlog.models.networks.layers import conv3x3, default_init
 
 FACTOR = 2
 
@@ -38,13 +38,13 @@ def fir_upsample(x: Image, kernel: Taps) -> Float[Array, "b 2*h 2*w c"]:
     """Zeros between the pixels, then the filter with gain 4, which keeps the mean."""
     p = len(kernel) - FACTOR
     pad = ((p + 1) // 2 + FACTOR - 1, p // 2)
-    return _upfirdn(x, _normalised(kernel, gain=FACTOR), pad, up=FACTOR)
+    return _upfirdn(x, _normalized(kernel, gain=FACTOR), pad, up=FACTOR)
 
 
 def fir_downsample(x: Image, kernel: Taps) -> Float[Array, "b h/2 w/2 c"]:
     """The filter, then every second pixel."""
     p = len(kernel) - FACTOR
-    return _upfirdn(x, _normalised(kernel), ((p + 1) // 2, p // 2), down=FACTOR)
+    return _upfirdn(x, _normalized(kernel), ((p + 1) // 2, p // 2), down=FACTOR)
 
 
 def fir_upsample_conv(x: Image, w: Float[Array, "k k in out"], kernel: Taps) -> Image:
@@ -53,13 +53,13 @@ def fir_upsample_conv(x: Image, w: Float[Array, "k k in out"], kernel: Taps) -> 
     x = _conv(x, w, padding=k - 1, up=FACTOR)
     p = len(kernel) - FACTOR - (k - 1)
     pad = ((p + 1) // 2 + FACTOR - 1, p // 2 + 1)
-    return _upfirdn(x, _normalised(kernel, gain=FACTOR), pad)
+    return _upfirdn(x, _normalized(kernel, gain=FACTOR), pad)
 
 
 def fir_downsample_conv(x: Image, w: Float[Array, "k k in out"], kernel: Taps) -> Image:
     """The filter, then a convolution of stride 2."""
     p = len(kernel) - FACTOR + (w.shape[0] - 1)
-    x = _upfirdn(x, _normalised(kernel), ((p + 1) // 2, p // 2))
+    x = _upfirdn(x, _normalized(kernel), ((p + 1) // 2, p // 2))
     return _conv(x, w, padding=0, stride=FACTOR)
 
 
@@ -117,7 +117,7 @@ class Downsample(nn.Module):
         return conv3x3(features, stride=FACTOR)(x) if self.with_conv else mean_downsample(x)
 
 
-def _normalised(kernel: Taps, gain: float = 1.0) -> Taps:
+def _normalized(kernel: Taps, gain: float = 1.0) -> Taps:
     """The taps of one axis, scaled to the sum `gain`."""
     return tuple(gain * tap / math.fsum(kernel) for tap in kernel)
 

@@ -10,9 +10,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from models.networks.attention import attend
-from models.networks.embeddings import as_label, positional_embedding, with_class
-from models.networks.layers import (
+from gradlog.models.networks.attention import attend
+from gradlog.models.networks.embeddings import as_label, positional_embedding, with_class
+from gradlog.models.networks.layers import (
     DTYPES,
     GroupNorm,
     check_choice,
@@ -36,7 +36,7 @@ class VDM(nn.Module):
     the place between the smallest and the largest. The last layer is zero at the start, and the
     input is added to it: the noise is estimated by the noisy image itself.
     Raises ValueError on an unknown choice, and when `nf` is not a multiple of 32, or is 32 itself:
-    with a group to each channel the normalisation would take away what the label adds.
+    with a group to each channel the normalization would take away what the label adds.
     """
 
     nf: int = 128  # channels
@@ -152,10 +152,10 @@ def fourier_features(x: Float[Array, "*space c"]) -> Float[Array, "*space 4*c"]:
 
 
 def conv(name: str, features: int, **options) -> nn.Conv:
-    """A 3x3 convolution with bias, LeCun's initialisation unless told otherwise."""
+    """A 3x3 convolution with bias, LeCun's initialization unless told otherwise."""
     return nn.Conv(features, (3, 3), name=name, promote_dtype=like_input, **options)
 
 
 def linear(name: str, features: int, **options) -> nn.Dense:
-    """A linear map of the channels, LeCun's initialisation unless told otherwise."""
+    """A linear map of the channels, LeCun's initialization unless told otherwise."""
     return nn.Dense(features, name=name, promote_dtype=like_input, **options)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from run import RunDirectory
-from storage import read_metrics
+from gradlog.run import RunDirectory
+from gradlog.storage import read_metrics
 
 STEPS = 600
 SETTINGS = {

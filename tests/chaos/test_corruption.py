@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import tiny
 
-from run import RunDirectory
-from run.drivers import initial_state
-from run.verification import DAMAGED, Finding, verify_workdir
-from storage import CheckpointError, Checkpoints, DamagedError
+from gradlog.run import RunDirectory
+from gradlog.run.drivers import initial_state
+from gradlog.run.verification import DAMAGED, Finding, verify_workdir
+from gradlog.storage import CheckpointError, Checkpoints, DamagedError
 
 OLD, NEW = 10, 20
 ROUNDS = 12  # of each of the corruptions below

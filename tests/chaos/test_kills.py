@@ -15,7 +15,7 @@ from killing import (
     run_in,
 )
 
-from run import RunDirectory
+from gradlog.run import RunDirectory
 
 KILLS = 50
 KILLS_OF_A_RUN = {"train": 12, "eval": 5}  # then it may come to its end

@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from data.arrays import open_arrays
-from data.dataset import DataError
+from gradlog.data.arrays import open_arrays
+from gradlog.data.dataset import DataError
 
 X = np.arange(24.0).reshape(4, 6)
 
@@ -73,7 +73,7 @@ def test_a_header_with_another_shape_is_refused(tmp_path, shape):
 
 
 def test_what_unpacks_to_more_than_the_machine_has_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("data.memory.machine_bytes", lambda: 10**6)
+    monkeypatch.setattr("gradlog.data.memory.machine_bytes", lambda: 10**6)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(10**6))
     assert (tmp_path / "bomb.npz").stat().st_size < 10**4
     _refused(tmp_path / "bomb.npz", "would take 0.008 GB; this machine has 0.001 GB")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from data.batches import BatchStream
-from data.dataset import DataError
+from gradlog.data.batches import BatchStream
+from gradlog.data.dataset import DataError
 
 N = 23
 

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from data import cifar10, downloads
-from data.cifar10 import OFFICIAL, load_cifar10, load_from_archive
-from data.dataset import DataError
-from data.downloads import Download
+from gradlog.data import cifar10, downloads
+from gradlog.data.cifar10 import OFFICIAL, load_cifar10, load_from_archive
+from gradlog.data.dataset import DataError
+from gradlog.data.downloads import Download
 
 COUNT = 7  # images in each of the six files
 
@@ -237,7 +237,7 @@ def test_a_member_that_is_no_file_is_not_followed(tmp_path, kind):
 
 
 def test_a_member_larger_than_the_machine_is_not_read(tmp_path, monkeypatch, archive):
-    monkeypatch.setattr("data.memory.machine_bytes", lambda: 100)
+    monkeypatch.setattr("gradlog.data.memory.machine_bytes", lambda: 100)
     with pytest.raises(DataError, match=r"data_batch_1.bin would take"):
         load_from_archive(tmp_path / "root", str(tmp_path / "small.tar.gz"), archive)
     assert not list(tmp_path.rglob("outside*"))

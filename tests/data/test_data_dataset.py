@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data.dataset import (
+from gradlog.data.dataset import (
     DataError,
     fingerprint_of_arrays,
     from_arrays,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits as load_from_sklearn
 
-from data import digits as digits_module
-from data import prepare as prepare_module
-from data.dataset import DataError, permutation
-from data.digits import load_digits
-from data.prepare import data_root, is_complete
+from gradlog.data import digits as digits_module
+from gradlog.data import prepare as prepare_module
+from gradlog.data.dataset import DataError, permutation
+from gradlog.data.digits import load_digits
+from gradlog.data.prepare import data_root, is_complete
 
 
 @pytest.fixture(scope="module")

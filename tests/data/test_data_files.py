@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.dataset import DataError, split_indices
-from data.files import load_files
+from gradlog.data.dataset import DataError, split_indices
+from gradlog.data.files import load_files
 
 
 def _levels(n=20, shape=(4, 3, 1), top=17, seed=0):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.dataset import DataError, split_indices
-from data.folder import ImageFiles, load_folder
+from gradlog.data.dataset import DataError, split_indices
+from gradlog.data.folder import ImageFiles, load_folder
 
 
 def _picture(seed, height=6, width=8, mode="RGB"):
@@ -69,7 +69,7 @@ def test_a_folder_below_a_hidden_one_is_read(tmp_path):
     assert len(load_folder(path=str(tmp_path / ".cache" / "pictures")).train) == 2
 
 
-def test_greyscale_images_have_one_channel(tmp_path):
+def test_grayscale_images_have_one_channel(tmp_path):
     for seed in range(3):
         _save(tmp_path / f"{seed}.png", _picture(seed, mode="L"))
     found = load_folder(path=str(tmp_path))
@@ -77,24 +77,24 @@ def test_greyscale_images_have_one_channel(tmp_path):
     both = np.concatenate([found.train, found.test])
     wanted = [_picture(seed, mode="L").tobytes() for seed in range(3)]
     assert sorted(image.tobytes() for image in both) == sorted(wanted)
-    coloured = load_folder(path=str(tmp_path), channels=3)
-    np.testing.assert_array_equal(coloured.train, np.repeat(found.train, 3, axis=-1))
+    colored = load_folder(path=str(tmp_path), channels=3)
+    np.testing.assert_array_equal(colored.train, np.repeat(found.train, 3, axis=-1))
 
 
-def test_colour_becomes_greyscale_if_asked(ten):
+def test_color_becomes_grayscale_if_asked(ten):
     found = load_folder(path=str(ten), channels=1, test_fraction=0.1)
     train, _ = split_indices(10, test_fraction=0.1, seed=0)
     wanted = np.stack([np.asarray(Image.fromarray(_picture(s)).convert("L")) for s in train])
     np.testing.assert_array_equal(found.train, wanted[..., None])
 
 
-def test_image_size_cuts_the_centre_and_averages(tmp_path):
+def test_image_size_cuts_the_center_and_averages(tmp_path):
     for seed in range(2):
         _save(tmp_path / f"{seed}.png", _picture(seed, height=8, width=12, mode="L"))
     found = load_folder(path=str(tmp_path), image_size=4)
     train, _ = split_indices(2, test_fraction=0.1, seed=0)
-    centre = _picture(train[0], height=8, width=12, mode="L")[:, 2:10].astype(float)
-    means = centre.reshape(4, 2, 4, 2).mean(axis=(1, 3))
+    center = _picture(train[0], height=8, width=12, mode="L")[:, 2:10].astype(float)
+    means = center.reshape(4, 2, 4, 2).mean(axis=(1, 3))
     assert found.shape == (4, 4, 1)
     assert np.abs(found.train[0, ..., 0] - means).max() <= 1.0
 
@@ -130,7 +130,7 @@ def test_kinds_must_match(ten):
 def test_transparency_is_dropped_only_if_asked(tmp_path):
     for seed in range(2):
         _save(tmp_path / f"{seed}.png", _picture(seed, mode="RGBA"))
-    _fails(r"0\.png is neither greyscale nor RGB \(mode RGBA\)", path=str(tmp_path))
+    _fails(r"0\.png is neither grayscale nor RGB \(mode RGBA\)", path=str(tmp_path))
     found = load_folder(path=str(tmp_path), channels=3)
     train, _ = split_indices(2, test_fraction=0.1, seed=0)
     np.testing.assert_array_equal(found.train[0], _picture(train[0], mode="RGBA")[..., :3])
@@ -166,7 +166,7 @@ def test_no_folder_or_no_images(tmp_path, ten):
 
 def test_what_does_not_fit_into_memory_is_read_as_it_is_used(ten, monkeypatch):
     held = load_folder(path=str(ten), test_fraction=0.3)
-    monkeypatch.setattr("data.folder.IN_MEMORY", 1000)
+    monkeypatch.setattr("gradlog.data.folder.IN_MEMORY", 1000)
     found = load_folder(path=str(ten), test_fraction=0.3)
     assert isinstance(found.train, ImageFiles)
     for split in ("train", "test"):
@@ -177,7 +177,7 @@ def test_what_does_not_fit_into_memory_is_read_as_it_is_used(ten, monkeypatch):
 
 
 def test_the_fingerprint_of_what_is_not_in_memory_is_of_names_and_images(ten, monkeypatch):
-    monkeypatch.setattr("data.folder.IN_MEMORY", 1000)
+    monkeypatch.setattr("gradlog.data.folder.IN_MEMORY", 1000)
     first = load_folder(path=str(ten)).fingerprint
     assert load_folder(path=str(ten)).fingerprint == first
     _save(ten / "a" / "3.png", _picture(99))
@@ -187,8 +187,8 @@ def test_the_fingerprint_of_what_is_not_in_memory_is_of_names_and_images(ten, mo
 
 
 def test_another_shape_is_found_when_it_is_read(ten, monkeypatch):
-    monkeypatch.setattr("data.folder.IN_MEMORY", 1000)
-    monkeypatch.setattr("data.folder.NUM_FINGERPRINTED", 1)
+    monkeypatch.setattr("gradlog.data.folder.IN_MEMORY", 1000)
+    monkeypatch.setattr("gradlog.data.folder.NUM_FINGERPRINTED", 1)
     found = load_folder(path=str(ten), test_fraction=0.3)
     _save(found.train.files[-1], _picture(3, height=9))
     with pytest.raises(DataError, match=r"is \(9, 8, 3\).*is \(6, 8, 3\)"):

@@ -3,9 +3,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from data import imagenet32
-from data.dataset import DataError
-from data.imagenet32 import COUNTS, MEMBERS, ZIPS, load_from_npz, load_imagenet32
+from gradlog.data import imagenet32
+from gradlog.data.dataset import DataError
+from gradlog.data.imagenet32 import COUNTS, MEMBERS, ZIPS, load_from_npz, load_imagenet32
 
 SMALL = {"train": 30, "test": 5}
 
@@ -155,7 +155,7 @@ def test_a_zip_file_is_unpacked_in_memory_and_only_as_far_as_there_is_any(tmp_pa
                 archive.writestr(f"../{member}", b"\0" * 10**6)
     with pytest.raises(DataError, match="it begins like neither"):
         load_from_npz(tmp_path / "root", "", SMALL)
-    monkeypatch.setattr("data.memory.machine_bytes", lambda: 10**5)
+    monkeypatch.setattr("gradlog.data.memory.machine_bytes", lambda: 10**5)
     with pytest.raises(DataError, match=r"train_data_batch_1.npz\) would take 0.001 GB"):
         load_from_npz(tmp_path / "root", "", SMALL)
     assert not list(tmp_path.rglob("*batch*"))

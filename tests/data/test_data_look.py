@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import DATASETS, DataError, look_at
-from data.dataset import split_indices
+from gradlog.data import DATASETS, DataError, look_at
+from gradlog.data.dataset import split_indices
 
 RANDOM = np.random.default_rng(0)
 POINTS = RANDOM.normal(size=(200, 3))
@@ -91,7 +91,7 @@ def test_levels_in_disguise_are_told(save, array):
         look_at(save(x=array))
 
 
-def _normalised(dtype):
+def _normalized(dtype):
     return ((_levels(1500, 2, 2, 3, top=256) / 255 - [0.485, 0.456, 0.406]) / 0.225).astype(dtype)
 
 
@@ -100,7 +100,7 @@ def _normalised(dtype):
     [
         (np.c_[POINTS, RANDOM.integers(0, 2, 200)], "only 2 different values in column 3"),
         (np.c_[np.round(POINTS[:, 0], 1), POINTS], "different values in column 0"),
-        (_normalised(np.float16), "different values in channel [012]: of levels"),
+        (_normalized(np.float16), "different values in channel [012]: of levels"),
     ],
 )
 def test_levels_of_one_column_are_told(save, array, said):

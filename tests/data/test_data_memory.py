@@ -2,9 +2,9 @@
 
 import pytest
 
-from data import memory
-from data.dataset import DataError
-from data.toys import load_circle, load_mixture, load_moons
+from gradlog.data import memory
+from gradlog.data.dataset import DataError
+from gradlog.data.toys import load_circle, load_mixture, load_moons
 
 
 def test_a_machine_has_memory():

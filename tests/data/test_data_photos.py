@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from data import photos
-from data.dataset import DataError
-from data.photos import load_photos
+from gradlog.data import photos
+from gradlog.data.dataset import DataError
+from gradlog.data.photos import load_photos
 
 
 @pytest.mark.parametrize(("size", "num_test"), [(0, 384), (16, 384), (32, 96)])

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from data import DATASETS, BatchStream, Dataset
+from gradlog.data import DATASETS, BatchStream, Dataset
 
 # The ones that need neither a download nor files of the user.
 SELF_CONTAINED = ("digits", "photos", "mixture", "moons", "checkerboard", "circle")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from configs import default
-from data import DATASETS, UNKNOWN, DataError, stand_in
-from data.stand_in import SHAPES
+from gradlog.configs import default
+from gradlog.data import DATASETS, UNKNOWN, DataError, stand_in
+from gradlog.data.stand_in import SHAPES
 
 ARGUMENTS = default.get_config().data.to_dict()
 

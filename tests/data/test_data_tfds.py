@@ -11,9 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from data import tfds_images
-from data.dataset import DataError
-from data.tfds_images import load_tfds
+from gradlog.data import tfds_images
+from gradlog.data.dataset import DataError
+from gradlog.data.tfds_images import load_tfds
 
 
 def _image(index, shape):

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from data.dataset import DataError
-from data.toys import (
+from gradlog.data.dataset import DataError
+from gradlog.data.toys import (
     MIXTURE_STD,
     MIXTURE_WEIGHTS,
     load_checkerboard,
@@ -113,7 +113,7 @@ def test_negative_noise(load):
     ("load", "arguments", "message"),
     [
         (load_mixture, {"dims": 0}, "dims = 0 must be at least 1"),
-        (load_mixture, {"centre": float("inf")}, "centre = inf finite"),
+        (load_mixture, {"center": float("inf")}, "center = inf finite"),
         (load_circle, {"dims": 1}, "dims = 1: a circle needs at least 2"),
     ],
 )
@@ -122,16 +122,16 @@ def test_shapes_that_cannot_be(load, arguments, message):
         load(**arguments)
 
 
-@pytest.mark.parametrize(("dims", "centre", "scale"), [(1, 2.0, 1.0), (5, 1.5, 3.0)])
-def test_the_law_of_the_mixture_is_that_of_its_points(dims, centre, scale):
-    toy = load_mixture(num_train=40_000, dims=dims, centre=centre, scale=scale)
+@pytest.mark.parametrize(("dims", "center", "scale"), [(1, 2.0, 1.0), (5, 1.5, 3.0)])
+def test_the_law_of_the_mixture_is_that_of_its_points(dims, center, scale):
+    toy = load_mixture(num_train=40_000, dims=dims, center=center, scale=scale)
     drawn = np.asarray(jax.vmap(toy.law.sample)(jax.random.split(jax.random.key(0), 40_000)))
     assert toy.train.shape == drawn.shape == (40_000, dims)
     density = np.asarray(jax.vmap(toy.law.log_density)(toy.train))
     of_drawn = np.asarray(jax.vmap(toy.law.log_density)(drawn))
     error = np.hypot(density.std(), of_drawn.std()) / 200
     assert abs(density.mean() - of_drawn.mean()) < 4 * error
-    np.testing.assert_allclose(toy.train.mean(axis=0), 0.6 * centre / scale, atol=0.03 * centre)
+    np.testing.assert_allclose(toy.train.mean(axis=0), 0.6 * center / scale, atol=0.03 * center)
 
 
 def test_only_the_mixture_has_a_known_law():

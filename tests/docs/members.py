@@ -13,7 +13,7 @@ from tests.docs.pages import blocks
 MEMBERS = (
     ("sde_lib", "SDES", "cosine", "Cosine"),
     ("models", "NETWORKS", "torus", "Torus"),
-    ("models", "PARAMETRISATIONS", "beside_gaussian", "BesideGaussian"),
+    ("models", "PARAMETRIZATIONS", "beside_gaussian", "BesideGaussian"),
     ("data", "DATASETS", "spiral", "load_spiral"),
     ("losses", "OBJECTIVES", "antithetic", "AntitheticScoreMatching"),
     ("losses", "WEIGHTINGS", "min_snr", "MinSNR"),

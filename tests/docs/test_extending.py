@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from evaluation.features import FEATURES
-from likelihood import LIKELIHOODS
-from losses import OBJECTIVES, WEIGHTINGS
-from models import PARAMETRISATIONS
-from sampling import SAMPLERS
-from sde_lib import SDES
+from gradlog.evaluation.features import FEATURES
+from gradlog.likelihood import LIKELIHOODS
+from gradlog.losses import OBJECTIVES, WEIGHTINGS
+from gradlog.models import PARAMETRIZATIONS
+from gradlog.sampling import SAMPLERS
+from gradlog.sde_lib import SDES
 from tests.docs.members import MEMBERS
 from tests.docs.pages import DOCS, ROOT
 from tests.test_imports import NUMERIC
@@ -21,7 +21,7 @@ CHOSEN = {
     "objectives": OBJECTIVES,
     "weightings": WEIGHTINGS,
     "processes": SDES,
-    "parametrisations": PARAMETRISATIONS,
+    "parametrizations": PARAMETRIZATIONS,
     "estimators": LIKELIHOODS,
     "samplers": SAMPLERS,
 }
@@ -70,9 +70,9 @@ def test_the_page_on_choosing_says_when_to_take_each_member(kind):
 # Files of rooms' own tests that run over a dict, by the page whose members they then hold.
 TAKEN_UP = {
     "sde_lib": ("sde_lib/test_sdes.py",),
-    "models": ("models/test_networks.py", "models/test_parametrisations.py"),
+    "models": ("models/test_networks.py", "models/test_parametrizations.py"),
     "data": ("data/test_data_registry.py",),
-    "losses": ("losses/test_minimisers.py", "losses/test_times.py"),
+    "losses": ("losses/test_minimizers.py", "losses/test_times.py"),
     "likelihood": ("likelihood/test_divergence.py",),
 }
 

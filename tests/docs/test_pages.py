@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-import command_line
-from configs import keys
-from modes import MODES
+from gradlog.cli import command_line
+from gradlog.cli.modes import MODES
+from gradlog.experiment import keys
 from tests.docs.pages import DOCS, GENERATED, LANGUAGES, ROOT, TEXT, Block, blocks, links, pages
 from tests.docs.small import rules
 from tests.docs.workshop import make_home

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tensorboardX.proto import graph_pb2
 
-from evaluation.features.inception import weights
+from gradlog.evaluation.features.inception import weights
 from tests.docs.pages import ROOT
 from tests.docs.small.rules import shortened
 from tests.evaluation import inception_weights
@@ -89,7 +89,7 @@ def make_inception(archive: Path) -> None:
 
 
 def environment(place: Path) -> dict[str, str]:
-    """Of every command: small, dry where packages are installed, without colours."""
+    """Of every command: small, dry where packages are installed, without colors."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {
         **os.environ,

@@ -21,7 +21,7 @@ def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def images(count: int = 2, height: int = 24, width: int = 32) -> np.ndarray:
-    """Smooth colour images with a little noise, uint8."""
+    """Smooth color images with a little noise, uint8."""
     generator = np.random.Generator(np.random.Philox(17))
     phase = generator.uniform(0, 2 * np.pi, (count, 1, 1, 3))
     rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")

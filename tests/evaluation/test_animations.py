@@ -1,11 +1,11 @@
-"""A moving picture has its frames, its pace and its colours."""
+"""A moving picture has its frames, its pace and its colors."""
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from evaluation.animations import save_gif
+from gradlog.evaluation.animations import save_gif
 
 
 def squares(count):

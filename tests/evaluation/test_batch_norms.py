@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tiny
 
-from evaluation import BATCH_AXES
-from run import RunDirectory
-from sampling import Ancestral, Langevin, LogSNRSchedule
-from wiring.reader import ConfigError
+from gradlog.evaluation import BATCH_AXES
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
+from gradlog.sampling import Ancestral, Langevin, LogSNRSchedule
 
 LANGEVIN = {"sampling.predictor": "none", "sampling.corrector": "langevin"}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.classification import Classification
-from evaluation.uncertainty import wilson_interval
+from gradlog.evaluation.classification import Classification
+from gradlog.evaluation.uncertainty import wilson_interval
 
 LIKELIHOODS = np.log([[0.2, 0.1, 0.4], [0.3, 0.3, 0.3], [0.1, 0.8, 0.1], [0.5, 0.1, 0.1]])
 PRIOR = np.array([0.5, 0.3, 0.2])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.differences import IncomparableError, between_estimators, paired
-from evaluation.results import Result
-from evaluation.tables import show_comparison, show_differences, show_results
-from run.comparison import save_differences
-from storage import Workdir, read_sealed
+from gradlog.evaluation.differences import IncomparableError, between_estimators, paired
+from gradlog.evaluation.results import Result
+from gradlog.evaluation.tables import show_comparison, show_differences, show_results
+from gradlog.run.comparison import save_differences
+from gradlog.storage import Workdir, read_sealed
 
 RNG = np.random.default_rng(0)
 IMAGES = 3 + RNG.normal(size=40)
@@ -181,7 +181,7 @@ def test_the_remarks_below_an_account(capsys):
             {"source": "test set", "standard_error": 0.1, "share": 0.9},
             {"source": "probes", "standard_error": None, "share": None},
         ],
-        "discretisation": {"bits_per_dim": 0.0012, "standard_error": 0.0001},
+        "discretization": {"bits_per_dim": 0.0012, "standard_error": 0.0001},
         "convergence": {
             "change_bits_per_dim": -1e-5,
             "standard_error": 2e-6,
@@ -208,9 +208,9 @@ def _part(source, error, share=None):
 
 
 def test_what_another_row_holds_is_not_unknown_beside_it(capsys):
-    split = [_part("test set", 0.1, 0.8), _part("dequantisation and probes", 0.05, 0.2)]
+    split = [_part("test set", 0.1, 0.8), _part("dequantization and probes", 0.05, 0.2)]
     out = _shown(capsys, error_split=[*split, _part("probes", None)])
-    assert "test set 0.1000 (80 %), dequantisation and probes 0.0500 (20 %)\n" in out
+    assert "test set 0.1000 (80 %), dequantization and probes 0.0500 (20 %)\n" in out
 
 
 def test_parts_larger_than_the_whole_have_no_shares(capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from evaluation.distances import distances_within, random_directions, sliced_wasserstein
+from gradlog.evaluation.distances import distances_within, random_directions, sliced_wasserstein
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 3))

@@ -11,10 +11,10 @@ import pytest
 import thirteen
 from thirteen import COUNT, SOURCE, STREAM, evaluate, sample
 
-from evaluation import LikelihoodEvaluator
-from evaluation.devices import keys_by_index, padded_batches
-from likelihood import LogProb, OneDraw, Uniform
-from sde_lib import SDES
+from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.evaluation.devices import keys_by_index, padded_batches
+from gradlog.likelihood import LogProb, OneDraw, Uniform
+from gradlog.sde_lib import SDES
 
 # Programs of other batch sizes round otherwise; at a tolerance of 1e-6 a step may then differ.
 BITS = {"rtol": 0, "atol": 1e-4}
@@ -43,7 +43,7 @@ def given(xs, total):
 
 
 def test_examples_have_keys_of_their_own():
-    """All examples alike: what differs is the dequantisation and the probe."""
+    """All examples alike: what differs is the dequantization and the probe."""
     keys = jax.random.key_data(keys_by_index(STREAM, np.arange(COUNT)))
     assert len(np.unique(keys, axis=0)) == COUNT
     np.testing.assert_array_equal(keys[3], jax.random.key_data(jax.random.fold_in(STREAM, 3)))

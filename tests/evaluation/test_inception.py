@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from tensorboardX.proto import graph_pb2
 
-from evaluation.features import CONVENTIONS, InceptionFeatures, read_weights
-from evaluation.features.inception import Inception, weights
-from evaluation.features.inception.torch_file import read_torch_file
-from evaluation.quality import QualityError
+from gradlog.evaluation.features import CONVENTIONS, InceptionFeatures, read_weights
+from gradlog.evaluation.features.inception import Inception, weights
+from gradlog.evaluation.features.inception.torch_file import read_torch_file
+from gradlog.evaluation.quality import QualityError
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "quality.npz")
 IMAGES = inception_weights.images()
@@ -87,9 +87,9 @@ def test_features_are_those_of_the_reference_implementations(variables, conventi
 
 
 def test_levels_are_spread_and_one_channel_is_three(variables):
-    grey = (IMAGES[:1, :, :, :1] // 16).astype(np.uint8)  # 16 levels, 0 to 15
-    bytes_of = np.repeat(grey * 17, 3, axis=-1)
-    found = InceptionFeatures(variables, "tensorflow", levels=16, batch_size=1)(grey)
+    gray = (IMAGES[:1, :, :, :1] // 16).astype(np.uint8)  # 16 levels, 0 to 15
+    bytes_of = np.repeat(gray * 17, 3, axis=-1)
+    found = InceptionFeatures(variables, "tensorflow", levels=16, batch_size=1)(gray)
     _assert_close(found, InceptionFeatures(variables, "tensorflow", 256, 1)(bytes_of))
 
 

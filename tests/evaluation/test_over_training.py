@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.differences import IncomparableError
-from evaluation.over_training import figure, over_training, probabilities_best
-from evaluation.results import Result
-from evaluation.tables import show_over_training
-from evaluation.uncertainty import mean
-from run.over_training import save_over_training
-from storage import Workdir, finite, read_sealed, write_json, write_npz, write_sealed
+from gradlog.evaluation.differences import IncomparableError
+from gradlog.evaluation.over_training import figure, over_training, probabilities_best
+from gradlog.evaluation.results import Result
+from gradlog.evaluation.tables import show_over_training
+from gradlog.evaluation.uncertainty import mean
+from gradlog.run.over_training import save_over_training
+from gradlog.storage import Workdir, finite, read_sealed, write_json, write_npz, write_sealed
 
 EMPTY = MappingProxyType({})
 RNG = np.random.default_rng(1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.pictures import image_grid, save_curves, save_samples, to_bytes
+from gradlog.evaluation.pictures import image_grid, save_curves, save_samples, to_bytes
 
 
 def test_levels_are_spread_over_bytes():

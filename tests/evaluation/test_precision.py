@@ -5,7 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from evaluation.devices import map_batch, run_on_host
+from gradlog.evaluation.devices import map_batch, run_on_host
 
 
 def product(matrix, rows):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.quality import (
+from gradlog.evaluation.quality import (
     Comparison,
     Moments,
     QualityError,
@@ -13,14 +13,14 @@ from evaluation.quality import (
     frechet_distance,
     kernel_distance,
     moments,
-    neighbours,
+    neighbors,
     polynomial_mmd,
     precision_recall,
 )
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "quality.npz")
 X, Y = GOLDEN["x"], GOLDEN["y"]
-COMPARE = Comparison(neighbours=3, fid_groups=10, kid_subsets=20, kid_subset_size=30, seed=0)
+COMPARE = Comparison(neighbors=3, fid_groups=10, kid_subsets=20, kid_subset_size=30, seed=0)
 
 
 def _generator(seed):
@@ -161,17 +161,17 @@ def test_subsets_are_those_of_the_seed_and_at_most_half_of_a_set():
 def test_precision_and_recall_are_those_of_the_reference_implementation(count):
     found = precision_recall(X, Y, count)
     np.testing.assert_allclose(
-        [found.precision, found.recall], GOLDEN[f"neighbours/{count}"], rtol=1e-6
+        [found.precision, found.recall], GOLDEN[f"neighbors/{count}"], rtol=1e-6
     )
 
 
 def test_balls_on_the_line():
     reference = np.array([[0.0], [1.0], [3.0], [10.0]])  # nearest others: 1, 1, 2, 7
     samples = np.array([[-1.0], [2.0], [5.1], [17.5]])  # nearest others: 3, 3, 3.1, 12.4
-    found = precision_recall(samples, reference, neighbours=1)
+    found = precision_recall(samples, reference, neighbors=1)
     assert found.precision == 3 / 4  # 17.5 lies outside
     assert found.recall == 1.0
-    assert precision_recall(reference, samples, neighbours=1).precision == 1.0
+    assert precision_recall(reference, samples, neighbors=1).precision == 1.0
 
 
 def test_precision_and_recall_of_equal_and_of_far_sets():
@@ -189,7 +189,7 @@ def test_points_that_are_there_many_times_lie_inside():
 
 def test_distances_come_in_blocks_that_do_not_matter(monkeypatch):
     whole = precision_recall(X, Y)
-    monkeypatch.setattr(neighbours, "_NUMBERS_AT_ONCE", 7 * len(Y))
+    monkeypatch.setattr(neighbors, "_NUMBERS_AT_ONCE", 7 * len(Y))
     assert precision_recall(X, Y) == whole
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import Evaluation, results
-from evaluation.results import Provenance, load_result, summarise
-from likelihood import account
+from gradlog.evaluation import Evaluation, results
+from gradlog.evaluation.results import Provenance, load_result, summarize
+from gradlog.likelihood import account
 
 NATS = np.array([-3.0, -5.0, np.nan, -4.0, -9.0], np.float32)
 OK = np.array([True, True, True, True, False])  # the third is not finite, the fifth gave up
@@ -25,11 +25,11 @@ PROVENANCE = Provenance(
 )
 
 
-def evaluation(probes, discretisation=np.nan):
+def evaluation(probes, discretization=np.nan):
     return Evaluation(
-        account=account({"prior": NATS, "dequantisation": np.full(5, 0.5)}, 0.25, DIMS),
+        account=account({"prior": NATS, "dequantization": np.full(5, 0.5)}, 0.25, DIMS),
         errors={"probes": np.asarray(probes, np.float32)},
-        discretisation=np.full(5, discretisation),
+        discretization=np.full(5, discretization),
         nfe=np.array([10, 20, 30, 40, 100]),
         jvps=np.array([1, 2, 3, 4, 10]),
         ok=OK,
@@ -40,7 +40,7 @@ def evaluation(probes, discretisation=np.nan):
 
 
 def save_result(folder, evaluation, provenance):
-    summary = summarise(evaluation, provenance)
+    summary = summarize(evaluation, provenance)
     results.save_result(folder, evaluation, provenance, summary)
     return summary
 
@@ -50,7 +50,7 @@ BITS = -(NATS.astype(np.float64) + 0.5 - DIMS * 0.25) / (DIMS * np.log(2))
 
 
 def test_summary_averages_the_good_and_lists_the_others():
-    summary = summarise(evaluation(ERRORS), PROVENANCE)
+    summary = summarize(evaluation(ERRORS), PROVENANCE)
     good = BITS[GOOD]
     np.testing.assert_allclose(summary["bits_per_dim"], good.mean())
     np.testing.assert_allclose(summary["standard_error"], good.std(ddof=1) / np.sqrt(3))
@@ -72,16 +72,16 @@ def test_summary_averages_the_good_and_lists_the_others():
 
 
 def test_lines_of_the_account_add_up_to_the_summary():
-    summary = summarise(evaluation(ERRORS), PROVENANCE)
+    summary = summarize(evaluation(ERRORS), PROVENANCE)
     lines = summary["account"]
-    assert [line["term"] for line in lines] == ["prior", "dequantisation", "units"]
+    assert [line["term"] for line in lines] == ["prior", "dequantization", "units"]
     total = sum(line["bits_per_dim"] for line in lines)
     np.testing.assert_allclose(total, summary["bits_per_dim"])
     np.testing.assert_allclose([line["nats"] for line in lines], [-4.0, 0.5, -0.5])
 
 
 def test_the_interval_is_students():
-    summary = summarise(evaluation(ERRORS), PROVENANCE)
+    summary = summarize(evaluation(ERRORS), PROVENANCE)
     good = BITS[GOOD]
     low, high = stats.t.interval(0.95, 2, good.mean(), good.std(ddof=1) / np.sqrt(3))
     np.testing.assert_allclose(summary["interval"]["low"], low, rtol=1e-6)
@@ -89,12 +89,12 @@ def test_the_interval_is_students():
     assert summary["interval"]["level"] == 0.95
 
 
-def test_a_discretisation_has_the_accounts_sign():
+def test_a_discretization_has_the_accounts_sign():
     """Nats that the last refinement added are bits that it saved."""
-    found = summarise(evaluation(ERRORS, 0.3), PROVENANCE)["discretisation"]
+    found = summarize(evaluation(ERRORS, 0.3), PROVENANCE)["discretization"]
     np.testing.assert_allclose(found["bits_per_dim"], -0.3 / (DIMS * np.log(2)))
     np.testing.assert_allclose(found["standard_error"], 0, atol=1e-12)
-    assert summarise(evaluation(ERRORS), PROVENANCE)["discretisation"] is None
+    assert summarize(evaluation(ERRORS), PROVENANCE)["discretization"] is None
 
 
 def test_one_probe_has_no_error_of_the_estimator(tmp_path):
@@ -124,7 +124,7 @@ def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
         np.testing.assert_array_equal(per_image["jvps"], [1, 2, 3, 4, 10])
         np.testing.assert_array_equal(per_image["ok"], [True, True, False, True, False])
         np.testing.assert_array_equal(per_image["nats_prior"], NATS)
-        np.testing.assert_allclose(per_image["nats_dequantisation"], 0.5)
+        np.testing.assert_allclose(per_image["nats_dequantization"], 0.5)
         np.testing.assert_allclose(per_image["nats_units"], -0.5)
 
 

@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from evaluation import Evaluation
-from evaluation.settings import changed_fields
-from evaluation.uncertainty import convergence, error_split, mean
-from likelihood import ODELikelihood, OneDraw, Rademacher, account
-from solvers import Adaptive, LogRhoFlow
+from gradlog.evaluation import Evaluation
+from gradlog.evaluation.settings import changed_fields
+from gradlog.evaluation.uncertainty import convergence, error_split, mean
+from gradlog.likelihood import ODELikelihood, OneDraw, Rademacher, account
+from gradlog.ode import Adaptive, LogRhoFlow
 
 DIMS = 3
-STDS = {"test set": 0.5, "dequantisation": 0.2, "probes": 0.3, "time": 0.1}  # bits/dim
+STDS = {"test set": 0.5, "dequantization": 0.2, "probes": 0.3, "time": 0.1}  # bits/dim
 N = 4000
 
 
@@ -23,7 +23,7 @@ def make(bits, ok=None, **errors):
     return Evaluation(
         account=account({"prior": -to_nats * np.asarray(bits)}, 0.0, DIMS),
         errors={name: to_nats * np.asarray(error) for name, error in errors.items()},
-        discretisation=np.full(count, np.nan),
+        discretization=np.full(count, np.nan),
         nfe=np.ones(count, int),
         jvps=np.ones(count, int),
         ok=np.ones(count, bool) if ok is None else ok,
@@ -33,7 +33,7 @@ def make(bits, ok=None, **errors):
     )
 
 
-def looks(seed=0, drawn=("dequantisation", "probes", "time")):
+def looks(seed=0, drawn=("dequantization", "probes", "time")):
     """Two looks at the same images, each source with its standard deviation."""
     rng = np.random.default_rng(seed)
     image = STDS["test set"] * rng.normal(size=N)
@@ -77,42 +77,42 @@ def test_a_second_look_of_few_images_is_of_those_images():
     few = make(second[:50], probes=np.full(50, STDS["probes"]))
     rows = by_source(error_split(make(first, **told("probes")), few))
     want = np.mean((first[:50] - second[:50]) ** 2) / 2 - STDS["probes"] ** 2
-    assert rows["dequantisation"]["standard_error"] == pytest.approx(math.sqrt(want / N))
+    assert rows["dequantization"]["standard_error"] == pytest.approx(math.sqrt(want / N))
 
 
 def test_where_one_probe_tells_no_error_the_looks_give_both_together():
     first, second = (make(bits, probes=np.full(N, np.nan)) for bits in looks(3))
     rows = by_source(error_split(first, second))
     assert math.isnan(rows["probes"]["standard_error"])
-    both = rows["dequantisation and probes"]["standard_error"] ** 2 * N
-    want = sum(STDS[name] ** 2 for name in ("dequantisation", "probes", "time"))
+    both = rows["dequantization and probes"]["standard_error"] ** 2 * N
+    want = sum(STDS[name] ** 2 for name in ("dequantization", "probes", "time"))
     assert abs(both - want) < 4 * want * math.sqrt(2 / N)
 
 
 def test_without_a_second_look_what_is_not_told_stays_with_the_test_set():
     first = make(looks(4)[0], **told("probes"))
     rows = by_source(error_split(first, None))
-    assert set(rows) == {"test set and dequantisation", "probes"}
+    assert set(rows) == {"test set and dequantization", "probes"}
     total = first.account.bits_per_dim.var(ddof=1)
     want = math.sqrt((total - STDS["probes"] ** 2) / N)
-    assert rows["test set and dequantisation"]["standard_error"] == pytest.approx(want)
+    assert rows["test set and dequantization"]["standard_error"] == pytest.approx(want)
 
 
 def test_a_row_is_named_by_all_that_it_holds():
     bits, again = looks(7)
     unknown = make(bits, probes=np.full(N, np.nan))
-    both = ("dequantisation", "noise at eps")
+    both = ("dequantization", "noise at eps")
     (row, none) = error_split(unknown, None, both)
-    assert row["source"] == "test set, dequantisation and probes"
+    assert row["source"] == "test set, dequantization and probes"
     assert (row["share"], none["source"]) == (1, "probes")
     told_ones = make(bits, **told("probes"))
     rows = by_source(error_split(told_ones, None, ("noise at eps",)))
     assert set(rows) == {"test set and noise at eps", "probes"}
-    weighted = make(bits, **told("probes", "dequantisation"))
+    weighted = make(bits, **told("probes", "dequantization"))
     assert set(by_source(error_split(weighted, None, both))) == {
         "test set and noise at eps",
         "probes",
-        "dequantisation",
+        "dequantization",
     }
     assert set(by_source(error_split(told_ones, None, ()))) == {"test set", "probes"}
     second = make(again, **told("probes"))
@@ -124,7 +124,7 @@ def test_a_second_look_without_an_image_tells_nothing():
     bits, again = looks(8)
     second = make(again, np.zeros(N, bool), **told("probes"))
     rows = error_split(make(bits, **told("probes")), second)
-    assert set(by_source(rows)) == {"test set and dequantisation", "probes"}
+    assert set(by_source(rows)) == {"test set and dequantization", "probes"}
 
 
 def test_no_part_is_below_zero_and_none_is_a_share_of_less_than_itself():
@@ -132,13 +132,13 @@ def test_no_part_is_below_zero_and_none_is_a_share_of_less_than_itself():
     bits = np.random.default_rng(0).normal(size=N)
     first, second = (make(bits, probes=np.full(N, 5.0)) for _ in range(2))
     rows = by_source(error_split(first, second))
-    assert rows["dequantisation"]["standard_error"] == rows["test set"]["standard_error"] == 0
+    assert rows["dequantization"]["standard_error"] == rows["test set"]["standard_error"] == 0
     assert all(math.isnan(row["share"]) for row in rows.values())
 
 
 def test_one_image_has_no_shares():
     (row, probes) = error_split(make([2.0], probes=[0.3]), None)
-    assert (row["source"], probes["source"]) == ("probes", "test set and dequantisation")
+    assert (row["source"], probes["source"]) == ("probes", "test set and dequantization")
     assert row["standard_error"] == pytest.approx(0.3)
     assert math.isnan(row["share"])
     assert math.isnan(probes["standard_error"])
@@ -150,7 +150,7 @@ def test_images_that_failed_in_either_look_are_in_neither():
     broken = np.where(ok, second, 1e6)
     got = error_split(make(first, **told("probes")), make(broken, ok, **told("probes")))
     kept = np.mean((first - second)[ok] ** 2) / 2 - STDS["probes"] ** 2
-    found = by_source(got)["dequantisation"]["standard_error"]
+    found = by_source(got)["dequantization"]["standard_error"]
     assert found == pytest.approx(math.sqrt(kept / N))
 
 

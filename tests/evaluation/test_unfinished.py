@@ -6,11 +6,11 @@ import pytest
 import thirteen
 from thirteen import COUNT, SOURCE, STREAM
 
-import hosts
-from evaluation import LikelihoodEvaluator
-from evaluation.unfinished import Unfinished
-from likelihood import LogProb, OneDraw, Uniform
-from sde_lib import SDES
+from gradlog import distributed as hosts
+from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.evaluation.unfinished import Unfinished
+from gradlog.likelihood import LogProb, OneDraw, Uniform
+from gradlog.sde_lib import SDES
 
 BATCH = 3  # five batches, the last of one image
 SETTINGS = {"rtol": 1e-5, "listed": (1, 2)}

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evaluation import LikelihoodEvaluator, SampleDriver
-from likelihood import Continuous, ODELikelihood, OneDraw, Rademacher, Uniform
-from models import LABELS, NETWORKS, Noise, ScoreModel
-from sampling import EulerMaruyama, Langevin, PredictorCorrector
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow
+from gradlog.evaluation import LikelihoodEvaluator, SampleDriver
+from gradlog.likelihood import Continuous, ODELikelihood, OneDraw, Rademacher, Uniform
+from gradlog.models import LABELS, NETWORKS, Noise, ScoreModel
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sampling import EulerMaruyama, Langevin, PredictorCorrector
+from gradlog.sde_lib import SDES
 
 COUNT, SHAPE = 13, (2, 2, 1)
 SOURCE = np.random.default_rng(0).integers(0, 17, size=(COUNT, *SHAPE)).astype(np.uint8)

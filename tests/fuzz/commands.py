@@ -14,8 +14,7 @@ from pathlib import Path
 import tiny
 from absl import flags
 
-import command_line
-import main
+from gradlog.cli import command_line, main
 
 SECONDS = 120.0  # for any command in this process, compilation included
 # A training that went wrong as it ran has begun a workdir; all else is refused before.

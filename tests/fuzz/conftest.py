@@ -5,8 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import data.memory
-from verbs import devices
+from gradlog.cli.verbs import devices
 
 ROOM = 2 << 30
 
@@ -15,9 +14,9 @@ ROOM = 2 << 30
 def small_machine(monkeypatch):
     """What cannot be held must be refused: on a machine as large as it takes, it would be tried."""
     monkeypatch.setattr(data.memory, "machine_bytes", lambda: ROOM)
-    monkeypatch.setattr("wiring.memory.machine_bytes", lambda: ROOM)
+    monkeypatch.setattr("gradlog.experiment.memory.machine_bytes", lambda: ROOM)
     monkeypatch.setattr(devices, "keep_compilations", lambda folder: None)
-    monkeypatch.setattr("data.downloads.TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("gradlog.data.downloads.TIMEOUT_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ from commands import assert_harmless, here, process
 from test_fuzz_configs import FLAT, POINTS
 from values import damaged
 
-import data.cifar10
-from data.cifar10 import RECORD_BYTES, TEST_MEMBERS, TRAIN_MEMBERS
-from data.digits import load_digits
-from data.downloads import Download
+from gradlog.data.cifar10 import RECORD_BYTES, TEST_MEMBERS, TRAIN_MEMBERS
+from gradlog.data.digits import load_digits
+from gradlog.data.downloads import Download
 
 FAST, MANY, MANY_PROCESSES = 36, 398, 25
 CHECKPOINT = tiny.ROOT / "tests" / "golden" / "checkpoint_1"

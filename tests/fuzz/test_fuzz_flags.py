@@ -8,7 +8,7 @@ from commands import assert_harmless, here, process
 from test_fuzz_configs import POINTS
 from values import WORDS, override
 
-import modes
+from gradlog.cli import modes
 
 FAST, MANY = 14, 100
 FAST_PROCESSES, MANY_PROCESSES = 5, 25

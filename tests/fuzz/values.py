@@ -3,8 +3,8 @@
 import ast
 from random import Random
 
-from configs import default
-from configs.saved import defaults
+from gradlog.configs import default
+from gradlog.experiment.saved import defaults
 
 # As Python writes them in a config file.
 WRONG = (

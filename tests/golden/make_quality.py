@@ -68,7 +68,7 @@ def kernel(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def neighbours(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+def neighbors(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     result = {}
     for count in (1, 3, 5):
         found = prc_features_to_metric(
@@ -78,7 +78,7 @@ def neighbours(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
             save_cpu_ram=False,
             verbose=False,
         )
-        result[f"neighbours/{count}"] = np.array([found["precision"], found["recall"]])
+        result[f"neighbors/{count}"] = np.array([found["precision"], found["recall"]])
     return result
 
 
@@ -168,7 +168,7 @@ if __name__ == "__main__":
         **sets,
         **frechet(**sets),
         **kernel(**sets),
-        **neighbours(**sets),
+        **neighbors(**sets),
         **resized(pixels),
         **inception(pixels),
         **weight_files(),

@@ -6,13 +6,13 @@ import subprocess
 import pytest
 import tiny
 
-from command_line import load_config
-from configs import default
-from configs.keys import flat, keys, sections
-from guide.experiments import CONFIGS, experiments
-from guide.first_line import say_first
-from guide.overview import show_help, unknown_topic
-from modes import MODES
+from gradlog.cli.command_line import load_config
+from gradlog.cli.guide.experiments import CONFIGS, experiments
+from gradlog.cli.guide.first_line import say_first
+from gradlog.cli.guide.overview import show_help, unknown_topic
+from gradlog.cli.modes import MODES
+from gradlog.configs import default
+from gradlog.experiment.keys import flat, keys, sections
 
 LIGHT = """
 import sys, runpy

@@ -2,31 +2,31 @@
 
 import pytest
 
-from configs import default
-from configs.keys import Key, flat, in_section, keys, sections
-from data import DATASETS
-from evaluation.features.inception.convention import CONVENTIONS
-from likelihood import LIKELIHOODS
-from likelihood.divergences import DIVERGENCES
-from losses import OBJECTIVES, WEIGHTINGS
-from losses.slices import SLICE_LAWS
-from models import LABELS, NETWORKS, PARAMETRISATIONS
-from models.networks import ncsnpp, ncsnv2
-from sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
-from sampling.masks import MASKS
-from sde_lib import SDES
-from solvers import FLOWS
-from studies import STUDIES
-from training import MAPPINGS, SCHEDULES
-from wiring.compat import COMPATS
-from wiring.steering import TASKS
+from gradlog.configs import default
+from gradlog.data import DATASETS
+from gradlog.evaluation.features.inception.convention import CONVENTIONS
+from gradlog.experiment.compat import COMPATS
+from gradlog.experiment.keys import Key, flat, in_section, keys, sections
+from gradlog.experiment.steering import TASKS
+from gradlog.likelihood import LIKELIHOODS
+from gradlog.likelihood.divergences import DIVERGENCES
+from gradlog.losses import OBJECTIVES, WEIGHTINGS
+from gradlog.losses.slices import SLICE_LAWS
+from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS
+from gradlog.models.networks import ncsnpp, ncsnv2
+from gradlog.ode import FLOWS
+from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
+from gradlog.sampling.masks import MASKS
+from gradlog.sde_lib import SDES
+from gradlog.studies import STUDIES
+from gradlog.training import MAPPINGS, SCHEDULES
 
 MEMBERS = {
     "compat": set(COMPATS) - {""},
     "data.name": DATASETS,
     "sde.name": SDES,
     "model.name": NETWORKS,
-    "model.parametrisation": PARAMETRISATIONS,
+    "model.parametrization": PARAMETRIZATIONS,
     "model.label": LABELS,
     **{f"model.{name}": found for name, found in ncsnpp.CHOICES.items()},
     "model.interpolation": ncsnv2.CHOICES["interpolation"],

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from known_laws import LAWS, in_float64
 
-from sde_lib import SDES
+from gradlog.sde_lib import SDES
 
 
 def _residual(x, log_rho) -> np.ndarray:

@@ -6,18 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from oracles import Gaussian, GaussianMixture, Oracle
-from sde_lib import SDE
+from gradlog.distributions import Gaussian, GaussianMixture, Oracle
+from gradlog.sde_lib import SDE
 
 EPS = 1e-5
 POINTS = 32
 
-_CENTRES = 0.5 * np.random.default_rng(0).normal(size=(3, 12)).astype(np.float32)
+_CENTERS = 0.5 * np.random.default_rng(0).normal(size=(3, 12)).astype(np.float32)
 LAWS: dict[str, Oracle] = {
-    "gaussian": Gaussian(mean=jnp.asarray(_CENTRES[0]), std=jnp.geomspace(0.03, 1.0, 12)),
+    "gaussian": Gaussian(mean=jnp.asarray(_CENTERS[0]), std=jnp.geomspace(0.03, 1.0, 12)),
     "mixture": GaussianMixture(
         weights=jnp.array([0.2, 0.5, 0.3]),
-        means=jnp.asarray(_CENTRES),
+        means=jnp.asarray(_CENTERS),
         stds=jnp.array([0.3, 0.5, 0.1]),
     ),
     "plane": GaussianMixture(

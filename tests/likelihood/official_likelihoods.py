@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from likelihood import LogProb, Uniform, account, scipy_ode
-from models import ScoreModel
-from models.labels import ScaledTime
-from models.parametrisations import Noise
-from sde_lib import SDES
+from gradlog.likelihood import LogProb, Uniform, account, scipy_ode
+from gradlog.models import ScoreModel
+from gradlog.models.labels import ScaledTime
+from gradlog.models.parametrizations import Noise
+from gradlog.sde_lib import SDES
 from tests.models.official import GOLDEN, load_golden
 
 EPS = 1e-5

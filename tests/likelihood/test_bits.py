@@ -1,4 +1,4 @@
-"""Dequantisation covers the bins exactly, and the account of bits adds up."""
+"""Dequantization covers the bins exactly, and the account of bits adds up."""
 
 import math
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood import Account, Continuous, Uniform, account, mean_standard_error
+from gradlog.likelihood import Account, Continuous, Uniform, account, mean_standard_error
 
 LEVELS = [2, 17, 256, 1000, 65536]
 
@@ -23,9 +23,9 @@ def test_every_draw_in_a_bin_stands_for_its_level(levels, centered, u, monkeypat
     """Also the least and the greatest numbers that a draw of float32 can give."""
     if u is not None:
         monkeypatch.setattr(jax.random, "uniform", lambda key, shape: jnp.full(shape, u))
-    dequantisation, k = Uniform(levels, centered=centered), jnp.asarray(stored_levels(levels))
-    x, log_q = dequantisation(jax.random.key(0), k)
-    again = dequantisation.stored(x)
+    dequantization, k = Uniform(levels, centered=centered), jnp.asarray(stored_levels(levels))
+    x, log_q = dequantization(jax.random.key(0), k)
+    again = dequantization.stored(x)
     assert x.dtype == jnp.float32
     assert again.dtype == k.dtype
     np.testing.assert_array_equal(again, k)
@@ -84,7 +84,7 @@ def test_a_uniform_density_costs_the_logarithm_of_the_levels(levels, centered):
 
 def test_every_sign_of_the_account():
     """``log P = parts - d log(levels per unit)``, with ``-log q`` a part."""
-    parts = {"prior": np.array([1.0]), "eps": np.array([2.0]), "dequantisation": np.array([-0.25])}
+    parts = {"prior": np.array([1.0]), "eps": np.array([2.0]), "dequantization": np.array([-0.25])}
     opened = account(parts, 0.5, dims=4)
     np.testing.assert_allclose(opened.nats, 1 + 2 - 0.25 - 4 * 0.5)
     np.testing.assert_allclose(opened.bits_per_dim, -0.75 / (4 * math.log(2)))
@@ -93,10 +93,10 @@ def test_every_sign_of_the_account():
 def test_lines_add_up_to_the_total_and_carry_the_error_of_their_mean():
     rng = np.random.default_rng(0)
     parts = {"prior": rng.normal(size=20) - 90, "divergence": 3 * rng.normal(size=20) + 40}
-    parts = {"dequantisation": rng.normal(size=20)} | parts
+    parts = {"dequantization": rng.normal(size=20)} | parts
     opened = account(parts, Uniform(17).log_scale, dims=6)
     lines = opened.lines()
-    assert [line.name for line in lines] == ["prior", "divergence", "dequantisation", "units"]
+    assert [line.name for line in lines] == ["prior", "divergence", "dequantization", "units"]
     total = opened.total()
     np.testing.assert_allclose(sum(line.bits_per_dim for line in lines), total.bits_per_dim)
     per_image = -parts["prior"] / (6 * math.log(2))

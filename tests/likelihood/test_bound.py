@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from known_laws import LAWS, draw, exact_prior, keys, log_density64
 
-from likelihood import make_bound
-from likelihood.integrands import FORMS, control_slopes
-from sde_lib import SDES, VE, VP
+from gradlog.likelihood import make_bound
+from gradlog.likelihood.integrands import FORMS, control_slopes
+from gradlog.sde_lib import SDES, VE, VP
 
 # So small that the law of x0 given x_eps is Gaussian to 1e-2 nats (VP: sigma(eps) = 0.003).
 EPS = 1e-4

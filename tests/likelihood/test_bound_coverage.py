@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from known_laws import LAWS, draw, exact_prior, keys
 
-from likelihood import make_bound, make_vlb
-from sde_lib import SDES
+from gradlog.likelihood import make_bound, make_vlb
+from gradlog.sde_lib import SDES
 
 EPS, SAMPLES, REPETITIONS = 1e-2, 128, 200
 ESTIMATORS = {

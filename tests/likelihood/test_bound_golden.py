@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood.integrands import denoising, sliced
-from likelihood.start import reconstruction
-from models import ScoreModel
-from models.labels import ScaledTime
-from models.parametrisations import Noise
-from sde_lib import VP
+from gradlog.likelihood.integrands import denoising, sliced
+from gradlog.likelihood.start import reconstruction
+from gradlog.models import ScoreModel
+from gradlog.models.labels import ScaledTime
+from gradlog.models.parametrizations import Noise
+from gradlog.sde_lib import VP
 from tests.models.official import GOLDEN, load_golden
 
 
@@ -81,8 +81,8 @@ def official_integrand(iw: str, form: str) -> np.ndarray:
     drift, g2 = jax.vmap(jax.vmap(sde.drift_and_diffusion))(times)
     sigma = jax.vmap(jax.vmap(OfficialVP().sigma))(times)
     # Uniform in t the official mean leaves the span 1 - eps out.
-    normaliser = 2 * (sde.log_rho(sde.t_max) - sde.log_rho(eps))
-    inverse_density = normaliser * sigma**2 / g2 if iw == "iw1" else jnp.ones_like(g2)
+    normalizer = 2 * (sde.log_rho(sde.t_max) - sde.log_rho(eps))
+    inverse_density = normalizer * sigma**2 / g2 if iw == "iw1" else jnp.ones_like(g2)
     return np.asarray(inverse_density * (g2 / sigma**2 * evaluate(iw)[form] - 2 * 64 * drift))
 
 

@@ -12,7 +12,8 @@ import pytest
 import scipy.stats
 import tiny
 
-from likelihood import (
+from gradlog.distributions import natural_images
+from gradlog.likelihood import (
     DIVERGENCES,
     AsSample,
     Continuous,
@@ -22,15 +23,14 @@ from likelihood import (
     OneDraw,
     Uniform,
 )
-from oracles import natural_images
-from sde_lib import VP
-from solvers import Fixed, LogRhoFlow
+from gradlog.ode import Fixed, LogRhoFlow
+from gradlog.sde_lib import VP
 
 LAW, SDE, EPS, REPEATS = natural_images((4, 4, 1)), VP(), 1e-3, 200
 RANDOM = sorted(DIVERGENCES.keys() - {"exact"})
 SIZES = {
-    "probing": {"probes": 8, "colours": 3},  # neither exact nor a colour for every channel
-    "orthogonal": {"probes": 8, "colours": 3},
+    "probing": {"probes": 8, "colors": 3},  # neither exact nor a color for every channel
+    "orthogonal": {"probes": 8, "colors": 3},
     "hutchpp": {"probes": 8, "rank": 2},
 }
 
@@ -46,7 +46,7 @@ def path_integral(name):
     def run(divergence, repeats):
         likelihood = ODELikelihood(Fixed(12), LogRhoFlow(), divergence, EPS, AsSample())
         keys = jax.random.split(jax.random.key(3), repeats)
-        call = tiny.optimised(lambda xs: likelihood(SDE, LAW.score_fn(SDE), xs, keys))
+        call = tiny.optimized(lambda xs: likelihood(SDE, LAW.score_fn(SDE), xs, keys))
         return jax.device_get(call(jnp.broadcast_to(x, (repeats, *x.shape))))
 
     return run(members[0], REPEATS), float(run(members[1], 1).nats[0])

@@ -10,7 +10,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from known_laws import exact_prior, in_float64
 
-from likelihood import (
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.likelihood import (
     AsSample,
     Exact,
     Noised,
@@ -21,9 +22,8 @@ from likelihood import (
     differentiable,
     log_density_fn,
 )
-from oracles import Gaussian, GaussianMixture
-from sde_lib import VP
-from solvers import ADJOINTS, Adaptive, Fixed, LogRhoFlow
+from gradlog.ode import ADJOINTS, Adaptive, Fixed, LogRhoFlow
+from gradlog.sde_lib import VP
 
 EPS, SDE = 1e-3, VP()
 LAWS = {

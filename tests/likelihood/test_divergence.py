@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from known_laws import draw, exact_prior, log_density64
 
-from likelihood import (
+from gradlog.distributions import Gaussian
+from gradlog.likelihood import (
     DIVERGENCES,
     Exact,
     HutchPP,
@@ -16,10 +17,9 @@ from likelihood import (
     Rademacher,
     Sphere,
 )
-from likelihood import Gaussian as GaussianProbes
-from oracles import Gaussian
-from sde_lib import SDES
-from solvers import Fixed, LogRhoFlow
+from gradlog.likelihood import Gaussian as GaussianProbes
+from gradlog.ode import Fixed, LogRhoFlow
+from gradlog.sde_lib import SDES
 
 DIMS = 6
 MATRIX = np.random.default_rng(0).normal(size=(DIMS, DIMS)).astype(np.float32)
@@ -31,12 +31,12 @@ VARIANCES = {
     "rademacher": 2 * np.sum(OFF**2),
     "gaussian": 2 * np.sum(SYMMETRIC**2),
     "sphere": 2 * DIMS / (DIMS + 2) * np.sum(TRACELESS**2),
-    # Two colours of a vector: the even places and the odd ones.
+    # Two colors of a vector: the even places and the odd ones.
     "probing": 2 * sum(np.sum(OFF[i::2, i::2] ** 2) for i in range(2)),
     # Four classes of 2, 2, 1 and 1 of the six dimensions.
     "orthogonal": 2 * np.sum(OFF**2) * (2 * 1 + 2 * 1) / (DIMS * (DIMS - 1)),
 }
-OWN = {"probing": {"colours": 2}, "orthogonal": {"colours": 4}, "hutchpp": {"rank": 2}}
+OWN = {"probing": {"colors": 2}, "orthogonal": {"colors": 4}, "hutchpp": {"rank": 2}}
 RANDOM = sorted(DIVERGENCES.keys() - {"exact"})
 MANY = 40_000
 
@@ -146,8 +146,8 @@ HONEST = [
     Rademacher(4),
     GaussianProbes(4),
     Sphere(4),
-    Probing(4, colours=2),
-    Orthogonal(4, colours=2),
+    Probing(4, colors=2),
+    Orthogonal(4, colors=2),
     HutchPP(4, rank=1),
 ]
 

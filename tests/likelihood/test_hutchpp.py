@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood import HutchPP, Rademacher
+from gradlog.likelihood import HutchPP, Rademacher
 
 DIMS, MANY = 24, 20_000
 RNG = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def draws_of(divergence, matrix, seed=0):
 @pytest.mark.parametrize("rank", [3, 5, DIMS])
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_it_is_exact_where_the_sketch_holds_the_range(rank, symmetric):
-    """Also where it holds more than the range, and the factorisation has not full rank."""
+    """Also where it holds more than the range, and the factorization has not full rank."""
     left = RNG.normal(size=(DIMS, 3))
     right = left if symmetric else RNG.normal(size=(DIMS, 3))
     matrix = (left @ right.T).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Importance samples of the dequantisation: tighter, never above the truth, honest about probes."""
+"""Importance samples of the dequantization: tighter, never above the truth, honest about probes."""
 
 import dataclasses
 import functools
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood import (
+from gradlog.distributions import Gaussian
+from gradlog.likelihood import (
     Exact,
     ImportanceWeighted,
     LogProb,
@@ -20,14 +21,13 @@ from likelihood import (
     Rademacher,
     Uniform,
 )
-from oracles import Gaussian
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sde_lib import SDES
 
 LEVELS, DIMS, IMAGES = 8, 2, 64
 # Narrower than a level (1/4), so that where in it the point lies matters.
 LAW = Gaussian(mean=jnp.array([0.1, -0.3]), std=jnp.array([0.1, 0.15]))
-DEQUANTISATION = Uniform(LEVELS)
+DEQUANTIZATION = Uniform(LEVELS)
 SDE = SDES["vp"]()
 XS = jnp.asarray(np.random.default_rng(0).integers(2, 6, size=(IMAGES, DIMS)).astype(np.uint8))
 
@@ -52,7 +52,7 @@ def estimate(samples, noise=0.0, repeats=1):
     """Every image ``repeats`` times over, each with its own key."""
     stored: Any = ImportanceWeighted(Known(noise), samples) if samples else OneDraw(Known(noise))
     keys = jax.random.split(jax.random.key(0), IMAGES * repeats)
-    run = jax.jit(lambda xs, keys: stored(SDE, None, DEQUANTISATION, xs, keys))
+    run = jax.jit(lambda xs, keys: stored(SDE, None, DEQUANTIZATION, xs, keys))
     return jax.device_get(run(jnp.tile(XS, (repeats, 1)), keys))
 
 
@@ -75,7 +75,7 @@ def test_one_sample_is_one_draw():
     one, draw = estimate(1), estimate(None)
     np.testing.assert_allclose(one.nats, draw.nats, atol=1e-5)
     np.testing.assert_allclose(one.parts["importance"], 0, atol=1e-6)
-    assert np.isnan(one.errors["dequantisation"]).all()
+    assert np.isnan(one.errors["dequantization"]).all()
 
 
 def test_it_rises_with_the_samples_to_the_truth_from_below():
@@ -98,14 +98,14 @@ def test_the_logarithm_of_the_number_of_samples_is_subtracted():
         return LogProb({"prior": -3 * ones}, {}, ones, xs, ones, ones, ones == 1)
 
     keys = jax.random.split(jax.random.key(0), IMAGES)
-    got = ImportanceWeighted(flat, 20)(SDE, None, DEQUANTISATION, XS, keys)
+    got = ImportanceWeighted(flat, 20)(SDE, None, DEQUANTIZATION, XS, keys)
     np.testing.assert_allclose(got.nats, -3, atol=1e-5)
-    np.testing.assert_allclose(got.errors["dequantisation"], 0, atol=1e-6)
+    np.testing.assert_allclose(got.errors["dequantization"], 0, atol=1e-6)
 
 
 def test_parts_are_means_and_what_importance_adds_is_never_negative():
     got = estimate(16)
-    assert set(got.parts) == {"prior", "dequantisation", "importance"}
+    assert set(got.parts) == {"prior", "dequantization", "importance"}
     assert np.all(got.parts["importance"] >= -1e-5)
     np.testing.assert_allclose(sum(got.parts.values()), got.nats, rtol=1e-6)
     assert (got.nfe == 32).all()
@@ -117,7 +117,7 @@ def test_its_error_is_that_of_the_log_mean():
     repeats, samples = 400, 512
     got = estimate(samples, repeats=repeats)
     nats = np.asarray(got.nats, float).reshape(repeats, IMAGES)
-    told = np.square(got.errors["dequantisation"], dtype=float)
+    told = np.square(got.errors["dequantization"], dtype=float)
     ratio = told.mean() / nats.var(axis=0, ddof=1).mean()
     # 64 variances, each to sqrt(2/400). The delta method errs by some 10/K here: 0.15 at K = 64.
     assert abs(ratio - 1) < 4 * math.sqrt(2 / repeats / IMAGES) + 10 / samples
@@ -140,7 +140,7 @@ def with_independent_probes(samples, noise, repeats):
     keys = jax.random.split(jax.random.key(0), (samples, IMAGES * repeats))
     one = OneDraw(Known(noise))
     xs = jnp.tile(XS, (repeats, 1))
-    run = jax.jit(lambda keys: one(SDE, None, DEQUANTISATION, xs, keys).nats)
+    run = jax.jit(lambda keys: one(SDE, None, DEQUANTIZATION, xs, keys).nats)
     nats = np.asarray(jax.lax.map(run, keys), float)
     return (np.logaddexp.reduce(nats) - math.log(samples)).reshape(repeats, IMAGES) - truth()
 
@@ -161,7 +161,7 @@ def by_ode(divergence, samples):
     )
     stored = ImportanceWeighted(flow, samples)
     keys = jax.random.split(jax.random.key(0), IMAGES)
-    run = jax.jit(lambda xs, keys: stored(SDE, LAW.score_fn(SDE), DEQUANTISATION, xs, keys))
+    run = jax.jit(lambda xs, keys: stored(SDE, LAW.score_fn(SDE), DEQUANTIZATION, xs, keys))
     return jax.device_get(run(XS, keys))
 
 
@@ -171,7 +171,7 @@ def test_the_flow_gives_the_truth_within_its_error():
     assert got.ok.all()
     np.testing.assert_allclose(got.nats, want.nats, atol=2e-3)
     np.testing.assert_allclose(
-        got.errors["dequantisation"], want.errors["dequantisation"], rtol=1e-2, atol=1e-3
+        got.errors["dequantization"], want.errors["dequantization"], rtol=1e-2, atol=1e-3
     )
     assert set(got.parts) >= {"prior", "divergence", "volume", "eps", "importance"}
 

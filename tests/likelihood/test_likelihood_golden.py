@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood import Exact, ODELikelihood, Uniform, account
-from oracles import Gaussian, GaussianMixture
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.likelihood import Exact, ODELikelihood, Uniform, account
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sde_lib import SDES
 
 with np.load(Path(__file__).parents[1] / "golden" / "likelihood_analytic.npz") as stored:
     GOLDEN = dict(stored)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from official_likelihoods import EPS, bits_per_dim, give_probes, keys, network, stored
 
-from likelihood import AsSample, ODELikelihood, Rademacher, SciPyLikelihood
-from likelihood.scipy_ode import right_hand_side
-from solvers import Adaptive, LogRhoFlow
+from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, SciPyLikelihood
+from gradlog.likelihood.scipy_ode import right_hand_side
+from gradlog.ode import Adaptive, LogRhoFlow
 
 NAMES = ["vp", "subvp"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from known_laws import EPS, LAWS, draw, exact_prior, in_float64, keys, log_density64
 
-from likelihood import Exact, ODELikelihood
-from sde_lib import SDES
-from solvers import FLOWS, Adaptive
+from gradlog.likelihood import Exact, ODELikelihood
+from gradlog.ode import FLOWS, Adaptive
+from gradlog.sde_lib import SDES
 
 LAW_AND_SDE = [(law, sde) for law in ("gaussian", "mixture") for sde in SDES]
 

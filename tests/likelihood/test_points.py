@@ -1,4 +1,4 @@
-"""Levels that are trained on without being dequantised."""
+"""Levels that are trained on without being dequantized."""
 
 import math
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood import Centres, Scaled, Uniform
+from gradlog.likelihood import Centers, Scaled, Uniform
 
 KEY = jax.random.key(0)
 
@@ -22,15 +22,15 @@ def test_scaled_levels_are_score_sdes(centered):
 
 
 @pytest.mark.parametrize("centered", [True, False])
-def test_centres_are_the_mean_of_the_uniform_dequantisation(centered):
+def test_centers_are_the_mean_of_the_uniform_dequantization(centered):
     levels = np.arange(17, dtype=np.uint8)
     keys = jax.random.split(KEY, 20_000)
     mean = jnp.mean(jax.vmap(lambda key: Uniform(17, centered=centered)(key, levels)[0])(keys), 0)
-    points, _ = Centres(17, centered=centered)(KEY, levels)
+    points, _ = Centers(17, centered=centered)(KEY, levels)
     np.testing.assert_allclose(points, mean, atol=4 * 2 / 17 / math.sqrt(12 * 20_000))
 
 
-@pytest.mark.parametrize("member", [Scaled, Centres])
+@pytest.mark.parametrize("member", [Scaled, Centers])
 @pytest.mark.parametrize(("levels", "dtype"), [(2, np.uint8), (256, np.uint8), (1000, np.uint16)])
 @pytest.mark.parametrize("centered", [True, False])
 def test_what_is_stored_comes_back(member, levels, dtype, centered):
@@ -43,7 +43,7 @@ def test_what_is_stored_comes_back(member, levels, dtype, centered):
     np.testing.assert_array_equal(outside, [0, levels - 1])
 
 
-@pytest.mark.parametrize(("member", "units"), [(Scaled, 255 / 2), (Centres, 128)])
+@pytest.mark.parametrize(("member", "units"), [(Scaled, 255 / 2), (Centers, 128)])
 def test_a_unit_of_the_space_is_so_many_levels(member, units):
     points = member(256)
     (low, _), (high, _) = points(KEY, np.uint8(10)), points(KEY, np.uint8(11))

@@ -9,11 +9,11 @@ import pytest
 import scipy.stats
 from known_laws import EPS, LAWS, draw, exact_prior, keys, log_density64
 
-from likelihood import Exact, ODELikelihood, Probing, Quadrature, Rademacher
-from likelihood.quadrature import every_other, gregory
-from oracles import Gaussian
-from sde_lib import SDES
-from solvers import Adaptive, Fixed, LogRhoFlow
+from gradlog.distributions import Gaussian
+from gradlog.likelihood import Exact, ODELikelihood, Probing, Quadrature, Rademacher
+from gradlog.likelihood.quadrature import every_other, gregory
+from gradlog.ode import Adaptive, Fixed, LogRhoFlow
+from gradlog.sde_lib import SDES
 
 # The rule meets a process in the path alone, which is the solver's: each process has one law, and
 # what is measured beside the truth is measured on laws and processes that differ in kind.
@@ -91,14 +91,14 @@ def test_with_the_exact_trace_it_is_the_log_density(law, sde):
     assert np.all(got.ok)
     np.testing.assert_array_equal(got.standard_error, 0)
     errors = np.abs(got.nats - want) / 12
-    assert np.all(errors <= 1e-4 + np.abs(got.discretisation) / 12)
+    assert np.all(errors <= 1e-4 + np.abs(got.discretization) / 12)
     assert np.mean(errors <= 1e-4) > 0.95
 
 
 @pytest.mark.parametrize(("law", "sde"), OF_A_KIND)
 def test_what_the_last_refinement_changed_is_more_than_what_is_left(law, sde):
     coarse, want = evaluate(law, sde, Exact(), 24)
-    errors, said = coarse.nats - want, coarse.discretisation
+    errors, said = coarse.nats - want, coarse.discretization
     # On average: at single points the two may cancel. 1e-5 nats/dim is the rounding of float32.
     assert np.sqrt(np.mean(errors**2)) <= np.sqrt(np.mean(said**2)) + 12e-5
 
@@ -154,7 +154,7 @@ SETTINGS = [
     (Rademacher(2), 0, 0.0),
     (Rademacher(2), 8, 0.01),
     (Rademacher(2), 4, 0.0),
-    (Probing(2, colours=4), 0, 0.0),
+    (Probing(2, colors=4), 0, 0.0),
 ]
 
 

@@ -11,7 +11,7 @@ from known_laws import EPS, LAWS, draw, exact_prior, keys, log_density64
 from official_likelihoods import bits_per_dim, give_probes
 from test_likelihood_golden import GOLDEN, gaussian, mixture
 
-from likelihood import (
+from gradlog.likelihood import (
     AsSample,
     Continuous,
     Noised,
@@ -21,8 +21,8 @@ from likelihood import (
     runs_on_host,
     scipy_ode,
 )
-from likelihood.scipy_ode import right_hand_side, solve
-from sde_lib import SDES
+from gradlog.likelihood.scipy_ode import right_hand_side, solve
+from gradlog.sde_lib import SDES
 
 CASES = {f"gauss_{sde}": (gaussian, sde) for sde in ("vp", "subvp", "ve")}
 CASES |= {f"gmm_vp/eps_{signs}": (mixture, "vp") for signs in ("pp", "pm", "rand")}
@@ -164,12 +164,12 @@ def test_parameters_are_arguments_so_that_one_program_serves_them_all():
     assert right_hand_side._cache_size() == before + 1
 
 
-def test_one_draw_of_the_dequantisation_stands_before_it():
+def test_one_draw_of_the_dequantization_stands_before_it():
     sde, score, xs = of_plane()
     stored = OneDraw(plane())
     assert runs_on_host(stored)
     got = stored(sde, score, Continuous(), xs, keys(6))
-    assert set(got.parts) == {"prior", "divergence", "volume", "eps", "dequantisation"}
+    assert set(got.parts) == {"prior", "divergence", "volume", "eps", "dequantization"}
 
 
 def test_tightened_it_is_the_same_with_a_tenth_of_the_tolerances():

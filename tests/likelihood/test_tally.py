@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood.tally import Tally
+from gradlog.likelihood.tally import Tally
 
 NODES = 7
 RNG = np.random.default_rng(0)

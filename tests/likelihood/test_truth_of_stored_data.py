@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from known_laws import EPS, LAWS, draw, exact_prior, in_float64, keys, log_density64
 
-from likelihood import (
+from gradlog.distributions import Gaussian
+from gradlog.likelihood import (
     AsSample,
     Exact,
     ImportanceWeighted,
@@ -16,9 +17,8 @@ from likelihood import (
     SciPyLikelihood,
     Uniform,
 )
-from oracles import Gaussian
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sde_lib import SDES
 
 LEVELS, SAMPLES, IMAGES = 16, 64, 8
 PLANE = {
@@ -53,7 +53,7 @@ def importance(law_name, sde_name):
 def test_importance_samples_give_the_probability_of_the_integers(law, sde):
     got, want = importance(law, sde)
     # A log of a mean of K lies below by about half its variance, and the flow errs by 1e-3 nats.
-    error = got.errors["dequantisation"]
+    error = got.errors["dequantization"]
     assert np.all(np.abs(got.nats - want) <= 4.5 * error + error**2 + 1e-3)
     assert np.all(error < 0.15)
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from likelihood import AsSample, ODELikelihood, Quadrature, Rademacher
-from likelihood.quadrature import gregory
-from oracles import natural_images
-from sde_lib import VP
-from solvers import Fixed, LogRhoFlow
+from gradlog.distributions import natural_images
+from gradlog.likelihood import AsSample, ODELikelihood, Quadrature, Rademacher
+from gradlog.likelihood.quadrature import gregory
+from gradlog.ode import Fixed, LogRhoFlow
+from gradlog.sde_lib import VP
 
 LAW, SDE, EPS, INTERVALS = natural_images((8, 8, 1)), VP(), 1e-3, 24
 ENDS = (float(SDE.log_rho(EPS)), float(SDE.log_rho(SDE.t_max)))

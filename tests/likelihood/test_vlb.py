@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from known_laws import LAWS, draw, exact_prior, keys
 
-from likelihood import make_bound, make_vlb
-from likelihood.steps import GRIDS, Steps
-from sde_lib import SDES, VP
+from gradlog.likelihood import make_bound, make_vlb
+from gradlog.likelihood.steps import GRIDS, Steps
+from gradlog.sde_lib import SDES, VP
 
 # Large enough for one step of it to be computed in float32.
 EPS = 0.02

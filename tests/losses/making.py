@@ -4,13 +4,13 @@ import inspect
 
 import jax.numpy as jnp
 
-from losses import OBJECTIVES
-from oracles import GaussianMixture
+from gradlog.distributions import GaussianMixture
+from gradlog.losses import OBJECTIVES
 
 MIXTURE = GaussianMixture(
     jnp.array([0.3, 0.7]), jnp.array([[-1.0, 0.3], [0.7, -0.2]]), jnp.array([0.3, 0.5])
 )
-# Second-order denoising has terms of its own: it shares the minimiser, not the value.
+# Second-order denoising has terms of its own: it shares the minimizer, not the value.
 OF_OTHER_VALUE = ("dsm2",)
 EXPLICIT_UP_TO_A_CONSTANT = sorted(OBJECTIVES.keys() - set(OF_OTHER_VALUE))
 

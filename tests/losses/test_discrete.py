@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from losses import Ladder, ScoreFlow, ScoreMatchingLoss, Sigma2, Steps, denoising_integrand
-from models import LadderIndex, Noise, Score, ScoreModel, StepIndex
-from sde_lib import DDPM, VE, VP
+from gradlog.losses import Ladder, ScoreFlow, ScoreMatchingLoss, Sigma2, Steps, denoising_integrand
+from gradlog.models import LadderIndex, Noise, Score, ScoreModel, StepIndex
+from gradlog.sde_lib import DDPM, VE, VP
 
 LEVELS = 12
 RNG = np.random.default_rng(0)
@@ -37,11 +37,11 @@ class GivenNoise:
         return denoising_integrand(sde, score_fn, x0, t, jnp.asarray(Z))
 
 
-def _loss_at(levels, sde, parametrisation, label, proposal, *, reduce_mean):
+def _loss_at(levels, sde, parametrization, label, proposal, *, reduce_mean):
     """The loss of one example at each of these levels, the first being that of u near 0."""
     loss = ScoreMatchingLoss(
         sde=sde,
-        model=ScoreModel(Told(), parametrisation, label),
+        model=ScoreModel(Told(), parametrization, label),
         objective=GivenNoise(),
         weighting=Sigma2(),
         proposal=proposal,

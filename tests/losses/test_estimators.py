@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tiny
 
-from losses import SLICE_LAWS, noised
-from sde_lib import VP
+from gradlog.losses import SLICE_LAWS, noised
+from gradlog.sde_lib import VP
 from tests.losses.making import MIXTURE, make_objective, wrong_score
 
 TIMES = (0.05, 0.2, 0.6)
@@ -29,7 +29,7 @@ def over_draws(function, t, n=N, seed=11):
         def one(x0_key, key, t):
             return function(MIXTURE.sample(x0_key), t, key)
 
-        run = tiny.optimised(jax.vmap(one, (0, 0, None)))
+        run = tiny.optimized(jax.vmap(one, (0, 0, None)))
         return jax.tree.map(np.asarray, run(x0_keys, keys, t))
 
 

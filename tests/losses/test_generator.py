@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from losses import GeneratorKL
-from oracles import Gaussian
-from sde_lib import SDES, VP
+from gradlog.distributions import Gaussian
+from gradlog.losses import GeneratorKL
+from gradlog.sde_lib import SDES, VP
 
 T = jnp.float32(0.3)
 N = 40_000

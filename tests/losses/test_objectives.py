@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from flax import struct
 
-from losses import (
+from gradlog.distributions import Oracle
+from gradlog.losses import (
     OBJECTIVES,
     SLICE_LAWS,
     DenoisingScoreMatching,
@@ -20,8 +21,7 @@ from losses import (
     UniformLogRho,
     Unweighted,
 )
-from oracles import Oracle
-from sde_lib import SDES, VE, VP
+from gradlog.sde_lib import SDES, VE, VP
 from tests.losses.making import EXPLICIT_UP_TO_A_CONSTANT, MIXTURE, make_objective, wrong_score
 
 N = 20_000
@@ -159,7 +159,7 @@ class ExactScore:
 
 
 def test_loss_integrates_over_time_whatever_the_proposal():
-    from losses import UniformTime
+    from gradlog.losses import UniformTime
 
     sde, eps = VP(), 1e-3
     x0, keys = draws(40_000)

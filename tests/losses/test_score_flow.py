@@ -11,17 +11,17 @@ import pytest
 from flax import struct
 from flax.traverse_util import flatten_dict
 
-from losses import (
+from gradlog.losses import (
     WEIGHTINGS,
     DenoisingScoreMatching,
     ScoreFlow,
     ScoreMatchingLoss,
     UniformTime,
 )
-from models import ScoreModel
-from models.labels import ScaledTime
-from models.parametrisations import Noise
-from sde_lib import SDE, SDES, VP
+from gradlog.models import ScoreModel
+from gradlog.models.labels import ScaledTime
+from gradlog.models.parametrizations import Noise
+from gradlog.sde_lib import SDE, SDES, VP
 from tests.models.official import GOLDEN, SHARED, load_golden
 
 # Likelihood weighting, importance sampling: as in the names of the arrays.

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from losses import SLICE_LAWS, SecondOrderDenoising
-from sde_lib import VP
+from gradlog.losses import SLICE_LAWS, SecondOrderDenoising
+from gradlog.sde_lib import VP
 
 SDE, T, KEY = VP(), 0.3, jax.random.key(5)
 X0 = np.array([0.7, -1.1, 0.4])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from losses import (
+from gradlog.losses import (
     WEIGHTINGS,
     Ladder,
     Likelihood,
@@ -18,7 +18,7 @@ from losses import (
     UniformTime,
     stratified,
 )
-from sde_lib import DDPM, SDES
+from gradlog.sde_lib import DDPM, SDES
 
 EPS = 1e-3
 PROPOSALS = {
@@ -89,7 +89,7 @@ def test_importance_sampling_makes_the_weight_constant(sde, name):
     ("name", "eps", "want"),
     [("vp", 1e-5, 23.8645), ("vp", 5e-5, 22.2511), ("subvp", 1e-2, 22.4841)],
 )
-def test_normaliser_of_the_likelihood_weighting_is_the_published_one(name, eps, want):
+def test_normalizer_of_the_likelihood_weighting_is_the_published_one(name, eps, want):
     sde, weighting = SDES[name](), Likelihood()
     t, inverse = UniformLogRho()(sde, eps, jnp.asarray(0.3))
     np.testing.assert_allclose(weighting(sde, t) * inverse, want, rtol=3e-6)

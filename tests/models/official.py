@@ -7,8 +7,8 @@ import flax.linen as nn
 import flax.traverse_util
 import numpy as np
 
-from models.networks import NETWORKS
-from storage import read_official
+from gradlog.models.networks import NETWORKS
+from gradlog.storage import read_official
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 # All of them; those that the repository has no room for are compared where this folder is.

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models.networks import NETWORKS
+from gradlog.models.networks import NETWORKS
 
 # Small values of every hyper-parameter, of which each network takes those that it declares.
 TINY: dict[str, Any] = {

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models.networks.attention import attend
+from gradlog.models.networks.attention import attend
 
 SHAPE = (2, 3, 4, 8)
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import LABELS, Noise, ScoreModel
-from models.networks import NETWORKS
-from models.networks.layers import GroupNorm
-from models.networks.refine_blocks import InstanceNorm2dPlus
+from gradlog.models import LABELS, Noise, ScoreModel
+from gradlog.models.networks import NETWORKS
+from gradlog.models.networks.layers import GroupNorm
+from gradlog.models.networks.refine_blocks import InstanceNorm2dPlus
 from tests.models.small import abstract_init, declares, make, random_variables
 
 SHAPE, LABEL = (4, 4, 2), jnp.float32(3.0)
@@ -91,7 +91,7 @@ def test_statistics_are_in_float32(norm):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_rematerialisation_changes_neither_parameters_nor_gradients(name):
+def test_rematerialization_changes_neither_parameters_nor_gradients(name):
     plain, again = network_of(name), network_of(name, remat=True)
     variables = random_variables(plain, SHAPE)
     trees = [abstract_init(network, SHAPE)[1] for network in (plain, again)]
@@ -121,7 +121,7 @@ def test_rematerialisation_changes_neither_parameters_nor_gradients(name):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_rematerialisation_keeps_less_for_the_way_back(name):
+def test_rematerialization_keeps_less_for_the_way_back(name):
     """All but the inputs of the blocks, and what lies between them."""
 
     def kept(network):
@@ -139,7 +139,7 @@ def test_rematerialisation_keeps_less_for_the_way_back(name):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_rematerialisation_has_a_forward_derivative(name):
+def test_rematerialization_has_a_forward_derivative(name):
     plain, again = network_of(name), network_of(name, remat=True)
     variables = random_variables(plain, SHAPE)
 

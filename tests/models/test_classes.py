@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.networks import NETWORKS
+from gradlog.models.networks import NETWORKS
 from tests.models.small import abstract_init, make, random_variables
 
 SHAPE, CLASSES, WIDTH = (4, 4, 2), 3, {"mlp": 16, "ncsnpp": 32, "ddpm": 128, "vdm": 256}

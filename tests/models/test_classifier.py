@@ -7,10 +7,10 @@ import optax
 import pytest
 import tiny
 
-from losses import NoisyCrossEntropy
-from models import ClassifierNetwork, NoisyClassifier
-from oracles import GaussianMixture
-from sde_lib import SDES
+from gradlog.distributions import GaussianMixture
+from gradlog.losses import NoisyCrossEntropy
+from gradlog.models import ClassifierNetwork, NoisyClassifier
+from gradlog.sde_lib import SDES
 
 SDE = SDES["vp"]()
 STEPS = 1500
@@ -76,7 +76,7 @@ def test_trained_on_a_mixture_it_learns_the_posterior_of_its_components():
 
     params = classifier.init(jax.random.key(0), (2,))
     keys = jax.random.split(jax.random.key(1), STEPS)
-    train = tiny.optimised(lambda carry: jax.lax.scan(step, carry, keys)[0])
+    train = tiny.optimized(lambda carry: jax.lax.scan(step, carry, keys)[0])
     params, _ = train((params, optimizer.init(params)))
     for t in (0.05, 0.3, 0.6):
         alpha, sigma = SDE.alpha(t), SDE.sigma(t)

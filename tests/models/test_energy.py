@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import tiny
 
-from build import build, load_dataset
-from likelihood import LIKELIHOODS, Exact, ImportanceWeighted, ODELikelihood, Uniform
-from losses import OBJECTIVES, denoising_integrand
-from models import LABELS, NETWORKS, PARAMETRISATIONS, Energy, Preconditioned, ScoreModel
-from models.energy import SCALES
-from oracles import Gaussian
-from sampling import SAMPLERS
-from sde_lib import SDES, VP
-from solvers import Adaptive, LogRhoFlow
+from gradlog.distributions import Gaussian
+from gradlog.experiment.build import build, load_dataset
+from gradlog.likelihood import LIKELIHOODS, Exact, ImportanceWeighted, ODELikelihood, Uniform
+from gradlog.losses import OBJECTIVES, denoising_integrand
+from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS, Energy, Preconditioned, ScoreModel
+from gradlog.models.energy import SCALES
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sampling import SAMPLERS
+from gradlog.sde_lib import SDES, VP
 
 X = jnp.array([0.3, -1.2])
 OTHER = jnp.array([-0.8, 0.4])
@@ -29,11 +29,11 @@ def sde(request):
     return SDES[request.param]()
 
 
-def model(parametrisation=Energy(S), init_scale=1.0, dropout=0.0):  # noqa: B008
+def model(parametrization=Energy(S), init_scale=1.0, dropout=0.0):  # noqa: B008
     network = NETWORKS["mlp"](
         hidden=16, num_layers=1, embedding=8, dropout=dropout, init_scale=init_scale
     )
-    return ScoreModel(network, parametrisation, LABELS["time"]())
+    return ScoreModel(network, parametrization, LABELS["time"]())
 
 
 def params(**options):
@@ -135,8 +135,8 @@ def test_a_last_layer_of_zeros_learns_as_fast_as_that_of_a_score():
 
     @jax.jit
     def slope(z):
-        def loss(last, parametrisation):
-            score_fn = model(parametrisation, 0.0).score_fn(sde, fitted | {last_name: last})
+        def loss(last, parametrization):
+            score_fn = model(parametrization, 0.0).score_fn(sde, fitted | {last_name: last})
             return denoising_integrand(sde, score_fn, X, T, z)
 
         grads = [jax.grad(loss)(fitted[last_name], p) for p in (Energy(S), Preconditioned(S))]
@@ -157,10 +157,10 @@ def test_the_log_density_is_that_of_use_without_dropout_and_a_pytree():
     assert abs(apply(other, X) - found) > 1e-3
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETRISATIONS.keys() - {"energy"}))
-def test_a_parametrisation_of_the_score_has_no_density(name):
+@pytest.mark.parametrize("name", sorted(PARAMETRIZATIONS.keys() - {"energy"}))
+def test_a_parametrization_of_the_score_has_no_density(name):
     with pytest.raises(ValueError, match="no density to read off"):
-        model(PARAMETRISATIONS[name]()).log_density_fn(VP(), {})
+        model(PARAMETRIZATIONS[name]()).log_density_fn(VP(), {})
 
 
 # What follows holds for all that a configuration can ask for.
@@ -168,7 +168,7 @@ def test_a_parametrisation_of_the_score_has_no_density(name):
 
 def experiment(**overrides):
     config = tiny.points(
-        **{"model.parametrisation": "energy", "model.sigma_data": 1.0, "data.num_train": 64}
+        **{"model.parametrization": "energy", "model.sigma_data": 1.0, "data.num_train": 64}
         | {"model.init_scale": 1.0, "objective.eps": 1e-2, "model.num_scales": 4}
         | {"sampling.langevin_steps": 4, "sampling.steps_per_level": 2, "sampling.step_size": 1e-2}
         | overrides

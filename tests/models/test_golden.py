@@ -58,7 +58,7 @@ def test_output_and_vector_jacobian_product(case):
     assert relative_error(vjp_x, golden["vjp_x"]) < TOLERANCE
 
 
-def test_initialisation_makes_the_official_tree(case):
+def test_initialization_makes_the_official_tree(case):
     network, params, golden = case
     _, drawn = abstract_init(network, golden["x"].shape[1:])
     shapes = jax.tree.map(lambda leaf: leaf.shape, drawn["params"])

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import LABELS, LadderIndex, Noise, Score, ScoreModel
-from models.networks import NETWORKS
-from sde_lib import SDES
+from gradlog.models import LABELS, LadderIndex, Noise, Score, ScoreModel
+from gradlog.models.networks import NETWORKS
+from gradlog.sde_lib import SDES
 from tests.models.small import declares, make, random_variables
 
 EPS, LEVELS = 1e-3, 12

@@ -1,4 +1,4 @@
-"""Resampling filters against their definitions, and the initialiser's distribution."""
+"""Resampling filters against their definitions, and the initializer's distribution."""
 
 import flax.linen as nn
 import jax
@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.networks.embeddings import positional_embedding
-from models.networks.layers import GroupNorm, default_init
-from models.networks.up_or_down import (
+from gradlog.models.networks.embeddings import positional_embedding
+from gradlog.models.networks.layers import GroupNorm, default_init
+from gradlog.models.networks.up_or_down import (
     fir_downsample,
     fir_downsample_conv,
     fir_upsample,
@@ -83,7 +83,7 @@ def test_group_norm_refuses_unequal_groups():
 
 @pytest.mark.parametrize("shape", [(3, 3, 20, 50), (90, 70)])
 @pytest.mark.parametrize("scale", [1.0, 0.1])
-def test_initialiser_agrees_with_variance_scaling(shape, scale):
+def test_initializer_agrees_with_variance_scaling(shape, scale):
     ours = default_init(scale)(jax.random.key(0), shape)
     jaxs = jax.nn.initializers.variance_scaling(scale, "fan_avg", "uniform")
     theirs = jaxs(jax.random.key(1), shape)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.networks import NCSNpp
+from gradlog.models.networks import NCSNpp
 from tests.models.small import abstract_init, make, random_variables
 
 X = jax.random.uniform(jax.random.key(1), (4, 4, 2))
@@ -62,7 +62,7 @@ def test_scale_by_sigma_divides_the_output(embedding_type):
     np.testing.assert_allclose(ratio, sigma, rtol=1e-4)
 
 
-def test_data_in_the_unit_interval_are_centred_inside():
+def test_data_in_the_unit_interval_are_centered_inside():
     inside, outside = unet(centered=False), unet()
     variables = random_variables(inside, X.shape)
     expected = apply(outside, variables, 2 * X - 1)
@@ -103,7 +103,7 @@ def test_zero_init_scale_starts_at_zero():
     assert np.abs(apply(network, init(jax.random.key(0)))).max() < 1e-3
 
 
-def test_normalisation_is_over_the_whole_image():
+def test_normalization_is_over_the_whole_image():
     """Not row by row, as GroupNorm does when the batch axis is missing."""
     network = unet(conditional=False)
     variables = random_variables(network, X.shape)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.networks import NETWORKS, ddpm, mlp, ncsnpp, ncsnv2
-from models.networks.layers import DTYPES
+from gradlog.models.networks import NETWORKS, ddpm, mlp, ncsnpp, ncsnv2
+from gradlog.models.networks.layers import DTYPES
 from tests.models.small import abstract_init, declares, make, random_variables
 
 SHAPE = (4, 4, 2)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter
 
-from models.networks.ncsnv2 import BACKBONES
-from models.networks.refine_blocks import CRPBlock, InstanceNorm2dPlus, MSFBlock, RCUBlock
+from gradlog.models.networks.ncsnv2 import BACKBONES
+from gradlog.models.networks.refine_blocks import CRPBlock, InstanceNorm2dPlus, MSFBlock, RCUBlock
 from tests.models.small import abstract_init, make, random_variables
 
 X = np.random.default_rng(0).normal(size=(1, 4, 6, 5)).astype(np.float32)
@@ -27,7 +27,7 @@ def test_instance_norm_plus_is_its_definition():
 
 
 def test_instance_norm_plus_keeps_what_a_shift_of_one_channel_says():
-    """Which instance normalisation takes away: only a shift of all channels is lost."""
+    """Which instance normalization takes away: only a shift of all channels is lost."""
     norm = InstanceNorm2dPlus()
     variables = norm.init(jax.random.key(0), X)
     base, all_shifted, one_shifted = (
@@ -46,7 +46,7 @@ def test_a_unit_kernel_makes_residual_units_doubling_maps():
     np.testing.assert_allclose(RCUBlock(3, "relu").apply({"params": params}, x), 8 * x, rtol=1e-6)
 
 
-def test_chained_pooling_adds_maxima_of_neighbours():
+def test_chained_pooling_adds_maxima_of_neighbors():
     """Of 5x5, then of those again: 9x9. The kernels copy."""
     identity = jnp.zeros((3, 3, 5, 5)).at[1, 1].set(jnp.eye(5))
     params = {f"Conv_{i}": {"kernel": identity} for i in range(2)}
@@ -58,7 +58,7 @@ def test_chained_pooling_adds_maxima_of_neighbours():
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest_neighbor"])
 def test_fusion_adds_at_the_resolution_of_the_first(interpolation):
-    """A ramp of half the resolution comes out a ramp; by nearest neighbours, one of steps."""
+    """A ramp of half the resolution comes out a ramp; by nearest neighbors, one of steps."""
     identity = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1.0)
     conv = {"kernel": identity, "bias": jnp.zeros(1)}
     ramp = jnp.broadcast_to(jnp.arange(4.0)[None, :, None, None], (1, 4, 4, 1))
@@ -67,7 +67,7 @@ def test_fusion_adds_at_the_resolution_of_the_first(interpolation):
     found = jnp.asarray(block.apply({"params": {"Conv_0": conv, "Conv_1": conv}}, large, ramp))
     steps = np.repeat(np.arange(4.0), 2)
     want = steps + 0.5 * (np.arange(8) % 2 - 0.5) if interpolation == "bilinear" else steps
-    want = np.clip(want, 0, 3)  # beyond the outermost pixels' centres there is nothing to add
+    want = np.clip(want, 0, 3)  # beyond the outermost pixels' centers there is nothing to add
     np.testing.assert_allclose(found[0, :, 0, 0], want, atol=1e-6)
 
 

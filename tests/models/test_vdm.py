@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import LABELS
-from models.networks.vdm import fourier_features
-from sde_lib import SDES
+from gradlog.models import LABELS
+from gradlog.models.networks.vdm import fourier_features
+from gradlog.sde_lib import SDES
 from tests.models.small import abstract_init, make, random_variables
 
 SHAPE = (4, 4, 2)
@@ -65,7 +65,7 @@ def test_a_thousandth_of_the_labels_range_is_a_step_of_the_embedding():
 
 
 @pytest.mark.parametrize("nf", [16, 32, 48])
-def test_channels_that_the_normalisation_cannot_group_are_refused(nf):
+def test_channels_that_the_normalization_cannot_group_are_refused(nf):
     with pytest.raises(ValueError, match=f"nf = {nf} must be a multiple of 32"):
         make("vdm", nf=nf)
 

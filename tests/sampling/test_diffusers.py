@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import GaussianMixture
-from sampling import DDIM, Ancestral, DPMSolver2M, DPMSolver3M, DPMSolverSDE
-from sampling.grid import predicted_datum
-from sde_lib import DDPM
+from gradlog.distributions import GaussianMixture
+from gradlog.sampling import DDIM, Ancestral, DPMSolver2M, DPMSolver3M, DPMSolverSDE
+from gradlog.sampling.grid import predicted_datum
+from gradlog.sde_lib import DDPM
 
 with np.load(Path(__file__).parents[1] / "golden" / "diffusers.npz") as stored:
     GOLDEN = dict(stored)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian, GaussianMixture
-from sampling import (
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.sampling import (
     GUIDANCES,
     MASKS,
     ClassifierFree,
@@ -15,7 +15,7 @@ from sampling import (
     LogSNRSchedule,
     NoGuidance,
 )
-from sde_lib import SDES
+from gradlog.sde_lib import SDES
 
 MIXTURE = GaussianMixture(
     jnp.array([0.3, 0.5, 0.2]),
@@ -130,8 +130,8 @@ def test_masks_hide_what_their_names_say():
     np.testing.assert_array_equal(hidden["top"], ~hidden["bottom"])
     assert hidden["left"][:, :6].all()
     assert hidden["top"][:4].all()
-    assert hidden["centre"][2:6, 3:9].all()
-    assert {name: mask.sum() for name, mask in hidden.items() if name != "centre"} == dict.fromkeys(
+    assert hidden["center"][2:6, 3:9].all()
+    assert {name: mask.sum() for name, mask in hidden.items() if name != "center"} == dict.fromkeys(
         ("bottom", "left", "random", "right", "top"), 48
     )
-    assert hidden["centre"].sum() == 24
+    assert hidden["center"].sum() == 24

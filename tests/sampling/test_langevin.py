@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian, GaussianMixture
-from sampling import SAMPLERS, AnnealedLangevin, LangevinDynamics
-from sde_lib import SDES, VE, VP
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.sampling import SAMPLERS, AnnealedLangevin, LangevinDynamics
+from gradlog.sde_lib import SDES, VE, VP
 
 EPS = 1e-6
 LADDER_20_TO_1 = VE(sigma_min=1.0, sigma_max=20.0)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tiny
 
-from oracles import Gaussian
-from sampling import (
+from gradlog.distributions import Gaussian
+from gradlog.sampling import (
     DDIM,
     Ancestral,
     DPMSolverSDE,
@@ -25,7 +25,7 @@ from sampling import (
     PredictorCorrector,
     ReverseDiffusion,
 )
-from sde_lib import SDES
+from gradlog.sde_lib import SDES
 
 LAW = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.2, 0.4, 1.0]))
 COUNT, EPS = 4000, 1e-2
@@ -59,7 +59,7 @@ def drawn(sampler, name):
         z = LAW.sample_at(prior_key, sde.alpha(sde.t_max), sde.sigma(sde.t_max))
         return SAMPLERS[sampler](sde, LAW.score_fn(sde), z, path_key).x
 
-    return tiny.optimised(jax.vmap(one))(jax.random.split(jax.random.key(1), COUNT))
+    return tiny.optimized(jax.vmap(one))(jax.random.split(jax.random.key(1), COUNT))
 
 
 @pytest.mark.parametrize(("sampler", "name"), CASES)

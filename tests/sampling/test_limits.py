@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian
-from sampling import (
+from gradlog.distributions import Gaussian
+from gradlog.sampling import (
     DDIM,
     Ancestral,
     DPMSolver2M,
@@ -17,8 +17,8 @@ from sampling import (
     Langevin,
     NoPredictor,
 )
-from sampling.correctors import AnnealedLangevinDynamics
-from sde_lib import DDPM, SDES, VE
+from gradlog.sampling.correctors import AnnealedLangevinDynamics
+from gradlog.sde_lib import DDPM, SDES, VE
 
 X = np.array([0.3, -1.2, 2.0])
 Z = np.array([0.7, 0.1, -0.4])

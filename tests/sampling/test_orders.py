@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import GaussianMixture
-from sampling import (
+from gradlog.distributions import GaussianMixture
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sampling import (
     DDIM,
     DPMSolver2M,
     DPMSolver3M,
@@ -21,8 +22,7 @@ from sampling import (
     ProbabilityFlow,
     ReverseDiffusion,
 )
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow
+from gradlog.sde_lib import SDES
 
 EPS = 0.1
 MEANS = [[-1.0, 0.5], [0.6, -0.4]]

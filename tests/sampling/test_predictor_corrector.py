@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sampling import (
+from gradlog.sampling import (
     Ancestral,
     EulerMaruyama,
     NoCorrector,
@@ -13,8 +13,8 @@ from sampling import (
     PredictorCorrector,
     ReverseDiffusion,
 )
-from sampling.denoising import posterior_mean
-from sde_lib import DDPM, SDES
+from gradlog.sampling.denoising import posterior_mean
+from gradlog.sde_lib import DDPM, SDES
 
 N = 1000
 X = np.linspace(-1, 1, 6, dtype=np.float32)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sampling import EulerMaruyama, Langevin, NoCorrector, ReverseDiffusion
-from sde_lib import SDES
+from gradlog.sampling import EulerMaruyama, Langevin, NoCorrector, ReverseDiffusion
+from gradlog.sde_lib import SDES
 
 with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
     SIGMAS, BETAS = stored["ve/discrete_sigmas"], stored["vp/discrete_betas"]
@@ -31,7 +31,7 @@ def test_reverse_diffusion_of_ve_is_smlds(i):
     """``x + (s_i^2 - s_{i-1}^2) score``, plus noise of that variance, on the official ladder."""
     x, mean = step(ReverseDiffusion(), SDES["ve"](), i / 999, (i - 1) / 999)
     variance = np.float64(SIGMAS[i]) ** 2 - np.float64(SIGMAS[i - 1]) ** 2
-    # Of a difference of neighbouring rungs, float32 keeps four digits of the step, five of x.
+    # Of a difference of neighboring rungs, float32 keeps four digits of the step, five of x.
     np.testing.assert_allclose(mean - X, variance * SCORE, rtol=3e-4, atol=3e-7)
     z = jax.random.normal(KEY, X.shape)
     np.testing.assert_allclose(x - mean, np.sqrt(variance) * z, rtol=3e-4, atol=3e-7)

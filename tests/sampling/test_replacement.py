@@ -1,4 +1,4 @@
-"""Inpainting and colourisation against the exact conditional law of an oracle."""
+"""Inpainting and colorization against the exact conditional law of an oracle."""
 
 import functools
 
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tiny
 
-from oracles import CorrelatedGaussian, GaussianMixture
-from sampling import (
+from gradlog.distributions import CorrelatedGaussian, GaussianMixture
+from gradlog.sampling import (
     AnnealedLangevinDynamics,
     Conditioned,
-    Grey,
+    Gray,
     Kept,
     KnownPart,
     LogSNRSchedule,
@@ -20,8 +20,8 @@ from sampling import (
     PredictorCorrector,
     ReverseDiffusion,
 )
-from sampling.replacement import resampled
-from sde_lib import SDES
+from gradlog.sampling.replacement import resampled
+from gradlog.sde_lib import SDES
 
 SDE = SDES["vp"]()
 COUNT = 1500
@@ -41,7 +41,7 @@ MIXTURE = GaussianMixture(
     jnp.array([0.35, 0.3, 0.4]),
 )
 FIRST_TWO = KnownPart(Kept(jnp.array([True, True, False, False])), jnp.array([1.0, 0.2, 0.0, 0.0]))
-COLOURLESS = KnownPart(Grey(), Grey()(IMAGE.mean + 0.5))
+COLORLESS = KnownPart(Gray(), Gray()(IMAGE.mean + 0.5))
 FIRST = KnownPart(Kept(jnp.array([True, False, False])), jnp.array([0.1, 0.0, 0.0]))
 
 
@@ -60,7 +60,7 @@ def one(sample, law, key):
 
 def draw(sample, law, count=COUNT):
     keys = jax.random.split(jax.random.key(0), count)
-    jit = tiny.optimised if count == COUNT else jax.jit
+    jit = tiny.optimized if count == COUNT else jax.jit
     return np.asarray(jit(jax.vmap(functools.partial(one, sample, law)))(keys))
 
 
@@ -80,8 +80,8 @@ def deviations(x, mean, covariance):
     return np.abs(of_mean).max(), np.abs(of_covariance).max()
 
 
-@pytest.mark.parametrize(("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLOURLESS)])
-def test_inpainting_and_colourisation_of_a_gaussian_have_the_exact_conditional_moments(law, known):
+@pytest.mark.parametrize(("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLORLESS)])
+def test_inpainting_and_colorization_of_a_gaussian_have_the_exact_conditional_moments(law, known):
     exact = law.given(matrix(law, known.projection), known.part)
     x = draw(sampler(known, steps=300, particles=16), law)
     moments = np.asarray(exact.mean), np.asarray(exact.covariance)
@@ -118,7 +118,7 @@ def test_particles_give_the_modes_of_a_mixture_their_weights_and_a_corrector_doe
 
 
 @pytest.mark.parametrize(
-    ("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLOURLESS), (MIXTURE, FIRST)]
+    ("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLORLESS), (MIXTURE, FIRST)]
 )
 def test_a_sample_has_the_known_part_exactly(law, known):
     x = draw(sampler(known, steps=4, corrector_steps=1, particles=3), law, 5)

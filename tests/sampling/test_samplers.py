@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tiny
 
-from likelihood import Exact, ODELikelihood
-from oracles import Gaussian, GaussianMixture
-from sampling import (
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.likelihood import Exact, ODELikelihood
+from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
+from gradlog.sampling import (
     CORRECTORS,
     DDIM,
     PREDICTORS,
@@ -26,8 +27,7 @@ from sampling import (
     PredictorCorrector,
     ProbabilityFlow,
 )
-from sde_lib import SDES
-from solvers import Adaptive, LogRhoFlow, TimeFlow
+from gradlog.sde_lib import SDES
 
 DIMS, COUNT, STEPS, EPS = 32, 1000, 300, 1e-3
 _MEANS = np.where(np.arange(DIMS) == 0, 1.0, [[0.5], [-0.5]])  # both components begin with 1
@@ -88,7 +88,7 @@ def compiled(sampler, sde_name: str, law_name: str):
         z = sde.prior_sample(prior_key, law.shape)
         return sampler(sde, law.score_fn(sde), z, path_key)
 
-    return tiny.optimised(jax.vmap(one))
+    return tiny.optimized(jax.vmap(one))
 
 
 def draw(sampler, sde_name: str, law_name: str, count: int = COUNT):

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sampling import (
+from gradlog.ode import Adaptive, TimeFlow
+from gradlog.sampling import (
     Ancestral,
     AnnealedLangevinDynamics,
     EulerMaruyama,
@@ -16,8 +17,7 @@ from sampling import (
     ProbabilityFlow,
     ReverseDiffusion,
 )
-from sde_lib import DDPM, SDES
-from solvers import Adaptive, TimeFlow
+from gradlog.sde_lib import DDPM, SDES
 from tests.likelihood.official_likelihoods import network
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sampling import TIME_SCHEDULES, KarrasSchedule, LogSNRSchedule, UniformSchedule
-from sde_lib import SDES, VE, VP
+from gradlog.sampling import TIME_SCHEDULES, KarrasSchedule, LogSNRSchedule, UniformSchedule
+from gradlog.sde_lib import SDES, VE, VP
 
 EPS = 1e-3
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sde_lib import DDPM, VP
+from gradlog.sde_lib import DDPM, VP
 
 with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
     GOLDEN = dict(stored)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sde_lib import VP, LogSNR
-from solvers import FLOWS
+from gradlog.ode import FLOWS
+from gradlog.sde_lib import VP, LogSNR
 
 
 def test_variance_is_preserved_and_the_log_snr_is_linear():

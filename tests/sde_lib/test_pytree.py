@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import pytest
 from flax import struct
 
-from oracles import Gaussian
-from sde_lib import SDES, VP
-from sde_lib.pytree import pytree
+from gradlog.distributions import Gaussian
+from gradlog.sde_lib import SDES, VP
+from gradlog.sde_lib.pytree import pytree
 
 
 @pytree

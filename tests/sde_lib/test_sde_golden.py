@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sde_lib import SDES
-from solvers import TimeFlow
+from gradlog.ode import TimeFlow
+from gradlog.sde_lib import SDES
 
 with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
     GOLDEN = dict(stored)
@@ -39,7 +39,7 @@ def test_drift_and_prior_are_the_official_ones(name):
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 @pytest.mark.parametrize("eps", [1e-5, 1e-3])
-def test_range_of_log_rho_is_half_the_official_normaliser(name, eps):
+def test_range_of_log_rho_is_half_the_official_normalizer(name, eps):
     sde = SDES[name]()
     got = 2 * (sde.log_rho(sde.t_max) - sde.log_rho(eps))
     # The official Z is a difference of rounded float32 terms of size 40.

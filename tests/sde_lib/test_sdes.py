@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sde_lib import SDES
+from gradlog.sde_lib import SDES
 
 EPS = 1e-5
 

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from storage import ArrayFileError, read_array
+from gradlog.storage import ArrayFileError, read_array
 
 X = np.arange(6.0).reshape(2, 3)
 

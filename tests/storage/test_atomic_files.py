@@ -5,8 +5,8 @@ import stat
 import numpy as np
 import pytest
 
-from storage import read_json, write_json, write_npz, write_text
-from storage.files import atomic
+from gradlog.storage import read_json, write_json, write_npz, write_text
+from gradlog.storage.files import atomic
 
 
 class InterruptedWriteError(Exception):

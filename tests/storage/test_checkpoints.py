@@ -10,9 +10,16 @@ import numpy as np
 import optax
 import pytest
 
-from storage import CheckpointError, Checkpoints, DamagedError, MissingError, Retention, manifest
-from storage import checkpoints as module
-from training import init_state
+from gradlog.storage import (
+    CheckpointError,
+    Checkpoints,
+    DamagedError,
+    MissingError,
+    Retention,
+    manifest,
+)
+from gradlog.storage import checkpoints as module
+from gradlog.training import init_state
 
 PARAMS = {
     "dense": {"kernel": np.array([[1e-45, np.inf], [-0.0, np.nan]], np.float32)},

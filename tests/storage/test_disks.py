@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage import CheckpointError, Checkpoints, MetricsLog, WorkdirError, check_writable
-from storage import checkpoints as module
-from storage.files import atomic
+from gradlog.storage import CheckpointError, Checkpoints, MetricsLog, WorkdirError, check_writable
+from gradlog.storage import checkpoints as module
+from gradlog.storage.files import atomic
 
 ROOT = Path(__file__).parents[2]
 LIKE = {"x": np.zeros(100_000)}
@@ -22,7 +22,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from storage import CheckpointError, Checkpoints
+from gradlog.storage import CheckpointError, Checkpoints
 state = {"x": np.random.default_rng(0).normal(size=100_000)}
 checkpoints = Checkpoints(Path(sys.argv[1]))
 checkpoints.save(1, state)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from storage import WorkdirError, WorkdirLock
+from gradlog.storage import WorkdirError, WorkdirLock
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys
 from pathlib import Path
-from storage import WorkdirLock
+from gradlog.storage import WorkdirLock
 with WorkdirLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

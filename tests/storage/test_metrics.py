@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from storage import MetricsLog, digest_lines, read_metrics, scan_metrics
+from gradlog.storage import MetricsLog, digest_lines, read_metrics, scan_metrics
 
 
 def _log(directory, start, steps, scale=1.0):

@@ -9,7 +9,7 @@ import pytest
 from flax.serialization import msgpack_restore, msgpack_serialize
 from flax.traverse_util import unflatten_dict
 
-from storage import CheckpointError, fitted, misfits, read_official
+from gradlog.storage import CheckpointError, fitted, misfits, read_official
 from tests.models.official import GOLDEN
 
 FILE = GOLDEN / "checkpoint_1"

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from storage.packing import packed, places_of, unpacked
+from gradlog.storage.packing import packed, places_of, unpacked
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

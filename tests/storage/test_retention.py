@@ -1,6 +1,6 @@
 import pytest
 
-from storage import KEEP_ALL, Retention
+from gradlog.storage import KEEP_ALL, Retention
 
 
 def _notes(losses):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage import Checkpoints, Retention
+from gradlog.storage import Checkpoints, Retention
 
 ROOT = Path(__file__).parents[2]
 LIKE = {"x": np.zeros((4, 50_000)), "step": np.asarray(0)}
@@ -20,7 +20,7 @@ SAVING = """
 import sys
 from pathlib import Path
 import numpy as np
-from storage import Checkpoints, Retention
+from gradlog.storage import Checkpoints, Retention
 checkpoints = Checkpoints(Path(sys.argv[1]), Retention(3))
 first = (checkpoints.newest_sound() or 0) + 1
 print("saving", flush=True)
@@ -36,7 +36,7 @@ import jax
 jax.distributed.initialize(f"localhost:{sys.argv[2]}", 2, int(sys.argv[3]))
 import numpy as np
 from jax.experimental import multihost_utils
-from storage import Checkpoints
+from gradlog.storage import Checkpoints
 checkpoints, state = Checkpoints(Path(sys.argv[1])), {"x": np.arange(10.0)}
 if jax.process_index() == 0:
     checkpoints.save(1, state)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from storage import read_sealed, write_npz, write_sealed
+from gradlog.storage import read_sealed, write_npz, write_sealed
 
 CONTENTS = {"mean": np.float64(0.1), "error": float("nan"), "account": [{"term": "σ", "n": 3}]}
 _DAMAGED = "."  # JSON has words of its own for what is none

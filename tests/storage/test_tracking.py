@@ -10,11 +10,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from storage import TRACKERS, Tracked, missing_package
-from storage.tracking.behind import Behind
-from storage.tracking.ml_flow import MLflow
-from storage.tracking.tensorboard import TensorBoard
-from storage.tracking.weights_biases import WandB
+from gradlog.storage import TRACKERS, Tracked, missing_package
+from gradlog.storage.tracking.behind import Behind
+from gradlog.storage.tracking.ml_flow import MLflow
+from gradlog.storage.tracking.tensorboard import TensorBoard
+from gradlog.storage.tracking.weights_biases import WandB
 
 NAN = float("nan")
 CONFIG = {"seed": 3, "model": {"name": "mlp", "ch_mult": (1, 2)}}

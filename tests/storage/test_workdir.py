@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from data import UNKNOWN
-from storage import Workdir, WorkdirError, read_json, write_json
-from storage.workdir import PACKAGES, digest
+from gradlog.data import UNKNOWN
+from gradlog.storage import Workdir, WorkdirError, read_json, write_json
+from gradlog.storage.workdir import PACKAGES, digest
 
 IDENTITY = {"seed": 0, "sde.name": "vp", "model.ch_mult": (1, 2), "optimizer.learning_rate": 2e-4}
 SETTINGS = {"likelihood.rtol": 1e-5, "eval.batch_size": 64, "sizes": (1, 2)}

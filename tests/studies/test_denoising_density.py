@@ -8,15 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from configs.toy import denoising_density
-from models import LABELS, NETWORKS, Energy, ScoreModel
-from run import RunDirectory
-from sde_lib import VE
-from studies.denoising_density import DenoisingDensity
-from studies.generator import Alternation
-from studies.generator_training import GeneratorTraining
-from studies.runs import folder_of
-from wiring.reader import ConfigError
+from gradlog.configs.toy import denoising_density
+from gradlog.experiment.reader import ConfigError
+from gradlog.models import LABELS, NETWORKS, Energy, ScoreModel
+from gradlog.run import RunDirectory
+from gradlog.sde_lib import VE
+from gradlog.studies.denoising_density import DenoisingDensity
+from gradlog.studies.generator import Alternation
+from gradlog.studies.generator_training import GeneratorTraining
+from gradlog.studies.runs import folder_of
 
 
 class Shift:

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.toy import energy
-from oracles import GaussianMixture
-from run import RunDirectory
-from sde_lib import VP
-from studies.densities import both_kinds_of_pairs, pair_errors
-from studies.energy import EnergyAgainstODE
-from studies.modes import draw_noisy, nearest_mode
-from studies.runs import folder_of
+from gradlog.configs.toy import energy
+from gradlog.distributions import GaussianMixture
+from gradlog.run import RunDirectory
+from gradlog.sde_lib import VP
+from gradlog.studies.densities import both_kinds_of_pairs, pair_errors
+from gradlog.studies.energy import EnergyAgainstODE
+from gradlog.studies.modes import draw_noisy, nearest_mode
+from gradlog.studies.runs import folder_of
 
 LAW = GaussianMixture(
     jnp.array([0.2, 0.8]), jnp.array([[-1.5, -1.5], [1.5, 1.5]]), jnp.array([1.0, 1.0])

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.theory import gradient_variance
-from oracles import Gaussian
-from run import RunDirectory
-from studies.gradient_variance import GradientVariance
+from gradlog.configs.theory import gradient_variance
+from gradlog.distributions import Gaussian
+from gradlog.run import RunDirectory
+from gradlog.studies.gradient_variance import GradientVariance
 
 STD = 1.5
 

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs.theory import ddpm_langevin
-from configs.toy import langevin
-from oracles import GaussianMixture
-from run import RunDirectory
-from sampling import Sample
-from studies.ddpm_langevin import DDPMLangevin
-from studies.langevin import Langevin
-from studies.modes import (
+from gradlog.configs.theory import ddpm_langevin
+from gradlog.configs.toy import langevin
+from gradlog.distributions import GaussianMixture
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
+from gradlog.sampling import Sample
+from gradlog.studies.ddpm_langevin import DDPMLangevin
+from gradlog.studies.langevin import Langevin
+from gradlog.studies.modes import (
     draw_samples,
     say_diverged,
     share_of_first_mode,
     spread_of_modes,
 )
-from wiring.reader import ConfigError
 
 LAW = GaussianMixture(jnp.array([0.5, 0.5]), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.ones(2))
 
@@ -119,7 +119,7 @@ def test_the_langevin_study_counts_the_chains_that_diverged(tmp_path, monkeypatc
 
 def test_the_ddpm_study_counts_the_chains_that_diverged(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "studies.ddpm_langevin.draw_samples",
+        "gradlog.studies.ddpm_langevin.draw_samples",
         lambda run, sampler, score_fn, count: np.random.default_rng(0).normal(size=(count - 3, 2)),
     )
     run = small(ddpm_langevin, tmp_path / "run")

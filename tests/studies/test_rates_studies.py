@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from configs.theory import entropy, kl_rates
-from run import RunDirectory
-from studies.curves import levels_of
-from studies.entropy import Entropy
-from studies.kl_rates import KLRates
-from studies.runs import folder_of
+from gradlog.configs.theory import entropy, kl_rates
+from gradlog.run import RunDirectory
+from gradlog.studies.curves import levels_of
+from gradlog.studies.entropy import Entropy
+from gradlog.studies.kl_rates import KLRates
+from gradlog.studies.runs import folder_of
 
 SETTINGS = {"samples": 2000, "times": 25}
 

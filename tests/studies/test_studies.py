@@ -7,11 +7,11 @@ import pytest
 import tiny
 from PIL import Image
 
-import command_line
-from run import RunDirectory
-from studies import STUDIES
-from studies.runs import folder_of, variant
-from verbs.studies import study_of
+from gradlog.cli import command_line
+from gradlog.cli.verbs.studies import study_of
+from gradlog.run import RunDirectory
+from gradlog.studies import STUDIES
+from gradlog.studies.runs import folder_of, variant
 
 FILES = {
     str(path.relative_to(tiny.ROOT)): config

@@ -2,12 +2,12 @@
 
 import pytest
 
-from configs.toy import denoising_density, energy, manifold
-from run import RunDirectory
-from studies.denoising_density import DenoisingDensity
-from studies.energy import EnergyAgainstODE
-from studies.manifold import Manifold
-from wiring.reader import ConfigError
+from gradlog.configs.toy import denoising_density, energy, manifold
+from gradlog.experiment.reader import ConfigError
+from gradlog.run import RunDirectory
+from gradlog.studies.denoising_density import DenoisingDensity
+from gradlog.studies.energy import EnergyAgainstODE
+from gradlog.studies.manifold import Manifold
 
 NEEDS = [
     (manifold, Manifold(), {"sde.name": "vp"}, "config.sde.name = 've'"),
@@ -22,7 +22,7 @@ NEEDS = [
         "points of the plane",
     ),
     (denoising_density, DenoisingDensity(), {"data.num_test": 65}, "raise config.data.num_train"),
-    (denoising_density, DenoisingDensity(), {"model.parametrisation": "score"}, "'energy'"),
+    (denoising_density, DenoisingDensity(), {"model.parametrization": "score"}, "'energy'"),
     (
         denoising_density,
         DenoisingDensity(),
@@ -33,8 +33,8 @@ NEEDS = [
     (denoising_density, DenoisingDensity(generator_steps=0), {}, "of at least 1"),
     (energy, EnergyAgainstODE(), {"data.name": "moons"}, "config.data.name = 'mixture'"),
     (energy, EnergyAgainstODE(), {"data.dims": 3}, "dims = 2"),
-    (energy, EnergyAgainstODE(), {"data.centre": 0.0}, "data.centre other than 0"),
-    (energy, EnergyAgainstODE(), {"model.parametrisation": "score"}, "'energy'"),
+    (energy, EnergyAgainstODE(), {"data.center": 0.0}, "data.center other than 0"),
+    (energy, EnergyAgainstODE(), {"model.parametrization": "score"}, "'energy'"),
     (energy, EnergyAgainstODE(), {"likelihood.name": "quadrature"}, "likelihood.name = 'ode'"),
     (energy, EnergyAgainstODE(), {"likelihood.divergence": "rademacher"}, "divergence = 'exact'"),
     (energy, EnergyAgainstODE(), {"likelihood.start": "noised"}, "start = 'as_sample'"),

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from storage import write_json, write_npz, write_sealed
-from sweeps import Plan, PlannedRun, SweepFolder, make_plan
-from sweeps.folder import Record
+from gradlog.storage import write_json, write_npz, write_sealed
+from gradlog.sweeps import Plan, PlannedRun, SweepFolder, make_plan
+from gradlog.sweeps.folder import Record
 
 HEAD = '"""A tiny sweep.\n\nThe rest is not its title.\n"""\n\nfrom configs.sweeping import *\n\n\n'
 STEP = 20

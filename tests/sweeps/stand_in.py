@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-import supervisor
+from gradlog import supervisor
 
 STEP_SECONDS = float(os.environ["STEP_SECONDS"])
 RESULT = Path(os.environ["RESULT"])

@@ -4,9 +4,9 @@ import numpy as np
 import tiny
 from made import finish, planned
 
-from sweeps import SweepFolder, work
-from sweeps.local import run_locally
-from sweeps.running import run
+from gradlog.sweeps import SweepFolder, work
+from gradlog.sweeps.local import run_locally
+from gradlog.sweeps.running import run
 
 STAND_IN = tiny.ROOT / "tests" / "sweeps" / "stand_in.py"
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.uncertainty import mean
-from sweeps.crossed import crossed_mean, is_told_apart, scatter_of
+from gradlog.evaluation.uncertainty import mean
+from gradlog.sweeps.crossed import crossed_mean, is_told_apart, scatter_of
 
 TABLES = 1000
 

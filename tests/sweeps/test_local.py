@@ -10,11 +10,11 @@ import pytest
 import tiny
 from standing_in import STAND_IN
 
-from storage import WorkdirError, WorkdirLock
-from sweeps import FailedRunsError, SweepError
-from sweeps.folder import BEGUN, DONE, FAILED, TRAINED, WAITING
-from sweeps.local import gpus, share
-from sweeps.running import run, show
+from gradlog.storage import WorkdirError, WorkdirLock
+from gradlog.sweeps import FailedRunsError, SweepError
+from gradlog.sweeps.folder import BEGUN, DONE, FAILED, TRAINED, WAITING
+from gradlog.sweeps.local import gpus, share
+from gradlog.sweeps.running import run, show
 
 SECONDS = 60
 
@@ -141,10 +141,10 @@ CHILD = """
 import sys
 from pathlib import Path
 import tiny, made
-from sweeps import SweepFolder, work
-from sweeps.local import run_locally
-from sweeps.running import run
-from training import unwinding
+from gradlog.sweeps import SweepFolder, work
+from gradlog.sweeps.local import run_locally
+from gradlog.sweeps.running import run
+from gradlog.training import unwinding
 path = Path(sys.argv[1])
 work.MAIN = Path(sys.argv[2])
 plan = made.planned(path, sys.argv[3], **{"training.steps": 30})

@@ -6,12 +6,12 @@ import pytest
 import tiny
 from made import planned, write_file
 
-from configs.loading import load
-from configs.schema import ConfigFileError
-from storage import DamagedFileError
-from sweeps import SweepError, SweepFolder, make_plan, read_plan, slurm_settings
-from sweeps.plan import short_names
-from sweeps.running import show
+from gradlog.experiment.loading import load
+from gradlog.experiment.schema import ConfigFileError
+from gradlog.storage import DamagedFileError
+from gradlog.sweeps import SweepError, SweepFolder, make_plan, read_plan, slurm_settings
+from gradlog.sweeps.plan import short_names
+from gradlog.sweeps.running import show
 
 WEIGHTINGS = 'grid({"objective.weighting": ["likelihood", "edm"]})'
 

@@ -11,17 +11,17 @@ from made import STEP, finish, planned
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import ConsoleDimensions
 
-from evaluation.differences import paired
-from evaluation.results import load_result
-from evaluation.uncertainty import mean
-from storage import read_sealed
-from sweeps import SweepFolder, read_sweep, results_of
-from sweeps.crossed import crossed_mean
-from sweeps.files import save_results
-from sweeps.picture import figure_of
-from sweeps.tables import remarks, show_plan, show_sweep
-from sweeps.work import work_of
-from terminal import console
+from gradlog.evaluation.differences import paired
+from gradlog.evaluation.results import load_result
+from gradlog.evaluation.uncertainty import mean
+from gradlog.storage import read_sealed
+from gradlog.sweeps import SweepFolder, read_sweep, results_of
+from gradlog.sweeps.crossed import crossed_mean
+from gradlog.sweeps.files import save_results
+from gradlog.sweeps.picture import figure_of
+from gradlog.sweeps.tables import remarks, show_plan, show_sweep
+from gradlog.sweeps.work import work_of
+from gradlog.terminal import console
 
 IMAGES = 40
 SDES = 'product(grid({"sde.name": ["vp", "ve", "subvp"]}), seeds(2))'

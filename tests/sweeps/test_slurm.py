@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from sweeps import FailedRunsError, SweepError
-from sweeps.folder import BEGUN, DONE, FAILED
-from sweeps.running import run, write
-from sweeps.slurm import Job, check_slurm, run_on_slurm
-from sweeps.work import work_of
+from gradlog.sweeps import FailedRunsError, SweepError
+from gradlog.sweeps.folder import BEGUN, DONE, FAILED
+from gradlog.sweeps.running import run, write
+from gradlog.sweeps.slurm import Job, check_slurm, run_on_slurm
+from gradlog.sweeps.work import work_of
 
 pytest.importorskip("submitit", reason="submitit is not installed")
 SECONDS = 60
@@ -106,7 +106,7 @@ def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path,
         if "is job 70_2 already" in line:
             hold.unlink()
 
-    monkeypatch.setattr("sweeps.slurm.say", say)
+    monkeypatch.setattr("gradlog.sweeps.slurm.say", say)
     run_on_slurm(works, 0, ended.append, {})  # as another process of the same sweep would
     waiting.join(SECONDS)
     assert any("is job 70_2 already" in line for line in said)

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from made import HEAD
 
-from verbs import Options, SweepOptions, UsageError
+from gradlog.cli.verbs import Options, SweepOptions, UsageError
 
 SECONDS = 300
 

@@ -4,7 +4,16 @@ import math
 
 import pytest
 
-from configs.sweeping import choice, drawn, grid, integers, log_uniform, product, seeds, uniform
+from gradlog.sweeps.overrides import (
+    choice,
+    drawn,
+    grid,
+    integers,
+    log_uniform,
+    product,
+    seeds,
+    uniform,
+)
 
 
 def test_a_grid_has_every_combination_the_last_key_fastest():

@@ -11,10 +11,10 @@ import tiny
 from rich.console import ConsoleDimensions
 from rich.table import Table
 
-import terminal
-from evaluation.tables import show_results
-from terminal.columns import Column, table_of
-from terminal.pace import Pace, in_words
+from gradlog import terminal
+from gradlog.evaluation.tables import show_results
+from gradlog.terminal.columns import Column, table_of
+from gradlog.terminal.pace import Pace, in_words
 
 
 def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
@@ -61,7 +61,7 @@ def test_work_goes_on_where_standard_output_takes_nothing():
 
 WATCHED = """
 import time
-import terminal
+from gradlog import terminal
 with terminal.working("looking around"):
     terminal.say("found something")
 with terminal.progress("counting", 0, 2) as update:
@@ -104,13 +104,13 @@ def test_a_terminal_gets_bars_and_lines_between_them():
     assert "one [of two]" in sent
     for line in ("found something", "said by a library", "done"):
         assert f"{line}\r\n" in sent
-    assert "\x1b[38;5;" in sent  # a colour
+    assert "\x1b[38;5;" in sent  # a color
 
 
-def test_colours_are_left_out_where_they_are_not_wanted():
+def test_colors_are_left_out_where_they_are_not_wanted():
     sent = _watched(NO_COLOR="1")
     assert "2/2" in sent
-    assert not any(colour in sent for colour in ("\x1b[3", "\x1b[1;3"))
+    assert not any(color in sent for color in ("\x1b[3", "\x1b[1;3"))
 
 
 # --- where nobody does ------------------------------------------------------------------------

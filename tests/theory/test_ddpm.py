@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from losses import (
+from gradlog.distributions import Gaussian
+from gradlog.losses import (
     DenoisingScoreMatching,
     Integral,
     Likelihood,
@@ -16,10 +17,9 @@ from losses import (
     Sigma2,
     UniformTime,
 )
-from models import LABELS, NETWORKS, Noise, ScoreModel
-from oracles import Gaussian
-from sde_lib import VP
-from theory.ddpm import (
+from gradlog.models import LABELS, NETWORKS, Noise, ScoreModel
+from gradlog.sde_lib import VP
+from gradlog.theory.ddpm import (
     ancestral_mean,
     linear_betas,
     log_rho_of_levels,

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian, GaussianMixture, monte_carlo
-from sde_lib import SDES
-from theory.divergences import (
+from gradlog.distributions import Gaussian, GaussianMixture, monte_carlo
+from gradlog.sde_lib import SDES
+from gradlog.theory.divergences import (
     fisher_divergence,
     fisher_draw,
     kl,
@@ -18,13 +18,13 @@ from theory.divergences import (
     kl_slope,
     on_line,
 )
-from theory.linear_model import gaussian_kl, moments_at
+from gradlog.theory.linear_model import gaussian_kl, moments_at
 
 P = Gaussian(jnp.array([0.5, -1.0]), jnp.array([0.3, 0.8]))
 Q = Gaussian(jnp.array([0.3, -0.7]), jnp.array([0.5, 0.6]))
-CENTRES = jnp.array([[-1.0, 0.3], [0.7, -0.2]])
-MIXTURE = GaussianMixture(jnp.array([0.2, 0.8]), CENTRES, jnp.array([0.2, 0.3]))
-OTHER = GaussianMixture(jnp.array([0.6, 0.4]), CENTRES + 0.1, jnp.array([0.3, 0.3]))
+CENTERS = jnp.array([[-1.0, 0.3], [0.7, -0.2]])
+MIXTURE = GaussianMixture(jnp.array([0.2, 0.8]), CENTERS, jnp.array([0.2, 0.3]))
+OTHER = GaussianMixture(jnp.array([0.6, 0.4]), CENTERS + 0.1, jnp.array([0.3, 0.3]))
 
 
 @functools.cache
@@ -36,8 +36,8 @@ def in_float64(laws):
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), laws)
 
 
-def two_modes(weight, centre):
-    means = jnp.array([[-1.0], [1.0]]) * centre
+def two_modes(weight, center):
+    means = jnp.array([[-1.0], [1.0]]) * center
     return GaussianMixture(jnp.array([weight, 1 - weight]), means, jnp.ones(2))
 
 

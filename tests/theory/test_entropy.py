@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian, GaussianMixture, monte_carlo
-from sde_lib import SDES
-from theory.entropy import entropy_at, entropy_rate, entropy_slope
+from gradlog.distributions import Gaussian, GaussianMixture, monte_carlo
+from gradlog.sde_lib import SDES
+from gradlog.theory.entropy import entropy_at, entropy_rate, entropy_slope
 
 GAUSSIAN = Gaussian(jnp.array([0.5, -1.0]), jnp.array([0.3, 0.8]))
 MIXTURE = GaussianMixture(

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from losses import OBJECTIVES
-from oracles import Gaussian, GaussianMixture
-from sde_lib import VP
-from theory.gradients import explicit_denoising_gap, gradient_moments
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.losses import OBJECTIVES
+from gradlog.sde_lib import VP
+from gradlog.theory.gradients import explicit_denoising_gap, gradient_moments
 
 SDE = VP()
 MIXTURE = GaussianMixture(

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian, GaussianMixture
-from sde_lib import SDES
-from theory.bound import ask_law, ask_model, divergences, kl_on_line, score_matching_error
-from theory.fokker_planck import reverse_density, score_table
-from theory.line import Line
-from theory.linear_kl import ledger
-from theory.linear_model import LinearScore, model_moments
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.sde_lib import SDES
+from gradlog.theory.bound import ask_law, ask_model, divergences, kl_on_line, score_matching_error
+from gradlog.theory.fokker_planck import reverse_density, score_table
+from gradlog.theory.line import Line
+from gradlog.theory.linear_kl import ledger
+from gradlog.theory.linear_model import LinearScore, model_moments
 
 EPS = 1e-3
 GAUSSIAN = Gaussian(jnp.array([0.5]), jnp.array([0.3]))
@@ -52,7 +52,7 @@ def density_error(name, line, exact):
     got = reverse_density(sde, table, line, EPS)
     spread = line.spread(sde, sde.log_rho(EPS))
     mean, std = exact.mean[-1] / spread, jnp.sqrt(exact.variance[-1]) / spread
-    want = np.exp(-0.5 * ((line.centres - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+    want = np.exp(-0.5 * ((line.centers - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
     return np.max(np.abs(got - want)) / np.max(want), got
 
 

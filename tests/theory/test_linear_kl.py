@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracles import Gaussian
-from sde_lib import SDES
-from theory.linear_kl import ledger
-from theory.linear_model import LinearScore, model_moments, moments_at
+from gradlog.distributions import Gaussian
+from gradlog.sde_lib import SDES
+from gradlog.theory.linear_kl import ledger
+from gradlog.theory.linear_model import LinearScore, model_moments, moments_at
 
 LAW = Gaussian(jnp.array([0.5, -1.0]), jnp.array([0.3, 0.8]))
 WRONG = Gaussian(jnp.array([0.3, -0.7]), jnp.array([0.5, 0.6]))

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from oracles import Gaussian, GaussianMixture
-from theory.divergences import fisher_divergence, local_variance
+from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.theory.divergences import fisher_divergence, local_variance
 
-CENTRES = jnp.array([[-1.0, 0.3], [0.7, -0.2]])
-MIXTURE = GaussianMixture(jnp.array([0.2, 0.8]), CENTRES, jnp.array([0.2, 0.3]))
-OTHER = GaussianMixture(jnp.array([0.6, 0.4]), CENTRES + 0.1, jnp.array([0.3, 0.3]))
+CENTERS = jnp.array([[-1.0, 0.3], [0.7, -0.2]])
+MIXTURE = GaussianMixture(jnp.array([0.2, 0.8]), CENTERS, jnp.array([0.2, 0.3]))
+OTHER = GaussianMixture(jnp.array([0.6, 0.4]), CENTERS + 0.1, jnp.array([0.3, 0.3]))
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def test_local_variance_tends_to_the_fisher_divergence_with_the_square_of_the_wi
         laws = jax.tree.map(
             lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), (MIXTURE, OTHER)
         )
-        at = lambda h: compiled(local_variance, samples=2048, neighbours=32)(  # noqa: E731
+        at = lambda h: compiled(local_variance, samples=2048, neighbors=32)(  # noqa: E731
             *laws, jax.random.key(0), h
         )
         widths = [0.08, 0.04, 0.02, 0.01]

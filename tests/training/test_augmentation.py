@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from likelihood import Uniform
-from training import RandomFlip, TrainStep, Unchanged, init_state
+from gradlog.likelihood import Uniform
+from gradlog.training import RandomFlip, TrainStep, Unchanged, init_state
 
 IMAGES = np.random.default_rng(0).integers(0, 17, (8, 2, 4, 3), dtype=np.uint8)
 PARAMS = {"w": jnp.zeros(())}
@@ -73,14 +73,14 @@ class Reveal(Unchanged):
 
 @dataclass(frozen=True)
 class RevealToo(Reveal):
-    """A dequantisation that does."""
+    """A dequantization that does."""
 
     def __call__(self, key, x):
         return super().__call__(key, x), 0.0
 
 
 def test_the_flip_has_a_key_that_nothing_else_is_given():
-    """Neither dequantisation, nor time, nor loss: told by the first uniform number of each key."""
+    """Neither dequantization, nor time, nor loss: told by the first uniform number of each key."""
     optimizer = optax.sgd(0.1)
     found = []
     for look, factors in [

@@ -11,7 +11,7 @@ import time
 import pytest
 import tiny
 
-from training import Interrupted, noticed, unwinding
+from gradlog.training import Interrupted, noticed, unwinding
 
 BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 
@@ -90,7 +90,7 @@ def test_elsewhere_the_first_signal_is_an_exception(signum):
 
 
 def test_hosts_ask_each_other_at_every_tenth_step_and_leave_together(monkeypatch):
-    monkeypatch.setattr("training.interruption.jax.process_count", lambda: 2)
+    monkeypatch.setattr("gradlog.training.interruption.jax.process_count", lambda: 2)
     asked = []
 
     def another_host_has_it(flag):
@@ -150,7 +150,7 @@ def test_a_second_signal_ends_the_process_at_once(context):
 
 @BOTH
 def test_an_interruption_that_a_callback_swallows_comes_again(signum):
-    """As in a finaliser, or in JAX's callback of the garbage collector."""
+    """As in a finalizer, or in JAX's callback of the garbage collector."""
     deleted = []
 
     class Swallows:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from data import BatchStream
-from training import Every, Interrupted, Interruption, NonFiniteError, Plan, train
+from gradlog.data import BatchStream
+from gradlog.training import Every, Interrupted, Interruption, NonFiniteError, Plan, train
 
 NAN = float("nan")
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from build import build
-from configs import default
-from data.dataset import from_arrays
-from losses import denoising_integrand
-from models.networks import NCSNpp
+from gradlog.configs import default
+from gradlog.data.dataset import from_arrays
+from gradlog.experiment.build import build
+from gradlog.losses import denoising_integrand
+from gradlog.models.networks import NCSNpp
+from gradlog.training import TrainStep, init_state
 from tests.models.official import GOLDEN, SHARED, network_of
-from training import TrainStep, init_state
 
 # Some of the parameters after the steps, and, where it is there, all of them.
 FILES = [folder / "optim_5steps.npz" for folder in (GOLDEN, SHARED)]
@@ -84,7 +84,7 @@ def _run(path):
         given = replace(experiment.loss, proposal=GivenTimes(ts), objective=GivenNoise(ts, zs))
         step = TrainStep(
             given,
-            experiment.dequantisation,
+            experiment.dequantization,
             experiment.optimizer,
             experiment.ema_decay,
             BATCH,

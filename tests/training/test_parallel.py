@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tiny
 
-from build import build, load_dataset
-from data import BatchStream
-from run.drivers import initial_state, parallel_step
-from training import MAPPINGS, ParallelStep, TrainStep, init_state
+from gradlog.data import BatchStream
+from gradlog.experiment.build import build, load_dataset
+from gradlog.run.drivers import initial_state, parallel_step
+from gradlog.training import MAPPINGS, ParallelStep, TrainStep, init_state
 
 STEPS = 20
 DEVICES = 8
@@ -37,7 +37,7 @@ def _start(mapping):
     experiment = build(config, load_dataset(config))
     step = TrainStep(
         experiment.loss,
-        experiment.dequantisation,
+        experiment.dequantization,
         experiment.optimizer,
         experiment.ema_decay,
         experiment.training.batch_size,
@@ -114,7 +114,7 @@ def _stands_still(mapped, stream, state):
 
 
 def _bytes(state):
-    """Of parameters, their average and the optimiser's state: on the first device, and in all."""
+    """Of parameters, their average and the optimizer's state: on the first device, and in all."""
     leaves = jax.tree.leaves((state.params, state.ema_params, state.opt_state))
     on_first = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
     return on_first, sum(leaf.nbytes for leaf in leaves)
@@ -152,7 +152,7 @@ def test_eight_devices_give_the_losses_of_one(one_device, many_devices, name):
 
 @pytest.mark.parametrize("name", sorted(set(MAPPINGS) - {"pmap"}))
 def test_every_mapping_trains_as_pmap_does_on_eight_devices(many_devices, name):
-    """Parameters, average, optimiser; losses and gradient norms."""
+    """Parameters, average, optimizer; losses and gradient norms."""
     assert many_devices[name]["apart"] < 1e-5
     np.testing.assert_allclose(
         many_devices[name]["metrics"], many_devices["pmap"]["metrics"], rtol=1e-5

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tiny
 
-from run import RunDirectory
-from storage import read_metrics
+from gradlog.run import RunDirectory
+from gradlog.storage import read_metrics
 
 # Interrupted in the middle of an accumulation, of a warm-up's epoch and of the data's.
 SETTINGS = {

@@ -9,10 +9,10 @@ import optax
 import pytest
 import tiny
 
-from build import build, load_dataset
-from likelihood import Continuous
-from training import SCHEDULES, TrainStep, adam, init_state
-from training.optimizer import with_warmup
+from gradlog.experiment.build import build, load_dataset
+from gradlog.likelihood import Continuous
+from gradlog.training import SCHEDULES, TrainStep, adam, init_state
+from gradlog.training.optimizer import with_warmup
 
 SETTINGS = {
     "warmup": 0,
@@ -54,7 +54,7 @@ def _close(a, b, tolerance=1e-6):
 
 
 def _moment(state):
-    """Adam's mean of gradients, wherever it is in the optimiser's state."""
+    """Adam's mean of gradients, wherever it is in the optimizer's state."""
     return next(s for s in jax.tree.leaves(state, is_leaf=_is_adam) if _is_adam(s)).mu
 
 
@@ -284,7 +284,7 @@ def losses():
     experiment = build(config, load_dataset(config))
     step = TrainStep(
         experiment.loss,
-        experiment.dequantisation,
+        experiment.dequantization,
         experiment.optimizer,
         experiment.ema_decay,
         8,

@@ -4,13 +4,13 @@ The published figures are of the "old" version of the data, --config.data.versio
 
 Command: python main.py --config=configs/score_flow/vp/imagenet32_ddpmpp_continuous.py \
     --workdir=runs/score_flow_vp_imagenet32_ddpmpp
-Figure: 3.76 bits/dim is the best of the paper (abstract, table 2), with variational dequantisation,
-    which is not here: what is evaluated here corresponds to its columns of uniform dequantisation.
+Figure: 3.76 bits/dim is the best of the paper (abstract, table 2), with variational dequantization,
+    which is not here: what is evaluated here corresponds to its columns of uniform dequantization.
     Not measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

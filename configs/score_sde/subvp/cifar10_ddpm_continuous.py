@@ -6,7 +6,7 @@ Figure: by the flow FID 3.56, 3.05 bits/dim (table 2); not measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -6,7 +6,7 @@ Figure: FID 2.61 (table 3); by the flow FID 3.16, 3.02 bits/dim (table 2); not m
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -9,7 +9,7 @@ Figure: samples alone are published (appendix H.3); not measured here.
 Time: 2.4 million steps at batch 64 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

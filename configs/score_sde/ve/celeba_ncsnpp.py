@@ -1,7 +1,7 @@
 r"""NCSN++ on a ladder of 1000 levels, CelebA at 64x64 (Song et al. 2021, arXiv:2011.13456).
 
 The data are a folder of images, or of train/ and test/: those of CelebA
-(mmlab.ie.cuhk.edu.hk/projects/CelebA) as files. Official: the centre of 140x140 pixels, resized; a
+(mmlab.ie.cuhk.edu.hk/projects/CelebA) as files. Official: the center of 140x140 pixels, resized; a
 folder takes the largest square.
 
 Command: python main.py --config=configs/score_sde/ve/celeba_ncsnpp.py \
@@ -10,7 +10,7 @@ Figure: none that the paper tabulates; not measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

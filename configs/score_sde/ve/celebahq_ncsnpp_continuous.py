@@ -9,7 +9,7 @@ Figure: samples alone are published (figure 12 of the paper); not measured here.
 Time: 2.4 million steps at batch 8 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -6,7 +6,7 @@ Figure: FID 2.38 (table 3); not measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

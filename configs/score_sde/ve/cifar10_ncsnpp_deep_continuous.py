@@ -6,7 +6,7 @@ Figure: FID 2.20 (table 3), the best of the paper; not measured here.
 Time: 950,000 steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

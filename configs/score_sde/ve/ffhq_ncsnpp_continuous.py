@@ -9,7 +9,7 @@ Figure: samples alone are published (with the official checkpoints); not measure
 Time: 2.4 million steps at batch 8 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -6,7 +6,7 @@ Figure: FID 2.55 (table 3); by the flow FID 3.93, 3.16 bits/dim (table 2); not m
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

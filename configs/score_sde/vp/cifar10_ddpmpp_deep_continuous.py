@@ -6,7 +6,7 @@ Figure: FID 2.41 (table 3); by the flow FID 3.08, 3.13 bits/dim (table 2); not m
 Time: 950,000 steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

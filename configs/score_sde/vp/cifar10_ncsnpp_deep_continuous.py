@@ -6,7 +6,7 @@ Figure: not measured here, and none published for it.
 Time: 950,000 steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -6,7 +6,7 @@ training steps, of which the last ones take the place of those that long runs ha
 
 from pathlib import Path
 
-import command_line
+from gradlog.cli import command_line
 
 # Of every experiment that a command begins, unless the command says otherwise.
 EXPERIMENT = {

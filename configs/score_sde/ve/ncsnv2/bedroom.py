@@ -10,7 +10,7 @@ Figure: samples alone are published (in its paper); not measured here.
 Time: 2.4 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

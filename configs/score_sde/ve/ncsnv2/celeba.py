@@ -1,7 +1,7 @@
 r"""NCSNv2 on CelebA at 64x64 (Song & Ermon 2020, arXiv:2006.09011), as score_sde has it.
 
 The data are a folder of images, or of train/ and test/: those of CelebA
-(mmlab.ie.cuhk.edu.hk/projects/CelebA) as files. Official: the centre of 140x140 pixels, resized; a
+(mmlab.ie.cuhk.edu.hk/projects/CelebA) as files. Official: the center of 140x140 pixels, resized; a
 folder takes the largest square.
 
 Command: python main.py --config=configs/score_sde/ve/ncsnv2/celeba.py \
@@ -10,7 +10,7 @@ Figure: FID 10.23 in its paper (table 1); not measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

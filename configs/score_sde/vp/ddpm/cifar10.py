@@ -7,7 +7,7 @@ Figure: FID 3.17 in the paper (table 1), 3.24 of score_sde's checkpoint; by the 
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
-from configs import published
+from gradlog.configs import published
 
 
 def get_config():

@@ -1,0 +1,1 @@
+"""Gradlog: score-based generative models whose likelihoods can be trusted."""

@@ -1,0 +1,141 @@
+"""What every loader of this room returns, and the few things all of them need."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+if TYPE_CHECKING:
+    from gradlog.distributions import Oracle
+
+
+UNKNOWN = "unknown"  # the fingerprint of data that have not been seen
+
+
+class DataError(ValueError):
+    """The user's data or configuration is wrong: one line that says what, and what to do."""
+
+
+class Source(Protocol):
+    """Random access to examples; a plain array is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Int[np.ndarray, " n"], /) -> Shaped[np.ndarray, "n *shape"]: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test examples, and what a likelihood must know of them.
+
+    Attributes:
+      name: the key in `DATASETS`, or the name of the file or builder behind it.
+      train: examples; integer levels 0..levels-1 (uint8 or uint16), or float32 if continuous.
+      test: examples like those of `train`.
+      shape: of one example, (H, W, C) for images, (d,) for vectors.
+      levels: number of quantization levels; None for continuous data.
+      fingerprint: 16 hexadecimal digits that differ if the contents, the shape, the levels or
+        the labels differ. See `fingerprint_of_arrays`, and `data.records` for large record files.
+        UNKNOWN for data that are not there: see `data.stand_in`.
+      num_classes: labels are 0..num_classes-1; None without labels.
+      train_labels: int64 (len(train),), or None.
+      test_labels: int64 (len(test),), or None.
+      law: the law that the examples were drawn from, where it is known.
+    """
+
+    name: str
+    train: Source
+    test: Source
+    shape: tuple[int, ...]
+    levels: int | None
+    fingerprint: str
+    num_classes: int | None = None
+    train_labels: Int[np.ndarray, " n"] | None = None
+    test_labels: Int[np.ndarray, " n"] | None = None
+    law: "Oracle | None" = None
+
+
+def from_arrays(
+    name: str,
+    train: Shaped[np.ndarray, "n *shape"],
+    test: Shaped[np.ndarray, "m *shape"],
+    *,
+    levels: int | None,
+    num_classes: int | None = None,
+    train_labels: np.ndarray | None = None,
+    test_labels: np.ndarray | None = None,
+) -> Dataset:
+    """A dataset held in memory, with a fingerprint of all its contents.
+
+    Raises:
+      DataError: a split is empty, or the two differ in shape or type.
+    """
+    for split, array in (("training", train), ("test", test)):
+        if len(array) == 0:
+            raise DataError(f"{name}: the {split} set is empty; at least one example is needed")
+    if (train.shape[1:], train.dtype) != (test.shape[1:], test.dtype):
+        raise DataError(
+            f"{name}: training examples are {train.dtype} {train.shape[1:]}, "
+            f"test examples {test.dtype} {test.shape[1:]}; both must be alike"
+        )
+    return Dataset(
+        name=name,
+        train=train,
+        test=test,
+        shape=train.shape[1:],
+        levels=levels,
+        fingerprint=fingerprint_of_arrays(levels, train, test, train_labels, test_labels),
+        num_classes=num_classes,
+        train_labels=train_labels,
+        test_labels=test_labels,
+    )
+
+
+def fingerprint_of_arrays(levels: int | None, *arrays: np.ndarray | None) -> str:
+    """SHA-256 of the levels and of each array's type, shape and bytes: 16 hexadecimal digits."""
+    digest = hashlib.sha256(f"levels {levels}".encode())
+    for array in arrays:
+        if array is None:
+            digest.update(b"|none")
+            continue
+        little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"|{little_endian.dtype.str} {array.shape}|".encode())
+        digest.update(little_endian.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()[:16]
+
+
+def permutation(length: int, seed: int, *address: int) -> Int[np.ndarray, " length"]:
+    """A permutation of 0..length-1, a pure function of its arguments.
+
+    `address` names one of many independent permutations under the same seed. It sorts raw Philox
+    words, whose values NumPy guarantees between releases; those of `Generator.permutation` it
+    does not, and an order that changes with NumPy would break resumed runs and fixed splits.
+
+    Raises:
+      DataError: the seed is negative.
+    """
+    if seed < 0:
+        raise DataError(f"seed = {seed} is negative; choose one from 0 on")
+    words = np.random.Philox(np.random.SeedSequence(seed, spawn_key=address)).random_raw(length)
+    return np.argsort(words, kind="stable")
+
+
+def split_indices(
+    length: int, *, test_fraction: float, seed: int
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
+    """Indices of the training and of the test examples, each ascending: a fixed random split.
+
+    The test set takes `round(test_fraction * length)` examples, and each set at least one.
+
+    Raises:
+      DataError: fewer than two examples, or a fraction outside (0, 1).
+    """
+    if not 0.0 < test_fraction < 1.0:
+        raise DataError(f"config.data.test_fraction = {test_fraction} must lie between 0 and 1")
+    if length < 2:
+        raise DataError(f"{length} example(s) cannot be split into a training and a test set")
+    num_test = min(max(round(test_fraction * length), 1), length - 1)
+    order = permutation(length, seed, 0, 0)
+    return np.sort(order[num_test:]), np.sort(order[:num_test])

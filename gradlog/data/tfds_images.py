@@ -1,0 +1,141 @@
+"""Image data sets of tensorflow-datasets that are prepared already, or that it can prepare.
+
+Reading needs no TensorFlow, preparing a stock data set does. What is prepared is looked up by
+folder: asking tensorflow-datasets for a data set that is not there would try the network for
+minutes.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gradlog.data.dataset import DataError, Dataset
+from gradlog.data.prepare import data_root
+from gradlog.data.records import from_records
+
+NAME = re.compile(r"(?P<base>\w+(?:/[\w.\-]+)?)(?::(?P<version>\d+\.\d+\.\d+))?")
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+FORMAT = "array_record"
+TIMEOUT_SECONDS = 5.0
+
+
+def load_tfds(
+    *,
+    tfds_name: str = "",
+    data_dir: str = "",
+    train_split: str = "train",
+    test_split: str = "test",
+    read_labels: bool = False,
+) -> Dataset:
+    """Images (H, W, C) of one size, read from record files as they are asked for.
+
+    The one image feature and, if there is just one, the class label are found by their types.
+    uint8 images have 256 levels, uint16 images 65,536.
+
+    Args:
+      tfds_name: 'name', 'name/config', either with ':1.2.3' for a version (else the newest).
+      data_dir: where to look first, and where to prepare; '' means ~/.cache/gradlog. Looked up
+        next: $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      train_split: also parts, such as 'train[:90%]'.
+      test_split: likewise.
+      read_labels: whether to read all labels now (about 20,000 a second); only class-conditional
+        models need them.
+
+    Raises:
+      DataError: not prepared and no TensorFlow or network to do so, prepared in another format,
+        or images of different sizes.
+    """
+    match = NAME.fullmatch(tfds_name)
+    if not match:
+        raise DataError(
+            f"config.data.tfds_name = {tfds_name!r} is not a name such as 'mnist', "
+            "'imagenet_resized/64x64' or 'mnist:3.0.1'"
+        )
+    roots = _roots(data_dir)
+    folder = _find(roots, match["base"], match["version"] or "*")
+    if folder is None:
+        _prepare(tfds_name, roots)
+        folder = _find(roots, match["base"], match["version"] or "*")
+    if folder is None:
+        raise DataError(f"{tfds_name} was prepared, but is not under {roots[0]}")
+    return from_records(
+        tfds_name,
+        folder,
+        train_split=train_split,
+        test_split=test_split,
+        read_labels=read_labels,
+    )
+
+
+def _roots(data_dir: str) -> list[Path]:
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return [data_root(data_dir), Path(os.path.expanduser(default))]
+
+
+def _find(roots: list[Path], base: str, version: str) -> Path | None:
+    """The newest version in array_record format; None if there is no version in any format."""
+    other = None
+    for root in roots:
+        infos = (root / base).glob(f"{version}/dataset_info.json")
+        versions = [info for info in infos if VERSION.fullmatch(info.parent.name)]
+        for info in sorted(versions, key=_version_of, reverse=True):
+            found = _file_format(info)
+            if found == FORMAT:
+                return info.parent
+            other = (info.parent, found)
+    if other is not None:
+        raise DataError(
+            f"{other[0]} is in {other[1]} format, which needs TensorFlow to read; prepare it with "
+            f"tfds.builder(name, file_format='{FORMAT}')"
+        )
+    return None
+
+
+def _version_of(info: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in info.parent.name.split("."))
+
+
+def _file_format(info: Path) -> str:
+    try:
+        return json.loads(info.read_text()).get("fileFormat", "tfrecord")
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{info} cannot be read ({error}); prepare the data again") from error
+
+
+def _prepare(tfds_name: str, roots: list[Path]) -> None:
+    missing = f"{tfds_name} is not prepared under {' or '.join(map(str, roots))}"
+    command = (
+        f"tfds.builder({tfds_name!r}, file_format={FORMAT!r}, data_dir={str(roots[0])!r})"
+        ".download_and_prepare()"
+    )
+    if importlib.util.find_spec("tensorflow") is None:
+        raise DataError(f"{missing}; where TensorFlow is installed, run {command}")
+    import tensorflow_datasets as tfds
+
+    try:
+        builder: Any = tfds.builder(tfds_name, file_format=FORMAT, data_dir=str(roots[0]))
+        _reach_hosts(builder.url_infos or {})
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a banner
+            builder.download_and_prepare()
+    # Whatever a stock builder raises: unknown names, licenses to accept, broken links.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{missing}, and preparing it failed: {reason}") from error
+
+
+def _reach_hosts(urls: Iterable[str]) -> None:
+    """Fails within seconds where tensorflow-datasets would try for minutes."""
+    for url in {urlsplit(url).hostname: url for url in urls}.values():
+        request = urllib.request.Request(url, method="HEAD")
+        # An answer of any kind will do.
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()

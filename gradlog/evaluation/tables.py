@@ -1,0 +1,321 @@
+"""Results as tables and lines on the terminal."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from gradlog.evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
+from gradlog.evaluation.uncertainty import of_all
+from gradlog.terminal import console, say
+from gradlog.terminal.columns import Column, table_of
+
+Row = dict[str, Any]
+
+
+def show_results(results: list[Row]) -> None:
+    """A row per result; below it what the error of each is of, and the account of its last step."""
+    title = (
+        "bits per dimension (± own: of the estimator's randomness, given where each datum was "
+        "placed by dequantization and noise at eps)"
+    )
+    console.print(table_of(title, _RESULTS, [_result_cells(result) for result in results]))
+    newest = {result["estimator"]: result for result in results}  # by step; the files have all
+    for result in results:
+        if result["account"] and result is newest[result["estimator"]]:
+            console.print(_account_table(result))
+        for line in _remarks(result):
+            say(line)
+
+
+_RESULTS = (
+    *(Column("step"), Column("estimator", text=True), Column("bits/dim"), Column("± s.e.")),
+    *(Column("± own", optional=2), Column("images", optional=1), Column("NFE", optional=3)),
+    *(Column("JVPs", optional=3), Column("s", optional=3)),
+)
+
+
+def _result_cells(result: Row) -> tuple[str, ...]:
+    return (
+        str(result["step"]),
+        result["estimator"],
+        _number(result["bits_per_dim"], 4),
+        _number(result["standard_error"], 4),
+        _number(result["estimator_standard_error"], 4),
+        _images(result),
+        _number(result["nfe"], 0),
+        _number(result.get("jvp_evaluations"), 0),
+        _number(result["seconds"], 1),
+    )
+
+
+def show_classifications(found: list[Row]) -> None:
+    """A row per estimator and checkpoint; below it which classes are taken for which."""
+    rows = [_classification_cells(row) for row in found]
+    console.print(table_of("classes by likelihood", _CLASSIFICATIONS, rows))
+    for row in found:
+        over = _over(row)
+        say(f"{row['estimator']} at step {row['step']}: {_confused(row['confusion'])}{over}")
+
+
+_CLASSIFICATIONS = (
+    *(Column("step"), Column("estimator", text=True), Column("accuracy"), Column("± s.e.")),
+    *(Column("95 % interval", optional=1), Column("log p(class|x)", optional=1)),
+    *(Column("images"), Column("failed", optional=1)),
+)
+
+
+def _classification_cells(row: Row) -> tuple[str, ...]:
+    interval = row.get("interval", {})  # older results have none
+    return (
+        str(row["step"]),
+        row["estimator"],
+        _number(row["accuracy"], 4),
+        _number(row["standard_error"], 4),
+        " to ".join(_number(interval.get(end), 4) for end in ("low", "high")),
+        _number(row["log_posterior_of_true_class"], 4),
+        _images(row),
+        str(len(row["failed"])),
+    )
+
+
+def _confused(confusion: list[list[int]]) -> str:
+    """The pairs of classes that are confused, the most frequent first."""
+    counts = {
+        (true, taken): count
+        for true, row in enumerate(confusion)
+        for taken, count in enumerate(row)
+        if count and true != taken
+    }
+    pairs = sorted(counts, key=lambda pair: -counts[pair])[:8]
+    found = [f"{true} taken for {taken} ({counts[true, taken]})" for true, taken in pairs]
+    return ", ".join(found) or "no class is taken for another"
+
+
+def show_differences(rows: list[Row]) -> None:
+    """Paired differences between estimators, a line each, and what a gap means."""
+    if not rows:
+        return
+    say("differences on the same images, bits/dim:")
+    for row in rows:
+        say(f"  step {row['step']}: {_difference(row)}")
+    if any(row["minuend"] in BOUNDS and row["subtrahend"] not in BOUNDS for row in rows):
+        say(f"note: {WHAT_A_BOUND_BOUNDS}")
+
+
+def show_comparison(rows: list[Row]) -> None:
+    """Paired differences between checkpoints or runs, a line each."""
+    say("differences on the same images, bits/dim (negative: the first is better):")
+    for row in rows:
+        say(f"  {row['estimator']}: {_difference(row)}")
+
+
+def show_over_training(found: Row) -> None:
+    """A row for each step of each estimator; below it which is the best, and how sure that is."""
+    if not found["estimators"]:
+        say("note: bits over training need two checkpoints that were evaluated")
+        return
+    for name, each in found["estimators"].items():
+        title = f"{name} over training, on {each['num_images']} images"
+        rows = [_step_cells(row, each["best"]) for row in each["rows"]]
+        console.print(table_of(title, _STEPS, rows))
+        say(_best(name, each))
+    say(f"note: {found['note']}")
+
+
+_STEPS = (
+    *(Column("step"), Column("bits/dim"), Column("± s.e."), Column("- best")),
+    *(Column("± its s.e.", optional=1), Column("P(best)")),
+)
+
+
+def _step_cells(row: Row, best: int) -> tuple[str, ...]:
+    is_best, gap = row["step"] == best, row["minus_best"]
+    return (
+        f"{'* ' if is_best else ''}{row['step']}",
+        _number(row["bits_per_dim"], 4),
+        _number(row["standard_error"], 4),
+        "best" if is_best else _number(gap["bits_per_dim"], 4),
+        "" if is_best else _number(gap["standard_error"], 4),
+        _number(row["probability_best"], 3),
+    )
+
+
+def _best(name: str, found: Row) -> str:
+    row = next(row for row in found["rows"] if row["step"] == found["best"])
+    if found["num_images"] == 1:
+        return f"{name}: one image does not tell which step is the best"
+    others = [each for each in found["rows"] if each is not row]
+    second = min(others, key=lambda each: each["minus_best"]["bits_per_dim"])
+    return (
+        f"{name}: the best is step {row['step']}, with probability "
+        f"{_number(row['probability_best'], 2)}; step {second['step']} comes next, "
+        f"{_value(second['minus_best'])} above it"
+    )
+
+
+def show_quality(results: list[Row]) -> None:
+    """A column for the samples of each result and one for data, and what the numbers stand on."""
+    for result in results:
+        rows = result["rows"]
+        title = (
+            f"quality at step {result['step']} against {rows[0]['reference_count']} "
+            f"{result['against']} data, by {rows[0]['num_features']} features: {result['features']}"
+        )
+        columns = (Column("", text=True), *(Column(row["set"]) for row in rows))
+        cells = [(name, *map(show, rows)) for name, show in _QUALITY.items()]
+        console.print(table_of(title, columns, cells))
+        for line in _quality_remarks(result):
+            say(line)
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+_QUALITY = {
+    "FID": lambda row: f"{row['fid']:.4g} ± {_short(row['fid_standard_error'])}",
+    "FID, n to infinity": lambda row: _short(row["fid_extrapolated"]),
+    "KID": lambda row: f"{_short(row['kid'])} ± {_short(row['kid_standard_error'])}",
+    "precision": lambda row: f"{row['precision']:.3f}",
+    "recall": lambda row: f"{row['recall']:.3f}",
+    "n": lambda row: str(row["count"]),
+}
+
+
+def _quality_remarks(result: Row) -> list[str]:
+    found = []
+    if failed := result.get("failed"):
+        count = result["rows"][0]["count"]
+        found.append(f"warning: of {of_all(count, failed, 'samples')}, which are in no number")
+    if result["features"] != "inception":
+        found.append(
+            f"note: these numbers are of {result['features']}: published FIDs are of Inception's "
+            "features, with config.quality.features = 'inception'"
+        )
+    for row in result["rows"]:
+        if row["count"] <= row["num_features"]:
+            found.append(
+                f"note: {row['count']} of {row['set']} for {row['num_features']} features: FID "
+                "says more of their number than of their law"
+            )
+    return found
+
+
+def _difference(row: Row) -> str:
+    return (
+        f"{row['minuend']} - {row['subtrahend']}: {_number(row['bits_per_dim'], 4)} "
+        f"± {_number(row['standard_error'], 4)}, 95 % {_interval(row['interval'])}, "
+        f"{of_all(row['num_images'], row.get('failed_in_either', 0))}"
+    )
+
+
+def _account_table(result: Row) -> Table:
+    title = f"account of {result['estimator']} at step {result['step']}{_over(result)}"
+    rows = [_account_cells(line, result) for line in result["account"]]
+    return table_of(title, _ACCOUNT, rows)
+
+
+_ACCOUNT = (Column("term", text=True), Column("bits/dim"), Column("± s.e."), Column("nats"))
+
+
+def _account_cells(line: Row, result: Row) -> tuple[str, ...]:
+    return (
+        _term(line["term"], result),
+        _number(line["bits_per_dim"], 4),
+        _number(line["standard_error"], 4),
+        _number(line["nats"], 2),
+    )
+
+
+def _term(name: str, result: Row) -> str:
+    as_sample = result.get("eps", {}).get("start") == "as_sample"
+    return "eps (x is the sample at eps)" if name == "eps" and as_sample else name
+
+
+def _remarks(result: Row) -> list[str]:
+    """What the error of the mean is made of, and what the numerics still hide."""
+    name = f"{result['estimator']} at step {result['step']}"
+    mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
+    found = [f"{name}: {mean} bits/dim, 95 % {interval}{_over(result)}"]
+    if split := _split(result):
+        found.append(f"{name}: {split}")
+    if discretization := result.get("discretization"):
+        change = _value(discretization)
+        found.append(f"{name}: the last refinement of the nodes changed it by {change}")
+    if convergence := result.get("convergence"):
+        found.append(_convergence(name, convergence))
+    return found
+
+
+def _convergence(name: str, found: Row) -> str:
+    if not found["images"]:
+        return f"warning: {name}: no image succeeded both as it is and tightened: no convergence"
+    settings = ", ".join(f"{key} = {value:g}" for key, value in found["tightened"].items())
+    return (
+        f"{name}: tightened to {settings} the first {found['images']} images change by "
+        f"{_number(found['change_bits_per_dim'], 6)} ± {_number(found['standard_error'], 6)} "
+        "bits/dim"
+    )
+
+
+def _split(result: Row) -> str:
+    """The parts of the error of the mean; '' where none is known."""
+    rows, sampled = result.get("error_split") or [], result["standard_error"]
+    shares = [
+        f"{row['source']} {_number(row['standard_error'], 4)} ({100 * row['share']:.0f} %)"
+        for row in rows
+        if row["share"] is not None
+    ]
+    if shares:
+        return f"the standard error is of {', '.join([*shares, *_unknown(rows)])}"
+    told = math.hypot(*(row["standard_error"] or 0.0 for row in rows))
+    if sampled is None or told <= sampled:
+        return ""
+    return (
+        f"the sampled standard error {_number(sampled, 4)} is smaller than the estimator's own "
+        f"noise {_number(told, 4)}: too few images to tell its parts"
+    )
+
+
+def _unknown(rows: list[Row]) -> list[str]:
+    """Sources of unknown error, but for those that another row has in it."""
+    known = [row["source"] for row in rows if row["standard_error"] is not None]
+    unknown = [row["source"] for row in rows if row["standard_error"] is None]
+    return [f"{name} unknown" for name in unknown if not any(name in other for other in known)]
+
+
+def _images(row: Row) -> str:
+    """How many images a mean is over, and of how many where some failed."""
+    count, failed = row["num_images"], len(row["failed"])
+    return f"{count} of {count + failed}" if failed else str(count)
+
+
+def _over(row: Row) -> str:
+    """What must be said wherever a mean is shown of which images are missing; '' for none."""
+    count, failed = row["num_images"], len(row["failed"])
+    return f"; mean over {of_all(count, failed)}" if failed else ""
+
+
+def show_findings(found: Sequence[Row]) -> None:
+    """A row for each thing of a workdir: what it is, where, and whether it is as it was written."""
+    columns = [Column(name, text=True) for name in ("what", "where", "state", "detail")]
+    names = ("what", "path", "state", "detail")
+    rows = [[Text(finding[name]) for name in names] for finding in found]
+    console.print(table_of("files of the workdir", columns, rows))
+
+
+def _value(row: Row) -> str:
+    return f"{_number(row['bits_per_dim'], 5)} ± {_number(row['standard_error'], 5)} bits/dim"
+
+
+def _interval(interval: Row | None) -> str:
+    if interval is None or interval["low"] is None or not math.isfinite(interval["low"]):
+        return "-"
+    return f"[{interval['low']:.4f}, {interval['high']:.4f}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

@@ -1,0 +1,143 @@
+"""Runge-Kutta solvers: a thin face on diffrax."""
+
+from dataclasses import dataclass, replace
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import optimistix
+from jaxtyping import Array, Float
+
+from gradlog.ode.adjoints import ADJOINTS, explicit
+from gradlog.ode.base import Coordinate, Solution, State, VectorField
+
+# Tsit5 has seven stages, the last of which is the first of the next step: one evaluation starts.
+_EVALUATIONS_PER_STEP = 6
+_EVALUATIONS_TO_START = 1
+# A share of the whole way. Given, since diffrax's own choice costs evaluations.
+_FIRST_STEP = 0.01
+_END = diffrax.SaveAt(t1=True)
+
+
+def _solve(
+    field,
+    state,
+    start,
+    stop,
+    first_step,
+    controller,
+    max_steps,
+    saved=_END,
+    adjoint="checkpoint",
+) -> diffrax.Solution:
+    field, values = explicit(field, start, state) if adjoint == "backsolve" else (field, ())
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda s, y, args: field(s, y, *args)),  # pyright: ignore[reportArgumentType]
+        diffrax.Tsit5(),
+        t0=start,
+        t1=stop,
+        dt0=first_step,
+        y0=state,
+        args=values,
+        stepsize_controller=controller,
+        max_steps=max_steps,
+        saveat=saved,
+        adjoint=ADJOINTS[adjoint],
+        throw=False,
+    )
+
+
+def _at_end(solved: diffrax.Solution) -> Solution:
+    return _solution(solved, jax.tree.map(lambda leaf: leaf[0], solved.ys))
+
+
+def _solution(solved: diffrax.Solution, state: State) -> Solution:
+    finite = jax.tree.reduce(lambda ok, leaf: ok & jnp.all(jnp.isfinite(leaf)), state, True)
+    return Solution(
+        state=state,
+        nfe=_EVALUATIONS_PER_STEP * solved.stats["num_steps"] + _EVALUATIONS_TO_START,
+        ok=finite & (solved.result == diffrax.RESULTS.successful),
+    )
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Tsitouras' 5(4) pair with a PI controller on the scaled error of the worst part.
+
+    Under ``vmap`` every example keeps its own steps. An example that would need more than
+    ``max_steps`` ends with ``ok = False``. ``adjoint`` names how it is differentiated in reverse,
+    one of ``solvers.ADJOINTS``.
+    """
+
+    rtol: float
+    atol: float
+    max_steps: int = 4096
+    adjoint: str = "checkpoint"
+
+    def __post_init__(self) -> None:
+        if self.adjoint not in ADJOINTS:
+            raise ValueError(
+                f"adjoint = {self.adjoint!r} is unknown; choose one of {sorted(ADJOINTS)}"
+            )
+
+    def __call__(
+        self, field: VectorField, state: State, start: Coordinate, stop: Coordinate
+    ) -> Solution:
+        first = _FIRST_STEP * (stop - start)
+        return _at_end(self._run(field, state, start, stop, first, self._controller()))
+
+    def path(self, field: VectorField, state: State, grid: Float[Array, " nodes"]) -> Solution:
+        controller = diffrax.ClipStepSizeController(self._controller(), step_ts=grid[1:-1])
+        first, saved = grid[1] - grid[0], diffrax.SaveAt(ts=grid)
+        solved = self._run(field, state, grid[0], grid[-1], first, controller, saved)
+        return _solution(solved, solved.ys)
+
+    def _run(self, field, state, start, stop, first, controller, saved=_END) -> diffrax.Solution:
+        return _solve(
+            field, state, start, stop, first, controller, self.max_steps, saved, self.adjoint
+        )
+
+    def tightened(self) -> "Adaptive":
+        """A tenth of the tolerances."""
+        return replace(self, rtol=self.rtol / 10, atol=self.atol / 10)
+
+    def _controller(self) -> diffrax.AbstractAdaptiveStepSizeController:
+        return diffrax.PIDController(
+            rtol=self.rtol, atol=self.atol, pcoeff=0.3, icoeff=0.4, norm=largest_rms
+        )
+
+
+def largest_rms(state: State) -> jax.Array:
+    """The largest root mean square of the parts: a log determinant counts as much as an image."""
+    return jnp.max(jnp.stack([optimistix.rms_norm(leaf) for leaf in jax.tree.leaves(state)]))
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The same method of order five with a given number of equal steps.
+
+    Along a grid it takes the least whole number of steps between two nodes that makes as many.
+    """
+
+    steps: int
+
+    def __call__(
+        self, field: VectorField, state: State, start: Coordinate, stop: Coordinate
+    ) -> Solution:
+        grid = jnp.linspace(start, stop, self.steps + 1)
+        return _at_end(_solve(field, state, start, stop, None, diffrax.StepTo(grid), self.steps))
+
+    def path(self, field: VectorField, state: State, grid: Float[Array, " nodes"]) -> Solution:
+        between = -(-self.steps // (len(grid) - 1))
+        shares = jnp.arange(between) / between
+        fine = (grid[:-1, None] + shares * jnp.diff(grid)[:, None]).ravel()
+        fine = jnp.append(fine, grid[-1])
+        saved = diffrax.SaveAt(t0=True, steps=True)
+        solved = _solve(
+            field, state, grid[0], grid[-1], None, diffrax.StepTo(fine), len(fine) - 1, saved
+        )
+        return _solution(solved, jax.tree.map(lambda leaf: leaf[::between], solved.ys))
+
+    def tightened(self) -> "Fixed":
+        """Twice the steps."""
+        return replace(self, steps=2 * self.steps)

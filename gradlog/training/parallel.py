@@ -1,0 +1,243 @@
+"""How the per-device step is mapped over devices: the only place that knows.
+
+A mapping places the state on its devices, splits a batch over them, and averages losses and
+gradients between the two halves of the step. Several hosts run the same code, each on its own rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from gradlog.training.state import TrainState
+from gradlog.training.step import LossFn, TrainStep
+
+AXIS = "devices"
+REPLICATED = PartitionSpec()
+_SMALL = 1024  # numbers: leaves of fewer are not worth gathering
+Metrics = dict[str, jax.Array]
+# (state, key data, rows, their positions, number of the batch) -> (state, metrics)
+DeviceStep = Callable[[TrainState, jax.Array, Any, Any, Any], tuple[TrainState, Metrics]]
+
+
+def device_mesh() -> Mesh:
+    """All devices of all hosts along one axis."""
+    return Mesh(np.array(jax.devices()), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+class Mapping(Protocol):
+    """Maps a step over all devices."""
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        """Over which of its axes a leaf of the state is divided."""
+        ...
+
+    def split(self, rows: np.ndarray) -> Any:
+        """The rows of this host as the mapped step takes them."""
+        ...
+
+    def map(self, step: TrainStep) -> DeviceStep:
+        """The step of all devices together; the state that it is given is gone afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pmap:
+    """``jax.pmap`` over the local devices, one row of rows for each."""
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        del leaf
+        return REPLICATED
+
+    def split(self, rows: np.ndarray) -> np.ndarray:
+        """One block for each local device."""
+        return rows.reshape(jax.local_device_count(), -1, *rows.shape[1:])
+
+    def map(self, step: TrainStep) -> DeviceStep:
+        def run(state, key_data, batch, positions, number):
+            key = jax.random.wrap_key_data(key_data)
+            local = step.loss_and_grads(key, state, batch, positions)
+            loss, grads = jax.lax.pmean(local, AXIS)
+            return step.update(state, loss, grads, number)
+
+        return jax.pmap(
+            run,
+            axis_name=AXIS,
+            in_axes=(None, None, 0, 0, None),  # pyright: ignore[reportArgumentType]
+            out_axes=None,
+            donate_argnums=(0,),
+        )
+
+
+@dataclass(frozen=True)
+class ShardMap:
+    """``jax.jit`` of ``jax.shard_map`` over a mesh of all devices.
+
+    The losses and gradients are each device's own; the update is of the whole state, of which each
+    device works out the part that it holds.
+    """
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        del leaf
+        return REPLICATED
+
+    def split(self, rows: np.ndarray) -> jax.Array:
+        """This host's part of the global array."""
+        sharding = NamedSharding(device_mesh(), PartitionSpec(AXIS))
+        return jax.make_array_from_process_local_data(sharding, rows)
+
+    def map(self, step: TrainStep) -> DeviceStep:
+        def run(state, key_data, batch, positions, number):
+            learned = state.replace(ema_params=(), opt_state=())
+            specs = jax.tree.map(self.spec, learned)
+            mapped = jax.shard_map(
+                lambda *rows: self._loss_and_grads(step, specs, *rows),
+                mesh=device_mesh(),
+                in_specs=(specs, REPLICATED, PartitionSpec(AXIS), PartitionSpec(AXIS)),
+                out_specs=(REPLICATED, specs.params),
+                # The averages are explicit, as under pmap; checked types would insert their own.
+                check_vma=False,
+            )
+            loss, grads = mapped(learned, key_data, batch, positions)
+            state, metrics = step.update(state, loss, grads, number)
+            return jax.lax.with_sharding_constraint(state, shardings(self, state)), metrics
+
+        return jax.jit(run, donate_argnums=(0,))
+
+    def _loss_and_grads(self, step: TrainStep, specs, state, key_data, batch, positions):
+        """Of all devices' rows; the gradient in the parts in which the parameters came."""
+        key = jax.random.wrap_key_data(key_data)
+        of_parts = partial(self._of_parts, specs.params)
+        loss, grads = step.loss_and_grads(key, state, batch, positions, of_parts)
+        return jax.lax.pmean(loss, AXIS), jax.tree.map(_mean, grads, specs.params)
+
+    def _of_parts(self, specs: Any, loss: LossFn) -> LossFn:
+        """A loss by whole parameters as one by the parts that a device holds."""
+        del specs
+        return loss
+
+
+@dataclass(frozen=True)
+class Fsdp(ShardMap):
+    """As ``ShardMap``, with the state divided over the devices: n of them hold an n-th each.
+
+    A parameter is gathered where the loss reads it, and once more on the way back instead of being
+    kept; its gradient is reduced to the parts again. The averaged parameters and the optimizer's
+    state are never whole anywhere.
+    """
+
+    def spec(self, leaf: Any) -> PartitionSpec:
+        """Along the longest axis that the devices divide; small leaves are on all of them."""
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % jax.device_count() == 0]
+        if jax.device_count() == 1 or not axes or np.prod(leaf.shape) < _SMALL:
+            return REPLICATED
+        longest = max(axes, key=lambda axis: leaf.shape[axis])
+        return PartitionSpec(*(None,) * longest, AXIS)
+
+    def _of_parts(self, specs: Any, loss: LossFn) -> LossFn:
+        if not any(AXIS in spec for spec in jax.tree.leaves(specs)):
+            return loss
+        return jax.checkpoint(
+            lambda parts: loss(jax.tree.map(_gathered, parts, specs)), policy=_all_but_gathered
+        )
+
+
+def _gathered(part: jax.Array, spec: PartitionSpec) -> jax.Array:
+    if AXIS not in spec:
+        return part
+    return jax.lax.all_gather(part, AXIS, axis=spec.index(AXIS), tiled=True)
+
+
+def _all_but_gathered(primitive: Any, *_: Any, **__: Any) -> bool:
+    """What is kept for the way back."""
+    return primitive is not jax.lax.all_gather_p
+
+
+def _mean(grad: jax.Array, spec: PartitionSpec) -> jax.Array:
+    """Over the devices; the gradient of what was gathered is their sum already."""
+    return grad / jax.device_count() if AXIS in spec else jax.lax.pmean(grad, AXIS)
+
+
+MAPPINGS: dict[str, Callable[[], Mapping]] = {
+    "pmap": Pmap,
+    "shard_map": ShardMap,
+    "fsdp": Fsdp,
+}
+
+
+def shardings(mapping: Mapping, tree: Any) -> Any:
+    """Where the mapping wants each leaf."""
+    mesh = device_mesh()
+    return jax.tree.map(lambda leaf: NamedSharding(mesh, mapping.spec(leaf)), tree)
+
+
+class ParallelStep:
+    """``(state, rows of this host, number of the batch) -> (state, metrics)`` over all devices.
+
+    Raises:
+      ValueError: if the global batch does not divide evenly over the devices.
+    """
+
+    def __init__(self, step: TrainStep, key: jax.Array, mapping: Mapping):
+        if step.batch_size % jax.device_count():
+            raise ValueError(
+                f"config.training.batch_size = {step.batch_size} does not divide over "
+                f"{jax.device_count()} devices; choose a multiple"
+            )
+        self._mapping = mapping
+        self._step = mapping.map(step)
+        self._key = self.place(jax.random.key_data(key))
+        self._positions = mapping.split(self.rows(step.batch_size).astype(np.int32))
+
+    @staticmethod
+    def rows(batch_size: int) -> np.ndarray:
+        """Positions in the global batch that this host provides."""
+        share = batch_size // jax.process_count()
+        return share * jax.process_index() + np.arange(share)
+
+    def started(self, initial: Callable[[], TrainState]) -> TrainState:
+        """The state before the first step, made in the parts in which it is held."""
+        parts = shardings(self._mapping, jax.eval_shape(initial))
+        return jax.jit(initial, out_shardings=parts)()
+
+    def place(self, tree: Any) -> Any:
+        """The tree, the same on every host, on the devices as the mapped step takes it.
+
+        Placed otherwise the step would be compiled a second time.
+        """
+        return jax.tree.map(_placed, tree, shardings(self._mapping, tree))
+
+    @staticmethod
+    def fetch(tree: Any) -> Any:
+        """The whole tree as NumPy arrays; where there are several hosts, all of them must ask."""
+        return jax.tree.map(_fetched, tree)
+
+    def __call__(self, state: TrainState, rows: Any, step: int) -> tuple[TrainState, Metrics]:
+        split = jax.tree.map(self._mapping.split, rows)
+        state, metrics = self._step(state, self._key, split, self._positions, np.int32(step))
+        _settle(metrics)
+        return state, metrics
+
+
+def _placed(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    whole = np.asarray(leaf)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
+
+
+def _fetched(leaf: Any) -> np.ndarray:
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
+        return np.asarray(leaf)
+    if leaf.is_fully_replicated:
+        return np.asarray(leaf.addressable_data(0))
+    return multihost_utils.process_allgather(leaf, tiled=True)
+
+
+def _settle(metrics: Metrics) -> None:
+    """Several programs in flight on virtual CPU devices wait for each other's threads for ever."""
+    if jax.default_backend() == "cpu" and jax.device_count() > 1:
+        jax.block_until_ready(metrics)

@@ -1,0 +1,159 @@
+"""Between the data as stored and the model's continuous space, with the price in nats.
+
+A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u)]``, u in [0, 1)^d
+(Theis et al. 2016, arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+
+class Dequantization(Protocol):
+    """Maps stored data into the model's space and back."""
+
+    @property
+    def log_scale(self) -> float:
+        """Nats per dimension: log of stored units (levels) per unit of the model's space."""
+        ...
+
+    def __call__(
+        self, key: jax.Array, x: Num[Array, "*D"]
+    ) -> tuple[Float[Array, "*D"], Float[Array, ""]]:
+        """A point of the model's space for the datum x, and ``log q(u)`` in nats."""
+        ...
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        """What a point of the model's space stands for, in the data's own units."""
+        ...
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Data that is continuous already: the model's space is the data's."""
+
+    @property
+    def log_scale(self) -> float:
+        return 0.0
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        del key
+        return jnp.asarray(x, jnp.float32), jnp.zeros(())
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        return x
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Integers from 0 to ``levels - 1`` as bins of equal width that fill [-1, 1] or [0, 1]."""
+
+    levels: int
+    centered: bool = True
+
+    @property
+    def _width(self) -> int:
+        return 2 if self.centered else 1
+
+    @property
+    def _low(self) -> int:
+        return -1 if self.centered else 0
+
+    @property
+    def _edge(self) -> float:
+        """How far from the bins' edges u must keep, in float32, for `stored` to give x back."""
+        return self.levels * 2.0**-22
+
+    def _level_at(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        return self._as_level(jnp.floor((x - self._low) / self._width * self.levels))
+
+    def _as_level(self, k: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        dtype = jnp.uint8 if self.levels <= 256 else jnp.uint16
+        return jnp.clip(k, 0, self.levels - 1).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Uniform(Levels):
+    """``(k + u) / levels`` with u uniform in [0, 1), spread over [-1, 1] or [0, 1]: ``log q = 0``.
+
+    For 256 levels it is score_flow's ``(u + 255 x)/256``, then ``2x - 1`` where the space is
+    centered. One unit of that space is ``levels / 2`` stored units (``levels`` if not centered):
+    for 256 levels 7 bits (8), the "+ 7" of the published codes. Float32 resolves u to about
+    ``levels * 2^-23``, and u keeps that far from the edges of its level.
+    """
+
+    @property
+    def log_scale(self) -> float:
+        return math.log(self.levels / self._width)
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        u = jnp.clip(jax.random.uniform(key, x.shape), self._edge, 1 - self._edge)
+        return self._low + self._width * (x + u) / self.levels, jnp.zeros(())
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        return self._level_at(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruncatedNormal(Levels):
+    """The kernel's own noise, cut at the edges of the level: the point is the sample at eps.
+
+    ``x_eps = alpha c + sigma r`` with c the center of the level in the model's space and r standard
+    normal given ``|r| < 1/(2 tau)``, ``tau = sigma / (alpha x width of a level)`` (i-DODE, Zheng et
+    al. 2023, arXiv:2305.03935). In units of one level ``u = 1/2 + tau r`` and
+
+    ``log q(u) = sum [log phi(r) - log tau - log(2 Phi(1/(2 tau)) - 1)]`` nats.
+
+    So a likelihood must take the point as it is at eps (the start `AsSample`): nothing is left over
+    there. Where the level is wider than that, r is cut at 5 instead, beyond which float32 draws
+    nothing but the cut itself. ``alpha`` and ``sigma`` are the path's at eps; one unit of x_eps is
+    ``1/alpha`` units of the data's space, which `log_scale` counts. Float32 resolves u as it does
+    for `Uniform`.
+
+    Raises ValueError where alpha or sigma is not positive.
+    """
+
+    alpha: float
+    sigma: float
+
+    def __post_init__(self):
+        if not (self.alpha > 0 and self.sigma > 0):
+            raise ValueError(
+                f"alpha and sigma must be positive; got alpha = {self.alpha}, sigma = {self.sigma}"
+            )
+
+    @property
+    def log_scale(self) -> float:
+        return math.log(self.levels / self._width) - math.log(self.alpha)
+
+    @property
+    def tau(self) -> float:
+        """The kernel's standard deviation in units of one level."""
+        return self.sigma / self.alpha * self.levels / self._width
+
+    @property
+    def _cut(self) -> float:
+        """The largest r."""
+        return min(0.5 / self.tau, 5.0)
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        cut = self._cut
+        within = min(cut, (0.5 - self._edge) / self.tau)
+        r = jnp.clip(jax.random.truncated_normal(key, -cut, cut, x.shape), -within, within)
+        center = self._low + self._width * (x + 0.5) / self.levels
+        return self.alpha * center + self.sigma * r, self._log_q(r)
+
+    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        """Of a point at eps: that of ``x / alpha``."""
+        return self._level_at(x / self.alpha)
+
+    def _log_q(self, r: Float[Array, "*D"]) -> Float[Array, ""]:
+        # 2 Phi(a) - 1 = erf(a / sqrt 2); its product with tau tends to phi(0) as tau grows, so that
+        # both are taken together, in double precision, and only the squares are left to float32.
+        mass = self.tau * math.erf(self._cut / math.sqrt(2))
+        constant = -math.log(mass) - 0.5 * math.log(2 * math.pi)
+        return r.size * constant - 0.5 * jnp.sum(r**2)

@@ -1,0 +1,233 @@
+"""A folder in any state gives a page that says what is not there, or is damaged."""
+
+import base64
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+from conftest import begin, save_made_up
+from PIL import Image
+from reader import Read, number
+
+from gradlog.cli.verbs import Options
+from gradlog.cli.verbs.reporting import report
+from gradlog.data import DataError
+from gradlog.evaluation.results import load_result
+from gradlog.experiment.build import load_dataset
+from gradlog.report import write_report
+from gradlog.report.of_run import page_of_run
+from gradlog.report.pictures import uri_of_file
+from gradlog.report.rendering import rendered
+from gradlog.report.run_files import RunFiles
+from gradlog.run.over_training import save_over_training
+from gradlog.storage import Workdir, WorkdirError
+
+
+@pytest.fixture
+def read(digits):
+    """The page of a folder, its data at hand."""
+    return lambda root: Read(rendered(page_of_run(RunFiles(root, lambda config: digits))))
+
+
+def test_a_whole_run_has_no_complaint(read, evaluated):
+    assert read(evaluated).of_class("note") == []
+
+
+def test_only_the_page_is_written_and_nothing_else_is_touched(workdir, capsys):
+    before = _contents(workdir)
+    report(Options("report", str(workdir)))
+    path = workdir / "report.html"
+    assert capsys.readouterr().out == f"wrote {path}\n"
+    assert _contents(workdir) == before | {path: path.read_bytes()}
+
+
+def _contents(folder) -> dict:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_of_a_run_that_has_only_begun_the_page_says_what_makes_the_rest(read, workdir):
+    for name in ("eval", "compare", "samples", "previews", "metrics.jsonl", "tensorboard"):
+        shutil.rmtree(workdir / name) if (workdir / name).is_dir() else (workdir / name).unlink()
+    page = read(workdir)
+    assert page.of_class("value")[:2] == ["–", "0"]
+    for mode in ("train", "eval", "sample"):
+        assert f"python main.py --workdir={workdir} --mode={mode}" in page.command_lines()
+    assert page.of_class("note") == []
+    assert {"Configuration", "Provenance", "Make it again"} <= set(page.sections())
+
+
+def test_a_folder_with_checkpoints_alone_has_a_page(read, tmp_path):
+    (tmp_path / "checkpoints" / "700").mkdir(parents=True)
+    page = read(tmp_path)
+    assert "700" in page.of_class("value")
+    assert "There is no configuration" in page.text
+
+
+GARBAGE, OTHER_JSON = b"\x00\xff<i>\n", b'{"a": [1]}\n'
+
+
+# In each folder several files, by the section that must say so.
+DAMAGED = {
+    "overwritten": {
+        "Configuration": ("config.json", GARBAGE),
+        "Training curves": ("metrics.jsonl", GARBAGE),
+        "Costs": ("tensorboard/events.*", bytes([3]) + bytes(11) + b"\xff" * 7),
+        "Bits per dimension": ("eval/10/ode/per_image.npz", GARBAGE),
+        "Paired differences": ("eval/5/differences.json", GARBAGE),
+        "Samples": ("previews/00000005.png", b"\x89PNG\r\n\x1a\n" + GARBAGE * 9),
+    },
+    "of something else": {
+        "Configuration": ("config.json", OTHER_JSON),
+        "Provenance": ("provenance.json", OTHER_JSON),
+        "Training curves": ("metrics.jsonl", OTHER_JSON),
+        "Bits per dimension": ("eval/10/ode/settings.json", OTHER_JSON),
+        "Paired differences": ("compare/*.json", OTHER_JSON),
+    },
+    "emptied": {
+        "Provenance": ("provenance.json", b""),
+        "Bits per dimension": ("eval/10/ode/bits_per_dim.json", b""),
+        "Paired differences": ("compare/*.json", b""),
+        "Samples": ("samples/10/grid.png", b""),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_a_note_in_its_section(read, workdir, kind):
+    for pattern, damage in DAMAGED[kind].values():
+        [path] = workdir.glob(pattern)
+        path.write_bytes(damage)
+    page = read(workdir)
+    for section in DAMAGED[kind]:
+        assert any(note in page.sections()[section] for note in page.of_class("note")), section
+    assert not page.all("i")
+    assert set(page.sections()) >= {"Bits per dimension", "Single images", "Configuration"}
+
+
+def test_a_damaged_result_does_not_hide_the_others(read, workdir):
+    (workdir / "eval/10/ode/bits_per_dim.json").write_text("{}")
+    page = read(workdir)
+    assert [row["step"] for row in page.table("Bits per dimension")] == ["5", "5", "10"]
+    assert "ode at step 5" in page.of_class("detail")
+
+
+def test_where_the_data_cannot_be_had_the_images_are_told_by_their_numbers(workdir):
+    def absent(config):
+        raise DataError("no such folder: <pictures>")
+
+    page = Read(rendered(page_of_run(RunFiles(workdir, absent))))
+    assert page.of_class("note") == ["the data set cannot be had: no such folder: <pictures>"]
+    result = min(
+        (load_result(workdir / f"eval/{step}/ode") for step in (5, 10)),
+        key=lambda result: result.summary["bits_per_dim"],
+    )
+    bits = np.where(result.ok, result.bits_per_dim, np.nan)
+    hardest = page.table("The hardest")[0]
+    assert int(hardest["number in the test set"]) == np.nanargmax(bits)
+    assert number(hardest["bits/dim ± own error"]) == round(float(np.nanmax(bits)), 4)
+
+
+def test_a_large_picture_is_made_smaller(tmp_path):
+    Image.new("L", (3000, 1500), 7).save(tmp_path / "large.png")
+    head, _, data = uri_of_file(tmp_path / "large.png").partition(",")
+    assert head == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (960, 480)
+
+
+def test_images_of_other_data_are_not_shown(read, workdir, digits):
+    import dataclasses
+
+    other = dataclasses.replace(digits, fingerprint="0" * 16)
+    page = Read(rendered(page_of_run(RunFiles(workdir, lambda config: other))))
+    assert "not the one that was evaluated" in page.of_class("note")[0]
+    assert page.table("The easiest")
+
+
+def test_a_run_on_points_shows_them_in_the_plane(tmp_path):
+    config = tiny.points()
+    points = load_dataset(config)
+    workdir = begin(tmp_path, config, points.fingerprint)
+    save_made_up(workdir, "ode", 10, points.fingerprint, seed=0, count=len(points.test))
+    page = Read(write_report(tmp_path).read_text())
+    assert page.of_class("note") == []
+    labels = [e.get("aria-label") for e in page.all("div") if e.get("role") == "img"]
+    assert "12 points of the plane by their bits." in labels
+    assert len(page.table("The easiest")) == len(page.table("The hardest")) == 6
+
+
+def test_bits_over_training_are_those_of_their_file(read, workdir):
+    results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
+    found = save_over_training(Workdir(workdir), results)["estimators"]["ode"]
+    rows = read(workdir).table("Steps by ode")
+    for row, kept in zip(rows, found["rows"], strict=True):
+        assert int(row["step"]) == kept["step"]
+        assert number(row["bits/dim ± s.e."]) == round(kept["bits_per_dim"], 4)
+        assert row["is the best"] == f"{100 * kept['probability_best']:.0f}\u202f%"
+
+
+def test_the_page_says_which_checkpoints_are_not_compared_over_training(read, workdir):
+    for step in (5, 10, 15):
+        (workdir / "checkpoints" / str(step)).mkdir(parents=True)
+    results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
+    save_over_training(Workdir(workdir), results)
+    said = " ".join("".join(p.itertext()) for p in read(workdir).all("p"))
+    assert "By ode 2 of the 3 checkpoints are compared; not step 15." in said
+
+
+def test_bits_over_training_of_other_settings_are_folded_away(read, workdir, digits):
+    own = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
+    few = [_lower(workdir, digits, step) for step in (5, 10)]
+    for results in (few, own):  # whichever was first
+        save_over_training(Workdir(workdir), results)
+    page = read(workdir)
+    (first, *_) = page.table("Steps by ode")
+    assert number(first["bits/dim ± s.e."]) == round(own[0].summary["bits_per_dim"], 4)
+    (folded,) = [e for e in page.all("details") if "With other settings" in "".join(e.itertext())]
+    assert f"{few[0].summary['bits_per_dim']:.4f}" in "".join(folded.itertext())
+
+
+def _lower(workdir, digits, step):
+    """Of fewer bits, since something else was computed."""
+    where, other = (Workdir(workdir), "ode", step, digits.fingerprint), {"likelihood.eps": 0.1}
+    return save_made_up(*where, seed=1, shift=50, **other)
+
+
+def test_the_lowest_is_among_results_with_the_settings_of_the_run(read, workdir, digits):
+    before = read(workdir)
+    value, rows = before.of_class("value")[0], before.table("Bits per dimension of the test set")
+    others = [_lower(workdir, digits, step) for step in (5, 10, 15)]  # more of them
+    page = read(workdir)
+    assert page.of_class("value")[0] == value
+    assert any("the lowest of 2 results" in line for line in page.of_class("detail"))
+    assert page.table("Bits per dimension of the test set") == rows
+    for row, other in zip(page.table("With other settings"), others, strict=True):
+        assert number(row["bits/dim ± s.e."]) == round(other.summary["bits_per_dim"], 4)
+        assert number(row["bits/dim ± s.e."]) < number(value)
+        assert row["where it differs"] == "likelihood.eps = 0.1"
+
+
+def test_a_damaged_result_names_the_mode_that_computes_it_again(read, workdir):
+    (workdir / "eval/10/ode/per_image.npz").write_bytes(b"")
+    (note,) = {line for line in read(workdir).of_class("note") if "is damaged" in line}
+    assert "--mode=eval computes it again" in note
+
+
+def test_what_is_no_run_is_refused_in_one_line(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder in (tmp_path, tmp_path / "absent", tmp_path / "notes.txt"):
+        with pytest.raises(WorkdirError, match=r"^.*: neither .* nor ") as raised:
+            report(Options("report", str(folder)))
+        assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_result_without_one_good_image_is_no_headline(read, workdir):
+    summary = json.loads((workdir / "eval/10/ode/bits_per_dim.json").read_text())
+    assert summary["failed"]  # the others are there
+    for step in (5, 10):
+        shutil.rmtree(workdir / f"eval/{step}/ode")
+    page = read(workdir)
+    assert any(line.startswith("bound at step") for line in page.of_class("detail"))
