@@ -5,15 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
+from xla_flags import CACHE, add_fast_flags
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("EQX_ON_ERROR", "nan")  # as in main.py
-# Tests of tiny programs wait for the compiler. Without optimizations, by the emitters that go
-# straight to LLVM, each in one piece, it takes a third to a half of the time of the first alone.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    " --xla_cpu_parallel_codegen_split_count=1",
-)
+os.environ["XLA_FLAGS"] = add_fast_flags(os.environ.get("XLA_FLAGS"))
 
 import jax
 import pytest
@@ -21,7 +17,6 @@ import tiny
 
 from gradlog.terminal import console
 
-CACHE = Path(__file__).parents[1] / ".jax_cache"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
