@@ -10,12 +10,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gradlog.config_error import ConfigError
 from gradlog.data import DATASETS, DataError
 from gradlog.sde_lib import SDE
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be built; the message names the key."""
 
 
 class Reader:

@@ -7,8 +7,8 @@ from typing import Any
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
+from gradlog.aliases import modern_settings
 from gradlog.configs import default
-from gradlog.experiment.aliases import modern_settings
 from gradlog.experiment.keys import flat
 from gradlog.experiment.schema import ConfigFileError, complaint
 

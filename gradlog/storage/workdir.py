@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from gradlog.data import UNKNOWN
+from gradlog.storage.aliases import modern_result, modern_settings, old_settings
 from gradlog.storage.files import DamagedFileError, read_json, write_json
 from gradlog.storage.sealed import read_sealed
 
@@ -153,7 +154,7 @@ class Workdir:
         """
         if not self._is_begun():
             return
-        known = self._known()["identity"]
+        known = modern_settings(self._known()["identity"])
         identity = _as_stored(identity)
         known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
         differing = [
@@ -205,7 +206,8 @@ class Workdir:
         """Bits over the steps of a training: free, damaged, or with these settings."""
         path = self.root / "eval" / "over_training.json"
         try:
-            others = path.exists() and read_sealed(path).get("settings") != _as_stored(settings)
+            found = modern_result(read_sealed(path)) if path.exists() else {}
+            others = bool(found) and found.get("settings") != _as_stored(settings)
         except ValueError:  # what it held can be had again from the results
             others = False
         return path.with_name(f"{path.stem}-{digest(settings)}.json") if others else path
@@ -236,10 +238,12 @@ class Workdir:
 
 
 def free_or_own(folder: Path, settings: dict) -> Path:
-    """The folder, or one beside it where it holds a result of other settings."""
+    """Return the folder, or one beside it where it holds a result of other settings."""
     if not has_other_settings(folder, settings):
         return folder
-    return folder.with_name(f"{folder.name}-{digest(settings)}")
+    beside = folder.with_name(f"{folder.name}-{digest(settings)}")
+    older = folder.with_name(f"{folder.name}-{digest(old_settings(settings))}")
+    return older if older.exists() and not beside.exists() else beside
 
 
 def has_other_settings(folder: Path, settings: dict) -> bool:
@@ -250,7 +254,7 @@ def has_other_settings(folder: Path, settings: dict) -> bool:
     """
     path = folder / "settings.json"
     try:
-        return path.exists() and read_json(path) != _as_stored(settings)
+        return path.exists() and modern_settings(read_json(path)) != _as_stored(settings)
     except DamagedFileError as error:
         raise WorkdirError(f"{error}; move {folder} away, and it is made again") from error
 
