@@ -6,7 +6,6 @@ from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host
 from gradlog.likelihood.bits import Account, account, mean_standard_error
 from gradlog.likelihood.bound import VariationalBound, make_bound, make_vlb
 from gradlog.likelihood.density import LogDensity, differentiable, log_density_fn
-from gradlog.likelihood.dequantization import Continuous, Dequantization, TruncatedNormal, Uniform
 from gradlog.likelihood.divergences import (
     DIVERGENCES,
     Divergence,
@@ -20,15 +19,12 @@ from gradlog.likelihood.divergences import (
 )
 from gradlog.likelihood.exact import make_exact
 from gradlog.likelihood.ode import ODELikelihood
-from gradlog.likelihood.points import Centers, Scaled
+from gradlog.likelihood.parts import Part
 from gradlog.likelihood.quadrature import Quadrature
 from gradlog.likelihood.scipy_ode import SciPyLikelihood
 from gradlog.likelihood.start import AsSample, Noised, Start
 from gradlog.likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
 
-DEQUANTIZATIONS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
-# What a network may be trained on.
-TRAINING_POINTS: dict[str, type] = {"centers": Centers, "scaled": Scaled, "uniform": Uniform}
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
     "exact": make_exact,
@@ -41,16 +37,11 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
-    "DEQUANTIZATIONS",
     "DIVERGENCES",
     "LIKELIHOODS",
     "STARTS",
-    "TRAINING_POINTS",
     "Account",
     "AsSample",
-    "Centers",
-    "Continuous",
-    "Dequantization",
     "Divergence",
     "Exact",
     "Gaussian",
@@ -63,16 +54,14 @@ __all__ = [
     "ODELikelihood",
     "OneDraw",
     "Orthogonal",
+    "Part",
     "Probing",
     "Quadrature",
     "Rademacher",
-    "Scaled",
     "SciPyLikelihood",
     "Sphere",
     "Start",
     "StoredLikelihood",
-    "TruncatedNormal",
-    "Uniform",
     "VariationalBound",
     "account",
     "differentiable",

@@ -2,34 +2,41 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from gradlog.sde_lib import SDE
+from gradlog.likelihood.parts import Part
+from gradlog.models import BoundModel
+from gradlog.sde_lib import SDE, Process
 
-ScoreFn = Callable[[Any, Any], Any]
 PriorLogProb = Callable[[Float[Array, "*D"]], Float[Array, ""]]
 
 
 @struct.dataclass
 class LogProb:
-    """What every estimator returns, one entry per example.
+    """The log probability of each example, as every estimator returns it.
 
-    ``parts`` are the terms of the estimate of (or bound on) ``log p(x)`` in the model's data space,
-    in nats. ``errors`` are standard errors of their sum, in nats, by what is random: 'probes' of a
-    divergence, 'time' (with the noises drawn at those times), 'dequantization'; NaN where a single
-    draw gives none. ``discretization`` is the change, in nats, by the last refinement of a
-    discretization, larger than what is left; NaN where the estimator has none. ``latent`` is
-    the end of the path at t_max, where there is one. ``nfe`` counts values of the score, ``jvps``
-    products of its Jacobian with a vector. ``ok`` is false where a solver failed. ``freedom`` is
-    that of Student's t: an interval of 95 per cent is as many standard errors wide as its quantile.
+    Attributes:
+      parts: terms of the estimate of ``log p(x)``, or of a lower bound on it, in nats. Each key
+        knows its place in the account and what it means.
+      errors: standard errors of the sum of the parts in nats, by their source: 'probes' of a
+        divergence, 'time' (the times and noises drawn by a bound), 'dequantization'. NaN where a
+        single draw gives no estimate.
+      discretization: change of the estimate in nats by the last refinement of a discretization. It
+        is larger than what further refinements would change. NaN where there is none.
+      latent: the end of the path at t_max.
+      nfe: number of score evaluations.
+      jvps: number of Jacobian-vector products of the score.
+      ok: whether the solver succeeded.
+      freedom: degrees of freedom of Student's t for intervals built from the errors.
+      extras: further numbers for each example, by name. They are stored beside the others.
     """
 
-    parts: dict[str, Float[Array, " batch"]]
+    parts: dict[Part, Float[Array, " batch"]]
     errors: dict[str, Float[Array, " batch"]]
     discretization: Float[Array, " batch"]
     latent: Float[Array, "batch *D"]
@@ -37,61 +44,59 @@ class LogProb:
     jvps: Int[Array, " batch"]
     ok: Bool[Array, " batch"]
     freedom: Float[Array, " batch"] | float = float("inf")
+    extras: dict[str, Float[Array, " batch"]] = struct.field(default_factory=dict)
 
     @property
     def nats(self) -> Float[Array, " batch"]:
-        """The estimate: the sum of the parts, in their own precision."""
+        """The estimate in nats: the sum of the parts, in their own precision."""
         return sum(self.parts.values(), start=jnp.zeros(()))
 
     @property
     def standard_error(self) -> Float[Array, " batch"]:
-        """Of the estimator's own randomness altogether, in nats: its sources are independent."""
+        """Standard error in nats of the estimator's own random draws; sources are independent."""
         squares = [jnp.square(error) for error in self.errors.values()]
         return jnp.sqrt(sum(squares, start=jnp.zeros(self.ok.shape)))
 
 
 class Likelihood(Protocol):
-    """Estimates the log density of a batch; the keys belong to the examples, one each."""
+    """An estimator of the log density of a batch, with one key for each example.
+
+    ``accepts`` names the class of the processes that it can evaluate.
+    """
+
+    accepts: ClassVar[type[Process]]
 
     def __call__(
-        self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        xs: Float[Array, "batch *D"],
-        keys: jax.Array,
+        self, model: BoundModel, xs: Float[Array, "batch *D"], keys: jax.Array
     ) -> LogProb: ...
 
 
 class PerExample:
-    """For estimators that treat every example by itself: ``_one`` is mapped over the batch."""
+    """Base class of estimators that treat each example by itself: `one` is mapped over a batch."""
 
-    def __call__(
-        self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        xs: Float[Array, "batch *D"],
-        keys: jax.Array,
-    ) -> LogProb:
-        return jax.vmap(lambda x, key: self._one(sde, score_fn, x, key))(xs, keys)
+    accepts: ClassVar[type[Process]] = SDE
+
+    def __call__(self, model: BoundModel, xs: Float[Array, "batch *D"], keys: jax.Array) -> LogProb:
+        return jax.vmap(lambda x, key: self.one(model, x, key))(xs, keys)
 
     @abstractmethod
-    def _one(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array
-    ) -> LogProb: ...
+    def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+        """Return the log density of one example; the fields are scalars."""
 
 
 def two_keys(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Two keys for each of the given ones.
+    """Split each key of a batch in two.
 
-    Never one key for two things: a random sign is a bit of a uniform draw of the same key.
+    One key must never serve two purposes: a random sign is a bit of the uniform number that the
+    same key draws.
     """
     first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
     return first, second
 
 
 def runs_on_host(likelihood: Callable[..., LogProb]) -> bool:
-    """Whether an estimator cannot be traced: it has an attribute ``on_host`` that says so.
+    """Return whether an estimator cannot be traced, as its attribute ``on_host`` says.
 
-    It must be given the examples that count and no others, and a ``score_fn`` to compile itself.
+    Such an estimator compiles what it needs itself, and must see unpadded batches.
     """
     return getattr(likelihood, "on_host", False)

@@ -12,17 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-# The lines of an account, in the order of a path from the prior to the stored datum.
-ORDER = (
-    "prior",
-    "divergence",
-    "diffusion",
-    "volume",
-    "eps",
-    "dequantization",
-    "importance",
-    "units",
-)
+from gradlog.likelihood.parts import UNITS, Part
+
+TOTAL = Part("total", 100, "log probability of the stored datum")
 PerExample = Float[np.ndarray, " n"]
 
 
@@ -30,7 +22,7 @@ PerExample = Float[np.ndarray, " n"]
 class Line:
     """One term of the account: its mean over the data in bits/dim, and that mean's error."""
 
-    name: str
+    name: Part
     bits_per_dim: float
     standard_error: float
 
@@ -39,7 +31,7 @@ class Line:
 class Account:
     """Terms in nats per example; positive terms make a datum more probable."""
 
-    terms: dict[str, PerExample]
+    terms: dict[Part, PerExample]
     dims: int
 
     @property
@@ -62,10 +54,10 @@ class Account:
 
     def total(self) -> Line:
         """The sum of the lines, with the standard error of the data-set mean."""
-        return self._line("total", self.bits_per_dim)
+        return self._line(TOTAL, self.bits_per_dim)
 
     @staticmethod
-    def _line(name: str, bits: PerExample) -> Line:
+    def _line(name: Part, bits: PerExample) -> Line:
         return Line(name, float(np.mean(bits)), mean_standard_error(bits))
 
 
@@ -75,7 +67,7 @@ def mean_standard_error(values: PerExample) -> float:
     return float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
-def account(parts: dict[str, PerExample], log_scale: float, dims: int) -> Account:
+def account(parts: dict[Part, PerExample], log_scale: float, dims: int) -> Account:
     """Opens the account of an estimator's parts.
 
     Args:
@@ -84,5 +76,6 @@ def account(parts: dict[str, PerExample], log_scale: float, dims: int) -> Accoun
       dims: number of dimensions of one datum.
     """
     count = len(next(iter(parts.values())))
-    terms = parts | {"units": np.full(count, -dims * log_scale)}
-    return Account({name: np.asarray(terms[name]) for name in sorted(terms, key=ORDER.index)}, dims)
+    terms = parts | {UNITS: np.full(count, -dims * log_scale)}
+    in_order = sorted(terms, key=lambda part: (part.order, part))
+    return Account({part: np.asarray(terms[part]) for part in in_order}, dims)

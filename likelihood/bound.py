@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.integrands import FORMS, Form, control_slopes
+from gradlog.likelihood.parts import DIFFUSION, EPS, PRIOR, VOLUME
 from gradlog.likelihood.start import reconstruction
 from gradlog.likelihood.steps import Steps
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
 
 _DRAWS_PER_END = 8  # draws of time to one of the ends, whose variance is far smaller
@@ -55,17 +57,18 @@ class VariationalBound(PerExample):
         """How many draws are made of the terms at eps and at t_max."""
         return max(2, self.samples // _DRAWS_PER_END)
 
-    def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+    def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+        process = model.process
         time_key, end_key = jax.random.split(key)
-        diffusion = self._diffusion(sde, score_fn, x, time_key)
-        ends, latents = self._map(lambda k: self._end(sde, score_fn, x, k), end_key, self.ends)
+        diffusion = self._diffusion(model, x, time_key)
+        ends, latents = self._map(lambda k: self._end(model, x, k), end_key, self.ends)
         variance = jnp.sum((diffusion[:, 0] - diffusion[:, 1]) ** 2)
-        variance += sample_variance_of_mean(ends["prior"] + ends["eps"])
+        variance += sample_variance_of_mean(ends[PRIOR] + ends[EPS])
         return LogProb(
             parts={name: jnp.mean(part) for name, part in ends.items()}
             | {
-                "diffusion": jnp.sum(diffusion),
-                "volume": x.size * (sde.log_alpha(sde.t_max) - sde.log_alpha(self.eps)),
+                DIFFUSION: jnp.sum(diffusion),
+                VOLUME: x.size * (process.log_alpha(process.t_max) - process.log_alpha(self.eps)),
             },
             errors={"time": jnp.sqrt(variance)},
             discretization=jnp.asarray(jnp.nan),
@@ -77,19 +80,20 @@ class VariationalBound(PerExample):
         )
 
     def _diffusion(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array
+        self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array
     ) -> Float[Array, "cells 2"]:
         """``-int d(log rho) (E||sigma s + z||^2 - d)``: what each draw adds to it."""
-        low, high = sde.log_rho(self.eps), sde.log_rho(sde.t_max)
+        process = model.process
+        low, high = process.log_rho(self.eps), process.log_rho(process.t_max)
 
         def draw(position_and_key):
             position, key = position_and_key
             time_key, noise_key, form_key = jax.random.split(key, 3)
             share = 2 * (position // 2 + jax.random.uniform(time_key)) / self.samples
-            log_rho, weight = self._round(sde, low + share * (high - low))
+            log_rho, weight = self._round(process, low + share * (high - low))
             z = jax.random.normal(noise_key, x.shape)
-            t = sde.time_of_log_rho(log_rho)
-            value, square = self.form(sde, score_fn, x, t, z, form_key)
+            t = process.time_of_log_rho(log_rho)
+            value, square = self.form(model, x, t, z, form_key)
             return log_rho, weight, value, square, jnp.sum(z**2)
 
         drawn = self._map(draw, key, self.samples, numbered=True)
@@ -98,19 +102,20 @@ class VariationalBound(PerExample):
         controlled = weight * (value - slope * (noise - x.size))
         return (high - low) / self.samples * (x.size - controlled)
 
-    def _round(self, sde: SDE, log_rho: Float[Array, ""]):
+    def _round(self, process: SDE, log_rho: Float[Array, ""]):
         if self.steps is None:
             return log_rho, jnp.ones_like(log_rho)
-        return self.steps(sde, self.eps, log_rho)
+        return self.steps(process, self.eps, log_rho)
 
-    def _end(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array):
+    def _end(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array):
         """The prior's term and that of eps at one draw of each."""
+        process = model.process
         last, first = jax.random.normal(key, (2, *x.shape))
-        latent = sde.perturb(x, sde.t_max, last)
-        prior = (self.prior_log_prob or sde.prior_log_prob)(latent)
+        latent = process.perturb(x, process.t_max, last)
+        prior = (self.prior_log_prob or process.prior_log_prob)(latent)
         parts = {
-            "prior": prior + _prior_control(sde, x, last),
-            "eps": reconstruction(sde, score_fn, x, self.eps, first),
+            PRIOR: prior + _prior_control(process, x, last),
+            EPS: reconstruction(model, x, self.eps, first),
         }
         return parts, latent
 
@@ -120,10 +125,10 @@ class VariationalBound(PerExample):
         return jax.lax.map(draw, over, batch_size=min(self.chunk, count))
 
 
-def _prior_control(sde: SDE, x: Float[Array, "*D"], z: Float[Array, "*D"]) -> Float[Array, ""]:
+def _prior_control(process: SDE, x: Float[Array, "*D"], z: Float[Array, "*D"]) -> Float[Array, ""]:
     """Of mean zero: what ``log N(x_T; 0, prior_std^2 I)`` lacks at this draw of x_T."""
-    scale = sde.sigma(sde.t_max) / jnp.asarray(sde.prior_std)
-    signal = sde.alpha(sde.t_max) / jnp.asarray(sde.prior_std)
+    scale = process.sigma(process.t_max) / jnp.asarray(process.prior_std)
+    signal = process.alpha(process.t_max) / jnp.asarray(process.prior_std)
     return 0.5 * scale**2 * (jnp.sum(z**2) - x.size) + scale * signal * jnp.vdot(z, x)
 
 

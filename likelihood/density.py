@@ -8,16 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import Likelihood, ScoreFn, runs_on_host
-from gradlog.sde_lib import SDE
+from gradlog.likelihood.base import Likelihood, runs_on_host
+from gradlog.models import BoundModel
 
 Params = Any
 LogDensity = Callable[[Params, Float[Array, "*D"], jax.Array], Float[Array, ""]]
 
 
-def log_density_fn(
-    likelihood: Likelihood, sde: SDE, make_score_fn: Callable[[Params], ScoreFn]
-) -> LogDensity:
+def log_density_fn(likelihood: Likelihood, bind: Callable[[Params], BoundModel]) -> LogDensity:
     """``f(params, x, key)``: the estimate in nats, differentiable in the parameters and in x.
 
     Random parts are functions of the key alone: the gradient is that of the estimate which the same
@@ -28,13 +26,12 @@ def log_density_fn(
     Args:
       likelihood: an estimator of the log density in the model's data space; ``differentiable``
         makes it so.
-      sde: the forward process.
-      make_score_fn: from parameters to ``s(x, t)`` of one example.
+      bind: returns the model with its parameters, such as `DiffusionModel.bind`.
     """
 
     def log_density(params, x, key):
         with jax.default_matmul_precision("float32"):
-            found = likelihood(sde, make_score_fn(params), x[None], key[None])
+            found = likelihood(bind(params), x[None], key[None])
         # A product, since the gradient of a choice would be zero where the choice is NaN.
         return (found.nats * jnp.where(found.ok, 1.0, jnp.nan))[0]
 

@@ -11,27 +11,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import ScoreFn
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 Scalar = Float[Array, ""]
 Value = tuple[Scalar, Scalar]
 
 
-def denoising(
-    sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]
-) -> Value:
+def denoising(model: BoundModel, x: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]) -> Value:
     """``||sigma s + z||^2`` in nats per log rho, and the same again as its square in z.
 
     ``sigma^2 ||s - grad log p(x_t | x)||^2`` (Song et al. 2021, arXiv:2101.09258, eq. 13).
     """
-    value = jnp.sum((sde.sigma(t) * score_fn(sde.perturb(x, t, z), t) + z) ** 2)
+    process = model.process
+    value = jnp.sum((process.sigma(t) * model.score(process.perturb(x, t, z), t) + z) ** 2)
     return value, value
 
 
 def sliced(
-    sde: SDE,
-    score_fn: ScoreFn,
+    model: BoundModel,
     x: Float[Array, "*D"],
     t: Scalar,
     z: Float[Array, "*D"],
@@ -42,8 +39,9 @@ def sliced(
     ``||s||^2 + 2 div s`` (Song et al. 2021, arXiv:2101.09258, eq. 12), the divergence by a probe v
     with ``E v v^T = I``.
     """
-    score, product = jax.jvp(lambda y: score_fn(y, t), (sde.perturb(x, t, z),), (v,))
-    square, trace = sde.sigma(t) ** 2 * jnp.stack([jnp.sum(score**2), jnp.vdot(v, product)])
+    score, product = jax.jvp(lambda y: model.score(y, t), (model.process.perturb(x, t, z),), (v,))
+    terms = jnp.stack([jnp.sum(score**2), jnp.vdot(v, product)])
+    square, trace = model.process.sigma(t) ** 2 * terms
     return square + 2 * trace + x.size, square
 
 
@@ -57,7 +55,7 @@ class Form(Protocol):
     trend: ClassVar[float]
     jvps: ClassVar[int]
 
-    def __call__(self, sde: SDE, score_fn: ScoreFn, x, t, z, key: jax.Array) -> Value: ...
+    def __call__(self, model: BoundModel, x, t, z, key: jax.Array) -> Value: ...
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ class Denoising:
     trend: ClassVar[float] = -2.0
     jvps: ClassVar[int] = 0
 
-    def __call__(self, sde: SDE, score_fn: ScoreFn, x, t, z, key: jax.Array) -> Value:
+    def __call__(self, model: BoundModel, x, t, z, key: jax.Array) -> Value:
         del key
-        return denoising(sde, score_fn, x, t, z)
+        return denoising(model, x, t, z)
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,8 @@ class Sliced:
     trend: ClassVar[float] = 2.0
     jvps: ClassVar[int] = 1
 
-    def __call__(self, sde: SDE, score_fn: ScoreFn, x, t, z, key: jax.Array) -> Value:
-        return sliced(sde, score_fn, x, t, z, jax.random.rademacher(key, x.shape, x.dtype))
+    def __call__(self, model: BoundModel, x, t, z, key: jax.Array) -> Value:
+        return sliced(model, x, t, z, jax.random.rademacher(key, x.shape, x.dtype))
 
 
 FORMS: dict[str, Form] = {"dsm": Denoising(), "ssm": Sliced()}

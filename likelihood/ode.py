@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
 from gradlog.likelihood.divergences import Divergence
+from gradlog.likelihood.parts import DIVERGENCE, EPS, PRIOR, VOLUME, Part
 from gradlog.likelihood.start import AS_SAMPLE, Start
+from gradlog.models import BoundModel
 from gradlog.ode import Flow, Solver
 from gradlog.sde_lib import SDE
 
@@ -34,24 +36,25 @@ class ODELikelihood(PerExample):
         """The same with a tighter solver."""
         return replace(self, solver=self.solver.tightened())
 
-    def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+    def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+        process = model.process
         start_key, probe_key = jax.random.split(key)
-        x_eps, step = self.start(sde, score_fn, x, self.eps, start_key)
+        x_eps, step = self.start(model, x, self.eps, start_key)
         probes = self.divergence.draw(probe_key, x.shape)
 
         def field(coordinate, state):
-            velocity = lambda y: self.flow.velocity(sde, score_fn, coordinate, y)  # noqa: E731
+            velocity = lambda y: self.flow.velocity(model, coordinate, y)  # noqa: E731
             return self.divergence(velocity, state[0], probes)
 
-        low, high = (self.flow.coordinate(sde, t) for t in (self.eps, sde.t_max))
-        state = self.flow.state(sde, x_eps, self.eps)
+        low, high = (self.flow.coordinate(process, t) for t in (self.eps, process.t_max))
+        state = self.flow.state(process, x_eps, self.eps)
         draws = jax.eval_shape(lambda y: field(low, (y,))[1], state)
         solution = self.solver(field, (state, jnp.zeros(draws.shape, draws.dtype)), low, high)
         end, integrals = solution.state
-        latent = self.flow.data(sde, end, sde.t_max)
+        latent = self.flow.data(process, end, process.t_max)
         return LogProb(
-            parts=path_parts(sde, self.flow, self.eps, latent, self.prior_log_prob)
-            | {"divergence": jnp.mean(integrals), "eps": step},
+            parts=path_parts(process, self.flow, self.eps, latent, self.prior_log_prob)
+            | {DIVERGENCE: jnp.mean(integrals), EPS: step},
             errors={"probes": jnp.sqrt(self.divergence.variance_of_mean(integrals))},
             discretization=jnp.asarray(jnp.nan),
             latent=latent,
@@ -63,15 +66,15 @@ class ODELikelihood(PerExample):
 
 
 def path_parts(
-    sde: SDE,
+    process: SDE,
     flow: Flow,
     eps: float,
     latent: Float[Array, "*D"],
     prior_log_prob: PriorLogProb | None,
-) -> dict[str, Float[Array, ""]]:
+) -> dict[Part, Float[Array, ""]]:
     """The terms that the ends of a path decide: the prior at the latent, the change of volume."""
-    stretch = flow.log_volume(sde, sde.t_max) - flow.log_volume(sde, eps)
+    stretch = flow.log_volume(process, process.t_max) - flow.log_volume(process, eps)
     return {
-        "prior": (prior_log_prob or sde.prior_log_prob)(latent),
-        "volume": latent.size * stretch,
+        PRIOR: (prior_log_prob or process.prior_log_prob)(latent),
+        VOLUME: latent.size * stretch,
     }

@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, ScoreFn
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
 from gradlog.likelihood.divergences import Divergence
 from gradlog.likelihood.ode import path_parts
+from gradlog.likelihood.parts import DIVERGENCE, EPS
+from gradlog.likelihood.probe_allocation import ProbeAllocation, Weights
 from gradlog.likelihood.start import AS_SAMPLE, Start
-from gradlog.likelihood.tally import Tally, Weights
+from gradlog.models import BoundModel
 from gradlog.ode import LogRhoFlow, Solver
-from gradlog.sde_lib import SDE
 
 # (node, key) -> a trace for each draw of the divergence there.
 TracesAt = Callable[[Int[Array, ""], jax.Array], Float[Array, " draws"]]
@@ -40,7 +41,7 @@ class Quadrature(PerExample):
     ``discretization`` is the change from every other node to all of them: it costs nothing and
     bounds, in practice, what finer nodes would still change.
 
-    Every node has two calls of the divergence, with all its draws, one for each half of a tally.
+    Every node has two calls of the divergence, with all its draws, one for each half.
     Halves whose standard error is still above ``standard_error`` (bits/dim, of the mean of both)
     have up to ``rounds`` further rounds of as many calls as there are nodes, each where it lowers
     the variance most. ``node_chunk`` calls are evaluated at once.
@@ -67,32 +68,33 @@ class Quadrature(PerExample):
         """Twice the nodes, and the solver's tolerances tightened."""
         return replace(self, intervals=2 * self.intervals, solver=self.solver.tightened())
 
-    def _one(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+    def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
+        process = model.process
         start_key, probe_key = jax.random.split(key)
-        x_eps, step = self.start(sde, score_fn, x, self.eps, start_key)
+        x_eps, step = self.start(model, x, self.eps, start_key)
         flow = LogRhoFlow()
-        field = partial(flow.velocity, sde, score_fn)
-        low, high = (flow.coordinate(sde, t) for t in (self.eps, sde.t_max))
+        field = partial(flow.velocity, model)
+        low, high = (flow.coordinate(process, t) for t in (self.eps, process.t_max))
         grid = jnp.linspace(low, high, self.intervals + 1)
-        path = self.solver.path(field, flow.state(sde, x_eps, self.eps), grid)
+        path = self.solver.path(field, flow.state(process, x_eps, self.eps), grid)
 
         def traces_at(node, draw_key):
             probes = self.node_divergence.draw(draw_key, x.shape)
             return self.node_divergence(partial(field, grid[node]), path.state[node], probes)[1]
 
         weights = (high - low) * gregory(self.intervals)
-        tally, calls = self._sample(traces_at, weights, probe_key, x.size)
-        latent = flow.data(sde, path.state[-1], sde.t_max)
+        allocation, calls = self._sample(traces_at, weights, probe_key, x.size)
+        latent = flow.data(process, path.state[-1], process.t_max)
         return LogProb(
-            parts=path_parts(sde, flow, self.eps, latent, self.prior_log_prob)
-            | {"divergence": jnp.vdot(weights, tally.mean), "eps": step},
-            errors={"probes": tally.standard_error(weights) + self._unknown(traces_at, key)},
-            discretization=jnp.vdot(weights - every_other(weights), tally.mean),
+            parts=path_parts(process, flow, self.eps, latent, self.prior_log_prob)
+            | {DIVERGENCE: jnp.vdot(weights, allocation.mean), EPS: step},
+            errors={"probes": allocation.standard_error(weights) + self._unknown(traces_at, key)},
+            discretization=jnp.vdot(weights - every_other(weights), allocation.mean),
             latent=latent,
             nfe=path.nfe + self.start.nfe + calls,
             jvps=calls * self.node_divergence.products(x.size),
             ok=path.ok,
-            freedom=tally.freedom(weights),
+            freedom=allocation.freedom(weights),
         )
 
     def _sample(self, traces_at: TracesAt, weights: Weights, key: jax.Array, dims: int):
@@ -109,21 +111,25 @@ class Quadrature(PerExample):
             return found.reshape(2, nodes, draws)
 
         def wants(carry):
-            tally, index = carry
-            return (index == 0) | (tally.above(weights, target) & (index <= self.rounds))
+            allocation, index = carry
+            return (index == 0) | (allocation.above(weights, target) & (index <= self.rounds))
 
         def one_round(carry):
-            tally, index = carry
-            which = jnp.where(index == 0, everywhere, tally.allot(weights, draws, nodes))
-            after = tally.add(which, call(index, which))
+            allocation, index = carry
+            which = jnp.where(index == 0, everywhere, allocation.allot(weights, draws, nodes))
+            after = allocation.add(which, call(index, which))
             add = wants(carry)[:, None]
-            return jax.tree.map(lambda new, old: jnp.where(add, new, old), after, tally), index + 1
+            return jax.tree.map(
+                lambda new, old: jnp.where(add, new, old), after, allocation
+            ), index + 1
 
-        first = (Tally.empty(nodes), jnp.asarray(0))
+        first = (ProbeAllocation.empty(nodes), jnp.asarray(0))
         if self.rounds == 0:  # nothing to decide: and the loop's gradient would not exist
             return first[0].add(everywhere, call(0, everywhere)), jnp.asarray(2 * nodes)
-        tally, rounds = jax.lax.while_loop(lambda carry: jnp.any(wants(carry)), one_round, first)
-        return tally, rounds * 2 * nodes
+        allocation, rounds = jax.lax.while_loop(
+            lambda carry: jnp.any(wants(carry)), one_round, first
+        )
+        return allocation, rounds * 2 * nodes
 
     def _unknown(self, traces_at: TracesAt, key: jax.Array) -> Float[Array, ""]:
         """NaN where a single random draw leaves the error of a call unknown, else zero."""

@@ -7,14 +7,15 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
-from gradlog.likelihood.base import LogProb, PriorLogProb, ScoreFn, two_keys
+from gradlog.likelihood.base import LogProb, PriorLogProb, two_keys
 from gradlog.likelihood.ode import path_parts
+from gradlog.likelihood.parts import DIVERGENCE, EPS
 from gradlog.likelihood.start import Start
+from gradlog.models import BoundModel
 from gradlog.ode import TimeFlow
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class SciPyLikelihood:
     number depends on its batch mates, and where one image fails all of them do. One probe gives no
     standard error. ``nfe`` is the solver's, the same for each image.
 
-    It runs on the host and cannot be traced. A ``score_fn`` that is a ``jax.tree_util.Partial`` of
-    the same function is compiled once, whatever its parameters.
+    It runs on the host and cannot be traced. A model is compiled once, whatever its parameters.
     """
 
     rtol: float
@@ -39,6 +39,7 @@ class SciPyLikelihood:
     prior_log_prob: PriorLogProb | None = None
 
     on_host: ClassVar[bool] = True
+    accepts: ClassVar[type[Process]] = SDE
 
     def tightened(self) -> "SciPyLikelihood":
         """The same with tolerances ten times smaller."""
@@ -46,26 +47,25 @@ class SciPyLikelihood:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         xs: Float[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        score_fn = score_fn if isinstance(score_fn, Partial) else Partial(score_fn)
         start_keys, probe_keys = two_keys(keys)
-        xs_eps, steps = _begin(self.start, self.eps, sde, score_fn, xs, start_keys)
+        xs_eps, steps = _begin(self.start, self.eps, model, xs, start_keys)
         probes = random_signs(probe_keys, xs_eps)
 
         def field(t, states):
-            return right_hand_side(sde, score_fn, t, states, probes)
+            return right_hand_side(model, t, states, probes)
 
-        path = solve(field, xs_eps, (self.eps, float(sde.t_max)), self.rtol, self.atol)
-        ends = partial(path_parts, sde, TimeFlow(), self.eps, prior_log_prob=self.prior_log_prob)
+        path = solve(field, xs_eps, (self.eps, float(model.process.t_max)), self.rtol, self.atol)
+        process, prior = model.process, self.prior_log_prob
+        ends = partial(path_parts, process, TimeFlow(), self.eps, prior_log_prob=prior)
         latent = jnp.asarray(path.states, xs_eps.dtype)
         nothing = jnp.full(len(xs), jnp.nan)
         return LogProb(
             parts=jax.vmap(lambda z: ends(latent=z))(latent)
-            | {"divergence": path.integrals, "eps": steps},
+            | {DIVERGENCE: path.integrals, EPS: steps},
             errors={"probes": nothing},
             discretization=nothing,
             latent=latent,
@@ -113,8 +113,7 @@ def _path(y: Float[np.ndarray, " n"], shape: tuple[int, ...], *, nfe: int, succe
 
 @jax.jit
 def right_hand_side(
-    sde: SDE,
-    score_fn: Partial,
+    model: BoundModel,
     t: Float[Array, ""],
     xs: Float[Array, "batch *D"],
     probes: Float[Array, "batch *D"],
@@ -122,7 +121,7 @@ def right_hand_side(
     """``f x - g^2 s/2`` and ``v^T J v`` of it for each x with its probe v, by reverse mode."""
 
     def one(x, v):
-        drift, pull_back = jax.vjp(lambda x: TimeFlow().velocity(sde, score_fn, t, x), x)
+        drift, pull_back = jax.vjp(lambda x: TimeFlow().velocity(model, t, x), x)
         return drift, jnp.vdot(pull_back(v)[0], v)
 
     return jax.vmap(one)(xs, probes)
@@ -135,5 +134,5 @@ def random_signs(keys: jax.Array, xs: Float[Array, "batch *D"]) -> Float[Array, 
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _begin(start: Start, eps: float, sde: SDE, score_fn: Partial, xs, keys):
-    return jax.vmap(lambda x, key: start(sde, score_fn, x, eps, key))(xs, keys)
+def _begin(start: Start, eps: float, model: BoundModel, xs, keys):
+    return jax.vmap(lambda x, key: start(model, x, eps, key))(xs, keys)

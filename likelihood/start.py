@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import ScoreFn
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 
 class Start(Protocol):
@@ -21,7 +20,7 @@ class Start(Protocol):
     nfe: int  # values of the score it needs
 
     def __call__(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, key: jax.Array
+        self, model: BoundModel, x: Float[Array, "*D"], eps: float, key: jax.Array
     ) -> tuple[Float[Array, "*D"], Float[Array, ""]]: ...
 
 
@@ -35,10 +34,8 @@ class AsSample:
 
     nfe = 0
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, key: jax.Array
-    ):
-        del sde, score_fn, eps, key
+    def __call__(self, model: BoundModel, x: Float[Array, "*D"], eps: float, key: jax.Array):
+        del model, eps, key
         return x, jnp.zeros(())
 
 
@@ -55,15 +52,13 @@ class Noised:
 
     nfe = 1
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, key: jax.Array
-    ):
+    def __call__(self, model: BoundModel, x: Float[Array, "*D"], eps: float, key: jax.Array):
         z = jax.random.normal(key, x.shape)
-        return sde.perturb(x, eps, z), reconstruction(sde, score_fn, x, eps, z)
+        return model.process.perturb(x, eps, z), reconstruction(model, x, eps, z)
 
 
 def reconstruction(
-    sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], eps: float, z: Float[Array, "*D"]
+    model: BoundModel, x: Float[Array, "*D"], eps: float, z: Float[Array, "*D"]
 ) -> Float[Array, ""]:
     """``log q(x | x_eps) - log N(x_eps; a x, b^2 I)`` at ``x_eps = a x + b z``.
 
@@ -71,5 +66,6 @@ def reconstruction(
     ``-(b/a) (z + b s)``. The kernel's density is taken at the draw, not on average (its entropy, as
     score_flow has it): the two squares nearly cancel, and with them the variance.
     """
-    residual = z + sde.sigma(eps) * score_fn(sde.perturb(x, eps, z), eps)
-    return 0.5 * jnp.sum((z - residual) * (z + residual)) + x.size * sde.log_alpha(eps)
+    process = model.process
+    residual = z + process.sigma(eps) * model.score(process.perturb(x, eps, z), eps)
+    return 0.5 * jnp.sum((z - residual) * (z + residual)) + x.size * process.log_alpha(eps)

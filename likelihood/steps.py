@@ -12,12 +12,12 @@ from gradlog.sde_lib import SDE
 Scalar = Float[Array, ""]
 
 
-def _even_in_log_rho(sde: SDE, eps: float, count: int) -> Float[Array, " edges"]:
-    return jnp.linspace(sde.log_rho(eps), sde.log_rho(sde.t_max), count + 1)
+def _even_in_log_rho(process: SDE, eps: float, count: int) -> Float[Array, " edges"]:
+    return jnp.linspace(process.log_rho(eps), process.log_rho(process.t_max), count + 1)
 
 
-def _even_in_time(sde: SDE, eps: float, count: int) -> Float[Array, " edges"]:
-    return jax.vmap(sde.log_rho)(jnp.linspace(eps, sde.t_max, count + 1))
+def _even_in_time(process: SDE, eps: float, count: int) -> Float[Array, " edges"]:
+    return jax.vmap(process.log_rho)(jnp.linspace(eps, process.t_max, count + 1))
 
 
 GRIDS: dict[str, Callable[[SDE, float, int], Float[Array, " edges"]]] = {
@@ -50,8 +50,8 @@ class Steps:
                 f"variable = {self.variable!r} is unknown; choose one of {sorted(GRIDS)}"
             )
 
-    def __call__(self, sde: SDE, eps: float, log_rho: Scalar) -> tuple[Scalar, Scalar]:
-        edges = GRIDS[self.variable](sde, eps, self.count)
+    def __call__(self, process: SDE, eps: float, log_rho: Scalar) -> tuple[Scalar, Scalar]:
+        edges = GRIDS[self.variable](process, eps, self.count)
         k = jnp.searchsorted(edges, log_rho, side="left").clip(1, self.count)
         width = edges[k] - edges[k - 1]
         return edges[k], jnp.expm1(2 * width) / (2 * width)

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Num
 
-from gradlog.likelihood.base import Likelihood, LogProb, ScoreFn, runs_on_host, two_keys
-from gradlog.likelihood.dequantization import Dequantization
+from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host, two_keys
 from gradlog.likelihood.divergences import sample_variance_of_mean
-from gradlog.sde_lib import SDE
+from gradlog.likelihood.parts import DEQUANTIZATION, IMPORTANCE
+from gradlog.models import BoundModel
 
 
 class StoredLikelihood(Protocol):
@@ -22,9 +22,7 @@ class StoredLikelihood(Protocol):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        dequantization: Dequantization,
+        model: BoundModel,
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb: ...
@@ -42,16 +40,14 @@ class OneDraw:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        dequantization: Dequantization,
+        model: BoundModel,
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
         draw_keys, likelihood_keys = two_keys(keys)
-        points, log_q = jax.vmap(dequantization)(draw_keys, xs)
-        found = self.likelihood(sde, score_fn, points, likelihood_keys)
-        return replace(found, parts=found.parts | {"dequantization": -log_q})
+        points, log_q = jax.vmap(model.dequantize)(draw_keys, xs)
+        found = self.likelihood(model, points, likelihood_keys)
+        return replace(found, parts=found.parts | {DEQUANTIZATION: -log_q})
 
     def tightened(self) -> "OneDraw | None":
         """The same with a tighter likelihood; None where that has nothing to tighten."""
@@ -80,9 +76,7 @@ class ImportanceWeighted:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
-        dequantization: Dequantization,
+        model: BoundModel,
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
@@ -93,9 +87,9 @@ class ImportanceWeighted:
             own = jnp.where(
                 k == 0, draw_keys, jax.vmap(jax.random.fold_in, (0, None))(draw_keys, k)
             )
-            points, log_q = jax.vmap(dequantization)(own, xs)
-            found = self.likelihood(sde, score_fn, points, likelihood_keys)
-            return replace(found, parts=found.parts | {"dequantization": -log_q})
+            points, log_q = jax.vmap(model.dequantize)(own, xs)
+            found = self.likelihood(model, points, likelihood_keys)
+            return replace(found, parts=found.parts | {DEQUANTIZATION: -log_q})
 
         return log_mean_exp(jax.lax.map(draw, jnp.arange(self.samples)))
 
@@ -117,7 +111,7 @@ def log_mean_exp(draws: LogProb) -> LogProb:
     gain = jax.nn.logsumexp(nats, axis=0) - math.log(count) - jnp.mean(nats, axis=0)
     spread = count * jnp.sqrt(sample_variance_of_mean(weights.T))
     return LogProb(
-        parts=means | {"importance": gain},
+        parts=means | {IMPORTANCE: gain},
         errors={name: jnp.mean(error, axis=0) for name, error in draws.errors.items()}
         | {"dequantization": spread},
         discretization=jnp.mean(draws.discretization, axis=0),

@@ -1,15 +1,16 @@
 """Objectives, weightings and the drawing of time."""
 
-from gradlog.losses.base import Objective, ScoreFn
+from gradlog.losses.base import Integrand, Loss, Metrics, Objective
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.explicit import ExplicitScoreMatching
 from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
 from gradlog.losses.implicit import ImplicitScoreMatching
-from gradlog.losses.loss import ScoreMatchingLoss
+from gradlog.losses.keys import ExampleKeys, example_keys
 from gradlog.losses.noising import noised
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
+from gradlog.losses.score_matching import ScoreMatching
 from gradlog.losses.second_order import SecondOrderDenoising
 from gradlog.losses.sliced import ReducedVarianceScoreMatching, SlicedScoreMatching
 from gradlog.losses.slices import SLICE_LAWS, SliceLaw
@@ -25,7 +26,7 @@ from gradlog.losses.times import (
 )
 from gradlog.losses.weightings import Likelihood, LogNormal, Sigma2, Unweighted, Weighting
 
-OBJECTIVES: dict[str, type] = {
+INTEGRANDS: dict[str, type] = {
     "dsm": DenoisingScoreMatching,
     "dsm2": SecondOrderDenoising,
     "esm": ExplicitScoreMatching,
@@ -43,28 +44,31 @@ WEIGHTINGS: dict[str, type] = {
 }
 
 __all__ = [
+    "INTEGRANDS",
     "LEVELS",
-    "OBJECTIVES",
     "SCALINGS",
     "SLICE_LAWS",
     "WEIGHTINGS",
     "DenoisingScoreMatching",
+    "ExampleKeys",
     "ExplicitScoreMatching",
     "FiniteDifferenceScoreMatching",
     "GeneratorKL",
     "ImplicitScoreMatching",
     "Integral",
+    "Integrand",
     "Ladder",
     "Likelihood",
     "LogNormal",
+    "Loss",
+    "Metrics",
     "NoisyCrossEntropy",
     "Objective",
     "OneLevel",
     "ReducedVarianceScoreMatching",
     "Scaling",
     "ScoreFlow",
-    "ScoreFn",
-    "ScoreMatchingLoss",
+    "ScoreMatching",
     "SecondOrderDenoising",
     "Sigma2",
     "SliceLaw",
@@ -77,6 +81,7 @@ __all__ = [
     "Unweighted",
     "Weighting",
     "denoising_integrand",
+    "example_keys",
     "noised",
     "stratified",
 ]

@@ -1,30 +1,60 @@
-"""The contract of an objective."""
+"""The contracts of an objective and of the integrand of score matching."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Num
 
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
-ScoreFn = Callable[[Any, Any], Any]
+Metrics = dict[str, Float[Array, ""]]
+
+
+class Loss(NamedTuple):
+    """The loss of one example, to be minimized, and what is logged beside it."""
+
+    value: Float[Array, ""]
+    metrics: Metrics
 
 
 class Objective(Protocol):
-    """The integrand of a score-matching loss for one example at one noise level.
+    """The training loss of one example.
 
-    Returns an unbiased estimate, over the key, of ``sigma^2 / 2 E||s(x_t, t) - grad log p_t||^2``
-    up to a constant that no parameter changes: in nats, summed over dimensions, weighted by
-    ``sigma^2`` so that it stays of order d at every t. Other weightings multiply it. Two members
-    are not that estimate, and say what they are instead: finite differences have a bias that
-    vanishes with the step, second-order denoising has terms of its own and the same minimizer.
+    Data come as stored: an objective dequantizes them itself, so that ``log q`` can be a part of
+    the loss. All random numbers are functions of the key (`losses.keys.example_keys`), but for u.
+
+    Args of a call:
+      model: the process and its score.
+      x: an example as stored.
+      u: selects the noise level; uniform in [0, 1), stratified over a batch.
+      key: of the example.
+      condition: the class of the example, for a class-conditional model.
     """
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
+        x: Num[Array, "*D"],
+        u: Float[Array, ""],
+        key: jax.Array,
+        condition: Int[Array, ""] | None = None,
+    ) -> Loss: ...
+
+
+class Integrand(Protocol):
+    """The integrand of a score-matching objective for one example at one noise level.
+
+    A call returns an unbiased estimate, over the key, of
+    ``sigma^2 / 2 E||s(x_t, t) - grad log p_t||^2`` up to a constant that no parameter changes. Its
+    unit is nats, summed over dimensions. The factor ``sigma^2`` keeps it of order d at every t;
+    other weightings multiply it. Two members estimate something else and say so: finite differences
+    have a bias that vanishes with the step, and second-order denoising adds terms of its own and
+    has the same minimizer.
+    """
+
+    def __call__(
+        self,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,

@@ -13,13 +13,13 @@ from gradlog.sde_lib import SDE
 
 @dataclass(frozen=True)
 class NoisyCrossEntropy:
-    """``E[-log p(c | x_t)]`` in nats, log rho uniform from eps to t_max.
+    """``E[-log p(c | x_t)]`` in nats, with log rho uniform from eps to t_max.
 
-    Its minimizer is the posterior of the class at every noise (Song et al. 2021, arXiv:2011.13456,
-    appendix I.1), whatever the levels' shares.
+    Its minimizer is the posterior of the class at every noise level (Song et al. 2021,
+    arXiv:2011.13456, appendix I.1), however often each level is drawn.
     """
 
-    sde: SDE
+    process: SDE
     classifier: NoisyClassifier
     eps: float
 
@@ -29,13 +29,10 @@ class NoisyCrossEntropy:
         x0: Float[Array, "*D"],
         u: Float[Array, ""],
         key: jax.Array,
-        *,
-        train: bool,
         condition: Int[Array, ""],
     ) -> Float[Array, ""]:
-        """The loss of x0, of class ``condition``, at the level that u in [0, 1) selects."""
-        del train
-        low, high = self.sde.log_rho(self.eps), self.sde.log_rho(self.sde.t_max)
-        t = self.sde.time_of_log_rho(low + u * (high - low))
-        x, _ = noised(self.sde, x0, t, key)
-        return -self.classifier.log_probs(self.sde, params, x, t)[condition]
+        """Return the loss of x0, of class ``condition``, at the level that u in [0, 1) selects."""
+        low, high = self.process.log_rho(self.eps), self.process.log_rho(self.process.t_max)
+        t = self.process.time_of_log_rho(low + u * (high - low))
+        x, _ = noised(self.process, x0, t, key)
+        return -self.classifier.log_probs(self.process, params, x, t)[condition]

@@ -6,20 +6,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.base import ScoreFn
 from gradlog.losses.noising import noised
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 
 def denoising_integrand(
-    sde: SDE,
-    score_fn: ScoreFn,
+    model: BoundModel,
     x0: Float[Array, "*D"],
     t: Float[Array, ""],
     z: Float[Array, "*D"],
 ) -> Float[Array, ""]:
     """``1/2 ||sigma s(alpha x0 + sigma z) + z||^2``, in nats."""
-    residual = sde.sigma(t) * score_fn(sde.perturb(x0, t, z), t) + z
+    residual = model.process.sigma(t) * model.score(model.process.perturb(x0, t, z), t) + z
     return 0.5 * jnp.sum(residual**2)
 
 
@@ -34,11 +32,10 @@ class DenoisingScoreMatching:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
-        _, z = noised(sde, x0, t, key)
-        return denoising_integrand(sde, score_fn, x0, t, z)
+        _, z = noised(model.process, x0, t, key)
+        return denoising_integrand(model, x0, t, z)

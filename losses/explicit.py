@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.distributions import Oracle
-from gradlog.losses.base import ScoreFn
 from gradlog.losses.noising import noised
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +22,12 @@ class ExplicitScoreMatching:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
-        x, _ = noised(sde, x0, t, key)
-        error = score_fn(x, t) - self.oracle.score_fn(sde)(x, t)
-        return 0.5 * sde.sigma(t) ** 2 * jnp.sum(error**2)
+        process = model.process
+        x, _ = noised(process, x0, t, key)
+        error = model.score(x, t) - self.oracle.score_fn(process)(x, t)
+        return 0.5 * process.sigma(t) ** 2 * jnp.sum(error**2)

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.base import ScoreFn
 from gradlog.losses.noising import noised
 from gradlog.losses.slices import Slices, dot_each
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,16 @@ class FiniteDifferenceScoreMatching(Slices):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
+        process = model.process
         noise_key, slice_key = jax.random.split(key)
-        x, _ = noised(sde, x0, t, noise_key)
-        vs, h = self.directions(slice_key, x), self.fd_step * sde.sigma(t)
-        ahead, behind = (jax.vmap(lambda v, h=h: score_fn(x + h * v, t))(vs) for h in (h, -h))
+        x, _ = noised(process, x0, t, noise_key)
+        vs, h = self.directions(slice_key, x), self.fd_step * process.sigma(t)
+        ahead, behind = (jax.vmap(lambda v, h=h: model.score(x + h * v, t))(vs) for h in (h, -h))
         total = ahead + behind
         each = dot_each(vs, ahead - behind) / (2 * h) + dot_each(total, total) / 8
-        return sde.sigma(t) ** 2 * jnp.mean(each)
+        return process.sigma(t) ** 2 * jnp.mean(each)

@@ -28,12 +28,12 @@ class GeneratorKL:
     estimator must follow it.
     """
 
-    sde: SDE
+    process: SDE
     data_log_density: LogDensityFn
     generated_log_density: LogDensityFn
 
     def __call__(
         self, x0: Float[Array, "*D"], t: Float[Array, ""] | float, key: jax.Array
     ) -> Float[Array, ""]:
-        x, _ = noised(self.sde, x0, t, key)  # pyright: ignore
+        x, _ = noised(self.process, x0, t, key)  # pyright: ignore
         return self.generated_log_density(x, t) - self.data_log_density(x, t)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gradlog.losses.base import ScoreFn
 from gradlog.losses.noising import noised
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
+from gradlog.models.bound_model import ScoreFn
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,16 @@ class ImplicitScoreMatching:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
-        x, _ = noised(sde, x0, t, key)
-        score = score_fn(x, t)
-        return sde.sigma(t) ** 2 * (self.trace(score_fn, x, t) + 0.5 * jnp.sum(score**2))
+        x, _ = noised(model.process, x0, t, key)
+        score = model.score(x, t)
+        return model.process.sigma(t) ** 2 * (
+            self.trace(model.score, x, t) + 0.5 * jnp.sum(score**2)
+        )
 
     def trace(
         self, score_fn: ScoreFn, x: Float[Array, "*D"], t: Float[Array, ""]

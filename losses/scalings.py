@@ -15,7 +15,7 @@ class Scaling(Protocol):
     """A factor that no example and no time changes, for data of so many dimensions."""
 
     def __call__(
-        self, sde: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
+        self, process: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
     ) -> Float[Array, ""] | float: ...
 
 
@@ -24,9 +24,9 @@ class Integral:
     """One: the loss is the integral over time."""
 
     def __call__(
-        self, sde: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
+        self, process: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
     ) -> float:
-        del sde, weighting, proposal, eps, dims
+        del process, weighting, proposal, eps, dims
         return 1.0
 
 
@@ -50,11 +50,11 @@ class ScoreFlow:
     }
 
     def __call__(
-        self, sde: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
+        self, process: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
     ) -> Float[Array, ""]:
-        t, inverse_density = proposal(sde, eps, jnp.asarray(0.5))
+        t, inverse_density = proposal(process, eps, jnp.asarray(0.5))
         in_proportion = type(proposal) is type(weighting.importance_proposal())
-        left_out = weighting(sde, t) * inverse_density if in_proportion else inverse_density
+        left_out = weighting(process, t) * inverse_density if in_proportion else inverse_density
         return (2.0 if self.reduce_mean else dims) / left_out
 
 

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.base import ScoreFn
 from gradlog.losses.noising import noised
 from gradlog.losses.slices import Slices, dot_each, score_and_derivatives
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,15 @@ class SecondOrderDenoising(Slices):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
         noise_key, slice_key = jax.random.split(key)
-        x, z = noised(sde, x0, t, noise_key)
-        sigma, vs = sde.sigma(t), self.directions(slice_key, x)
-        score, derivatives = score_and_derivatives(score_fn, x, t, vs)
+        x, z = noised(model.process, x0, t, noise_key)
+        sigma, vs = model.process.sigma(t), self.directions(slice_key, x)
+        score, derivatives = score_and_derivatives(model.score, x, t, vs)
         residual = sigma * score + z
         mismatch = sigma**2 * derivatives - self._targets(jax.lax.stop_gradient(residual), vs)
         trace = jnp.mean(dot_each(vs, mismatch)) ** 2

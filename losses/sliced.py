@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.base import ScoreFn
 from gradlog.losses.noising import noised
 from gradlog.losses.slices import Slices, dot_each, score_and_derivatives
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,17 @@ class SlicedScoreMatching(Slices):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
         noise_key, slice_key = jax.random.split(key)
-        x, _ = noised(sde, x0, t, noise_key)
+        x, _ = noised(model.process, x0, t, noise_key)
         vs = self.directions(slice_key, x)
-        score, derivatives = score_and_derivatives(score_fn, x, t, vs)
+        score, derivatives = score_and_derivatives(model.score, x, t, vs)
         each = dot_each(vs, derivatives) + 0.5 * dot_each(vs, score) ** 2
-        return sde.sigma(t) ** 2 * jnp.mean(each)
+        return model.process.sigma(t) ** 2 * jnp.mean(each)
 
 
 @dataclass(frozen=True)
@@ -47,15 +45,14 @@ class ReducedVarianceScoreMatching(Slices):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x0: Float[Array, "*D"],
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
         noise_key, slice_key = jax.random.split(key)
-        x, _ = noised(sde, x0, t, noise_key)
+        x, _ = noised(model.process, x0, t, noise_key)
         vs = self.directions(slice_key, x)
-        score, derivatives = score_and_derivatives(score_fn, x, t, vs)
+        score, derivatives = score_and_derivatives(model.score, x, t, vs)
         trace = jnp.mean(dot_each(vs, derivatives))
-        return sde.sigma(t) ** 2 * (trace + 0.5 * jnp.sum(score**2))
+        return model.process.sigma(t) ** 2 * (trace + 0.5 * jnp.sum(score**2))

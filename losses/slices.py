@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.base import ScoreFn
+from gradlog.models.bound_model import ScoreFn
 
 # ``(key, shape, dtype) -> v`` with ``E v v^T = I``.
 SliceLaw = Callable[[jax.Array, tuple[int, ...], jnp.dtype], Float[Array, "*D"]]

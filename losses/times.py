@@ -17,22 +17,22 @@ from jaxtyping import Array, Float
 from gradlog.sde_lib import SDE
 
 Scalar = Float[Array, ""]
-# ``(sde, t) -> lambda(t) / sigma(t)^2``
+# ``(process, t) -> lambda(t) / sigma(t)^2``
 Weight = Callable[[SDE, Scalar], Scalar]
 
 
 class TimeProposal(Protocol):
     """``u -> (t, 1 / p(t))``."""
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]: ...
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]: ...
 
 
 @dataclass(frozen=True)
 class UniformTime:
     """Uniform in t."""
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
-        span = sde.t_max - eps
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        span = process.t_max - eps
         return eps + u * span, jnp.asarray(span)
 
 
@@ -43,10 +43,10 @@ class UniformLogRho:
     For the likelihood weighting ``weight / p`` is the constant ``Z = 2 (log rho_T - log rho_eps)``.
     """
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
-        low, high = sde.log_rho(eps), sde.log_rho(sde.t_max)
-        t = sde.time_of_log_rho(low + u * (high - low))
-        return t, (high - low) / sde.log_rho_rate(t)
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        low, high = process.log_rho(eps), process.log_rho(process.t_max)
+        t = process.time_of_log_rho(low + u * (high - low))
+        return t, (high - low) / process.log_rho_rate(t)
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,23 @@ class Tabulated:
     weighting: Weight
     cells: int = 1024
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
-        edges, cumulative = self.table(sde, eps)
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        edges, cumulative = self.table(process, eps)
         # Rounding may bring u to the far end, where the next edge is missing and cells are empty.
         u = jnp.minimum(u, jnp.nextafter(cumulative[-1], 0.0))
         cell = jnp.clip(jnp.searchsorted(cumulative, u, side="right") - 1, 0, self.cells - 1)
         mass = cumulative[cell + 1] - cumulative[cell]
         width = edges[cell + 1] - edges[cell]
-        t = sde.time_of_log_rho(edges[cell] + width * (u - cumulative[cell]) / mass)
-        return t, width / (mass * sde.log_rho_rate(t))
+        t = process.time_of_log_rho(edges[cell] + width * (u - cumulative[cell]) / mass)
+        return t, width / (mass * process.log_rho_rate(t))
 
-    def table(self, sde: SDE, eps: float) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    def table(self, process: SDE, eps: float) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Edges in log rho, and the share of the weight below each."""
-        edges = jnp.linspace(sde.log_rho(eps), sde.log_rho(sde.t_max), self.cells + 1)
+        edges = jnp.linspace(process.log_rho(eps), process.log_rho(process.t_max), self.cells + 1)
 
         def weight_per_log_rho(log_rho):
-            t = sde.time_of_log_rho(log_rho)
-            return self.weighting(sde, t) / sde.log_rho_rate(t)
+            t = process.time_of_log_rho(log_rho)
+            return self.weighting(process, t) / process.log_rho_rate(t)
 
         weights = jax.vmap(weight_per_log_rho)(0.5 * (edges[1:] + edges[:-1]))
         # A floor keeps the inverse defined where the weighting vanishes.
@@ -89,7 +89,7 @@ class Tabulated:
 class Ladder:
     """One of ``num_scales`` levels, each as likely (Song & Ermon 2019, arXiv:1907.05600, eq. 6).
 
-    The levels are those of ``sde.ladder``: from t_max down to eps, geometric in rho. Where the
+    The levels are those of ``process.ladder``: from t_max down to eps, geometric in rho. Where the
     others estimate an integral over time, with it the loss is the mean over levels of ``weight``
     times the integrand, so ``1 / p`` is one; NCSN's loss with the weighting ``sigma^2``.
 
@@ -103,10 +103,10 @@ class Ladder:
         if self.num_scales < 2:
             raise ValueError(f"num_scales must be at least 2, got {self.num_scales}")
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         # Rounding may bring u to one.
         level = jnp.minimum(jnp.floor(u * self.num_scales).astype(int), self.num_scales - 1)
-        return sde.ladder(eps, self.num_scales)[level], jnp.ones(())
+        return process.ladder(eps, self.num_scales)[level], jnp.ones(())
 
 
 @dataclass(frozen=True)
@@ -126,19 +126,19 @@ class Steps:
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {self.num_steps}")
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         del eps
         # Rounding may bring u to one.
         step = jnp.minimum(jnp.floor(u * self.num_steps) + 1, self.num_steps)
-        return sde.t_max * step / self.num_steps, jnp.ones(())
+        return process.t_max * step / self.num_steps, jnp.ones(())
 
 
 @dataclass(frozen=True)
 class OneLevel:
     """The level eps, always: the loss is ``weight`` times the integrand there, ``1 / p`` is one."""
 
-    def __call__(self, sde: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
-        del sde
+    def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+        del process
         return jnp.full_like(u, eps), jnp.ones(())
 
 

@@ -20,7 +20,7 @@ Time = Float[Array, ""] | float
 class Weighting(Protocol):
     """``lambda(t) / sigma(t)^2``, and how to draw t in proportion to it."""
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]: ...
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]: ...
 
     def importance_proposal(self) -> TimeProposal:
         """The proposal with density proportional to ``lambda / sigma^2``."""
@@ -31,8 +31,8 @@ class Weighting(Protocol):
 class Sigma2:
     """``lambda = sigma^2`` (Song & Ermon 2019; DDPM's simple loss)."""
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        del sde
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        del process
         return jnp.ones_like(jnp.asarray(t, float))
 
     def importance_proposal(self) -> TimeProposal:
@@ -43,8 +43,8 @@ class Sigma2:
 class Unweighted:
     """``lambda = 1``: the Fisher divergence at each time, dominated by the smallest noise."""
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return 1 / sde.sigma(t) ** 2
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return 1 / process.sigma(t) ** 2
 
     def importance_proposal(self) -> TimeProposal:
         return Tabulated(self)
@@ -58,8 +58,8 @@ class Likelihood:
     path ``g^2 / sigma^2 = 2 d(log rho)/dt``.
     """
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return 2 * sde.log_rho_rate(t)
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return 2 * process.log_rho_rate(t)
 
     def importance_proposal(self) -> TimeProposal:
         return UniformLogRho()
@@ -78,12 +78,12 @@ class LogNormal:
     log_rho_std: float = 1.2
     sigma_data: float = 0.5
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        log_rho = sde.log_rho(t)
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        log_rho = process.log_rho(t)
         density = jnp.exp(-0.5 * ((log_rho - self.log_rho_mean) / self.log_rho_std) ** 2)
         density = density / (self.log_rho_std * math.sqrt(2 * math.pi))
         scale = (jnp.exp(2 * log_rho) + self.sigma_data**2) / self.sigma_data**2
-        return 2 * scale * density * sde.log_rho_rate(t)
+        return 2 * scale * density * process.log_rho_rate(t)
 
     def importance_proposal(self) -> TimeProposal:
         return Tabulated(self)

@@ -1,8 +1,19 @@
 """Networks, and what turns a network into a score function."""
 
+from gradlog.models.bound_model import BoundModel
 from gradlog.models.classifier import ClassifierNetwork, NoisyClassifier
+from gradlog.models.dequantizers import (
+    Centers,
+    Continuous,
+    Dequantizer,
+    Scaled,
+    TruncatedNormal,
+    Uniform,
+)
+from gradlog.models.diffusion_model import DiffusionModel, Params
 from gradlog.models.energy import Energy
-from gradlog.models.labels import (
+from gradlog.models.networks import NETWORKS
+from gradlog.models.noise_labels import (
     LadderIndex,
     NoiseLevel,
     NormalizedGamma,
@@ -10,9 +21,7 @@ from gradlog.models.labels import (
     ScaledTime,
     StepIndex,
 )
-from gradlog.models.networks import NETWORKS
 from gradlog.models.parametrizations import Noise, Parametrization, Preconditioned, Score, Velocity
-from gradlog.models.score_model import ScoreModel
 
 PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
@@ -21,7 +30,7 @@ PARAMETRIZATIONS: dict[str, type] = {
     "score": Score,
     "velocity": Velocity,
 }
-LABELS: dict[str, type] = {
+NOISE_LABELS: dict[str, type] = {
     "gamma": NormalizedGamma,
     "ladder": LadderIndex,
     "log_rho": QuarterLogRho,
@@ -30,11 +39,27 @@ LABELS: dict[str, type] = {
     "time": ScaledTime,
 }
 
+# Maps whose log q a likelihood can count.
+DEQUANTIZERS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
+# Maps that a network may be trained on.
+TRAINING_DEQUANTIZERS: dict[str, type] = {
+    "centers": Centers,
+    "scaled": Scaled,
+    "uniform": Uniform,
+}
+
 __all__ = [
-    "LABELS",
+    "DEQUANTIZERS",
     "NETWORKS",
+    "NOISE_LABELS",
     "PARAMETRIZATIONS",
+    "TRAINING_DEQUANTIZERS",
+    "BoundModel",
+    "Centers",
     "ClassifierNetwork",
+    "Continuous",
+    "Dequantizer",
+    "DiffusionModel",
     "Energy",
     "LadderIndex",
     "Noise",
@@ -42,11 +67,14 @@ __all__ = [
     "NoisyClassifier",
     "NormalizedGamma",
     "Parametrization",
+    "Params",
     "Preconditioned",
     "QuarterLogRho",
+    "Scaled",
     "ScaledTime",
     "Score",
-    "ScoreModel",
     "StepIndex",
+    "TruncatedNormal",
+    "Uniform",
     "Velocity",
 ]

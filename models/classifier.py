@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.models.labels import QuarterLogRho
 from gradlog.models.networks.embeddings import positional_embedding
 from gradlog.models.networks.layers import GroupNorm, conv3x3, dense
+from gradlog.models.noise_labels import QuarterLogRho
 from gradlog.sde_lib import SDE
 
 Params = Any
@@ -87,17 +87,17 @@ class NoisyClassifier:
         return self.network.init(key, jnp.zeros(shape), jnp.zeros(()))["params"]
 
     def log_probs(
-        self, sde: SDE, params: Params, x: Float[Array, "*D"], t: Time
+        self, process: SDE, params: Params, x: Float[Array, "*D"], t: Time
     ) -> Float[Array, " classes"]:
         """``log p(c | x_t)`` in nats for every class c."""
-        return jax.nn.log_softmax(self._apply(sde, params, x, t)[0])
+        return jax.nn.log_softmax(self._apply(process, params, x, t)[0])
 
     def features(
-        self, sde: SDE, params: Params, x: Float[Array, "*D"], t: Time
+        self, process: SDE, params: Params, x: Float[Array, "*D"], t: Time
     ) -> Float[Array, " hidden"]:
         """What the last layer reads."""
-        return self._apply(sde, params, x, t)[1]
+        return self._apply(process, params, x, t)[1]
 
-    def _apply(self, sde: SDE, params: Params, x: Float[Array, "*D"], t: Time) -> Any:
-        scale = jax.lax.rsqrt(sde.alpha(t) ** 2 + sde.sigma(t) ** 2)
-        return self.network.apply({"params": params}, scale * x, QuarterLogRho()(sde, t))
+    def _apply(self, process: SDE, params: Params, x: Float[Array, "*D"], t: Time) -> Any:
+        scale = jax.lax.rsqrt(process.alpha(t) ** 2 + process.sigma(t) ** 2)
+        return self.network.apply({"params": params}, scale * x, QuarterLogRho()(process, t))

@@ -59,28 +59,28 @@ class Energy:
                 f"energy_scale = {self.energy_scale!r} is unknown; choose one of {list(SCALES)}"
             )
 
-    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn:
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
         potential_slope = jax.grad(partial(potential, network_fn))
 
         def slope(u, t):
-            rho, total = self._levels(sde, t)
+            rho, total = self._levels(process, t)
             return self._coefficient(rho, total) * rho / self.sigma_data * potential_slope(u, t)
 
-        return Preconditioned(self.sigma_data)(sde, slope)
+        return Preconditioned(self.sigma_data)(process, slope)
 
-    def log_density(self, sde: SDE, network_fn: NetworkFn) -> LogDensityFn:
+    def log_density(self, process: SDE, network_fn: NetworkFn) -> LogDensityFn:
         """``log q(x, t)`` in nats, up to a constant for each t."""
 
         def log_density(x, t):
-            rho, total = self._levels(sde, t)
-            u = x / (sde.alpha(t) * total)
+            rho, total = self._levels(process, t)
+            u = x / (process.alpha(t) * total)
             tilt = self._coefficient(rho, total) * potential(network_fn, u, t)
             return tilt - 0.5 * jnp.sum(u**2)
 
         return log_density
 
-    def _levels(self, sde: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        rho = jnp.exp(sde.log_rho(t))
+    def _levels(self, process: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        rho = jnp.exp(process.log_rho(t))
         return rho, jnp.sqrt(rho**2 + self.sigma_data**2)
 
     def _coefficient(self, rho: Float[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:

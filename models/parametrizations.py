@@ -23,15 +23,15 @@ NetworkFn = Callable[[Float[Array, "*D"], Time], Float[Array, "*D"]]
 class Parametrization(Protocol):
     """Makes a score function of one example from a network function."""
 
-    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn: ...
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn: ...
 
 
 @dataclass(frozen=True)
 class Score:
     """``s = F`` (Song & Ermon 2019; VE in Song et al. 2021, whose network divides by sigma)."""
 
-    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn:
-        del sde
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
+        del process
         return network_fn
 
 
@@ -39,8 +39,8 @@ class Score:
 class Noise:
     """``F`` estimates z: ``s = -F / sigma`` (Ho et al. 2020, arXiv:2006.11239, eq. 11)."""
 
-    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn:
-        return lambda x, t: -network_fn(x, t) / sde.sigma(t)
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
+        return lambda x, t: -network_fn(x, t) / process.sigma(t)
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Preconditioned:
 
     sigma_data: float = 0.5
 
-    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn:
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
         def score(x, t):
-            y, rho = x / sde.alpha(t), jnp.exp(sde.log_rho(t))
+            y, rho = x / process.alpha(t), jnp.exp(process.log_rho(t))
             total = jnp.sqrt(rho**2 + self.sigma_data**2)
             output = network_fn(y / total, t)
             noise = (rho * y / total - self.sigma_data * output) / total
-            return -noise / sde.sigma(t)
+            return -noise / process.sigma(t)
 
         return score
 
@@ -74,22 +74,22 @@ class Velocity:
     matching's ``z - x0`` (Lipman et al. 2023) over the square root of 2.
     """
 
-    def __call__(self, sde: SDE, network_fn: NetworkFn) -> ScoreFn:
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
         def score(x, t):
-            alpha, sigma = sde.alpha(t), sde.sigma(t)
-            a, b = path_tangent(sde, t)
+            alpha, sigma = process.alpha(t), process.sigma(t)
+            a, b = path_tangent(process, t)
             noise = (alpha * network_fn(x, t) - a * x) / (alpha * b - sigma * a)
             return -noise / sigma
 
         return score
 
 
-def path_tangent(sde: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def path_tangent(process: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Unit tangent of the curve ``(alpha, sigma)`` at t.
 
     Differentiated in log rho, where nothing is infinite at small t.
     """
-    log_alpha_rate = jax.grad(sde.log_alpha_of_log_rho)(sde.log_rho(t))
-    a, b = sde.alpha(t) * log_alpha_rate, sde.sigma(t) * (1 + log_alpha_rate)
+    log_alpha_rate = jax.grad(process.log_alpha_of_log_rho)(process.log_rho(t))
+    a, b = process.alpha(t) * log_alpha_rate, process.sigma(t) * (1 + log_alpha_rate)
     length = jnp.sqrt(a**2 + b**2)
     return a / length, b / length

@@ -36,7 +36,7 @@ class AnnealedLangevin(LangevinChain):
     def chain_length(self) -> int:
         return self.num_scales * self.steps_per_level
 
-    def schedule(self, sde: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        levels = sde.ladder(self.eps, self.num_scales)
-        steps = published_steps(sde, levels, self.eps, self.step_size)
+    def schedule(self, process: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        levels = process.ladder(self.eps, self.num_scales)
+        steps = published_steps(process, levels, self.eps, self.step_size)
         return jnp.repeat(levels, self.steps_per_level), jnp.repeat(steps, self.steps_per_level)

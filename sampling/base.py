@@ -1,15 +1,14 @@
 """The contracts of samplers and of the parts of a predictor-corrector sampler."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import jax
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from gradlog.sde_lib import SDE
+from gradlog.models import BoundModel
+from gradlog.sde_lib import Process
 
-ScoreFn = Callable[[Any, Any], Any]
 Scalar = Float[Array, ""]
 
 
@@ -23,16 +22,19 @@ class Sample:
 
 
 class Sampler(Protocol):
-    """Carries a draw z of the prior to a sample, one example at a time."""
+    """Carries a draw z of the prior to a sample, one example at a time.
+
+    ``accepts`` names the class of the processes that the sampler can reverse.
+    """
+
+    accepts: ClassVar[type[Process]]
 
     @property
     def evaluations(self) -> int | None:
         """Evaluations of the score that a sample takes; None if that is not known beforehand."""
         ...
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
-    ) -> Sample: ...
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample: ...
 
 
 class Predictor(Protocol):
@@ -45,8 +47,7 @@ class Predictor(Protocol):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x: Float[Array, "*D"],
         t: Scalar,
         t_next: Scalar,
@@ -54,7 +55,7 @@ class Predictor(Protocol):
     ) -> Float[Array, "*D"]: ...
 
     def mean_and_std(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> tuple[Float[Array, "*D"], Scalar]:
         """Of x at ``t_next``, given x at t."""
         ...
@@ -70,8 +71,7 @@ class Corrector(Protocol):
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x: Float[Array, "*D"],
         t: Scalar,
         t_next: Scalar,

@@ -3,38 +3,39 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Sample, Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Sample, Scalar
 from gradlog.sampling.denoising import posterior_mean
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 
 def langevin_step(
-    sde: SDE, score_fn: ScoreFn, y: Float[Array, "*D"], t: Scalar, step: Scalar, z: Array
+    model: BoundModel, y: Float[Array, "*D"], t: Scalar, step: Scalar, z: Array
 ) -> Float[Array, "*D"]:
     """``y + a/2 alpha s(alpha y, t) + sqrt(a) z``: an Euler step of Langevin dynamics of size a.
 
     On ``y = x/alpha``, data plus noise of std ``rho = sigma/alpha``, whose score is ``alpha s``.
     """
-    alpha = sde.alpha(t)
-    return y + 0.5 * step * alpha * score_fn(alpha * y, t) + jnp.sqrt(step) * z
+    alpha = model.process.alpha(t)
+    return y + 0.5 * step * alpha * model.score(alpha * y, t) + jnp.sqrt(step) * z
 
 
 def published_steps(
-    sde: SDE, times: Float[Array, " n"], eps: float, step_size: float
+    process: SDE, times: Float[Array, " n"], eps: float, step_size: float
 ) -> Float[Array, " n"]:
     """``a_i = step_size rho_i^2 / rho_eps^2`` (Song & Ermon 2019, arXiv:1907.05600, algorithm 1).
 
     For VE rho is their sigma. Near a datum of no width the chain multiplies distances by
     ``1 - step_size/(2 rho_eps^2)``: with a step_size of ``4 rho_eps^2`` or more it diverges.
     """
-    log_rho = jax.vmap(sde.log_rho)(times)
-    return step_size * jnp.exp(2 * (log_rho - sde.log_rho(eps)))
+    log_rho = jax.vmap(process.log_rho)(times)
+    return step_size * jnp.exp(2 * (log_rho - process.log_rho(eps)))
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class LangevinChain(ABC):
     posterior mean ``(x + sigma^2 s)/alpha`` there (Jolicoeur-Martineau et al. 2021,
     arXiv:2009.05475). A chain that diverges is not ok.
     """
+
+    accepts: ClassVar[type[Process]] = SDE
 
     eps: float
     denoise: bool = True
@@ -59,33 +62,31 @@ class LangevinChain(ABC):
         return self.chain_length + int(self.denoise)
 
     @abstractmethod
-    def schedule(self, sde: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    def schedule(self, process: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """The time and the size of each step."""
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
-    ) -> Sample:
-        times, steps = self.schedule(sde)
-        y, _ = _run(sde, score_fn, z, key, (times, steps), lambda y: None)
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
+        times, steps = self.schedule(model.process)
+        y, _ = _run(model, z, key, (times, steps), lambda y: None)
         t = jnp.asarray(self.eps)
-        x = sde.alpha(t) * y
+        x = model.process.alpha(t) * y
         if self.denoise:
-            x = posterior_mean(sde, score_fn, x, t)
+            x = posterior_mean(model, x, t)
         return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))
 
     def path(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array, frames: int
+        self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array, frames: int
     ) -> Float[Array, "frames *D"]:
         """``x/alpha`` from the start to the last state, evenly spaced in steps; for pictures."""
-        schedule = self.schedule(sde)
-        _, states = _run(sde, score_fn, z, key, schedule, lambda y: y)
-        states = jnp.concatenate([(z / sde.alpha(sde.t_max))[None], states])
+        process = model.process
+        schedule = self.schedule(process)
+        _, states = _run(model, z, key, schedule, lambda y: y)
+        states = jnp.concatenate([(z / process.alpha(process.t_max))[None], states])
         return states[jnp.round(jnp.linspace(0, len(states) - 1, frames)).astype(int)]
 
 
 def _run(
-    sde: SDE,
-    score_fn: ScoreFn,
+    model: BoundModel,
     z: Float[Array, "*D"],
     key: jax.Array,
     schedule: tuple[Float[Array, " n"], Float[Array, " n"]],
@@ -95,8 +96,8 @@ def _run(
 
     def move(y, scanned):
         t, step, step_key = scanned
-        y = langevin_step(sde, score_fn, y, t, step, jax.random.normal(step_key, y.shape))
+        y = langevin_step(model, y, t, step, jax.random.normal(step_key, y.shape))
         return y, record(y)
 
     keys = jax.random.split(key, len(schedule[0]))
-    return jax.lax.scan(move, z / sde.alpha(sde.t_max), (*schedule, keys))
+    return jax.lax.scan(move, z / model.process.alpha(model.process.t_max), (*schedule, keys))

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Scalar
 from gradlog.sampling.transition import transition
 from gradlog.sde_lib import SDE
 
@@ -22,14 +23,13 @@ class NoCorrector:
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x: Float[Array, "*D"],
         t: Scalar,
         t_next: Scalar,
         key: jax.Array,
     ) -> Float[Array, "*D"]:
-        del sde, score_fn, t, t_next, key
+        del model, t, t_next, key
         return x
 
 
@@ -46,29 +46,32 @@ class LangevinCorrector(ABC):
 
     @abstractmethod
     def size(
-        self, sde: SDE, score: Float[Array, "*D"], t: Scalar, t_next: Scalar, z: Float[Array, "*D"]
+        self,
+        process: SDE,
+        score: Float[Array, "*D"],
+        t: Scalar,
+        t_next: Scalar,
+        z: Float[Array, "*D"],
     ) -> Scalar:
         """The size of a step with this score and this noise."""
 
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x: Float[Array, "*D"],
         t: Scalar,
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]:
         """One step with the noise z, and its mean before the noise."""
-        score = score_fn(x, t)
-        size = self.size(sde, score, t, t_next, z)
+        score = model.score(x, t)
+        size = self.size(model.process, score, t, t_next, z)
         mean = x + size * score
         return mean + jnp.sqrt(2 * size) * z, mean
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x: Float[Array, "*D"],
         t: Scalar,
         t_next: Scalar,
@@ -76,7 +79,7 @@ class LangevinCorrector(ABC):
     ) -> Float[Array, "*D"]:
         for step_key in jax.random.split(key, self.corrector_steps):
             z = jax.random.normal(step_key, x.shape)
-            x, _ = self.step(sde, score_fn, x, t, t_next, z)
+            x, _ = self.step(model, x, t, t_next, z)
         return x
 
 
@@ -98,10 +101,15 @@ class Langevin(LangevinCorrector):
     norm_axes: tuple[str, ...] = ()
 
     def size(
-        self, sde: SDE, score: Float[Array, "*D"], t: Scalar, t_next: Scalar, z: Float[Array, "*D"]
+        self,
+        process: SDE,
+        score: Float[Array, "*D"],
+        t: Scalar,
+        t_next: Scalar,
+        z: Float[Array, "*D"],
     ) -> Scalar:
-        a, _ = transition(sde, t, t_next)
-        largest = sde.alpha(t) ** 2 + sde.sigma(t) ** 2
+        a, _ = transition(process, t, t_next)
+        largest = process.alpha(t) ** 2 + process.sigma(t) ** 2
         norms = jnp.linalg.norm(z), jnp.linalg.norm(score)
         if self.norm_axes:
             norms = jax.lax.pmean(norms, self.norm_axes)
@@ -116,8 +124,13 @@ class AnnealedLangevinDynamics(LangevinCorrector):
     """
 
     def size(
-        self, sde: SDE, score: Float[Array, "*D"], t: Scalar, t_next: Scalar, z: Float[Array, "*D"]
+        self,
+        process: SDE,
+        score: Float[Array, "*D"],
+        t: Scalar,
+        t_next: Scalar,
+        z: Float[Array, "*D"],
     ) -> Scalar:
         del score, z
-        a, _ = transition(sde, t, t_next)
-        return 2 * (a * self.snr * sde.sigma(t)) ** 2
+        a, _ = transition(process, t, t_next)
+        return 2 * (a * self.snr * process.sigma(t)) ** 2

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Scalar
 from gradlog.sampling.grid import GridSampler, predicted_noise
 from gradlog.sampling.transition import shrinkage
-from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class DDIM(GridSampler):
 
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         y: Float[Array, "*D"],
         memory: Any,
         t: Scalar,
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], Any]:
-        rho, rho_next = jnp.exp(sde.log_rho(t)), jnp.exp(sde.log_rho(t_next))
-        added2 = self.eta**2 * shrinkage(sde, t, t_next)
+        process = model.process
+        rho, rho_next = jnp.exp(process.log_rho(t)), jnp.exp(process.log_rho(t_next))
+        added2 = self.eta**2 * shrinkage(process, t, t_next)
         kept, added = rho_next * jnp.sqrt(1 - added2), rho_next * jnp.sqrt(added2)
         # x0_hat = y - rho eps_hat; the two terms in eps_hat together, lest they cancel.
-        return y + (kept - rho) * predicted_noise(sde, score_fn, y, t) + added * z, memory
+        return y + (kept - rho) * predicted_noise(model, y, t) + added * z, memory

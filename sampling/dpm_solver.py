@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Scalar
 from gradlog.sampling.grid import GridSampler, predicted_datum
-from gradlog.sde_lib import SDE
 
 # Two values of log rho that no process has: through nodes so far away the polynomial is flat, and
 # the first steps, that have no history, are of lower order.
@@ -55,8 +55,7 @@ class DPMSolver2M(Multistep):
 
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         y: Float[Array, "*D"],
         memory: History,
         t: Scalar,
@@ -64,9 +63,9 @@ class DPMSolver2M(Multistep):
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], History]:
         del z
-        log_rho = sde.log_rho(t)
-        h = log_rho - sde.log_rho(t_next)
-        datum = predicted_datum(sde, score_fn, y, t)
+        log_rho = model.process.log_rho(t)
+        h = log_rho - model.process.log_rho(t_next)
+        datum = predicted_datum(model, y, t)
         middle = datum + 0.5 * h * _slope(memory, datum, log_rho)
         return jnp.exp(-h) * y - jnp.expm1(-h) * middle, _with(memory, datum, log_rho)
 
@@ -81,17 +80,16 @@ class DPMSolverSDE(Multistep):
 
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         y: Float[Array, "*D"],
         memory: History,
         t: Scalar,
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], History]:
-        log_rho, log_rho_next = sde.log_rho(t), sde.log_rho(t_next)
+        log_rho, log_rho_next = model.process.log_rho(t), model.process.log_rho(t_next)
         h = log_rho - log_rho_next
-        datum = predicted_datum(sde, score_fn, y, t)
+        datum = predicted_datum(model, y, t)
         middle = datum + 0.5 * h * _slope(memory, datum, log_rho)
         renewed = -jnp.expm1(-2 * h)
         y = jnp.exp(-2 * h) * y + renewed * middle
@@ -112,8 +110,7 @@ class DPMSolver3M(Multistep):
 
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         y: Float[Array, "*D"],
         memory: History,
         t: Scalar,
@@ -121,9 +118,9 @@ class DPMSolver3M(Multistep):
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], History]:
         del z
-        log_rho = sde.log_rho(t)
-        h = log_rho - sde.log_rho(t_next)
-        datum = predicted_datum(sde, score_fn, y, t)
+        log_rho = model.process.log_rho(t)
+        h = log_rho - model.process.log_rho(t_next)
+        datum = predicted_datum(model, y, t)
         slope = _slope(memory, datum, log_rho)
         (last, older), (log_rho_last, log_rho_older) = memory.datum, memory.log_rho
         slope_before = (last - older) / (log_rho_older - log_rho_last)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float
 
+from gradlog.models import BoundModel
 from gradlog.ode import Flow, Solver
-from gradlog.sampling.base import Sample, ScoreFn
-from gradlog.sde_lib import SDE
+from gradlog.sampling.base import Sample
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,20 @@ class Encoding:
     flow: Flow
     eps: float
 
-    def encode(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"]) -> Sample:
+    def encode(self, model: BoundModel, x: Float[Array, "*D"]) -> Sample:
         """The state at t_max of the flow that is at x at eps."""
-        return self._carry(sde, score_fn, x, self.eps, sde.t_max)
+        return self._carry(model, x, self.eps, model.process.t_max)
 
-    def decode(self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"]) -> Sample:
+    def decode(self, model: BoundModel, z: Float[Array, "*D"]) -> Sample:
         """The state at eps of the flow that is at z at t_max."""
-        return self._carry(sde, score_fn, z, sde.t_max, self.eps)
+        return self._carry(model, z, model.process.t_max, self.eps)
 
-    def _carry(self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], start, stop) -> Sample:
+    def _carry(self, model: BoundModel, x: Float[Array, "*D"], start, stop) -> Sample:
+        process = model.process
         solution = self.solver(
-            lambda coordinate, y: self.flow.velocity(sde, score_fn, coordinate, y),
-            self.flow.state(sde, x, start),
-            self.flow.coordinate(sde, start),
-            self.flow.coordinate(sde, stop),
+            lambda coordinate, y: self.flow.velocity(model, coordinate, y),
+            self.flow.state(process, x, start),
+            self.flow.coordinate(process, start),
+            self.flow.coordinate(process, stop),
         )
-        return Sample(self.flow.data(sde, solution.state, stop), solution.nfe, solution.ok)
+        return Sample(self.flow.data(process, solution.state, stop), solution.nfe, solution.ok)

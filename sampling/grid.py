@@ -13,24 +13,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Sample, Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Sample, Scalar
 from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.schedules import UNIFORM, Schedule
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 
-def predicted_noise(
-    sde: SDE, score_fn: ScoreFn, y: Float[Array, "*D"], t: Scalar
-) -> Float[Array, "*D"]:
+def predicted_noise(model: BoundModel, y: Float[Array, "*D"], t: Scalar) -> Float[Array, "*D"]:
     """``-sigma s(alpha y, t)``, the mean of the noise in y."""
-    return -sde.sigma(t) * score_fn(sde.alpha(t) * y, t)
+    return -model.process.sigma(t) * model.score(model.process.alpha(t) * y, t)
 
 
-def predicted_datum(
-    sde: SDE, score_fn: ScoreFn, y: Float[Array, "*D"], t: Scalar
-) -> Float[Array, "*D"]:
+def predicted_datum(model: BoundModel, y: Float[Array, "*D"], t: Scalar) -> Float[Array, "*D"]:
     """``E[x0 | y] = y - rho eps_hat``."""
-    return y - jnp.exp(sde.log_rho(t)) * predicted_noise(sde, score_fn, y, t)
+    return y - jnp.exp(model.process.log_rho(t)) * predicted_noise(model, y, t)
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,7 @@ class GridSampler(ABC):
     step of first order to no noise at all.
     """
 
+    accepts: ClassVar[type[Process]] = SDE
     EVALUATIONS_PER_STEP: ClassVar[int] = 1
 
     num_steps: int
@@ -60,8 +58,7 @@ class GridSampler(ABC):
     @abstractmethod
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         y: Float[Array, "*D"],
         memory: Any,
         t: Scalar,
@@ -70,21 +67,20 @@ class GridSampler(ABC):
     ) -> tuple[Float[Array, "*D"], Any]:
         """``x/alpha`` and the memory at ``t_next`` from those at t, with the standard normal z."""
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
-    ) -> Sample:
-        times = self.schedule(sde, self.eps, self.num_steps)
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
+        process = model.process
+        times = self.schedule(process, self.eps, self.num_steps)
 
         def move(state, scanned):
             t, t_next, step_key = scanned
             noise = jax.random.normal(step_key, z.shape)
             y, memory = state
-            return self.step(sde, score_fn, y, memory, t, t_next, noise), None
+            return self.step(model, y, memory, t, t_next, noise), None
 
-        y = z / sde.alpha(times[0])
+        y = z / process.alpha(times[0])
         keys = jax.random.split(key, self.num_steps)
         (y, _), _ = jax.lax.scan(move, (y, self.memory(y)), (times[:-1], times[1:], keys))
-        x = y * sde.alpha(times[-1])
+        x = y * process.alpha(times[-1])
         if self.denoise:
-            x = posterior_mean(sde, score_fn, x, times[-1])
+            x = posterior_mean(model, x, times[-1])
         return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))

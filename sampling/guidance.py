@@ -7,7 +7,9 @@ from typing import ClassVar, Protocol
 import jax
 from jaxtyping import Array, Float, Int
 
-from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.models.bound_model import ScoreFn
+from gradlog.sampling.base import Scalar
 
 Condition = Int[Array, ""] | None
 # ``log p(class | x_t)`` in nats at x, t.
@@ -40,17 +42,27 @@ def classifier_score(score_fn: ScoreFn, log_class_prob: LogClassProb, weight: fl
 
 
 class Guidance(Protocol):
-    """Makes the score of a sampler from that of the model for each class."""
+    """Changes the score of a model for one class, before a sampler sees it.
+
+    Attributes:
+      needs_classifier: whether a classifier of noisy data must be there.
+      evaluations: network evaluations for one evaluation of the guided score.
+    """
 
     needs_classifier: ClassVar[bool]
-    evaluations: ClassVar[int]  # of the network, to one of the score
+    evaluations: ClassVar[int]
 
     def __call__(
-        self,
-        score_of: Callable[[Condition], ScoreFn],
-        log_class_prob: LogClassProb | None,
-        condition: Condition,
-    ) -> ScoreFn: ...
+        self, model: BoundModel, log_class_prob: LogClassProb | None, condition: Condition
+    ) -> BoundModel:
+        """Return the guided model.
+
+        Args:
+          model: without a condition.
+          log_class_prob: ``log p(class | x_t)`` of the class, for a guidance that needs it.
+          condition: the class; None for no class.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,9 +72,9 @@ class NoGuidance:
     needs_classifier: ClassVar[bool] = False
     evaluations: ClassVar[int] = 1
 
-    def __call__(self, score_of, log_class_prob, condition) -> ScoreFn:
+    def __call__(self, model: BoundModel, log_class_prob, condition: Condition) -> BoundModel:
         del log_class_prob
-        return score_of(condition)
+        return model.conditioned(condition)
 
 
 @dataclass(frozen=True)
@@ -73,9 +85,11 @@ class ClassifierFree:
     needs_classifier: ClassVar[bool] = False
     evaluations: ClassVar[int] = 2
 
-    def __call__(self, score_of, log_class_prob, condition) -> ScoreFn:
+    def __call__(self, model: BoundModel, log_class_prob, condition: Condition) -> BoundModel:
         del log_class_prob
-        return classifier_free_score(score_of(condition), score_of(None), self.guidance_weight)
+        conditional = model.conditioned(condition).score
+        guided = classifier_free_score(conditional, model.score, self.guidance_weight)
+        return model.replace(score_fn=guided)
 
 
 @dataclass(frozen=True)
@@ -86,10 +100,13 @@ class ClassifierGuidance:
     needs_classifier: ClassVar[bool] = True
     evaluations: ClassVar[int] = 1
 
-    def __call__(self, score_of, log_class_prob, condition) -> ScoreFn:
+    def __call__(
+        self, model: BoundModel, log_class_prob: LogClassProb | None, condition: Condition
+    ) -> BoundModel:
         del condition
         assert log_class_prob is not None
-        return classifier_score(score_of(None), log_class_prob, self.guidance_weight)
+        guided = classifier_score(model.score, log_class_prob, self.guidance_weight)
+        return model.replace(score_fn=guided)
 
 
 GUIDANCES: dict[str, type] = {

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Scalar
 from gradlog.sampling.grid import GridSampler, predicted_noise
 from gradlog.sde_lib import SDE
 
@@ -37,30 +38,30 @@ class Heun(GridSampler):
 
     def step(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         y: Float[Array, "*D"],
         memory: Any,
         t: Scalar,
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], Any]:
+        process = model.process
         if self.churn:
-            y, t = self._churned(sde, y, t, z)
-        width = jnp.exp(sde.log_rho(t_next)) - jnp.exp(sde.log_rho(t))
-        slope = predicted_noise(sde, score_fn, y, t)
-        slope_next = predicted_noise(sde, score_fn, y + width * slope, t_next)
+            y, t = self._churned(process, y, t, z)
+        width = jnp.exp(process.log_rho(t_next)) - jnp.exp(process.log_rho(t))
+        slope = predicted_noise(model, y, t)
+        slope_next = predicted_noise(model, y + width * slope, t_next)
         return y + width * 0.5 * (slope + slope_next), memory
 
     def _churned(
-        self, sde: SDE, y: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]
+        self, process: SDE, y: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]
     ) -> tuple[Float[Array, "*D"], Scalar]:
         """y with more noise, and the time that has as much."""
-        log_rho = sde.log_rho(t)
+        log_rho = process.log_rho(t)
         highest = math.log(self.churn_max) if self.churn_max else math.inf
         lowest = math.log(self.churn_min) if self.churn_min else -math.inf
         gamma = min(self.churn / self.num_steps, math.sqrt(2) - 1)
         rise = jnp.where((log_rho >= lowest) & (log_rho <= highest), math.log1p(gamma), 0.0)
-        rise = jnp.minimum(rise, sde.log_rho(sde.t_max) - log_rho)
+        rise = jnp.minimum(rise, process.log_rho(process.t_max) - log_rho)
         added = jnp.exp(log_rho) * jnp.sqrt(jnp.expm1(2 * rise)) * self.churn_noise
-        return y + added * z, jnp.where(rise > 0, sde.time_of_log_rho(log_rho + rise), t)
+        return y + added * z, jnp.where(rise > 0, process.time_of_log_rho(log_rho + rise), t)

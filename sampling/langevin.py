@@ -26,7 +26,7 @@ class LangevinDynamics(LangevinChain):
     def chain_length(self) -> int:
         return self.langevin_steps
 
-    def schedule(self, sde: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        del sde
+    def schedule(self, process: SDE) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        del process
         shape = (self.langevin_steps,)
         return jnp.full(shape, self.eps), jnp.full(shape, self.step_size)

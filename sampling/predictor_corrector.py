@@ -1,15 +1,17 @@
 """Predictor-corrector sampling of the reverse SDE."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Corrector, Predictor, Sample, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Corrector, Predictor, Sample
 from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.schedules import UNIFORM, Schedule
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class PredictorCorrector:
     Song et al. 2021, arXiv:2011.13456, algorithm 1, in the order and at the times of score_sde's
     code. What comes after eps is, with ``denoise``, the posterior mean; without, nothing.
     """
+
+    accepts: ClassVar[type[Process]] = SDE
 
     predictor: Predictor
     corrector: Corrector
@@ -32,24 +36,22 @@ class PredictorCorrector:
         predictions = (self.num_steps - 1) * self.predictor.evaluations + int(self.denoise)
         return predictions + self.num_steps * self.corrector.evaluations
 
-    def times(self, sde: SDE) -> Float[Array, " num_steps"]:
+    def times(self, process: SDE) -> Float[Array, " num_steps"]:
         """Where it stands."""
-        return self.schedule(sde, self.eps, self.num_steps - 1)
+        return self.schedule(process, self.eps, self.num_steps - 1)
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
-    ) -> Sample:
-        times = self.times(sde)
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
+        times = self.times(model.process)
 
         def step(x, scanned):
             t, t_next, step_key = scanned
             correct_key, predict_key = jax.random.split(step_key)
-            x = self.corrector(sde, score_fn, x, t, t_next, correct_key)
-            return self.predictor(sde, score_fn, x, t, t_next, predict_key), None
+            x = self.corrector(model, x, t, t_next, correct_key)
+            return self.predictor(model, x, t, t_next, predict_key), None
 
         keys = jax.random.split(key, self.num_steps)
         x, _ = jax.lax.scan(step, z, (times[:-1], times[1:], keys[:-1]))
-        x = self.corrector(sde, score_fn, x, times[-1], times[-1], keys[-1])
+        x = self.corrector(model, x, times[-1], times[-1], keys[-1])
         if self.denoise:
-            x = posterior_mean(sde, score_fn, x, times[-1])
+            x = posterior_mean(model, x, times[-1])
         return Sample(x, jnp.asarray(self.evaluations), jnp.all(jnp.isfinite(x)))

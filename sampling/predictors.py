@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sampling.base import Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Scalar
 from gradlog.sampling.transition import shrinkage, transition
-from gradlog.sde_lib import SDE
 
 MeanAndStd = tuple[Float[Array, "*D"], Scalar]
 
@@ -28,20 +28,19 @@ class GaussianPredictor(ABC):
 
     @abstractmethod
     def mean_and_std(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
         """Of ``x_{t_next}`` given ``x_t = x``."""
 
     def __call__(
         self,
-        sde: SDE,
-        score_fn: ScoreFn,
+        model: BoundModel,
         x: Float[Array, "*D"],
         t: Scalar,
         t_next: Scalar,
         key: jax.Array,
     ) -> Float[Array, "*D"]:
-        mean, std = self.mean_and_std(sde, score_fn, x, t, t_next)
+        mean, std = self.mean_and_std(model, x, t, t_next)
         return mean + std * jax.random.normal(key, x.shape)
 
 
@@ -52,12 +51,12 @@ class EulerMaruyama(GaussianPredictor):
     probability_flow: bool = False
 
     def mean_and_std(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
-        f, g2 = sde.drift_and_diffusion(t)
+        f, g2 = model.process.drift_and_diffusion(t)
         step = t - t_next
         share, std = (0.5, jnp.zeros(())) if self.probability_flow else (1, jnp.sqrt(g2 * step))
-        return x - step * (f * x - share * g2 * score_fn(x, t)), std
+        return x - step * (f * x - share * g2 * model.score(x, t)), std
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,11 @@ class ReverseDiffusion(GaussianPredictor):
     probability_flow: bool = False
 
     def mean_and_std(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
-        a, G = transition(sde, t, t_next)
+        a, G = transition(model.process, t, t_next)
         share, std = (0.5, jnp.zeros(())) if self.probability_flow else (1, G)
-        return (2 - a) * x + share * G**2 * score_fn(x, t), std
+        return (2 - a) * x + share * G**2 * model.score(x, t), std
 
 
 @dataclass(frozen=True)
@@ -97,13 +96,14 @@ class Ancestral(GaussianPredictor):
             )
 
     def mean_and_std(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
-        a, G = transition(sde, t, t_next)
-        mean = (x + G**2 * score_fn(x, t)) / a
+        process = model.process
+        a, G = transition(process, t, t_next)
+        mean = (x + G**2 * model.score(x, t)) / a
         if self.ancestral_variance == "beta":
             return mean, G
-        return mean, sde.sigma(t_next) * jnp.sqrt(shrinkage(sde, t, t_next))
+        return mean, process.sigma(t_next) * jnp.sqrt(shrinkage(process, t, t_next))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class NoPredictor(GaussianPredictor):
         return 0
 
     def mean_and_std(
-        self, sde: SDE, score_fn: ScoreFn, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
-        del sde, score_fn, t, t_next
+        del model, t, t_next
         return x, jnp.zeros(())

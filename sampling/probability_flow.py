@@ -1,15 +1,17 @@
 """Sampling by the probability-flow ODE."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float
 
+from gradlog.models import BoundModel
 from gradlog.ode import Flow, Solver
-from gradlog.sampling.base import Sample, ScoreFn
+from gradlog.sampling.base import Sample
 from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.encoding import Encoding
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class ProbabilityFlow:
 
     With ``denoise`` the end is replaced by the posterior mean at eps.
     """
+
+    accepts: ClassVar[type[Process]] = SDE
 
     solver: Solver
     flow: Flow
@@ -28,12 +32,10 @@ class ProbabilityFlow:
     def evaluations(self) -> None:
         """Each sample takes as many as its own steps need."""
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
-    ) -> Sample:
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
         del key
-        end = Encoding(self.solver, self.flow, self.eps).decode(sde, score_fn, z)
+        end = Encoding(self.solver, self.flow, self.eps).decode(model, z)
         if not self.denoise:
             return end
-        x = posterior_mean(sde, score_fn, end.x, self.eps)
+        x = posterior_mean(model, end.x, self.eps)
         return Sample(x, end.nfe + 1, end.ok)

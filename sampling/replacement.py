@@ -15,18 +15,19 @@ its law there:
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gradlog.sampling.base import Corrector, Predictor, Sample, Scalar, ScoreFn
+from gradlog.models import BoundModel
+from gradlog.sampling.base import Corrector, Predictor, Sample, Scalar
 from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.predictor_corrector import PredictorCorrector
 from gradlog.sampling.projections import Projection
 from gradlog.sampling.transition import shrinkage, transition
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 Particles = Float[Array, "particles *D"]
 
@@ -42,23 +43,23 @@ class KnownPart:
         """x with another part in the place of its own."""
         return x - self.projection(x) + part
 
-    def start(self, sde: SDE, key: jax.Array) -> Float[Array, "*D"]:
+    def start(self, process: SDE, key: jax.Array) -> Float[Array, "*D"]:
         """The part noised to t_max."""
         noise = self.projection(jax.random.normal(key, self.part.shape))
-        return sde.perturb(self.part, sde.t_max, noise)
+        return process.perturb(self.part, process.t_max, noise)
 
     def step(
-        self, sde: SDE, part: Float[Array, "*D"], t: Scalar, t_next: Scalar, key: jax.Array
+        self, process: SDE, part: Float[Array, "*D"], t: Scalar, t_next: Scalar, key: jax.Array
     ) -> Float[Array, "*D"]:
         """The noised part at ``t_next`` < t, given that at t: a step of the path, backwards.
 
         With ``r = (rho_next / rho)^2`` and the known y:
         ``y_next/alpha_next ~ N(y + r (y_t/alpha - y), rho_next^2 (1 - r) I)``.
         """
-        share = shrinkage(sde, t, t_next)
-        mean = self.part + (1 - share) * (part / sde.alpha(t) - self.part)
+        share = shrinkage(process, t, t_next)
+        mean = self.part + (1 - share) * (part / process.alpha(t) - self.part)
         noise = self.projection(jax.random.normal(key, part.shape))
-        return sde.alpha(t_next) * mean + sde.sigma(t_next) * jnp.sqrt(share) * noise
+        return process.alpha(t_next) * mean + process.sigma(t_next) * jnp.sqrt(share) * noise
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,14 @@ class ReplacingPredictor:
         return self.predictor.evaluations
 
     def __call__(
-        self, sde: SDE, score_fn: ScoreFn, x: Particles, t: Scalar, t_next: Scalar, key: jax.Array
+        self, model: BoundModel, x: Particles, t: Scalar, t_next: Scalar, key: jax.Array
     ) -> Particles:
         predict_key, path_key, choice_key = jax.random.split(key, 3)
-        one = lambda x: self.predictor.mean_and_std(sde, score_fn, x, t, t_next)  # noqa: E731
+        one = lambda x: self.predictor.mean_and_std(model, x, t, t_next)  # noqa: E731
         mean, std = jax.vmap(one, out_axes=(0, None))(x)
         moved = mean + std * jax.random.normal(predict_key, x.shape)
-        part = self.known.step(sde, self.known.projection(x[0]), t, t_next, path_key)
-        _, forward_std = transition(sde, t, t_next)
+        part = self.known.step(model.process, self.known.projection(x[0]), t, t_next, path_key)
+        _, forward_std = transition(model.process, t, t_next)
         chosen = resampled(self._log_weights(mean, part, forward_std), choice_key)
         return jax.vmap(self.known.put, (0, None))(moved[chosen], part)
 
@@ -105,11 +106,11 @@ class ReplacingCorrector:
         return self.steps * self.corrector.evaluations
 
     def __call__(
-        self, sde: SDE, score_fn: ScoreFn, x: Particles, t: Scalar, t_next: Scalar, key: jax.Array
+        self, model: BoundModel, x: Particles, t: Scalar, t_next: Scalar, key: jax.Array
     ) -> Particles:
         def one(x, key):
             part = self.known.projection(x)
-            return self.known.put(self.corrector(sde, score_fn, x, t, t_next, key), part)
+            return self.known.put(self.corrector(model, x, t, t_next, key), part)
 
         def step(x, step_key):
             return jax.vmap(one)(x, jax.random.split(step_key, len(x))), None
@@ -127,6 +128,8 @@ class Conditioned:
       ValueError: there are fewer than one.
     """
 
+    accepts: ClassVar[type[Process]] = SDE
+
     sampler: PredictorCorrector
     known: KnownPart
     particles: int = 1
@@ -140,19 +143,18 @@ class Conditioned:
         undenoised = replace(self.sampler, denoise=False).evaluations
         return self.particles * undenoised + int(self.sampler.denoise)
 
-    def __call__(
-        self, sde: SDE, score_fn: ScoreFn, z: Float[Array, "*D"], key: jax.Array
-    ) -> Sample:
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
+        process = model.process
         prior_key, part_key, path_key, choice_key = jax.random.split(key, 4)
-        more = jax.vmap(lambda key: sde.prior_sample(key, z.shape))(
+        more = jax.vmap(lambda key: process.prior_sample(key, z.shape))(
             jax.random.split(prior_key, self.particles)[1:]
         )
-        part = self.known.start(sde, part_key)
+        part = self.known.start(process, part_key)
         start = jax.vmap(self.known.put, (0, None))(jnp.concatenate([z[None], more]), part)
-        found = self._replacing()(sde, score_fn, start, path_key)
+        found = self._replacing()(model, start, path_key)
         x = found.x[jax.random.randint(choice_key, (), 0, self.particles)]
         if self.sampler.denoise:
-            x = posterior_mean(sde, score_fn, x, self.sampler.times(sde)[-1])
+            x = posterior_mean(model, x, self.sampler.times(process)[-1])
         return Sample(self.known.put(x, self.known.part), jnp.asarray(self.evaluations), found.ok)
 
     def _replacing(self) -> PredictorCorrector:

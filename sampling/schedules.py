@@ -1,6 +1,6 @@
 """Schedules: the times at which a sampler stands, from t_max down to eps.
 
-A new one is a dataclass with ``__call__(sde, eps, num_steps)`` and a line in the registry.
+A new one is a dataclass with ``__call__(process, eps, num_steps)`` and a line in the registry.
 """
 
 from dataclasses import dataclass
@@ -18,23 +18,25 @@ Times = Float[Array, " num_steps+1"]
 class Schedule(Protocol):
     """``num_steps + 1`` times that fall from t_max to eps."""
 
-    def __call__(self, sde: SDE, eps: float, num_steps: int) -> Times: ...
+    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times: ...
 
 
 @dataclass(frozen=True)
 class UniformSchedule:
     """Even in t (Song et al. 2021, arXiv:2011.13456)."""
 
-    def __call__(self, sde: SDE, eps: float, num_steps: int) -> Times:
-        return jnp.linspace(sde.t_max, eps, num_steps + 1)
+    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
+        return jnp.linspace(process.t_max, eps, num_steps + 1)
 
 
 @dataclass(frozen=True)
 class QuadraticSchedule:
     """Even in the square root of t (Song, Meng & Ermon 2021, arXiv:2010.02502, appendix D.3)."""
 
-    def __call__(self, sde: SDE, eps: float, num_steps: int) -> Times:
-        return _with_ends(sde, eps, jnp.linspace(sde.t_max**0.5, eps**0.5, num_steps + 1) ** 2)
+    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
+        return _with_ends(
+            process, eps, jnp.linspace(process.t_max**0.5, eps**0.5, num_steps + 1) ** 2
+        )
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,25 @@ class KarrasSchedule:
 
     karras_exponent: float = 7.0
 
-    def __call__(self, sde: SDE, eps: float, num_steps: int) -> Times:
-        high, low = (jnp.exp(sde.log_rho(t) / self.karras_exponent) for t in (sde.t_max, eps))
+    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
+        high, low = (
+            jnp.exp(process.log_rho(t) / self.karras_exponent) for t in (process.t_max, eps)
+        )
         log_rho = self.karras_exponent * jnp.log(jnp.linspace(high, low, num_steps + 1))
-        return _with_ends(sde, eps, jax.vmap(sde.time_of_log_rho)(log_rho))
+        return _with_ends(process, eps, jax.vmap(process.time_of_log_rho)(log_rho))
 
 
 @dataclass(frozen=True)
 class LogSNRSchedule:
     """Even in log rho, minus half the log-SNR (Lu et al. 2022, arXiv:2206.00927, section 3.4)."""
 
-    def __call__(self, sde: SDE, eps: float, num_steps: int) -> Times:
-        return _with_ends(sde, eps, sde.ladder(eps, num_steps + 1))
+    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
+        return _with_ends(process, eps, process.ladder(eps, num_steps + 1))
 
 
-def _with_ends(sde: SDE, eps: float, times: Times) -> Times:
+def _with_ends(process: SDE, eps: float, times: Times) -> Times:
     """The ends as they are, not as a function and its inverse round them."""
-    return times.at[-1].set(eps).at[0].set(sde.t_max)
+    return times.at[-1].set(eps).at[0].set(process.t_max)
 
 
 UNIFORM = UniformSchedule()

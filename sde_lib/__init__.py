@@ -1,7 +1,8 @@
 """Forward processes. A new one is a file with an ``SDE`` and a line here."""
 
-from gradlog.sde_lib.base import SDE
+from gradlog.sde_lib.base import SDE, Process, check_process
 from gradlog.sde_lib.ddpm import DDPM
+from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
@@ -17,4 +18,16 @@ SDES: dict[str, type[SDE]] = {
     "vp": VP,
 }
 
-__all__ = ["DDPM", "SDE", "SDES", "VE", "VP", "LogSNR", "Straight", "SubVP"]
+__all__ = [
+    "DDPM",
+    "SDE",
+    "SDES",
+    "VE",
+    "VP",
+    "LearnedNumbers",
+    "LogSNR",
+    "Process",
+    "Straight",
+    "SubVP",
+    "check_process",
+]

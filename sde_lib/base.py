@@ -1,7 +1,8 @@
-"""The contract of a forward process: scalar coefficients of time, everything else derived."""
+"""The contract of a forward process."""
 
 import math
 from abc import abstractmethod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,26 @@ Scalar = Float[Array, ""]
 Time = Scalar | float
 
 
+class Process:
+    """A forward process, which turns data into noise.
+
+    A process may have numbers that are trained. `init` returns their initial values, and `bind` the
+    process that has given values. A process without such numbers returns itself.
+    """
+
+    def init(self, key: Array) -> dict[str, Any]:
+        """Return the initial values of the trained numbers; empty where there are none."""
+        del key
+        return {}
+
+    def bind(self, params: dict[str, Any]) -> "Process":
+        """Return the process with these trained numbers."""
+        del params
+        return self
+
+
 @pytree
-class SDE:
+class SDE(Process):
     """An affine Gaussian path ``x_t = alpha(t) x0 + sigma(t) z`` with ``z ~ N(0, I)``.
 
     As an SDE it is ``dx = f(t) x dt + g(t) dW`` with ``f = alpha'/alpha`` and
@@ -96,3 +115,22 @@ class SDE:
     def prior_sample(self, key: Array, shape: tuple[int, ...]) -> Float[Array, "*D"]:
         """A draw from the prior."""
         return self.prior_std * jax.random.normal(key, shape)
+
+
+def check_process(strategy: Any, process: Process) -> None:
+    """Check that a sampler or estimator accepts a process.
+
+    Args:
+      strategy: has an attribute ``accepts``: a class of processes, or a tuple of classes.
+      process: bound, or not.
+
+    Raises:
+      ValueError: the strategy needs another kind of process.
+    """
+    if not isinstance(process, strategy.accepts):
+        accepted = strategy.accepts if isinstance(strategy.accepts, tuple) else (strategy.accepts,)
+        kinds = " or ".join(kind.__name__ for kind in accepted)
+        raise ValueError(
+            f"{type(strategy).__name__} needs a process of the kind {kinds}, got "
+            f"{type(process).__name__}"
+        )

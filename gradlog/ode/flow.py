@@ -9,39 +9,38 @@ A flow says how a state and a coordinate are made from x and t, and by how much 
 the state stretches volume, so that sampling and likelihood need to know nothing else.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
 
 Scalar = Float[Array, ""]
-ScoreFn = Callable[[Any, Any], Any]
 
 
 class Flow(Protocol):
     """Coordinates in which the probability flow is integrated."""
 
-    def coordinate(self, sde: SDE, t) -> Scalar:
+    def coordinate(self, process: SDE, t) -> Scalar:
         """The coordinate at time t."""
         ...
 
-    def state(self, sde: SDE, x, t) -> Float[Array, "*D"]:
+    def state(self, process: SDE, x, t) -> Float[Array, "*D"]:
         """The state that stands for x at time t."""
         ...
 
-    def data(self, sde: SDE, state, t) -> Float[Array, "*D"]:
+    def data(self, process: SDE, state, t) -> Float[Array, "*D"]:
         """Inverse of ``state``."""
         ...
 
-    def log_volume(self, sde: SDE, t) -> Scalar:
+    def log_volume(self, process: SDE, t) -> Scalar:
         """Logarithm of the change of length per dimension from the state to x at time t."""
         ...
 
-    def velocity(self, sde: SDE, score_fn: ScoreFn, coordinate, state) -> Float[Array, "*D"]:
+    def velocity(self, model: BoundModel, coordinate, state) -> Float[Array, "*D"]:
         """Derivative of the state along the coordinate."""
         ...
 
@@ -50,22 +49,22 @@ class Flow(Protocol):
 class LogRhoFlow:
     """Coordinate log rho, state ``x/alpha``."""
 
-    def coordinate(self, sde: SDE, t) -> Scalar:
-        return sde.log_rho(t)
+    def coordinate(self, process: SDE, t) -> Scalar:
+        return process.log_rho(t)
 
-    def state(self, sde: SDE, x, t) -> Float[Array, "*D"]:
-        return x * jnp.exp(-sde.log_alpha(t))
+    def state(self, process: SDE, x, t) -> Float[Array, "*D"]:
+        return x * jnp.exp(-process.log_alpha(t))
 
-    def data(self, sde: SDE, state, t) -> Float[Array, "*D"]:
-        return state * sde.alpha(t)
+    def data(self, process: SDE, state, t) -> Float[Array, "*D"]:
+        return state * process.alpha(t)
 
-    def log_volume(self, sde: SDE, t) -> Scalar:
-        return sde.log_alpha(t)
+    def log_volume(self, process: SDE, t) -> Scalar:
+        return process.log_alpha(t)
 
-    def velocity(self, sde: SDE, score_fn: ScoreFn, coordinate, state) -> Float[Array, "*D"]:
-        log_alpha = sde.log_alpha_of_log_rho(coordinate)
+    def velocity(self, model: BoundModel, coordinate, state) -> Float[Array, "*D"]:
+        log_alpha = model.process.log_alpha_of_log_rho(coordinate)
         rho, alpha = jnp.exp(coordinate), jnp.exp(log_alpha)
-        score = score_fn(alpha * state, sde.time_of_log_rho(coordinate))
+        score = model.score(alpha * state, model.process.time_of_log_rho(coordinate))
         return -(rho**2) * alpha * score
 
 
@@ -73,22 +72,22 @@ class LogRhoFlow:
 class TimeFlow:
     """Coordinate t, state x."""
 
-    def coordinate(self, sde: SDE, t) -> Scalar:
-        del sde
+    def coordinate(self, process: SDE, t) -> Scalar:
+        del process
         return jnp.asarray(t, float)
 
-    def state(self, sde: SDE, x, t) -> Float[Array, "*D"]:
-        del sde, t
+    def state(self, process: SDE, x, t) -> Float[Array, "*D"]:
+        del process, t
         return x
 
-    def data(self, sde: SDE, state, t) -> Float[Array, "*D"]:
-        del sde, t
+    def data(self, process: SDE, state, t) -> Float[Array, "*D"]:
+        del process, t
         return state
 
-    def log_volume(self, sde: SDE, t) -> Scalar:
-        del sde
+    def log_volume(self, process: SDE, t) -> Scalar:
+        del process
         return jnp.zeros_like(jnp.asarray(t, float))
 
-    def velocity(self, sde: SDE, score_fn: ScoreFn, coordinate, state) -> Float[Array, "*D"]:
-        f, g2 = sde.drift_and_diffusion(coordinate)
-        return f * state - 0.5 * g2 * score_fn(state, coordinate)
+    def velocity(self, model: BoundModel, coordinate, state) -> Float[Array, "*D"]:
+        f, g2 = model.process.drift_and_diffusion(coordinate)
+        return f * state - 0.5 * g2 * model.score(state, coordinate)

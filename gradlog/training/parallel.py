@@ -93,31 +93,34 @@ class ShardMap:
 
     def map(self, step: TrainStep) -> DeviceStep:
         def run(state, key_data, batch, positions, number):
-            learned = state.replace(ema_params=(), opt_state=())
-            specs = jax.tree.map(self.spec, learned)
+            # Of the optimizers' state the loss needs the names of the trained groups alone.
+            trained = state.replace(ema={}, opt_state=dict.fromkeys(state.opt_state))
+            specs = jax.tree.map(self.spec, trained)
+            grad_specs = {name: specs.params[name] for name in state.opt_state}
             mapped = jax.shard_map(
                 lambda *rows: self._loss_and_grads(step, specs, *rows),
                 mesh=device_mesh(),
                 in_specs=(specs, REPLICATED, PartitionSpec(AXIS), PartitionSpec(AXIS)),
-                out_specs=(REPLICATED, specs.params),
+                out_specs=(REPLICATED, grad_specs),
                 # The averages are explicit, as under pmap; checked types would insert their own.
                 check_vma=False,
             )
-            loss, grads = mapped(learned, key_data, batch, positions)
+            loss, grads = mapped(trained, key_data, batch, positions)
             state, metrics = step.update(state, loss, grads, number)
             return jax.lax.with_sharding_constraint(state, shardings(self, state)), metrics
 
         return jax.jit(run, donate_argnums=(0,))
 
     def _loss_and_grads(self, step: TrainStep, specs, state, key_data, batch, positions):
-        """Of all devices' rows; the gradient in the parts in which the parameters came."""
+        """Return the loss of all devices' rows, and its gradient by the shards of the state."""
         key = jax.random.wrap_key_data(key_data)
-        of_parts = partial(self._of_parts, specs.params)
-        loss, grads = step.loss_and_grads(key, state, batch, positions, of_parts)
-        return jax.lax.pmean(loss, AXIS), jax.tree.map(_mean, grads, specs.params)
+        of_shards = partial(self._of_shards, specs.params)
+        loss, grads = step.loss_and_grads(key, state, batch, positions, of_shards)
+        grad_specs = {name: specs.params[name] for name in grads}
+        return jax.lax.pmean(loss, AXIS), jax.tree.map(_mean, grads, grad_specs)
 
-    def _of_parts(self, specs: Any, loss: LossFn) -> LossFn:
-        """A loss by whole parameters as one by the parts that a device holds."""
+    def _of_shards(self, specs: Any, loss: LossFn) -> LossFn:
+        """Turn a loss of full parameters into one of the shards that a device holds."""
         del specs
         return loss
 
@@ -139,11 +142,11 @@ class Fsdp(ShardMap):
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return PartitionSpec(*(None,) * longest, AXIS)
 
-    def _of_parts(self, specs: Any, loss: LossFn) -> LossFn:
+    def _of_shards(self, specs: Any, loss: LossFn) -> LossFn:
         if not any(AXIS in spec for spec in jax.tree.leaves(specs)):
             return loss
         return jax.checkpoint(
-            lambda parts: loss(jax.tree.map(_gathered, parts, specs)), policy=_all_but_gathered
+            lambda shards: loss(jax.tree.map(_gathered, shards, specs)), policy=_all_but_gathered
         )
 
 

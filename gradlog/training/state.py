@@ -1,35 +1,77 @@
-"""What a training run is at one step."""
+"""The state of a training run at one step, and the groups of its parameters."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
+
+NETWORK = "network"  # the group that every score model has
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """How one group of parameters is trained.
+
+    Attributes:
+      optimizer: the update rule; None holds the group fixed.
+      ema_decay: decay of the exponential moving average, per update.
+      ema_warmup: whether a young average forgets its start: after k batches the decay is
+        ``min(ema_decay, (1 + k)/(10 + k))``. score_sde has no such warm-up.
+    """
+
+    optimizer: optax.GradientTransformation | None
+    ema_decay: float = 0.9999
+    ema_warmup: bool = True
+
+    def decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        """Return the decay of the average after so many batches."""
+        if not self.ema_warmup:
+            return jnp.asarray(self.ema_decay)
+        return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
 
 
 @struct.dataclass
 class TrainState:
-    """Parameters, their exponential moving average, the optimizer's state; ``step`` batches done.
+    """Everything that training needs to go on: data and random numbers are functions of the step.
 
-    Of these ``skipped`` were left out, because their loss or gradient was not finite. Nothing else
-    is needed to go on: data and randomness are functions of the step.
+    Attributes:
+      step: number of batches done, those left out included.
+      params: parameters by group.
+      ema: their exponential moving averages by group.
+      opt_state: the state of the optimizer of each group that is trained.
+      skipped: number of batches left out because their loss or gradient was not finite.
     """
 
     step: Int[Array, ""]
-    params: Any
-    ema_params: Any
-    opt_state: optax.OptState
+    params: dict[str, Any]
+    ema: dict[str, Any]
+    opt_state: dict[str, optax.OptState]
     skipped: Int[Array, ""]
 
 
-def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step; the average starts at the parameters."""
+def init_state(params: dict[str, Any], groups: Mapping[str, ParameterGroup]) -> TrainState:
+    """Return the state before the first step; the averages start at the parameters.
+
+    Raises:
+      ValueError: the groups are not those of the parameters.
+    """
+    if params.keys() != groups.keys():
+        raise ValueError(
+            f"parameters have the groups {sorted(params)}, settings were given for {sorted(groups)}"
+        )
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        ema_params=jax.tree.map(jnp.copy, params),
-        opt_state=optimizer.init(params),
+        ema=jax.tree.map(jnp.copy, params),
+        opt_state={
+            name: group.optimizer.init(params[name])
+            for name, group in groups.items()
+            if group.optimizer is not None
+        },
         skipped=jnp.zeros((), jnp.int32),
     )

@@ -18,7 +18,7 @@ _NEIGHBORS = np.ones(5, np.float32)  # made without a device: hosts join before 
 
 
 @struct.dataclass
-class Tally:
+class ProbeAllocation:
     """Number, mean and sum of squared deviations of the draws of each half at each node.
 
     ``guide`` is the variance by which each half decides: the pooled one of the first draws of the
@@ -31,11 +31,13 @@ class Tally:
     guide: Float[Array, "2 nodes"]
 
     @classmethod
-    def empty(cls, nodes: int) -> "Tally":
+    def empty(cls, nodes: int) -> "ProbeAllocation":
         """No draw anywhere."""
         return cls(*jnp.zeros((4, 2, nodes)))
 
-    def add(self, nodes: Int[Array, "2 calls"], draws: Float[Array, "2 calls draws"]) -> "Tally":
+    def add(
+        self, nodes: Int[Array, "2 calls"], draws: Float[Array, "2 calls draws"]
+    ) -> "ProbeAllocation":
         """With further draws; a node may be named more than once."""
         first, after = jnp.all(self.count == 0), jax.vmap(_add)(self, nodes, draws)
         return replace(after, guide=jnp.where(first, after.pooled_variance[::-1], self.guide))
@@ -87,7 +89,9 @@ class Tally:
         return jax.vmap(one)(self.count, self.guide)
 
 
-def _add(half: Tally, nodes: Int[Array, " calls"], draws: Float[Array, "calls draws"]) -> Tally:
+def _add(
+    half: ProbeAllocation, nodes: Int[Array, " calls"], draws: Float[Array, "calls draws"]
+) -> ProbeAllocation:
     """Two sets of draws merged (Chan et al. 1983, eq. 2.1)."""
     zeros = jnp.zeros_like(half.count)
     count = zeros.at[nodes].add(draws.shape[1])

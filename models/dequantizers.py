@@ -1,4 +1,4 @@
-"""Between the data as stored and the model's continuous space, with the price in nats.
+"""Maps between stored data and the model's continuous space, with their cost in nats.
 
 A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u)]``, u in [0, 1)^d
 (Theis et al. 2016, arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275).
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
 
-class Dequantization(Protocol):
-    """Maps stored data into the model's space and back."""
+class Dequantizer(Protocol):
+    """A map from stored data into the model's space and back; a pytree without children."""
 
     @property
     def log_scale(self) -> float:
@@ -27,11 +27,12 @@ class Dequantization(Protocol):
         """A point of the model's space for the datum x, and ``log q(u)`` in nats."""
         ...
 
-    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+    def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
         """What a point of the model's space stands for, in the data's own units."""
         ...
 
 
+@jax.tree_util.register_static
 @dataclass(frozen=True)
 class Continuous:
     """Data that is continuous already: the model's space is the data's."""
@@ -44,10 +45,11 @@ class Continuous:
         del key
         return jnp.asarray(x, jnp.float32), jnp.zeros(())
 
-    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+    def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
         return x
 
 
+@jax.tree_util.register_static
 @dataclass(frozen=True)
 class Levels:
     """Integers from 0 to ``levels - 1`` as bins of equal width that fill [-1, 1] or [0, 1]."""
@@ -65,7 +67,7 @@ class Levels:
 
     @property
     def _edge(self) -> float:
-        """How far from the bins' edges u must keep, in float32, for `stored` to give x back."""
+        """How far from the bins' edges u must keep, in float32, for `to_data` to give x back."""
         return self.levels * 2.0**-22
 
     def _level_at(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
@@ -76,6 +78,7 @@ class Levels:
         return jnp.clip(k, 0, self.levels - 1).astype(dtype)
 
 
+@jax.tree_util.register_static
 @dataclass(frozen=True)
 class Uniform(Levels):
     """``(k + u) / levels`` with u uniform in [0, 1), spread over [-1, 1] or [0, 1]: ``log q = 0``.
@@ -94,10 +97,11 @@ class Uniform(Levels):
         u = jnp.clip(jax.random.uniform(key, x.shape), self._edge, 1 - self._edge)
         return self._low + self._width * (x + u) / self.levels, jnp.zeros(())
 
-    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+    def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
         return self._level_at(x)
 
 
+@jax.tree_util.register_static
 @dataclass(frozen=True, kw_only=True)
 class TruncatedNormal(Levels):
     """The kernel's own noise, cut at the edges of the level: the point is the sample at eps.
@@ -147,7 +151,7 @@ class TruncatedNormal(Levels):
         center = self._low + self._width * (x + 0.5) / self.levels
         return self.alpha * center + self.sigma * r, self._log_q(r)
 
-    def stored(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+    def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
         """Of a point at eps: that of ``x / alpha``."""
         return self._level_at(x / self.alpha)
 
@@ -157,3 +161,45 @@ class TruncatedNormal(Levels):
         mass = self.tau * math.erf(self._cut / math.sqrt(2))
         constant = -math.log(mass) - 0.5 * math.log(2 * math.pi)
         return r.size * constant - 0.5 * jnp.sum(r**2)
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Scaled(Levels):
+    """``k / (levels - 1)``, spread over [-1, 1] or [0, 1], whose ends are levels.
+
+    What score_sde trains on, as it sets ``uniform_dequantization = False``.
+    """
+
+    @property
+    def log_scale(self) -> float:
+        return math.log((self.levels - 1) / self._width)
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        del key
+        return self._low + self._width * (x / (self.levels - 1)), jnp.zeros(())
+
+    def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        """The nearest level; score_sde takes the next lower one."""
+        return self._as_level(jnp.round((x - self._low) / self._width * (self.levels - 1)))
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Centers(Levels):
+    """``(k + 1/2) / levels``, spread over [-1, 1] or [0, 1]: the middle of each level's bin.
+
+    What VDM trains on (Kingma et al. 2021, arXiv:2107.00630): beside its noise at t = 0 the data
+    are not dequantized.
+    """
+
+    @property
+    def log_scale(self) -> float:
+        return math.log(self.levels / self._width)
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        del key
+        return self._low + self._width * (x + 0.5) / self.levels, jnp.zeros(())
+
+    def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        return self._level_at(x)

@@ -10,31 +10,31 @@ from jaxtyping import Array, Float
 from gradlog.sde_lib import SDE
 
 Time = Float[Array, ""] | float
-LabelFn = Callable[[SDE, Time], Float[Array, ""]]
+NoiseLabel = Callable[[SDE, Time], Float[Array, ""]]
 
 
 @dataclass(frozen=True)
 class ScaledTime:
     """``999 t / t_max``: DDPM's step number, for sinusoidal embeddings (Song et al. 2021)."""
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return 999 * jnp.asarray(t) / sde.t_max
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return 999 * jnp.asarray(t) / process.t_max
 
 
 @dataclass(frozen=True)
 class NoiseLevel:
     """``sigma(t)``: the label of NCSN++ with Fourier embeddings (Song et al. 2021)."""
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return sde.sigma(t)
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return process.sigma(t)
 
 
 @dataclass(frozen=True)
 class QuarterLogRho:
     """``log(rho) / 4``: EDM's ``c_noise`` (Karras et al. 2022, table 1)."""
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return sde.log_rho(t) / 4
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return process.log_rho(t) / 4
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class NormalizedGamma:
                 f"gamma_min = {self.gamma_min} must be below gamma_max = {self.gamma_max}"
             )
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return (2 * sde.log_rho(t) - self.gamma_min) / (self.gamma_max - self.gamma_min)
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return (2 * process.log_rho(t) - self.gamma_min) / (self.gamma_max - self.gamma_min)
 
 
 @dataclass(frozen=True)
 class LadderIndex:
-    """The index of the nearest level, in log rho, of ``sde.ladder(eps, num_scales)``, from 0 on.
+    """The index of the nearest level, in log rho, of ``ladder(eps, num_scales)``, from 0 on.
 
     The label of NCSN (Song & Ermon 2019, arXiv:1907.05600), 0 for the largest noise. For a network
     trained at those levels only: between them the score of the nearest one is what it gives. A
@@ -80,9 +80,9 @@ class LadderIndex:
         if self.num_scales < 2:
             raise ValueError(f"num_scales must be at least 2, got {self.num_scales}")
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        first, last = sde.log_rho(sde.t_max), sde.log_rho(self.eps)
-        place = (first - sde.log_rho(t)) / (first - last) * (self.num_scales - 1)
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        first, last = process.log_rho(process.t_max), process.log_rho(self.eps)
+        place = (first - process.log_rho(t)) / (first - last) * (self.num_scales - 1)
         return jax.lax.stop_gradient(jnp.clip(jnp.round(place), 0, self.num_scales - 1))
 
 
@@ -96,5 +96,5 @@ class StepIndex:
 
     num_steps: int
 
-    def __call__(self, sde: SDE, t: Time) -> Float[Array, ""]:
-        return self.num_steps * jnp.asarray(t) / sde.t_max - 1
+    def __call__(self, process: SDE, t: Time) -> Float[Array, ""]:
+        return self.num_steps * jnp.asarray(t) / process.t_max - 1

@@ -1,0 +1,37 @@
+"""The random keys of one training example."""
+
+from typing import NamedTuple
+
+import jax
+
+_AUGMENTATION = 3
+_CLASS_DROPOUT = 0xC1A55
+
+
+class ExampleKeys(NamedTuple):
+    """One key for each random thing about an example."""
+
+    dequantization: jax.Array
+    time: jax.Array
+    integrand: jax.Array
+    dropout: jax.Array
+    augmentation: jax.Array
+    class_dropout: jax.Array
+
+
+def example_keys(key: jax.Array) -> ExampleKeys:
+    """Derive the keys of an example from its own.
+
+    The addresses never change: a resumed run draws the numbers that it would have drawn. Keys that
+    were added later are folded in beside those of the splits.
+    """
+    dequantization, time, loss = jax.random.split(key, 3)
+    integrand, dropout = jax.random.split(loss)
+    return ExampleKeys(
+        dequantization,
+        time,
+        integrand,
+        dropout,
+        augmentation=jax.random.fold_in(key, _AUGMENTATION),
+        class_dropout=jax.random.fold_in(loss, _CLASS_DROPOUT),
+    )

@@ -1,0 +1,74 @@
+"""A model with its numbers: everything that a sampler, an estimator or an objective needs."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import struct
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Int, Num
+
+from gradlog.models.dequantizers import Continuous, Dequantizer
+from gradlog.sde_lib import SDE
+from gradlog.sde_lib.pytree import pytree
+
+Time = Float[Array, ""] | float
+Condition = Int[Array, ""] | int | None
+ScoreFn = Callable[..., Any]
+
+
+@pytree
+class BoundModel:
+    """A forward process and its score, parameters included.
+
+    A bound model is a pytree, so it may be an argument of a jitted function, and gradients flow
+    through the numbers of the process as well as through those of the network.
+    `DiffusionModel.bind` makes one of a network; ``BoundModel(process, law.score_fn(process))``
+    makes one of a law whose score is known.
+
+    Attributes:
+      process: the forward process.
+      score_fn: ``(x, t) -> s`` for one example, or ``(x, t, condition) -> s`` where a condition is
+        bound. A plain function is wrapped in `jax.tree_util.Partial`.
+      dequantizer: the map between stored data and the points that the model describes.
+      condition: the class whose score this is; None for the score of all classes together.
+    """
+
+    process: SDE
+    score_fn: ScoreFn
+    dequantizer: Dequantizer = struct.field(default_factory=Continuous)
+    condition: Condition = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.score_fn, Partial):
+            object.__setattr__(self, "score_fn", Partial(self.score_fn))
+
+    def score(self, x: Float[Array, "*D"], t: Time) -> Float[Array, "*D"]:
+        """Return ``grad_x log p_t(x)`` for one point x at time t, per unit of the model's space."""
+        if self.condition is None:
+            return self.score_fn(x, t)
+        return self.score_fn(x, t, self.condition)
+
+    def conditioned(self, condition: Condition) -> "BoundModel":
+        """Return the model of one class: 0 .. num_classes - 1, or None for all of them."""
+        return self.replace(condition=condition)
+
+    def dequantize(
+        self, key: jax.Array, x: Num[Array, "*D"]
+    ) -> tuple[Float[Array, "*D"], Float[Array, ""]]:
+        """Return a point x0 of the model's space for a stored datum, and ``log q`` in nats."""
+        return self.dequantizer(key, x)
+
+    def to_data(self, x0: Float[Array, "*D"]) -> Num[Array, "*D"]:
+        """Return the stored datum that a point of the model's space stands for."""
+        return self.dequantizer.to_data(x0)
+
+    @property
+    def log_scale(self) -> float:
+        """Nats per dimension: the log of stored units per unit of the model's space."""
+        return self.dequantizer.log_scale
+
+    def replace(self, **changes: Any) -> "BoundModel":
+        """Return a copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)

@@ -1,0 +1,130 @@
+"""A diffusion model: what is fixed before training."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from gradlog.models.bound_model import BoundModel, Condition, Time
+from gradlog.models.dequantizers import Continuous, Dequantizer
+from gradlog.models.energy import LogDensityFn
+from gradlog.models.noise_labels import NoiseLabel
+from gradlog.models.parametrizations import NetworkFn, Parametrization
+from gradlog.sde_lib import SDE, Process
+
+Params = dict[str, Any]  # a tree of parameters for each group: "network", "process", ...
+
+
+@dataclass(frozen=True)
+class DiffusionModel:
+    """A process, a network and what its output means. It holds no trained numbers.
+
+    Trained numbers lie in groups: "network" always, "process" where the process has some. A group
+    may have its own learning rate, or be held fixed. `bind` joins the model and its parameters.
+
+    Attributes:
+      process: the forward process, or one with trained numbers.
+      network: ``(x, label, condition, *, train) -> F`` for one example.
+      parametrization: turns the output F into a score.
+      noise_label: the number by which the network knows the noise level.
+      dequantizer: the map between stored data and the points that training sees.
+    """
+
+    process: Process
+    network: nn.Module
+    parametrization: Parametrization
+    noise_label: NoiseLabel
+    dequantizer: Dequantizer = field(default_factory=Continuous)
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes that the network knows; 0 for an unconditional network."""
+        return getattr(self.network, "num_classes", 0)
+
+    def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
+        """Return initial parameters by group, float32, for examples of the given shape."""
+        variables = self.network.init(key, jnp.zeros(shape), jnp.zeros(()), train=False)
+        process = self.process.init(jax.random.fold_in(key, 1))
+        return {"network": variables["params"]} | ({"process": process} if process else {})
+
+    def bind(self, params: Params, *, dropout_key: jax.Array | None = None) -> BoundModel:
+        """Return the model with its parameters.
+
+        Args:
+          params: by group, as `init` returns them.
+          dropout_key: draws the dropout of one training example; without it there is no dropout.
+        """
+        process: Any = self.process.bind(params.get("process", {}))
+        score_fn = Partial(self._output.score, process, params["network"], dropout_key)
+        return BoundModel(process, score_fn, self.dequantizer)
+
+    def in_float32(self) -> "DiffusionModel":
+        """Return the same model computing in float32, as a likelihood needs it."""
+        if getattr(self.network, "dtype", "float32") == "float32":
+            return self
+        return replace(self, network=self.network.clone(dtype="float32"))
+
+    def log_density_fn(self, params: Params, *, condition: Condition = None) -> LogDensityFn:
+        """Return ``log q(x, t)`` in nats, up to a constant for each t; its gradient is the score.
+
+        Raises:
+          ValueError: the parametrization is not an energy, so the model has a score alone.
+        """
+        if not hasattr(self.parametrization, "log_density"):
+            raise ValueError(
+                f"the parametrization {type(self.parametrization).__name__} gives a score without "
+                "a density; use the parametrization 'energy'"
+            )
+        process = self.process.bind(params.get("process", {}))
+        return Partial(self._output.log_density, process, params["network"], condition)
+
+    @property
+    def _output(self) -> "_NetworkOutput":
+        return _NetworkOutput(self.network, self.parametrization, self.noise_label)
+
+
+@dataclass(frozen=True)
+class _NetworkOutput:
+    """The functions that a network computes, with every number as an argument.
+
+    It compares by value and holds no number, so that programs compiled for one set of parameters
+    serve for all.
+    """
+
+    network: nn.Module
+    parametrization: Parametrization
+    noise_label: NoiseLabel
+
+    def score(
+        self, process: SDE, params: Any, dropout_key: jax.Array | None, x, t, condition=None
+    ) -> Float[Array, "*D"]:
+        network_fn = self._network_fn(process, params, dropout_key, condition)
+        return self.parametrization(process, network_fn)(x, t)
+
+    def log_density(
+        self, process: SDE, params: Any, condition: Condition, x, t
+    ) -> Float[Array, ""]:
+        network_fn = self._network_fn(process, params, None, condition)
+        return self.parametrization.log_density(process, network_fn)(x, t)  # pyright: ignore
+
+    def _network_fn(
+        self, process: SDE, params: Any, dropout_key: jax.Array | None, condition: Condition
+    ) -> NetworkFn:
+        rngs = None if dropout_key is None else {"dropout": dropout_key}
+        named: dict[str, Any] = {} if condition is None else {"condition": condition}
+
+        def network_fn(x: Float[Array, "*D"], t: Time) -> Any:
+            return self.network.apply(
+                {"params": params},
+                x,
+                self.noise_label(process, t),
+                train=dropout_key is not None,
+                rngs=rngs,
+                **named,
+            )
+
+        return network_fn
