@@ -1,4 +1,4 @@
-"""What is said: bars where somebody watches, and where nobody does lines, not too many."""
+"""Lines, tables and progress, on a terminal and in a pipe."""
 
 import io
 import os
@@ -12,12 +12,10 @@ from rich.console import ConsoleDimensions
 from rich.table import Table
 
 from gradlog import terminal
-from gradlog.evaluation.tables import show_results
-from gradlog.terminal.columns import Column, table_of
-from gradlog.terminal.pace import Pace, in_words
+from gradlog.terminal import Column, Pace, format_duration, table_of
 
 
-def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
+def test_progress_in_a_pipe_is_a_line_now_and_then(capsys, monkeypatch):
     now = iter([0.0, 10.0, 31.0, 40.0, 62.0])
     monkeypatch.setattr(Pace, "now", staticmethod(lambda: next(now)))
     with terminal.progress("training", 100, 200) as update:
@@ -30,7 +28,7 @@ def test_piped_progress_is_a_line_now_and_then(capsys, monkeypatch):
     ]
 
 
-def test_slow_work_is_told_with_its_unit_and_the_time_of_one(capsys, monkeypatch):
+def test_slow_progress_shows_its_unit_and_the_time_of_one_item(capsys, monkeypatch):
     now = iter([0.0, 0.0, 90.0])
     monkeypatch.setattr(Pace, "now", staticmethod(lambda: next(now)))
     with terminal.progress("sweep", 0, 5, unit="runs") as update:
@@ -39,10 +37,10 @@ def test_slow_work_is_told_with_its_unit_and_the_time_of_one(capsys, monkeypatch
     assert capsys.readouterr().out == "sweep 3/5 runs, 30 s each, 60 s left\n"
 
 
-def test_work_goes_on_where_standard_output_takes_nothing():
+def test_work_continues_when_standard_output_cannot_be_written():
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", "from terminal import say; say('a'); say('b')"],
+            [sys.executable, "-c", "from gradlog.terminal import say; say('a'); say('b')"],
             cwd=tiny.ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -51,13 +49,11 @@ def test_work_goes_on_where_standard_output_takes_nothing():
             check=False,
         )
     assert done.returncode == 0
-    assert done.stderr.splitlines() == [
-        "note: standard output takes nothing any more (No space left on device); the work goes on "
-        "without it"
-    ]
+    (note,) = done.stderr.splitlines()
+    assert note.startswith("note: cannot write to standard output (No space left on device)")
 
 
-# --- where somebody watches -------------------------------------------------------------------
+# --- on a terminal ------------------------------------------------------------------------------
 
 WATCHED = """
 import time
@@ -74,7 +70,7 @@ terminal.say("done")
 
 
 def _watched(**environment):
-    """What a terminal of 100 columns is sent."""
+    """Return what a terminal of 100 columns receives."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", WATCHED],
@@ -96,7 +92,7 @@ def _watched(**environment):
     return sent.getvalue().decode()
 
 
-def test_a_terminal_gets_bars_and_lines_between_them():
+def test_a_terminal_shows_bars_and_lines_between_them():
     sent = _watched()
     assert "looking around ..." in sent
     assert "compiling ..." in sent
@@ -107,22 +103,22 @@ def test_a_terminal_gets_bars_and_lines_between_them():
     assert "\x1b[38;5;" in sent  # a color
 
 
-def test_colors_are_left_out_where_they_are_not_wanted():
+def test_no_color_is_respected():
     sent = _watched(NO_COLOR="1")
     assert "2/2" in sent
     assert not any(color in sent for color in ("\x1b[3", "\x1b[1;3"))
 
 
-# --- where nobody does ------------------------------------------------------------------------
+# --- in a pipe --------------------------------------------------------------------------------
 
 
-def test_work_of_unknown_length_says_nothing_to_a_pipe(capsys):
+def test_work_of_unknown_length_is_silent_in_a_pipe(capsys):
     with terminal.working("looking around"):
         pass
     assert capsys.readouterr().out == ""
 
 
-def test_a_piped_table_is_not_cut(capsys):
+def test_a_table_in_a_pipe_is_not_cut(capsys):
     table = Table(*(f"a long name of column {i}" for i in range(20)))
     table.add_row(*(f"a value of {i} that goes on and on" for i in range(20)))
     terminal.console.print(table)
@@ -130,26 +126,28 @@ def test_a_piped_table_is_not_cut(capsys):
     assert all(f"a value of {i} that goes on and on" in output for i in range(20))
 
 
-# --- where there is little room ----------------------------------------------------------------
+# --- on a narrow terminal ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [110, 80, 50])
-def test_a_narrow_table_leaves_columns_out_and_cuts_nothing(capsys, monkeypatch, width):
+def test_a_narrow_table_drops_columns_and_cuts_nothing(capsys, monkeypatch, width):
     monkeypatch.setattr(type(terminal.console), "size", ConsoleDimensions(width, 25))
     columns = [Column("a", text=True), *(Column(f"n{i}", optional=i) for i in range(6))]
     rows = [("a long name that has to be folded", *(f"{i}.2345678901" for i in range(6)))]
     terminal.console.print(table_of("numbers", columns, rows))
-    *lines, told = capsys.readouterr().out.splitlines()
+    *lines, caption = capsys.readouterr().out.splitlines()
     out = {110: 0, 80: 2, 50: 4}[width]
     assert max(map(len, lines)) <= width
     numbers = [f"{i}.2345678901" for i in range(6 - out)]
     assert all(number in "".join(lines) for number in numbers)
     left_out = ", ".join(f"n{i}" for i in range(6 - out, 6))
-    assert (f"no room for: {left_out}" in told) == bool(out)
+    assert (f"columns left out: {left_out}" in caption) == bool(out)
 
 
 @pytest.mark.parametrize("width", [80, 50])
-def test_every_bit_of_an_evaluation_is_shown_on_a_narrow_terminal(capsys, monkeypatch, width):
+def test_a_narrow_terminal_shows_every_main_number_of_an_evaluation(capsys, monkeypatch, width):
+    from gradlog.evaluation.tables import show_results
+
     monkeypatch.setattr(type(terminal.console), "size", ConsoleDimensions(width, 25))
     numbers = {"bits_per_dim": 4.1234, "standard_error": 0.5678, "nfe": 98.0, "seconds": 123.4}
     row = {"step": 100_000, "estimator": "importance", "failed": [], "num_images": 10_000}
@@ -167,42 +165,42 @@ def test_every_bit_of_an_evaluation_is_shown_on_a_narrow_terminal(capsys, monkey
 
 @pytest.fixture
 def pace(monkeypatch):
-    """``told((seconds, done), ...)``: a pace that was told so."""
+    """Return a function that makes a pace from updates ``(seconds, done)``."""
 
-    def told(*updates):
+    def make(*updates):
         now = iter(seconds for seconds, _ in updates)
         monkeypatch.setattr(Pace, "now", staticmethod(lambda: next(now)))
         found = Pace()
         for _, done in updates:
-            found.tell(done)
+            found.update(done)
         return found
 
-    return told
+    return make
 
 
-def test_compilation_before_the_first_update_is_in_no_rate(pace):
+def test_the_rate_excludes_compilation_before_the_first_update(pace):
     assert pace((100.0, 1)).rate is None
     found = pace((100.0, 1), (110.0, 2))
     assert (found.rate, found.left(11)) == (0.1, "90 s left")
 
 
-def test_batches_that_were_finished_before_are_in_no_rate(pace):
+def test_the_rate_excludes_batches_of_an_earlier_process(pace):
     found = pace((1.0, 10), (1.1, 20), (1.2, 30), (6.2, 31), (11.2, 32))
     assert (found.rate, found.left(42)) == (pytest.approx(0.2), "50 s left")
 
 
-def test_the_time_left_is_told_when_it_is_known(pace):
+def test_the_time_left_appears_when_it_is_known(pace):
     assert pace().left(10) == ""
     assert pace((0.0, 1), (2.0, 2)).left(10) == ""
     assert pace((0.0, 1), (3.0, 2)).left(10) == "24 s left"
 
 
-def test_the_rate_is_that_of_late(pace):
+def test_the_rate_is_that_of_recent_updates(pace):
     """A hundred updates of one a second, and then as many of one in four."""
     slow = [(100.0 + 4 * i, 100 + i) for i in range(1, 101)]
     assert pace(*((float(i), i) for i in range(101)), *slow).rate == pytest.approx(0.25)
 
 
-def test_times_are_told_in_units_that_can_be_read():
-    told = [in_words(seconds) for seconds in (9, 119, 121, 7300, 100_000, 200_000)]
-    assert told == ["9 s", "119 s", "2 min", "2.0 h", "27.8 h", "2.3 days"]
+def test_durations_have_readable_units():
+    shown = [format_duration(seconds) for seconds in (9, 119, 121, 7300, 100_000, 200_000)]
+    assert shown == ["9 s", "119 s", "2 min", "2.0 h", "27.8 h", "2.3 days"]
