@@ -1,10 +1,9 @@
-"""Many overrides of one configuration: planned, run, compared."""
+"""Sweeps: plan many overrides of one configuration, run them, and compare their results."""
 
-from gradlog.sweeps.errors import FailedRunsError, SweepError
-from gradlog.sweeps.folder import SweepFolder
-from gradlog.sweeps.plan import Plan, PlannedRun, make_plan, read_plan, slurm_settings
-from gradlog.sweeps.reading import read_sweep, results_of
-from gradlog.sweeps.results import RunRow, SettingRow, SweepResults
+from gradlog.sweeps.plan import Plan, PlannedRun, SweepError, make_plan, read_plan
+from gradlog.sweeps.results import RunRow, SettingRow, SweepResults, read_results, read_sweep
+from gradlog.sweeps.run_sweep import FailedRunsError, run_sweep, show_sweep_plan
+from gradlog.sweeps.runs import SweepFolder
 
 __all__ = [
     "FailedRunsError",
@@ -17,7 +16,8 @@ __all__ = [
     "SweepResults",
     "make_plan",
     "read_plan",
+    "read_results",
     "read_sweep",
-    "results_of",
-    "slurm_settings",
+    "run_sweep",
+    "show_sweep_plan",
 ]

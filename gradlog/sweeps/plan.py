@@ -1,32 +1,41 @@
-"""What is to be run: overrides of a base configuration, checked before anything runs."""
+"""The plan of a sweep: which runs it has, checked before any of them starts."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
+from gradlog import aliases
+from gradlog.config_error import ConfigError
 from gradlog.experiment import loading
 from gradlog.experiment.build import IDENTITY, NOT_IDENTITY, check_config
 from gradlog.experiment.compat import resolve_compat
-from gradlog.experiment.reader import ConfigError
 from gradlog.experiment.saved import defaults, tuples
 from gradlog.experiment.schema import complaint, unknown_key
 from gradlog.storage import DamagedFileError, read_json, write_json
 from gradlog.storage.workdir import digest
-from gradlog.sweeps.errors import SweepError
 
 SEED = "seed"
-# Of training, what decides the parameters that come out.
-_TRAINED = ("compat", "training.steps", "training.batch_size", "training.max_skips")
-_MOST_RUNS = 10_000  # of a sweep; more come of a sweep() that never ends
-_LONGEST_NAME = 60  # characters, without the digest
+# The keys of training that decide which parameters come out.
+_TRAINING_KEYS = ("compat", "training.steps", "training.batch_size", "training.max_skips")
+_MAX_RUNS = 10_000  # A sweep() with more overrides probably never ends.
+_MAX_NAME_LENGTH = 60  # characters, without the digest
+# Digests use the spelling of version 0.1, so that its finished runs are recognized.
+_OLD_KEYS = {new: old for old, new in aliases.KEYS.items()}
+_OLD_VALUES = {
+    key: {new: old for old, new in values.items()} for key, values in aliases.VALUES.items()
+}
+
+
+class SweepError(ValueError):
+    """A sweep that cannot run. The message names its file or folder."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,9 @@ class PlannedRun:
     """One run of a sweep.
 
     Attributes:
-      name: of its folder; the same for the same training and overrides, whatever else is swept.
-      overrides: values by dotted key, beside the base configuration.
+      name: the name of its folder. Runs with the same training and the same overrides have the
+        same name in every sweep.
+      overrides: values by dotted key that replace those of the base configuration.
     """
 
     name: str
@@ -43,235 +53,243 @@ class PlannedRun:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """The overrides but the seed: what runs that are averaged have in common."""
+        """The overrides without the seed: what the runs of one average have in common."""
         return {key: value for key, value in self.overrides.items() if key != SEED}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep, as it is written to ``sweep.json``.
+    """A sweep as ``sweep.json`` stores it.
 
     Attributes:
-      file: where its ``sweep()`` is.
+      file: the file that defines ``sweep()``.
       title: the first line of that file's docstring.
       config: the base configuration.
-      given: its dotted keys that the command line named.
-      runs: in the order of the file.
+      command_line_keys: dotted keys of the base configuration that were set on the command line.
+      runs: the runs in the order of the file.
     """
 
     file: str
     title: str
     config: Mapping[str, Any]
-    given: tuple[str, ...]
+    command_line_keys: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The dotted keys that are swept, in the order of the file."""
+        """The dotted keys that the sweep varies, in the order of the file."""
         return tuple(dict.fromkeys(key for run in self.runs for key in run.overrides))
 
     def label(self, overrides: Mapping[str, Any]) -> str:
-        """Overrides in few words, such as ``sde=ve weighting=edm``; 'base' for none."""
-        names = short_names(self.keys)
-        return (
-            " ".join(f"{names[key]}={_shown(value)}" for key, value in overrides.items()) or "base"
-        )
+        """Return a short description such as ``sde=ve weighting=edm``; 'base' for no overrides."""
+        names = shorten_keys(self.keys)
+        words = [f"{names[key]}={_format(value)}" for key, value in overrides.items()]
+        return " ".join(words) or "base"
 
-    def shown(self, run: PlannedRun, key: str) -> str:
-        """A key's value in a table; '' where it is not overridden, but for the seed."""
+    def cell(self, run: PlannedRun, key: str) -> str:
+        """Return the value of a key for a table.
+
+        It is '' where the run does not override the key. Every run has a seed.
+        """
         if key == SEED:
-            return str(self.config_of(run).seed)
-        return _shown(run.overrides[key]) if key in run.overrides else ""
+            return str(self.build_config(run).seed)
+        return _format(run.overrides[key]) if key in run.overrides else ""
 
     @property
-    def not_trained_by(self) -> list[str]:
-        """Swept keys that decide nothing of the training, where runs differ in these alone."""
-        trained = {digest(_decisive(self.config_of(run))) for run in self.runs}
-        return (
-            [key for key in self.keys if not _decides(key)] if len(trained) < len(self.runs) else []
-        )
+    def keys_without_effect_on_training(self) -> list[str]:
+        """The swept keys that do not change training, if some runs differ in these keys only."""
+        trainings = {digest(_training_settings(self.build_config(run))) for run in self.runs}
+        if len(trainings) == len(self.runs):
+            return []
+        return [key for key in self.keys if not _affects_training(key)]
 
-    def config_of(self, run: PlannedRun) -> ConfigDict:
-        """The whole configuration of a run, with the preset of ``config.compat`` unresolved."""
-        return _overridden(ConfigDict(dict(self.config)), run.overrides)
+    def build_config(self, run: PlannedRun) -> ConfigDict:
+        """Return the complete configuration of a run. A preset in ``config.compat`` stays as is."""
+        return _apply_overrides(ConfigDict(dict(self.config)), run.overrides)
 
-    def settings_of(self, run: PlannedRun) -> str:
-        """Tells the configuration of a run from any other."""
-        return digest(_unlike_defaults(self.config_of(run)))
+    def settings_digest(self, run: PlannedRun) -> str:
+        """Return a digest of the run's configuration; different configurations differ in it."""
+        return digest(_old_spelling(_changed_settings(self.build_config(run))))
 
     def save(self, path: Path) -> None:
-        """Writes it."""
+        """Write the plan as JSON."""
         runs = [{"name": run.name, "overrides": dict(run.overrides)} for run in self.runs]
-        write_json(path, {**vars(self), "runs": runs})
+        plan = {"file": self.file, "title": self.title, "config": self.config}
+        write_json(path, plan | {"given": self.command_line_keys, "runs": runs})
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan of a sweep that has begun.
+    """Read the plan of a sweep that was started before.
 
     Raises:
-      SweepError: there is none.
-      DamagedFileError: it is something else.
+      SweepError: the folder has no plan.
+      DamagedFileError: the file holds something else.
     """
     if not path.is_file():
         raise SweepError(f"{path.parent} is not the folder of a sweep: it has no {path.name}")
-    found = read_json(path)
+    stored = read_json(path)
     try:
-        runs = tuple(PlannedRun(run["name"], tuples(run["overrides"])) for run in found["runs"])
-        config, given = tuples(found["config"]), tuple(found["given"])
-        return Plan(found["file"], found["title"], config, given, runs)
+        runs = tuple(
+            PlannedRun(run["name"], aliases.modern_settings(tuples(run["overrides"])))
+            for run in stored["runs"]
+        )
+        flat = flatten_dict(tuples(stored["config"]), sep=".", keep_empty_nodes=True)
+        config = unflatten_dict(aliases.modern_settings(flat), sep=".")
+        keys = tuple(aliases.KEYS.get(key, key) for key in stored["given"])
+        return Plan(stored["file"], stored["title"], config, keys, runs)
     except (LookupError, TypeError, AttributeError) as error:
-        raise DamagedFileError(f"{path} is damaged: it is no plan of a sweep") from error
+        raise DamagedFileError(f"{path} is damaged: it is not the plan of a sweep") from error
 
 
-def make_plan(file: str, config: ConfigDict, given: Sequence[str] = ()) -> Plan:
-    """The runs of a sweep's file.
+def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = ()) -> Plan:
+    """Return the plan that a sweep's file describes, with every configuration checked.
 
     Args:
-      file: has ``sweep()``, which gives overrides.
-      config: the base.
-      given: dotted keys of the base that the command line named.
+      file: a Python file with a function ``sweep()`` that returns overrides.
+      config: the base configuration.
+      command_line_keys: dotted keys of the base that were set on the command line.
 
     Raises:
       ConfigFileError: the file cannot be read.
-      SweepError: an override that cannot be, one that is there twice, or none at all; the message
-        names it.
+      SweepError: an override is invalid or occurs twice, or there are none. The message names it.
     """
-    title, overrides = _read(file)
-    if not overrides:
+    with loading.told("sweep", file):
+        namespace = loading.load("sweep", file)
+        # Overrides may come from a generator: the time limit covers its code too.
+        found = list(islice(loading.call("sweep", file, namespace, "sweep"), _MAX_RUNS + 1))
+    if not found:
         raise SweepError(f"--sweep: sweep() of {file} gives no overrides: there is nothing to run")
-    runs = tuple(_planned(file, config, given, each) for each in overrides)
-    plan = Plan(file, title, config.to_dict(), tuple(given), runs)
-    _check_different(plan)
-    return plan
-
-
-def slurm_settings(file: str) -> dict[str, Any]:
-    """What a sweep's file asks of SLURM, in submitit's words: what its ``slurm()`` gives, if any.
-
-    Raises:
-      ConfigFileError: the file cannot be read.
-      SweepError: it gives something else.
-    """
-    with loading.told("sweep", file):
-        namespace = loading.load("sweep", file)
-        found = namespace["slurm"]() if "slurm" in namespace else {}
-    if not isinstance(found, dict):
-        raise SweepError(f"--sweep: slurm() of {file} returns {type(found).__name__}, not a dict")
-    return found
-
-
-def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """A short name for each dotted key: of a name its section, else its last part, if free."""
-    keys = list(keys)
-    short = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
-    free = {name for name in short if short.count(name) == 1}
-    return {key: name if name in free else key for key, name in zip(keys, short, strict=True)}
-
-
-def _read(file: str) -> tuple[str, list[dict[str, Any]]]:
-    """The first line of the file's docstring, and its overrides."""
-    with loading.told("sweep", file):
-        namespace = loading.load("sweep", file)
-        found = list(islice(loading.call("sweep", file, namespace, "sweep"), _MOST_RUNS + 1))
-    if len(found) > _MOST_RUNS:
-        raise SweepError(f"--sweep: sweep() of {file} gives more than {_MOST_RUNS} overrides")
-    for each in found:
-        if not isinstance(each, dict) or not all(isinstance(key, str) for key in each):
+    if len(found) > _MAX_RUNS:
+        raise SweepError(f"--sweep: sweep() of {file} gives more than {_MAX_RUNS} overrides")
+    runs, digests = [], set()
+    for overrides in found:
+        if not isinstance(overrides, dict) or not all(isinstance(key, str) for key in overrides):
             raise SweepError(
-                f"--sweep: sweep() of {file} gives {each!r}: an override is a dict such as "
+                f"--sweep: sweep() of {file} gives {overrides!r}: an override is a dict such as "
                 "{'sde.name': 've'}"
             )
-    return str(namespace.get("__doc__") or "").strip().partition("\n")[0], found
+        overrides = aliases.modern_settings(overrides)
+        try:
+            full = _apply_overrides(config, overrides)
+            check_config(resolve_compat(full, {*command_line_keys, *overrides}))
+        except ConfigError as error:
+            raise SweepError(f"--sweep={file}: {overrides}: {error}") from error
+        settings = digest(_old_spelling(_changed_settings(full)))
+        if settings in digests:
+            raise SweepError(f"--sweep: sweep() of {file} gives the same run twice: {overrides}")
+        digests.add(settings)
+        words = "_".join(_word(key, value) for key, value in overrides.items())
+        training = digest(_old_spelling(_training_settings(full) | overrides))
+        name = "-".join(filter(None, [words[:_MAX_NAME_LENGTH], training]))
+        runs.append(PlannedRun(name, overrides))
+    title = str(namespace.get("__doc__") or "").strip().partition("\n")[0]
+    return Plan(file, title, config.to_dict(), tuple(command_line_keys), tuple(runs))
 
 
-def _planned(
-    file: str, base: ConfigDict, given: Sequence[str], overrides: Mapping[str, Any]
-) -> PlannedRun:
-    """A run with its name.
+def keep_old_names(plan: Plan, old: Plan) -> Plan:
+    """Return the plan with the folder names of an older plan for the runs that both have.
+
+    The digest at the end of a name identifies a run; its words changed their spelling once.
+    """
+    names = {run.name.rpartition("-")[2]: run.name for run in old.runs}
+    runs = tuple(
+        PlannedRun(names.get(run.name.rpartition("-")[2], run.name), run.overrides)
+        for run in plan.runs
+    )
+    return replace(plan, runs=runs)
+
+
+def read_slurm_settings(file: str) -> dict[str, Any]:
+    """Return the parameters for submitit that the file's function ``slurm()`` gives; {} without it.
 
     Raises:
-      SweepError: its configuration cannot be.
+      ConfigFileError: the file cannot be read.
+      SweepError: ``slurm()`` does not return a dict.
     """
-    try:
-        config = _overridden(base, overrides)
-        check_config(resolve_compat(config, {*given, *overrides}))
-    except ConfigError as error:
-        raise SweepError(f"--sweep={file}: {dict(overrides)}: {error}") from error
-    return PlannedRun(_name(config, overrides), dict(overrides))
+    with loading.told("sweep", file):
+        namespace = loading.load("sweep", file)
+        settings = namespace["slurm"]() if "slurm" in namespace else {}
+    if not isinstance(settings, dict):
+        returned = type(settings).__name__
+        raise SweepError(f"--sweep: slurm() of {file} returns {returned}, expected a dict")
+    return settings
 
 
-def _overridden(base: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
-    """A copy of the base with these values.
+def shorten_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Return a short name for each dotted key.
+
+    It is the section for keys such as 'sde.name', otherwise the last part. A key stays as it is
+    where two keys would share a short name.
+    """
+    keys = list(keys)
+    short = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
+    return {
+        key: name if short.count(name) == 1 else key for key, name in zip(keys, short, strict=True)
+    }
+
+
+def _apply_overrides(base: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
+    """Return a copy of the base configuration with other values.
 
     Raises:
-      ConfigError: a key is unknown, or a value of another type.
+      ConfigError: a key is unknown, or its value has another type.
     """
-    for key in overrides:
-        _check_key(base, key)
     values = base.to_dict()
     for key, value in overrides.items():
-        *sections, last = key.split(".")
+        *sections, last = parts = key.split(".")
+        node: Any = base
+        for depth, part in enumerate(parts):
+            parent = ".".join(["config", *parts[:depth]])
+            if not isinstance(node, ConfigDict):
+                raise ConfigError(f"{parent} is a value, it has no key {part!r}")
+            if part not in node:
+                raise ConfigError(unknown_key(parent, part, node))
+            node = node[part]
+        if isinstance(node, ConfigDict):
+            raise ConfigError(f"config.{key} is a section: override one of its keys {sorted(node)}")
         section = values
         for name in sections:
             section = section[name]
         section[last] = value
-    if said := complaint(values):
-        raise ConfigError(said)
+    if problem := complaint(values):
+        raise ConfigError(problem)
     return ConfigDict(values)
 
 
-def _check_key(base: ConfigDict, key: str) -> None:
-    node: Any = base
-    parts = key.split(".")
-    for depth, part in enumerate(parts):
-        parent = ".".join(["config", *parts[:depth]])
-        if not isinstance(node, ConfigDict):
-            raise ConfigError(f"{parent} is a value, it has no key {part!r}")
-        if part not in node:
-            raise ConfigError(unknown_key(parent, part, node))
-        node = node[part]
-    if isinstance(node, ConfigDict):
-        raise ConfigError(f"config.{key} is a section: override one of its keys {sorted(node)}")
+def _changed_settings(config: ConfigDict) -> dict[str, Any]:
+    """Return the values that differ from the defaults, by dotted key, as JSON stores them.
+
+    A key that is newer than a sweep has its default there and changes no digest.
+    """
+    values, default = flatten_dict(config.to_dict(), sep="."), defaults()
+    return json.loads(json.dumps({k: v for k, v in values.items() if v != default[k]}))
 
 
-def _name(config: ConfigDict, overrides: Mapping[str, Any]) -> str:
-    """In words, and a digest of all that decides what is trained."""
-    words = "_".join(_word(key, value) for key, value in overrides.items())[:_LONGEST_NAME]
-    return "-".join(filter(None, [words, digest(_decisive(config) | dict(overrides))]))
+def _training_settings(config: ConfigDict) -> dict[str, Any]:
+    """Return the changed settings that decide which parameters are trained."""
+    return {key: v for key, v in _changed_settings(config).items() if _affects_training(key)}
 
 
-def _decisive(config: ConfigDict) -> dict[str, Any]:
-    """What decides the parameters that are trained, by dotted key."""
-    return {key: value for key, value in _unlike_defaults(config).items() if _decides(key)}
+def _affects_training(key: str) -> bool:
+    return key.startswith((*IDENTITY, *_TRAINING_KEYS)) and key not in NOT_IDENTITY
 
 
-def _decides(key: str) -> bool:
-    return key.startswith((*IDENTITY, *_TRAINED)) and key not in NOT_IDENTITY
+def _old_spelling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        _OLD_KEYS.get(key, key): _OLD_VALUES.get(key, {}).get(value, value)
+        if isinstance(value, str)
+        else value
+        for key, value in settings.items()
+    }
 
 
 def _word(key: str, value: Any) -> str:
+    """Return an override as a part of a folder's name."""
     last = key.rpartition(".")[2]
-    word = _shown(value) if last == "name" else f"{last}-{_shown(value)}"
+    word = _format(value) if last == "name" else f"{last}-{_format(value)}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip("-")
 
 
-def _shown(value: Any) -> str:
-    """A value in a table: numbers drawn at random have many digits."""
+def _format(value: Any) -> str:
+    # Random draws have many digits.
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _unlike_defaults(config: ConfigDict) -> dict[str, Any]:
-    """By dotted key, as JSON has them: a key that is younger than a sweep changes nothing in it."""
-    values, usual = flatten_dict(config.to_dict(), sep="."), defaults()
-    return json.loads(json.dumps({k: v for k, v in values.items() if v != usual[k]}))
-
-
-def _check_different(plan: Plan) -> None:
-    seen: set[str] = set()
-    for run in plan.runs:
-        settings = plan.settings_of(run)
-        if settings in seen:
-            raise SweepError(
-                f"--sweep: sweep() of {plan.file} gives the same run twice: {dict(run.overrides)}"
-            )
-        seen.add(settings)

@@ -1,39 +1,48 @@
-"""What a sweep has found so far: a row per run, and per setting, all seeds of one together."""
+"""The results of a sweep: a row per run, and a row per setting that averages its seeds.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+They are read from the files of the runs. For a sweep that still runs they are the results so far.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gradlog.sweeps.folder import SweepFolder
-from gradlog.sweeps.plan import SEED, Plan
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gradlog.evaluation.results import Result, load_result
+from gradlog.sweeps.crossed_effects import crossed_mean, is_significant, pool_seed_variance
+from gradlog.sweeps.plan import SEED, Plan, read_plan
+from gradlog.sweeps.runs import DONE, SweepFolder
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run under one estimator; a run without a result has one row, and no estimator.
+    """One run under one estimator. A run without a result has one row and no estimator.
 
     Attributes:
-      name: of its folder.
-      overrides: what it has of its own, by dotted key.
-      setting: the overrides without the seed, in few words.
+      name: the name of its folder.
+      overrides: the values by dotted key that the sweep sets.
+      setting: the overrides without the seed, as a short description.
       seed: ``config.seed``.
-      status: one of ``sweeps.folder``: 'done', 'trained', 'begun', 'failed' or 'waiting'.
-      step: of the checkpoint evaluated, or else of the newest; None where there is none.
-      estimator: '' where nothing is evaluated.
-      bits_per_dim: the mean over images; None where there is none.
-      standard_error: of that mean, over the images: this one run's.
-      difference: its bits/dim minus those of the best run, image by image; 0 for the best. The
-        best has the lowest mean over the images that succeeded in all runs on the same images, and
-        differences are over these.
-      difference_standard_error: over the images.
-      num_images: that succeeded.
-      all_images: that were evaluated.
-      train_seconds: of wall clock, start-up included; attempts that were killed do not count.
-      eval_seconds: the same of the evaluation with the settings of now.
-      workdir: its folder.
+      status: 'done', 'trained', 'begun', 'failed' or 'waiting'.
+      step: the step of the evaluated checkpoint, or of the newest one; None if there is none.
+      estimator: '' if the run is not evaluated.
+      bits_per_dim: the mean over images; None if there is none.
+      standard_error: the standard error of this mean over the images.
+      difference: its bits/dim minus those of the best run, image by image; 0 for the best. The best
+        run has the lowest mean over the images that succeeded in all runs on the same images.
+        Differences use these images too.
+      difference_standard_error: the standard error of the difference over the images.
+      num_images: the number of images that succeeded.
+      all_images: the number of images that were evaluated.
+      train_seconds: wall-clock time with start-up; attempts that were killed do not count.
+      eval_seconds: the same for the evaluation with the current settings.
+      workdir: the run's folder.
       result: the folder of the result.
-      failure: how it ended, where that was badly.
+      failure: how the last attempt failed; '' if it did not.
     """
 
     name: str
@@ -56,36 +65,35 @@ class RunRow:
     failure: str
 
     def value(self, key: str) -> Any:
-        """Of a swept key; '' where it is not overridden, but for the seed, which each run has."""
+        """Return the value of a swept key; '' if the run does not override it."""
         return self.overrides.get(key, self.seed if key == SEED else "")
 
 
 @dataclass(frozen=True)
 class SettingRow:
-    """All finished seeds of one setting under one estimator; ``sweeps.crossed`` has the errors.
+    """All finished seeds of one setting under one estimator. See ``sweeps.crossed_effects``.
 
     Attributes:
-      label: the setting in few words.
-      overrides: its keys without the seed.
-      estimator: by which name.
-      seeds: those that are finished.
-      num_images: that succeeded in all of them.
-      all_images: that were evaluated.
-      compared_images: that succeeded in all settings on the same images: the best is that of the
-        lowest mean over these, and differences are over these.
-      bits_per_dim: the mean over its ``num_images`` and its seeds.
-      standard_error: of it, for the expectation over ``error_of``; None for one image.
-      error_of: 'test set and seeds', or 'test set' where there is one seed.
-      images_error: the part of the standard error that further images would lower.
-      seeds_error: the part that further seeds would lower; None for one seed.
-      interval: Student's, ``{'level', 'low', 'high'}``.
+      label: the setting as a short description.
+      overrides: its values by dotted key, without the seed.
+      estimator: the name of the estimator.
+      seeds: the finished seeds.
+      num_images: the number of images that succeeded for all seeds.
+      all_images: the number of images that were evaluated.
+      compared_images: the number of images that succeeded in all settings on the same images. The
+        best setting has the lowest mean over these, and differences use these.
+      bits_per_dim: the mean over its ``num_images`` images and its seeds.
+      standard_error: its standard error; None for one image.
+      error_of: what the error covers: 'test set and seeds', or 'test set' for one seed.
+      images_error: the part of the standard error that more images would reduce.
+      seeds_error: the part that more seeds would reduce; None for one seed.
+      interval: Student's interval, ``{'level', 'low', 'high'}``.
       seed_bits: the mean of each seed, in the order of ``seeds``.
-      difference: to the best setting, image by image and seed by seed; 0 for the best itself.
-      difference_standard_error: of it; None for the best, and where they have no seed in common.
-      difference_interval: Student's, for this one comparison.
-      told_apart: whether it differs from the best with all pairs of settings compared at once, the
-        scatter of all settings' seeds lent to each: ``sweeps.crossed.is_told_apart``; None where it
-        is the best, or cannot be compared.
+      difference: the difference to the best setting, by image and seed; 0 for the best.
+      difference_standard_error: its standard error; None for the best, and without common seeds.
+      difference_interval: Student's interval for this one comparison.
+      told_apart: whether the setting differs from the best at 5 % for all pairs of settings
+        together (``crossed_effects.is_significant``); None for the best, and if unknown.
     """
 
     label: str
@@ -109,37 +117,37 @@ class SettingRow:
 
     @property
     def is_best(self) -> bool:
-        """Whether the others are compared with it."""
+        """Whether the other settings are compared with this one."""
         return self.difference == 0.0 and self.difference_standard_error is None
 
     @property
     def verdict(self) -> str:
-        """How it stands to the best, in words; '' where it cannot be compared.
+        """The comparison with the best setting in words; '' if they cannot be compared.
 
-        Better than the best is what has fewer bits over the seeds that both have.
+        A setting can be better than the best over the seeds that both have.
         """
         if self.told_apart is None or self.difference is None:
             return "best" if self.is_best else ""
         if not self.told_apart:
-            return "not told apart"
+            return "undecided"
         return "better on common seeds" if self.difference < 0 else "worse"
 
     @property
     def images(self) -> str:
-        """How many its mean is over, and of how many where some failed."""
+        """The number of images in the mean, such as '90 of 100' if some failed."""
         some = self.num_images < self.all_images
         return f"{self.num_images} of {self.all_images}" if some else str(self.num_images)
 
 
 @dataclass(frozen=True)
 class SweepResults:
-    """A sweep as it stands.
+    """The results of a sweep.
 
     Attributes:
-      folder: of the sweep.
-      plan: its file, title, base configuration and runs.
-      runs: rows in the order of bits/dim, estimator by estimator; those without come last.
-      settings: rows in the order of bits/dim, estimator by estimator.
+      folder: the sweep's folder.
+      plan: the sweep's plan.
+      runs: rows sorted by bits/dim for each estimator; runs without a result come last.
+      settings: rows sorted by bits/dim for each estimator.
     """
 
     folder: SweepFolder
@@ -149,14 +157,208 @@ class SweepResults:
 
     @property
     def estimators(self) -> tuple[str, ...]:
-        """Their names, in the order of the configuration."""
+        """The names of the estimators in the order of the configuration."""
         return tuple(dict.fromkeys(row.estimator for row in self.settings))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The dotted keys that are swept, in the order of the file."""
+        """The dotted keys that the sweep varies, in the order of the file."""
         return self.plan.keys
 
-    def of(self, estimator: str) -> tuple[SettingRow, ...]:
-        """The settings under one estimator, the best first."""
+    def select(self, estimator: str) -> tuple[SettingRow, ...]:
+        """Return the settings under one estimator, the best first."""
         return tuple(row for row in self.settings if row.estimator == estimator)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """An order of results by their means over the images that succeeded in all of them.
+
+    With each result's own images, a result that failed on the hardest images would win.
+
+    Attributes:
+      ok: for each set of images, those that succeeded in every result on this set. Results without
+        any successful image do not count.
+    """
+
+    ok: Mapping[tuple[str, int], Bool[np.ndarray, " images"]]
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> "Ranking":
+        """Return the ranking of results on any images."""
+        ok: dict[tuple[str, int], Bool[np.ndarray, " images"]] = {}
+        for result in (each for each in results if each.ok.any()):
+            images = _image_set(result)
+            ok[images] = result.ok & ok.get(images, result.ok)
+        return cls(ok)
+
+    def common(self, result: Result) -> Bool[np.ndarray, " images"]:
+        """Return the images that succeeded in all results on the images of this one."""
+        return self.ok.get(_image_set(result), result.ok)
+
+    def sort_key(self, results: Sequence[Result]) -> tuple[bool, float]:
+        """Sort by the mean over the common images. Results without common images come last."""
+        ok = _all_succeeded(results)
+        values = _stack_bits(results, self.common(results[0]) & ok)
+        if values.size:
+            return False, float(values.mean())
+        own = _stack_bits(results, ok)
+        return True, float(own.mean()) if own.size else np.inf
+
+
+def read_sweep(root: str | Path) -> SweepResults:
+    """Read the results of a sweep's folder.
+
+    Raises:
+      SweepError: the folder is not the folder of a sweep.
+      DamagedFileError, WorkdirError: a file in it is damaged.
+    """
+    folder = SweepFolder(Path(root).expanduser().absolute())
+    return read_results(folder, read_plan(folder.plan))
+
+
+def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
+    """Read the results of a plan's runs.
+
+    Raises:
+      DamagedFileError, WorkdirError: a file of a run is damaged.
+    """
+    evaluated: list[tuple[RunRow, Result]] = []
+    without: list[RunRow] = []
+    for run in plan.runs:
+        config, record = plan.build_config(run), folder.read_record(run.name)
+        row = RunRow(
+            name=run.name,
+            overrides=run.overrides,
+            setting=plan.label(run.setting),
+            seed=config.seed,
+            status=folder.status(run.name, config.training.steps, plan.settings_digest(run)),
+            step=folder.newest_step(run.name),
+            estimator="",
+            bits_per_dim=None,
+            standard_error=None,
+            difference=None,
+            difference_standard_error=None,
+            num_images=0,
+            all_images=0,
+            train_seconds=record.train_seconds or None,
+            eval_seconds=record.eval_seconds or None,
+            workdir=folder.workdir(run.name),
+            result=None,
+            failure=record.failure,
+        )
+        if row.status != DONE:
+            without.append(row)
+            continue
+        loaded = [load_result(path) for path in folder.results(run.name)]
+        for result in (each for each in loaded if each is not None):
+            summary = result.summary
+            filled = replace(
+                row,
+                step=summary["step"],
+                estimator=summary["estimator"],
+                bits_per_dim=summary["bits_per_dim"],
+                standard_error=summary["standard_error"],
+                num_images=summary["num_images"],
+                all_images=len(result.ok),
+                result=result.folder,
+            )
+            evaluated.append((filled, result))
+    runs, settings = [], []
+    for estimator in dict.fromkeys(row.estimator for row, _ in evaluated):
+        selected = [each for each in evaluated if each[0].estimator == estimator]
+        runs += _compare_runs(selected)
+        settings += _compare_settings(selected)
+    return SweepResults(folder, plan, (*runs, *without), tuple(settings))
+
+
+def _compare_runs(evaluated: Sequence[tuple[RunRow, Result]]) -> list[RunRow]:
+    """Return the runs of one estimator, the best first, with differences to it."""
+    ranking = Ranking.of(result for _, result in evaluated)
+    ranked = sorted(evaluated, key=lambda each: ranking.sort_key([each[1]]))
+    best = ranked[0][1]
+    rows = []
+    for row, result in ranked:
+        if result is best:
+            row = replace(row, difference=0.0)
+        elif _image_set(result) == _image_set(best):
+            values = _stack_bits([result, best], ranking.common(result) & result.ok)
+            mean = crossed_mean(values[:1] - values[1:])
+            error = _none_if_nan(mean.standard_error)
+            difference = _none_if_nan(mean.value)
+            row = replace(row, difference=difference, difference_standard_error=error)
+        rows.append(row)
+    return rows
+
+
+def _compare_settings(evaluated: Sequence[tuple[RunRow, Result]]) -> list[SettingRow]:
+    """Return the settings of one estimator, the best first, with differences to it."""
+    # The seeds of one setting are averaged if they were evaluated on the same images.
+    seeds: dict[str, list[tuple[RunRow, Result]]] = {}
+    for row, result in evaluated:
+        setting = sorted((key, value) for key, value in row.overrides.items() if key != SEED)
+        seeds.setdefault(repr((setting, _image_set(result))), []).append((row, result))
+    groups = [([row for row, _ in g], [result for _, result in g]) for g in seeds.values()]
+    groups = [group for group in groups if _all_succeeded(group[1]).any()]
+    ranking = Ranking.of(result for _, results in groups for result in results)
+    groups.sort(key=lambda group: ranking.sort_key(group[1]))
+    tables = [_stack_bits(results, _all_succeeded(results)) for _, results in groups]
+    pooled, pairs = pool_seed_variance(tables), math.comb(len(groups), 2)
+    settings = []
+    for (rows, results), table in zip(groups, tables, strict=True):
+        mean, first = crossed_mean(table), rows[0]
+        setting = SettingRow(
+            label=first.setting,
+            overrides={key: first.overrides[key] for key in first.overrides if key != SEED},
+            estimator=first.estimator,
+            seeds=tuple(row.seed for row in rows),
+            num_images=mean.images,
+            all_images=first.all_images,
+            compared_images=int(ranking.common(results[0]).sum()),
+            bits_per_dim=mean.value,
+            standard_error=_none_if_nan(mean.standard_error),
+            error_of="test set and seeds" if len(rows) > 1 else "test set",
+            images_error=_none_if_nan(mean.images_error),
+            seeds_error=_none_if_nan(mean.seeds_error),
+            interval=mean.interval,
+            seed_bits=tuple(float(np.mean(bits)) for bits in table),
+            difference=None if settings else 0.0,
+            difference_standard_error=None,
+            difference_interval=None,
+            told_apart=None,
+        )
+        if settings:
+            best = {row.seed: result for row, result in zip(*groups[0], strict=True)}
+            common = [i for i, row in enumerate(rows) if row.seed in best]
+            paired = [results[i] for i in common] + [best[rows[i].seed] for i in common]
+            if common and len({_image_set(result) for result in paired}) == 1:
+                bits = _stack_bits(paired, ranking.common(paired[0]))
+                mean = crossed_mean(bits[: len(common)] - bits[len(common) :])
+                setting = replace(
+                    setting,
+                    difference=_none_if_nan(mean.value),
+                    difference_standard_error=_none_if_nan(mean.standard_error),
+                    difference_interval=mean.interval,
+                    told_apart=is_significant(mean, len(common), pooled, pairs),
+                )
+        settings.append(setting)
+    return settings
+
+
+def _image_set(result: Result) -> tuple[str, int]:
+    """Return what identifies the images of a result: the data's fingerprint and their number."""
+    return result.summary["data_fingerprint"], len(result.ok)
+
+
+def _all_succeeded(results: Sequence[Result]) -> Bool[np.ndarray, " images"]:
+    return np.all([result.ok for result in results], axis=0)
+
+
+def _stack_bits(
+    results: Sequence[Result], ok: Bool[np.ndarray, " images"]
+) -> Float[np.ndarray, "results selected"]:
+    return np.stack([result.bits_per_dim for result in results])[:, ok]
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

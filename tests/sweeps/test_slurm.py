@@ -10,11 +10,10 @@ import time
 
 import pytest
 
-from gradlog.sweeps import FailedRunsError, SweepError
-from gradlog.sweeps.folder import BEGUN, DONE, FAILED
-from gradlog.sweeps.running import run, write
-from gradlog.sweeps.slurm import Job, check_slurm, run_on_slurm
-from gradlog.sweeps.work import work_of
+from gradlog.sweeps import FailedRunsError, SweepError, run_sweep
+from gradlog.sweeps.launchers import SlurmJob, check_slurm, run_on_slurm
+from gradlog.sweeps.run_sweep import write_plan
+from gradlog.sweeps.runs import DONE, FAILED, STARTED, make_task
 
 pytest.importorskip("submitit", reason="submitit is not installed")
 SECONDS = 60
@@ -80,25 +79,25 @@ def slurm(sweep, tmp_path, monkeypatch):
 
 
 def _launch(parameters=None, jobs=0, cluster="slurm"):
-    return lambda works, ended: run_on_slurm(works, jobs, ended, parameters or {}, cluster)
+    return lambda tasks, on_end: run_on_slurm(tasks, jobs, on_end, parameters or {}, cluster)
 
 
-def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path, monkeypatch):
+def test_jobs_are_one_array_and_running_jobs_are_waited_for(slurm, tmp_path, monkeypatch):
     hold = tmp_path / "hold"
     hold.touch()
     slurm.set(HOLD=str(hold))
     plan = slurm.plan("seeds(3)", **{"training.steps": 20})
-    works = [work_of(slurm.folder, plan, each) for each in plan.runs]
+    tasks = [make_task(slurm.folder, plan, each) for each in plan.runs]
     parameters = {"slurm_partition": "here", "timeout_min": 7}
     waiting = threading.Thread(
-        target=run, args=(slurm.folder, plan, _launch(parameters, jobs=2)), daemon=True
+        target=run_sweep, args=(slurm.folder, plan, _launch(parameters, jobs=2)), daemon=True
     )
     waiting.start()
-    _wait(lambda: all(work.status == BEGUN for work in works))
+    _wait(lambda: all(task.status == STARTED for task in tasks))
     submitted = (tmp_path / "slurm" / "submitted").read_text()
     for line in ("--array=0-2%2", "--partition=here", "--time=7", "--job-name=gradlog"):
         assert line in submitted
-    assert json.loads(slurm.folder.job(works[1].name).read_text()) == {"id": "70_1"}
+    assert json.loads(slurm.folder.job(tasks[1].name).read_text()) == {"id": "70_1"}
     ended, said = [], []
 
     def say(line):
@@ -106,52 +105,52 @@ def test_jobs_are_one_array_and_what_runs_already_is_waited_for(slurm, tmp_path,
         if "is job 70_2 already" in line:
             hold.unlink()
 
-    monkeypatch.setattr("gradlog.sweeps.slurm.say", say)
-    run_on_slurm(works, 0, ended.append, {})  # as another process of the same sweep would
+    monkeypatch.setattr("gradlog.sweeps.launchers.say", say)
+    run_on_slurm(tasks, 0, ended.append, {})  # as another process of the same sweep would
     waiting.join(SECONDS)
     assert any("is job 70_2 already" in line for line in said)
-    assert sorted(work.name for work in ended) == sorted(work.name for work in works)
+    assert sorted(task.name for task in ended) == sorted(task.name for task in tasks)
     assert slurm.statuses(plan) == [DONE] * 3
-    assert [note[:2] for note in slurm.notes].count(["begin", "train"]) == 3
+    assert [note[:2] for note in slurm.events].count(["begin", "train"]) == 3
     assert not list(slurm.folder.runs.glob("*.job.json"))
 
 
 @pytest.mark.slow
-def test_a_job_that_fails_is_told_like_a_run_of_this_machine(slurm, capsys):
+def test_failed_job_is_reported(slurm, capsys):
     plan = slurm.plan('[{"seed": 13}, {"seed": 1}]')
     with pytest.raises(FailedRunsError, match="1 of 2 runs failed: seed-13"):
-        run(slurm.folder, plan, _launch())
+        run_sweep(slurm.folder, plan, _launch())
     assert slurm.statuses(plan) == [FAILED, DONE]
     assert "error: bad luck" in capsys.readouterr().out
 
 
-def test_what_slurm_does_not_take_is_one_line(slurm):
+def test_slurm_error_is_one_line(slurm):
     plan = slurm.plan("seeds(2)")
     with pytest.raises(SweepError, match=r"--launcher=slurm: .*invalid partition specified"):
-        run(slurm.folder, plan, _launch({"slurm_partition": "none"}))
+        run_sweep(slurm.folder, plan, _launch({"slurm_partition": "none"}))
     with pytest.raises(SweepError, match=r"--launcher=slurm: .*minutes"):
-        run(slurm.folder, plan, _launch({"minutes": 3}))
+        run_sweep(slurm.folder, plan, _launch({"minutes": 3}))
 
 
-def test_without_slurm_or_submitit_it_is_one_line(monkeypatch):
+def test_missing_slurm_or_submitit_is_one_line(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(SweepError, match=r"^--launcher=slurm: there is no srun: start this on"):
+    with pytest.raises(SweepError, match=r"^--launcher=slurm: .*srun"):
         check_slurm()
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(SweepError, match="needs the package submitit: pip install submitit"):
+    with pytest.raises(SweepError, match="submitit"):
         check_slurm()
 
 
-def test_before_a_job_is_stopped_its_run_is_told_and_it_is_queued_again(sweep):
+def test_job_writes_a_checkpoint_and_is_queued_again(sweep):
     """By a signal to the thread that waits for the run, as SLURM's comes."""
     sweep.set(STEP_SECONDS="0.05")
     plan = sweep.plan("seeds(1)", **{"training.steps": 1000})
-    write(sweep.folder, plan)
-    work = work_of(sweep.folder, plan, plan.runs[0])
-    job, again = pickle.loads(pickle.dumps(Job(work))), []
+    write_plan(sweep.folder, plan)
+    task = make_task(sweep.folder, plan, plan.runs[0])
+    job, again = pickle.loads(pickle.dumps(SlurmJob(task))), []
 
     def stop():
-        _wait(lambda: work.status == BEGUN)
+        _wait(lambda: task.status == STARTED)
         os.kill(os.getpid(), signal.SIGUSR2)
 
     before = signal.signal(signal.SIGUSR2, lambda *_: again.append(job.checkpoint().function))
@@ -160,14 +159,14 @@ def test_before_a_job_is_stopped_its_run_is_told_and_it_is_queued_again(sweep):
         job()
     finally:
         signal.signal(signal.SIGUSR2, before)
-    assert "told 15" in sweep.folder.log(work.name).read_text()
-    assert ([each.work for each in again], work.status) == ([work], BEGUN)
+    assert "told 15" in sweep.folder.log(task.name).read_text()
+    assert ([each.task for each in again], task.status) == ([task], STARTED)
 
 
 @pytest.mark.slow
-def test_submitits_own_executor_does_them_too(sweep):
+def test_local_executor_of_submitit_works(sweep):
     plan = sweep.plan("seeds(2)")
-    run(sweep.folder, plan, _launch({"timeout_min": 1}, cluster="local"))
+    run_sweep(sweep.folder, plan, _launch({"timeout_min": 1}, cluster="local"))
     assert sweep.statuses(plan) == [DONE] * 2
 
 

@@ -1,4 +1,4 @@
-"""``--mode=sweep`` as a user gives it: what is refused, and a real sweep, ended and begun again."""
+"""``--mode=sweep`` on the command line: usage errors, and a real sweep that is interrupted."""
 
 import csv
 import os
@@ -9,7 +9,7 @@ import time
 
 import pytest
 import tiny
-from made import HEAD
+from planned_sweeps import HEAD
 
 from gradlog.cli.verbs import Options, SweepOptions, UsageError
 
@@ -42,18 +42,18 @@ def _ended(process):
         ("eval", SweepOptions(launcher="slurm")),
     ],
 )
-def test_a_sweeps_flags_go_together(mode, asked):
+def test_sweep_flags_go_together(mode, asked):
     with pytest.raises(UsageError, match="--mode=sweep and --sweep=FILE go together"):
         Options(mode, "w", sweep=asked).check()
 
 
-def test_a_number_of_jobs_is_none_below_zero():
+def test_number_of_jobs_is_not_negative():
     with pytest.raises(UsageError, match="--jobs=-1: say how many runs at once, or 0"):
         Options("sweep", "w", sweep=SweepOptions("a.py", -1)).check()
     Options("sweep", "w", sweep=SweepOptions("a.py", 3, "slurm", True)).check()
 
 
-def test_a_mistake_is_one_line_at_once_and_nothing_is_written(tmp_path):
+def test_usage_error_is_one_line_and_writes_nothing(tmp_path):
     where = f"--workdir={tmp_path / 'new'}"
     status, output, errors = _ended(_process(where))
     assert (status, output) == (2, "")
@@ -103,7 +103,7 @@ def _steps(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
-def test_a_sweep_that_was_ended_repeats_nothing_and_gives_the_same_bits(tmp_path, signum):
+def test_interrupted_sweep_gives_the_same_bits(tmp_path, signum):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     whole.mkdir()
     parted.mkdir()

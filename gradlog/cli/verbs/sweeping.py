@@ -5,10 +5,9 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from gradlog.cli.verbs.options import Options, SweepOptions
-from gradlog.sweeps import SweepFolder, make_plan, slurm_settings
-from gradlog.sweeps.local import run_locally
-from gradlog.sweeps.running import Launch, run, show
-from gradlog.sweeps.slurm import check_slurm, run_on_slurm
+from gradlog.sweeps import SweepFolder, make_plan, run_sweep, show_sweep_plan
+from gradlog.sweeps.launchers import Launcher, check_slurm, run_locally, run_on_slurm
+from gradlog.sweeps.plan import read_slurm_settings
 
 
 def sweep(options: Options) -> None:
@@ -17,14 +16,14 @@ def sweep(options: Options) -> None:
     plan = make_plan(options.sweep.file, base, options.overridden)
     folder = SweepFolder(Path(options.workdir).expanduser().absolute())
     if options.sweep.dry_run:
-        show(folder, plan)
+        show_sweep_plan(folder, plan)
     else:
-        run(folder, plan, _launcher(options.sweep))
+        run_sweep(folder, plan, _launcher(options.sweep))
 
 
-def _launcher(asked: SweepOptions) -> Launch:
+def _launcher(asked: SweepOptions) -> Launcher:
     if asked.launcher == "local":
-        return lambda works, ended: run_locally(works, asked.jobs, ended)
+        return lambda tasks, on_end: run_locally(tasks, asked.jobs, on_end)
     check_slurm()
-    parameters = slurm_settings(asked.file)
-    return lambda works, ended: run_on_slurm(works, asked.jobs, ended, parameters)
+    parameters = read_slurm_settings(asked.file)
+    return lambda tasks, on_end: run_on_slurm(tasks, asked.jobs, on_end, parameters)

@@ -6,7 +6,7 @@ import pytest
 
 from gradlog.sweeps.overrides import (
     choice,
-    drawn,
+    draw,
     grid,
     integers,
     log_uniform,
@@ -16,7 +16,7 @@ from gradlog.sweeps.overrides import (
 )
 
 
-def test_a_grid_has_every_combination_the_last_key_fastest():
+def test_last_key_of_a_grid_changes_fastest():
     assert grid({"sde.name": ["vp", "ve"], "seed": (1, 2)}) == [
         {"sde.name": "vp", "seed": 1},
         {"sde.name": "vp", "seed": 2},
@@ -26,7 +26,7 @@ def test_a_grid_has_every_combination_the_last_key_fastest():
     assert grid({}) == [{}]
 
 
-def test_a_product_joins_and_the_later_wins():
+def test_later_override_wins_in_a_product():
     found = product([{"a": 1, "b": 1}, {"b": 2}], grid({"b": [3]}), seeds(2))
     assert found == [
         {"a": 1, "b": 3, "seed": 0},
@@ -36,15 +36,15 @@ def test_a_product_joins_and_the_later_wins():
     ]
 
 
-def test_draws_are_the_same_for_a_seed_and_the_first_stay_when_there_are_more():
-    laws = {"a": uniform(2, 3), "b": log_uniform(1e-4, 1e-2), "c": choice("x", "y")}
-    assert drawn(4, 1, laws) == drawn(9, 1, laws)[:4]
-    assert drawn(4, 1, laws) != drawn(4, 2, laws)
+def test_draws_depend_on_the_seed_and_more_draws_keep_the_first():
+    distributions = {"a": uniform(2, 3), "b": log_uniform(1e-4, 1e-2), "c": choice("x", "y")}
+    assert draw(4, 1, distributions) == draw(9, 1, distributions)[:4]
+    assert draw(4, 1, distributions) != draw(4, 2, distributions)
 
 
-def test_draws_have_their_laws():
-    laws = {"a": uniform(2, 3), "b": log_uniform(1e-4, 1e-2), "c": choice("x", "y")}
-    found = drawn(4000, 0, laws | {"d": integers(1, 3)})
+def test_draws_follow_their_distributions():
+    distributions = {"a": uniform(2, 3), "b": log_uniform(1e-4, 1e-2), "c": choice("x", "y")}
+    found = draw(4000, 0, distributions | {"d": integers(1, 3)})
     assert all(2 <= each["a"] <= 3 for each in found)
     assert sum(each["a"] for each in found) / 4000 == pytest.approx(2.5, abs=0.02)
     logs = [math.log10(each["b"]) for each in found]
@@ -54,6 +54,6 @@ def test_draws_have_their_laws():
     assert {each["d"] for each in found} == {1, 2, 3}
 
 
-def test_a_logarithm_needs_positive_numbers():
+def test_log_uniform_needs_positive_numbers():
     with pytest.raises(ValueError, match=r"log_uniform needs positive numbers, got 0 and 1"):
         log_uniform(0, 1)

@@ -1,5 +1,6 @@
-"""Sweeps on this machine, with a stand-in for ``main.py`` that is quick."""
+"""Sweeps on this machine, with a quick replacement of ``main.py``."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -8,22 +9,21 @@ import time
 
 import pytest
 import tiny
-from standing_in import STAND_IN
+from conftest import FAKE_MAIN
 
 from gradlog.storage import WorkdirError, WorkdirLock
-from gradlog.sweeps import FailedRunsError, SweepError
-from gradlog.sweeps.folder import BEGUN, DONE, FAILED, TRAINED, WAITING
-from gradlog.sweeps.local import gpus, share
-from gradlog.sweeps.running import run, show
+from gradlog.sweeps import FailedRunsError, SweepError, run_sweep, show_sweep_plan
+from gradlog.sweeps.launchers import assign_gpus, list_gpus
+from gradlog.sweeps.runs import DONE, FAILED, STARTED, TRAINED, WAITING
 
 SECONDS = 60
 
 
-def test_each_run_is_trained_then_evaluated_and_the_results_are_written(sweep, capsys):
+def test_runs_are_trained_and_evaluated_and_results_are_written(sweep, capsys):
     plan = sweep.run("seeds(2)")
     a, b = (each.name for each in plan.runs)
     modes = [("begin", "train"), ("end", "train"), ("begin", "eval"), ("end", "eval")]
-    assert sweep.notes == [[*mode, name, "-"] for name in (a, b) for mode in modes]
+    assert sweep.events == [[*mode, name, "-"] for name in (a, b) for mode in modes]
     assert sweep.statuses(plan) == [DONE, DONE]
     assert {each.name for each in sweep.folder.root.glob("results.*")} == {
         *("results.csv", "results.json", "results.png")
@@ -31,38 +31,40 @@ def test_each_run_is_trained_then_evaluated_and_the_results_are_written(sweep, c
     assert "settings by ode" in capsys.readouterr().out
 
 
-def test_a_second_time_nothing_is_started(sweep, capsys):
+def test_finished_runs_are_not_repeated(sweep, capsys):
     sweep.run("seeds(2)")
-    before = sweep.notes
+    before = sweep.events
     sweep.run("seeds(2)")
-    assert sweep.notes == before
+    assert sweep.events == before
     assert "all runs are done" in capsys.readouterr().out
 
 
-def test_more_runs_are_added_to_those_that_are_kept(sweep, capsys):
+def test_new_runs_are_added_to_finished_ones(sweep, capsys):
     sweep.run("seeds(2)")
-    before = sweep.notes
+    before = sweep.events
     plan = sweep.run("seeds(3)[1:]")
-    added = [note[2] for note in sweep.notes[len(before) :]]
+    added = [note[2] for note in sweep.events[len(before) :]]
     assert set(added) == {plan.runs[1].name}
     said = capsys.readouterr().out
-    assert "1 of its 2 runs are kept, 1 are new, and 1 that are not in it any more" in said
+    assert "1 of its 2 runs are kept, 1 are new, and 1 that it no longer contains" in said
 
 
-def test_another_evaluation_does_not_train_again(sweep):
+def test_other_evaluation_settings_do_not_train_again(sweep):
     (run,) = sweep.run("seeds(1)").runs
     plan = sweep.plan("seeds(1)", **{"likelihood.rtol": 1e-2})
     assert sweep.statuses(plan) == [TRAINED]
-    before = sweep.folder.record(run.name).changed(train_seconds=1000.0, eval_seconds=1000.0)
-    sweep.folder.keep(run.name, before)
+    before = dataclasses.replace(
+        sweep.folder.read_record(run.name), train_seconds=1000.0, eval_seconds=1000.0
+    )
+    sweep.folder.write_record(run.name, before)
     sweep.run("seeds(1)", **{"likelihood.rtol": 1e-2})
-    after = sweep.folder.record(run.name)
+    after = sweep.folder.read_record(run.name)
     assert (after.train_seconds, after.settings != before.settings) == (1000.0, True)
     assert 0 < after.eval_seconds < 1000  # of this evaluation alone
-    assert [note[:2] for note in sweep.notes[4:]] == [["begin", "eval"], ["end", "eval"]]
+    assert [note[:2] for note in sweep.events[4:]] == [["begin", "eval"], ["end", "eval"]]
 
 
-def test_a_run_that_fails_stops_no_other_and_is_told_in_the_end(sweep, capsys):
+def test_failed_run_stops_no_other_run_and_is_reported(sweep, capsys):
     with pytest.raises(
         FailedRunsError, match=r"^1 of 2 runs failed: seed-13-\w+; the same command"
     ):
@@ -73,14 +75,14 @@ def test_a_run_that_fails_stops_no_other_and_is_told_in_the_end(sweep, capsys):
     name = plan.runs[0].name
     assert f"failed: {name}: --mode=train ended with status 2; the end of" in said
     assert said.endswith("    a warning\n    error: bad luck\n")
-    assert sweep.folder.result("csv").exists()
+    assert sweep.folder.table("csv").exists()
 
 
-def test_so_many_run_at_once_each_with_gpus_of_its_own(sweep):
+def test_simultaneous_runs_have_their_own_gpus(sweep):
     sweep.set(CUDA_VISIBLE_DEVICES="4,5,6", STEP_SECONDS="0.1")
     sweep.run("seeds(6)", jobs=0)
     running, most = {}, 0
-    for moment, mode, name, own in sweep.notes:
+    for moment, mode, name, own in sweep.events:
         if moment == "end":
             del running[name, mode]
             continue
@@ -99,63 +101,62 @@ def test_so_many_run_at_once_each_with_gpus_of_its_own(sweep):
         ("", 2, [None, None]),
     ],
 )
-def test_gpus_are_shared_out(devices, jobs, shares):
-    found = [share(devices, slot, jobs).get("CUDA_VISIBLE_DEVICES") for slot in range(jobs)]
+def test_gpus_are_divided_between_slots(devices, jobs, shares):
+    found = [assign_gpus(devices, slot, jobs).get("CUDA_VISIBLE_DEVICES") for slot in range(jobs)]
     assert found == shares
 
 
-def test_without_gpus_there_are_none(monkeypatch):
+def test_visible_gpus_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpus() == []
+    assert list_gpus() == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5")
-    assert gpus() == ["3", "GPU-5"]
+    assert list_gpus() == ["3", "GPU-5"]
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(sweep, capsys):
+def test_dry_run_writes_nothing(sweep, capsys):
     plan = sweep.plan("seeds(2)")
-    show(sweep.folder, plan)
+    show_sweep_plan(sweep.folder, plan)
     assert not sweep.folder.root.exists()
     said = capsys.readouterr().out
     assert all(each.name in said for each in plan.runs)
     assert said.count(WAITING) == 2
 
 
-def test_a_folder_of_something_else_is_refused_and_left_alone(sweep):
+def test_other_folder_is_refused_and_unchanged(sweep):
     sweep.folder.root.mkdir()
     (sweep.folder.root / "mine").write_text("mine")
-    for act in (show, lambda folder, plan: run(folder, plan, None)):
+    for act in (show_sweep_plan, lambda folder, plan: run_sweep(folder, plan, None)):
         with pytest.raises(SweepError, match="holds something else than a sweep; choose another"):
             act(sweep.folder, sweep.plan("seeds(2)"))
     assert [each.name for each in sweep.folder.root.iterdir()] == ["mine"]
 
 
-def test_a_second_sweep_in_the_folder_is_refused(sweep):
+def test_second_sweep_in_the_folder_is_refused(sweep):
     with WorkdirLock(sweep.folder.root), pytest.raises(WorkdirError, match="is in use by process"):
         sweep.run("seeds(2)")
-    assert sweep.notes == []
+    assert sweep.events == []
 
 
-# --- ended in the middle --------------------------------------------------------------------
+# --- interrupted --------------------------------------------------------------------
 
 CHILD = """
 import sys
 from pathlib import Path
-import tiny, made
-from gradlog.sweeps import SweepFolder, work
-from gradlog.sweeps.local import run_locally
-from gradlog.sweeps.running import run
-from gradlog.training import unwinding
+import tiny, planned_sweeps
+from gradlog.sweeps import SweepFolder, run_sweep, runs
+from gradlog.sweeps.launchers import run_locally
+from gradlog.training import raise_on_signal
 path = Path(sys.argv[1])
-work.MAIN = Path(sys.argv[2])
-plan = made.planned(path, sys.argv[3], **{"training.steps": 30})
-with unwinding():
-    run(SweepFolder(path / "sweep"), plan, lambda works, ended: run_locally(works, 2, ended))
+runs.PROGRAM = (sys.argv[2],)
+plan = planned_sweeps.plan_sweep(path, sys.argv[3], **{"training.steps": 30})
+with raise_on_signal():
+    run_sweep(SweepFolder(path / "sweep"), plan, lambda tasks, end: run_locally(tasks, 2, end))
 """
 
 
 def _start(sweep, returned):
-    """A sweep in a process of its own; gives it when two runs have begun."""
-    arguments = [str(sweep.path), str(STAND_IN), returned]
+    """Start a sweep in its own process and wait until two runs have started."""
+    arguments = [str(sweep.path), str(FAKE_MAIN), returned]
     path = os.pathsep.join(str(tiny.ROOT / each) for each in (".", "tests", "tests/sweeps"))
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD, *arguments],
@@ -175,8 +176,8 @@ def _wait(condition):
 
 
 def _gone(sweep):
-    """Whether no process that noted its number is there."""
-    pids = {line.split()[4] for line in sweep.noted.read_text().splitlines()}
+    """Return whether no process of the sweep runs any more."""
+    pids = {line.split()[4] for line in sweep.events_file.read_text().splitlines()}
     return not any(_lives(int(pid)) for pid in pids)
 
 
@@ -189,20 +190,20 @@ def _lives(pid):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_a_sweep_that_is_ended_takes_its_runs_along_and_goes_on_from_them(sweep, signum):
+def test_interrupted_sweep_stops_its_runs_and_resumes_them(sweep, signum):
     sweep.set(STEP_SECONDS="0.05")
     process = _start(sweep, "seeds(3)")
     process.send_signal(signum)
     process.wait(SECONDS)
     _wait(lambda: _gone(sweep))
     plan = sweep.plan("seeds(3)", **{"training.steps": 30})
-    assert sweep.statuses(plan) == [BEGUN, BEGUN, WAITING]
+    assert sweep.statuses(plan) == [STARTED, STARTED, WAITING]
     told = [b"told 15" in sweep.folder.log(each.name).read_bytes() for each in plan.runs[:2]]
     assert told == [signum == signal.SIGTERM] * 2
     begun = {each.name: sweep.folder.step(each.name) for each in plan.runs[:2]}
     assert all(5 <= step < 30 for step in begun.values())
-    before = len(sweep.notes)
+    before = len(sweep.events)
     sweep.set(STEP_SECONDS="0")
     sweep.run("seeds(3)", jobs=2, **{"training.steps": 30})
     assert sweep.statuses(plan) == [DONE] * 3
-    assert [note[0] for note in sweep.notes[before:]].count("begin") == 6
+    assert [note[0] for note in sweep.events[before:]].count("begin") == 6

@@ -7,22 +7,30 @@ import tiny
 
 from gradlog.storage import write_json, write_npz, write_sealed
 from gradlog.sweeps import Plan, PlannedRun, SweepFolder, make_plan
-from gradlog.sweeps.folder import Record
+from gradlog.sweeps.runs import Record
 
-HEAD = '"""A tiny sweep.\n\nThe rest is not its title.\n"""\n\nfrom configs.sweeping import *\n\n\n'
+HEAD = '''"""A tiny sweep.
+
+The rest is not its title.
+"""
+
+from gradlog.sweeps.overrides import *
+
+
+'''
 STEP = 20
 
 
 def write_file(path: Path, returned: str) -> str:
-    """A sweep's file whose ``sweep()`` returns this."""
+    """Write a sweep's file whose ``sweep()`` returns this expression."""
     path.write_text(f"{HEAD}def sweep():\n    return {returned}\n")
     return str(path)
 
 
-def planned(folder: Path, returned: str, given=(), **settings) -> Plan:
-    """The plan of such a file over the tiny experiment."""
+def plan_sweep(folder: Path, returned: str, keys=(), **settings) -> Plan:
+    """Return the plan of such a file with the tiny experiment as its base."""
     file = write_file(folder / "sweep.py", returned)
-    return make_plan(file, tiny.points(**settings), given)
+    return make_plan(file, tiny.points(**settings), keys)
 
 
 def finish(
@@ -35,7 +43,7 @@ def finish(
     estimator: str = "ode",
     fingerprint: str = "data",
 ) -> None:
-    """Leaves what a finished run leaves, with these bits/dim of the images."""
+    """Write the files of a finished run with these bits/dim of the images."""
     ok = np.ones(len(bits), bool) if ok is None else ok
     result = folder.workdir(run.name) / "eval" / str(STEP) / estimator
     write_npz(result / "per_image.npz", {"bits_per_dim": bits, "ok": ok})
@@ -49,6 +57,6 @@ def finish(
         "data_fingerprint": fingerprint,
     }
     write_sealed(result / "bits_per_dim.json", summary, ["per_image.npz"])
-    known = folder.record(run.name).results
+    known = folder.read_record(run.name).results
     results = (*known, str(result.relative_to(folder.workdir(run.name))))
-    folder.keep(run.name, Record(plan.settings_of(run), results, 12.5, 3.25))
+    folder.write_record(run.name, Record(plan.settings_digest(run), results, 12.5, 3.25))

@@ -1,4 +1,4 @@
-"""Means over images and seeds: their errors against simulations and closed forms."""
+"""Means over images and seeds: errors against simulations and closed forms."""
 
 import math
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from gradlog.evaluation.uncertainty import mean
-from gradlog.sweeps.crossed import crossed_mean, is_told_apart, scatter_of
+from gradlog.sweeps.crossed_effects import crossed_mean, is_significant, pool_seed_variance
 
 TABLES = 1000
 
 
-def _tables(seeds, images, *, of_images, of_seeds, of_rest):
+def _simulate_tables(seeds, images, *, of_images, of_seeds, of_rest):
     """Draws of ``y_ri = a_i + b_r + e_ri``."""
     rng = np.random.default_rng(0)
     for _ in range(TABLES):
@@ -22,7 +22,7 @@ def _tables(seeds, images, *, of_images, of_seeds, of_rest):
 
 def _simulated(seeds, images, **stds):
     """The mean estimated variance over the true one, its error, and the intervals' coverage."""
-    found = [crossed_mean(table) for table in _tables(seeds, images, **stds)]
+    found = [crossed_mean(table) for table in _simulate_tables(seeds, images, **stds)]
     true = (
         stds["of_images"] ** 2 / images
         + stds["of_seeds"] ** 2 / seeds
@@ -37,7 +37,7 @@ def _simulated(seeds, images, **stds):
     ("of_images", "of_seeds", "of_rest"), [(1.0, 0.12, 0.3), (1.0, 0.5, 1.0), (0.2, 0.5, 1.0)]
 )
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_the_variance_is_right_on_average_and_intervals_cover(seeds, of_images, of_seeds, of_rest):
+def test_variance_is_unbiased_and_intervals_cover(seeds, of_images, of_seeds, of_rest):
     stds = {"of_images": of_images, "of_seeds": of_seeds, "of_rest": of_rest}
     ratio, error, covered = _simulated(seeds, 100, **stds)
     assert abs(ratio - 1) < 4 * error
@@ -46,15 +46,15 @@ def test_the_variance_is_right_on_average_and_intervals_cover(seeds, of_images, 
 
 
 @pytest.mark.parametrize("of_images", [1.0, 0.2])
-def test_without_an_effect_of_seeds_it_is_on_the_safe_side(of_images):
+def test_without_seed_variance_the_error_is_conservative(of_images):
     ratio, error, covered = _simulated(3, 100, of_images=of_images, of_seeds=0.0, of_rest=0.3)
     assert 1 - 4 * error < ratio < 1.35
     assert covered > 0.93
 
 
-def test_leaving_the_seeds_out_would_be_wrong_by_far():
-    """The mistake that this guards against: images times seeds as if they were all independent."""
-    tables = _tables(3, 100, of_images=1.0, of_seeds=0.5, of_rest=0.3)
+def test_ignoring_seeds_would_underestimate_the_variance():
+    """The mistake would be to treat all images and seeds as independent numbers."""
+    tables = _simulate_tables(3, 100, of_images=1.0, of_seeds=0.5, of_rest=0.3)
     naive = [np.var(table, ddof=1) / table.size for table in tables]
     true = 1 / 100 + 0.25 / 3 + 0.09 / 300
     assert np.mean(naive) < 0.1 * true
@@ -69,7 +69,7 @@ def test_one_seed_has_the_error_of_the_images():
     assert math.isnan(found.seeds_error)
 
 
-def test_seeds_that_agree_add_nothing_and_images_that_agree_leave_the_seeds():
+def test_equal_seeds_add_no_error_and_equal_images_leave_that_of_the_seeds():
     images = np.random.default_rng(2).normal(size=40)
     same = crossed_mean(np.stack([images] * 3))
     assert (same.seeds_error, same.standard_error) == (0.0, same.images_error)
@@ -91,7 +91,7 @@ def test_too_few_images_have_no_error(shape):
 SETTINGS = 9
 
 
-def _swept(rng, best=0.0, of_seeds=0.1):
+def _settings(rng, best=0.0, of_seeds=0.1):
     """Settings of three seeds whose means are zero, but for the first, on the same images."""
     images = rng.normal(size=60)
     of_seeds = of_seeds * rng.normal(size=(SETTINGS, 3, 1))
@@ -100,38 +100,38 @@ def _swept(rng, best=0.0, of_seeds=0.1):
     return tables
 
 
-def _told(tables):
-    """Which settings are told apart from the lowest, which is chosen by the same bits."""
-    scatter, (count, seeds, _) = scatter_of(tables), tables.shape
+def _separated(tables):
+    """Return which settings differ significantly from the lowest one."""
+    pooled, (count, seeds, _) = pool_seed_variance(tables), tables.shape
     best = int(np.argmin(tables.mean(axis=(1, 2))))
     differences = [crossed_mean(table - tables[best]) for table in np.delete(tables, best, axis=0)]
-    return [is_told_apart(each, seeds, scatter, math.comb(count, 2)) for each in differences]
+    return [is_significant(each, seeds, pooled, math.comb(count, 2)) for each in differences]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_equal_settings_are_seldom_told_from_the_lowest_and_far_ones_always(seeds):
-    """With as many comparisons as there are with the best, it would be 12 % for one seed."""
+def test_equal_settings_are_rarely_significant_and_distant_ones_always(seeds):
+    """Counting only comparisons with the best, it would be 12 % for one seed."""
     rng = np.random.default_rng(3)
     wrong = np.mean(
-        [any(_told(_swept(rng, of_seeds=0.1 * (seeds > 1))[:, :seeds])) for _ in range(400)]
+        [any(_separated(_settings(rng, of_seeds=0.1 * (seeds > 1))[:, :seeds])) for _ in range(400)]
     )
     assert wrong < 0.05
-    assert np.mean([all(_told(_swept(rng, best=1.0)[:, :seeds])) for _ in range(50)]) == 1
+    assert np.mean([all(_separated(_settings(rng, best=1.0)[:, :seeds])) for _ in range(50)]) == 1
 
 
-def test_the_scatter_of_all_settings_is_that_of_their_seeds():
+def test_pooled_variance_is_that_of_the_seeds():
     rng = np.random.default_rng(4)
-    found = [scatter_of(_swept(rng)) for _ in range(300)]
+    found = [pool_seed_variance(_settings(rng)) for _ in range(300)]
     assert {each.freedom for each in found} == {2 * SETTINGS}
     variances = np.array([each.variance for each in found])
     assert abs(variances.mean() - 0.01) < 4 * variances.std() / math.sqrt(300)
 
 
-def test_one_seed_each_is_told_apart_by_the_images_alone():
+def test_one_seed_each_is_compared_by_the_images():
     images = np.random.default_rng(5).normal(size=200)
-    scatter = scatter_of([images[None], images[None] + 1])
-    assert (scatter.variance, scatter.freedom) == (0.0, 0)
-    for shift, told in ((0.01, False), (0.5, True)):
+    pooled = pool_seed_variance([images[None], images[None] + 1])
+    assert (pooled.variance, pooled.freedom) == (0.0, 0)
+    for shift, expected in ((0.01, False), (0.5, True)):
         noise = np.random.default_rng(6).normal(size=200)
-        assert is_told_apart(crossed_mean((noise + shift)[None]), 1, scatter, 1) is told
-    assert is_told_apart(crossed_mean(np.ones((1, 1))), 1, scatter, 1) is None
+        assert is_significant(crossed_mean((noise + shift)[None]), 1, pooled, 1) is expected
+    assert is_significant(crossed_mean(np.ones((1, 1))), 1, pooled, 1) is None

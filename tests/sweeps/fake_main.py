@@ -1,8 +1,8 @@
-"""In the place of ``main.py``, for tests of who runs it: it trains nothing, and copies a result.
+"""A replacement of ``main.py`` for tests of sweeps: it trains nothing, and copies a result.
 
-It is told by its environment how long a step takes, where a result lies that it copies, and maybe a
-file that holds it after a step for as long as it is there; a run of seed 13 fails. What must be
-true of every process of a sweep is noted in a file, a line each.
+Environment variables set the seconds of a step (STEP_SECONDS), the result to copy (RESULT), and the
+file that lists beginnings and ends of processes (EVENTS). While the file HOLD exists, it waits
+after a step. A run with seed 13 fails.
 """
 
 import json
@@ -17,7 +17,7 @@ from gradlog import supervisor
 
 STEP_SECONDS = float(os.environ["STEP_SECONDS"])
 RESULT = Path(os.environ["RESULT"])
-NOTED = Path(os.environ["NOTED"])
+EVENTS = Path(os.environ["EVENTS"])
 HOLD = Path(os.environ.get("HOLD", "nothing"))
 
 
@@ -33,7 +33,7 @@ def _checkpoint(workdir: Path, step: int) -> None:
 
 
 def train(workdir: Path, config: dict) -> None:
-    for step in range((supervisor.newest_checkpoint(workdir) or 0) + 1, config["steps"] + 1):
+    for step in range((supervisor.find_newest_checkpoint(workdir) or 0) + 1, config["steps"] + 1):
         time.sleep(STEP_SECONDS)
         _checkpoint(workdir, step)
         while HOLD.exists():
@@ -62,7 +62,7 @@ def work() -> None:
 
 
 def _note(*words: str) -> None:
-    with NOTED.open("a") as file:
+    with EVENTS.open("a") as file:
         file.write(" ".join(word or "-" for word in words) + "\n")
 
 
@@ -73,4 +73,4 @@ def leave(signum: int, frame: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, leave)
-    supervisor.supervised(work, None)
+    supervisor.supervise(work, None)
