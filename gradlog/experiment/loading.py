@@ -1,4 +1,4 @@
-"""Files of Python that hold configurations or sweeps: run, with a limit on the time they take."""
+"""Load a configuration or a sweep from a Python file, with a limit on the time it takes."""
 
 import contextlib
 import signal
@@ -6,63 +6,100 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from gradlog.experiment.schema import ConfigFileError
 
-SECONDS = 60.0  # in which a file must have said what it holds
+SHIPPED = Path(__file__).parents[1] / "configs"  # in a checkout a link to the folder on top
+SECONDS = 60.0  # a file must return its configuration within this time
+
+
+def load_config(path: str) -> ConfigDict:
+    """Return the configuration of a file.
+
+    Args:
+      path: ``FILE``, ``FILE:ARGUMENT`` for a ``get_config(argument)``, or the ``config.json`` of a
+        workdir. A file ``configs/...`` that does not exist here is one of the shipped experiments.
+
+    Raises:
+      ConfigFileError: the file does not exist, does not run, or returns something else.
+    """
+    if path.endswith(".json"):
+        from gradlog.experiment import saved
+
+        return saved.get_config(path)
+    file, _, argument = path.partition(":")
+    with as_one_line("config", path):
+        names = load("config", file)
+        config = call("config", file, names, "get_config", *([argument] if argument else []))
+    if not isinstance(config, ConfigDict):
+        raise ConfigFileError(f"--config: get_config() of {file} returns {type(config).__name__}")
+    return config
 
 
 def load(flag: str, file: str) -> dict[str, Any]:
-    """The names that a file defines.
+    """Run a file and return the names that it defines.
 
     Args:
-      flag: that names the file, for messages.
+      flag: the flag that names the file, for messages.
       file: its path.
 
     Raises:
       ConfigFileError: there is no such file.
-      Exception: whatever the file's own code raises.
+      Exception: an error in the file's own code.
     """
-    if not Path(file).is_file():
+    path = find_file(file)
+    if path is None:
         raise ConfigFileError(
-            f"--{flag}: there is no file {file}; the shipped ones are in configs/"
+            f"--{flag}: there is no file {file}; --mode=configs lists the shipped ones"
         )
-    namespace: dict[str, Any] = {"__name__": flag, "__file__": file}
-    exec(compile(Path(file).read_bytes(), file, "exec"), namespace)
-    return namespace
+    names: dict[str, Any] = {"__name__": flag, "__file__": str(path)}
+    exec(compile(path.read_bytes(), str(path), "exec"), names)
+    return names
 
 
-def call(flag: str, file: str, namespace: dict[str, Any], name: str, *arguments: str) -> Any:
-    """What a function of a file gives.
+def find_file(file: str) -> Path | None:
+    """Return the path of a local file, or of the shipped file of that name; None without either."""
+    local = Path(file)
+    if local.is_file():
+        return local
+    shipped = SHIPPED.parent / file
+    inside = local.parts[:1] == (SHIPPED.name,) and ".." not in local.parts
+    return shipped if inside and shipped.is_file() else None
+
+
+def call(flag: str, file: str, names: dict[str, Any], function: str, *arguments: str) -> Any:
+    """Call a function that a file defines.
 
     Raises:
       ConfigFileError: the file has no such function.
-      Exception: whatever the function raises.
+      Exception: an error in the function.
     """
-    if name not in namespace:
-        raise ConfigFileError(f"--{flag}: {file} has no function {name}()")
-    return namespace[name](*arguments)
+    if function not in names:
+        raise ConfigFileError(f"--{flag}: {file} has no function {function}()")
+    return names[function](*arguments)
 
 
 @contextlib.contextmanager
-def told(flag: str, path: str) -> Iterator[None]:
-    """Within it what a file raises, or that it is not done in time, becomes one line.
+def as_one_line(flag: str, path: str) -> Iterator[None]:
+    """Turn errors of a file's own code, and a timeout, into one line.
 
     Raises:
-      ConfigFileError: names flag and file.
+      ConfigFileError: names the flag and the file.
     """
     try:
-        with _within(SECONDS):
+        with _time_limit(SECONDS):
             yield
     except ConfigFileError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+    except (Exception, SystemExit) as error:  # the user's code can raise anything
         reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise ConfigFileError(f"--{flag}={path}: {reason}") from error
 
 
 @contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in what takes longer."""
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in code that takes longer."""
 
     def stop(*_):
         raise TimeoutError(f"it is not done after {seconds:.0f} s")

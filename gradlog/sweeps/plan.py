@@ -153,7 +153,7 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
       ConfigFileError: the file cannot be read.
       SweepError: an override is invalid or occurs twice, or there are none. The message names it.
     """
-    with loading.told("sweep", file):
+    with loading.as_one_line("sweep", file):
         namespace = loading.load("sweep", file)
         # Overrides may come from a generator: the time limit covers its code too.
         found = list(islice(loading.call("sweep", file, namespace, "sweep"), _MAX_RUNS + 1))
@@ -206,7 +206,7 @@ def read_slurm_settings(file: str) -> dict[str, Any]:
       ConfigFileError: the file cannot be read.
       SweepError: ``slurm()`` does not return a dict.
     """
-    with loading.told("sweep", file):
+    with loading.as_one_line("sweep", file):
         namespace = loading.load("sweep", file)
         settings = namespace["slurm"]() if "slurm" in namespace else {}
     if not isinstance(settings, dict):
