@@ -1,1 +1,1 @@
-"""What the theory of score matching claims, as numbers."""
+"""The claims of the theory of score matching, as functions that return numbers."""

@@ -10,17 +10,17 @@ from jaxtyping import Array, Float
 
 from gradlog.distributions import Oracle
 from gradlog.likelihood import AsSample, Exact, ODELikelihood
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDE
-from gradlog.theory.fokker_planck import reverse_density, score_table
-from gradlog.theory.line import Line
+from gradlog.theory.fokker_planck import LineGrid, reverse_density, score_table
 
 ScoreFn = Callable[[Any, Any], Any]
-_RARE = 1e-12  # mass of a cell below which it adds nothing, whatever the model says of it
+_RARE = 1e-12  # a cell with less mass adds nothing, whatever the model's density is there
 
 
 class Divergences(NamedTuple):
-    """In nats: KL(p || p_sde), KL(p || p_ode), and the bound on the first with its two terms."""
+    """KL(p || p_sde), KL(p || p_ode), and the bound on the first with its two terms, in nats."""
 
     kl_sde: float
     kl_ode: float
@@ -29,15 +29,15 @@ class Divergences(NamedTuple):
     prior: float
 
 
-class Model(NamedTuple):
-    """What is asked of a model: ``score_table``, and the flow's log density per unit of u."""
+class ModelTables(NamedTuple):
+    """The model's ``score_table``, and the log density of its flow per unit of u."""
 
     scores: Float[Array, "steps cells-1"]
     log_ode: Float[Array, " cells"]
 
 
-class Truth(NamedTuple):
-    """The same of the data's law, its densities along the way, and both ends' log densities."""
+class LawTables(NamedTuple):
+    """The law's ``score_table``, its densities at each step, and its log densities at both ends."""
 
     scores: Float[Array, "steps cells-1"]
     densities: Float[Array, "steps cells-1"]
@@ -45,95 +45,101 @@ class Truth(NamedTuple):
     log_last: Float[Array, " cells"]
 
 
-def ask_model(
-    sde: SDE, score_fn: ScoreFn, line: Line, eps: float, *, tolerance: float = 1e-5
-) -> Model:
-    """The tables of a model; can be traced, so that one program serves many parameters.
+def tabulate_model(
+    sde: SDE, score_fn: ScoreFn, grid: LineGrid, eps: float, *, tolerance: float = 1e-5
+) -> ModelTables:
+    """Return the tables of a model.
 
-    The flow's density is that of the adaptive ODE solver with the exact trace; ``tolerance`` is
-    both its relative and its absolute one. It is NaN where the solver failed.
+    This function can be traced, so that one program serves many parameters. The flow's density
+    comes from the adaptive ODE solver with the exact trace; ``tolerance`` is both its relative and
+    its absolute one. The density is NaN where the solver failed.
     """
     solver = Adaptive(rtol=tolerance, atol=tolerance)
     likelihood = ODELikelihood(solver, LogRhoFlow(), Exact(), eps, AsSample())
-    spread = line.spread(sde, sde.log_rho(eps))
-    xs = spread * jnp.asarray(line.centers)[:, None]
-    found = likelihood(sde, score_fn, xs, jax.random.split(jax.random.key(0), len(xs)))
-    log_ode = jnp.where(found.ok, found.nats, jnp.nan) + jnp.log(spread)
-    return Model(score_table(sde, score_fn, line, eps), log_ode)
+    spread = grid.spread(sde, sde.log_rho(eps))
+    xs = spread * jnp.asarray(grid.centers)[:, None]
+    keys = jax.random.split(jax.random.key(0), len(xs))
+    result = likelihood(BoundModel(sde, score_fn), xs, keys)
+    log_ode = jnp.where(result.ok, result.nats, jnp.nan) + jnp.log(spread)
+    return ModelTables(score_table(sde, score_fn, grid, eps), log_ode)
 
 
-def ask_law(law: Oracle, sde: SDE, line: Line, eps: float) -> Truth:
-    """The tables of a law in one dimension; can be traced."""
+def tabulate_law(law: Oracle, sde: SDE, grid: LineGrid, eps: float) -> LawTables:
+    """Return the tables of a law in one dimension. This function can be traced."""
 
     def log_density(level, points) -> Float[Array, " n"]:
-        spread, t = line.spread(sde, level), sde.time_of_log_rho(level)
+        spread, t = grid.spread(sde, level), sde.time_of_log_rho(level)
         alpha, sigma = sde.alpha(t), sde.sigma(t)
         return jnp.log(spread) + jax.vmap(
             lambda u: law.log_density((spread * u)[None], alpha, sigma)
         )(jnp.asarray(points))
 
-    middles = line.middles(sde, eps)
-    return Truth(
-        scores=score_table(sde, law.score_fn(sde), line, eps),
-        densities=jnp.exp(jax.lax.map(lambda level: log_density(level, line.faces), middles)),
-        log_first=log_density(sde.log_rho(sde.t_max), line.centers),
-        log_last=log_density(sde.log_rho(eps), line.centers),
+    middles = grid.middles(sde, eps)
+    return LawTables(
+        scores=score_table(sde, law.score_fn(sde), grid, eps),
+        densities=jnp.exp(jax.lax.map(lambda level: log_density(level, grid.faces), middles)),
+        log_first=log_density(sde.log_rho(sde.t_max), grid.centers),
+        log_last=log_density(sde.log_rho(eps), grid.centers),
     )
 
 
-def divergences(truth: Truth, model: Model, sde: SDE, line: Line, eps: float) -> Divergences:
-    """KL of the law at eps from the model's SDE and flow, and the bound, by quadrature.
+def measure_divergences(
+    law: LawTables, model: ModelTables, sde: SDE, grid: LineGrid, eps: float
+) -> Divergences:
+    """Return KL of the law at eps from the model's SDE and flow, and the bound, by quadrature.
 
     ``KL(p_eps || p_sde) <= J + KL(p_T || prior)``, ``J = 1/2 int g^2 E||s - grad log p_t||^2 dt``
     (Song et al. 2021, arXiv:2101.09258, theorem 1). It is no bound on KL(p_eps || p_ode).
 
     Args:
-      truth: by ``ask_law``.
-      model: by ``ask_model``, on the same grid and at the same eps.
+      law: the result of ``tabulate_law``.
+      model: the result of ``tabulate_model``, on the same grid and at the same eps.
       sde: the process.
-      line: the grid.
-      eps: where data and model are compared.
+      grid: the grid of both tables.
+      eps: time at which data and model are compared.
 
     Raises:
       ValueError: a score is not finite, or a density is not positive where there are data.
     """
-    prior = kl_on_line(truth.log_first, line.log_prior(sde), line)
-    matching = score_matching_error(truth, model, sde, line, eps)
+    prior = kl_on_grid(law.log_first, grid.log_prior(sde), grid)
+    matching = score_matching_error(law, model, sde, grid, eps)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_sde = np.log(reverse_density(sde, model.scores, line, eps))
+        log_sde = np.log(reverse_density(sde, model.scores, grid, eps))
     return Divergences(
-        kl_sde=kl_on_line(truth.log_last, log_sde, line),
-        kl_ode=kl_on_line(truth.log_last, model.log_ode, line),
+        kl_sde=kl_on_grid(law.log_last, log_sde, grid),
+        kl_ode=kl_on_grid(law.log_last, model.log_ode, grid),
         bound=matching + prior,
         score_matching=matching,
         prior=prior,
     )
 
 
-def score_matching_error(truth: Truth, model: Model, sde: SDE, line: Line, eps: float) -> float:
-    """``1/2 int g^2 E||s - grad log p_t||^2 dt`` in nats, by the middles of the grid's steps.
+def score_matching_error(
+    law: LawTables, model: ModelTables, sde: SDE, grid: LineGrid, eps: float
+) -> float:
+    """Return ``1/2 int g^2 E||s - grad log p_t||^2 dt`` in nats, by the midpoint rule.
 
     In the tables' units ``g^2 dt ||.||^2 = 2 (sigma/S)^2 d(log rho) ||.||^2``.
     """
-    square = (np.asarray(model.scores, np.float64) - np.asarray(truth.scores, np.float64)) ** 2
-    means = np.sum(np.asarray(truth.densities, np.float64) * square, axis=1) * line.width
-    rho2 = np.exp(2 * np.asarray(line.middles(sde, eps), np.float64))
-    levels = np.asarray(line.levels(sde, eps), np.float64)
-    return float(np.sum(rho2 / (line.scale**2 + rho2) * means * -np.diff(levels)))
+    square = (np.asarray(model.scores, np.float64) - np.asarray(law.scores, np.float64)) ** 2
+    means = np.sum(np.asarray(law.densities, np.float64) * square, axis=1) * grid.width
+    rho2 = np.exp(2 * np.asarray(grid.middles(sde, eps), np.float64))
+    levels = np.asarray(grid.levels(sde, eps), np.float64)
+    return float(np.sum(rho2 / (grid.scale**2 + rho2) * means * -np.diff(levels)))
 
 
-def kl_on_line(log_p, log_q, line: Line) -> float:
-    """``int p log(p/q) du`` in nats from log densities at the centers of the cells.
+def kl_on_grid(log_p, log_q, grid: LineGrid) -> float:
+    """Return ``int p log(p/q) du`` in nats from log densities at the centers of the cells.
 
     Raises:
       ValueError: q is not positive and finite where p is.
     """
     log_p, log_q = (np.asarray(values, np.float64) for values in (log_p, log_q))
-    mass = np.exp(log_p) * line.width
-    seen = mass > _RARE
-    if not np.isfinite(log_q[seen]).all():
+    mass = np.exp(log_p) * grid.width
+    has_data = mass > _RARE
+    if not np.isfinite(log_q[has_data]).all():
         raise ValueError(
-            f"the model has no density at {np.sum(~np.isfinite(log_q[seen]))} cells where there "
-            "are data: refine the grid, or its score is too wild"
+            f"the model has no density at {np.sum(~np.isfinite(log_q[has_data]))} cells that hold "
+            "data: use a finer grid; if that does not help, train the model for longer"
         )
-    return float(np.sum(mass[seen] * (log_p[seen] - log_q[seen])))
+    return float(np.sum(mass[has_data] * (log_p[has_data] - log_q[has_data])))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from gradlog.distributions import Estimate, Oracle
 from gradlog.losses import DenoisingScoreMatching, ExplicitScoreMatching, ScoreFn, noised
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
 
 Params = Any
@@ -27,9 +28,9 @@ class GradientMoments:
     Attributes:
       mean: over the draws, a pytree like the parameters.
       variances: of one draw, for each parameter.
-      total_variance: their sum, the trace of the covariance.
+      total_variance: sum of the variances, which is the trace of the covariance.
       standard_error: of the total variance.
-      draws: their number.
+      draws: number of draws.
     """
 
     mean: Params
@@ -40,7 +41,7 @@ class GradientMoments:
 
     @property
     def mean_norm(self) -> float:
-        """``||E g||``, by ``||mean||^2`` less the variance that is in it, where it is more."""
+        """Estimate of ``||E g||``: the variance of the mean is subtracted from ``||mean||^2``."""
         leaves = jax.tree.leaves(self.mean)
         square = sum(float(np.sum(np.square(leaf, dtype=np.float64))) for leaf in leaves)
         return math.sqrt(max(square - self.total_variance / self.draws, 0.0))
@@ -48,19 +49,19 @@ class GradientMoments:
 
 @dataclass(frozen=True)
 class GradientMeter:
-    """Moments of ``grad loss(params, key, *conditions)`` over independent keys.
+    """Estimator of the moments of ``grad loss(params, key, *conditions)`` over independent keys.
 
-    Of two draws a and b, ``1/2 (a - b)^2`` is the variance without bias: pairs give it in one pass
-    and are independent, so that their spread tells its standard error. Compiled once, whatever the
-    parameters and the conditions.
+    For two draws a and b, ``1/2 (a - b)^2`` is an unbiased estimate of the variance. Such pairs
+    need one pass over the draws. They are independent, so their spread gives the standard error.
+    The meter compiles once for all parameters and conditions.
 
     Attributes:
-      loss: one draw of a loss, of one example or of a batch.
-      chunk: gradients held at once, even.
+      loss: one draw of a loss, for one example or for a batch.
+      chunk: number of gradients in memory at once, even.
 
     Raises:
-      ValueError: the chunk is odd or not positive; when called, the keys are odd in number or fewer
-        than four.
+      ValueError: the chunk is odd or not positive; when called, the number of keys is odd or below
+        four.
     """
 
     loss: LossOfParams
@@ -75,68 +76,61 @@ class GradientMeter:
             raise ValueError(f"keys must be even in number and at least 4, got {len(keys)}")
         # Not a scan: gradients of convolutions inside loops are many times slower on CPU.
         chunks = [keys[i : i + self.chunk] for i in range(0, len(keys), self.chunk)]
-        found = [jax.device_get(self._of_chunk(params, some, *conditions)) for some in chunks]
-        grads, pairs, totals = zip(*found, strict=True)
+        sums = [jax.device_get(self._chunk_sums(params, some, *conditions)) for some in chunks]
+        grads, pairs, totals = zip(*sums, strict=True)
         totals = np.concatenate(totals).astype(np.float64)
         return GradientMoments(
-            mean=jax.tree.map(lambda *sums: np.sum(sums, axis=0) / len(keys), *grads),
-            variances=jax.tree.map(lambda *sums: np.sum(sums, axis=0) / len(totals), *pairs),
+            mean=jax.tree.map(lambda *parts: np.sum(parts, axis=0) / len(keys), *grads),
+            variances=jax.tree.map(lambda *parts: np.sum(parts, axis=0) / len(totals), *pairs),
             total_variance=float(totals.mean()),
             standard_error=float(totals.std(ddof=1) / math.sqrt(len(totals))),
             draws=len(keys),
         )
 
     @cached_property
-    def _of_chunk(self) -> Callable:
+    def _chunk_sums(self) -> Callable:
+        """Compiled sums of a chunk's gradients and squared pairs, and each pair's total."""
+
         @jax.jit
-        def of_chunk(params, keys, *conditions):
+        def chunk_sums(params, keys, *conditions):
             one = lambda key: jax.grad(self.loss)(params, key, *conditions)  # noqa: E731
             grads = jax.vmap(one)(keys)
             pairs = jax.tree.map(lambda g: 0.5 * (g[::2] - g[1::2]) ** 2, grads)
             totals = sum(jnp.sum(p.reshape(len(p), -1), axis=1) for p in jax.tree.leaves(pairs))
-            return _summed(grads), _summed(pairs), totals
+            summed = lambda tree: jax.tree.map(lambda x: jnp.sum(x, axis=0), tree)  # noqa: E731
+            return summed(grads), summed(pairs), totals
 
-        return of_chunk
-
-
-def gradient_moments(
-    loss: LossOfParams, params: Params, keys: Array, *, chunk: int = 64
-) -> GradientMoments:
-    """Moments of ``grad loss(params, key)`` over the keys, by a meter used once."""
-    return GradientMeter(loss, chunk)(params, keys)
-
-
-def _summed(tree: Any) -> Any:
-    return jax.tree.map(lambda x: jnp.sum(x, axis=0), tree)
+        return chunk_sums
 
 
 def explicit_denoising_gap(
     oracle: Oracle, sde: SDE, score_fn: ScoreFn, t: Float[Array, ""] | float, keys: Array
 ) -> tuple[Estimate, Estimate, Estimate]:
-    """``J_DSM - J_ESM`` at one noise level: measured, as theory has it, and their difference.
+    """Return ``J_DSM - J_ESM`` at one noise level: measured, by theory, and their difference.
 
-    The theory: half the mean posterior variance of the conditional score, which no score enters,
+    By theory the gap is half the mean posterior variance of the conditional score, whatever the
+    model's score is:
     ``sigma^2/2 E tr Cov[grad log p(x_t|x0) | x_t] = 1/2 (d - sigma^2 E||grad log p_t||^2)``
-    (the constant of Vincent 2011's theorem), here by the oracle's ``posterior_trace``. Losses are
-    in nats, with the weighting ``sigma^2``; in units of ``||s||^2`` all is ``1/sigma^2`` of it.
-    Each comes with its standard error, and the three are of the same draws.
+    (the constant of Vincent 2011's theorem). Here the oracle's ``posterior_trace`` gives it. Losses
+    are in nats, with the weighting ``sigma^2``; in units of ``||s||^2`` divide them by ``sigma^2``.
+    Each value comes with its standard error. All three use the same draws.
 
     Args:
       oracle: the law of x0.
-      sde: carries it to t.
-      score_fn: any.
+      sde: the process that carries x0 to t.
+      score_fn: any score.
       t: the time.
-      keys: of the draws.
+      keys: one for each draw.
     """
     explicit, denoising = ExplicitScoreMatching(oracle), DenoisingScoreMatching()
-    time = jnp.asarray(t, float)
+    model, time = BoundModel(sde, score_fn), jnp.asarray(t, float)
     alpha, sigma = sde.alpha(time), sde.sigma(time)
 
     def one(key):
         data_key, key = jax.random.split(key)
         x0 = oracle.sample(data_key)
         x, _ = noised(sde, x0, time, key)
-        measured = denoising(sde, score_fn, x0, time, key) - explicit(sde, score_fn, x0, time, key)
+        measured = denoising(model, x0, time, key) - explicit(model, x0, time, key)
         theory = 0.5 * (alpha / sigma) ** 2 * oracle.posterior_trace(x, alpha, sigma)
         return jnp.stack([measured, theory, measured - theory])
 

@@ -13,11 +13,11 @@ from gradlog.losses import (
     Integral,
     Likelihood,
     ScoreFlow,
-    ScoreMatchingLoss,
+    ScoreMatching,
     Sigma2,
     UniformTime,
 )
-from gradlog.models import LABELS, NETWORKS, Noise, ScoreModel
+from gradlog.models import NETWORKS, NOISE_LABELS, BoundModel, DiffusionModel, Noise
 from gradlog.sde_lib import VP
 from gradlog.theory.ddpm import (
     ancestral_mean,
@@ -32,10 +32,10 @@ from gradlog.theory.ddpm import (
 with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
     OFFICIAL = {name: stored[f"vp/{name}"] for name in ("discrete_betas", "alphas_cumprod")}
 SDE, DIMS = VP(), 5
-MODEL = ScoreModel(
+MODEL = DiffusionModel(
     NETWORKS["mlp"](hidden=8, num_layers=1, embedding=8, init_scale=1.0),
     Noise(),
-    LABELS["time"](),
+    NOISE_LABELS["time"](),
 )
 PARAMS = MODEL.init(jax.random.key(0), (DIMS,))
 X0 = jax.random.normal(jax.random.key(1), (DIMS,))
@@ -97,7 +97,7 @@ def test_the_simple_loss_is_twice_the_denoising_objective_and_so_is_its_gradient
 
         def ours(params, n):
             score_fn = MODEL.score_fn(SDE, params)
-            return 2 * DenoisingScoreMatching()(SDE, score_fn, x0, times[n], KEY)
+            return 2 * DenoisingScoreMatching()(BoundModel(SDE, score_fn), x0, times[n], KEY)
 
         def theirs(params, n):
             return simple_loss(noise_fn(params, times[n]), x0, log_alpha_bar[n], z)
@@ -120,7 +120,7 @@ def test_the_simple_loss_is_twice_the_denoising_objective_and_so_is_its_gradient
 )
 def test_the_training_loss_is_the_simple_loss_in_each_convention(scaling, factor):
     eps, u = 1e-3, jnp.float32(0.37)
-    loss = ScoreMatchingLoss(
+    loss = ScoreMatching(
         SDE, MODEL, DenoisingScoreMatching(), Sigma2(), UniformTime(), eps, scaling
     )
     t = eps + u * (1 - eps)

@@ -1,4 +1,4 @@
-"""KL of a model with a wrong linear score, as the theory has it and in closed form."""
+"""KL of a model with a wrong linear score: integrals of scores against the closed form."""
 
 import functools
 
@@ -9,8 +9,7 @@ import pytest
 
 from gradlog.distributions import Gaussian
 from gradlog.sde_lib import SDES
-from gradlog.theory.linear_kl import ledger
-from gradlog.theory.linear_model import LinearScore, model_moments, moments_at
+from gradlog.theory.linear_model import LinearScore, linear_kl, model_moments, moments_at
 
 LAW = Gaussian(jnp.array([0.5, -1.0]), jnp.array([0.3, 0.8]))
 WRONG = Gaussian(jnp.array([0.3, -0.7]), jnp.array([0.5, 0.6]))
@@ -24,7 +23,7 @@ def in_float64(leaf):
 @functools.cache
 def found(name, gain):
     with jax.enable_x64(True):
-        return ledger(LAW, SDES[name](), LinearScore(WRONG, gain), EPS, intervals=256)
+        return linear_kl(LAW, SDES[name](), LinearScore(WRONG, gain), EPS, intervals=256)
 
 
 @pytest.mark.parametrize("name", SDES)
@@ -49,18 +48,18 @@ def test_the_bound_holds_for_the_sde_and_not_for_the_flow(name):
 
 
 def test_the_bound_is_an_equality_where_the_score_is_that_of_the_models_marginals():
-    """VP keeps N(0, I): with its score the model's marginals are N(0, I) at every time."""
+    """VP preserves N(0, I). With its score the model's marginals are N(0, I) at every time."""
     standard = Gaussian(jnp.zeros(2), jnp.ones(2))
     with jax.enable_x64(True):
-        tight = ledger(LAW, SDES["vp"](), LinearScore(standard), EPS, intervals=256)
-        loose = ledger(LAW, SDES["vp"](), LinearScore(standard, 1.1), EPS, intervals=256)
+        tight = linear_kl(LAW, SDES["vp"](), LinearScore(standard), EPS, intervals=256)
+        loose = linear_kl(LAW, SDES["vp"](), LinearScore(standard, 1.1), EPS, intervals=256)
     np.testing.assert_allclose(tight.bound, tight.kl_sde, rtol=1e-7)
     assert loose.bound > loose.kl_sde + 0.01
 
 
 @pytest.mark.parametrize("name", SDES)
-def test_with_the_exact_score_only_the_prior_is_wrong(name):
-    """The flow carries that along as a quantile, the SDE shrinks it by the regression on x_T."""
+def test_with_the_exact_score_only_the_prior_causes_an_error(name):
+    """The flow transports quantiles; the SDE shrinks the excess by the regression on x_T."""
     with jax.enable_x64(True):
         sde, law = SDES[name](), jax.tree.map(in_float64, LAW)
         levels = jnp.linspace(sde.log_rho(sde.t_max), sde.log_rho(EPS), 257)
@@ -77,6 +76,6 @@ def test_with_the_exact_score_only_the_prior_is_wrong(name):
 def test_errors_of_the_integral_fall_with_the_fourth_power_of_the_intervals():
     with jax.enable_x64(True):
         score = LinearScore(WRONG, 0.8)
-        runs = [ledger(LAW, SDES["vp"](), score, EPS, intervals=n) for n in (64, 128)]
+        runs = [linear_kl(LAW, SDES["vp"](), score, EPS, intervals=n) for n in (64, 128)]
         errors = [abs(run.kl_flow_by_scores - found("vp", 0.8).kl_flow) for run in runs]
     assert errors[0] > 12 * errors[1] > 0

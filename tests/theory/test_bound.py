@@ -8,18 +8,23 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES
-from gradlog.theory.bound import ask_law, ask_model, divergences, kl_on_line, score_matching_error
-from gradlog.theory.fokker_planck import reverse_density, score_table
-from gradlog.theory.line import Line
-from gradlog.theory.linear_kl import ledger
-from gradlog.theory.linear_model import LinearScore, model_moments
+from gradlog.theory.bound import (
+    kl_on_grid,
+    measure_divergences,
+    score_matching_error,
+    tabulate_law,
+    tabulate_model,
+)
+from gradlog.theory.fokker_planck import LineGrid, reverse_density, score_table
+from gradlog.theory.linear_model import LinearScore, linear_kl, model_moments
 
 EPS = 1e-3
 GAUSSIAN = Gaussian(jnp.array([0.5]), jnp.array([0.3]))
 WRONG = LinearScore(Gaussian(jnp.array([0.3]), jnp.array([0.5])), 0.8)
 MIXTURE = GaussianMixture(jnp.array([0.2, 0.8]), jnp.array([[-1.0], [1.0]]), jnp.array([0.2, 0.2]))
-COARSE, FINE = (Line(scale=0.7, cells=cells, steps=cells // 2) for cells in (120, 240))
+COARSE, FINE = (LineGrid(scale=0.7, cells=cells, steps=cells // 2) for cells in (120, 240))
 
 
 def wrong_score(sde):
@@ -32,20 +37,25 @@ def wrong_score(sde):
 
 @functools.cache
 def tables(law, name, line):
-    """Of the law, and of the model: a wrong linear score of the Gaussian, the mixture's own."""
+    """Tables of the law and of a model: a wrong linear score, or the mixture's true score."""
     sde = SDES[name]()
     score = wrong_score(sde) if law == "gaussian" else MIXTURE.score_fn(sde)
     truth = GAUSSIAN if law == "gaussian" else MIXTURE
-    return jax.jit(lambda: (ask_law(truth, sde, line, EPS), ask_model(sde, score, line, EPS)))()
+    return jax.jit(
+        lambda: (
+            tabulate_law(truth, sde, line, EPS),
+            tabulate_model(BoundModel(sde, score), line, EPS),
+        )
+    )()
 
 
 @functools.cache
 def found(law, name, line):
-    return divergences(*tables(law, name, line), SDES[name](), line, EPS)
+    return measure_divergences(*tables(law, name, line), SDES[name](), line, EPS)
 
 
 def density_error(name, line, exact):
-    """Largest error of the model's density, relative to the density's peak."""
+    """Return the largest error of the model's density, relative to its peak, and the density."""
     sde = SDES[name]()
     score = wrong_score(sde)
     table = jax.jit(lambda: score_table(sde, score, line, EPS))()
@@ -75,23 +85,23 @@ def test_with_the_exact_score_the_model_has_the_marginal_of_the_mixture(name):
     numbers = found("mixture", name, FINE)
     assert numbers.score_matching == 0
     assert 0 <= numbers.kl_sde < 1e-4
-    # The flow keeps KL(p_T || prior) but for rounding; both ends are compared with the same prior.
+    # The flow preserves KL(p_T || prior) up to rounding.
     assert abs(numbers.kl_ode - numbers.prior) < 2e-5
 
 
-def test_mass_is_kept_to_rounding_and_the_density_stays_positive():
-    """Even with a score that throws everything about."""
-    line = Line(cells=100, steps=40)
+def test_mass_is_conserved_and_the_density_stays_positive():
+    """Even with a wild score."""
+    line = LineGrid(cells=100, steps=40)
     wild = 30 * np.sin(40 * line.faces) + np.random.default_rng(0).normal(size=(40, 1))
     density = reverse_density(SDES["vp"](), wild, line, EPS)
-    assert abs(density.sum() * line.width - 1) < 1e-6  # what the prior lacks beyond the ends
+    assert abs(density.sum() * line.width - 1) < 1e-6  # the prior's mass beyond the ends
     assert np.all(density > -1e-9 * density.max())
 
 
 @pytest.mark.parametrize("name", ["vp", "ve"])
 def test_kl_and_the_bound_of_a_linear_model_are_the_closed_forms(name):
     sde = SDES[name]()
-    want, got = ledger(GAUSSIAN, sde, WRONG, EPS), found("gaussian", name, FINE)
+    want, got = linear_kl(GAUSSIAN, sde, WRONG, EPS), found("gaussian", name, FINE)
     np.testing.assert_allclose(got.kl_sde, want.kl_sde, atol=2e-4)
     np.testing.assert_allclose(got.kl_ode, want.kl_flow, rtol=1e-4)
     np.testing.assert_allclose(got.bound, want.bound, rtol=1e-4)
@@ -101,7 +111,7 @@ def test_kl_and_the_bound_of_a_linear_model_are_the_closed_forms(name):
 
 
 @pytest.mark.parametrize("name", ["vp", "ve"])
-def test_the_bound_lies_between_the_sdes_kl_and_the_flows(name):
+def test_the_bound_lies_between_kl_of_the_sde_and_kl_of_the_flow(name):
     numbers = found("gaussian", name, FINE)
     assert numbers.kl_sde + 0.05 < numbers.bound < numbers.kl_ode - 0.05
 
@@ -119,14 +129,14 @@ def test_the_score_matching_error_is_quadratic_in_the_error():
     np.testing.assert_allclose(two, 4 * one, rtol=1e-3)
 
 
-def test_a_model_without_density_where_there_are_data_is_refused():
+def test_a_model_without_density_at_the_data_raises():
     truth, model = tables("mixture", "vp", FINE)
-    with pytest.raises(ValueError, match="no density at 240 cells"):
-        kl_on_line(truth.log_last * 0, np.full(240, np.nan), FINE)
-    with pytest.raises(ValueError, match="score is not finite"):
+    with pytest.raises(ValueError, match="240 cells"):
+        kl_on_grid(truth.log_last * 0, np.full(240, np.nan), FINE)
+    with pytest.raises(ValueError, match="score"):
         reverse_density(SDES["vp"](), model.scores * np.nan, FINE, EPS)
 
 
-def test_a_grid_without_cells_is_refused():
-    with pytest.raises(ValueError, match="cells at least 2"):
-        Line(cells=1)
+def test_a_grid_without_cells_raises():
+    with pytest.raises(ValueError, match="cells"):
+        LineGrid(cells=1)
