@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from gradlog import distributed as hosts
+from gradlog import distributed
 from gradlog.cli.command_line import load_config
 from gradlog.cli.verbs import Options, run_verb, verb
 from gradlog.distributed import Hosts
@@ -32,7 +32,7 @@ def of_one(host: int) -> dict:
 
 def check_gathering(host: int) -> None:
     for has in (own, of_one):
-        for number, found in enumerate(hosts.gathered(has(host))):
+        for number, found in enumerate(distributed.gather(has(host))):
             wanted = has(number)
             assert jax.tree.structure(found) == jax.tree.structure(wanted)
             for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
@@ -41,21 +41,21 @@ def check_gathering(host: int) -> None:
 
 
 def check_agreeing(host: int, folder: Path) -> None:
-    assert hosts.agreed(7 + host) == 7
-    assert hosts.any_host(host == 1)
-    assert not hosts.any_host(False)
-    assert hosts.share(list(range(5))) == [[0, 2, 4], [1, 3]][host]
-    hosts.check_agreement({"color": "red"})
-    _refused(lambda: hosts.check_agreement({"color": f"red {host}"}), "color: it is red 0 on")
-    hosts.check_shared_folder(folder)
-    _refused(lambda: hosts.check_shared_folder(folder / str(host)), "all hosts share")
-    assert not hosts.there(folder / "nothing")
+    assert distributed.broadcast(7 + host) == 7
+    assert distributed.any_host(host == 1)
+    assert not distributed.any_host(False)
+    assert distributed.take_share(list(range(5))) == [[0, 2, 4], [1, 3]][host]
+    distributed.check_agreement({"color": "red"})
+    _refused(lambda: distributed.check_agreement({"color": f"red {host}"}), "color: it is red 0 on")
+    distributed.check_shared_folder(folder)
+    _refused(lambda: distributed.check_shared_folder(folder / str(host)), "all hosts share")
+    assert not distributed.exists_on_hosts(folder / "nothing")
 
 
 def _refused(ask, told: str) -> None:
     try:
         ask()
-    except hosts.HostError as error:
+    except distributed.HostError as error:
         if told not in str(error):
             raise
     else:
@@ -67,7 +67,7 @@ if __name__ == "__main__":
     together = Hosts(False, f"localhost:{port}", 2, host)
     options = Options("train", workdir, load_config(config), hosts=together)
     run_verb(options)
-    hosts.files._SEEN_SECONDS = 0.5
+    distributed._SEEN_SECONDS = 0.5
     check_gathering(host)
     check_agreeing(host, Path(workdir))
     verb("eval")(replace(options, mode="eval"))

@@ -26,7 +26,7 @@ def aborted() -> None:
 
 
 def joined(then) -> None:
-    supervisor.joined(1, lambda: print("left", flush=True))
+    supervisor.report_joined(1, lambda: print("left", flush=True))
     then()
 
 
@@ -70,4 +70,4 @@ KINDS = {
 }
 
 if __name__ == "__main__":
-    supervisor.supervised(KINDS[sys.argv[2]], supervisor.Place(Path(sys.argv[1])))
+    supervisor.supervise(KINDS[sys.argv[2]], Path(sys.argv[1]))

@@ -15,8 +15,7 @@ import pytest
 import tiny
 import two_hosts
 
-from gradlog import distributed as hosts
-from gradlog import supervisor
+from gradlog import distributed, supervisor
 from gradlog.cli.verbs import Options, UsageError
 from gradlog.distributed import HostError, Hosts
 from gradlog.run import RunDirectory
@@ -91,7 +90,7 @@ def check_told(status: int, said: str, host: int) -> None:
     (line,) = said.strip().splitlines()
     assert line.startswith(f"error: host {host} lost touch with another host")
     assert "the newest checkpoint in" in line
-    assert "the same command on every host goes on" in line
+    assert "the same command on every host resumes" in line
 
 
 def check_same_run(workdir: Path, alone: RunDirectory) -> None:
@@ -133,12 +132,12 @@ def check_same_evaluation(workdir: Path, alone: RunDirectory) -> None:
         ({"index": 0}, "--num_hosts and --host need --coordinator=HOST:PORT"),
         ({"coordinator": "a:1"}, "--coordinator needs --num_hosts and --host"),
         ({"coordinator": "a:1", "count": 2}, "--coordinator needs --num_hosts and --host"),
-        ({"coordinator": "a", "count": 2, "index": 0}, "--coordinator=a: say HOST:PORT"),
-        ({"coordinator": "a:b", "count": 2, "index": 0}, "--coordinator=a:b: say HOST:PORT"),
-        ({"coordinator": ":1", "count": 2, "index": 0}, "--coordinator=:1: say HOST:PORT"),
-        ({"coordinator": "a:0", "count": 2, "index": 0}, "--coordinator=a:0: say HOST:PORT"),
+        ({"coordinator": "a", "count": 2, "index": 0}, "--coordinator=a: expected HOST:PORT"),
+        ({"coordinator": "a:b", "count": 2, "index": 0}, "--coordinator=a:b: expected HOST:PORT"),
+        ({"coordinator": ":1", "count": 2, "index": 0}, "--coordinator=:1: expected HOST:PORT"),
+        ({"coordinator": "a:0", "count": 2, "index": 0}, "--coordinator=a:0: expected HOST:PORT"),
         ({"coordinator": "a:70000", "count": 2, "index": 0}, "with a port from 1 to 65535"),
-        ({"coordinator": "a:1", "count": 0, "index": 0}, "--num_hosts=0: there is at least one"),
+        ({"coordinator": "a:1", "count": 0, "index": 0}, "--num_hosts=0: must be at least 1"),
         ({"coordinator": "a:1", "count": 2, "index": 2}, "--host=2: hosts are numbered from 0"),
         ({"coordinator": "a:1", "count": 2, "index": -1}, "--host=-1: hosts are numbered from 0"),
         ({"coordinator": "a:1", "count": 2, "index": 0, "join_seconds": 0}, "at least 1"),
@@ -157,29 +156,29 @@ def _as_without_a_cluster(*_, **__):
 
 def test_an_address_of_jaxs_own_variable_is_checked_too(monkeypatch):
     monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "nonsense")
-    with pytest.raises(HostError, match="JAX_COORDINATOR_ADDRESS=nonsense: say HOST:PORT"):
+    with pytest.raises(HostError, match="JAX_COORDINATOR_ADDRESS=nonsense: expected HOST:PORT"):
         Hosts(from_environment=True).join()
 
 
 def test_what_the_hosts_are_told_reaches_jax(monkeypatch):
     seen = {}
     monkeypatch.setattr(jax.distributed, "initialize", lambda *a, **k: seen.update(k, given=a))
-    monkeypatch.setattr(supervisor, "joined", lambda *_: None)
+    monkeypatch.setattr(supervisor, "report_joined", lambda *_: None)
     Hosts(False, "a:1", 2, 1, join_seconds=7, heartbeat_seconds=9).join()
     assert seen["given"] == ("a:1", 2, 1)
     assert (seen["initialization_timeout"], seen["heartbeat_timeout_seconds"]) == (7, 9)
 
 
 def test_one_host_alone_asks_nobody():
-    assert hosts.writes()
-    assert hosts.agreed(3) == 3
-    assert hosts.any_host(True)
-    assert not hosts.any_host(False)
+    assert distributed.is_writer()
+    assert distributed.broadcast(3) == 3
+    assert distributed.any_host(True)
+    assert not distributed.any_host(False)
     tree = {"x": np.arange(3)}
-    assert hosts.gathered(tree)[0] is tree
-    assert hosts.share([1, 2, 3]) == [1, 2, 3]
+    assert distributed.gather(tree)[0] is tree
+    assert distributed.take_share([1, 2, 3]) == [1, 2, 3]
     Hosts().join()
-    hosts.check_agreement({"color": "red"})
+    distributed.check_agreement({"color": "red"})
 
 
 class Device:
@@ -188,10 +187,12 @@ class Device:
 
 
 def test_hosts_with_other_numbers_of_devices_are_refused(monkeypatch):
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: None)
+    monkeypatch.setattr(supervisor, "report_joined", lambda *_: None)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "devices", lambda: [Device(0), Device(0), Device(1)])
     with pytest.raises(HostError, match="as many devices: host 0 has 2, host 1 has 1"):
-        hosts.joining._check_devices()
+        Hosts(False, "a:1", 2, 0).join()
 
 
 @pytest.mark.parametrize("mode", ["import", "verify"])

@@ -81,7 +81,7 @@ def test_a_lost_host_is_told_in_one_line(workdir, kind):
 def test_what_jax_said_is_kept(workdir):
     errors = work(workdir, "joins and aborts")[2]
     path = workdir / "lost-host-1.log"
-    assert f"what JAX said is in {path}" in errors
+    assert f"messages are in {path}" in errors
     assert "The tasks have crashed." in path.read_text()
     assert "RPC: /xla" in path.read_text()
 
@@ -146,5 +146,5 @@ def _state(pid: int) -> str:
 def test_one_host_alone_has_no_parent(monkeypatch):
     monkeypatch.delenv("GRADLOG_PARENT", raising=False)
     seen = []
-    supervisor.supervised(lambda: seen.append(os.getpid()), None)
+    supervisor.supervise(lambda: seen.append(os.getpid()), None)
     assert seen == [os.getpid()]

@@ -1,4 +1,4 @@
-"""Signals: noticed while training, an exception elsewhere; a second one ends the process."""
+"""Signals are deferred while training and raise elsewhere; a second one ends the process."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ import time
 import pytest
 import tiny
 
-from gradlog.training import Interrupted, noticed, unwinding
+from gradlog.training import Interrupted, defer_signals, raise_on_signal
 
 BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 
@@ -29,10 +29,10 @@ def handled():
 
 @BOTH
 def test_a_signal_is_noticed_told_and_ends_nothing(signum, capfd):
-    with contextlib.suppress(KeyError), noticed() as interruption:
-        assert interruption.wanted(1) is None
+    with contextlib.suppress(KeyError), defer_signals() as interruption:
+        assert interruption.poll(1) is None
         signal.raise_signal(signum)
-        assert interruption.wanted(2) == signum
+        assert interruption.poll(2) == signum
         time.sleep(0.1)
         raise KeyError
     told = f"{signum.name}: writing a checkpoint after this step, then leaving; a second signal "
@@ -40,21 +40,21 @@ def test_a_signal_is_noticed_told_and_ends_nothing(signum, capfd):
 
 
 def test_the_first_signal_decides():
-    with contextlib.suppress(KeyError), noticed() as interruption:
+    with contextlib.suppress(KeyError), defer_signals() as interruption:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)  # at the same time: one of them
-        assert interruption.wanted(1) == signal.SIGTERM
+        assert interruption.poll(1) == signal.SIGTERM
         raise KeyError
 
 
 def test_a_signal_that_no_step_has_seen_is_delivered_again_at_the_end():
-    with pytest.raises(KeyboardInterrupt), noticed():
+    with pytest.raises(KeyboardInterrupt), defer_signals():
         signal.raise_signal(signal.SIGINT)
 
 
 def test_the_handlers_before_are_there_again():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    with contextlib.suppress(KeyError), noticed():
+    with contextlib.suppress(KeyError), defer_signals():
         assert signal.getsignal(signal.SIGTERM) != before[0]
         raise KeyError
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
@@ -62,9 +62,9 @@ def test_the_handlers_before_are_there_again():
 
 def test_what_was_ignored_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with noticed() as interruption:
+    with defer_signals() as interruption:
         signal.raise_signal(signal.SIGINT)
-        assert interruption.wanted(1) is None
+        assert interruption.poll(1) is None
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
@@ -73,8 +73,8 @@ def test_in_another_thread_nothing_changes():
 
     def look():
         before = signal.getsignal(signal.SIGTERM)
-        with noticed() as interruption:
-            seen.append((interruption.wanted(1), signal.getsignal(signal.SIGTERM) == before))
+        with defer_signals() as interruption:
+            seen.append((interruption.poll(1), signal.getsignal(signal.SIGTERM) == before))
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -84,7 +84,7 @@ def test_in_another_thread_nothing_changes():
 
 @BOTH
 def test_elsewhere_the_first_signal_is_an_exception(signum):
-    with pytest.raises(Interrupted, match=r"^interrupted$") as end, unwinding():
+    with pytest.raises(Interrupted, match=r"^interrupted$") as end, raise_on_signal():
         signal.raise_signal(signum)
     assert end.value.signum == signum
 
@@ -97,8 +97,8 @@ def test_hosts_ask_each_other_at_every_tenth_step_and_leave_together(monkeypatch
         asked.append(flag)
         return True
 
-    with noticed(another_host_has_it) as interruption:
-        found = [interruption.wanted(step) for step in range(7, 12)]
+    with defer_signals(another_host_has_it) as interruption:
+        found = [interruption.poll(step) for step in range(7, 12)]
     assert found == [None, None, None, signal.SIGTERM, None]
     assert asked == [False]
 
@@ -106,7 +106,8 @@ def test_hosts_ask_each_other_at_every_tenth_step_and_leave_together(monkeypatch
 # What a compiler does: it keeps the main thread outside Python, so that no handler runs. Another
 # thread says so when that one has begun to compute there.
 SCRIPT = """
-import hashlib, sys, threading, time, training
+import hashlib, sys, threading, time
+from gradlog import training
 
 def tell(begun):
     while time.process_time() < begun + 0.3:
@@ -122,7 +123,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize("context", ["noticed", "unwinding"])
+@pytest.mark.parametrize("context", ["defer_signals", "raise_on_signal"])
 def test_a_second_signal_ends_the_process_at_once(context):
     """Also while the main thread waits in a library that never asks Python for signals."""
     process = subprocess.Popen(
@@ -164,7 +165,7 @@ def test_an_interruption_that_a_callback_swallows_comes_again(signum):
         for _ in range(1000):
             time.sleep(0.001)
 
-    with pytest.raises(Interrupted) as end, unwinding():
+    with pytest.raises(Interrupted) as end, raise_on_signal():
         go_on()
     assert deleted == [True]
     assert end.value.signum == signum
