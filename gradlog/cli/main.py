@@ -1,141 +1,170 @@
-"""Train a score model, evaluate its bits per dimension, draw samples, show what theory claims.
+"""Run the command line: ``gradlog``, ``python main.py`` or ``python -m gradlog.cli.main``.
 
-python main.py --config=configs/digits.py --workdir=runs/digits --mode=train
-python main.py --workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound
-python main.py --workdir=runs/digits --mode=compare --steps=1000,2000
-python main.py --workdir=runs/digits --mode=sample --config.sampling.num_samples=100
-python main.py --workdir=runs/digits --mode=quality --config.quality.num_samples=297
-python main.py --workdir=runs/cifar10 --mode=import --source=checkpoint_26
-python main.py --config=configs/toy/manifold.py --workdir=runs/manifold --mode=study
-python main.py --workdir=runs/digits --mode=export
-python main.py --workdir=runs/digits --mode=verify
-python main.py --mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep
-
-Exit status: 0 when it is done; 2 for a mistake, a damaged file or a number that is not finite, told
-in one line; 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, when training has written a checkpoint
-and everything else has left in order. A second such signal leaves at once, with the same status.
-With several hosts 75 where another one was lost: the same command on all of them goes on.
+Exit status: 0 after success; 2 after a mistake, a damaged file or a number that is not finite, with
+one line on standard error; 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, when training has
+written a checkpoint and everything else has ended in order. A second such signal ends the process
+at once, with the same status. With several hosts 75 when another one was lost: the same command on
+all of them resumes.
 """
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from absl import app, flags
-from ml_collections import ConfigDict
+from typing import NoReturn
 
 from gradlog import supervisor
-from gradlog.cli import command_line
-from gradlog.cli.modes import MODES, NOTHING
+from gradlog.cli.actions import DamagedWorkdirError, NoImageError, UsageError
+from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
+from gradlog.cli.modes import MODES, NOTHING, announce
+from gradlog.experiment.schema import ConfigFileError
 
-if TYPE_CHECKING:
-    from gradlog.cli.verbs import Options
-    from gradlog.distributed import Hosts
-
-
-def parse(argv: list[str]) -> list[str]:
-    """Reads the flags."""
-    return command_line.parse(argv, _experiments_of)
-
-
-def _experiments_of(source: str, configs: dict[str, ConfigDict]) -> list[str]:
-    from gradlog.run.published import experiments_of  # builds networks: not for reading flags alone
-
-    return experiments_of(source, configs)
-
-
-def main(argv: list[str]) -> None:
-    """Runs the mode that was asked for."""
-    if len(argv) > 1:
-        command_line.fail(f"{argv[1]!r} is not a flag; flags begin with --")
-    os.environ.setdefault("EQX_ON_ERROR", "nan")  # as in run/__init__.py, which may come too late
-    given = flags.FLAGS
-    mode = MODES[given.mode]
-    _say_first(given)
-    from gradlog.cli.verbs import run_verb
-
-    try:
-        with contextlib.nullcontext() if mode.reads == NOTHING else _unwinding():
-            run_verb(_options(given))
-    except KeyboardInterrupt as error:
-        signum = getattr(error, "signum", signal.SIGINT)
-        print(f"{str(error) or 'interrupted'}; {mode.goes_on}", file=sys.stderr)
-        raise SystemExit(128 + signum) from None
-    except _user_errors() as error:
-        command_line.fail(str(error) or type(error).__name__)
-
-
-def _options(given: flags.FlagValues) -> "Options":
-    from gradlog.cli.verbs import Options, SweepOptions
-
-    return Options(
-        given.mode,
-        given.workdir,
-        command_line.CONFIG.value,
-        given.steps,
-        given.against,
-        given.source,
-        given.summary,
-        SweepOptions(given.sweep, given.jobs, given.launcher, given.dry_run),
-        None if MODES[given.mode].reads == NOTHING else _hosts(given),
-        tuple(command_line.overridden(sys.argv[1:])),
-    )
-
-
-def _hosts(given: flags.FlagValues) -> "Hosts":
-    from gradlog.distributed import Hosts  # which imports JAX
-
-    return Hosts(
-        given.distributed,
-        given.coordinator,
-        given.num_hosts,
-        given.host,
-        given.join_seconds,
-        given.heartbeat_seconds,
-    )
-
-
-def _unwinding() -> contextlib.AbstractContextManager[None]:
-    from gradlog.training import unwinding  # likewise
-
-    return unwinding()
-
-
-def _say_first(given: flags.FlagValues) -> None:
-    """What is about to be done; several hosts would say it all at once."""
-    if command_line.CONFIG.value is None or command_line.several_hosts(sys.argv):
-        return
-    from gradlog.cli.guide.first_line import say_first
-
-    say_first(given.mode, given.workdir, command_line.CONFIG.value, given.steps)
-
-
-def _user_errors() -> tuple[type[Exception], ...]:
-    """Mistakes that are told in one line: asked for where something was raised."""
-    from gradlog.cli.verbs.errors import USER_ERRORS
-
-    return USER_ERRORS
-
-
-def leave_at_once(signum: int, frame: object) -> None:
-    """Ends the process on a signal that comes before anything was begun."""
-    os._exit(128 + signum)
-
-
-def place(argv: list[str]) -> supervisor.Place | None:
-    """Where this host works, if there are several."""
-    workdir = command_line.value(argv, "workdir")
-    if workdir is None or not command_line.several_hosts(argv):
-        return None
-    return supervisor.Place(Path(workdir).expanduser())
+_SAME_ON_ALL_HOSTS = ("mode", "steps", "against", "source", "summary")
 
 
 def run() -> None:
-    """Run the command line, in a child process that a supervisor watches."""
+    """Run the command line of this process; with several hosts in a supervised child process."""
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, leave_at_once)
-    supervisor.supervised(lambda: app.run(main, flags_parser=parse), place(sys.argv))
+            # Until training or evaluation handles it, a signal finds nothing worth saving.
+            signal.signal(number, lambda signum, frame: os._exit(128 + signum))
+    with contextlib.suppress(OSError, ValueError):  # standard error is not a file
+        faulthandler.enable()
+    options = _read(sys.argv[1:])
+    workdir = Path(options.workdir).expanduser() if options.several_hosts else None
+    supervisor.supervise(lambda: execute(options), workdir)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one command line in this process.
+
+    Args:
+      arguments: its words, without the program's name.
+
+    Raises:
+      SystemExit: with the status, unless it is 0.
+    """
+    execute(_read(arguments))
+
+
+def _read(arguments: Sequence[str]) -> Options:
+    try:
+        return read_flags(arguments)
+    except UsageError as error:
+        _fail(str(error))
+
+
+def execute(options: Options) -> None:
+    """Show the help, or run the mode.
+
+    Raises:
+      SystemExit: with the status, unless it is 0.
+    """
+    # Before equinox is imported, which diffrax uses. Its runtime checks call back to Python, and a
+    # program with a callback is neither stored in JAX's compilation cache nor exported. With "nan"
+    # a failed check makes the result NaN, which is reported for each example.
+    os.environ.setdefault("EQX_ON_ERROR", "nan")
+    resumes = MODES[options.mode].resumes
+    try:
+        if options.topic is not None:
+            from gradlog.cli.help import show_help
+
+            file = options.config_file
+            show_help(options.topic, load_with_overrides(file, options.overrides) if file else None)
+            return
+        options.check()
+        options = read_config(options)
+        if not options.several_hosts:  # they would all say it
+            announce(options)
+        run_mode(options)
+    except KeyboardInterrupt as error:
+        signum = getattr(error, "signum", signal.SIGINT)
+        print(f"{str(error) or 'interrupted'}; {resumes}", file=sys.stderr)
+        raise SystemExit(128 + signum) from None
+    except Exception as error:
+        if not isinstance(error, _user_errors()):
+            raise
+        _fail(str(error) or type(error).__name__)
+
+
+def run_mode(options: Options) -> None:
+    """Run the mode on the devices that it needs.
+
+    Raises:
+      UsageError: JAX finds no device.
+      HostError: the other hosts cannot be reached, or have another command line.
+    """
+    mode = MODES[options.mode]
+    if mode.reads == NOTHING:
+        mode.run(options)
+        return
+    import jax
+    from absl import logging
+
+    from gradlog.cli import devices
+    from gradlog.distributed import Hosts, check_agreement
+    from gradlog.training import unwinding
+
+    # The notes of Orbax and other libraries are not for the user.
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.WARNING)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    with unwinding(), devices.as_memory_error():
+        Hosts(
+            options.distributed,
+            options.coordinator,
+            options.num_hosts,
+            options.host,
+            options.join_seconds,
+            options.heartbeat_seconds,
+        ).join()
+        if not mode.computes:
+            jax.config.update("jax_platforms", "cpu")
+        devices.check_devices()
+        check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL_HOSTS})
+        devices.use_compilation_cache(devices.COMPILATION_CACHE)
+        mode.run(options)
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that are reported in one line. Most are imported after one was raised."""
+    light = (UsageError, ConfigFileError, NoImageError, DamagedWorkdirError, OSError, MemoryError)
+    if "jax" not in sys.modules:
+        return light
+    from gradlog.config_error import ConfigError
+    from gradlog.data import DataError
+    from gradlog.distributed import HostError
+    from gradlog.evaluation.differences import IncomparableError
+    from gradlog.evaluation.quality import QualityError
+    from gradlog.storage import CheckpointError, DamagedFileError, WorkdirError
+    from gradlog.sweeps import FailedRunsError, SweepError
+    from gradlog.training import NonFiniteError
+
+    return (
+        *light,
+        HostError,
+        ConfigError,
+        DataError,
+        WorkdirError,
+        DamagedFileError,
+        CheckpointError,
+        IncomparableError,
+        QualityError,
+        NonFiniteError,
+        SweepError,
+        FailedRunsError,
+    )
+
+
+def _fail(message: str) -> NoReturn:
+    """Print one line, and end with status 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,160 +1,247 @@
-"""What the command line can do, in words: read before anything heavy is imported."""
+"""The table of modes: what each does, reads and says, before anything heavy is imported."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gradlog.cli import actions
+from gradlog.terminal import say
+
+if TYPE_CHECKING:
+    from gradlog.cli.flags import Options
 
 # What a mode reads before it begins.
-RUN = "run"  # the workdir, with its configuration
+RUN = "run"  # the workdir and its configuration
 WORKDIR = "workdir"  # the workdir alone
 NOTHING = "nothing"
-_BATCHES = "finished batches are kept, and the same command goes on from them"
+_TRAINING_RESUMES = "the same command resumes from the newest checkpoint"
+_BATCHES_RESUME = "finished batches are stored, and the same command resumes from them"
+_UNCHANGED = "nothing was changed"
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One of ``--mode``.
+    """One of the values of ``--mode``.
 
     Attributes:
-      verb: the function that does it, given ``verbs.Options``: 'package.module:name'.
+      run: the function that does it.
       summary: what it does, for ``--help``.
-      example: a command line of it, without ``python main.py``.
-      goes_on: what the same command does after an interruption.
+      examples: command lines, without ``python main.py``.
+      resumes: what the same command does after an interruption.
+      keys: keys and sections of the configuration that belong to this mode, for ``--help``.
+      flags: names of flags that no other mode has.
+      note: what else ``--help`` says.
+      announce: returns the first line from the options and the steps of the checkpoints.
       reads: RUN, WORKDIR or NOTHING.
-      several_hosts: whether hosts can do it together.
-      computes: whether it needs the devices; else they are left to other processes.
-      sections: of the configuration, which a user of this mode may want to change.
+      several_hosts: whether several hosts can do it together.
+      computes: whether it needs the devices; otherwise other processes can have them.
     """
 
-    verb: str
+    run: Callable[["Options"], None]
     summary: str
-    example: str
-    goes_on: str
+    examples: tuple[str, ...]
+    resumes: str
+    keys: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    note: str = ""
+    announce: Callable[["Options", list[int]], str] | None = None
     reads: str = RUN
     several_hosts: bool = True
     computes: bool = True
-    sections: tuple[str, ...] = ()
+
+
+def announce(options: "Options") -> None:
+    """Print what is about to be done, in modes that take a while."""
+    mode = MODES[options.mode]
+    if mode.announce is None or options.config is None:
+        return
+    folder = Path(options.workdir).expanduser() / "checkpoints"
+    found = folder.iterdir() if folder.is_dir() else ()
+    steps = sorted(int(path.name) for path in found if path.name.isdecimal())
+    say(f"{options.mode} {options.workdir}: {mode.announce(options, steps)}")
+
+
+def _config(options: "Options"):
+    assert options.config is not None
+    return options.config
+
+
+def _training(options: "Options", steps: list[int]) -> str:
+    begin = f"from step {steps[-1]}" if steps else "from the beginning"
+    return f"{begin} to step {_config(options).training.steps}"
+
+
+def _estimates(options: "Options", steps: list[int]) -> str:
+    config = _config(options)
+    names = config.eval.estimators or (config.likelihood.name,)
+    return f"{_checkpoints(options, steps)}, by {', '.join(names)}"
+
+
+def _samples(options: "Options", steps: list[int]) -> str:
+    sampling = _config(options).sampling
+    return f"{_checkpoints(options, steps)}, {sampling.num_samples} samples by {sampling.name}"
+
+
+def _quality(options: "Options", steps: list[int]) -> str:
+    features = _config(options).quality.features
+    return f"{_checkpoints(options, steps)}, by the features of {features}"
+
+
+def _encodings(options: "Options", steps: list[int]) -> str:
+    count = _config(options).sampling.num_samples
+    return f"{_checkpoints(options, steps)}, {count} test data"
+
+
+def _checkpoints(options: "Options", steps: list[int]) -> str:
+    if not steps:
+        return "no checkpoint yet"
+    if options.steps == "all":
+        return f"all {len(steps)} checkpoints"
+    named = options.steps.replace(",", ", ") or str(steps[-1])
+    return f"step{'s' * (',' in options.steps)} {named}"
 
 
 MODES: Mapping[str, Mode] = MappingProxyType(
     {
         "train": Mode(
-            "gradlog.cli.verbs.training:train",
-            "trains, from where the workdir is",
-            "--config=configs/digits.py --workdir=runs/digits --mode=train",
-            "the same command goes on from the newest checkpoint",
-            sections=("data", "sde", "model", "objective", "optimizer", "training"),
+            actions.train,
+            "trains a score model, from the newest checkpoint of the workdir",
+            ("--config=configs/digits.py --workdir=runs/digits --mode=train",),
+            _TRAINING_RESUMES,
+            keys=("data", "sde", "model", "objective", "optimizer", "training"),
+            announce=_training,
         ),
         "eval": Mode(
-            "gradlog.cli.verbs.likelihoods:evaluate",
+            actions.evaluate,
             "bits per dimension of checkpoints on the test set, with their account and error",
-            "--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",
-            _BATCHES,
-            sections=("eval", "likelihood"),
+            ("--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",),
+            _BATCHES_RESUME,
+            keys=("eval", "likelihood"),
+            flags=("summary",),
+            announce=_estimates,
         ),
         "compare": Mode(
-            "gradlog.cli.verbs.likelihoods:compare",
-            "differences in bits, image by image, of checkpoints or of two runs",
-            "--workdir=runs/digits --mode=compare --steps=1000,2000",
-            _BATCHES,
-            sections=("eval", "likelihood"),
+            actions.compare,
+            "differences in bits, image by image, between checkpoints or between two runs",
+            (
+                "--workdir=runs/digits --mode=compare --steps=1000,2000",
+                "--workdir=runs/digits --mode=compare --against=runs/other",
+            ),
+            _BATCHES_RESUME,
+            keys=("eval.estimators", "eval.num_images", "likelihood.name"),
+            flags=("against",),
+            note=(
+                "Both sides are evaluated with the same settings and the same random draws. With "
+                "--against the difference is one between two networks. For a difference between "
+                "two settings, train several seeds of each: see --help=sweep. The keys of the "
+                "estimators are those of --help=eval."
+            ),
+            announce=_estimates,
         ),
         "classify": Mode(
-            "gradlog.cli.verbs.likelihoods:classify",
+            actions.classify,
             "the class of each test image, by the likelihoods of all classes",
-            "--workdir=runs/classes --mode=classify",
-            _BATCHES,
-            sections=("eval", "likelihood"),
+            ("--workdir=runs/classes --mode=classify",),
+            _BATCHES_RESUME,
+            keys=("eval", "likelihood"),
+            announce=_estimates,
         ),
         "classifier": Mode(
-            "gradlog.cli.verbs.training:classifier",
+            actions.train_classifier,
             "trains a classifier of noisy data in the workdir, for guidance and features",
-            "--workdir=runs/digits --mode=classifier",
-            "the same command goes on from the newest checkpoint",
-            sections=("classifier",),
+            ("--workdir=runs/digits --mode=classifier",),
+            _TRAINING_RESUMES,
+            keys=("classifier",),
         ),
         "sample": Mode(
-            "gradlog.cli.verbs.samples:sample",
+            actions.sample,
             "samples of checkpoints, as arrays and as a picture",
-            "--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",
+            ("--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",),
             "the same command draws the samples again",
-            sections=("sampling",),
+            keys=("sampling",),
+            announce=_samples,
         ),
         "quality": Mode(
-            "gradlog.cli.verbs.samples:quality",
+            actions.measure_quality,
             "FID, KID, precision and recall of samples beside the data",
-            "--workdir=runs/digits --mode=quality --config.quality.num_samples=297",
-            "samples and features that are finished are kept, and the same command goes on",
-            sections=("quality", "sampling"),
+            ("--workdir=runs/digits --mode=quality --config.quality.num_samples=297",),
+            "finished samples and features are stored, and the same command resumes from them",
+            keys=("quality", "sampling"),
+            announce=_quality,
         ),
         "import": Mode(
-            "gradlog.cli.verbs.workdirs:import_checkpoint",
-            "makes a checkpoint of score_sde or score_flow into a workdir",
-            "--workdir=runs/cifar10 --mode=import --source=checkpoint_26",
+            actions.import_checkpoint,
+            "makes a workdir of a checkpoint of score_sde or score_flow",
+            ("--workdir=runs/cifar10 --mode=import --source=checkpoint_26",),
             "the same command reads it again",
+            flags=("source",),
             several_hosts=False,
         ),
         "encode": Mode(
-            "gradlog.cli.verbs.samples:encode",
+            actions.encode,
             "latents of test data by the probability flow, and their reconstructions",
-            "--workdir=runs/digits --mode=encode",
+            ("--workdir=runs/digits --mode=encode",),
             "the same command begins again",
-            sections=("sampling",),
+            keys=("sampling",),
+            announce=_encodings,
         ),
         "export": Mode(
-            "gradlog.cli.verbs.exporting:export",
+            actions.export,
             "a file of the score and the log density for JAX alone, without this repository",
-            "--workdir=runs/digits --mode=export",
+            ("--workdir=runs/digits --mode=export",),
             "the same command writes the file again",
+            keys=("likelihood",),
             several_hosts=False,
-            sections=("likelihood",),
         ),
         "study": Mode(
-            "gradlog.cli.verbs.studies:study",
-            "pictures of what theory claims, trained for if need be",
-            "--config=configs/toy/manifold.py --workdir=runs/manifold --mode=study",
-            "the same command goes on from what has been trained",
-            sections=("study",),
+            actions.study,
+            "pictures of what theory claims, with the training that they need",
+            ("--config=configs/toy/manifold.py --workdir=runs/manifold --mode=study",),
+            "the same command resumes from what has been trained",
+            keys=("study",),
         ),
         "sweep": Mode(
-            "gradlog.cli.verbs.sweeping:sweep",
+            actions.sweep,
             "trains and evaluates many overrides of a configuration, and compares them",
-            "--mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep",
-            "the same command leaves finished runs alone and goes on with the others",
+            ("--mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep",),
+            "the same command leaves finished runs alone and resumes the others",
+            flags=("sweep", "jobs", "launcher", "dry_run"),
             several_hosts=False,
             computes=False,
         ),
         "report": Mode(
-            "gradlog.cli.verbs.reporting:report",
+            actions.report,
             "one page of HTML about a run or a sweep, to be read without a network",
-            "--workdir=runs/digits --mode=report",
+            ("--workdir=runs/digits --mode=report",),
             "the same command writes it again",
             reads=WORKDIR,
             several_hosts=False,
             computes=False,
         ),
         "verify": Mode(
-            "gradlog.cli.verbs.workdirs:verify",
+            actions.verify,
             "checks all files of a workdir",
-            "--workdir=runs/digits --mode=verify",
-            "nothing was changed",
+            ("--workdir=runs/digits --mode=verify",),
+            _UNCHANGED,
             reads=WORKDIR,
             several_hosts=False,
         ),
         "configs": Mode(
-            "gradlog.cli.verbs.showing:configs",
-            "lists the experiments that are here: what they are, what to expect, how long it takes",
-            "--mode=configs",
-            "nothing was changed",
+            actions.list_experiments,
+            "lists the experiments: what they are, what to expect, how long they take",
+            ("--mode=configs",),
+            _UNCHANGED,
             reads=NOTHING,
             several_hosts=False,
             computes=False,
         ),
         "completion": Mode(
-            "gradlog.cli.verbs.showing:completion",
+            actions.print_completion,
             "prints what bash and zsh need to complete flags, modes, files and keys",
-            "--mode=completion",
-            "nothing was changed",
+            ("--mode=completion",),
+            _UNCHANGED,
             reads=NOTHING,
             several_hosts=False,
             computes=False,

@@ -1,6 +1,7 @@
-"""Load a configuration or a sweep from a Python file, with a limit on the time it takes."""
+"""Load configurations: from a file of Python, or from what a run saved in its workdir."""
 
 import contextlib
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gradlog.experiment.schema import ConfigFileError
+from gradlog.aliases import modern_settings
+from gradlog.configs import default
+from gradlog.experiment.keys import flatten
+from gradlog.experiment.schema import ConfigFileError, find_problem
 
 SHIPPED = Path(__file__).parents[1] / "configs"  # in a checkout a link to the folder on top
 SECONDS = 60.0  # a file must return its configuration within this time
@@ -24,7 +28,7 @@ def load_config(path: str) -> ConfigDict:
     Raises:
       ConfigFileError: the file does not exist, does not run, or returns something else.
     """
-    if path.endswith(".json"):
+    if path.endswith(".json") and Path(path).is_file():
         from gradlog.experiment import saved
 
         return saved.get_config(path)
@@ -33,8 +37,54 @@ def load_config(path: str) -> ConfigDict:
         names = load("config", file)
         config = call("config", file, names, "get_config", *([argument] if argument else []))
     if not isinstance(config, ConfigDict):
-        raise ConfigFileError(f"--config: get_config() of {file} returns {type(config).__name__}")
+        raise ConfigFileError(
+            f"--config: get_config() of {file} returns {type(config).__name__}, expected a "
+            "ConfigDict"
+        )
     return config
+
+
+def load_saved_config(path: str | Path) -> ConfigDict:
+    """Return the configuration that a run saved as JSON.
+
+    Keys that are newer than the run have their defaults.
+
+    Raises:
+      ConfigFileError: the file cannot be read, or holds no configuration.
+    """
+    try:
+        saved = to_tuples(json.loads(Path(path).read_text()))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigFileError(f"{path} cannot be read: {error}") from error
+    if not isinstance(saved, dict):
+        raise ConfigFileError(f"{path} is not the configuration of a run: it is no JSON object")
+    config = default.get_config()
+    values = config.to_dict()
+    for section, found in saved.items():
+        if isinstance(found, dict) and isinstance(values.get(section), dict):
+            named = modern_settings({f"{section}.{name}": value for name, value in found.items()})
+            values[section] |= {name.partition(".")[2]: value for name, value in named.items()}
+        else:
+            values[section] = found
+    if problem := find_problem(values):
+        raise ConfigFileError(f"{path} is not the configuration of a run: {problem}")
+    config.update(values)
+    return config
+
+
+def defaults() -> dict[str, Any]:
+    """Return the default of every key by its dotted name.
+
+    A workdir that is older than a key is taken to have been made with its default.
+    """
+    return dict(flatten(default.get_config()))
+
+
+def to_tuples(value: Any) -> Any:
+    """Return a value as JSON reads it with tuples in place of its lists."""
+    if isinstance(value, dict):
+        return {key: to_tuples(item) for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def load(flag: str, file: str) -> dict[str, Any]:

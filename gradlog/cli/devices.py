@@ -1,4 +1,4 @@
-"""What computing needs before it begins."""
+"""Prepare the devices of this host, and report their failures in one line."""
 
 import contextlib
 import os
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import jax
 
-from gradlog.cli.verbs.options import UsageError
+from gradlog.cli.actions import UsageError
 
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 
 
-def keep_compilations(folder: Path) -> None:
-    """Compiled programs outlive the process: the next one with the same shapes starts at once.
+def use_compilation_cache(folder: Path) -> None:
+    """Store compiled programs, so that the next process with the same shapes starts at once.
 
-    They are kept in the folder unless JAX_COMPILATION_CACHE_DIR names another.
+    The folder is used unless JAX_COMPILATION_CACHE_DIR names another.
     """
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -24,8 +24,8 @@ def keep_compilations(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def memory_told() -> Iterator[None]:
-    """Raises MemoryError where the devices have none left."""
+def as_memory_error() -> Iterator[None]:
+    """Raise MemoryError when the devices run out of memory."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -33,17 +33,17 @@ def memory_told() -> Iterator[None]:
             raise
         reason = str(error).splitlines()[0]
         raise MemoryError(
-            f"the devices have not the memory for this; take a smaller batch_size ({reason})"
+            f"the devices have too little memory; choose a smaller batch_size ({reason})"
         ) from error
 
 
 def check_devices() -> None:
-    """Raises UsageError where JAX has nothing to compute on."""
+    """Raise UsageError if JAX has no device to compute on."""
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
-        asked = os.environ.get("JAX_PLATFORMS", "")
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        reason = str(error).splitlines()[0] if str(error) else "no such platform is installed"
         raise UsageError(
-            f"JAX finds no device it can use (JAX_PLATFORMS={asked!r}): "
-            f"{str(error).splitlines()[0] if str(error) else 'no such platform is installed'}"
+            f"JAX finds no device that it can use (JAX_PLATFORMS={platforms!r}): {reason}"
         ) from error

@@ -1,0 +1,261 @@
+"""What each mode does: a function of the options for each ``--mode``.
+
+A function imports what it needs when it is called, so that ``--help`` imports none of it.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradlog import terminal
+
+if TYPE_CHECKING:
+    from gradlog.cli.flags import Options
+    from gradlog.run import RunDirectory
+
+
+class UsageError(ValueError):
+    """A command line that cannot be used. The message is one line that names the flag."""
+
+
+class NoImageError(ValueError):
+    """An estimator that succeeded on no image."""
+
+
+class DamagedWorkdirError(ValueError):
+    """A workdir with a damaged file."""
+
+
+def open_run(
+    options: "Options",
+    load: Callable[..., Any] | None = None,
+    keys_of_mode: Callable[["RunDirectory"], set[str]] = lambda run: set(),
+) -> "RunDirectory":
+    """Open the run, and print notes on its configuration.
+
+    Args:
+      options: the folder and the configuration.
+      load: loads the data of a configuration; the whole data set by default.
+      keys_of_mode: returns the keys that the mode itself reads.
+    """
+    from gradlog.experiment.build import load_dataset, notes
+    from gradlog.experiment.compat import compat_notes
+    from gradlog.run import RunDirectory
+    from gradlog.run.agreement import check_one_experiment
+
+    with terminal.working("loading the data, building the model"):
+        run = RunDirectory.open(
+            options.workdir, options.config, options.overridden, load or load_dataset
+        )
+        check_one_experiment(run)
+    unread = [key for key in options.overridden if key not in keys_of_mode(run)]
+    found = compat_notes(options.config, run.config) if options.config else []
+    for note in [*options.notes, *found, *notes(run.experiment, run.config, unread)]:
+        terminal.say(f"note: {note}")
+    return run
+
+
+def train(options: "Options") -> None:
+    """Train from the newest checkpoint, or from the beginning."""
+    open_run(options).train()
+
+
+def train_classifier(options: "Options") -> None:
+    """Train the classifier of noisy data in the workdir."""
+    open_run(options).classifier.train()
+
+
+def evaluate(options: "Options") -> None:
+    """Compute bits per dimension of the checkpoints; write files and print tables.
+
+    Raises:
+      UsageError: the summary cannot be written.
+      NoImageError: a result has no image at all. It is raised after everything else.
+    """
+    from gradlog.distributed import is_writer
+    from gradlog.evaluation import tables
+    from gradlog.run.comparison import save_differences
+    from gradlog.run.over_training import save_over_training
+    from gradlog.storage import write_json
+
+    summary = Path(options.summary).expanduser().absolute() if options.summary else None
+    if summary:  # checked before hours of evaluation
+        folder = next(each for each in summary.parents if each.exists())
+        is_writable = folder.is_dir() and os.access(folder, os.W_OK)
+        if not is_writable or (summary.exists() and not summary.is_file()):
+            raise UsageError(f"--summary={options.summary}: no file can be written there")
+    run = open_run(options)
+    found = run.results(options.steps)
+    tables.show_results([result.summary for result in found])
+    tables.show_differences(save_differences(run.workdir, found))
+    if options.steps == "all" or "," in options.steps:
+        tables.show_over_training(save_over_training(run.workdir, found))
+    if summary and is_writer():
+        root = run.workdir.root
+        rows = [{"folder": str(r.folder.relative_to(root)), **r.summary} for r in found]
+        write_json(summary, rows)
+    empty = [
+        f"{r.summary['estimator']} at step {r.summary['step']}" for r in found if not any(r.ok)
+    ]
+    if empty:
+        raise NoImageError(
+            f"no image succeeded with {', '.join(empty)}: there is no mean; loosen its tolerances "
+            "or raise config.likelihood.max_steps"
+        )
+
+
+def compare(options: "Options") -> None:
+    """Compute paired differences between checkpoints, or between two runs."""
+    from gradlog.evaluation import tables
+    from gradlog.run.comparison import compare_runs, compare_steps, save_comparison
+
+    run = open_run(options)
+    if options.against:
+        rows = compare_runs(run, run.open_like(options.against), options.steps)
+    else:
+        rows = compare_steps(run, run.steps(options.steps))
+    save_comparison(run.workdir, rows)
+    tables.show_comparison(rows)
+
+
+def classify(options: "Options") -> None:
+    """Compute the class of each test image from the likelihoods of all classes."""
+    from gradlog.evaluation import tables
+
+    run = open_run(options)
+    found = run.at_steps(options.steps, run.classify)
+    tables.show_classifications([row for rows in found for row in rows])
+
+
+def sample(options: "Options") -> None:
+    """Draw samples of the checkpoints, as arrays and as pictures."""
+    from gradlog.experiment.build import data_or_shape
+
+    run = open_run(options, data_or_shape)
+    run.at_steps(options.steps, run.samples.save, run.samples.check)
+
+
+def measure_quality(options: "Options") -> None:
+    """Measure distances between samples and data.
+
+    Raises:
+      UsageError: ``--steps`` is set, and the samples are those of a file.
+    """
+    from gradlog.evaluation import tables
+    from gradlog.run.quality import QualityRun
+
+    run = open_run(options)
+    from_file = run.experiment.quality.samples
+    if from_file and options.steps:
+        raise UsageError("--steps: the samples of config.quality.samples are of no checkpoint")
+    measured = QualityRun(run)
+    found = [measured.given()] if from_file else run.at_steps(options.steps, measured)
+    tables.show_quality(found)
+
+
+def encode(options: "Options") -> None:
+    """Compute latents of the first test data, and their reconstructions."""
+    from gradlog.run.encoding import EncodingRun
+
+    run = open_run(options, keys_of_mode=lambda run: EncodingRun(run).keys_read)
+    run.at_steps(options.steps, run.encodings.save)
+
+
+def export(options: "Options") -> None:
+    """Export the score and the log density of the checkpoints, a file for each."""
+    from gradlog.experiment.build import data_or_shape
+
+    run = open_run(options, data_or_shape)
+    folder = run.workdir.root / "export"
+    run.at_steps(options.steps, lambda step: run.export(folder / f"{step}.zip", step))
+
+
+def import_checkpoint(options: "Options") -> None:
+    """Make a workdir of a checkpoint of score_sde or score_flow."""
+    from gradlog.experiment.build import shape_of_data
+    from gradlog.run.importing import import_official
+
+    import_official(open_run(options, shape_of_data), options.source)
+
+
+def study(options: "Options") -> None:
+    """Draw the pictures of ``config.study``, and train what they need."""
+    from gradlog.experiment.reader import Reader
+    from gradlog.studies import STUDIES
+
+    def choose(run: "RunDirectory"):
+        reader = Reader(run.config)
+        return reader.choose("study", STUDIES), reader.keys_read
+
+    run = open_run(options, keys_of_mode=lambda run: choose(run)[1])
+    with terminal.working(f"study {run.config.study.name}"):
+        choose(run)[0](run)
+
+
+def sweep(options: "Options") -> None:
+    """Run all runs of a sweep's file in a folder, or show them."""
+    from gradlog.sweeps import SweepFolder, make_plan, run_sweep, show_sweep_plan
+    from gradlog.sweeps.launchers import check_slurm, run_locally, run_on_slurm
+    from gradlog.sweeps.plan import read_slurm_settings
+
+    assert options.config is not None
+    plan = make_plan(options.sweep, options.config, options.overridden)
+    folder = SweepFolder(Path(options.workdir).expanduser().absolute())
+    if options.dry_run:
+        show_sweep_plan(folder, plan)
+    elif options.launcher == "local":
+        run_sweep(folder, plan, lambda tasks, on_end: run_locally(tasks, options.jobs, on_end))
+    else:
+        check_slurm()
+        settings = read_slurm_settings(options.sweep)
+        run_sweep(
+            folder,
+            plan,
+            lambda tasks, on_end: run_on_slurm(tasks, options.jobs, on_end, settings),
+        )
+
+
+def report(options: "Options") -> None:
+    """Write ``report.html`` of a run or of a sweep."""
+    from gradlog.report import write_report
+
+    with terminal.working("writing the page"):
+        path = write_report(Path(options.workdir).expanduser())
+    terminal.say(f"wrote {path}")
+
+
+def verify(options: "Options") -> None:
+    """Check all files of a workdir.
+
+    Raises:
+      DamagedWorkdirError: a file is damaged. It is raised after the table.
+    """
+    from gradlog.evaluation import tables
+    from gradlog.run.verification import DAMAGED, verify_workdir
+
+    with terminal.working(f"reading all files of {options.workdir}"):
+        found = verify_workdir(Path(options.workdir).expanduser())
+    tables.show_findings([vars(finding) for finding in found])
+    damaged = [finding for finding in found if finding.state == DAMAGED]
+    if damaged:
+        first, more = damaged[0], f", and {len(damaged) - 1} more" if damaged[1:] else ""
+        raise DamagedWorkdirError(
+            f"{options.workdir}: {first.path} is damaged: {first.detail}{more}"
+        )
+
+
+def list_experiments(options: "Options") -> None:
+    """Print the experiments with what to expect of each."""
+    from gradlog.cli.experiments import show_experiments
+
+    del options
+    show_experiments()
+
+
+def print_completion(options: "Options") -> None:
+    """Print the script that completes command lines in bash and zsh."""
+    from gradlog.cli.completion import completion_script
+
+    del options
+    print(completion_script(), end="")
