@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.data import DataError, stand_in
+from gradlog.data import DataError, known_spec
 from gradlog.run import RunDirectory
 from gradlog.run.columns import columns
 
@@ -49,10 +49,10 @@ def test_a_data_set_that_comes_late_is_the_one_of_the_run(digits):
 
 
 def test_a_data_set_that_is_another_one_by_now_is_refused(digits, monkeypatch):
-    other = stand_in("digits", {}, "a stand-in")
+    other = known_spec("digits", {}).without_examples("a spec")
     monkeypatch.setattr(run.opening, "load_dataset", lambda config: other)
     opened = RunDirectory.open(digits)
-    with pytest.raises(DataError, match="others than those of the run: their fingerprint is un"):
+    with pytest.raises(DataError, match="fingerprint is unknown"):
         opened.experiment.dataset.test[np.arange(1)]
 
 

@@ -1,32 +1,37 @@
-"""Datasets: examples, and what a likelihood must know of them.
+"""Data sets: examples, and the facts about them that a likelihood depends on.
 
-A new dataset is a function with keyword arguments of type str, int, float or bool that returns a
-`Dataset`, and a line here. `config.data` is `name` and the arguments of all these functions
-together, so an argument keeps its meaning and its default from one function to the next; '' and 0
-(-1 where 0 has a meaning) stand for "not given".
+A new data set is a function that returns a `Dataset`, and one line here. Its arguments are
+keywords of type str, int, float or bool. ``config.data`` holds `name` and the arguments of all
+these functions together, so an argument has the same meaning and the same default in each of
+them. '' and 0 (or -1, where 0 has a meaning) stand for "not given".
 """
 
-from gradlog.data.arrays import Arrays, open_arrays
+from gradlog.data.array_files import (
+    Arrays,
+    check_fits,
+    describe_memory,
+    machine_bytes,
+    open_arrays,
+)
 from gradlog.data.batches import BatchStream
 from gradlog.data.cifar10 import load_cifar10
-from gradlog.data.dataset import UNKNOWN, DataError, Dataset, Source
+from gradlog.data.dataset import UNKNOWN, DataError, Dataset, Source, from_arrays
+from gradlog.data.dataset_spec import DatasetSpec, LazyDataset, known_spec
 from gradlog.data.digits import load_digits
 from gradlog.data.files import load_files
 from gradlog.data.folder import load_folder
 from gradlog.data.imagenet32 import load_imagenet32
+from gradlog.data.inspection import Inspection, inspect_data
 from gradlog.data.labeled import (
     Labeled,
     LabeledSource,
     class_frequencies,
+    explain_missing_labels,
     labeled_test,
     labeled_train,
     split_label,
 )
-from gradlog.data.late import late
-from gradlog.data.look import Look, look_at
-from gradlog.data.memory import check_fits, has, machine_bytes
 from gradlog.data.photos import load_photos
-from gradlog.data.stand_in import stand_in
 from gradlog.data.tfds_images import load_tfds
 from gradlog.data.toys import load_checkerboard, load_circle, load_mixture, load_moons
 
@@ -51,19 +56,22 @@ __all__ = [
     "BatchStream",
     "DataError",
     "Dataset",
+    "DatasetSpec",
+    "Inspection",
     "Labeled",
     "LabeledSource",
-    "Look",
+    "LazyDataset",
     "Source",
     "check_fits",
     "class_frequencies",
-    "has",
+    "describe_memory",
+    "explain_missing_labels",
+    "from_arrays",
+    "inspect_data",
+    "known_spec",
     "labeled_test",
     "labeled_train",
-    "late",
-    "look_at",
     "machine_bytes",
     "open_arrays",
     "split_label",
-    "stand_in",
 ]

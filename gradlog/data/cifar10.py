@@ -1,4 +1,4 @@
-"""CIFAR-10 without TensorFlow: the official binary archive, downloaded or put in place by hand.
+"""CIFAR-10 without TensorFlow, from the official binary archive.
 
 Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images";
 https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gradlog.data.dataset import DataError, Dataset, from_arrays
+from gradlog.data.array_files import check_fits
+from gradlog.data.dataset import DataError, Dataset
 from gradlog.data.downloads import Download, find_or_fetch
-from gradlog.data.memory import check_fits
-from gradlog.data.prepare import data_root, prepare
-from gradlog.data.records import read_all
+from gradlog.data.prepare import Splits, data_root, prepare
+from gradlog.data.records import load_records
 
+SHAPE = (32, 32, 3)
 NUM_CLASSES = 10
 RECORD_BYTES = 1 + 3 * 32 * 32
 TRAIN_MEMBERS = tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6))
@@ -31,10 +32,11 @@ OFFICIAL = Download(
 
 
 def load_cifar10(*, data_dir: str = "", path: str = "") -> Dataset:
-    """50,000 + 10,000 images (32, 32, 3) with 256 levels and labels 0..9, in memory (184 MB).
+    """Load 50,000 + 10,000 images (32, 32, 3) with 256 levels and labels 0..9 into memory (184 MB).
 
-    Written once as tensorflow-datasets records to data_dir/cifar10_binary/1.0.0, then read from
-    there. Only the binary archive is accepted: the Python one consists of pickles.
+    The images are written once as tensorflow-datasets records to data_dir/cifar10_binary/1.0.0,
+    and then read from there. Only the binary archive is accepted, because the Python one consists
+    of pickles.
 
     Args:
       data_dir: '' means ~/.cache/gradlog.
@@ -42,37 +44,28 @@ def load_cifar10(*, data_dir: str = "", path: str = "") -> Dataset:
         which is downloaded (170 MB) if it is not there.
 
     Raises:
-      DataError: no archive and no download, another content, or a folder that cannot be written.
+      DataError: the archive is missing and cannot be downloaded, it is not the official one, or
+        the folder cannot be written.
     """
     return load_from_archive(data_root(data_dir), path, OFFICIAL)
 
 
 def load_from_archive(root: Path, path: str, archive: Download) -> Dataset:
-    """`load_cifar10` for any archive of the same format."""
+    """Load CIFAR-10 from any archive of the official format; see `load_cifar10`."""
 
-    def make_splits():
+    def make_splits() -> Splits:
         members = _read_members(find_or_fetch(archive, folder=root / "downloads", path=path))
         return {
             "train": lambda: _examples(members[name] for name in TRAIN_MEMBERS),
             "test": lambda: _examples(members[name] for name in TEST_MEMBERS),
         }
 
-    folder = prepare("Cifar10Binary", root, make_splits)
-    train, train_labels = read_all(folder, "train")
-    test, test_labels = read_all(folder, "test")
-    return from_arrays(
-        "cifar10",
-        train,
-        test,
-        levels=256,
-        num_classes=NUM_CLASSES,
-        train_labels=train_labels,
-        test_labels=test_labels,
-    )
+    folder = prepare("cifar10_binary", root, make_splits, shape=SHAPE, num_classes=NUM_CLASSES)
+    return load_records("cifar10", folder, levels=256, num_classes=NUM_CLASSES)
 
 
 def _read_members(archive: Path) -> dict[str, bytes]:
-    """The six members by name; nothing is extracted to disk, and others are passed over."""
+    """Read the six data files by name. Nothing is extracted to disk, and others are ignored."""
     members = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -93,7 +86,7 @@ def _read_members(archive: Path) -> dict[str, bytes]:
 
 
 def _examples(batches: Iterable[bytes]) -> Iterator[tuple[np.ndarray, int]]:
-    """Images (32, 32, 3) and labels: a record is a label byte, then the planes R, G and B."""
+    """Yield images and labels. A record is a label byte, then the planes R, G and B."""
     for batch in batches:
         for record in np.frombuffer(batch, np.uint8).reshape(-1, RECORD_BYTES):
             if record[0] >= NUM_CLASSES:

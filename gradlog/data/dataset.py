@@ -1,4 +1,4 @@
-"""What every loader of this room returns, and the few things all of them need."""
+"""The type that every loader returns, and the functions that all loaders share."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,39 +10,38 @@ from jaxtyping import Int, Shaped
 if TYPE_CHECKING:
     from gradlog.distributions import Oracle
 
-
-UNKNOWN = "unknown"  # the fingerprint of data that have not been seen
+UNKNOWN = "unknown"  # the fingerprint of data that have not been read
 
 
 class DataError(ValueError):
-    """The user's data or configuration is wrong: one line that says what, and what to do."""
+    """A mistake in the user's data or in ``config.data``, in one line that says what to do."""
 
 
 class Source(Protocol):
-    """Random access to examples; a plain array is one."""
+    """Random access to examples. A NumPy array is one."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, indices: Int[np.ndarray, " n"], /) -> Shaped[np.ndarray, "n *shape"]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test examples, and what a likelihood must know of them.
+    """Training and test examples, and the facts about them that a likelihood depends on.
 
     Attributes:
-      name: the key in `DATASETS`, or the name of the file or builder behind it.
-      train: examples; integer levels 0..levels-1 (uint8 or uint16), or float32 if continuous.
-      test: examples like those of `train`.
-      shape: of one example, (H, W, C) for images, (d,) for vectors.
+      name: the key in ``DATASETS``, or the name of the file, folder or builder behind it.
+      train: examples, as integer levels 0..levels-1 (uint8 or uint16) or continuous float32.
+      test: examples of the same type and shape.
+      shape: shape of one example, (H, W, C) for images and (d,) for vectors.
       levels: number of quantization levels; None for continuous data.
-      fingerprint: 16 hexadecimal digits that differ if the contents, the shape, the levels or
-        the labels differ. See `fingerprint_of_arrays`, and `data.records` for large record files.
-        UNKNOWN for data that are not there: see `data.stand_in`.
+      fingerprint: 16 hexadecimal digits that change with the contents, the shape, the levels or
+        the labels. See `fingerprint_of_arrays`, and ``data.records`` for large record files.
+        UNKNOWN for data that are not available: see ``data.dataset_spec``.
       num_classes: labels are 0..num_classes-1; None without labels.
       train_labels: int64 (len(train),), or None.
       test_labels: int64 (len(test),), or None.
-      law: the law that the examples were drawn from, where it is known.
+      law: the distribution that the examples were drawn from, if it is known.
     """
 
     name: str
@@ -67,18 +66,18 @@ def from_arrays(
     train_labels: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
 ) -> Dataset:
-    """A dataset held in memory, with a fingerprint of all its contents.
+    """Return a data set in memory, with a fingerprint of all its contents.
 
     Raises:
-      DataError: a split is empty, or the two differ in shape or type.
+      DataError: a set is empty, or the two sets differ in shape or type.
     """
     for split, array in (("training", train), ("test", test)):
         if len(array) == 0:
             raise DataError(f"{name}: the {split} set is empty; at least one example is needed")
     if (train.shape[1:], train.dtype) != (test.shape[1:], test.dtype):
         raise DataError(
-            f"{name}: training examples are {train.dtype} {train.shape[1:]}, "
-            f"test examples {test.dtype} {test.shape[1:]}; both must be alike"
+            f"{name}: training examples are {train.dtype} {train.shape[1:]} and test examples "
+            f"{test.dtype} {test.shape[1:]}; both sets need one type and one shape"
         )
     return Dataset(
         name=name,
@@ -94,7 +93,10 @@ def from_arrays(
 
 
 def fingerprint_of_arrays(levels: int | None, *arrays: np.ndarray | None) -> str:
-    """SHA-256 of the levels and of each array's type, shape and bytes: 16 hexadecimal digits."""
+    """Return 16 hexadecimal digits of the SHA-256 of the levels and of all arrays.
+
+    Each array counts with its type, its shape and its bytes. The byte order does not matter.
+    """
     digest = hashlib.sha256(f"levels {levels}".encode())
     for array in arrays:
         if array is None:
@@ -107,17 +109,18 @@ def fingerprint_of_arrays(levels: int | None, *arrays: np.ndarray | None) -> str
 
 
 def permutation(length: int, seed: int, *address: int) -> Int[np.ndarray, " length"]:
-    """A permutation of 0..length-1, a pure function of its arguments.
+    """Return a permutation of 0..length-1 that depends on the arguments alone.
 
-    `address` names one of many independent permutations under the same seed. It sorts raw Philox
-    words, whose values NumPy guarantees between releases; those of `Generator.permutation` it
-    does not, and an order that changes with NumPy would break resumed runs and fixed splits.
+    Each `address` selects one of many independent permutations under the same seed. The
+    permutation sorts raw Philox words, because NumPy guarantees their values between releases.
+    It does not guarantee those of `Generator.permutation`, and another order would break resumed
+    runs and fixed splits.
 
     Raises:
       DataError: the seed is negative.
     """
     if seed < 0:
-        raise DataError(f"seed = {seed} is negative; choose one from 0 on")
+        raise DataError(f"seed = {seed} is negative; choose 0 or more")
     words = np.random.Philox(np.random.SeedSequence(seed, spawn_key=address)).random_raw(length)
     return np.argsort(words, kind="stable")
 
@@ -125,9 +128,10 @@ def permutation(length: int, seed: int, *address: int) -> Int[np.ndarray, " leng
 def split_indices(
     length: int, *, test_fraction: float, seed: int
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
-    """Indices of the training and of the test examples, each ascending: a fixed random split.
+    """Return the indices of the training and of the test examples of a fixed random split.
 
-    The test set takes `round(test_fraction * length)` examples, and each set at least one.
+    Both are ascending. The test set has `round(test_fraction * length)` examples, and each set
+    has at least one.
 
     Raises:
       DataError: fewer than two examples, or a fraction outside (0, 1).

@@ -1,12 +1,10 @@
-"""Files with a known content: found, or downloaded, and in both cases checked."""
+"""Files with a known content: find or download them, and check them in both cases."""
 
-import contextlib
 import hashlib
 import math
 import os
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -33,22 +31,17 @@ class Download:
 
 
 def find_or_fetch(download: Download, *, folder: Path, path: str) -> Path:
-    """The checked file: at `path` if that is given, else in the folder, else downloaded to it.
+    """Return the checked file at `path`, or if that is '' in the folder, downloaded if necessary.
 
     Raises:
-      DataError: not there and not to be had, or its content is another.
+      DataError: the file is missing and cannot be downloaded, or its content is another.
     """
-    if path:
-        return _checked(Path(os.path.expanduser(path)), download)
-    place = folder / download.name
-    if not place.exists():
-        _fetch(download, place)
-    return _checked(place, download)
-
-
-def _checked(file: Path, download: Download) -> Path:
+    file = Path(os.path.expanduser(path)) if path else folder / download.name
+    if not path and not file.exists():
+        _fetch(download, file)
     try:
-        size, sha256 = file.stat().st_size, _sha256(file)
+        with file.open("rb") as stream:
+            size, sha256 = file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(
@@ -62,34 +55,27 @@ def _checked(file: Path, download: Download) -> Path:
     return file
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _progress(download: Download) -> Iterator[Callable[[int], None]]:
-    total = math.ceil(download.size / MEGABYTE)
-    with terminal.progress(download.name, 0, total, "", unit="MB") as update:
-        yield lambda got: update(math.ceil(got / MEGABYTE), "")
-
-
-def _fetch(download: Download, place: Path) -> None:
+def _fetch(download: Download, file: Path) -> None:
+    """Download to a scratch folder beside the file, then move it there in one step."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        total = math.ceil(download.size / MEGABYTE)
         with (
-            tempfile.TemporaryDirectory(prefix=".download-", dir=place.parent) as scratch,
+            tempfile.TemporaryDirectory(prefix=".download-", dir=file.parent) as scratch,
             urllib.request.urlopen(download.url, timeout=TIMEOUT_SECONDS) as response,
         ):
             partial = Path(scratch) / download.name
-            with partial.open("wb") as stream, _progress(download) as update:
+            with (
+                partial.open("wb") as stream,
+                terminal.progress(download.name, 0, total, "", unit="MB") as update,
+            ):
                 while chunk := response.read(CHUNK_BYTES):
                     stream.write(chunk)
-                    update(stream.tell())
-            os.replace(partial, place)
-    # An interrupted transfer is an HTTPException (IncompleteRead), the rest are OSErrors.
+                    update(math.ceil(stream.tell() / MEGABYTE), "")
+            os.replace(partial, file)
+    # An interrupted transfer raises HTTPException (IncompleteRead), everything else OSError.
     except (OSError, HTTPException) as error:
         raise DataError(
-            f"cannot download {download.url} ({error}); put {download.name} into "
-            f"{place.parent}, or say where it is with config.data.path"
+            f"cannot download {download.url} ({error}); put {download.name} into {file.parent}, "
+            "or set config.data.path to its place"
         ) from error

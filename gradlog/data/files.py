@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Int, Shaped
 
-from gradlog.data.arrays import Arrays, open_arrays
+from gradlog.data.array_files import Arrays, open_arrays
 from gradlog.data.dataset import DataError, Dataset, from_arrays, split_indices
-from gradlog.data.file_labels import as_arguments, read_labels_of
 
-KEYS = {"train": ("train", "images", "x"), "test": ("test", "images", "x")}
 PAIRS = (("train", "test"), ("x_train", "x_test"))  # the second as in Keras's mnist.npz
+NAMES = {"train": ("train", "images", "x"), "test": ("test", "images", "x")}
+LABEL_NAMES = {
+    "train": ("train_labels", "y_train", "labels", "label", "y", "target"),
+    "test": ("test_labels", "y_test", "labels", "label", "y", "target"),
+}
 MAX_LEVELS = 65_536
 NOT_GIVEN = -1
 
@@ -24,100 +27,127 @@ def load_files(
     seed: int = 0,
     read_labels: bool = False,
 ) -> Dataset:
-    """Images (N, H, W, C) or (N, H, W), or vectors (N, d), from one file or two.
+    """Load images (N, H, W, C) or (N, H, W), or vectors (N, d), from one file or two.
 
-    Integer arrays hold levels 0..levels-1 and `levels` must be said: a likelihood in bits depends
+    Integer arrays hold levels 0..levels-1, and you must set `levels`: a likelihood in bits depends
     on it, and 8-bit files with fewer levels are common. Float arrays are continuous.
 
     Args:
-      path: a .npy or .npz file. An .npz file with the keys 'train' and 'test', or 'x_train' and
-        'x_test', holds both sets; else its array 'train', 'images' or 'x', or its only one, or the
-        only one beside lists such as labels, is used.
+      path: an .npy or .npz file. An .npz file with arrays named 'train' and 'test', or 'x_train'
+        and 'x_test', holds both sets. Otherwise the array 'train', 'images' or 'x' is used, or the
+        only array, or the only one of more than one dimension (the others may be labels).
       test_path: the test set, likewise ('test', 'images', 'x' or the only array); '' splits
         `path` at random.
-      levels: 2 to 65,536; -1 means not given; 0 means continuous.
-      test_fraction: of a random split, between 0 and 1.
-      seed: of a random split, from 0 on.
-      read_labels: whether to read the classes that lie beside the examples: see
-        ``data.file_labels``.
+      levels: 2 to 65,536; 0 means continuous; -1 means not given.
+      test_fraction: share of the test set in a random split, between 0 and 1.
+      seed: seed of a random split; 0 or more.
+      read_labels: whether to read the labels from the array 'train_labels', 'y_train', 'labels',
+        'label', 'y' or 'target' of the file ('test_labels', 'y_test', ... for the test set).
 
     Raises:
-      DataError: a missing, damaged or pickled file, an unfit array, levels that do not fit, or
-        no labels where they are asked for.
+      DataError: a missing, damaged or pickled file, an array of a wrong shape or type, levels that
+        do not fit, or missing labels.
     """
     if not path:
-        raise DataError("config.data.path is not given; name a .npy or .npz file")
+        raise DataError("config.data.path is empty; set it to an .npy or .npz file")
     train, test = read_sets(path, test_path)
-    train = checked(train, path, levels)
-    classes = [read_labels_of(path, "train", len(train))] if read_labels else []
+    train = check_examples(train, path, levels)
+    labels = [_read_labels(path, "train", len(train))] if read_labels else []
     if test is None:
         parts = split_indices(len(train), test_fraction=test_fraction, seed=seed)
-        classes = [labels[rows] for labels in classes for rows in parts]
+        labels = [array[rows] for array in labels for rows in parts]
         train, test = [train[rows] for rows in parts]
     else:
         test_path = test_path or path
-        test = checked(test, test_path, levels)
-        classes += [read_labels_of(test_path, "test", len(test))] if read_labels else []
-    given = levels if levels > 0 else None
-    return from_arrays(Path(path).name, train, test, levels=given, **as_arguments(classes))
-
-
-def read_sets(path: str, test_path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """The training and the test arrays as they are stored; None where none are set apart."""
-    if test_path:
-        return _read(path, "train"), _read(test_path, "test")
-    with open_arrays(path) as arrays:
-        for train, test in PAIRS:
-            if train in arrays and test in arrays:
-                return arrays[train], arrays[test]
-        return _pick(arrays, path, "train"), None
-
-
-def _read(path: str, split: str) -> np.ndarray:
-    """The array of a file that holds a split, or of which one is made."""
-    with open_arrays(path) as arrays:
-        return _pick(arrays, path, split)
-
-
-def _pick(arrays: Arrays, path: str, split: str) -> np.ndarray:
-    for key in KEYS[split]:
-        if key in arrays:
-            return arrays[key]
-    if len(arrays) == 1:
-        return next(iter(arrays.values()))
-    if len(examples := [key for key in arrays if len(arrays.shape(key)) > 1]) == 1:
-        return arrays[examples[0]]  # beside labels
-    raise DataError(f"{path} holds the arrays {sorted(arrays)}; name one of them {KEYS[split]}")
-
-
-def checked(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
-    """Examples in uint8, uint16 or float32, shaped (N, H, W, C) or (N, d)."""
-    if array.dtype.kind not in "uibf":
-        raise DataError(f"{path} holds {array.dtype}; integers or real numbers are needed")
-    if array.ndim not in (2, 3, 4) or 0 in array.shape:
-        raise DataError(f"{path} has shape {array.shape}; (N, H, W, C), (N, H, W) or (N, d) needed")
-    if array.ndim == 4 and _looks_channels_first(array.shape):
-        raise DataError(
-            f"{path} has shape {array.shape}, which looks like (N, C, H, W); transpose it to "
-            "(N, H, W, C)"
-        )
-    array = array[..., None] if array.ndim == 3 else array
-    return (
-        _quantized(array, path, levels)
-        if array.dtype.kind in "uib"
-        else _continuous(array, path, levels)
+        test = check_examples(test, test_path, levels)
+        labels += [_read_labels(test_path, "test", len(test))] if read_labels else []
+    train_labels, test_labels = labels if labels else (None, None)
+    return from_arrays(
+        Path(path).name,
+        train,
+        test,
+        levels=levels if levels > 0 else None,
+        num_classes=max(int(array.max()) for array in labels) + 1 if labels else None,
+        train_labels=train_labels,
+        test_labels=test_labels,
     )
 
 
-def _looks_channels_first(shape: tuple[int, ...]) -> bool:
-    return shape[1] in (1, 3) and shape[2] == shape[3] > 4
+def read_sets(path: str, test_path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read the training and the test arrays as stored. The second is None if there is one set.
+
+    Raises:
+      DataError: a file cannot be read, or does not say which of its arrays to use.
+    """
+    with open_arrays(path) as arrays:
+        if not test_path:
+            for train, test in PAIRS:
+                if train in arrays and test in arrays:
+                    return arrays[train], arrays[test]
+        train_array = arrays[_choose_array(arrays, path, "train")]
+    if not test_path:
+        return train_array, None
+    with open_arrays(test_path) as arrays:
+        return train_array, arrays[_choose_array(arrays, test_path, "test")]
 
 
-def _quantized(array: np.ndarray, path: str, levels: int) -> np.ndarray:
+def _choose_array(arrays: Arrays, path: str, split: str) -> str:
+    """Return the name of the array that holds the examples."""
+    for name in NAMES[split]:
+        if name in arrays:
+            return name
+    if len(arrays) == 1:
+        return next(iter(arrays))
+    if len(large := [name for name in arrays if len(arrays.shape(name)) > 1]) == 1:
+        return large[0]  # the others may be labels
+    raise DataError(
+        f"{path} holds the arrays {sorted(arrays)}; rename the one with the examples to one of "
+        f"{NAMES[split]}"
+    )
+
+
+def _read_labels(path: str, split: str, count: int) -> Int[np.ndarray, " n"]:
+    """Read one label 0, 1, ... for each of `count` examples."""
+    with open_arrays(path) as arrays:
+        name = next((name for name in LABEL_NAMES[split] if name in arrays), None)
+        if name is None:
+            raise DataError(
+                f"config.data.read_labels = True, but {path} holds only the arrays "
+                f"{sorted(arrays)}; rename the one with the labels to one of {LABEL_NAMES[split]}"
+            )
+        labels = arrays[name].squeeze()
+    if labels.shape != (count,) or labels.dtype.kind not in "uib" or labels.min() < 0:
+        raise DataError(
+            f"{path}, array {name!r}, has shape {labels.shape} and type {labels.dtype}; labels "
+            f"must be one whole number of 0 or more for each of {count} examples"
+        )
+    return labels.astype(np.int64)
+
+
+def check_examples(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
+    """Return examples as uint8, uint16 or float32, shaped (N, H, W, C) or (N, d).
+
+    Raises:
+      DataError: the type, the shape or the values of the array do not fit.
+    """
+    if array.dtype.kind not in "uibf":
+        raise DataError(f"{path} holds {array.dtype}; integers or real numbers are needed")
+    if array.ndim not in (2, 3, 4) or 0 in array.shape:
+        raise DataError(
+            f"{path} has shape {array.shape}; (N, H, W, C), (N, H, W) or (N, d) is needed"
+        )
+    shape = array.shape
+    if array.ndim == 4 and shape[1] in (1, 3) and shape[2] == shape[3] > 4:
+        raise DataError(
+            f"{path} has shape {shape}, which looks like (N, C, H, W); transpose it to (N, H, W, C)"
+        )
+    array = array[..., None] if array.ndim == 3 else array
+    if array.dtype.kind == "f":
+        return _check_continuous(array, path, levels)
     if levels == NOT_GIVEN:
         raise DataError(
-            f"{path} holds integers; say how many levels they have with config.data.levels "
-            "(256 for 8-bit images), or 0 to take them as continuous"
+            f"{path} holds integers; set config.data.levels to their number of levels (256 for "
+            "8-bit images), or to 0 to use them as continuous numbers"
         )
     if levels == 0:
         return array.astype(np.float32)
@@ -132,11 +162,11 @@ def _quantized(array: np.ndarray, path: str, levels: int) -> np.ndarray:
     return array.astype(np.uint8 if levels <= 256 else np.uint16)
 
 
-def _continuous(array: np.ndarray, path: str, levels: int) -> Float32[np.ndarray, "n *shape"]:
+def _check_continuous(array: np.ndarray, path: str, levels: int) -> Float32[np.ndarray, "n *shape"]:
     if levels not in (NOT_GIVEN, 0):
         raise DataError(
-            f"{path} holds {array.dtype} numbers, which are continuous: leave config.data.levels "
-            f"out (it is {levels}), or save the levels as integers"
+            f"{path} holds {array.dtype} numbers, which are continuous, but config.data.levels = "
+            f"{levels}; leave it out, or save the levels as integers"
         )
     with np.errstate(over="ignore"):
         array = array.astype(np.float32)
@@ -144,6 +174,6 @@ def _continuous(array: np.ndarray, path: str, levels: int) -> Float32[np.ndarray
     if not finite.all():
         raise DataError(
             f"{path} holds NaN or infinite numbers (as float32) in {np.sum(~finite)} of "
-            f"{len(array)} examples, first in number {int(np.argmin(finite))}; remove them"
+            f"{len(array)} examples, the first at index {int(np.argmin(finite))}; remove them"
         )
     return array

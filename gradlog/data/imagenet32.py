@@ -1,16 +1,15 @@
 """ImageNet at 32 x 32, in two versions that are different data sets.
 
 "new": Chrabaszcz, Loshchilov & Hutter 2017, "A Downsampled Variant of ImageNet as an Alternative
-to the CIFAR datasets", box-filtered, 1,281,167 + 50,000 images; what image-net.org gives out.
-"old": van den Oord et al. 2016, "Pixel Recurrent Neural Networks", 1,281,149 + 49,999 images; no
-longer given out. Bits/dim on one cannot be compared with bits/dim on the other (one and the same
-method: 3.43 on the new, 3.69 on the old; Zheng et al. 2023), so name the version beside a number.
+to the CIFAR datasets", box-filtered, 1,281,167 + 50,000 images; image-net.org distributes it.
+"old": van den Oord et al. 2016, "Pixel Recurrent Neural Networks", 1,281,149 + 49,999 images; it is
+no longer distributed. Bits/dim on the two cannot be compared (one method has 3.43 on the new and
+3.69 on the old; Zheng et al. 2023), so state the version beside a number.
 """
 
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -18,11 +17,10 @@ from typing import IO
 import numpy as np
 from jaxtyping import UInt8
 
-from gradlog.data.arrays import open_arrays
+from gradlog.data.array_files import DAMAGED_ARCHIVE, check_fits, open_arrays
 from gradlog.data.dataset import DataError, Dataset
-from gradlog.data.memory import check_fits
-from gradlog.data.prepare import data_root, prepare
-from gradlog.data.records import from_records
+from gradlog.data.prepare import Splits, data_root, prepare
+from gradlog.data.records import open_records
 from gradlog.data.tfds_images import load_tfds
 
 ZIPS = {"train": "Imagenet32_train_npz.zip", "test": "Imagenet32_val_npz.zip"}
@@ -32,28 +30,26 @@ MEMBERS = {
 }
 COUNTS = {"train": 1_281_167, "test": 50_000}
 NUM_CLASSES = 1000
-# What zipfile raises on a damaged archive, or on one whose packing Python cannot undo.
-_DAMAGED = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def load_imagenet32(
     *, data_dir: str = "", path: str = "", version: str = "new", read_labels: bool = False
 ) -> Dataset:
-    """Images (32, 32, 3) with 256 levels, read from record files as they are asked for.
+    """Open images (32, 32, 3) with 256 levels, which are read from record files when accessed.
 
     The new version is written once, in some minutes, as tensorflow-datasets records (3 GB) to
-    data_dir/imagenet32_new/1.0.0 from the files that image-net.org gives to registered users.
+    data_dir/imagenet32_new/1.0.0, from the files that image-net.org offers to registered users.
 
     Args:
       data_dir: '' means ~/.cache/gradlog.
       path: new: the folder with Imagenet32_train_npz.zip and Imagenet32_val_npz.zip, or with the
-        npz files from within; '' means data_dir/downloads. old: not used.
-      version: 'new' or 'old'. The old one must be there as `downsampled_imagenet/32x32` of
+        npz files that they contain; '' means data_dir/downloads. old: not used.
+      version: 'new' or 'old'. The old one must be prepared as `downsampled_imagenet/32x32` of
         tensorflow-datasets in array_record format.
       read_labels: new: whether to read the labels 0..999 (about a minute). The old one has none.
 
     Raises:
-      DataError: the files are missing or have another content, or the version is unknown.
+      DataError: the files are missing or are not the official ones, or the version is unknown.
     """
     if version == "old":
         name = "downsampled_imagenet/32x32"
@@ -66,23 +62,25 @@ def load_imagenet32(
 def load_from_npz(
     root: Path, path: str, counts: dict[str, int], *, read_labels: bool = False
 ) -> Dataset:
-    """The new version from any files of the official format with the given counts of images."""
+    """Open the new version from files of the official format with these counts of images."""
 
-    def make_splits():
+    def make_splits() -> Splits:
         place = Path(os.path.expanduser(path)) if path else root / "downloads"
         files = {split: _find(place, split) for split in MEMBERS}
         return {
             split: lambda split=split: _examples(files[split], counts[split]) for split in MEMBERS
         }
 
-    folder = prepare("Imagenet32New", root, make_splits)
-    return from_records(
+    folder = prepare(
+        "imagenet32_new", root, make_splits, shape=(32, 32, 3), num_classes=NUM_CLASSES
+    )
+    return open_records(
         "imagenet32", folder, train_split="train", test_split="test", read_labels=read_labels
     )
 
 
 def _find(place: Path, split: str) -> list[tuple[Path, str]]:
-    """Where each npz file of the split is: (file, '') or (zip file, name within)."""
+    """Find each npz file of the split, as (file, '') or (zip file, name within)."""
     for folder in (place, place / Path(ZIPS[split]).stem):
         files = [folder / member for member in MEMBERS[split]]
         if all(file.is_file() for file in files):
@@ -95,9 +93,9 @@ def _find(place: Path, split: str) -> list[tuple[Path, str]]:
     except FileNotFoundError as error:
         raise DataError(
             f"{archive} is missing; get it from image-net.org (Downsampled ImageNet, npz format, "
-            "32x32) and put it there, or name its folder with config.data.path"
+            "32x32) and put it there, or set config.data.path to its folder"
         ) from error
-    except (KeyError, *_DAMAGED) as error:
+    except (KeyError, *DAMAGED_ARCHIVE) as error:
         raise DataError(f"{archive} is not the official zip file ({error})") from error
 
 
@@ -110,11 +108,13 @@ def _examples(
         total += len(images)
         yield from zip(images, labels, strict=True)
     if total != count:
-        raise DataError(f"{files[0][0]} and its like hold {total} images, expected {count}")
+        raise DataError(
+            f"{files[0][0]} and the other files of its set hold {total} images, expected {count}"
+        )
 
 
 def _load_npz(file: Path, member: str) -> tuple[UInt8[np.ndarray, "n 32 32 3"], np.ndarray]:
-    """Images, from rows of 3 planes of 32 x 32; labels 0..999, from 1..1000."""
+    """Read images from rows of 3 planes of 32 x 32, and labels 0..999 from 1..1000."""
     where = f"{file}{f' ({member})' if member else ''}"
     with open_arrays(where, _open(file, member)) as arrays:
         if not {"data", "labels"} <= arrays.keys():
@@ -134,12 +134,12 @@ def _load_npz(file: Path, member: str) -> tuple[UInt8[np.ndarray, "n 32 32 3"], 
 
 
 def _open(file: Path, member: str) -> IO[bytes]:
-    """The npz file, or what a zip file has in its place."""
+    """Open the npz file, or its content in a zip file."""
     if not member:
         return file.open("rb")
     try:
         with zipfile.ZipFile(file) as zipped:
             check_fits(zipped.getinfo(member).file_size, f"{file} ({member})")
             return io.BytesIO(zipped.read(member))
-    except _DAMAGED as error:
+    except DAMAGED_ARCHIVE as error:
         raise DataError(f"{file} is not a readable zip file ({error})") from error

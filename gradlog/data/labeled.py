@@ -1,16 +1,16 @@
-"""Examples together with their classes."""
+"""Examples together with their class labels."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from gradlog.data.dataset import DataError, Dataset, Source
 
 
 class Labeled(NamedTuple):
-    """Examples with their classes, or one example with its own."""
+    """Examples with their labels, or one example with its label."""
 
     x: Any
     label: Any
@@ -18,7 +18,7 @@ class Labeled(NamedTuple):
 
 @dataclass(frozen=True)
 class LabeledSource:
-    """A source whose examples come with their classes, as `Labeled`."""
+    """A source that returns its examples with their labels, as `Labeled`."""
 
     source: Source
     labels: Int[np.ndarray, " n"]
@@ -31,42 +31,48 @@ class LabeledSource:
 
 
 def split_label(datum):
-    """``(x, label)`` of an example with or without its class; the label is None without."""
+    """Return ``(x, label)`` of an example; the label is None if the example has none."""
     return datum if isinstance(datum, Labeled) else (datum, None)
 
 
 def labeled_train(dataset: Dataset) -> LabeledSource:
-    """The training examples with their classes.
+    """Return the training examples with their labels.
 
     Raises:
-      DataError: the data have none.
+      DataError: the data have no labels.
     """
-    return LabeledSource(dataset.train, _labels(dataset, dataset.train_labels))
+    return LabeledSource(dataset.train, _require(dataset, dataset.train_labels))
 
 
 def labeled_test(dataset: Dataset) -> LabeledSource:
-    """The test examples with their classes.
+    """Return the test examples with their labels.
 
     Raises:
-      DataError: the data have none.
+      DataError: the data have no labels.
     """
-    return LabeledSource(dataset.test, _labels(dataset, dataset.test_labels))
+    return LabeledSource(dataset.test, _require(dataset, dataset.test_labels))
 
 
-def class_frequencies(dataset: Dataset) -> np.ndarray:
-    """How often each class is found among the training examples, as a share of them.
+def class_frequencies(dataset: Dataset) -> Float[np.ndarray, " num_classes"]:
+    """Return the share of each class among the training examples.
 
     Raises:
-      DataError: the data have no classes.
+      DataError: the data have no labels.
     """
-    labels = _labels(dataset, dataset.train_labels)
+    labels = _require(dataset, dataset.train_labels)
     return np.bincount(labels, minlength=dataset.num_classes or 0) / len(labels)
 
 
-def _labels(dataset: Dataset, labels: np.ndarray | None) -> np.ndarray:
+def explain_missing_labels(dataset: Dataset) -> str:
+    """Return a sentence that says how to get labels, for an error message."""
+    return (
+        f"{dataset.name} has no labels: set config.data.read_labels = True if config.data.name is "
+        "'files', 'tfds' or 'imagenet32' and the files hold labels, or choose data that have them, "
+        "such as 'digits' (a folder of images has none: save images and labels as an .npz file)"
+    )
+
+
+def _require(dataset: Dataset, labels: np.ndarray | None) -> np.ndarray:
     if labels is None or dataset.num_classes is None:
-        raise DataError(
-            f"{dataset.name} has no labels; where the data have them to be read, say "
-            "config.data.read_labels = True, or choose data with classes, such as 'digits'"
-        )
+        raise DataError(explain_missing_labels(dataset))
     return labels

@@ -1,8 +1,8 @@
-"""Record folders of this room's own builders: written once, found again.
+"""Write a data set once as records of tensorflow-datasets, and find it again.
 
-A folder appears in one move when it is complete, so what lies there is never half written by this
-code; a folder damaged otherwise is noticed by the sizes of its files and written afresh. A lock
-lets one process write while the others wait.
+A complete folder appears by one rename, so a killed process leaves no half-written folder. Other
+damage shows in the sizes of the files, and the folder is then written again. A lock lets one
+process write while the others wait.
 """
 
 import contextlib
@@ -12,51 +12,66 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gradlog.data.dataset import DataError
 
+VERSION = "1.0.0"
 SIZES_FILE = "gradlog_sizes.json"
 SCRATCH = ".preparing-"
 
+# For each split a function that returns its (uint8 image, class label) pairs in order.
+Splits = Mapping[str, Callable[[], Iterable[tuple[np.ndarray, int]]]]
+
 
 def data_root(data_dir: str) -> Path:
-    """The folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''."""
+    """Return the folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''."""
     return Path(os.path.expanduser(data_dir or "~/.cache/gradlog"))
 
 
-def prepare(builder_name: str, root: Path, make_splits: Callable[[], Mapping[str, Any]]) -> Path:
-    """The folder with the records of a builder of `data.builders`, written if need be.
+def prepare(
+    name: str,
+    root: Path,
+    make_splits: Callable[[], Splits],
+    *,
+    shape: tuple[int, int, int],
+    num_classes: int,
+) -> Path:
+    """Return the folder with the records of a data set, and write them first if necessary.
 
     Args:
-      builder_name: the name of the class.
-      root: the records go to root/name/version.
-      make_splits: called only if the records are to be written; see `ImageRecords`.
+      name: the records are in root/name/1.0.0.
+      root: see `data_root`.
+      make_splits: returns the splits. It is called only if records must be written.
+      shape: shape of every image.
+      num_classes: labels are 0..num_classes-1.
 
     Raises:
-      DataError: the folder cannot be written, or whatever `make_splits` raises.
+      DataError: the folder cannot be written, or `make_splits` raises one.
     """
-    from gradlog.data import builders
-
-    builder_class = getattr(builders, builder_name)
-    folder = root / builder_class.name / str(builder_class.VERSION)
+    folder = root / name / VERSION
     if is_complete(folder):
         return folder
     try:
-        with _locked(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_complete(folder):
-                _write(builder_class, folder, make_splits())
+                _write(folder, make_splits(), shape, num_classes)
     except OSError as error:
         raise DataError(
-            f"cannot prepare {folder} ({error}); set config.data.data_dir to a folder with room"
+            f"cannot prepare {folder} ({error}); set config.data.data_dir to a folder with free "
+            "space"
         ) from error
     return folder
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether every file that was written is there in its full size."""
+    """Return whether every file that was written is there in its full size."""
     try:
         sizes = json.loads((folder / SIZES_FILE).read_text())
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -64,22 +79,36 @@ def is_complete(folder: Path) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _write(builder_class: type, folder: Path, splits: Mapping[str, Any]) -> None:
+def _write(folder: Path, splits: Splits, shape: tuple[int, int, int], num_classes: int) -> None:
+    # Importing tensorflow-datasets takes half a second, so it happens only when it is needed.
     import tensorflow_datasets as tfds
+
+    class Records(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        """A builder of tensorflow-datasets that needs no TensorFlow."""
+
+        name = folder.parent.name
+        VERSION = tfds.core.Version(VERSION)
+
+        def _info(self) -> tfds.core.DatasetInfo:
+            # features.Image needs TensorFlow to encode an array; a tensor of bytes does not.
+            image = tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes")
+            label = tfds.features.ClassLabel(num_classes=num_classes)
+            features = tfds.features.FeaturesDict({"image": image, "label": label})
+            return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+        def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+            return {split: self._generate_examples(make()) for split, make in splits.items()}
+
+        def _generate_examples(self, examples: Iterable[tuple[np.ndarray, int]]) -> Iterator:
+            for key, (image, label) in enumerate(examples):
+                yield key, {"image": image, "label": int(label)}
 
     tfds.disable_progress_bar()
     for left_by_a_killed_process in folder.parent.glob(f"{SCRATCH}*"):
         shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch:
-        builder = builder_class(splits=splits, data_dir=scratch)
+        # array_record is the one format that is written and read without TensorFlow.
+        builder = Records(data_dir=scratch, file_format="array_record")
         with contextlib.redirect_stdout(io.StringIO()):  # it prints a banner
             builder.download_and_prepare()
         written = Path(builder.data_dir)

@@ -1,8 +1,7 @@
 """Image data sets of tensorflow-datasets that are prepared already, or that it can prepare.
 
-Reading needs no TensorFlow, preparing a stock data set does. What is prepared is looked up by
-folder: asking tensorflow-datasets for a data set that is not there would try the network for
-minutes.
+Reading needs no TensorFlow, but preparing a stock data set does. Prepared data are found by their
+folder, because tensorflow-datasets would try the network for minutes if the data are missing.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 from gradlog.data.dataset import DataError, Dataset
 from gradlog.data.prepare import data_root
-from gradlog.data.records import from_records
+from gradlog.data.records import open_records
 
 NAME = re.compile(r"(?P<base>\w+(?:/[\w.\-]+)?)(?::(?P<version>\d+\.\d+\.\d+))?")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -36,23 +35,23 @@ def load_tfds(
     test_split: str = "test",
     read_labels: bool = False,
 ) -> Dataset:
-    """Images (H, W, C) of one size, read from record files as they are asked for.
+    """Open images (H, W, C) of one size, which are read from record files when accessed.
 
-    The one image feature and, if there is just one, the class label are found by their types.
+    The one image feature, and the class label if there is just one, are found by their types.
     uint8 images have 256 levels, uint16 images 65,536.
 
     Args:
       tfds_name: 'name', 'name/config', either with ':1.2.3' for a version (else the newest).
-      data_dir: where to look first, and where to prepare; '' means ~/.cache/gradlog. Looked up
-        next: $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      data_dir: where to look first, and where to prepare; '' means ~/.cache/gradlog. The second
+        place to look is $TFDS_DATA_DIR or ~/tensorflow_datasets.
       train_split: also parts, such as 'train[:90%]'.
       test_split: likewise.
       read_labels: whether to read all labels now (about 20,000 a second); only class-conditional
         models need them.
 
     Raises:
-      DataError: not prepared and no TensorFlow or network to do so, prepared in another format,
-        or images of different sizes.
+      DataError: the data are not prepared and TensorFlow or the network is missing, they are
+        prepared in another format, or the images differ in size.
     """
     match = NAME.fullmatch(tfds_name)
     if not match:
@@ -60,14 +59,15 @@ def load_tfds(
             f"config.data.tfds_name = {tfds_name!r} is not a name such as 'mnist', "
             "'imagenet_resized/64x64' or 'mnist:3.0.1'"
         )
-    roots = _roots(data_dir)
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    roots = [data_root(data_dir), Path(os.path.expanduser(default))]
     folder = _find(roots, match["base"], match["version"] or "*")
     if folder is None:
         _prepare(tfds_name, roots)
         folder = _find(roots, match["base"], match["version"] or "*")
     if folder is None:
         raise DataError(f"{tfds_name} was prepared, but is not under {roots[0]}")
-    return from_records(
+    return open_records(
         tfds_name,
         folder,
         train_split=train_split,
@@ -76,18 +76,13 @@ def load_tfds(
     )
 
 
-def _roots(data_dir: str) -> list[Path]:
-    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return [data_root(data_dir), Path(os.path.expanduser(default))]
-
-
 def _find(roots: list[Path], base: str, version: str) -> Path | None:
-    """The newest version in array_record format; None if there is no version in any format."""
+    """Find the newest version in array_record format; None if there is no version at all."""
     other = None
     for root in roots:
         infos = (root / base).glob(f"{version}/dataset_info.json")
         versions = [info for info in infos if VERSION.fullmatch(info.parent.name)]
-        for info in sorted(versions, key=_version_of, reverse=True):
+        for info in sorted(versions, key=_version_numbers, reverse=True):
             found = _file_format(info)
             if found == FORMAT:
                 return info.parent
@@ -100,7 +95,7 @@ def _find(roots: list[Path], base: str, version: str) -> Path | None:
     return None
 
 
-def _version_of(info: Path) -> tuple[int, ...]:
+def _version_numbers(info: Path) -> tuple[int, ...]:
     return tuple(int(number) for number in info.parent.name.split("."))
 
 
@@ -126,16 +121,16 @@ def _prepare(tfds_name: str, roots: list[Path]) -> None:
         _reach_hosts(builder.url_infos or {})
         with contextlib.redirect_stdout(io.StringIO()):  # it prints a banner
             builder.download_and_prepare()
-    # Whatever a stock builder raises: unknown names, licenses to accept, broken links.
+    # A stock builder may raise anything: unknown names, licenses to accept, broken links.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{missing}, and preparing it failed: {reason}") from error
 
 
 def _reach_hosts(urls: Iterable[str]) -> None:
-    """Fails within seconds where tensorflow-datasets would try for minutes."""
+    """Fail within seconds if a host does not answer; tensorflow-datasets would try for minutes."""
     for url in {urlsplit(url).hostname: url for url in urls}.values():
         request = urllib.request.Request(url, method="HEAD")
-        # An answer of any kind will do.
+        # An error status is an answer too.
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()

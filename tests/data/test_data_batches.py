@@ -50,7 +50,7 @@ def test_a_batch_holds_the_examples_of_its_indices(source):
         np.testing.assert_array_equal(stream[step], source[stream.indices(step)])
 
 
-def test_a_batch_is_a_function_of_seed_and_step_alone(source):
+def test_a_batch_depends_on_seed_and_step_alone(source):
     in_order = [BatchStream(source, 7, 2)[s] for s in range(12)]
     stream = BatchStream(source, 7, seed=2)
     for step in (11, 0, 5, 5, 3):
@@ -59,21 +59,21 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(source):
     assert not np.array_equal(in_order[0], in_order[1])
 
 
-def test_far_steps_are_reached_at_once(source):
+def test_a_far_step_needs_no_earlier_ones(source):
     batch = BatchStream(source, N, 0)[10**12]
     assert sorted(batch[:, 0]) == sorted(source[:, 0])
 
 
 @pytest.mark.parametrize("hosts", [1, 2, 3, 5])
 @pytest.mark.parametrize("step", [0, 1, 4])
-def test_slices_of_hosts_make_the_global_batch(source, hosts, step):
+def test_the_slices_of_all_hosts_form_the_global_batch(source, hosts, step):
     stream = BatchStream(source, 15, seed=0)  # step 1 crosses the border between two epochs
     size = 15 // hosts
     parts = [stream.slice(step, h * size, (h + 1) * size) for h in range(hosts)]
     np.testing.assert_array_equal(np.concatenate(parts), stream[step][: size * hosts])
 
 
-def test_a_host_reads_its_rows_only(source):
+def test_a_host_reads_only_its_rows(source):
     counting = CountingSource(source)
     stream = BatchStream(counting, 15, seed=0)
     part = stream.slice(1, 5, 10)
@@ -87,12 +87,12 @@ def test_labels_follow_the_images(source):
     np.testing.assert_array_equal(labels[stream.indices(4)], 5 * stream[4][:, 0])
 
 
-def test_pinned():
+def test_the_order_is_pinned():
     # The data of a resumed run: it must not change with NumPy or with this file.
     assert BatchStream(np.zeros((5, 1)), 8, seed=0).indices(0).tolist() == [1, 4, 2, 0, 3, 2, 3, 1]
 
 
-def test_the_batch_may_be_changed_by_its_reader(source):
+def test_a_batch_is_a_copy(source):
     stream = BatchStream(source, 7, seed=0)
     before = stream[0].copy()
     stream[0][:] = -1
@@ -103,12 +103,12 @@ def test_the_batch_may_be_changed_by_its_reader(source):
 @pytest.mark.parametrize(
     ("batch_size", "seed", "message"), [(0, 0, "batch size = 0"), (2, -1, "seed = -1")]
 )
-def test_bad_streams(source, batch_size, seed, message):
+def test_invalid_arguments_are_refused(source, batch_size, seed, message):
     with pytest.raises(DataError, match=message):
         BatchStream(source, batch_size, seed)
 
 
-def test_bad_places(source):
+def test_rows_outside_the_batch_are_refused(source):
     with pytest.raises(DataError, match="empty"):
         BatchStream(source[:0], 2, 0)
     stream = BatchStream(source, 4, 0)

@@ -87,7 +87,7 @@ def _assert_is_the_small_one(found):
     assert found.train.dtype == np.uint8
 
 
-def test_the_archive_is_read_and_kept_as_records(tmp_path, archive):
+def test_the_archive_is_read_and_stored_as_records(tmp_path, archive):
     path = tmp_path / "small.tar.gz"
     first = load_from_archive(tmp_path / "root", str(path), archive)
     _assert_is_the_small_one(first)
@@ -117,13 +117,13 @@ def test_the_archive_is_downloaded(tmp_path):
     assert _sha256(kept[0].read_bytes()) == archive.sha256
 
 
-def test_it_is_told_how_far_a_download_is(tmp_path, monkeypatch):
-    told = []
+def test_a_download_shows_its_progress(tmp_path, monkeypatch):
+    shown = []
 
     @contextlib.contextmanager
     def progress(*bar, unit):
-        told.append((*bar, unit))
-        yield lambda done, note: told.append((done, note))
+        shown.append((*bar, unit))
+        yield lambda done, note: shown.append((done, note))
 
     monkeypatch.setattr(downloads.terminal, "progress", progress)
     monkeypatch.setattr(downloads, "CHUNK_BYTES", 2500)
@@ -132,7 +132,7 @@ def test_it_is_told_how_far_a_download_is(tmp_path, monkeypatch):
     with _serving(tmp_path) as address:
         wanted = Download(f"{address}/a.bin", 5200, _sha256(bytes(5200)))
         downloads.find_or_fetch(wanted, folder=tmp_path / "got", path="")
-    assert told == [("a.bin", 0, 6, "", "MB"), (3, ""), (5, ""), (6, "")]
+    assert shown == [("a.bin", 0, 6, "", "MB"), (3, ""), (5, ""), (6, "")]
 
 
 def test_a_wrong_download_is_not_used(tmp_path):
@@ -147,14 +147,14 @@ def test_a_wrong_download_is_not_used(tmp_path):
     assert not list((tmp_path / "root").rglob("*array_record*"))
 
 
-def test_the_same_size_is_not_the_same_file(tmp_path, archive):
+def test_a_file_of_the_right_size_and_wrong_content_is_refused(tmp_path, archive):
     path = tmp_path / "small.tar.gz"
     path.write_bytes(bytes(archive.size))
     with pytest.raises(DataError, match=f"is not http.*{archive.size} bytes with SHA-256"):
         load_from_archive(tmp_path / "root", str(path), archive)
 
 
-def test_without_network_one_line_says_what_to_put_where(tmp_path, archive):
+def test_without_a_network_the_message_says_where_to_put_the_file(tmp_path, archive):
     begin = time.monotonic()
     with pytest.raises(DataError) as caught:
         load_from_archive(tmp_path / "root", "", archive)
@@ -166,7 +166,7 @@ def test_without_network_one_line_says_what_to_put_where(tmp_path, archive):
     assert not list((tmp_path / "root" / "downloads").iterdir())
 
 
-def test_the_public_loader_wants_the_official_file(tmp_path, monkeypatch, archive):
+def test_the_public_loader_requires_the_official_file(tmp_path, monkeypatch, archive):
     assert OFFICIAL.name == "cifar-10-binary.tar.gz"
     assert OFFICIAL.size == 170_052_171
     assert OFFICIAL.sha256 == "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -185,7 +185,7 @@ def test_the_public_loader_wants_the_official_file(tmp_path, monkeypatch, archiv
         load_cifar10(data_dir=str(tmp_path), path=str(tmp_path / "none.tar.gz"))
 
 
-def test_damaged_archives(tmp_path):
+def test_damaged_archives_are_refused(tmp_path):
     members = _members()
     cases = {
         "missing": {k: v for k, v in members.items() if "batch_3" not in k},
@@ -202,7 +202,7 @@ def test_damaged_archives(tmp_path):
         load_from_archive(tmp_path / "root", str(path), Download("http://a/b", 4, _sha256(b"text")))
 
 
-def test_a_cut_transfer_is_not_kept(tmp_path, monkeypatch, archive):
+def test_an_interrupted_transfer_leaves_no_file(tmp_path, monkeypatch, archive):
     class Cut(io.BytesIO):
         def read(self, size=-1):
             raise downloads.HTTPException("IncompleteRead")
@@ -213,7 +213,7 @@ def test_a_cut_transfer_is_not_kept(tmp_path, monkeypatch, archive):
     assert not list((tmp_path / "root" / "downloads").iterdir())
 
 
-def test_a_label_out_of_range_is_an_error(tmp_path):
+def test_a_label_out_of_range_is_refused(tmp_path):
     (name,) = cifar10.TEST_MEMBERS
     wrong = bytes([10]) + _member_bytes(6)[1:]
     path = tmp_path / "wrong.tar.gz"
@@ -223,7 +223,7 @@ def test_a_label_out_of_range_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_a_member_that_is_no_file_is_not_followed(tmp_path, kind):
+def test_links_in_the_archive_are_not_followed(tmp_path, kind):
     path = tmp_path / "links.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         for name in _members():
@@ -236,8 +236,8 @@ def test_a_member_that_is_no_file_is_not_followed(tmp_path, kind):
         load_from_archive(tmp_path / "root", str(path), archive)
 
 
-def test_a_member_larger_than_the_machine_is_not_read(tmp_path, monkeypatch, archive):
-    monkeypatch.setattr("gradlog.data.memory.machine_bytes", lambda: 100)
+def test_a_member_larger_than_the_memory_is_not_read(tmp_path, monkeypatch, archive):
+    monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: 100)
     with pytest.raises(DataError, match=r"data_batch_1.bin would take"):
         load_from_archive(tmp_path / "root", str(tmp_path / "small.tar.gz"), archive)
     assert not list(tmp_path.rglob("outside*"))

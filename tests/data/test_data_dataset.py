@@ -17,11 +17,11 @@ def _images(n=6, seed=0, dtype=np.uint8):
 
 
 def _fingerprint(**changes):
-    kept = {"train": _images(), "test": _images(4, 1), "levels": 17}
-    return from_arrays("some", **(kept | changes)).fingerprint
+    default = {"train": _images(), "test": _images(4, 1), "levels": 17}
+    return from_arrays("some", **(default | changes)).fingerprint
 
 
-def test_from_arrays_keeps_what_it_is_given():
+def test_from_arrays_keeps_its_arguments():
     train, test = _images(), _images(4, 1)
     made = from_arrays("some", train, test, levels=17)
     assert (made.name, made.shape, made.levels) == ("some", (2, 3, 1), 17)
@@ -43,7 +43,7 @@ def test_fingerprint_is_stable():
     )
 
 
-def test_fingerprint_sees_every_change():
+def test_every_change_changes_the_fingerprint():
     one_off = _images()
     one_off[3, 1, 2, 0] ^= 1
     labels = np.arange(6)
@@ -64,7 +64,7 @@ def test_fingerprint_sees_every_change():
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in found)
 
 
-def test_from_arrays_names_what_does_not_fit():
+def test_sets_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="the test set is empty"):
         from_arrays("some", _images(), _images(0), levels=17)
     with pytest.raises(DataError, match="the training set is empty"):
@@ -81,7 +81,7 @@ def test_permutation_is_pinned():
     assert permutation(8, 3, 1).tolist() == [1, 2, 0, 6, 7, 5, 4, 3]
 
 
-def test_permutation_depends_on_all_of_its_address():
+def test_permutation_depends_on_its_whole_address():
     found = [permutation(50, *a).tolist() for a in ((0,), (1,), (0, 0), (0, 1), (0, 0, 0), (1, 0))]
     assert all(sorted(one) == list(range(50)) for one in found)
     assert len({tuple(one) for one in found}) == len(found)

@@ -26,7 +26,7 @@ def copied(prepared, tmp_path):
     return tmp_path
 
 
-def test_it_is_scikit_learns_digits_in_the_stated_split(prepared):
+def test_the_images_are_scikit_learns_in_the_stated_split(prepared):
     _, digits = prepared
     images, labels = load_from_sklearn(return_X_y=True)
     order = permutation(1797, 0)
@@ -44,7 +44,8 @@ def test_it_is_scikit_learns_digits_in_the_stated_split(prepared):
     assert np.bincount(digits.test_labels).min() >= 20
 
 
-def test_fingerprint_is_pinned(prepared):
+def test_the_fingerprint_is_pinned(prepared):
+    # Workdirs of version 0.1 are identified by it.
     assert prepared[1].fingerprint == "66fd4e058e8d12b4"
 
 
@@ -63,7 +64,7 @@ def test_records_are_written_once_and_then_read(prepared, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "no sizes", "empty folder"])
-def test_a_damaged_folder_is_written_afresh(copied, prepared, damage):
+def test_a_damaged_folder_is_written_again(copied, prepared, damage):
     folder = copied / "digits" / "1.0.0"
     shard = next(folder.glob("*train*"))
     if damage == "missing":
@@ -80,7 +81,7 @@ def test_a_damaged_folder_is_written_afresh(copied, prepared, damage):
     assert is_complete(folder)
 
 
-def test_a_flipped_bit_is_an_error_not_another_digit(copied):
+def test_a_flipped_bit_is_an_error(copied):
     shard = next((copied / "digits" / "1.0.0").glob("*train*"))
     content = bytearray(shard.read_bytes())
     place = next(i for i in range(200_000, len(content)) if content[i])
@@ -95,7 +96,7 @@ def _interrupted():
     raise KeyboardInterrupt
 
 
-def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch, prepared):
+def test_an_interrupted_write_leaves_no_records(tmp_path, monkeypatch, prepared):
     with monkeypatch.context() as patch:
         patch.setattr(digits_module, "_make_splits", lambda: {"train": _interrupted})
         with pytest.raises(KeyboardInterrupt):
@@ -139,7 +140,7 @@ def test_nothing_is_printed(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_unusable_data_dir_is_one_line(tmp_path):
+def test_an_unusable_data_dir_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot prepare .*set config\.data\.data_dir") as caught:
         load_digits(data_dir=str(tmp_path / "file"))

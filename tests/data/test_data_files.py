@@ -49,7 +49,7 @@ def test_one_file_is_split_at_random(save):
     assert (len(default.train), len(default.test)) == (18, 2)
 
 
-def test_two_files(save):
+def test_two_files_are_the_two_sets(save):
     train, test = _levels(), _levels(5, seed=1)
     found = load_files(path=save(train, "a.npy"), test_path=save(test, "b.npy"), levels=256)
     np.testing.assert_array_equal(found.train, train)
@@ -57,7 +57,7 @@ def test_two_files(save):
     assert found.levels == 256
 
 
-def test_npz_with_both_sets(savez):
+def test_an_npz_file_may_hold_both_sets(savez):
     train, test = _levels(), _levels(5, seed=1)
     found = load_files(path=savez(train=train, test=test, labels=np.arange(20)), levels=17)
     np.testing.assert_array_equal(found.train, train)
@@ -65,7 +65,7 @@ def test_npz_with_both_sets(savez):
 
 
 @pytest.mark.parametrize("key", ["train", "images", "x", "anything"])
-def test_npz_with_one_set(savez, key):
+def test_an_npz_file_may_hold_one_set(savez, key):
     images = _levels()
     others = {} if key == "anything" else {"labels": np.arange(20)}
     found = load_files(path=savez(**{key: images}, **others), levels=17)
@@ -73,7 +73,7 @@ def test_npz_with_one_set(savez, key):
     assert sorted(image.tobytes() for image in both) == sorted(i.tobytes() for i in images)
 
 
-def test_npz_with_a_test_file(savez):
+def test_npz_files_may_hold_one_set_each(savez):
     train, test = _levels(), _levels(5, seed=1)
     path, test_path = savez(train=train, y=np.arange(3)), savez("t.npz", test=test, y=np.arange(3))
     found = load_files(path=path, test_path=test_path, levels=17)
@@ -81,7 +81,7 @@ def test_npz_with_a_test_file(savez):
     np.testing.assert_array_equal(found.test, test)
 
 
-def test_npz_without_a_known_key(savez):
+def test_an_npz_file_without_a_known_name_is_refused(savez):
     path = savez(a=_levels(), b=_levels())
     _fails(r"holds the arrays \['a', 'b'\]", path=path, levels=17)
 
@@ -120,7 +120,7 @@ def test_floats_are_continuous(save, dtype, given):
     np.testing.assert_array_equal(np.sort(both, 0), np.sort(points.astype(np.float32), 0))
 
 
-def test_integers_may_be_called_continuous(save):
+def test_integers_may_be_used_as_continuous_numbers(save):
     found = load_files(path=save(_levels()), levels=0)
     assert (found.levels, found.train.dtype) == (None, np.float32)
     assert found.train.max() == 16.0
@@ -141,26 +141,26 @@ def test_the_same_contents_have_the_same_fingerprint(save, savez):
     assert load_files(path=savez(train=train, test=test), levels=18).fingerprint != one.fingerprint
 
 
-def test_levels_must_be_said_and_must_fit(save):
+def test_levels_must_be_set_and_must_fit(save):
     path = save(_levels())
-    _fails(r"holds integers; say how many levels .*config\.data\.levels", path=path)
+    _fails(r"holds integers; .*config\.data\.levels", path=path)
     _fails("values from 0 to 16; config.data.levels = 16 means 0 to 15", path=path, levels=16)
     _fails("config.data.levels = 1;", path=path, levels=1)
     _fails("config.data.levels = -3;", path=path, levels=-3)
     _fails("config.data.levels = 65537;", path=path, levels=65537)
     _fails("values from -1 to", path=save(_levels().astype(int) - 1), levels=256)
     points = save(np.zeros((20, 2)))
-    _fails(r"float64 numbers, which are continuous.*it is 256", path=points, levels=256)
+    _fails(r"float64 numbers.*config\.data\.levels = 256", path=points, levels=256)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_numbers_must_be_finite(save, value):
     points = np.zeros((20, 2))
     points[7, 1] = points[9, 0] = value
-    _fails("in 2 of 20 examples, first in number 7", path=save(points))
+    _fails("in 2 of 20 examples, the first at index 7", path=save(points))
 
 
-def test_a_bad_test_file_is_named(save):
+def test_an_error_names_the_test_file(save):
     train, test = save(_levels(), "a.npy"), save(_levels(top=200), "b.npy")
     _fails(r"b\.npy holds values", path=train, test_path=test, levels=17)
     other = save(_levels(shape=(3, 4, 1)), "c.npy")
@@ -182,12 +182,12 @@ def test_a_bad_test_file_is_named(save):
         (np.full((9, 2), "text"), "<U4"),
     ],
 )
-def test_unfit_arrays(save, array, message):
+def test_unsuitable_arrays_are_refused(save, array, message):
     _fails(message, path=save(array), levels=256)
 
 
-def test_unreadable_files(tmp_path, save):
-    _fails(r"config\.data\.path is not given", path="", levels=256)
+def test_unreadable_files_are_refused(tmp_path, save):
+    _fails(r"config\.data\.path is empty", path="", levels=256)
     _fails("there is no file", path=str(tmp_path / "none.npy"), levels=256)
     _fails("cannot be read", path=str(tmp_path), levels=256)
     whole = Path(save(_levels()))
@@ -214,7 +214,7 @@ def test_pickles_are_not_loaded(tmp_path, savez):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_damaged_npz(tmp_path, savez):
+def test_a_damaged_npz_file_is_refused(tmp_path, savez):
     path = savez(train=_levels(200))
     content = bytearray(Path(path).read_bytes())
     content[len(content) // 2] ^= 255
@@ -223,7 +223,7 @@ def test_a_damaged_npz(tmp_path, savez):
 
 
 @pytest.mark.parametrize("key", ["labels", "y", "y_train", "target"])
-def test_labels_go_with_their_examples(savez, key):
+def test_labels_belong_to_their_examples_after_the_split(savez, key):
     images, labels = _levels(), np.arange(20) % 7
     images[:, 0, 0, 0] = labels
     path = savez(images=images, **{key: labels[:, None]})
@@ -235,7 +235,7 @@ def test_labels_go_with_their_examples(savez, key):
     assert found.fingerprint != load_files(path=path, levels=17).fingerprint
 
 
-def test_labels_of_two_sets(savez):
+def test_labels_of_both_sets_are_read(savez):
     sets = {"x_train": _levels(), "x_test": _levels(5, seed=1)}
     labels = {"y_train": np.arange(20) % 3, "y_test": np.arange(5)}
     found = load_files(path=savez(**sets, **labels), levels=17, read_labels=True)
@@ -248,9 +248,9 @@ def test_labels_of_two_sets(savez):
     assert two.fingerprint == found.fingerprint
 
 
-def test_labels_that_are_not_there_or_do_not_fit(savez, save):
+def test_missing_and_unsuitable_labels_are_refused(savez, save):
     images = _levels()
-    _fails(r"but .*holds the arrays \['x'\]; name", path=save(images), levels=17, read_labels=True)
+    _fails(r"read_labels = True, but .*\['x'\]", path=save(images), levels=17, read_labels=True)
     for labels in (np.arange(19), np.arange(20.0), np.arange(20) - 1, np.zeros((20, 2), int)):
         path = savez(x=images, labels=labels)
         _fails("array 'labels', has shape", path=path, levels=17, read_labels=True)

@@ -53,7 +53,7 @@ def _assert_is_the_small_one(found):
     assert found.num_classes == 1000
 
 
-def test_the_npz_files(tmp_path, npz_folder):
+def test_npz_files_are_read(tmp_path, npz_folder):
     found = load_from_npz(tmp_path / "root", str(npz_folder), SMALL, read_labels=True)
     _assert_is_the_small_one(found)
     np.testing.assert_array_equal(found.train_labels, _expected("train", 3)[1] - 1)
@@ -64,7 +64,7 @@ def test_the_npz_files(tmp_path, npz_folder):
 
 
 @pytest.mark.parametrize("prefix", ["", "Imagenet32_train/"])
-def test_the_zip_files_in_the_downloads_folder(tmp_path, prefix):
+def test_zip_files_in_the_downloads_folder_are_read(tmp_path, prefix):
     place = tmp_path / "root" / "downloads"
     place.mkdir(parents=True)
     for split, per_file in (("train", 3), ("test", 5)):
@@ -75,7 +75,7 @@ def test_the_zip_files_in_the_downloads_folder(tmp_path, prefix):
     _assert_is_the_small_one(load_from_npz(tmp_path / "root", "", SMALL))
 
 
-def test_random_access(tmp_path, npz_folder):
+def test_images_are_read_at_random(tmp_path, npz_folder):
     found = load_from_npz(tmp_path / "root", str(npz_folder), SMALL)
     indices = np.array([17, 3, 3, 29])
     np.testing.assert_array_equal(found.train[indices], _expected("train", 3)[0][indices])
@@ -84,7 +84,7 @@ def test_random_access(tmp_path, npz_folder):
         found.train[np.array([30])]
 
 
-def test_the_official_counts(tmp_path, npz_folder):
+def test_other_counts_than_the_official_ones_are_refused(tmp_path, npz_folder):
     assert COUNTS == {"train": 1_281_167, "test": 50_000}
     with pytest.raises(DataError, match="hold 30 images, expected 1281167"):
         load_imagenet32(data_dir=str(tmp_path / "root"), path=str(npz_folder))
@@ -124,7 +124,7 @@ def _damage(folder, **arrays):
         ({"data": np.uint8(3)}, r"data is uint8 \(\)"),
     ],
 )
-def test_damaged_npz_files(tmp_path, npz_folder, arrays, message):
+def test_damaged_npz_files_are_refused(tmp_path, npz_folder, arrays, message):
     _damage(npz_folder, **arrays)
     with pytest.raises(DataError, match=message) as caught:
         load_from_npz(tmp_path / "root", str(npz_folder), SMALL)
@@ -146,16 +146,16 @@ def test_the_old_version_is_another_data_set(tmp_path, monkeypatch):
         load_imagenet32(version="newer")
 
 
-def test_a_zip_file_is_unpacked_in_memory_and_only_as_far_as_there_is_any(tmp_path, monkeypatch):
+def test_a_zip_file_is_unpacked_in_memory_only_if_it_fits(tmp_path, monkeypatch):
     place = tmp_path / "root" / "downloads"
     place.mkdir(parents=True)
     for split in MEMBERS:
         with zipfile.ZipFile(place / ZIPS[split], "w", zipfile.ZIP_DEFLATED) as archive:
             for member in MEMBERS[split]:
                 archive.writestr(f"../{member}", b"\0" * 10**6)
-    with pytest.raises(DataError, match="it begins like neither"):
+    with pytest.raises(DataError, match=r"neither an \.npy nor an \.npz file"):
         load_from_npz(tmp_path / "root", "", SMALL)
-    monkeypatch.setattr("gradlog.data.memory.machine_bytes", lambda: 10**5)
+    monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: 10**5)
     with pytest.raises(DataError, match=r"train_data_batch_1.npz\) would take 0.001 GB"):
         load_from_npz(tmp_path / "root", "", SMALL)
     assert not list(tmp_path.rglob("*batch*"))

@@ -8,7 +8,7 @@ from gradlog.data.photos import load_photos
 
 
 @pytest.mark.parametrize(("size", "num_test"), [(0, 384), (16, 384), (32, 96)])
-def test_sizes_and_kinds(size, num_test):
+def test_sizes_and_types(size, num_test):
     found = load_photos(image_size=size)
     side = size or 16
     assert found.shape == (side, side, 3)
@@ -20,7 +20,7 @@ def test_sizes_and_kinds(size, num_test):
 
 @pytest.mark.parametrize("size", [16, 32])
 def test_training_and_test_patches_share_no_pixel(size, monkeypatch):
-    """Every pixel is replaced by its number, which the patches then carry."""
+    """Replace every pixel by its number, so that the patches show which pixels they contain."""
     count = 2 * 427 * 640
     numbers = np.arange(count, dtype=np.int64).reshape(2, 427, 640, 1)
     monkeypatch.setattr(photos, "_photographs", lambda: numbers)
@@ -46,7 +46,7 @@ def test_patches_are_cut_from_the_photographs():
         assert any(np.array_equal(cut, patch) for cut in cuts)
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_patches():
     first = load_photos(num_train=50, num_test=20)
     assert first.train.shape[0] == 50
     assert first.test.shape[0] == 20
@@ -66,6 +66,6 @@ def test_the_seed_decides():
         ({"seed": -1}, "seed = -1"),
     ],
 )
-def test_errors(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(DataError, match=message):
         load_photos(**arguments)

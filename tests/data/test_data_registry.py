@@ -15,7 +15,7 @@ def _keywords(load):
     return inspect.signature(load).parameters.values()
 
 
-def test_the_names():
+def test_the_names_of_all_data_sets():
     assert set(DATASETS) == {
         *SELF_CONTAINED,
         "tfds",
@@ -27,7 +27,7 @@ def test_the_names():
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_loader_can_be_configured(name):
+def test_a_loader_takes_configurable_keywords(name):
     load = DATASETS[name]
     for keyword in _keywords(load):
         assert keyword.kind is keyword.KEYWORD_ONLY
@@ -47,7 +47,7 @@ def test_a_keyword_has_one_default_and_one_type():
 
 
 @pytest.mark.parametrize("name", SELF_CONTAINED)
-def test_what_a_likelihood_must_know(name, tmp_path):
+def test_the_facts_for_a_likelihood_are_right(name, tmp_path):
     load = DATASETS[name]
     wanted = {"data_dir": str(tmp_path)} if name == "digits" else {}
     found = load(**wanted)
@@ -65,9 +65,9 @@ def test_what_a_likelihood_must_know(name, tmp_path):
     assert (found.num_classes is None) == (found.train_labels is None)
 
 
-def test_importing_the_room_is_quick():
-    """Neither JAX nor tensorflow-datasets nor scikit-learn: `main.py --help` must not wait."""
+def test_importing_the_package_is_quick():
+    """`main.py --help` must not wait for JAX, tensorflow-datasets or scikit-learn."""
     heavy = ("jax", "tensorflow_datasets", "tensorflow", "sklearn", "grain")
-    code = f"import data, sys; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import gradlog.data, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

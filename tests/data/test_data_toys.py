@@ -113,17 +113,17 @@ def test_negative_noise(load):
     ("load", "arguments", "message"),
     [
         (load_mixture, {"dims": 0}, "dims = 0 must be at least 1"),
-        (load_mixture, {"center": float("inf")}, "center = inf finite"),
+        (load_mixture, {"center": float("inf")}, "center = inf must be finite"),
         (load_circle, {"dims": 1}, "dims = 1: a circle needs at least 2"),
     ],
 )
-def test_shapes_that_cannot_be(load, arguments, message):
+def test_impossible_shapes_are_refused(load, arguments, message):
     with pytest.raises(DataError, match=message):
         load(**arguments)
 
 
 @pytest.mark.parametrize(("dims", "center", "scale"), [(1, 2.0, 1.0), (5, 1.5, 3.0)])
-def test_the_law_of_the_mixture_is_that_of_its_points(dims, center, scale):
+def test_the_law_of_the_mixture_matches_its_points(dims, center, scale):
     toy = load_mixture(num_train=40_000, dims=dims, center=center, scale=scale)
     drawn = np.asarray(jax.vmap(toy.law.sample)(jax.random.split(jax.random.key(0), 40_000)))
     assert toy.train.shape == drawn.shape == (40_000, dims)
@@ -146,3 +146,15 @@ def test_the_circle_lies_in_a_plane():
     assert spread[2] < 1e-4
     noisy = load_circle(num_train=2_000, dims=7, noise=0.05).train
     assert np.linalg.svd(noisy, compute_uv=False)[2:] == pytest.approx(0.05 * 2_000**0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("load", [load_moons, load_circle, load_mixture])
+def test_too_many_points_are_refused(load):
+    with pytest.raises(DataError, match=r"num_train = 1000000000000"):
+        load(num_train=10**12)
+
+
+@pytest.mark.parametrize("load", [load_circle, load_mixture])
+def test_too_many_dimensions_are_refused(load):
+    with pytest.raises(DataError, match=r"dims = 1000000000"):
+        load(dims=10**9)

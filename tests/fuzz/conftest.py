@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradlog.cli.verbs import devices
+from gradlog.cli import devices
 
 ROOM = 2 << 30
 
@@ -13,9 +13,9 @@ ROOM = 2 << 30
 @pytest.fixture(autouse=True)
 def small_machine(monkeypatch):
     """What cannot be held must be refused: on a machine as large as it takes, it would be tried."""
-    monkeypatch.setattr(data.memory, "machine_bytes", lambda: ROOM)
-    monkeypatch.setattr("gradlog.experiment.memory.machine_bytes", lambda: ROOM)
-    monkeypatch.setattr(devices, "keep_compilations", lambda folder: None)
+    monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: ROOM)
+    monkeypatch.setattr("gradlog.experiment.experiment.machine_bytes", lambda: ROOM)
+    monkeypatch.setattr(devices, "use_compilation_cache", lambda folder: None)
     monkeypatch.setattr("gradlog.data.downloads.TIMEOUT_SECONDS", 0.1)
 
 

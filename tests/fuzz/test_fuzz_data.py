@@ -14,9 +14,11 @@ from commands import assert_harmless, here, process
 from test_fuzz_configs import FLAT, POINTS
 from values import damaged
 
+from gradlog.data import cifar10
 from gradlog.data.cifar10 import RECORD_BYTES, TEST_MEMBERS, TRAIN_MEMBERS
 from gradlog.data.digits import load_digits
 from gradlog.data.downloads import Download
+from gradlog.data.prepare import data_root
 
 FAST, MANY, MANY_PROCESSES = 36, 398, 25
 CHECKPOINT = tiny.ROOT / "tests" / "golden" / "checkpoint_1"
@@ -109,7 +111,7 @@ def _cifar10(random, folder, trained):
     record = bytes([3]) + random.randbytes(RECORD_BYTES - 1)
     content = broken.tar(random, dict.fromkeys((*TRAIN_MEMBERS, *TEST_MEMBERS), 2 * record))
     (folder / "archive.tar.gz").write_bytes(content)
-    data.cifar10.OFFICIAL = Download(
+    cifar10.OFFICIAL = Download(
         "http://127.0.0.1:9/x.tar.gz", len(content), hashlib.sha256(content).hexdigest()
     )
     return (
@@ -140,7 +142,7 @@ def _records(random, folder, trained):
     """Records of tensorflow-datasets, once prepared and since damaged."""
     del trained
     load_digits()
-    prepared = shutil.copytree(data.prepare.data_root("") / "digits", _beside(folder) / "digits")
+    prepared = shutil.copytree(data_root("") / "digits", _beside(folder) / "digits")
     files = sorted(path for path in prepared.rglob("*") if path.is_file())
     file = random.choice(files)
     whole = file.read_bytes()
@@ -185,9 +187,9 @@ def _check(trained, tmp_path, examples, count, run=here):
 @pytest.fixture(autouse=True)
 def official():
     """The archive's checksum is put back."""
-    before = data.cifar10.OFFICIAL
+    before = cifar10.OFFICIAL
     yield
-    data.cifar10.OFFICIAL = before
+    cifar10.OFFICIAL = before
 
 
 def test_a_few_files_are_used_or_refused(trained, tmp_path, examples):

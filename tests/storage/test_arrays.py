@@ -40,10 +40,10 @@ def _saved(array):
 
 BAD = {
     "there is no file": lambda path: None,
-    "cannot be read: it begins like neither": lambda path: path.write_bytes(b""),
-    "cannot be read: it begins like neither;": lambda path: path.write_text("a"),
+    "cannot be read: it is neither": lambda path: path.write_bytes(b""),
+    "cannot be read: it is neither;": lambda path: path.write_text("a"),
     "cannot be read: File is not a zip": lambda path: path.write_bytes(b"PK\3\4"),
-    "cannot be read: it is no regular file": lambda path: path.mkdir(),
+    "cannot be read: it is not a regular file": lambda path: path.mkdir(),
     "cannot be read: Error -3": _broken,
     "cannot be read: it holds pickled objects": _saved(np.array([None])),
     "cannot be read: EOF: reading magic string": _of_text,

@@ -1,4 +1,4 @@
-"""Arrays of files are read as data, whole, and no further than the file goes."""
+"""Array files are read as plain data, and refused if they are damaged or too large."""
 
 import io
 import os
@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from gradlog.data.arrays import open_arrays
+from gradlog.data import array_files
+from gradlog.data.array_files import machine_bytes, open_arrays
 from gradlog.data.dataset import DataError
 
 X = np.arange(24.0).reshape(4, 6)
@@ -38,7 +39,7 @@ def _claiming(shape):
     "array", [X, X.T, X.astype(">f4"), X.astype(np.uint8), X[:0], X[0, 0], X > 3, X[:, ::2]]
 )
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
-def test_arrays_come_back_as_they_were_saved(tmp_path, array, save):
+def test_arrays_are_read_as_they_were_saved(tmp_path, array, save):
     with (tmp_path / "file").open("wb") as file:
         save(file, array)
     found = _only(tmp_path / "file")
@@ -47,7 +48,7 @@ def test_arrays_come_back_as_they_were_saved(tmp_path, array, save):
     assert found.flags.writeable
 
 
-def test_only_what_is_asked_for_is_read(tmp_path):
+def test_only_the_accessed_array_is_read(tmp_path):
     np.savez(tmp_path / "x.npz", whole=X, pickled=np.array([None]))
     with open_arrays(tmp_path / "x.npz") as arrays:
         assert set(arrays) == {"whole", "pickled"}
@@ -57,7 +58,7 @@ def test_only_what_is_asked_for_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(10**15,), (10**9, 10**9), (5, 6), (2**63, 2)])
-def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path, shape):
+def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path, shape):
     content = _claiming(shape)
     (tmp_path / "x.npy").write_bytes(content)
     _refused(tmp_path / "x.npy", "claims to hold")
@@ -67,24 +68,24 @@ def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", [(-1, 2), (2.0,), (None,), "x"])
-def test_a_header_with_another_shape_is_refused(tmp_path, shape):
+def test_a_header_with_an_invalid_shape_is_refused(tmp_path, shape):
     (tmp_path / "x.npy").write_bytes(_claiming(shape))
     _refused(tmp_path / "x.npy", "cannot be read")
 
 
-def test_what_unpacks_to_more_than_the_machine_has_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradlog.data.memory.machine_bytes", lambda: 10**6)
+def test_an_archive_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: 10**6)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(10**6))
     assert (tmp_path / "bomb.npz").stat().st_size < 10**4
     _refused(tmp_path / "bomb.npz", "would take 0.008 GB; this machine has 0.001 GB")
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
-    _refused(tmp_path / "pipe.npy", "it is no regular file")
+    _refused(tmp_path / "pipe.npy", "not a regular file")
 
 
-def test_names_of_members_are_no_paths(tmp_path):
+def test_names_in_an_archive_are_not_used_as_paths(tmp_path):
     (tmp_path / "in").mkdir()
     with zipfile.ZipFile(tmp_path / "in" / "x.npz", "w") as archive:
         archive.writestr("../outside.npy", _claiming((4, 6)))
@@ -99,3 +100,16 @@ def test_a_damaged_archive_is_refused(tmp_path, where):
     content[where : where + 5 or None] = b"\xff" * 5
     (tmp_path / "x.npz").write_bytes(content)
     _refused(tmp_path / "x.npz", "cannot be read")
+
+
+def test_the_memory_of_this_machine_is_found():
+    assert 2**28 < machine_bytes() < 2**50
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1000\n", 1000), ("max\n", None), ("", None)])
+def test_the_limit_of_a_container_is_respected(tmp_path, monkeypatch, text, expected):
+    (tmp_path / "limit").write_text(text)
+    paths = (str(tmp_path / "limit"), str(tmp_path / "none"))
+    monkeypatch.setattr(array_files, "MEMORY_LIMITS", paths)
+    found = machine_bytes.__wrapped__()
+    assert found == expected if expected else found > 2**28

@@ -89,7 +89,7 @@ def test_images_and_labels_are_found_by_type(tmp_path, shape):
         np.testing.assert_array_equal(source[np.array([3, 1, 3])], images[[3, 1, 3]])
 
 
-def test_labels_are_read_only_if_wanted(tmp_path):
+def test_labels_are_read_only_with_read_labels(tmp_path):
     _write(tmp_path)
     found = _load(tmp_path)
     assert found.train_labels is None
@@ -97,7 +97,7 @@ def test_labels_are_read_only_if_wanted(tmp_path):
     assert found.fingerprint == _load(tmp_path, read_labels=True).fingerprint
 
 
-def test_parts_of_splits(tmp_path):
+def test_parts_of_splits_are_read(tmp_path):
     _write(tmp_path)
     whole = _load(tmp_path)
     part = _load(tmp_path, train_split="train[:70%]", test_split="train[70%:]")
@@ -110,7 +110,7 @@ def test_parts_of_splits(tmp_path):
             _load(tmp_path, test_split=wrong)
 
 
-def test_the_fingerprint_is_of_the_contents(tmp_path):
+def test_the_fingerprint_depends_on_the_contents(tmp_path):
     _write(tmp_path / "a")
     _write(tmp_path / "b")
     _write(tmp_path / "c", (4, 5, 3))
@@ -118,7 +118,7 @@ def test_the_fingerprint_is_of_the_contents(tmp_path):
     assert found[0] == found[1] != found[2]
 
 
-def test_the_fingerprint_sees_one_image(tmp_path, monkeypatch):
+def test_one_changed_image_changes_the_fingerprint(tmp_path, monkeypatch):
     _write(tmp_path / "a")
     plain = _image
     monkeypatch.setitem(globals(), "_image", lambda i, shape: plain(i + 100 * (i == 7), shape))
@@ -126,7 +126,7 @@ def test_the_fingerprint_sees_one_image(tmp_path, monkeypatch):
     assert _load(tmp_path / "a").fingerprint != _load(tmp_path / "b").fingerprint
 
 
-def test_unsaid_shapes_are_taken_from_the_images(tmp_path):
+def test_an_unspecified_shape_is_taken_from_the_images(tmp_path):
     features = {"picture": tfds.features.Image(encoding_format="png")}
     _write(tmp_path / "same", **features)
     found = _load(tmp_path / "same")
@@ -136,7 +136,7 @@ def test_unsaid_shapes_are_taken_from_the_images(tmp_path):
         _load(tmp_path / "mixed")
 
 
-def test_two_images_or_none_are_an_error(tmp_path):
+def test_two_image_features_or_none_are_refused(tmp_path):
     image = tfds.features.Image(shape=(5, 4, 3), encoding_format="png")
     label = tfds.features.ClassLabel(num_classes=4)
     _write(tmp_path / "two", picture=image, second=image)
@@ -147,7 +147,7 @@ def test_two_images_or_none_are_an_error(tmp_path):
         _load(tmp_path / "none")
 
 
-def test_two_labels_are_none(tmp_path):
+def test_two_label_features_count_as_no_labels(tmp_path):
     image = tfds.features.Image(shape=(5, 4, 3), encoding_format="png")
     label = tfds.features.ClassLabel(num_classes=4)
     _write(tmp_path, picture=image, label=label, other=label)
@@ -177,7 +177,7 @@ def test_the_default_folder_of_tensorflow_datasets_is_searched(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "imagenet_resized/32x32", "no_such_data"])
-def test_what_is_missing_is_said_at_once(tmp_path, name):
+def test_missing_data_are_reported_at_once(tmp_path, name):
     begin = time.monotonic()
     with pytest.raises(DataError) as caught:
         _load(tmp_path, name)
@@ -188,7 +188,7 @@ def test_what_is_missing_is_said_at_once(tmp_path, name):
     assert "\n" not in message
 
 
-def test_other_formats_are_named(tmp_path):
+def test_other_formats_are_refused(tmp_path):
     folder = _write(tmp_path)
     info = json.loads((folder / "dataset_info.json").read_text())
     (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
@@ -199,7 +199,7 @@ def test_other_formats_are_named(tmp_path):
         _load(tmp_path)
 
 
-def test_damaged_records_are_an_error(tmp_path):
+def test_damaged_records_are_refused(tmp_path):
     folder = _write(tmp_path)
     shard = next(folder.glob("*train*"))
     content = shard.read_bytes()
@@ -213,7 +213,7 @@ def test_damaged_records_are_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "../etc", "a b", "mnist:latest", "a/b/c"])
-def test_bad_names(name):
+def test_invalid_names_are_refused(name):
     with pytest.raises(DataError, match=r"config\.data\.tfds_name"):
         load_tfds(tfds_name=name)
 
@@ -225,7 +225,7 @@ def with_tensorflow(monkeypatch):
     monkeypatch.setattr(tfds_images.importlib.util, "find_spec", lambda name: name)
 
 
-def test_tensorflow_prepares_what_is_missing(tmp_path, with_tensorflow, monkeypatch):
+def test_tensorflow_prepares_missing_data(tmp_path, with_tensorflow, monkeypatch):
     class Builder:
         url_infos = None
 
@@ -282,7 +282,7 @@ def test_a_host_that_answers_is_enough(tmp_path, with_tensorflow, monkeypatch):
 
 @pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
 @pytest.mark.parametrize("text", ["{", "[]", '{"fileFormat": "array_record", "splits": [1]}'])
-def test_descriptions_that_are_damaged_are_an_error(tmp_path, name, text):
+def test_damaged_descriptions_are_refused(tmp_path, name, text):
     (_write(tmp_path) / name).write_text(text)
     with pytest.raises(DataError) as caught:
         _load(tmp_path)

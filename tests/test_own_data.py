@@ -1,4 +1,4 @@
-"""configs/own.py: an experiment for whatever is at a path."""
+"""configs/own.py chooses an experiment for any data at a path."""
 
 import subprocess
 import sys
@@ -8,17 +8,18 @@ import pytest
 import tiny
 from PIL import Image
 
-from gradlog.cli import command_line
 from gradlog.configs import own
-from gradlog.data import Look
+from gradlog.data import Inspection
+from gradlog.experiment import own_data
 from gradlog.experiment.build import build, check_config, load_dataset
-from gradlog.experiment.schema import ConfigFileError, complaint
+from gradlog.experiment.loading import load_config
+from gradlog.experiment.schema import ConfigFileError, find_problem
 
 RANDOM = np.random.default_rng(0)
 
 
-def _look(shape, loader="folder", levels=256, alike=True):
-    return Look(loader, "/data", shape, alike, levels, 0.0 if levels else 1.0, 100)
+def _inspection(shape, loader="folder", levels=256, same_shape=True):
+    return Inspection(loader, "/data", shape, same_shape, levels, 0.0 if levels else 1.0, 100)
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def save(tmp_path):
 
 
 def _built(path):
-    config = command_line.load_config(f"configs/own.py:{path}")
-    assert complaint(config) == ""
+    config = load_config(f"configs/own.py:{path}")
+    assert find_problem(config) == ""
     return config, build(config, load_dataset(config))
 
 
@@ -62,37 +63,37 @@ ARRAYS = [
 
 
 @pytest.mark.parametrize(("array", "shape", "levels"), ARRAYS)
-def test_arrays_of_every_kind_have_an_experiment(save, array, shape, levels):
+def test_every_kind_of_array_has_an_experiment(save, array, shape, levels):
     _, experiment = _built(save(array))
     assert (experiment.dataset.shape, experiment.dataset.levels) == (shape, levels)
 
 
 @pytest.mark.parametrize("device", ["cpu", "accelerator"])
 @pytest.mark.parametrize(
-    ("look", "cpu", "accelerator"),
+    ("found", "cpu", "accelerator"),
     [
-        (_look((28, 28, 1)), 28, 28),
-        (_look((128, 128, 3)), 16, 128),
-        (_look((32, 32, 3)), 32, 32),
-        (_look((600, 400, 3)), 16, 64),
-        (_look((50, 45, 3), alike=False), 16, 44),
-        (_look((13, 90, 3), alike=False), 12, 12),
-        (_look((3, 3, 3), alike=False), 3, 3),
+        (_inspection((28, 28, 1)), 28, 28),
+        (_inspection((128, 128, 3)), 16, 128),
+        (_inspection((32, 32, 3)), 32, 32),
+        (_inspection((600, 400, 3)), 16, 64),
+        (_inspection((50, 45, 3), same_shape=False), 16, 44),
+        (_inspection((13, 90, 3), same_shape=False), 12, 12),
+        (_inspection((3, 3, 3), same_shape=False), 3, 3),
     ],
 )
-def test_images_of_a_folder_are_never_enlarged(look, cpu, accelerator, device):
-    found = own.for_data(look, device).data.image_size
-    assert found == {"cpu": cpu, "accelerator": accelerator}[device]
-    assert found <= min(look.shape[:2])
+def test_images_of_a_folder_are_never_enlarged(found, cpu, accelerator, device):
+    side = own_data.choose_config(found, device).data.image_size
+    assert side == {"cpu": cpu, "accelerator": accelerator}[device]
+    assert side <= min(found.shape[:2])
 
 
 @pytest.mark.parametrize("device", ["cpu", "accelerator"])
 @pytest.mark.parametrize("side", [*range(1, 34), 64, 96, 128])
 def test_the_network_can_halve_the_images(side, device):
-    config = own.for_data(_look((side, side, 3), "files"), device)
+    config = own_data.choose_config(_inspection((side, side, 3), "files"), device)
     halvings = len(config.model.ch_mult) - 1
     assert side % 2**halvings == 0
-    assert halvings == 0 or side >> halvings >= own.COARSEST
+    assert halvings == 0 or side >> halvings >= own_data.COARSEST
 
 
 @pytest.mark.parametrize(
@@ -105,19 +106,19 @@ def test_the_network_can_halve_the_images(side, device):
         ("", True, False, False),
     ],
 )
-def test_an_accelerator_is_there_with_its_device_and_its_plugin(
+def test_an_accelerator_needs_its_device_and_its_plugin(
     monkeypatch, tmp_path, platforms, plugin, device, found
 ):
     monkeypatch.setenv("JAX_PLATFORMS", platforms)
-    monkeypatch.setattr(own, "PLUGINS", ("json" if plugin else "no_such_package",))
-    monkeypatch.setattr(own, "Path", lambda _: tmp_path)
+    monkeypatch.setattr(own_data, "PLUGINS", ("json" if plugin else "no_such_package",))
+    monkeypatch.setattr(own_data, "Path", lambda _: tmp_path)
     if device:
         (tmp_path / "nvidia0").touch()
-    assert own._has_accelerator() is found
+    assert own_data.has_accelerator() is found
 
 
-def test_what_follows_the_steps_follows_them():
-    config = own.for_data(_look((8, 8, 1)), "cpu")
+def test_intervals_follow_the_number_of_steps():
+    config = own_data.choose_config(_inspection((8, 8, 1)), "cpu")
     config.training.steps = 500
     assert (config.optimizer.decay_steps, config.training.checkpoint_every) == (500, 100)
     config.training.checkpoint_every = 7
@@ -125,23 +126,23 @@ def test_what_follows_the_steps_follows_them():
 
 
 @pytest.mark.parametrize("steps", [1, 7, 50, 99, 100])
-def test_few_steps_are_an_experiment(steps):
-    config = own.for_data(_look((8, 8, 1)), "cpu")
+def test_a_small_number_of_steps_is_valid(steps):
+    config = own_data.choose_config(_inspection((8, 8, 1)), "cpu")
     config.training.steps = steps
     check_config(config)
 
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("", "needs your data: --config=configs/own.py:PATH"), ("/none", "there is no folder and no")],
+    [("", "--config=configs/own.py:PATH"), ("/none", "no folder and no file")],
 )
-def test_a_mistake_is_one_line(path, said):
+def test_a_wrong_path_is_refused_in_one_line(path, said):
     with pytest.raises(ConfigFileError, match=said) as caught:
         own.get_config(path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_choice_waits_for_no_jax(save):
+def test_choosing_does_not_import_jax(save):
     path = save(RANDOM.normal(size=(30, 3)))
     program = f"""
 import sys

@@ -1,0 +1,105 @@
+"""Data sets without their examples: either not available, or not loaded yet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gradlog.data.dataset import UNKNOWN, DataError, Dataset
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What drawing samples needs to know about a data set: see `Dataset` for the attributes.
+
+    `num_classes` of None means that the number of classes is not known without the data.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    levels: int | None
+    num_classes: int | None = None
+    fingerprint: str = UNKNOWN
+
+    def without_examples(self, reason: str) -> Dataset:
+        """Return a data set whose examples raise a DataError with the reason."""
+        nothing = _MissingExamples(self.name, reason)
+        return Dataset(
+            self.name,
+            nothing,
+            nothing,
+            self.shape,
+            self.levels,
+            self.fingerprint,
+            num_classes=self.num_classes,
+        )
+
+
+def known_spec(name: str, arguments: Mapping[str, Any]) -> DatasetSpec | None:
+    """Return the spec of a data set if the name and the arguments of its loader determine it.
+
+    Args:
+      name: a key of ``DATASETS``.
+      arguments: ``config.data`` as a dict.
+    """
+    side, channels = arguments.get("image_size", 0), arguments.get("channels", 0)
+    specs = {
+        "cifar10": DatasetSpec(name, (32, 32, 3), 256, 10),
+        "digits": DatasetSpec(name, (8, 8, 1), 17, 10),
+        "folder": DatasetSpec(name, (side, side, channels), 256),
+        "imagenet32": DatasetSpec(name, (32, 32, 3), 256),
+        "photos": DatasetSpec(name, (side, side, 3), 256),
+    }
+    spec = specs.get(name)
+    return spec if spec is not None and np.all(spec.shape) else None
+
+
+class LazyDataset(Dataset):
+    """A data set that is loaded when its examples, labels or law are first used.
+
+    Args:
+      spec: name, shape, levels and fingerprint, which need no loading. The number of classes
+        needs none either if the spec has it.
+      load: returns the whole data set. The first use raises a DataError if its shape or its
+        fingerprint differs from the spec's.
+    """
+
+    def __init__(self, spec: DatasetSpec | Dataset, load: Callable[[], Dataset]):
+        known = {key: getattr(spec, key) for key in ("name", "shape", "levels", "fingerprint")}
+        if spec.num_classes is not None:
+            known["num_classes"] = spec.num_classes
+        vars(self).update(known, _load=load)  # a frozen dataclass refuses assignment
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in Dataset.__dataclass_fields__ and name not in vars(self):
+            return getattr(self._loaded, name)
+        return super().__getattribute__(name)
+
+    def __repr__(self) -> str:  # must not load
+        return f"LazyDataset({self.name!r}, shape={self.shape}, levels={self.levels})"
+
+    @cached_property
+    def _loaded(self) -> Dataset:
+        loaded: Dataset = vars(self)["_load"]()
+        if (loaded.fingerprint, loaded.shape) != (self.fingerprint, self.shape):
+            raise DataError(
+                f"the data {loaded.name} are not the data of this run: their fingerprint is "
+                f"{loaded.fingerprint}, and the run's is {self.fingerprint}; restore the data "
+                "that the run was trained on"
+            )
+        return loaded
+
+
+class _MissingExamples:
+    """A source whose examples are not available."""
+
+    def __init__(self, name: str, reason: str):
+        self._name, self._reason = name, reason
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, indices: Any) -> NoReturn:
+        raise DataError(f"this needs the examples of {self._name}: {self._reason}")
