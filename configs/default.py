@@ -6,12 +6,12 @@ is no room, says what it means: ``--help`` and the documentation show it. A work
 than a key is taken to have been made with its default: a default never changes once it is released.
 """
 
-from ml_collections import ConfigDict
+from gradlog.aliases import Config
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Config:
     """A DDPM++ on the digits: a base, rather than an experiment."""
-    config = ConfigDict()
+    config = Config()
     config.seed = 0  # of parameters, noise, order of the data
     config.compat = ""  # 'score_flow', 'score_sde': evaluate by the conventions of that code
     config.data = data()
@@ -29,9 +29,9 @@ def get_config() -> ConfigDict:
     return config.lock()  # a misspelt key in an experiment's file is an error
 
 
-def data() -> ConfigDict:
+def data() -> Config:
     """What is modeled."""
-    return ConfigDict(
+    return Config(
         {
             # 'digits', 'photos', 'cifar10', 'imagenet32', 'tfds'; your own: 'files', 'folder';
             # toys: 'mixture', 'moons', 'checkerboard', 'circle'.
@@ -60,9 +60,9 @@ def data() -> ConfigDict:
     )
 
 
-def sde() -> ConfigDict:
+def sde() -> Config:
     """The process that makes noise of data."""
-    return ConfigDict(
+    return Config(
         {
             "name": "vp",  # 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete), 'log_snr' (VDM's)
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0
@@ -77,9 +77,9 @@ def sde() -> ConfigDict:
     )
 
 
-def model() -> ConfigDict:
+def model() -> Config:
     """The network, what it is told, and what is made of its output."""
-    return ConfigDict(
+    return Config(
         {
             "name": "ncsnpp",  # network: 'ncsnpp', 'ddpm', 'ncsnv2', 'vdm'; 'mlp' for points
             # What the network gives: 'noise', 'score', 'preconditioned' (EDM), 'velocity', or an
@@ -130,9 +130,9 @@ def model() -> ConfigDict:
     )
 
 
-def objective() -> ConfigDict:
+def objective() -> Config:
     """What is minimized."""
-    return ConfigDict(
+    return Config(
         {
             # Score matching: 'dsm' denoising, 'dsm2' of second order, 'esm' explicit, 'ism'
             # implicit, 'ssm', 'ssm_vr' sliced, 'fsm' by finite differences.
@@ -160,9 +160,9 @@ def objective() -> ConfigDict:
     )
 
 
-def optimizer() -> ConfigDict:
+def optimizer() -> Config:
     """How it is minimized."""
-    return ConfigDict(
+    return Config(
         {
             "name": "adam",  # 'adam'; with weight_decay AdamW
             "learning_rate": 2e-4,  # after the warmup
@@ -182,9 +182,9 @@ def optimizer() -> ConfigDict:
     )
 
 
-def training() -> ConfigDict:
+def training() -> Config:
     """How long, on which devices, and what is written on the way."""
-    return ConfigDict(
+    return Config(
         {
             "steps": 1000,  # until it is done, counted from the beginning
             "batch_size": 64,  # of all devices of all hosts together
@@ -203,9 +203,9 @@ def training() -> ConfigDict:
     )
 
 
-def evaluation() -> ConfigDict:
+def evaluation() -> Config:
     """Which images are evaluated, and by which estimators, for --mode=eval."""
-    return ConfigDict(
+    return Config(
         {
             "batch_size": 64,  # images at once, over all local devices; roundings depend on it
             "estimators": (),  # members of `likelihood`; empty for (likelihood.name,)
@@ -216,9 +216,9 @@ def evaluation() -> ConfigDict:
     )
 
 
-def likelihood() -> ConfigDict:
+def likelihood() -> Config:
     """The estimators of log p: their numerics, their randomness, where they begin."""
-    return ConfigDict(
+    return Config(
         {
             # Estimator: 'ode', 'quadrature', 'exact', 'scipy', 'bound', 'vlb', or 'importance' (see
             # `base`).
@@ -252,9 +252,9 @@ def likelihood() -> ConfigDict:
     )
 
 
-def sampling() -> ConfigDict:
+def sampling() -> Config:
     """The samplers, for --mode=sample; some keys are of encoding."""
-    return ConfigDict(
+    return Config(
         {
             # Sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM), 'dpm_2m',
             # 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says which to
@@ -304,9 +304,9 @@ def sampling() -> ConfigDict:
     )
 
 
-def classifier() -> ConfigDict:
+def classifier() -> Config:
     """Of noisy data, for guidance and for features: --mode=classifier trains it in the workdir."""
-    return ConfigDict(
+    return Config(
         {
             "steps": 2000,  # of the classifier's training
             "batch_size": 128,  # of the classifier's training
@@ -317,9 +317,9 @@ def classifier() -> ConfigDict:
     )
 
 
-def quality() -> ConfigDict:
+def quality() -> Config:
     """Of samples beside data, for --mode=quality; docs/quality.md says what each number is."""
-    return ConfigDict(
+    return Config(
         {
             "features": "pixels",  # 'inception' for FID; 'classifier': the workdir's own
             "inception": "",  # inception: inception-2015-12-05.tgz or pytorch-fid's .pth file
@@ -336,9 +336,9 @@ def quality() -> ConfigDict:
     )
 
 
-def study() -> ConfigDict:
+def study() -> Config:
     """What theory claims, as pictures, for --mode=study."""
-    return ConfigDict(
+    return Config(
         {
             # What --mode=study shows: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',

@@ -1,18 +1,61 @@
-"""What a configuration becomes."""
+"""Everything that a configuration builds; each part is built at its first use."""
 
+import copy
+import inspect
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar, overload
 
 import jax
-import optax
+from ml_collections import ConfigDict
 
-from gradlog.data import Dataset
-from gradlog.likelihood import Dequantization, StoredLikelihood
-from gradlog.losses import ScoreMatchingLoss
-from gradlog.models import ScoreModel
-from gradlog.sampling import Guidance, Projection, Sampler
-from gradlog.sde_lib import SDE
-from gradlog.training import Augmentation
+from gradlog.config_error import ConfigError
+from gradlog.data import (
+    DATASETS,
+    UNKNOWN,
+    Dataset,
+    describe_memory,
+    explain_missing_labels,
+    machine_bytes,
+)
+from gradlog.experiment.keys import identifies_workdir
+from gradlog.experiment.likelihood_parts import Estimator, build_estimators
+from gradlog.experiment.reader import Reader
+from gradlog.experiment.sampling_parts import (
+    ConditionalSampling,
+    build_conditional_sampling,
+    build_encoding,
+    build_sampler,
+)
+from gradlog.experiment.schema import check_config_values
+from gradlog.experiment.training_parts import (
+    build_augmentation,
+    build_groups,
+    build_model,
+    build_objective,
+)
+from gradlog.losses import ScoreMatching
+from gradlog.models import DiffusionModel
+from gradlog.sampling import Encoding, Sampler
+from gradlog.sde_lib import SDE, SDES
+from gradlog.storage import TRACKERS
+from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
+
+# The names of independent streams of random numbers.
+STREAMS = ("init", "train", "held_out", "eval", "sample")
+# Names that ``gradlog.evaluation.features`` has members for.
+FEATURES = ("classifier", "inception", "pixels")
+CONVENTIONS = ("pytorch_fid", "tensorflow")
+# The largest parts of the memory that is needed at least: parameters, their average, Adam's two
+# moments and the copy that becomes a checkpoint; of each datum in a batch the datum, its noise, the
+# noised point and the score there.
+_STATES, _COPIES, _FLOAT = 5, 4, 4
+_BATCHES = (
+    *("training.batch_size", "eval.batch_size", "sampling.batch_size", "sampling.num_samples"),
+    "classifier.batch_size",
+)
 
 
 @dataclass(frozen=True)
@@ -42,18 +85,8 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True)
-class SteeringSettings:
-    """Classes to be drawn in turn, how samples are guided to them, and what is known of them."""
-
-    classes: tuple[int, ...]
-    guidance: Guidance
-    projection: Projection | None
-    particles: int
-
-
-@dataclass(frozen=True)
 class ClassifierSettings:
-    """Of the classifier of noisy data: how it is trained, and how large it is."""
+    """Training and size of the classifier of noisy data."""
 
     steps: int
     batch_size: int
@@ -81,7 +114,7 @@ class QualitySettings:
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How many images to evaluate (0 for all), how many at once, and how many once more."""
+    """How many images to evaluate (0 for all), how many at once, and how many a second time."""
 
     batch_size: int
     num_images: int
@@ -89,37 +122,282 @@ class EvalSettings:
     convergence_images: int
 
 
-@dataclass(frozen=True)
-class Estimator:
-    """A likelihood estimator, the points it stands on, the settings that decide its numbers."""
-
-    likelihood: StoredLikelihood
-    dequantization: Dequantization
-    settings: dict[str, Any]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+class part(Generic[T]):  # noqa: N801 - a decorator, as functools.cached_property
+    """A property of an experiment that is built at its first use, from the keys of a `Reader`."""
+
+    def __init__(self, build: Callable[["Experiment", Reader], T]):
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, experiment: None, owner: type) -> "part[T]": ...
+    @overload
+    def __get__(self, experiment: "Experiment", owner: type) -> T: ...
+    def __get__(self, experiment, owner):
+        if experiment is None:
+            return self
+        reader = Reader(experiment.config)
+        built = self._build(experiment, reader)
+        experiment.keys_of_parts[self._name] = frozenset(reader.keys_read)
+        vars(experiment)[self._name] = built  # from now on the instance has the attribute
+        return built
+
+
 class Experiment:
-    """Everything a run needs, wired."""
+    """The parts of an experiment.
 
-    dataset: Dataset
-    sde: SDE
-    model: ScoreModel
-    loss: ScoreMatchingLoss
-    dequantization: Dequantization  # of training and samples
-    optimizer: optax.GradientTransformation
-    ema_decay: float
-    ema_warmup: bool
-    augmentation: Augmentation
-    estimators: dict[str, Estimator]
-    sampler: Sampler
-    sampler_settings: dict[str, Any]
-    training: TrainingSettings
-    eval: EvalSettings
-    sampling: SamplingSettings
-    steering: SteeringSettings
-    classifier: ClassifierSettings
-    quality: QualitySettings
-    streams: dict[str, jax.Array]
-    identity: dict[str, Any]
-    keys_read: frozenset[str]
+    A part is built at its first use: an evaluation builds no optimizer and no sampler that it does
+    not need. ``check`` builds all parts once, to find every mistake that needs no data.
+
+    Args:
+      config: a whole configuration, without a preset in ``config.compat``.
+      dataset: its data; without them the parts that depend on the data are of no use but to check
+        the configuration.
+
+    Attributes:
+      config: the configuration.
+      keys_of_parts: the keys that each part depends on, of the parts that were built.
+
+    Raises:
+      ConfigError: a key is missing or unknown, or its value has another type or lies out of range.
+    """
+
+    def __init__(self, config: ConfigDict, dataset: Dataset | None = None):
+        check_config_values(config)
+        self.config = config
+        self.keys_of_parts: dict[str, frozenset[str]] = {}
+        self._dataset = dataset
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data."""
+        assert self._dataset is not None, "this experiment was built without its data"
+        return self._dataset
+
+    def check(self) -> None:
+        """Build every part once.
+
+        Raises:
+          ConfigError: a name, a key or a value is invalid; the message names it.
+        """
+        for name in _CHECKED:
+            getattr(self, name)
+
+    def with_data(self, dataset: Dataset) -> "Experiment":
+        """Return the same experiment with data. Parts that do not depend on the data stay.
+
+        Raises:
+          ConfigError: the model does not fit the data, or the memory of this machine.
+        """
+        found = copy.copy(self)
+        found._dataset = dataset
+        found.keys_of_parts = dict(self.keys_of_parts)
+        for name in _OF_DATA:
+            vars(found).pop(name, None)
+        found._check_fit()
+        return found
+
+    def _check_fit(self) -> None:
+        dataset, classes = self.dataset, self.model.num_classes
+        count = self.num_parameters
+        _check_memory(
+            _STATES * _FLOAT * count, f"config.model has {count:,} parameters, whose training state"
+        )
+        reader = Reader(self.config)
+        for key in _BATCHES:
+            rows = reader.get(key) / jax.process_count()
+            _check_memory(
+                _COPIES * _FLOAT * rows * math.prod(dataset.shape),
+                f"config.{key} = {reader.get(key)}",
+            )
+        if not classes or dataset.fingerprint == UNKNOWN or classes == dataset.num_classes:
+            return
+        if dataset.num_classes is None:
+            raise ConfigError(
+                f"config.model.num_classes = {classes} needs data with classes; "
+                f"{explain_missing_labels(dataset)}"
+            )
+        raise ConfigError(
+            f"config.model.num_classes = {classes}, but {dataset.name} has {dataset.num_classes} "
+            "classes"
+        )
+
+    @cached_property
+    def params_spec(self) -> Any:
+        """The shapes of the parameters by group, as `jax.eval_shape` returns them."""
+        shape = self.dataset.shape
+        try:
+            return jax.eval_shape(lambda key: self.model.init(key, shape), jax.random.key(0))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise ConfigError(
+                f"config.model does not fit data of shape {shape}: {error}"
+            ) from error
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trained numbers."""
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self.params_spec))
+
+    # --- what is trained ----------------------------------------------------------------------
+
+    @part
+    def process(self, reader: Reader) -> SDE:
+        """The forward process."""
+        return reader.choose("sde", SDES)
+
+    @part
+    def model(self, reader: Reader) -> DiffusionModel:
+        """The model, with the process and the dequantizer of training."""
+        return build_model(reader, self.process, self._dataset)
+
+    @part
+    def objective(self, reader: Reader) -> ScoreMatching:
+        """The objective of training."""
+        return build_objective(reader, self.process, self._dataset)
+
+    @part
+    def class_dropout(self, reader: Reader) -> float:
+        """How often a class-conditional model sees no class in training."""
+        return reader.get("objective.class_dropout") if self.model.num_classes else 0.0
+
+    @part
+    def augmentation(self, reader: Reader) -> Augmentation:
+        """The random change of the training data."""
+        return build_augmentation(reader, self._dataset)
+
+    @part
+    def groups(self, reader: Reader) -> dict[str, ParameterGroup]:
+        """The optimizer and the average of each group of parameters."""
+        return build_groups(reader)
+
+    @part
+    def training(self, reader: Reader) -> TrainingSettings:
+        """How long and how to train."""
+        reader.pick("training.parallel", MAPPINGS)
+        reader.pick("training.tracker", TRACKERS)
+        return reader.make("training", TrainingSettings)
+
+    @part
+    def streams(self, reader: Reader) -> dict[str, jax.Array]:
+        """Independent keys of random numbers by name; see ``STREAMS``."""
+        root = jax.random.key(reader.get("seed"))
+        return dict(zip(STREAMS, jax.random.split(root, len(STREAMS)), strict=True))
+
+    @part
+    def data_keys(self, reader: Reader) -> dict[str, Any]:
+        """The arguments of the function that loads the data."""
+        loader = reader.pick("data.name", DATASETS)
+        return {name: reader.get(f"data.{name}") for name in inspect.signature(loader).parameters}
+
+    # --- what is evaluated and sampled --------------------------------------------------------
+
+    @part
+    def estimators(self, reader: Reader) -> dict[str, Estimator]:
+        """The estimators of log probability by name."""
+        return build_estimators(reader, self.config, self.process, self._dataset)
+
+    @part
+    def eval(self, reader: Reader) -> EvalSettings:
+        """Which images are evaluated."""
+        return reader.make("eval", EvalSettings)
+
+    @part
+    def sampler(self, reader: Reader) -> Sampler:
+        """The sampler."""
+        return build_sampler(reader, self.process)
+
+    @part
+    def conditional_sampling(self, reader: Reader) -> ConditionalSampling:
+        """What is known of the samples before they are drawn."""
+        classes = self.model.num_classes
+        return build_conditional_sampling(reader, classes, self.sampler, self._dataset)
+
+    @part
+    def sampling(self, reader: Reader) -> SamplingSettings:
+        """How many samples to draw."""
+        return reader.make("sampling", SamplingSettings)
+
+    @part
+    def encoding(self, reader: Reader) -> Encoding:
+        """The map between data and latents; its solver and eps are those of sampling."""
+        return build_encoding(reader, self.process)
+
+    @part
+    def classifier(self, reader: Reader) -> ClassifierSettings:
+        """Training and size of the classifier of noisy data."""
+        return reader.make("classifier", ClassifierSettings)
+
+    @part
+    def quality(self, reader: Reader) -> QualitySettings:
+        """How samples are compared with data."""
+        reader.pick("quality.features", dict.fromkeys(FEATURES))
+        reader.pick("quality.convention", dict.fromkeys(CONVENTIONS))
+        reader.pick("quality.against", dict.fromkeys(("train", "test")))
+        return reader.make("quality", QualitySettings)
+
+    # --- which keys decide what ---------------------------------------------------------------
+
+    def settings(self, *names: str, prefix: str = "") -> dict[str, Any]:
+        """Return the values of the keys that some parts depend on, by dotted key.
+
+        Args:
+          names: of the parts; they are built if they were not.
+          prefix: only keys that begin with it.
+        """
+        for name in names:
+            getattr(self, name)
+        keys = set[str]().union(*(self.keys_of_parts[name] for name in names))
+        reader = Reader(self.config)
+        return {key: reader.get(key) for key in sorted(keys) if key.startswith(prefix)}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that must never change in a workdir, by dotted key.
+
+        The list of these keys is fixed, see `keys.identifies_workdir`; those that the chosen
+        members do not read are left out.
+        """
+        found = self.settings(*_TRAINED)
+        own = {key: value for key, value in found.items() if identifies_workdir(key)}
+        return own | {"data.fingerprint": self.dataset.fingerprint}
+
+    @property
+    def sampler_settings(self) -> dict[str, Any]:
+        """The keys that samples depend on, with their values."""
+        return self.settings("sampler", "conditional_sampling", "sampling", prefix="sampling.")
+
+    @property
+    def encoding_settings(self) -> dict[str, Any]:
+        """The keys that latents depend on, with their values."""
+        return self.settings("encoding", prefix="sampling.")
+
+    @property
+    def keys_read(self) -> frozenset[str]:
+        """The keys that some part depends on, of the parts that were built."""
+        return frozenset({"compat"}).union(*self.keys_of_parts.values())
+
+
+# Parts on which the parameters depend, and whose keys identify a workdir.
+_TRAINED = (
+    *("streams", "data_keys", "process", "model", "objective", "class_dropout", "augmentation"),
+    "groups",
+)
+_CHECKED = (
+    *(*_TRAINED, "training", "estimators", "eval", "sampler", "conditional_sampling", "sampling"),
+    *("classifier", "quality"),
+)
+# Parts that another data set would change; ``params_spec`` is no part.
+_OF_DATA = (
+    *("model", "objective", "augmentation", "estimators", "conditional_sampling", "params_spec"),
+)
+
+
+def _check_memory(needed: float, what: str) -> None:
+    if needed > machine_bytes():
+        raise ConfigError(f"{what} takes more than {needed / 1e9:.3g} GB; {describe_memory()}")

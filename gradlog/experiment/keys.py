@@ -1,9 +1,11 @@
-"""The keys of a configuration with their meaning, read from the comments of ``default.py``."""
+"""The keys of a configuration: default, meaning, range, and whether a key identifies a workdir.
+
+Defaults and meanings are read from ``configs/default.py``, where a meaning is a comment.
+"""
 
 import ast
 import inspect
 import io
-import itertools
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -15,7 +17,81 @@ from ml_collections import ConfigDict
 
 from gradlog.configs import default
 
-_CHOICE = re.compile(r"'([A-Za-z]\w*)'")
+# Interval -> section -> the keys whose numbers must lie in it. ``(`` and ``)`` exclude their end.
+# ``gradlog.data`` checks the keys of its section itself.
+_INTERVALS: dict[str, dict[str, str]] = {
+    "[0, 4294967296)": {"": "seed"},
+    "[2, inf)": {
+        "sde": "num_steps",
+        "model": "embedding",
+        "quality": "fid_groups kid_subsets kid_subset_size",
+        "study": "samples times frames points gains noise_levels",
+    },
+    "[4, inf)": {"model": "nf", "classifier": "nf hidden", "study": "cells draws"},
+    "[1, inf)": {
+        "model": "ch_mult hidden backbone",
+        "objective": "chunk slices",
+        "optimizer": "accumulate",
+        "training": "steps batch_size log_every",
+        "eval": "batch_size",
+        "likelihood": "max_steps probes chunk samples vlb_steps importance_samples intervals "
+        "node_chunk node_probes colors rank",
+        "sampling": "num_samples batch_size num_steps max_steps particles corrector_steps "
+        "langevin_steps steps_per_level",
+        "classifier": "steps batch_size",
+        "quality": "neighbors",
+        "study": "window chains generator_steps inner_steps generator_batch measurements",
+    },
+    "[0, inf)": {
+        "model": "init_scale num_classes fir_kernel",
+        "objective": "trace_weight jacobian_weight",
+        "optimizer": "learning_rate decay_steps warmup adam_eps weight_decay grad_clip",
+        "training": "checkpoint_every keep keep_every keep_best eval_every sample_every max_skips",
+        "eval": "num_images second_look convergence_images",
+        "likelihood": "rtol rounds standard_error",
+        "sampling": "rtol num_scales eta churn churn_min churn_max",
+        "classifier": "learning_rate",
+        "quality": "num_samples num_reference",
+    },
+    "(0, inf)": {
+        "sde": "beta_min beta_max sigma_min sigma_max",
+        "model": "sigma_data fourier_scale",
+        "objective": "log_rho_std fd_step",
+        "likelihood": "atol",
+        "sampling": "snr atol step_size karras_exponent churn_noise",
+        "study": "extent near half_width generator_rate estimator_rate",
+    },
+    "[0, 1)": {
+        "model": "dropout",
+        "objective": "class_dropout",
+        "optimizer": "beta1 beta2 ema_decay",
+    },
+    # Each layer is traced by itself: tracing more would take hours.
+    "[0, 1000)": {"model": "num_layers"},
+    "[1, 1000)": {"model": "num_res_blocks"},
+    "[1, 10000000)": {"model": "num_scales"},  # the length of arrays
+    "(0, 1)": {"sde": "t_max"},
+    "(-inf, inf)": {"sampling": "guidance_weight", "sde": "gamma_min gamma_max"},
+}
+# Dotted key -> the interval of its numbers.
+RANGES: Mapping[str, str] = {
+    f"{section}.{name}".lstrip("."): interval
+    for interval, sections in _INTERVALS.items()
+    for section, names in sections.items()
+    for name in names.split()
+}
+
+# What a workdir was trained with, and must never change in it: all keys of these sections ...
+_IDENTITY_SECTIONS = ("data", "sde", "model", "objective", "optimizer")
+# ... but those that change where the data lie, which their fingerprint does not depend on, or the
+# memory that training takes.
+_NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path", "model.remat")
+
+
+def identifies_workdir(key: str) -> bool:
+    """Return whether a dotted key is one of those that must never change in a workdir."""
+    in_list = key == "seed" or key.partition(".")[0] in _IDENTITY_SECTIONS
+    return in_list and key not in _NOT_IDENTITY
 
 
 @dataclass(frozen=True)
@@ -25,7 +101,7 @@ class Key:
     Attributes:
       name: with its section, 'training.steps'.
       default: its value in ``default.py``.
-      meaning: what it says, in words.
+      meaning: its comment there.
     """
 
     name: str
@@ -34,111 +110,97 @@ class Key:
 
     @property
     def section(self) -> str:
-        """'training' of 'training.steps'; '' of a key without one."""
+        """'training' for 'training.steps'; '' for a key outside of the sections."""
         return self.name.rpartition(".")[0]
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """Values that its meaning names in quotes, its default first; () where it is not text."""
+        """The values that the meaning names in quotes, the default first; () if it is no text."""
         if not isinstance(self.default, str):
             return ()
-        named = _CHOICE.findall(self.meaning)
+        named = re.findall(r"'([A-Za-z]\w*)'", self.meaning)
         return tuple(dict.fromkeys(filter(None, [self.default, *named] if named else [])))
 
 
 @cache
 def keys() -> Mapping[str, Key]:
-    """Every key by its name, in the order of ``default.py``."""
-    meanings, values = _meanings(inspect.getsource(default)), dict(flat(default.get_config()))
+    """Return every key by its dotted name, in the order of ``default.py``."""
+    source = inspect.getsource(default)
+    comments: dict[int, tuple[bool, str]] = {}  # by line: is it alone on its line, and the text
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            alone = token.line.lstrip().startswith("#")
+            comments[token.start[0]] = (alone, token.string.lstrip("# "))
+    meanings = {}
+    for name, first, last in _find_lines(ast.parse(source)):
+        above, line = [], first - 1
+        while comments.get(line, (False, ""))[0]:
+            above.insert(0, comments[line][1])
+            line -= 1
+        beside = [comments[line][1] for line in range(first, last + 1) if line in comments]
+        meanings[name] = " ".join([*above, *beside])
+    values = dict(flatten(default.get_config()))
     return {name: Key(name, values[name], meanings.get(name, "")) for name in meanings | values}
 
 
-def in_section(section: str) -> list[Key]:
-    """The keys of a section; of '' those that are in none."""
+def keys_in_section(section: str) -> list[Key]:
+    """Return the keys of a section; for '' those outside of the sections."""
     return [key for key in keys().values() if key.section == section]
 
 
 @cache
 def sections() -> Mapping[str, str]:
-    """What each section is about, by its name, in the order of ``default.py``; '' is in none."""
-    functions = _functions(ast.parse(inspect.getsource(default)))
+    """Return what each section is about, by name, in the order of ``default.py``.
+
+    The section '' stands for keys outside of the sections.
+    """
+    functions = _find_functions(ast.parse(inspect.getsource(default)))
     about = {
         name: ast.get_docstring(functions[value.func.id]) or ""
-        for name, value in _assigned(functions)
+        for name, value in _find_assignments(functions)
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
     }
     return {name: about.get(name, "") for name in dict.fromkeys(k.section for k in keys().values())}
 
 
-def flat(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of a configuration by its dotted name, with its value."""
+def flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key of a configuration by its dotted name, with its value."""
     for name, value in config.items():
         if isinstance(value, ConfigDict):
-            yield from flat(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
 
-def _meanings(source: str) -> dict[str, str]:
-    """By name of the key: the comment above it and on its line."""
-    comments = _comments(source)
-    return {
-        name: _comment_of(first, last, comments) for name, first, last in _places(ast.parse(source))
-    }
+def _find_lines(module: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """Yield the dotted name, the first and the last line of each key.
+
+    A key is an attribute that ``get_config`` assigns, or an entry of the first dictionary in the
+    function that it calls for a section.
+    """
+    functions = _find_functions(module)
+    for section, value in _find_assignments(functions):
+        inside: list[ast.AST] = [value]
+        match value:
+            case ast.Call(func=ast.Name(id=name)) if name in functions:
+                inside = list(functions[name].body)
+        nodes = (node for each in inside for node in ast.walk(each))
+        entries = next((node for node in nodes if isinstance(node, ast.Dict)), None)
+        if entries is None:
+            yield section, value.lineno, value.end_lineno or value.lineno
+            continue
+        for key, item in zip(entries.keys, entries.values, strict=True):
+            if isinstance(key, ast.Constant):
+                yield f"{section}.{key.value}", key.lineno, item.end_lineno or item.lineno
 
 
-def _comments(source: str) -> dict[int, tuple[bool, str]]:
-    """By line: whether it holds nothing else, and the comment."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {
-        token.start[0]: (token.line.lstrip().startswith("#"), token.string.lstrip("# "))
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    }
-
-
-def _comment_of(first: int, last: int, comments: dict[int, tuple[bool, str]]) -> str:
-    above = []
-    line = first - 1
-    while comments.get(line, (False, ""))[0]:
-        above.insert(0, comments[line][1])
-        line -= 1
-    beside = [comments[line][1] for line in range(first, last + 1) if line in comments]
-    return " ".join([*above, *beside])
-
-
-def _functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
+def _find_functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
 
 
-def _assigned(functions: Mapping[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.expr]]:
-    """What ``get_config`` assigns to each attribute of the configuration."""
+def _find_assignments(functions: Mapping[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.expr]]:
+    """Yield what ``get_config`` assigns to each attribute of the configuration."""
     for node in functions["get_config"].body:
         match node:
             case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
                 yield name, value
-
-
-def _places(module: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """The name, first and last line of each key: an assignment or an entry of a dictionary."""
-    functions = _functions(module)
-    for name, value in _assigned(functions):
-        entries = list(_entries(value, functions))
-        yield from ((f"{name}.{key}", first, last) for key, first, last in entries)
-        if not entries:
-            yield name, value.lineno, value.end_lineno or value.lineno
-
-
-def _entries(
-    value: ast.expr, functions: Mapping[str, ast.FunctionDef]
-) -> Iterator[tuple[str, int, int]]:
-    """Of the dictionary in an expression, or in the function that it calls."""
-    inside: list[ast.AST] = [value]
-    match value:
-        case ast.Call(func=ast.Name(id=name)) if name in functions:
-            inside = list(functions[name].body)
-    found = (node for each in inside for node in ast.walk(each) if isinstance(node, ast.Dict))
-    for node in itertools.islice(found, 1):
-        for key, item in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant):
-                yield str(key.value), key.lineno, item.end_lineno or item.lineno

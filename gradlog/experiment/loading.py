@@ -29,9 +29,7 @@ def load_config(path: str) -> ConfigDict:
       ConfigFileError: the file does not exist, does not run, or returns something else.
     """
     if path.endswith(".json") and Path(path).is_file():
-        from gradlog.experiment import saved
-
-        return saved.get_config(path)
+        return load_saved_config(path)
     file, _, argument = path.partition(":")
     with as_one_line("config", path):
         names = load("config", file)

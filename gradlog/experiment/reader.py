@@ -1,7 +1,7 @@
-"""Reading a configuration, and remembering which keys were read.
+"""Read sections of a configuration, and make their members.
 
-``name`` in a section selects a member of a room's registry; the member's own parameters are read
-from the section under their own names, parts shared between rooms are passed in.
+``name`` in a section selects a member of a registry. The parameters of the member's constructor
+say which keys of the section it reads; other parts are passed in under the name of a parameter.
 """
 
 import inspect
@@ -11,33 +11,27 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
-from gradlog.data import DATASETS, DataError
-from gradlog.sde_lib import SDE
+from gradlog.data import DataError
+from gradlog.sde_lib import Process, check_process
 
 
 class Reader:
-    """Reads sections of a config and remembers which keys it read."""
+    """Reads one part of an experiment, and knows the keys that the part depends on."""
 
     def __init__(self, config: ConfigDict):
         self._config = config
         self.keys_read: set[str] = set()
 
     def get(self, key: str) -> Any:
-        """The value of a dotted key."""
+        """Return the value of a dotted key."""
         self.keys_read.add(key)
-        return self.peek(key)
-
-    def peek(self, key: str) -> Any:
-        """The value of a dotted key, of which nothing is made."""
         value: Any = self._config
-        for part in key.split("."):
-            if part not in value:
-                raise ConfigError(f"config.{key} is missing; see configs/default.py")
-            value = value[part]
+        for name in key.split("."):
+            value = value[name]
         return value
 
     def pick(self, key: str, registry: Mapping[str, Any]) -> Any:
-        """The member of a registry that a key names."""
+        """Return the member of a registry that a key names."""
         name = self.get(key)
         if name not in registry:
             raise ConfigError(
@@ -46,16 +40,19 @@ class Reader:
         return registry[name]
 
     def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
-        """Calls a factory with those of its parameters that are shared parts or section keys.
+        """Call a factory with the parts and the keys of a section that its parameters name.
 
-        Parts are given as functions, called only if the factory wants them.
+        Args:
+          section: of the configuration.
+          factory: a class or a function.
+          parts: functions that return a part; one is called only if the factory has a parameter of
+            its name.
         """
         arguments = {}
-        known: Any = self._config[section]
         for name, parameter in inspect.signature(factory).parameters.items():
             if name in parts:
                 arguments[name] = parts[name]()
-            elif name in known and name != "name":
+            elif name in self._config[section] and name != "name":
                 arguments[name] = self.get(f"{section}.{name}")
             elif parameter.default is parameter.empty:
                 raise ConfigError(f"config.{section}.{name} is missing; see configs/default.py")
@@ -66,25 +63,31 @@ class Reader:
         except (ValueError, ArithmeticError) as error:
             raise ConfigError(f"config.{section}: {error}") from error
 
-    def choose(self, section: str, registry: Mapping[str, Any], **parts) -> Any:
-        """Makes the member that ``config.<section>.name`` selects."""
+    def choose(self, section: str, registry: Mapping[str, Any], **parts: Callable[[], Any]) -> Any:
+        """Make the member that ``config.<section>.name`` selects; see ``make``."""
         return self.make(section, self.pick(f"{section}.name", registry), **parts)
 
-    def note_data_keys(self) -> None:
-        """Counts the keys of the data set's loader as read: the data set depends on them."""
-        loader = self.pick("data.name", DATASETS)
-        self.keys_read |= {f"data.{name}" for name in inspect.signature(loader).parameters}
-
-    def eps(self, section: str, sde: SDE) -> float:
-        """The section's ``eps``, inside the SDE's range of times: 0 only if there is noise at 0."""
+    def eps(self, section: str, process: Any) -> float:
+        """Return the section's ``eps``: a time of the process, 0 only if it has noise there."""
         eps = self.get(f"{section}.eps")
-        noise_at_0 = bool(sde.sigma(0.0) > 0)
-        if not (0 < eps < sde.t_max or (eps == 0 and noise_at_0)):
-            interval = f"{'[' if noise_at_0 else '('}0, {sde.t_max})"
+        noise_at_0 = bool(process.sigma(0.0) > 0)
+        if not (0 < eps < process.t_max or (eps == 0 and noise_at_0)):
+            interval = f"{'[' if noise_at_0 else '('}0, {process.t_max})"
             raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")
         return eps
 
     def snapshot(self, *prefixes: str) -> dict[str, Any]:
-        """Values of the keys read so far that begin with one of the prefixes."""
-        keys = sorted(key for key in self.keys_read if key.startswith(prefixes))
-        return {key: self.get(key) for key in keys}
+        """Return the values of the keys read so far that begin with one of the prefixes."""
+        return {key: self.get(key) for key in sorted(self.keys_read) if key.startswith(prefixes)}
+
+
+def check_accepts(key: str, name: str, strategy: Any, process: Process) -> None:
+    """Check that a sampler or an estimator accepts the process.
+
+    Raises:
+      ConfigError: it needs another kind of process; the message names the key.
+    """
+    try:
+        check_process(strategy, process)
+    except ValueError as error:
+        raise ConfigError(f"config.{key} = {name!r}: {error}") from error

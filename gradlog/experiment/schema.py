@@ -1,7 +1,7 @@
-"""What a configuration must look like before any of its values means something.
+"""What a configuration must look like: its keys, their types and the ranges of its numbers.
 
-It has the keys of ``default.py``, all of them and no other, with values of the same types. What
-the values may be is told where they are read.
+A configuration has all keys of ``configs/default.py`` and no other, with values of the same types.
+Which names a key may have, and which parts go together, is checked where the parts are built.
 """
 
 import difflib
@@ -11,30 +11,85 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gradlog.config_error import ConfigError
 from gradlog.configs import default
+from gradlog.experiment.keys import RANGES, flatten, keys
 
-LARGEST = 2**31  # whole numbers are given to programs of 32 bits
-_SEED = "seed"  # whose range its readers know: it is larger
-
-
-class ConfigFileError(ValueError):
-    """A file that holds no configuration: one line that names it."""
+LARGEST = 2**31  # programs have whole numbers of 32 bits
+_SEED = "seed"  # may be larger; its range says how large
 
 
-def complaint(config: ConfigDict | dict) -> str:
-    """What is wrong with the first key that is; '' where the configuration is as it must be."""
+class ConfigFileError(ConfigError):
+    """A file that holds no configuration; the message is one line that names the file."""
+
+
+def check_config_values(config: ConfigDict) -> None:
+    """Check keys, types and ranges.
+
+    Raises:
+      ConfigError: a key is missing or unknown, or its value has another type or lies out of range.
+    """
+    if problem := find_problem(config):
+        raise ConfigError(problem)
+    values = dict(flatten(config))
+    for key, value in values.items():
+        # The command line does not look inside tuples.
+        numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
+        if not all(type(number) is int for number in numbers):
+            raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
+        if key in RANGES and not _lies_in(RANGES[key], value):
+            raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
+    low, high = values["sde.sigma_min"], values["sde.sigma_max"]
+    if low >= high:
+        raise ConfigError(
+            f"config.sde.sigma_min = {low} must be below config.sde.sigma_max = {high}"
+        )
+
+
+def find_problem(config: ConfigDict | dict) -> str:
+    """Return what is wrong with the first key that has another name or type; '' if nothing is."""
     kind = ConfigDict if isinstance(config, ConfigDict) else dict
-    return _of_section(config, default.get_config(), "config", kind)
+    return _find_in_section(config, default.get_config(), "config", kind)
 
 
 def unknown_key(parent: str, key: Any, known: ConfigDict) -> str:
-    """That a section has no such key, with those that it has."""
-    near = difflib.get_close_matches(str(key), list(known), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    """Return a message that a section has no such key, with the key that was probably meant.
+
+    Args:
+      parent: the dotted name of the section, such as 'config.sde'.
+      key: the unknown name in it.
+      known: the section.
+    """
+    meant = suggest_key(f"{parent}.{key}".removeprefix("config."))
+    hint = f"did you mean config.{meant}? " if meant else ""
     return f"{parent}.{key} is unknown; {hint}{parent} has {sorted(known)}"
 
 
-def _of_section(found: Any, wanted: ConfigDict, name: str, kind: type) -> str:
+def suggest_key(name: str) -> str:
+    """Return the key or section that a dotted name probably means; '' if none is near.
+
+    All sections are searched: 'lr' means 'optimizer.learning_rate'.
+    """
+    section, _, last = name.rpartition(".")
+    names = list(dict.fromkeys([*keys(), *(key.section for key in keys().values() if key.section)]))
+    own = [key for key in names if key.rpartition(".")[0] == section]
+    for candidates in (own, names):
+        by_last = {key.rpartition(".")[2]: key for key in reversed(candidates)}
+        initials = {"".join(w[0] for w in key.split("_")): key for key in by_last if "_" in key}
+        near = difflib.get_close_matches(last, list(by_last), n=1, cutoff=0.7)
+        if match := last if last in by_last else initials.get(last) or next(iter(near), ""):
+            return by_last[match]
+    return next(iter(difflib.get_close_matches(name, names, n=1)), "")
+
+
+def expected_type(key: str) -> str:
+    """Return what the value of a key must be, in words, such as 'a whole number, such as 1000'."""
+    found = keys()[key].default
+    words = _KINDS[type(found)][1]
+    return f"{words}, such as {found}" if type(found) in (int, float) else words
+
+
+def _find_in_section(found: Any, wanted: ConfigDict, name: str, kind: type) -> str:
     if not isinstance(found, kind):
         return f"{name} = {_shown(found)} must be a section; see configs/default.py"
     for key in found:
@@ -44,26 +99,23 @@ def _of_section(found: Any, wanted: ConfigDict, name: str, kind: type) -> str:
         if key not in found:
             return f"{name}.{key} is missing; see configs/default.py"
         if isinstance(like, ConfigDict):
-            said = _of_section(found[key], like, f"{name}.{key}", kind)
+            problem = _find_in_section(found[key], like, f"{name}.{key}", kind)
         else:
-            said = _of_value(found[key], like, f"{name}.{key}")
-        if said:
-            return said
+            problem = _find_in_value(found[key], like, f"{name}.{key}")
+        if problem:
+            return problem
     return ""
 
 
-def _of_value(found: Any, wanted: Any, name: str) -> str:
-    holds, what = _KINDS[type(wanted)]
-    if not holds(found):
-        return f"{name} = {_shown(found)} must be {what}"
+def _find_in_value(found: Any, wanted: Any, name: str) -> str:
+    is_valid, words = _KINDS[type(wanted)]
+    if not is_valid(found):
+        return f"{name} = {_shown(found)} must be {words}"
     numbers = found if isinstance(found, tuple) else (found,)
-    if not name.endswith(_SEED) and any(_is_large(number) for number in numbers):
+    large = any(isinstance(each, int) and not -LARGEST < each < LARGEST for each in numbers)
+    if large and not name.endswith(_SEED):
         return f"{name} = {_shown(found)} must lie between -2147483648 and 2147483648"
     return ""
-
-
-def _is_large(value: Any) -> bool:
-    return isinstance(value, int) and not -LARGEST < value < LARGEST
 
 
 def _is_number(value: Any) -> bool:
@@ -72,27 +124,30 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) or math.isfinite(value)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and "\0" not in value
-
-
-def _is_tuple(value: Any) -> bool:
-    return isinstance(value, tuple) and all(type(item) in (int, str) for item in value)
-
-
 def _shown(value: Any) -> str:
-    """The value, or its beginning."""
+    """Return the value as text, cut after 80 characters."""
     try:
         text = repr(value)
-    except ValueError:  # a whole number of too many digits to be written
+    except ValueError:  # Python does not print whole numbers of that many digits
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _lies_in(interval: str, value: Any) -> bool:
+    """Return whether a number, or each number of a tuple that is not empty, is in an interval."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    least = low if interval.startswith("[") else math.nextafter(low, high)
+    return bool(numbers) and all(least <= number < high for number in numbers)
 
 
 _KINDS: dict[type, tuple[Callable[[Any], bool], str]] = {
     bool: (lambda value: isinstance(value, bool), "True or False"),
     int: (lambda value: type(value) is int, "a whole number"),
     float: (_is_number, "a finite number"),
-    str: (_is_text, "text"),
-    tuple: (_is_tuple, "a tuple of whole numbers or of names, such as (1, 2)"),
+    str: (lambda value: isinstance(value, str) and "\0" not in value, "text"),
+    tuple: (
+        lambda value: isinstance(value, tuple) and all(type(each) in (int, str) for each in value),
+        "a tuple of whole numbers or of names, such as (1, 2)",
+    ),
 }

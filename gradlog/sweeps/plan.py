@@ -15,10 +15,11 @@ from ml_collections import ConfigDict
 from gradlog import aliases
 from gradlog.config_error import ConfigError
 from gradlog.experiment import loading
-from gradlog.experiment.build import IDENTITY, NOT_IDENTITY, check_config
+from gradlog.experiment.build import check_config
 from gradlog.experiment.compat import resolve_compat
-from gradlog.experiment.saved import defaults, tuples
-from gradlog.experiment.schema import complaint, unknown_key
+from gradlog.experiment.keys import identifies_workdir
+from gradlog.experiment.loading import defaults, to_tuples
+from gradlog.experiment.schema import find_problem, unknown_key
 from gradlog.storage import DamagedFileError, read_json, write_json
 from gradlog.storage.workdir import digest
 
@@ -130,10 +131,10 @@ def read_plan(path: Path) -> Plan:
     stored = read_json(path)
     try:
         runs = tuple(
-            PlannedRun(run["name"], aliases.modern_settings(tuples(run["overrides"])))
+            PlannedRun(run["name"], aliases.modern_settings(to_tuples(run["overrides"])))
             for run in stored["runs"]
         )
-        flat = flatten_dict(tuples(stored["config"]), sep=".", keep_empty_nodes=True)
+        flat = flatten_dict(to_tuples(stored["config"]), sep=".", keep_empty_nodes=True)
         config = unflatten_dict(aliases.modern_settings(flat), sep=".")
         keys = tuple(aliases.KEYS.get(key, key) for key in stored["given"])
         return Plan(stored["file"], stored["title"], config, keys, runs)
@@ -251,7 +252,7 @@ def _apply_overrides(base: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDi
         for name in sections:
             section = section[name]
         section[last] = value
-    if problem := complaint(values):
+    if problem := find_problem(values):
         raise ConfigError(problem)
     return ConfigDict(values)
 
@@ -271,7 +272,7 @@ def _training_settings(config: ConfigDict) -> dict[str, Any]:
 
 
 def _affects_training(key: str) -> bool:
-    return key.startswith((*IDENTITY, *_TRAINING_KEYS)) and key not in NOT_IDENTITY
+    return identifies_workdir(key) or key in _TRAINING_KEYS
 
 
 def _old_spelling(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""Build the estimators of log probability from ``config.likelihood``."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from gradlog.config_error import ConfigError
+from gradlog.data import Dataset
+from gradlog.experiment.reader import Reader, check_accepts
+from gradlog.likelihood import (
+    DIVERGENCES,
+    LIKELIHOODS,
+    STARTS,
+    Divergence,
+    ImportanceWeighted,
+    OneDraw,
+    StoredLikelihood,
+)
+from gradlog.models import DEQUANTIZERS, Continuous, Dequantizer, Uniform
+from gradlog.ode import FLOWS, Adaptive
+from gradlog.sde_lib import SDE
+
+IMPORTANCE = "importance"
+_VARIANCE = "the weights would be exponentials of all its variance"
+_NOT_A_BASE = {"bound": _VARIANCE, "vlb": _VARIANCE, "scipy": "it is not traceable"}
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """An estimator of log probability.
+
+    Attributes:
+      likelihood: the estimator of stored data.
+      dequantizer: the map from stored data to points that it uses.
+      settings: the keys that decide its numbers, with their values.
+    """
+
+    likelihood: StoredLikelihood
+    dequantizer: Dequantizer
+    settings: dict[str, Any]
+
+
+def estimator_names() -> list[str]:
+    """Return every name that ``config.likelihood.name`` may have."""
+    return sorted([*LIKELIHOODS, IMPORTANCE])
+
+
+def build_estimators(
+    reader: Reader, config: ConfigDict, process: SDE, dataset: Dataset | None
+) -> dict[str, Estimator]:
+    """Build the estimators that ``config.eval.estimators`` lists, by name.
+
+    Without the data set only the configuration is checked.
+    """
+    key = "eval.estimators" if reader.get("eval.estimators") else "likelihood.name"
+    listed = reader.get(key) if key == "eval.estimators" else (reader.get(key),)
+    if not all(isinstance(entry, str) for entry in listed):
+        raise ConfigError(
+            f"config.eval.estimators = {listed} must be names, choose from {estimator_names()}"
+        )
+    # A comma-separated list on the command line arrives as one string.
+    names = [name.strip() for entry in listed for name in entry.split(",")]
+    if unknown := [name for name in names if name not in estimator_names()]:
+        raise ConfigError(
+            f"config.{key}: {unknown[0]!r} is unknown; choose from {estimator_names()}"
+        )
+    found = {}
+    for name in dict.fromkeys(names):
+        own = Reader(config)  # the settings of a result are the keys of its estimator alone
+        found[name] = _build_estimator(own, name, process, dataset)
+        reader.keys_read |= own.keys_read
+    return found
+
+
+def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset | None) -> Estimator:
+    base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name
+    eps = reader.eps("likelihood", process)
+    likelihood = reader.make(
+        "likelihood",
+        LIKELIHOODS[base],
+        eps=lambda: eps,
+        prior_log_prob=lambda: None,
+        start=lambda: reader.pick("likelihood.start", STARTS)(),
+        solver=lambda: reader.make("likelihood", Adaptive),
+        flow=lambda: reader.pick("likelihood.variable", FLOWS)(),
+        divergence=lambda: _build_divergence(reader, dataset, "divergence", "probes"),
+        node_divergence=lambda: _build_divergence(
+            reader, dataset, "node_divergence", "node_probes"
+        ),
+    )
+    check_accepts("likelihood.name", base, likelihood, process)
+    dequantizer = _build_dequantizer(reader, base, process, eps, dataset)
+    stored: StoredLikelihood = OneDraw(likelihood)
+    if name == IMPORTANCE:
+        stored = ImportanceWeighted(likelihood, reader.get("likelihood.importance_samples"))
+    return Estimator(stored, dequantizer, reader.snapshot("likelihood."))
+
+
+def _base_of_importance(reader: Reader, dataset: Dataset | None) -> str:
+    """Return the name of the estimator that is used at each draw of the dequantization."""
+    if dataset is not None and dataset.levels is None:
+        raise ConfigError(
+            "config.likelihood.name = 'importance' needs integer data: it weighs draws of the "
+            f"dequantization, and {dataset.name} is continuous; choose 'ode'"
+        )
+    bases: Mapping[str, Callable[..., Any]] = {
+        key: member for key, member in LIKELIHOODS.items() if key not in _NOT_A_BASE
+    }
+    base = reader.get("likelihood.base")
+    if base in _NOT_A_BASE:
+        raise ConfigError(
+            f"config.likelihood.base = {base!r} cannot be a base: {_NOT_A_BASE[base]}; choose one "
+            f"of {sorted(bases)}"
+        )
+    reader.pick("likelihood.base", bases)
+    return base
+
+
+def _build_dequantizer(
+    reader: Reader, base: str, process: SDE, eps: float, dataset: Dataset | None
+) -> Dequantizer:
+    """Build the map from stored data to the points at which the estimator's path begins.
+
+    Raises:
+      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does.
+    """
+    key = "likelihood.dequantization"
+    member = reader.pick(key, DEQUANTIZERS)
+    if dataset is None or dataset.levels is None:  # continuous data are used as they are
+        return Continuous()
+    centered = reader.get("model.centered")
+    if member is Uniform:
+        return Uniform(dataset.levels, centered)
+    if "start" not in inspect.signature(LIKELIHOODS[base]).parameters:
+        raise ConfigError(
+            f"config.{key} = 'truncated_normal' gives samples at eps, but {base!r} adds the noise "
+            "of eps itself; choose 'uniform', or another estimator"
+        )
+    start = reader.get("likelihood.start")
+    if start != "as_sample":
+        raise ConfigError(
+            f"config.{key} = 'truncated_normal' gives samples at eps: it needs "
+            f"config.likelihood.start = 'as_sample', got {start!r}"
+        )
+    alpha, sigma = float(process.alpha(eps)), float(process.sigma(eps))
+    return member(dataset.levels, centered, alpha=alpha, sigma=sigma)
+
+
+def _build_divergence(
+    reader: Reader, dataset: Dataset | None, name: str, probes: str
+) -> Divergence:
+    """Build the divergence that one key names, with the number of probes in another.
+
+    Raises:
+      ConfigError: it cannot draw probes for data of that shape.
+    """
+    divergence = reader.make(
+        "likelihood",
+        reader.pick(f"likelihood.{name}", DIVERGENCES),
+        probes=lambda: reader.get(f"likelihood.{probes}"),
+    )
+    if dataset is not None:
+        try:
+            jax.eval_shape(lambda key: divergence.draw(key, dataset.shape), jax.random.key(0))
+        except ValueError as error:
+            raise ConfigError(f"config.likelihood: {error}") from error
+    return divergence

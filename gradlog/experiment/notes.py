@@ -1,0 +1,79 @@
+"""Notes on a valid configuration: what a reader of its numbers should know."""
+
+from collections.abc import Collection
+
+from gradlog.experiment.experiment import Experiment
+from gradlog.losses import Ladder
+from gradlog.models import LadderIndex
+from gradlog.sampling import AnnealedLangevin, PredictorCorrector
+
+# What training sees under each ``objective.dequantization`` of data with levels.
+_TRAINED_ON = {
+    "centers": "the centers of their levels",
+    "scaled": "levels as they are, scaled",
+    "uniform": "uniformly dequantized data",
+}
+MANY_STEPS = 100  # samplers of a higher order need no more
+
+
+def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]:
+    """Return the notes on an experiment, one sentence each.
+
+    Args:
+      experiment: with its data.
+      overridden: dotted keys that were set on the command line.
+    """
+    config, found = experiment.config, unread_overrides(experiment, overridden)
+
+    trained = config.objective.eps
+    for section in ("likelihood", "sampling"):
+        if config[section].eps < trained:
+            found.append(
+                f"config.{section}.eps = {config[section].eps} lies below config.objective.eps = "
+                f"{trained}: the network has not been trained there"
+            )
+    if config.likelihood.eps > trained:
+        found.append(
+            f"config.likelihood.eps = {config.likelihood.eps} lies above config.objective.eps = "
+            f"{trained}: what the network learned below it does not enter the likelihood"
+        )
+
+    label, sampler = experiment.model.noise_label, experiment.sampler
+    if isinstance(label, LadderIndex):
+        if not isinstance(experiment.objective.proposal, Ladder):
+            found.append(
+                "config.model.label = 'ladder', but config.objective.levels is not: the network "
+                "sees the index of the nearest level, not the noise level itself"
+            )
+        known = (label.num_scales, label.eps)
+        if isinstance(sampler, AnnealedLangevin) and (sampler.num_scales, sampler.eps) != known:
+            found.append(
+                f"the sampler's ladder of {sampler.num_scales} levels down to eps = {sampler.eps} "
+                f"is not the network's, of {known[0]} down to {known[1]}: set "
+                "config.sampling.num_scales = 0 and config.sampling.eps = config.objective.eps"
+            )
+
+    points = _TRAINED_ON[config.objective.dequantization]
+    found += [
+        f"{name}: config.likelihood.dequantization = "
+        f"{estimator.settings['likelihood.dequantization']!r}, but the network was trained on "
+        f"{points}"
+        for name, estimator in experiment.estimators.items()
+        if estimator.dequantizer != experiment.model.dequantizer
+    ]
+
+    steps = config.sampling.num_steps
+    other_sampler = "sampling.name" in overridden and "sampling.num_steps" not in overridden
+    on_grid = not isinstance(sampler, PredictorCorrector) and hasattr(sampler, "num_steps")
+    if other_sampler and on_grid and steps > MANY_STEPS:
+        found.append(
+            f"config.sampling.name = {config.sampling.name!r} takes config.sampling.num_steps = "
+            f"{steps} steps as the config file says; this sampler needs fewer, such as 20 to 50"
+        )
+    return found
+
+
+def unread_overrides(experiment: Experiment, overridden: Collection[str]) -> list[str]:
+    """Return a note for each key of the command line that no part of the experiment reads."""
+    unread = [key for key in overridden if key not in experiment.keys_read]
+    return [f"config.{key} is not read with these names; it changes nothing" for key in unread]

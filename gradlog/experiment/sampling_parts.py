@@ -1,0 +1,216 @@
+"""Build the sampler, the encoding, and conditional sampling from ``config.sampling``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from gradlog.config_error import ConfigError
+from gradlog.data import Dataset
+from gradlog.experiment.reader import Reader, check_accepts
+from gradlog.ode import FLOWS, Adaptive
+from gradlog.sampling import (
+    CORRECTORS,
+    GUIDANCES,
+    MASKS,
+    PREDICTORS,
+    SAMPLERS,
+    TIME_SCHEDULES,
+    ClassifierFree,
+    Encoding,
+    Gray,
+    Guidance,
+    Kept,
+    NoGuidance,
+    PredictorCorrector,
+    Projection,
+    Sampler,
+)
+from gradlog.sde_lib import SDE
+from gradlog.storage import ArrayFileError, read_array
+
+# The mapped axes of the program that draws a batch of samples: samples, then devices.
+BATCH_AXES = ("batch", "devices")
+
+
+@dataclass(frozen=True)
+class ConditionalSampling:
+    """What is known of the samples before they are drawn.
+
+    Attributes:
+      classes: samples have these classes in turn; () for no class.
+      guidance: how the score is changed for a class.
+      projection: the part of a test datum that each sample is given; None for no part.
+      particles: candidates from which each sample with a known part is chosen.
+    """
+
+    classes: tuple[int, ...]
+    guidance: Guidance
+    projection: Projection | None
+    particles: int
+
+
+def build_sampler(reader: Reader, process: SDE) -> Sampler:
+    """Build the sampler, with its predictor and corrector or its solver."""
+    eps = reader.eps("sampling", process)
+
+    def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
+        return lambda: reader.make("sampling", reader.pick(f"sampling.{key}", registry))
+
+    sampler = reader.choose(
+        "sampling",
+        SAMPLERS,
+        eps=lambda: eps,
+        num_scales=lambda: reader.get("sampling.num_scales") or reader.get("model.num_scales"),
+        predictor=part("predictor", PREDICTORS),
+        corrector=lambda: reader.make(
+            "sampling",
+            reader.pick("sampling.corrector", CORRECTORS),
+            norm_axes=lambda: BATCH_AXES if reader.get("sampling.batch_norms") else (),
+        ),
+        schedule=part("schedule", TIME_SCHEDULES),
+        **_solver_parts(reader),
+    )
+    check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
+    return sampler
+
+
+def build_encoding(reader: Reader, process: SDE) -> Encoding:
+    """Build the map between data and latents, with the solver and eps of ``config.sampling``."""
+    eps = reader.eps("sampling", process)
+    return reader.make("sampling", Encoding, eps=lambda: eps, **_solver_parts(reader))
+
+
+def build_conditional_sampling(
+    reader: Reader, num_classes: int, sampler: Sampler, dataset: Dataset | None
+) -> ConditionalSampling:
+    """Build the guidance to classes and the known part of the samples.
+
+    Without the data set only the configuration is checked.
+
+    Args:
+      reader: of the configuration.
+      num_classes: the number of classes that the network knows; 0 for an unconditional network.
+      sampler: the one that draws the samples.
+      dataset: whose classes and test data are used.
+
+    Raises:
+      ConfigError: they do not go together, or not with the model, the sampler or the data.
+    """
+    guidance: Guidance = reader.make("sampling", reader.pick("sampling.guidance", GUIDANCES))
+    asked = reader.get("sampling.classes")
+    if not isinstance(guidance, NoGuidance) and not asked:
+        raise ConfigError(
+            f"config.sampling.guidance = {reader.get('sampling.guidance')!r} needs classes to "
+            "guide to: config.sampling.classes = 'all', or such as '3,5'"
+        )
+    if isinstance(guidance, ClassifierFree) and not num_classes:
+        raise ConfigError(
+            "config.sampling.guidance = 'classifier_free' needs a class-conditional model: "
+            "config.model.num_classes is 0"
+        )
+    if isinstance(guidance, NoGuidance) and asked and not num_classes:
+        raise ConfigError(
+            f"config.sampling.classes = {asked!r} needs a class-conditional model, or "
+            "config.sampling.guidance = 'classifier': config.model.num_classes is 0"
+        )
+    task = reader.pick("sampling.task", TASKS)
+    if task is not generate and not isinstance(sampler, PredictorCorrector):
+        raise ConfigError(
+            f"config.sampling.task = {reader.get('sampling.task')!r} needs "
+            "config.sampling.name = 'predictor_corrector', got "
+            f"{reader.get('sampling.name')!r}"
+        )
+    return ConditionalSampling(
+        _read_classes(asked, num_classes, dataset),
+        guidance,
+        task(reader, dataset),
+        reader.get("sampling.particles"),
+    )
+
+
+def _read_classes(asked: str, num_classes: int, dataset: Dataset | None) -> tuple[int, ...]:
+    """Return the classes of ``config.sampling.classes``, checked if their number is known."""
+    if not asked:
+        return ()
+    count = num_classes or (dataset and dataset.num_classes) or 0
+    if dataset is not None and not count:
+        raise ConfigError(f"config.sampling.classes = {asked!r}: {dataset.name} has no classes")
+    if asked == "all":
+        return tuple(range(count))
+    try:
+        wanted = tuple(int(label) for label in asked.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"config.sampling.classes = {asked!r} must be 'all', or numbers such as '3,5'"
+        ) from None
+    if count and not all(0 <= label < count for label in wanted):
+        raise ConfigError(f"config.sampling.classes = {asked!r} must lie in 0 .. {count - 1}")
+    return wanted
+
+
+def generate(reader: Reader, dataset: Dataset | None) -> None:
+    """Draw samples of which nothing is known."""
+    del reader, dataset
+
+
+def inpaint(reader: Reader, dataset: Dataset | None) -> Projection | None:
+    """Keep all of an image but the part that ``config.sampling.mask`` hides."""
+    name = reader.get("sampling.mask")
+    if name not in MASKS and not str(name).endswith(".npy"):
+        raise ConfigError(
+            f"config.sampling.mask = {name!r} is unknown; choose one of {sorted(MASKS)}, or an "
+            ".npy file that is true where the image is hidden"
+        )
+    if dataset is None:
+        return None
+    shape = dataset.shape
+    if name not in MASKS:
+        try:
+            hidden = read_array(name).astype(bool)
+        except ArrayFileError as error:
+            raise ConfigError(f"config.sampling.mask: {error}") from error
+    elif len(shape) != 3:
+        raise ConfigError(
+            f"config.sampling.mask = {name!r} hides a part of an image; {dataset.name} has the "
+            f"shape {shape}: give an .npy file"
+        )
+    else:
+        hidden = MASKS[name](*shape[:2])
+    if len(shape) == 3 and hidden.shape == shape[:2]:
+        hidden = hidden[..., None]  # a mask of pixels hides all their channels
+    if hidden.ndim != len(shape) or hidden.shape not in (shape, (*shape[:-1], 1)):
+        raise ConfigError(
+            f"config.sampling.mask = {name!r} has the shape {hidden.shape}, the data {shape}"
+        )
+    hidden = np.broadcast_to(hidden, shape)
+    if hidden.all() or not hidden.any():
+        raise ConfigError(f"config.sampling.mask = {name!r} hides all of it, or nothing")
+    return Kept(jnp.asarray(~hidden))
+
+
+def colorize(reader: Reader, dataset: Dataset | None) -> Projection:
+    """Keep the mean over the channels of each pixel."""
+    del reader
+    if dataset is not None and (len(dataset.shape) != 3 or dataset.shape[-1] != 3):
+        raise ConfigError(
+            "config.sampling.task = 'colorize' needs images of 3 channels; "
+            f"{dataset.name} has the shape {dataset.shape}"
+        )
+    return Gray()
+
+
+TASKS: dict[str, Callable[[Reader, Dataset | None], Projection | None]] = {
+    "colorize": colorize,
+    "generate": generate,
+    "inpaint": inpaint,
+}
+
+
+def _solver_parts(reader: Reader) -> dict[str, Callable[[], Any]]:
+    return {
+        "solver": lambda: reader.make("sampling", Adaptive),
+        "flow": lambda: reader.pick("sampling.variable", FLOWS)(),
+    }

@@ -1,0 +1,180 @@
+"""Build what is trained: the model, its objective, the optimizer and the augmentation."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from gradlog.config_error import ConfigError
+from gradlog.data import Dataset
+from gradlog.distributions import Empirical, Oracle
+from gradlog.experiment.reader import Reader
+from gradlog.losses import (
+    INTEGRANDS,
+    LEVELS,
+    SCALINGS,
+    SLICE_LAWS,
+    WEIGHTINGS,
+    ScoreFlow,
+    ScoreMatching,
+    UniformTime,
+)
+from gradlog.models import (
+    NETWORKS,
+    NOISE_LABELS,
+    PARAMETRIZATIONS,
+    TRAINING_DEQUANTIZERS,
+    Continuous,
+    DiffusionModel,
+)
+from gradlog.sde_lib import SDE
+from gradlog.training import (
+    SCHEDULES,
+    Augmentation,
+    ParameterGroup,
+    RandomFlip,
+    Unchanged,
+    adam,
+)
+
+OPTIMIZERS = {"adam": adam}
+CONTINUOUS = "continuous"  # of objective.levels: all noise levels
+
+
+def build_model(reader: Reader, process: SDE, dataset: Dataset | None) -> DiffusionModel:
+    """Build the network with its parametrization, noise label and dequantizer of training.
+
+    Without the data set the model has no dequantizer: only the configuration is checked.
+    """
+    ladder = {}
+    if reader.get("model.scale_by_sigma"):
+        ladder = {
+            "sigma_min": lambda: reader.get("sde.sigma_min"),
+            "sigma_max": lambda: reader.get("sde.sigma_max"),
+        }
+    embedding, label = reader.get("model.embedding_type"), reader.get("model.label")
+    if embedding == "table" and label != "ladder":
+        raise ConfigError(
+            "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
+            f"needs config.model.label = 'ladder', got {label!r}"
+        )
+    dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
+    if dataset is None or dataset.levels is None:  # continuous data are used as they are
+        dequantizer = Continuous()
+    else:
+        dequantizer = dequantizer(dataset.levels, centered=reader.get("model.centered"))
+    return DiffusionModel(
+        process=process,
+        network=reader.choose("model", NETWORKS, **ladder),
+        parametrization=reader.make(
+            "model", reader.pick("model.parametrization", PARAMETRIZATIONS)
+        ),
+        noise_label=reader.make(
+            "model",
+            reader.pick("model.label", NOISE_LABELS),
+            eps=lambda: reader.get("objective.eps"),
+            num_steps=lambda: reader.get("sde.num_steps"),
+            gamma_min=lambda: reader.get("sde.gamma_min"),
+            gamma_max=lambda: reader.get("sde.gamma_max"),
+        ),
+        dequantizer=dequantizer,
+    )
+
+
+def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> ScoreMatching:
+    """Build the integrand, its weighting over time, and the draw of times.
+
+    Without the data set explicit score matching has no law: only the configuration is checked.
+    """
+    weighting = reader.make(
+        "objective",
+        reader.pick("objective.weighting", WEIGHTINGS),
+        sigma_data=lambda: reader.get("model.sigma_data"),
+    )
+    levels = reader.pick("objective.levels", {CONTINUOUS: None, **LEVELS})
+    if levels is not None:
+        proposal = reader.make(
+            "objective",
+            levels,
+            num_scales=lambda: reader.get("model.num_scales"),
+            num_steps=lambda: reader.get("sde.num_steps"),
+        )
+    elif reader.get("objective.importance_sampling"):
+        proposal = weighting.importance_proposal()
+    else:
+        proposal = UniformTime()
+
+    scaling = reader.pick("objective.scaling", SCALINGS)
+    if scaling is ScoreFlow:  # its loss has a scale for some levels and weightings only
+        level = reader.get("objective.levels")
+        _check_choice(reader, "objective.levels", tuple(ScoreFlow.WEIGHTINGS))
+        _check_choice(reader, "objective.weighting", ScoreFlow.WEIGHTINGS[level])
+
+    def law_for_training() -> Oracle | None:
+        try:
+            return None if dataset is None else law_of(dataset)
+        except ConfigError as error:
+            raise ConfigError(
+                f"config.objective.name = 'esm' needs the true score; {error}; or take 'dsm'"
+            ) from error
+
+    return ScoreMatching(
+        integrand=reader.choose(
+            "objective",
+            INTEGRANDS,
+            oracle=law_for_training,
+            slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
+        ),
+        weighting=weighting,
+        proposal=proposal,
+        eps=reader.eps("objective", process),
+        scaling=reader.make("objective", scaling),
+    )
+
+
+def law_of(dataset: Dataset) -> Oracle:
+    """Return the law that the data were drawn from, or else the empirical law of the training set.
+
+    The empirical law is not the law of held-out data.
+
+    Raises:
+      ConfigError: the data have levels: training sees random points around them.
+    """
+    if dataset.law is not None:
+        return dataset.law
+    if dataset.levels is not None:
+        raise ConfigError(
+            f"the score of {dataset.name} is not known: their levels are dequantized at random; "
+            "take data with a known law, config.data.name = 'mixture', or continuous data"
+        )
+    return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
+
+
+def build_groups(reader: Reader) -> dict[str, ParameterGroup]:
+    """Build the optimizer and the average of each group of parameters."""
+    schedule = reader.make("optimizer", reader.pick("optimizer.schedule", SCHEDULES))
+    optimizer = reader.choose("optimizer", OPTIMIZERS, schedule=lambda: schedule)
+    ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
+    return {"network": ParameterGroup(optimizer, ema_decay, ema_warmup)}
+
+
+def build_augmentation(reader: Reader, dataset: Dataset | None) -> Augmentation:
+    """Build the random change of the training data.
+
+    Raises:
+      ConfigError: the data are no images, and cannot be mirrored.
+    """
+    if not reader.get("data.random_flip"):
+        return Unchanged()
+    if dataset is not None and len(dataset.shape) != 3:
+        raise ConfigError(
+            "config.data.random_flip = True mirrors images (height, width, channels); "
+            f"{dataset.name} has the shape {dataset.shape}"
+        )
+    return RandomFlip()
+
+
+def _check_choice(reader: Reader, key: str, possible: tuple[str, ...]) -> None:
+    if reader.get(key) not in possible:
+        raise ConfigError(
+            f"config.objective.scaling = 'score_flow' needs one of {possible}, got "
+            f"config.{key} = {reader.get(key)!r}"
+        )
