@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from flax.traverse_util import flatten_dict
 
-from gradlog.experiment import saved
 from gradlog.storage import read_json, write_json
 from gradlog.supervisor import find_newest_checkpoint
 from gradlog.sweeps.plan import Plan, PlannedRun
@@ -19,7 +18,7 @@ DONE, TRAINED, STARTED, FAILED, WAITING = "done", "trained", "begun", "failed", 
 CHECKOUT = Path(__file__).parents[2]
 # The program that trains and evaluates: a checkout has main.py, an installation has the package.
 _MAIN = CHECKOUT / "main.py"
-PROGRAM = (str(_MAIN),) if _MAIN.is_file() else ("-m", "gradlog.cli.main")
+PROGRAM = (str(_MAIN),) if _MAIN.is_file() else ("-m", "gradlog")
 
 
 class InterruptedRunError(Exception):
@@ -220,7 +219,7 @@ class RunTask:
         """Run a mode of the command line and return its exit status."""
         command = [
             *self.program,
-            f"--config={saved.__file__}:{self.folder.config(self.name)}",
+            f"--config={self.folder.config(self.name)}",
             f"--workdir={self.folder.workdir(self.name)}",
             f"--mode={mode}",
             *self.flags,

@@ -1,9 +1,9 @@
-"""A page in headless Chromium, at any width, light or dark: measured and photographed.
+"""Measure and photograph a page in headless Chromium, at any width, light or dark.
 
-The page is put into frames of those widths, since a window is at least 500 pixels wide. What a
-frame's own ``color-scheme`` is, the page takes for the reader's preference. To look at a page::
+A window is at least 500 pixels wide, so the page is put into frames of the requested widths. The
+page takes the ``color-scheme`` of its frame for the reader's preference. To look at a page::
 
-    python tests/reports/browser.py runs/digits/report.html FOLDER
+    python tests/report/browser.py runs/digits/report.html FOLDER
 """
 
 import html
@@ -22,8 +22,8 @@ _SLICE = 1800  # pixels of height in a picture
 _FRAME = """<iframe data-width="{width}" data-scheme="{scheme}" style="border:0;display:block;
  width:{width}px;height:{height}px;color-scheme:{scheme}" srcdoc="{source}"></iframe>
 """
-# Wide is what sticks out of the page, but for what scrolls in a box of its own; cut what sticks out
-# of its chart.
+# "wide" lists elements that overflow the page, except inside a box that scrolls. "cut" lists texts
+# that overflow their chart.
 _MEASURE = """
 const scrolls = (element) => {
   for (let e = element.parentElement; e; e = e.parentElement)
@@ -63,10 +63,10 @@ window.onload = () => {{
 """
 
 
-def measured(
+def measure(
     source: str, folder: Path, seen: Sequence[tuple[int, str]] = SEEN, *, opened: bool = True
 ) -> list[dict]:
-    """Of a page: widths, what is cut, colors, sizes.
+    """Measure a page: its widths, overflow, colors, and font sizes.
 
     Args:
       source: the page.
@@ -82,10 +82,10 @@ def measured(
     return json.loads(html.unescape(title[1]))
 
 
-def photographed(
+def photograph(
     source: str, path: Path, width: int, scheme: str, top: int = 0, height: int = _SLICE
 ) -> None:
-    """A PNG of the page from ``top`` on; no narrower than 500 pixels, the page at its left."""
+    """Save a PNG of the page from ``top`` on, 500 pixels or wider; the page is on the left."""
     script = _SHOW.format(top=top)
     wrapper = _wrapper(source, path.parent, [(width, scheme)], height, script)
     size = f"--window-size={max(width, 500)},{height}"
@@ -117,14 +117,14 @@ def _chromium(folder: Path, *arguments: str) -> str:
 
 
 def main(page: str, folder: str) -> None:
-    """Photographs a page from top to bottom, at all widths, light and dark."""
+    """Photograph a page from top to bottom, at all widths, light and dark."""
     source, pictures = Path(page).read_text(), Path(folder)
     pictures.mkdir(parents=True, exist_ok=True)
     for width, scheme in SEEN:
-        [found] = measured(source, pictures, [(width, scheme)], opened=False)
+        [found] = measure(source, pictures, [(width, scheme)], opened=False)
         for top in range(0, found["height"], _SLICE):
             path = pictures / f"{width}-{scheme}-{top:05d}.png"
-            photographed(source, path, width, scheme, top)
+            photograph(source, path, width, scheme, top)
             print(path)
 
 

@@ -1,4 +1,4 @@
-"""Folders that a page can be written of, with results that are made up: not to be changed."""
+"""Folders of runs and sweeps with made-up results. Tests must not change the shared ones."""
 
 import shutil
 from pathlib import Path
@@ -8,17 +8,15 @@ import pytest
 import tiny
 from ml_collections import ConfigDict
 
-from gradlog.evaluation import Evaluation, pictures, results
+from gradlog.evaluation import Evaluation, bits_per_dim, pictures
+from gradlog.evaluation.bits_per_dim import Provenance, Result, summarize
 from gradlog.evaluation.differences import all_paired
-from gradlog.evaluation.results import Provenance, Result, summarize
 from gradlog.experiment.build import load_dataset
 from gradlog.likelihood import account
 from gradlog.run.comparison import save_comparison, save_differences
-from gradlog.storage import MetricsLog, Workdir, versions
-from gradlog.storage.tracking import Tracked
-from gradlog.storage.tracking.tensorboard import TensorBoard
+from gradlog.storage import MetricsLog, Workdir, list_versions
 from gradlog.sweeps import SweepFolder, make_plan
-from gradlog.sweeps.folder import Record
+from gradlog.sweeps.runs import Record
 
 HOSTILE = "<script>alert(1)</script>&<img src=x onerror=alert(2)>\"'"
 DIMS = 64
@@ -32,7 +30,7 @@ def sweep():
 '''
 
 
-def save_made_up(
+def save_fake_result(
     workdir: Workdir,
     estimator: str,
     step: int,
@@ -44,7 +42,7 @@ def save_made_up(
     shift: float = 0,
     **other: float,
 ) -> Result:
-    """A result of some images, of which one may have failed; with other settings if given."""
+    """Save a result with random numbers, of which one image may have failed."""
     random = np.random.default_rng(seed)
     nats = lambda mean, std: random.normal(mean, std, count).astype(np.float32)  # noqa: E731
     parts = {
@@ -67,27 +65,25 @@ def save_made_up(
     )
     settings = {"likelihood.probes": 7, "eval.num_images": count, "devices": 1} | other
     eps = {"evaluated": 1e-3, "trained": 1e-3, "start": "noised"}
-    provenance = Provenance(estimator, step, fingerprint, eps, settings, versions())
+    provenance = Provenance(estimator, step, fingerprint, eps, settings, list_versions())
     folder = workdir.result(step, estimator, settings)
-    results.save_result(folder, evaluation, provenance, summarize(evaluation, provenance))
-    found = results.load_result(folder)
+    bits_per_dim.save_result(folder, evaluation, provenance, summarize(evaluation, provenance))
+    found = bits_per_dim.load_result(folder)
     assert found is not None
     return found
 
 
-def begin(root: Path, config: ConfigDict, fingerprint: str) -> Workdir:
-    """A workdir with a configuration and a log of ten steps."""
+def start_run(root: Path, config: ConfigDict, fingerprint: str) -> Workdir:
+    """Make a workdir with a configuration and a log of ten steps."""
     workdir = Workdir(root)
     identity = {"seed": 0, "data.name": config.data.name, "data.fingerprint": fingerprint}
     workdir.claim(config.to_dict(), identity)
-    log, board = MetricsLog(root, 0), TensorBoard(Tracked(root, 0))
+    log = MetricsLog(root, 0)
     for step in range(1, 11):
         held_out = {"held_out_loss": 3.5 / step} if step % 5 == 0 else {}
         metrics = {"loss": 4.0 / step, "grad_norm": 1.0 + step, **held_out}
         log.write(step, metrics)
-        board.write(step, metrics)
     log.close()
-    board.close()
     return workdir
 
 
@@ -102,9 +98,9 @@ def evaluated(digits, tmp_path_factory) -> Path:
     """A run on digits: results of two estimators at two steps, differences, samples."""
     root = tmp_path_factory.mktemp("evaluated") / "run <1>"
     config = tiny.images(**{"eval.estimators": ("ode", "bound"), "data.tfds_name": HOSTILE})
-    workdir = begin(root, config, digits.fingerprint)
+    workdir = start_run(root, config, digits.fingerprint)
     found = [
-        save_made_up(workdir, name, step, digits.fingerprint, seed=i, failed=3 * i)
+        save_fake_result(workdir, name, step, digits.fingerprint, seed=i, failed=3 * i)
         for i, (name, step) in enumerate([("ode", 5), ("ode", 10), ("bound", 5), ("bound", 10)])
     ]
     save_differences(workdir, found)
@@ -120,7 +116,7 @@ def evaluated(digits, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workdir(evaluated, tmp_path) -> Path:
-    """A copy of it, to do with as one likes."""
+    """A copy that a test may change."""
     return Path(shutil.copytree(evaluated, tmp_path / "run"))
 
 
@@ -134,10 +130,12 @@ def swept(digits, tmp_path_factory) -> Path:
     plan.save(folder.plan)
     *done, failed = plan.runs
     for i, planned in enumerate(done):
-        run = begin(folder.workdir(planned.name), plan.config_of(planned), digits.fingerprint)
-        result = save_made_up(run, "ode", 10, digits.fingerprint, seed=i)
+        run = start_run(
+            folder.workdir(planned.name), plan.build_config(planned), digits.fingerprint
+        )
+        result = save_fake_result(run, "ode", 10, digits.fingerprint, seed=i)
         name = str(result.folder.relative_to(run.root))
-        folder.keep(planned.name, Record(plan.settings_of(planned), (name,), 12.0, 3.0))
-    folder.keep(failed.name, Record(failure="it ended with status 1"))
+        folder.write_record(planned.name, Record(plan.settings_digest(planned), (name,), 12.0, 3.0))
+    folder.write_record(failed.name, Record(failure="it ended with status 1"))
     folder.log(failed.name).write_text(f"line one\n{HOSTILE}\nValueError: no\n")
     return root

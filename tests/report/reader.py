@@ -1,4 +1,4 @@
-"""A page as its reader has it: sections, tables and pictures, by a parser that forgives nothing."""
+"""Read the sections, tables and pictures of a page with a strict parser."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ _MINUS, _NOTHING = "−", "–"
 
 @dataclass(frozen=True)
 class Read:
-    """A page that was parsed; ``ParseError`` where it is no valid HTML."""
+    """A parsed page. Invalid HTML is a ``ParseError``."""
 
     source: str
 
@@ -27,30 +27,30 @@ class Read:
 
     @property
     def text(self) -> str:
-        """All words of it, but those of the style."""
+        """The words of the page without the style."""
         return _text(self.root.find("body"))
 
     def all(self, name: str) -> list[ET.Element]:
-        """Every element of a name; of SVG with its name space."""
+        """Return all elements with a name; for SVG the name includes its namespace."""
         return list(self.root.iter(name))
 
     def of_class(self, name: str) -> list[str]:
-        """The words of every element of a class."""
+        """Return the words of each element of a class."""
         return [_text(e) for e in self.root.iter() if name in e.get("class", "").split()]
 
     def sections(self) -> dict[str, str]:
-        """The words of each by its title."""
+        """Return the words of each section by its title."""
         return {_text(e.find("h2")): _text(e) for e in self.all("section")}
 
     def table(self, title: str) -> list[dict[str, str]]:
-        """The rows of the first of the tables of a title, by column."""
+        """Return the rows of the first table whose title starts like this, by column."""
         found = next(e for e in self.all("table") if e.get("aria-label", "").startswith(title))
         names = [_text(e) for e in found.iter("th")]
         rows = [[_text(cell) for cell in row.iter("td")] for row in found.find("tbody").iter("tr")]
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def gallery(self, title: str) -> list[tuple[np.ndarray, list[str]]]:
-        """Each picture of a gallery as an array, with its lines."""
+        """Return the pictures of a gallery as arrays, with their captions."""
         for figure in self.all("figure"):
             if _text(figure.find("figcaption")) == title:
                 return [
@@ -60,19 +60,19 @@ class Read:
         raise AssertionError(f"no gallery {title!r}")
 
     def command_lines(self) -> list[str]:
-        """Every command that it has."""
+        """Return all commands."""
         whole = "\n".join(_raw(e) for e in self.all("code")).replace("\\\n", " ")
         return [line for line in whole.splitlines() if line.startswith("python ")]
 
 
 def number(text: str) -> float:
-    """A number as a page writes it, the first of ``1.2 ± 0.1``."""
+    """Parse a number, such as the first one of ``1.2 ± 0.1``."""
     first = text.split("±")[0].strip().replace(_MINUS, "-")
     return float("nan") if first == _NOTHING else float(first)
 
 
 def error(text: str) -> float:
-    """The second of them."""
+    """Parse the second number of ``1.2 ± 0.1``."""
     return number(text.split("±")[1])
 
 

@@ -1,4 +1,4 @@
-"""Pages in a browser: nothing is cut at the width of a telephone or a desk, light or dark."""
+"""Pages in a browser: nothing is cut off on a telephone or a desktop, light or dark."""
 
 import re
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def pages(evaluated, swept, tmp_path_factory) -> dict[str, str]:
-    """By kind; written where they can be kept."""
+    """The pages of a run and of a sweep."""
     import shutil
 
     folder = tmp_path_factory.mktemp("pages")
@@ -25,8 +25,8 @@ def pages(evaluated, swept, tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["run", "sweep"])
-def test_nothing_sticks_out_at_any_width_and_all_of_it_can_be_read(pages, kind, tmp_path):
-    found = browser.measured(pages[kind], tmp_path)
+def test_page_fits_and_is_readable_at_any_width(pages, kind, tmp_path):
+    found = browser.measure(pages[kind], tmp_path)
     assert [(each["width"], each["scheme"]) for each in found] == list(browser.SEEN)
     for each in found:
         assert each["clientWidth"] == each["width"]
@@ -53,16 +53,16 @@ def _luminance(color: str) -> float:
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_what_sticks_out_is_found(tmp_path):
+def test_measurement_finds_overflow(tmp_path):
     wide = "<!DOCTYPE html><body style='margin:0'><p style='width:500px'>wide</p>"
-    narrow, desk = browser.measured(wide, tmp_path, [(375, "light"), (1400, "light")])
+    narrow, desk = browser.measure(wide, tmp_path, [(375, "light"), (1400, "light")])
     assert narrow["scrollWidth"] == 500
     assert len(narrow["wide"]) == 1
     assert desk["wide"] == []
 
 
-def test_a_picture_of_a_page_is_taken_in_the_colors_asked_for(pages, tmp_path):
-    browser.photographed(pages["run"], tmp_path / "dark.png", 375, "dark", height=600)
+def test_photograph_has_the_requested_colors(pages, tmp_path):
+    browser.photograph(pages["run"], tmp_path / "dark.png", 375, "dark", height=600)
     picture = Image.open(tmp_path / "dark.png").convert("L")
     assert picture.size == (500, 600)
     page = picture.crop((0, 0, 375, 600))

@@ -1,21 +1,23 @@
-"""The page of a run: its numbers are those of the files, and nothing else is needed to read it."""
+"""The page of a run: its numbers are those of the files, and it needs no other file."""
 
 import json
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
-import tiny
 from conftest import HOSTILE
 from reader import Read, error, number
 
+from gradlog.cli.flags import read_config, read_flags
 from gradlog.configs import default
 from gradlog.evaluation.pictures import to_bytes
-from gradlog.experiment.keys import flat
-from gradlog.report.of_run import page_of_run
-from gradlog.report.rendering import rendered
-from gradlog.report.run_files import RunFiles
+from gradlog.experiment.keys import flatten
+from gradlog.report.page import render_html
+from gradlog.report.run_folder import RunFolder
+from gradlog.report.run_report import make_run_page
+from gradlog.report.training_sections import measure_timing
 from gradlog.storage import read_metrics
 
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -24,14 +26,14 @@ SVG = f"{SPACE}svg"
 
 @pytest.fixture(scope="module")
 def page(evaluated, digits) -> Read:
-    return Read(rendered(page_of_run(RunFiles(evaluated, lambda config: digits))))
+    return Read(render_html(make_run_page(RunFolder(evaluated, lambda config: digits))))
 
 
 def _summary(evaluated, step, name) -> dict:
     return json.loads((evaluated / f"eval/{step}/{name}/bits_per_dim.json").read_text())
 
 
-def test_every_result_is_in_the_table_with_its_error_and_interval(page, evaluated):
+def test_table_lists_results_with_errors_and_intervals(page, evaluated):
     rows = page.table("Bits per dimension of the test set")
     assert [(row["step"], row["estimator"]) for row in rows] == [
         *(("5", "ode"), ("5", "bound"), ("10", "ode"), ("10", "bound"))
@@ -47,7 +49,7 @@ def test_every_result_is_in_the_table_with_its_error_and_interval(page, evaluate
         assert row["seconds"] == "6.25 s"
 
 
-def test_the_number_in_large_type_is_the_lowest_of_the_first_estimator(page, evaluated):
+def test_headline_is_the_lowest_of_the_first_estimator(page, evaluated):
     lowest = min((_summary(evaluated, step, "ode") for step in (5, 10)), key=_bits)
     assert number(page.of_class("value")[0]) == round(lowest["bits_per_dim"], 4)
     assert f"ode at step {lowest['step']}, the lowest of 2 results" in page.of_class("detail")
@@ -57,7 +59,7 @@ def _bits(summary: dict) -> float:
     return summary["bits_per_dim"]
 
 
-def test_the_account_is_that_of_the_file_and_adds_up(page, evaluated):
+def test_account_is_that_of_the_file_and_adds_up(page, evaluated):
     summary = min((_summary(evaluated, step, "ode") for step in (5, 10)), key=_bits)
     rows = page.table(f"Account of ode at step {summary['step']}")
     assert [row["term"] for row in rows] == [line["term"] for line in summary["account"]]
@@ -68,13 +70,13 @@ def test_the_account_is_that_of_the_file_and_adds_up(page, evaluated):
         assert row["what it is"]
     total = sum(number(row["bits/dim ± s.e."]) for row in rows)
     assert total == pytest.approx(summary["bits_per_dim"], abs=len(rows) * 5e-5)
-    split = page.table("What the standard error is of")
-    assert [row["random is"] for row in split] == [r["source"] for r in summary["error_split"]]
+    split = page.table("Sources of the standard error")
+    assert [row["source"] for row in split] == [r["source"] for r in summary["error_split"]]
     squares = sum(number(row["s.e., bits/dim"]) ** 2 for row in split)
     assert squares**0.5 == pytest.approx(summary["standard_error"], abs=2e-4)
 
 
-def test_the_chart_of_the_account_says_every_term_and_its_error(page, evaluated):
+def test_account_chart_shows_every_term_with_its_error(page, evaluated):
     summary = min((_summary(evaluated, step, "ode") for step in (5, 10)), key=_bits)
     chart = next(e for e in page.all("div") if "Bars of bits" in e.get("aria-label", ""))
     words = ["".join(e.itertext()) for e in chart.iter(f"{SPACE}text")]
@@ -104,7 +106,7 @@ def test_differences_are_those_of_the_files(page, evaluated):
     assert number(compared["difference ± s.e."]) == round(kept["bits_per_dim"], 4)
 
 
-def test_the_easiest_and_the_hardest_images_are_shown_with_their_bits(page, evaluated, digits):
+def test_easiest_and_hardest_images_are_shown_with_their_bits(page, evaluated, digits):
     summary = min((_summary(evaluated, step, "ode") for step in (5, 10)), key=_bits)
     found = np.load(evaluated / f"eval/{summary['step']}/ode/per_image.npz")
     good = np.flatnonzero(found["ok"])
@@ -120,7 +122,7 @@ def test_the_easiest_and_the_hardest_images_are_shown_with_their_bits(page, eval
     assert number(spread["median"]) == round(float(np.median(found["bits_per_dim"][good])), 4)
 
 
-def test_metrics_are_those_that_were_logged(page, evaluated):
+def test_metrics_are_those_of_the_log(page, evaluated):
     records = read_metrics(evaluated / "metrics.jsonl")
     rows = {row["metric"]: row for row in page.table("What was logged")}
     assert number(rows["loss"]["last"]) == round(records[-1]["loss"], 4)
@@ -128,9 +130,29 @@ def test_metrics_are_those_that_were_logged(page, evaluated):
     assert set(rows) == {"loss", "grad norm", "held out loss"}
 
 
-def test_the_configuration_is_told_by_what_differs_and_in_full(page, evaluated):
-    saved = dict(flat(RunFiles(evaluated).config))
-    usual = dict(flat(default.get_config()))
+def test_timings_come_from_the_metrics_and_pauses_are_separate():
+    times = {10: 0.0, 20: 10.0, 30: 20.0, 40: 90.0, 50: 100.0}  # 1 s a step, a pause of 60 s
+    timing = measure_timing([{"step": step, "time": time} for step, time in times.items()])
+    assert (timing.step, timing.total, timing.pauses) == (1.0, 100.0, 60.0)
+    assert measure_timing([{"step": 10, "time": 0.0}]) is None
+    backwards = [{"step": 10, "time": 9.0}, {"step": 20, "time": 5.0}, {"step": 30, "time": 6.0}]
+    assert measure_timing(backwards).total == 1.0
+
+
+def test_timings_of_metrics_without_times_are_missing(evaluated, digits, tmp_path):
+    """Version 0.1 wrote no times."""
+    root = shutil.copytree(evaluated, tmp_path / "run")
+    records = read_metrics(root / "metrics.jsonl")
+    lines = [{k: v for k, v in record.items() if k != "time"} for record in records]
+    (root / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    old = Read(render_html(make_run_page(RunFolder(root, lambda config: digits))))
+    assert any("times of training are missing" in text for text in old.of_class("missing"))
+    assert "time of a step" not in old.text
+
+
+def test_configuration_is_listed_by_differences_and_in_full(page, evaluated):
+    saved = dict(flatten(RunFolder(evaluated).config))
+    usual = dict(flatten(default.get_config()))
     differing = {row["key"]: row for row in page.table("13 differences from configs/default.py")}
     assert set(differing) == {key for key in usual if saved[key] != usual[key]}
     for key, row in differing.items():
@@ -140,16 +162,16 @@ def test_the_configuration_is_told_by_what_differs_and_in_full(page, evaluated):
     assert all(row["meaning"] for row in whole)
 
 
-def test_the_training_command_makes_this_configuration(page, evaluated):
+def test_training_command_makes_this_configuration(page, evaluated):
     words = shlex.split(page.command_lines()[0])
     assert "--config=configs/default.py" in words
-    found, wanted = _parsed(words), RunFiles(evaluated).config.to_dict()
+    found, wanted = _parsed(words), RunFolder(evaluated).config.to_dict()
     assert found["eval"].pop("estimators") == ("ode,bound",)  # which its reader splits
     assert wanted["eval"].pop("estimators") == ("ode", "bound")
     assert found == wanted
 
 
-def test_the_evaluation_command_has_the_settings_that_were_given(page):
+def test_evaluation_command_has_the_settings_of_the_results(page):
     words = shlex.split(next(line for line in page.command_lines() if "--mode=eval" in line))
     assert "--steps=5,10" in words
     config = _parsed(["--config=configs/default.py", *words])
@@ -159,31 +181,19 @@ def test_the_evaluation_command_has_the_settings_that_were_given(page):
 
 
 def _parsed(words: list[str]) -> dict:
-    """The configuration that these flags make, by the program's own reader of them."""
-    code = (
-        "import sys, json, command_line; "
-        "command_line.parse(sys.argv, None); print(json.dumps(command_line.CONFIG.value.to_dict()))"
-    )
-    flags = [word for word in words if word.startswith("--")]
-    missing = [] if any(f.startswith("--workdir") for f in flags) else ["--workdir=runs/none"]
-    found = json.loads(tiny.python("-c", code, *flags, *missing)[-1])
-    return _tuples(found)
+    """Return the configuration that these flags make."""
+    options = read_flags([word for word in words if word.startswith("--")])
+    return read_config(options).config.to_dict()
 
 
-def _tuples(value):
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(value) if isinstance(value, list) else value
-
-
-def test_what_a_file_says_is_never_taken_for_a_page(page):
+def test_text_of_files_is_escaped(page):
     assert HOSTILE in page.text
     assert not page.all("script")
     assert not [e for e in page.root.iter() for name in e.attrib if name.startswith("on")]
     assert {image.get("src")[:22] for image in page.all("img")} == {"data:image/png;base64,"}
 
 
-def test_nothing_is_fetched(page):
+def test_page_fetches_nothing(page):
     assert "http:" not in page.source
     assert "https:" not in page.source
     assert "@import" not in page.source
@@ -195,17 +205,18 @@ def test_nothing_is_fetched(page):
     assert not [e for name in ("link", "base", "iframe", "object") for e in page.all(name)]
 
 
-def test_addresses_within_the_page_are_there_and_there_once(page):
+def test_ids_are_unique_and_links_resolve(page):
     named = [e.get("id") for e in page.root.iter() if e.get("id")]
     assert len(named) == len(set(named))
     within = [e.get("href", "")[1:] for e in page.root.iter() if e.get("href", "").startswith("#")]
     drawn = re.findall(r"url\(#(.*?)\)", page.source)
-    labeled = [e.get("aria-labeledby") for e in page.root.iter() if e.get("aria-labeledby")]
+    labels = [e.get("aria-labelledby") for e in page.root.iter() if e.get("aria-labelledby")]
     assert drawn
-    assert {*within, *drawn, *labeled} <= set(named)
+    assert labels
+    assert {*within, *drawn, *labels} <= set(named)
 
 
-def test_pictures_and_tables_have_words_for_those_who_do_not_see_them(page):
+def test_pictures_and_tables_have_descriptions(page):
     assert all(image.get("alt") for image in page.all("img"))
     boxes = [e for e in page.all("div") if e.find(SVG) is not None]
     assert len(boxes) == len(page.all(SVG)) == 3

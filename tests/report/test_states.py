@@ -1,4 +1,4 @@
-"""A folder in any state gives a page that says what is not there, or is damaged."""
+"""A folder in any state has a page that names what is missing or damaged."""
 
 import base64
 import io
@@ -8,35 +8,35 @@ import shutil
 import numpy as np
 import pytest
 import tiny
-from conftest import begin, save_made_up
+from conftest import save_fake_result, start_run
 from PIL import Image
 from reader import Read, number
 
-from gradlog.cli.verbs import Options
-from gradlog.cli.verbs.reporting import report
+from gradlog.cli.actions import report
+from gradlog.cli.flags import Options
 from gradlog.data import DataError
-from gradlog.evaluation.results import load_result
+from gradlog.evaluation.bits_per_dim import load_result
 from gradlog.experiment.build import load_dataset
 from gradlog.report import write_report
-from gradlog.report.of_run import page_of_run
-from gradlog.report.pictures import uri_of_file
-from gradlog.report.rendering import rendered
-from gradlog.report.run_files import RunFiles
+from gradlog.report.charts import load_image_uri
+from gradlog.report.page import render_html
+from gradlog.report.run_folder import RunFolder
+from gradlog.report.run_report import make_run_page
 from gradlog.run.over_training import save_over_training
 from gradlog.storage import Workdir, WorkdirError
 
 
 @pytest.fixture
 def read(digits):
-    """The page of a folder, its data at hand."""
-    return lambda root: Read(rendered(page_of_run(RunFiles(root, lambda config: digits))))
+    """Read the page of a folder with its data set."""
+    return lambda root: Read(render_html(make_run_page(RunFolder(root, lambda config: digits))))
 
 
-def test_a_whole_run_has_no_complaint(read, evaluated):
+def test_complete_run_has_no_note(read, evaluated):
     assert read(evaluated).of_class("note") == []
 
 
-def test_only_the_page_is_written_and_nothing_else_is_touched(workdir, capsys):
+def test_only_the_page_is_written(workdir, capsys):
     before = _contents(workdir)
     report(Options("report", str(workdir)))
     path = workdir / "report.html"
@@ -48,18 +48,18 @@ def _contents(folder) -> dict:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_of_a_run_that_has_only_begun_the_page_says_what_makes_the_rest(read, workdir):
-    for name in ("eval", "compare", "samples", "previews", "metrics.jsonl", "tensorboard"):
+def test_page_of_a_new_run_names_the_next_commands(read, workdir):
+    for name in ("eval", "compare", "samples", "previews", "metrics.jsonl"):
         shutil.rmtree(workdir / name) if (workdir / name).is_dir() else (workdir / name).unlink()
     page = read(workdir)
     assert page.of_class("value")[:2] == ["–", "0"]
     for mode in ("train", "eval", "sample"):
         assert f"python main.py --workdir={workdir} --mode={mode}" in page.command_lines()
     assert page.of_class("note") == []
-    assert {"Configuration", "Provenance", "Make it again"} <= set(page.sections())
+    assert {"Configuration", "Provenance", "Repeat this run"} <= set(page.sections())
 
 
-def test_a_folder_with_checkpoints_alone_has_a_page(read, tmp_path):
+def test_folder_with_only_checkpoints_has_a_page(read, tmp_path):
     (tmp_path / "checkpoints" / "700").mkdir(parents=True)
     page = read(tmp_path)
     assert "700" in page.of_class("value")
@@ -69,12 +69,11 @@ def test_a_folder_with_checkpoints_alone_has_a_page(read, tmp_path):
 GARBAGE, OTHER_JSON = b"\x00\xff<i>\n", b'{"a": [1]}\n'
 
 
-# In each folder several files, by the section that must say so.
+# Kind of damage -> section that must have a note -> file and its new contents.
 DAMAGED = {
     "overwritten": {
         "Configuration": ("config.json", GARBAGE),
         "Training curves": ("metrics.jsonl", GARBAGE),
-        "Costs": ("tensorboard/events.*", bytes([3]) + bytes(11) + b"\xff" * 7),
         "Bits per dimension": ("eval/10/ode/per_image.npz", GARBAGE),
         "Paired differences": ("eval/5/differences.json", GARBAGE),
         "Samples": ("previews/00000005.png", b"\x89PNG\r\n\x1a\n" + GARBAGE * 9),
@@ -96,7 +95,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_file_is_a_note_in_its_section(read, workdir, kind):
+def test_damaged_file_is_a_note_in_its_section(read, workdir, kind):
     for pattern, damage in DAMAGED[kind].values():
         [path] = workdir.glob(pattern)
         path.write_bytes(damage)
@@ -107,19 +106,19 @@ def test_a_damaged_file_is_a_note_in_its_section(read, workdir, kind):
     assert set(page.sections()) >= {"Bits per dimension", "Single images", "Configuration"}
 
 
-def test_a_damaged_result_does_not_hide_the_others(read, workdir):
+def test_damaged_result_does_not_hide_the_others(read, workdir):
     (workdir / "eval/10/ode/bits_per_dim.json").write_text("{}")
     page = read(workdir)
     assert [row["step"] for row in page.table("Bits per dimension")] == ["5", "5", "10"]
     assert "ode at step 5" in page.of_class("detail")
 
 
-def test_where_the_data_cannot_be_had_the_images_are_told_by_their_numbers(workdir):
+def test_without_the_data_set_images_are_listed_by_number(workdir):
     def absent(config):
         raise DataError("no such folder: <pictures>")
 
-    page = Read(rendered(page_of_run(RunFiles(workdir, absent))))
-    assert page.of_class("note") == ["the data set cannot be had: no such folder: <pictures>"]
+    page = Read(render_html(make_run_page(RunFolder(workdir, absent))))
+    assert page.of_class("note") == ["the data set cannot be loaded: no such folder: <pictures>"]
     result = min(
         (load_result(workdir / f"eval/{step}/ode") for step in (5, 10)),
         key=lambda result: result.summary["bits_per_dim"],
@@ -130,9 +129,9 @@ def test_where_the_data_cannot_be_had_the_images_are_told_by_their_numbers(workd
     assert number(hardest["bits/dim ± own error"]) == round(float(np.nanmax(bits)), 4)
 
 
-def test_a_large_picture_is_made_smaller(tmp_path):
+def test_large_picture_is_reduced(tmp_path):
     Image.new("L", (3000, 1500), 7).save(tmp_path / "large.png")
-    head, _, data = uri_of_file(tmp_path / "large.png").partition(",")
+    head, _, data = load_image_uri(tmp_path / "large.png").partition(",")
     assert head == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (960, 480)
 
@@ -141,16 +140,16 @@ def test_images_of_other_data_are_not_shown(read, workdir, digits):
     import dataclasses
 
     other = dataclasses.replace(digits, fingerprint="0" * 16)
-    page = Read(rendered(page_of_run(RunFiles(workdir, lambda config: other))))
+    page = Read(render_html(make_run_page(RunFolder(workdir, lambda config: other))))
     assert "not the one that was evaluated" in page.of_class("note")[0]
     assert page.table("The easiest")
 
 
-def test_a_run_on_points_shows_them_in_the_plane(tmp_path):
+def test_run_on_points_shows_them_in_the_plane(tmp_path):
     config = tiny.points()
     points = load_dataset(config)
-    workdir = begin(tmp_path, config, points.fingerprint)
-    save_made_up(workdir, "ode", 10, points.fingerprint, seed=0, count=len(points.test))
+    workdir = start_run(tmp_path, config, points.fingerprint)
+    save_fake_result(workdir, "ode", 10, points.fingerprint, seed=0, count=len(points.test))
     page = Read(write_report(tmp_path).read_text())
     assert page.of_class("note") == []
     labels = [e.get("aria-label") for e in page.all("div") if e.get("role") == "img"]
@@ -158,7 +157,7 @@ def test_a_run_on_points_shows_them_in_the_plane(tmp_path):
     assert len(page.table("The easiest")) == len(page.table("The hardest")) == 6
 
 
-def test_bits_over_training_are_those_of_their_file(read, workdir):
+def test_bits_over_training_are_those_of_the_file(read, workdir):
     results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
     found = save_over_training(Workdir(workdir), results)["estimators"]["ode"]
     rows = read(workdir).table("Steps by ode")
@@ -168,7 +167,7 @@ def test_bits_over_training_are_those_of_their_file(read, workdir):
         assert row["is the best"] == f"{100 * kept['probability_best']:.0f}\u202f%"
 
 
-def test_the_page_says_which_checkpoints_are_not_compared_over_training(read, workdir):
+def test_page_names_checkpoints_that_are_not_compared(read, workdir):
     for step in (5, 10, 15):
         (workdir / "checkpoints" / str(step)).mkdir(parents=True)
     results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
@@ -177,7 +176,7 @@ def test_the_page_says_which_checkpoints_are_not_compared_over_training(read, wo
     assert "By ode 2 of the 3 checkpoints are compared; not step 15." in said
 
 
-def test_bits_over_training_of_other_settings_are_folded_away(read, workdir, digits):
+def test_bits_over_training_with_other_settings_are_in_a_fold(read, workdir, digits):
     own = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
     few = [_lower(workdir, digits, step) for step in (5, 10)]
     for results in (few, own):  # whichever was first
@@ -190,12 +189,12 @@ def test_bits_over_training_of_other_settings_are_folded_away(read, workdir, dig
 
 
 def _lower(workdir, digits, step):
-    """Of fewer bits, since something else was computed."""
+    """Save a result with other settings, whose bits are lower."""
     where, other = (Workdir(workdir), "ode", step, digits.fingerprint), {"likelihood.eps": 0.1}
-    return save_made_up(*where, seed=1, shift=50, **other)
+    return save_fake_result(*where, seed=1, shift=50, **other)
 
 
-def test_the_lowest_is_among_results_with_the_settings_of_the_run(read, workdir, digits):
+def test_headline_has_the_settings_of_the_run(read, workdir, digits):
     before = read(workdir)
     value, rows = before.of_class("value")[0], before.table("Bits per dimension of the test set")
     others = [_lower(workdir, digits, step) for step in (5, 10, 15)]  # more of them
@@ -209,22 +208,22 @@ def test_the_lowest_is_among_results_with_the_settings_of_the_run(read, workdir,
         assert row["where it differs"] == "likelihood.eps = 0.1"
 
 
-def test_a_damaged_result_names_the_mode_that_computes_it_again(read, workdir):
+def test_note_about_a_damaged_result_names_the_mode(read, workdir):
     (workdir / "eval/10/ode/per_image.npz").write_bytes(b"")
     (note,) = {line for line in read(workdir).of_class("note") if "is damaged" in line}
     assert "--mode=eval computes it again" in note
 
 
-def test_what_is_no_run_is_refused_in_one_line(tmp_path):
+def test_other_folders_are_refused_in_one_line(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (tmp_path, tmp_path / "absent", tmp_path / "notes.txt"):
-        with pytest.raises(WorkdirError, match=r"^.*: neither .* nor ") as raised:
+        with pytest.raises(WorkdirError, match=r"neither .* nor ") as raised:
             report(Options("report", str(folder)))
         assert "\n" not in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_result_without_one_good_image_is_no_headline(read, workdir):
+def test_next_estimator_provides_the_headline(read, workdir):
     summary = json.loads((workdir / "eval/10/ode/bits_per_dim.json").read_text())
     assert summary["failed"]  # the others are there
     for step in (5, 10):

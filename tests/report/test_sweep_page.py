@@ -1,4 +1,4 @@
-"""The page of a sweep: its numbers are those that the sweep itself reads, and failures are told."""
+"""The page of a sweep: its numbers are those of the sweep, and failures are shown."""
 
 import json
 import shutil
@@ -8,15 +8,14 @@ import pytest
 from conftest import HOSTILE
 from reader import Read, error, number
 
-from gradlog.report.of_sweep import page_of_sweep
-from gradlog.report.rendering import rendered
-from gradlog.report.sections.swept import SweepFiles
+from gradlog.report.page import render_html
+from gradlog.report.sweep_report import SweepFiles, make_sweep_page
 from gradlog.storage import write_json
 from gradlog.sweeps import read_sweep
 
 
 def read(root: Path) -> Read:
-    return Read(rendered(page_of_sweep(SweepFiles(root))))
+    return Read(render_html(make_sweep_page(SweepFiles(root))))
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +25,11 @@ def page(swept) -> Read:
 
 @pytest.fixture
 def folder(swept, tmp_path) -> Path:
-    """A copy, to do with as one likes."""
+    """A copy that a test may change."""
     return Path(shutil.copytree(swept, tmp_path / "sweep"))
 
 
-def test_settings_are_those_of_the_sweep_the_best_first(page, swept):
+def test_settings_are_those_of_the_sweep(page, swept):
     settings = read_sweep(swept).settings
     rows = page.table("Settings by ode")
     assert len(rows) == len(settings) == 2
@@ -47,7 +46,7 @@ def test_settings_are_those_of_the_sweep_the_best_first(page, swept):
     assert number(page.of_class("value")[0]) == round(settings[0].bits_per_dim, 4)
 
 
-def test_every_run_is_in_the_table_with_its_state(page, swept):
+def test_runs_are_listed_with_their_states(page, swept):
     rows = page.table("Runs")
     for row, kept in zip(rows, read_sweep(swept).runs, strict=True):
         assert row["state"] == kept.status
@@ -60,7 +59,7 @@ def test_every_run_is_in_the_table_with_its_state(page, swept):
     assert [row["state"] for row in rows] == ["done", "done", "done", "failed"]
 
 
-def test_a_failed_run_has_the_end_of_its_log_as_it_is(page):
+def test_failed_run_shows_the_end_of_its_log_escaped(page):
     [note] = page.of_class("note")
     assert note.endswith("it ended with status 1")
     assert f"line one {HOSTILE} ValueError: no" in page.sections()["Failed runs"]
@@ -69,7 +68,7 @@ def test_a_failed_run_has_the_end_of_its_log_as_it_is(page):
     assert "<b>not bold</b>" in page.of_class("about")[0]
 
 
-def test_each_run_has_its_own_charts_and_ids_are_of_one_kind(page, swept):
+def test_each_run_has_its_own_charts_and_ids_are_unique(page, swept):
     names = {run.name for run in read_sweep(swept).plan.runs}
     folded = [e.find("summary").text for e in page.all("details")]
     assert all(any(text.startswith(name) for text in folded) for name in names)
@@ -78,14 +77,14 @@ def test_each_run_has_its_own_charts_and_ids_are_of_one_kind(page, swept):
     assert len(page.all("{http://www.w3.org/2000/svg}svg")) == 1 + 2 * 3
 
 
-def test_the_plan_tells_the_keys_with_their_values_and_meaning(page):
+def test_plan_lists_keys_with_values_and_meaning(page):
     rows = {row["key"]: row for row in page.table("Keys that are swept")}
     assert rows["optimizer.learning_rate"]["values"] == "0.001, 0.002, 0.004"
     assert rows["seed"]["values"] == "0, 1"
     assert all(row["meaning"] for row in rows.values())
 
 
-def test_a_damaged_result_is_told_and_the_other_runs_are_shown(folder):
+def test_damaged_result_does_not_hide_the_runs(folder):
     first = read_sweep(folder).runs[0]
     (folder / "runs" / first.name / "eval/10/ode/bits_per_dim.json").write_text("{}")
     found = read(folder)
@@ -94,21 +93,21 @@ def test_a_damaged_result_is_told_and_the_other_runs_are_shown(folder):
     assert found.table("Keys that are swept")
 
 
-def test_a_sweep_that_has_only_begun_says_what_goes_on(folder):
+def test_page_of_a_new_sweep_names_the_command(folder):
     shutil.rmtree(folder / "runs")
     found = read(folder)
     assert found.of_class("value") == ["–", "0"]
     assert any("--mode=sweep" in line for line in found.command_lines())
 
 
-def test_a_plan_that_is_damaged_leaves_the_runs(folder):
+def test_damaged_plan_does_not_hide_the_runs(folder):
     write_json(folder / "sweep.json", {"file": HOSTILE})
     found = read(folder)
     assert any("sweep.json is damaged" in note for note in found.of_class("note"))
     assert len(found.sections()["Each run"]) > 100
 
 
-def test_the_folder_of_a_sweep_is_known_by_its_plan(folder):
+def test_sweep_is_recognized_by_its_plan(folder):
     from gradlog.report import write_report
 
     path = write_report(folder)

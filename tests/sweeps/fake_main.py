@@ -53,7 +53,7 @@ def evaluate(workdir: Path, config: dict) -> None:
 
 def work() -> None:
     workdir, mode = Path(_flag("workdir")), _flag("mode")
-    config = json.loads(Path(_flag("config").partition(":")[2]).read_text())
+    config = json.loads(Path(_flag("config")).read_text())
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     _note("begin", mode, workdir.name, gpus, str(os.getpid()))
     modes = {"train": train, "eval": evaluate}

@@ -1,10 +1,16 @@
-"""What a page says, piece by piece; the templates decide how each looks."""
+"""The blocks of a page, and the page as one HTML document.
 
+The blocks say what a page contains. The templates decide how each block looks, and escape its text.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 TEXT, NUMBER, CODE = "text", "number", "code"
 
@@ -19,7 +25,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Note:
-    """What the reader must know of something that is damaged, or cannot be shown."""
+    """A warning, such as a damaged file or a part that cannot be shown."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -27,7 +33,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Missing:
-    """What is not there yet, and the command that makes it."""
+    """Something that does not exist yet, and the command that makes it."""
 
     kind: ClassVar[str] = "missing"
     text: str
@@ -39,10 +45,10 @@ class Table:
     """Rows of words and numbers.
 
     Attributes:
-      title: what they are, for those who see it and those who hear it.
-      columns: the name of each, with TEXT, NUMBER or CODE.
+      title: the title, which screen readers announce too.
+      columns: the name of each column, with TEXT, NUMBER or CODE.
       rows: a cell for each column.
-      emphasized: the numbers of the rows that stand out.
+      emphasized: the indices of the rows that stand out.
     """
 
     kind: ClassVar[str] = "table"
@@ -54,7 +60,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture in SVG; ``description`` says in words what it shows."""
+    """A picture in SVG, and a description of it in words."""
 
     kind: ClassVar[str] = "chart"
     title: str
@@ -64,13 +70,13 @@ class Chart:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a data URI, with the lines below it.
+    """An image with a caption.
 
     Attributes:
-      uri: ``data:image/...``.
-      alt: what it shows.
-      lines: of the caption.
-      small: has few pixels, each of which is to be seen.
+      uri: the image as ``data:image/...``.
+      alt: a description in words.
+      lines: the lines of the caption.
+      small: whether the image has few pixels, which are drawn enlarged.
     """
 
     uri: str
@@ -81,7 +87,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures beside each other; ``size`` is 'small', 'medium' or 'large'."""
+    """Several pictures. The size is 'small', 'medium' or 'large'."""
 
     kind: ClassVar[str] = "gallery"
     title: str
@@ -91,7 +97,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Lines:
-    """Commands, or the end of a log, as they are."""
+    """Literal text, such as commands or the end of a log."""
 
     kind: ClassVar[str] = "lines"
     text: str
@@ -100,7 +106,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Definitions:
-    """Names, each with what it stands for."""
+    """Names and their values."""
 
     kind: ClassVar[str] = "definitions"
     rows: Sequence[tuple[str, str]]
@@ -108,7 +114,7 @@ class Definitions:
 
 @dataclass(frozen=True)
 class Columns:
-    """Blocks beside each other where there is room."""
+    """Blocks side by side, if the page is wide enough."""
 
     kind: ClassVar[str] = "columns"
     blocks: Sequence["Block"]
@@ -116,7 +122,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Fold:
-    """Blocks that are shown when asked for."""
+    """Blocks that the reader unfolds."""
 
     kind: ClassVar[str] = "fold"
     title: str
@@ -128,7 +134,7 @@ Block = Paragraph | Note | Missing | Table | Chart | Gallery | Lines | Definitio
 
 @dataclass(frozen=True)
 class Tile:
-    """One number in large type."""
+    """One number in large type at the top of the page."""
 
     label: str
     value: str
@@ -138,28 +144,28 @@ class Tile:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under its title."""
+    """A titled part of a page."""
 
     title: str
     blocks: Sequence[Block]
 
     @property
     def anchor(self) -> str:
-        """Its address within the page."""
+        """The id of the section within the page."""
         return "-".join(self.title.lower().split())
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that a page says.
+    """The contents of a page.
 
     Attributes:
-      name: of the run or the sweep.
+      name: the name of the run or the sweep.
       kind: 'run' or 'sweep'.
-      about: what it is, in a line.
-      tiles: the numbers that come first.
-      sections: the rest.
-      made: when and by what the page was written.
+      about: a description in one line.
+      tiles: the most important numbers.
+      sections: the other contents.
+      footer: the folder and the date.
     """
 
     name: str
@@ -167,4 +173,20 @@ class Page:
     about: str
     tiles: Sequence[Tile]
     sections: Sequence[Section]
-    made: str
+    footer: str
+
+
+def render_html(page: Page) -> str:
+    """Return the page as one HTML document that contains its styles and pictures."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # A dotted name may break after a dot or an underscore.
+    environment.filters["breakable"] = lambda name: Markup(
+        re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name)))
+    )
+    return environment.get_template("page.html").render(page=page)

@@ -1,12 +1,9 @@
-"""Charts take their ink from the page and keep their words."""
+"""Charts use the page's colors and keep their text."""
 
 import re
 
 import numpy as np
 from matplotlib.figure import Figure
-
-from gradlog.report import figures
-from gradlog.report.svg import svg_of
 
 
 def _figure() -> Figure:
@@ -19,42 +16,42 @@ def _figure() -> Figure:
     return figure
 
 
-def test_no_color_is_left_that_would_be_wrong_on_a_dark_page():
-    colors = re.findall(r"#[0-9a-f]{6}\b", svg_of(_figure, "a"))
+def test_colors_are_those_of_the_page():
+    colors = re.findall(r"#[0-9a-f]{6}\b", render_svg(_figure, "a"))
     assert colors == []
     assert {"currentColor", "var(--series-1)"} <= set(
-        re.findall(r"currentColor|var\(--[\w-]+\)", svg_of(_figure, "a"))
+        re.findall(r"currentColor|var\(--[\w-]+\)", render_svg(_figure, "a"))
     )
 
 
-def test_ids_of_two_charts_differ_and_are_found():
-    found = [set(re.findall(r'\bid="(.*?)"', svg_of(_figure, prefix))) for prefix in ("a", "b")]
+def test_ids_are_unique_and_references_resolve():
+    found = [set(re.findall(r'\bid="(.*?)"', render_svg(_figure, prefix))) for prefix in ("a", "b")]
     assert found[0]
     assert not found[0] & found[1]
     for prefix, ids in zip(("a", "b"), found, strict=True):
-        used = re.findall(r'(?:href="|url\()#(.*?)[")]', svg_of(_figure, prefix))
+        used = re.findall(r'(?:href="|url\()#(.*?)[")]', render_svg(_figure, prefix))
         assert used
         assert set(used) <= ids
 
 
-def test_words_stay_words_and_are_large_enough_for_a_telephone():
-    svg = svg_of(_figure, "a")
+def test_text_stays_text_and_is_readable_on_a_telephone():
+    svg = render_svg(_figure, "a")
     assert ">of &lt;b&gt; &amp; c</text>" in svg
     assert all(float(size) >= 10 for size in re.findall(r"font: ([\d.]+)px", svg))
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
     assert 320 < width < 340
 
 
-def test_the_same_chart_is_the_same_text():
-    assert svg_of(_figure, "a") == svg_of(_figure, "a")
+def test_rendering_is_deterministic():
+    assert render_svg(_figure, "a") == render_svg(_figure, "a")
 
 
-def test_every_term_of_an_account_has_its_bar_and_its_error():
+def test_terms_of_an_account_have_bars_and_errors():
     lines = [
         {"term": "prior", "bits_per_dim": 2.0, "standard_error": 0.5},
         {"term": "divergence", "bits_per_dim": -3.0, "standard_error": None},
     ]
-    axes = figures.account(lines, -1.0, 0.25).axes[0]
+    axes = draw_account(lines, -1.0, 0.25).axes[0]
     bars, whiskers = axes.patches, axes.collections[0].get_segments()
     assert [bar.get_width() for bar in bars] == [2.0, -3.0, -1.0]
     widths = [segment[1, 0] - segment[0, 0] for segment in whiskers]

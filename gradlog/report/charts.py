@@ -1,0 +1,165 @@
+"""Charts and images inside a page: figures as SVG in the page's colors, images as data URIs."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from markupsafe import Markup
+from matplotlib.colors import TABLEAU_COLORS, to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from gradlog.report.formatting import format_with_error
+
+WIDTH = 4.6  # inches: 331 points, a column on a telephone. Text is then as large as the page's.
+_MIN_FONT = 10.5  # points
+_INK, _GRID = "#010203", "#040506"  # placeholders for colors that only the browser knows
+_SETTINGS: dict[Any, Any] = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor"), _INK),
+    **dict.fromkeys(("xtick.color", "ytick.color", "xtick.labelcolor", "ytick.labelcolor"), _INK),
+    "grid.color": _GRID,
+    "grid.alpha": 1.0,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": _MIN_FONT,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+}
+# Colors of Matplotlib, and those of Okabe and Ito in the chart of a sweep, in terms of the page.
+_COLORS = {
+    _INK: "currentColor",
+    "#000000": "currentColor",
+    _GRID: "var(--line)",
+    "#0072b2": "var(--series-1)",
+    "#56b4e9": "var(--series-10)",
+    "#d55e00": "var(--series-2)",
+    "#767676": "var(--soft)",
+    **{to_hex(color): f"var(--series-{i})" for i, color in enumerate(TABLEAU_COLORS.values(), 1)},
+}
+_GAIN, _COST, _TOTAL = "C2", "C1", "C0"
+_MAX_SIDE = 960  # pixels: larger than a picture on the page
+
+
+def render_svg(draw: Callable[[], Figure], prefix: str, height: float = 0.0) -> Markup:
+    """Return a figure as an ``<svg>`` element for a page of HTML.
+
+    Black becomes the page's text color, and Matplotlib's first ten colors become ``--series-1`` to
+    ``--series-10``. The background is transparent, and text stays text.
+
+    Args:
+      draw: returns the figure, drawn in default colors.
+      prefix: the prefix of all ids, which must be unique in the page.
+      height: the height in inches; 0 keeps the figure's proportions.
+    """
+    with mpl.rc_context(_SETTINGS):
+        figure = draw()
+        for text in figure.findobj(Text):
+            text.set_fontsize(max(text.get_fontsize(), _MIN_FONT))  # pyright: ignore
+        width, own_height = figure.get_size_inches()
+        figure.set_size_inches(WIDTH, height or own_height * WIDTH / width)
+        file = io.StringIO()
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=no_metadata, transparent=True)
+    document = file.getvalue()
+    # Keep the root element only, without what the page defines: styles, namespaces, size.
+    element = document[document.index("<svg") :]
+    for name in ("metadata", "style"):
+        element = re.sub(rf"<{name}\b.*?</{name}>", "", element, flags=re.DOTALL)
+    head, rest = element.split(">", 1)
+    head = re.sub(r'\s(xmlns(:\w+)?|width|height|version)="[^"]*"', "", head)
+    element = f"{head}>{rest}".replace("xlink:href", "href")
+    element = re.sub(r'\bid="', f'id="{prefix}-', element)
+    element = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", element)
+    for color, variable in _COLORS.items():
+        element = element.replace(color, variable)
+    return Markup(element.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1))
+
+
+def draw_account(lines: Sequence[dict[str, Any]], total: float, error: float | None) -> Figure:
+    """Draw every term of an account as a bar in bits/dim with its standard error, and their sum.
+
+    Args:
+      lines: terms of ``bits_per_dim.json`` with ``term``, ``bits_per_dim``, ``standard_error``.
+      total: their sum in bits/dim.
+      error: the standard error of the sum.
+    """
+    names = [*(line["term"] for line in lines), "sum"]
+    values = np.array([*(line["bits_per_dim"] for line in lines), total], float)
+    errors = np.array([*(line["standard_error"] or 0.0 for line in lines), error or 0.0], float)
+    figure = Figure(figsize=(4.6, 0.6 + 0.34 * len(names)), layout="constrained")
+    axes = figure.add_subplot()
+    rows = np.arange(len(names))[::-1]
+    colors = [*(_COST if value > 0 else _GAIN for value in values[:-1]), _TOTAL]
+    ink = axes.spines["left"].get_edgecolor()
+    axes.barh(rows, values, xerr=errors, height=0.62, color=colors, ecolor=ink, capsize=2)
+    axes.axvline(0, linewidth=0.8, color=ink)
+    for row, value, own in zip(rows, values, errors, strict=True):
+        label = format_with_error(value, own, 3)
+        axes.text(1.02, row, label, transform=axes.get_yaxis_transform(), va="center")
+    axes.set_yticks(rows, names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_xlabel("bits/dim (± standard error)")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    return figure
+
+
+def draw_histogram(bits: Float[np.ndarray, " n"]) -> Figure:
+    """Draw a histogram of the bits/dim of single images, with their mean."""
+    figure = Figure(figsize=(4.6, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.hist(bits, bins=min(40, max(8, round(2 * len(bits) ** 0.5))), color=_TOTAL)
+    axes.axvline(float(np.mean(bits)), color=_COST, label=f"mean {np.mean(bits):.3f}")
+    axes.set_xlabel("bits/dim of one image")
+    axes.set_ylabel("images")
+    axes.legend()
+    return figure
+
+
+def draw_points(x: Float[np.ndarray, "n 2"], bits: Float[np.ndarray, " n"]) -> Figure:
+    """Draw points of the plane, colored by their bits/dim."""
+    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    scatter = axes.scatter(*x.T, c=bits, s=9, cmap="viridis")
+    figure.colorbar(scatter, ax=axes, label="bits/dim", shrink=0.8)
+    return figure
+
+
+def load_image_uri(path: Path) -> str:
+    """Load a picture as a data URI, reduced to the size that a page shows.
+
+    Raises:
+      OSError: the file cannot be read or is not a picture.
+      ValueError: the file is damaged.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            if max(picture.size) <= _MAX_SIDE:
+                return _encode(picture)
+            smaller = picture.convert("RGB")
+            smaller.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.LANCZOS)
+            return _encode(smaller)
+    except (SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+
+
+def make_image_uri(image: np.ndarray) -> str:
+    """Return an image ``(H, W, C)`` of bytes as a data URI."""
+    return _encode(Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image))
+
+
+def _encode(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
