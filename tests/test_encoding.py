@@ -10,6 +10,7 @@ import tiny
 
 from gradlog.data import DataError
 from gradlog.distributions import Gaussian
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
 from gradlog.run import RunDirectory
 from gradlog.sampling import Encoding
@@ -31,8 +32,8 @@ def test_the_latent_of_a_gaussian_keeps_its_distance_in_standard_deviations(name
         sde = SDES[name]()
         encoding = Encoding(Adaptive(1e-9, 1e-9), flow, EPS)
         score_fn = LAW.score_fn(sde)
-        there = jax.jit(lambda x: encoding.encode(sde, score_fn, x))(X)
-        back = jax.jit(lambda z: encoding.decode(sde, score_fn, z))(there.x)
+        there = jax.jit(lambda x: encoding.encode(BoundModel(sde, score_fn), x))(X)
+        back = jax.jit(lambda z: encoding.decode(BoundModel(sde, score_fn), z))(there.x)
         ends = [(np.float64(sde.alpha(t)), np.float64(sde.sigma(t))) for t in (EPS, sde.t_max)]
     mean, std = np.float64(LAW.mean), np.float64(LAW.std)
     (m, v), (m_end, v_end) = [(a * mean, (a * std) ** 2 + s**2) for a, s in ends]

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,13 @@ def with_overrides(config: ConfigDict, overrides: dict) -> ConfigDict:
     return config
 
 
+def only_line(status: int, errors: str) -> str:
+    """Return the one line of a command's mistake, without 'error: '."""
+    assert status == 2, errors
+    assert re.fullmatch(r"error: [^\n]+\n", errors), errors
+    return errors.removeprefix("error: ").rstrip("\n")
+
+
 def assert_bitwise_equal(a, b) -> None:
     """Both trees have one structure and the same bits."""
     assert jax.tree.structure(a) == jax.tree.structure(b)
@@ -106,3 +114,17 @@ def python(*arguments: str, environment: dict[str, str] | None = None) -> list[s
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.splitlines()
+
+
+def trainable():
+    """Return the training of an MLP of some hundred parameters on points of the plane."""
+    from gradlog.losses import DenoisingScoreMatching, Likelihood, ScoreMatching, UniformLogRho
+    from gradlog.models import DiffusionModel, Noise, ScaledTime
+    from gradlog.models.networks import MLP
+    from gradlog.sde_lib import VP
+    from gradlog.training import ScoreModelTraining
+
+    network = MLP(hidden=8, num_layers=1, embedding=8, dropout=0.1)
+    model = DiffusionModel(VP(), network, Noise(), ScaledTime())
+    objective = ScoreMatching(DenoisingScoreMatching(), Likelihood(), UniformLogRho(), 1e-2)
+    return ScoreModelTraining(model, objective, (2,))

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradlog.distributions import Gaussian, GaussianMixture, Oracle
+from gradlog.distributions import Distribution, Gaussian, GaussianMixture
 from gradlog.sde_lib import SDE
 
 EPS = 1e-5
 POINTS = 32
 
 _CENTERS = 0.5 * np.random.default_rng(0).normal(size=(3, 12)).astype(np.float32)
-LAWS: dict[str, Oracle] = {
+LAWS: dict[str, Distribution] = {
     "gaussian": Gaussian(mean=jnp.asarray(_CENTERS[0]), std=jnp.geomspace(0.03, 1.0, 12)),
     "mixture": GaussianMixture(
         weights=jnp.array([0.2, 0.5, 0.3]),
@@ -28,7 +28,7 @@ LAWS: dict[str, Oracle] = {
 }
 
 
-def draw(law: Oracle, sde: SDE, eps: float, count: int = POINTS):
+def draw(law: Distribution, sde: SDE, eps: float, count: int = POINTS):
     """Points of p_eps."""
 
     def one(key):
@@ -43,7 +43,7 @@ def in_float64(tree):
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), tree)
 
 
-def log_density64(law: Oracle, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -> np.ndarray:
+def log_density64(law: Distribution, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -> np.ndarray:
     """Log density in nats at each point, computed in float64."""
     with jax.enable_x64(True):
         law = in_float64(law)
@@ -51,7 +51,7 @@ def log_density64(law: Oracle, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -> np.n
         return np.asarray(jax.jit(jax.vmap(density))(in_float64(xs)))
 
 
-def exact_prior(law: Oracle, sde: SDE):
+def exact_prior(law: Distribution, sde: SDE):
     """The log density of x at t_max, in the place of the SDE's prior."""
     return lambda z: law.log_density_fn(sde)(z, sde.t_max)
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradlog.likelihood import LogProb, Uniform, account, scipy_ode
-from gradlog.models import ScoreModel
-from gradlog.models.labels import ScaledTime
+from gradlog.likelihood import LogProb, account, scipy_ode
+from gradlog.models import DiffusionModel, Uniform
+from gradlog.models.noise_labels import ScaledTime
 from gradlog.models.parametrizations import Noise
 from gradlog.sde_lib import SDES
 from tests.models.official import GOLDEN, load_golden
@@ -24,18 +24,18 @@ def stored(name: str) -> dict[str, np.ndarray]:
 
 @functools.cache
 def network(name: str):
-    """The process, and the score of its trained network."""
+    """Return the trained model of a process."""
     net, params, golden = load_golden(GOLDEN / f"likelihood_{name}.npz")
     assert golden["eps_time"] == EPS
-    sde = SDES[name]()
-    model = ScoreModel(net, Noise(), ScaledTime())
-    return sde, model.score_fn(sde, jax.tree.map(jnp.asarray, params))
+    model = DiffusionModel(SDES[name](), net, Noise(), ScaledTime())
+    return model.bind({"network": jax.tree.map(jnp.asarray, params)})
 
 
 def bits_per_dim(found: LogProb) -> np.ndarray:
     """Of each image, as those of 256 levels in [-1, 1]: the published 7 bits are added."""
-    parts = {name: np.asarray(part) for name, part in found.parts.items()}
-    return account(parts, Uniform(256).log_scale, found.latent[0].size).bits_per_dim
+    return account(
+        jax.device_get(found.parts), Uniform(256).log_scale, found.latent[0].size
+    ).bits_per_dim
 
 
 def give_probes(monkeypatch, probes: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Dequantization covers the bins exactly, and the account of bits adds up."""
+"""Dequantizer covers the bins exactly, and the account of bits adds up."""
 
 import math
 
@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.likelihood import Account, Continuous, Uniform, account, mean_standard_error
+from gradlog.likelihood import Account, account, mean_standard_error
+from gradlog.models import Continuous, Uniform
 
 LEVELS = [2, 17, 256, 1000, 65536]
 

@@ -11,6 +11,7 @@ from known_laws import LAWS, draw, exact_prior, keys, log_density64
 
 from gradlog.likelihood import make_bound
 from gradlog.likelihood.integrands import FORMS, control_slopes
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES, VE, VP
 
 # So small that the law of x0 given x_eps is Gaussian to 1e-2 nats (VP: sigma(eps) = 0.003).
@@ -30,7 +31,7 @@ def compiled(law_name: str, sde_name: str, form: str):
 
     def run(xs, keys, factor, eps):
         bound = make_bound(SAMPLES, eps, form, exact_prior(law, sde))
-        return bound(sde, lambda x, t: factor * score(x, t), xs, keys)
+        return bound(BoundModel(sde, lambda x, t: factor * score(x, t)), xs, keys)
 
     return jax.jit(run)
 
@@ -95,7 +96,7 @@ def test_evaluations_are_made_as_many_times_as_they_are_counted(form):
 
     bound = make_bound(10, EPS, form, chunk=4)
     got = jax.block_until_ready(
-        jax.jit(lambda xs: bound(VP(), score_fn, xs, keys(1)))(np.ones((1, 3)))
+        jax.jit(lambda xs: bound(BoundModel(VP(), score_fn), xs, keys(1)))(np.ones((1, 3)))
     )
     jax.effects_barrier()
     assert len(calls) == int(got.nfe[0]) == 12
@@ -105,7 +106,9 @@ def test_evaluations_are_made_as_many_times_as_they_are_counted(form):
 def test_chunks_change_nothing(form):
     law, sde, xs = LAWS["plane"], VP(), draw(LAWS["plane"], VP(), EPS, count=4)
     bounds = [make_bound(16, EPS, form, chunk=chunk) for chunk in (5, 128)]
-    run = jax.jit(lambda xs, keys: [bound(sde, law.score_fn(sde), xs, keys) for bound in bounds])
+    run = jax.jit(
+        lambda xs, keys: [bound(BoundModel(sde, law.score_fn(sde)), xs, keys) for bound in bounds]
+    )
     got = run(xs, keys(4))
     # Float32 of terms below 100 nats.
     np.testing.assert_allclose(got[0].nats, got[1].nats, rtol=0, atol=2e-4)
@@ -115,7 +118,9 @@ def test_chunks_change_nothing(form):
 def test_a_normal_prior_has_no_error(sde):
     """The control is all that varies: what is left is the expectation in closed form."""
     xs = draw(LAWS["plane"], sde, EPS, count=4)
-    bound = jax.jit(lambda xs, keys: make_bound(2, EPS)(sde, LAWS["plane"].score_fn(sde), xs, keys))
+    bound = jax.jit(
+        lambda xs, keys: make_bound(2, EPS)(BoundModel(sde, LAWS["plane"].score_fn(sde)), xs, keys)
+    )
     got = bound(xs, keys(4))
     alpha, sigma, std = float(sde.alpha(1.0)), float(sde.sigma(1.0)), float(sde.prior_std)
     square = alpha**2 * np.sum(np.square(xs), axis=1) + 2 * sigma**2

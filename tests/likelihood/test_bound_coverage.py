@@ -9,6 +9,7 @@ import pytest
 from known_laws import LAWS, draw, exact_prior, keys
 
 from gradlog.likelihood import make_bound, make_vlb
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES
 
 EPS, SAMPLES, REPETITIONS = 1e-2, 128, 200
@@ -31,7 +32,7 @@ def compiled(name: str, law_name: str, sde_name: str):
 
     def run(factor):
         repeated = keys(REPETITIONS, seed=4)
-        return estimate(sde, lambda x, t: factor * score(x, t), xs, repeated)
+        return estimate(BoundModel(sde, lambda x, t: factor * score(x, t)), xs, repeated)
 
     return jax.jit(run)
 

@@ -13,8 +13,8 @@ import pytest
 
 from gradlog.likelihood.integrands import denoising, sliced
 from gradlog.likelihood.start import reconstruction
-from gradlog.models import ScoreModel
-from gradlog.models.labels import ScaledTime
+from gradlog.models import DiffusionModel
+from gradlog.models.noise_labels import ScaledTime
 from gradlog.models.parametrizations import Noise
 from gradlog.sde_lib import VP
 from tests.models.official import GOLDEN, load_golden
@@ -48,19 +48,17 @@ def compiled():
     """Integrands, prior and reconstruction in float32, as the official ones."""
     net, params, _ = load_golden(GOLDEN / "likelihood_vp.npz")
     sde, x = OfficialVP(), jnp.asarray(golden()["x"])
-    score_fn = ScoreModel(net, Noise(), ScaledTime()).score_fn(sde, params)
+    model = DiffusionModel(sde, net, Noise(), ScaledTime()).bind({"network": params})
     eps = float(golden()["eps_time"])
 
     def integrand(x, t, z, v):
         noise = jnp.sum(z**2)
         # Each less what both have as their mean without a network: d, at the draw in the first.
-        return denoising(sde, score_fn, x, t, z)[0] - noise, (
-            sliced(sde, score_fn, x, t, z, v)[0] - x.size
-        )
+        return denoising(model, x, t, z)[0] - noise, (sliced(model, x, t, z, v)[0] - x.size)
 
     def run(times, noise, probes, last, first):
         dsm, ssm = jax.vmap(jax.vmap(integrand), (None, 0, 0, 0))(x, times, noise, probes)
-        step = jax.vmap(lambda x, z: reconstruction(sde, score_fn, x, eps, z))(x, first)
+        step = jax.vmap(lambda x, z: reconstruction(model, x, eps, z))(x, first)
         prior = jax.vmap(lambda x, z: sde.prior_log_prob(sde.perturb(x, sde.t_max, z)))(x, last)
         return {"dsm1": dsm, "dsm0": ssm, "offset": step, "prior": prior}
 

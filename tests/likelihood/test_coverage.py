@@ -16,13 +16,12 @@ from gradlog.distributions import natural_images
 from gradlog.likelihood import (
     DIVERGENCES,
     AsSample,
-    Continuous,
     Exact,
     ImportanceWeighted,
     ODELikelihood,
     OneDraw,
-    Uniform,
 )
+from gradlog.models import BoundModel, Continuous, Uniform
 from gradlog.ode import Fixed, LogRhoFlow
 from gradlog.sde_lib import VP
 
@@ -46,7 +45,7 @@ def path_integral(name):
     def run(divergence, repeats):
         likelihood = ODELikelihood(Fixed(12), LogRhoFlow(), divergence, EPS, AsSample())
         keys = jax.random.split(jax.random.key(3), repeats)
-        call = tiny.optimized(lambda xs: likelihood(SDE, LAW.score_fn(SDE), xs, keys))
+        call = tiny.optimized(lambda xs: likelihood(BoundModel(SDE, LAW.score_fn(SDE)), xs, keys))
         return jax.device_get(call(jnp.broadcast_to(x, (repeats, *x.shape))))
 
     return run(members[0], REPEATS), float(run(members[1], 1).nats[0])
@@ -70,7 +69,7 @@ def test_one_draw_has_no_error_that_is_known(name):
     likelihood = ODELikelihood(Fixed(2), LogRhoFlow(), DIVERGENCES[name](), EPS, AsSample())
     stored, xs = OneDraw(likelihood), jnp.zeros((2, 4, 4, 1))
     keys = jax.random.split(jax.random.key(0), 2)
-    got = jax.jit(lambda xs: stored(SDE, LAW.score_fn(SDE), Continuous(), xs, keys))(xs)
+    got = jax.jit(lambda xs: stored(BoundModel(SDE, LAW.score_fn(SDE), Continuous()), xs, keys))(xs)
     assert np.isnan(got.standard_error).all()
 
 
@@ -81,6 +80,6 @@ def test_of_importance_samples():
     stored = ImportanceWeighted(exact, samples)
     k = Uniform(levels).stored(jnp.clip(LAW.sample(jax.random.key(1)), -1, 1))
     keys = jax.random.split(jax.random.key(3), REPEATS)
-    run = jax.jit(lambda xs: stored(SDE, LAW.score_fn(SDE), Uniform(levels), xs, keys))
+    run = jax.jit(lambda xs: stored(BoundModel(SDE, LAW.score_fn(SDE), Uniform(levels)), xs, keys))
     got = jax.device_get(run(jnp.broadcast_to(k, (REPEATS, *k.shape))))
     assert 0.90 <= covered(got, got.nats.mean()) <= 0.99

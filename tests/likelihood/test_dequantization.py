@@ -11,15 +11,8 @@ from known_laws import exact_prior, keys
 from scipy import integrate, stats
 
 from gradlog.distributions import GaussianMixture
-from gradlog.likelihood import (
-    AsSample,
-    Exact,
-    ODELikelihood,
-    OneDraw,
-    TruncatedNormal,
-    Uniform,
-    account,
-)
+from gradlog.likelihood import AsSample, Exact, ODELikelihood, OneDraw, account
+from gradlog.models import BoundModel, TruncatedNormal, Uniform
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDES
 
@@ -179,7 +172,9 @@ def test_log_p_of_integers_is_bounded_from_below_and_tightly_for_a_narrow_kernel
     )
     repeats = 64
     xs = jnp.repeat(jnp.asarray(LAW_LEVELS), repeats, axis=0)
-    run = jax.jit(lambda xs, keys: estimate(sde, LAW.score_fn(sde), dequantization, xs, keys))
+    run = jax.jit(
+        lambda xs, keys: estimate(BoundModel(sde, LAW.score_fn(sde), dequantization), xs, keys)
+    )
     found = jax.device_get(run(xs, keys(len(xs))))
     assert np.all(found.ok)
     nats = account(found.parts, dequantization.log_scale, 2).nats.reshape(-1, repeats)

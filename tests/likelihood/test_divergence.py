@@ -18,6 +18,7 @@ from gradlog.likelihood import (
     Sphere,
 )
 from gradlog.likelihood import Gaussian as GaussianProbes
+from gradlog.models import BoundModel
 from gradlog.ode import Fixed, LogRhoFlow
 from gradlog.sde_lib import SDES
 
@@ -171,7 +172,9 @@ def test_the_standard_error_of_a_log_density_is_honest(divergence):
     )
     x = draw(law, sde, 1e-5, count=1)
     run = jax.jit(
-        lambda xs, keys: estimate(sde, lambda x, t: rotation @ score(rotation.T @ x, t), xs, keys)
+        lambda xs, keys: estimate(
+            BoundModel(sde, lambda x, t: rotation @ score(rotation.T @ x, t)), xs, keys
+        )
     )
     keys = jax.random.split(jax.random.key(0), REPEATS)
     got = jax.device_get(run(jnp.tile(x @ rotation.T, (REPEATS, 1)), keys))

@@ -19,8 +19,8 @@ from gradlog.likelihood import (
     ODELikelihood,
     OneDraw,
     Rademacher,
-    Uniform,
 )
+from gradlog.models import BoundModel, Uniform
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDES
 
@@ -93,7 +93,7 @@ def test_it_rises_with_the_samples_to_the_truth_from_below():
 def test_the_logarithm_of_the_number_of_samples_is_subtracted():
     """Where all draws weigh the same it changes nothing."""
 
-    def flat(sde, score_fn, xs, keys):
+    def flat(model, xs, keys):
         ones = jnp.ones(len(xs))
         return LogProb({"prior": -3 * ones}, {}, ones, xs, ones, ones, ones == 1)
 
@@ -161,7 +161,9 @@ def by_ode(divergence, samples):
     )
     stored = ImportanceWeighted(flow, samples)
     keys = jax.random.split(jax.random.key(0), IMAGES)
-    run = jax.jit(lambda xs, keys: stored(SDE, LAW.score_fn(SDE), DEQUANTIZATION, xs, keys))
+    run = jax.jit(
+        lambda xs, keys: stored(BoundModel(SDE, LAW.score_fn(SDE), DEQUANTIZATION), xs, keys)
+    )
     return jax.device_get(run(XS, keys))
 
 

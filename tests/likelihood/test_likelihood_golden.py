@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import Gaussian, GaussianMixture
-from gradlog.likelihood import Exact, ODELikelihood, Uniform, account
+from gradlog.likelihood import Exact, ODELikelihood, account
+from gradlog.models import BoundModel, Uniform
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDES
 
@@ -43,7 +44,7 @@ def evaluate(case: str):
         sde, law = SDES[sde_name](), gaussian() if kind == "gauss" else mixture()
         xs = jnp.asarray(GOLDEN[f"{case}/x"], jnp.float64)
         estimate = ODELikelihood(Adaptive(1e-9, 1e-9), LogRhoFlow(), Exact(), EPS)
-        run = jax.jit(lambda xs, keys: estimate(sde, law.score_fn(sde), xs, keys))
+        run = jax.jit(lambda xs, keys: estimate(BoundModel(sde, law.score_fn(sde)), xs, keys))
         got = jax.device_get(run(xs, jax.random.split(jax.random.key(0), len(xs))))
         true_prior = jax.jit(jax.vmap(lambda z: law.log_density_fn(sde)(z, sde.t_max)))
         return got, np.asarray(true_prior(got.latent))

@@ -36,7 +36,7 @@ def test_drift_and_divergence_are_the_official_ones(name):
     golden = stored(name)
     x, probes = jnp.asarray(golden["x"]), jnp.asarray(golden["epsilon"])
     for i, t in enumerate(golden["rhs_t"]):
-        drift, trace = right_hand_side(*network(name), np.asarray(t), x, probes)
+        drift, trace = right_hand_side(network(name), np.asarray(t), x, probes)
         for got, want in ((drift, golden["rhs_drift"][i]), (trace, golden["rhs_div"][i])):
             # At t = 1e-3 the official std, by its first term of Taylor, is off by up to 6e-5.
             tolerance = 1e-4 if np.isclose(t, 1e-3) else 1e-5
@@ -49,18 +49,17 @@ def tight(name: str):
     golden = stored(name)
 
     @jax.jit
-    def run(score, xs, probes, keys):
+    def run(model, xs, probes, keys):
         def one(x, probe, key):
             estimate = ODELikelihood(
                 Adaptive(1e-6, 1e-6), LogRhoFlow(), Given(probe=probe), EPS, AsSample()
             )
-            found = estimate(network(name)[0], score, x[None], key[None])
+            found = estimate(model, x[None], key[None])
             return jax.tree.map(lambda leaf: leaf[0], found)
 
         return jax.vmap(one)(xs, probes, keys)
 
-    score = network(name)[1]
-    return jax.device_get(run(score, golden["x"][:2], golden["epsilon"][:2], keys(2)))
+    return jax.device_get(run(network(name), golden["x"][:2], golden["epsilon"][:2], keys(2)))
 
 
 # In log rho the two processes differ in scalars alone.
@@ -80,7 +79,7 @@ def at_tolerance(name: str, tolerance: float):
     with pytest.MonkeyPatch.context() as patch:
         give_probes(patch, golden["epsilon"])
         estimate = SciPyLikelihood(tolerance, tolerance, EPS, AsSample())
-        return estimate(*network(name), jnp.asarray(golden["x"]), keys(4))
+        return estimate(network(name), jnp.asarray(golden["x"]), keys(4))
 
 
 @pytest.mark.parametrize("name", NAMES)

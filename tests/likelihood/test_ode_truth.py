@@ -8,6 +8,7 @@ import pytest
 from known_laws import EPS, LAWS, draw, exact_prior, in_float64, keys, log_density64
 
 from gradlog.likelihood import Exact, ODELikelihood
+from gradlog.models import BoundModel
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sde_lib import SDES
 
@@ -28,7 +29,7 @@ def likelihood(law, sde, flow, solver):
 def compiled(law_name: str, sde_name: str):
     law, sde = LAWS[law_name], SDES[sde_name]()
     estimate = likelihood(law, sde, "log_rho", Adaptive(rtol=1e-6, atol=1e-6))
-    return jax.jit(lambda xs, keys: estimate(sde, law.score_fn(sde), xs, keys))
+    return jax.jit(lambda xs, keys: estimate(BoundModel(sde, law.score_fn(sde)), xs, keys))
 
 
 @functools.cache
@@ -61,7 +62,9 @@ def test_other_flows_agree_with_the_truth_in_float64(sde, flow):
         process, law = SDES[sde](), in_float64(LAWS["plane"])
         xs = in_float64(draw(LAWS["plane"], process, EPS, count=8))
         estimate = likelihood(law, process, flow, Adaptive(rtol=1e-8, atol=1e-8))
-        run = jax.jit(lambda xs, keys: estimate(process, law.score_fn(process), xs, keys))
+        run = jax.jit(
+            lambda xs, keys: estimate(BoundModel(process, law.score_fn(process)), xs, keys)
+        )
         got = jax.device_get(run(xs, keys(8)))
     assert np.all(got.ok)
     # The solver's local tolerance, summed over some hundreds of steps.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.likelihood import Centers, Scaled, Uniform
+from gradlog.models import Centers, Scaled, Uniform
 
 KEY = jax.random.key(0)
 

@@ -12,6 +12,7 @@ from known_laws import EPS, LAWS, draw, exact_prior, keys, log_density64
 from gradlog.distributions import Gaussian
 from gradlog.likelihood import Exact, ODELikelihood, Probing, Quadrature, Rademacher
 from gradlog.likelihood.quadrature import every_other, gregory
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, Fixed, LogRhoFlow
 from gradlog.sde_lib import SDES
 
@@ -35,7 +36,7 @@ def compiled(law_name, sde_name, divergence, intervals=24, rounds=0, target=0.0)
         standard_error=target,
         prior_log_prob=exact_prior(law, sde),
     )
-    return jax.jit(lambda xs, keys: estimate(sde, law.score_fn(sde), xs, keys))
+    return jax.jit(lambda xs, keys: estimate(BoundModel(sde, law.score_fn(sde)), xs, keys))
 
 
 def truth(law_name, sde_name, xs):
@@ -129,7 +130,7 @@ def test_in_float32_nothing_is_lost_at_3072_dimensions(sde, name):
     law = Gaussian(mean=jnp.zeros(3072), std=jnp.geomspace(0.03, 1.0, 3072))
     xs = draw(law, process, EPS, count=2)
     estimate = LARGE[name](prior_log_prob=exact_prior(law, process))
-    run = jax.jit(lambda xs, keys: estimate(process, law.score_fn(process), xs, keys))
+    run = jax.jit(lambda xs, keys: estimate(BoundModel(process, law.score_fn(process)), xs, keys))
     got = jax.device_get(run(xs, keys(2)))
     total = np.sum([np.float64(part) for part in got.parts.values()], axis=0)
     want = log_density64(law, xs, lambda: process.alpha(EPS), lambda: process.sigma(EPS))

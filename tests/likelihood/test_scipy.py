@@ -13,7 +13,6 @@ from test_likelihood_golden import GOLDEN, gaussian, mixture
 
 from gradlog.likelihood import (
     AsSample,
-    Continuous,
     Noised,
     OneDraw,
     Rademacher,
@@ -22,6 +21,7 @@ from gradlog.likelihood import (
     scipy_ode,
 )
 from gradlog.likelihood.scipy_ode import right_hand_side, solve
+from gradlog.models import BoundModel, Continuous
 from gradlog.sde_lib import SDES
 
 CASES = {f"gauss_{sde}": (gaussian, sde) for sde in ("vp", "subvp", "ve")}
@@ -59,7 +59,7 @@ def test_log_density_of_a_gaussian_is_the_truth(sde_name):
     law, sde = LAWS["gaussian"], SDES[sde_name]()
     estimate = SciPyLikelihood(1e-6, 1e-6, EPS, AsSample(), exact_prior(law, sde))
     xs = draw(law, sde, EPS, count=4)
-    got = estimate(sde, law.score_fn(sde), xs, keys(4))
+    got = estimate(BoundModel(sde, law.score_fn(sde)), xs, keys(4))
     truth = log_density64(law, xs, lambda: sde.alpha(EPS), lambda: sde.sigma(EPS))
     # In t, the rounding of float32 costs 6e-4 nats per dimension.
     np.testing.assert_allclose(got.nats, truth, rtol=0, atol=6e-4 * 12)
@@ -93,7 +93,7 @@ def test_the_mean_over_both_kinds_of_signs_has_the_exact_trace(monkeypatch):
     found = []
     for signs in ([1.0, 1.0], [1.0, -1.0]):
         give_probes(monkeypatch, np.tile(signs, (6, 1)))
-        found.append(estimate(sde, score, xs, keys(6)).nats)
+        found.append(estimate(BoundModel(sde, score), xs, keys(6)).nats)
     assert np.abs(found[0] - found[1]).max() > 1e-2
     truth = log_density64(LAWS["plane"], xs, lambda: sde.alpha(1e-2), lambda: sde.sigma(1e-2))
     # In t, the rounding of float32 costs 6e-4 nats per dimension.
@@ -102,7 +102,10 @@ def test_the_mean_over_both_kinds_of_signs_has_the_exact_trace(monkeypatch):
 
 def test_a_number_depends_on_its_batch_mates_and_says_so():
     sde, score, xs = of_plane()
-    together, alone = plane()(sde, score, xs, keys(6)), plane()(sde, score, xs[:1], keys(6)[:1])
+    together, alone = (
+        plane()(BoundModel(sde, score), xs, keys(6)),
+        plane()(BoundModel(sde, score), xs[:1], keys(6)[:1]),
+    )
     assert together.nfe[0] != alone.nfe[0]
     np.testing.assert_allclose(together.nats[0], alone.nats[0], rtol=0, atol=1e-2)
     assert "depends on its batch mates" in " ".join(SciPyLikelihood.__doc__.split())
@@ -110,7 +113,10 @@ def test_a_number_depends_on_its_batch_mates_and_says_so():
 
 def test_a_noised_start_is_paid_for_and_counted():
     sde, score, xs = of_plane()
-    as_sample, noised = plane()(sde, score, xs, keys(6)), plane(Noised())(sde, score, xs, keys(6))
+    as_sample, noised = (
+        plane()(BoundModel(sde, score), xs, keys(6)),
+        plane(Noised())(BoundModel(sde, score), xs, keys(6)),
+    )
     assert np.all(noised.parts["eps"] != 0)
     np.testing.assert_array_equal(noised.nfe - noised.jvps, 1)
     np.testing.assert_array_equal(as_sample.nfe, as_sample.jvps)
@@ -125,21 +131,21 @@ def test_evaluations_are_counted_as_they_are_made(monkeypatch):
         return right_hand_side(*arguments)
 
     monkeypatch.setattr(scipy_ode, "right_hand_side", counted)
-    got = plane()(sde, score, xs, keys(6))
+    got = plane()(BoundModel(sde, score), xs, keys(6))
     assert len(calls) == got.nfe[0] + 1  # the check of the first slope
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_batch_with_an_image_that_is_not_finite_fails_and_ends(bad):
     sde, score, xs = of_plane()
-    got = plane()(sde, score, xs.at[2, 0].set(bad), keys(6))
+    got = plane()(BoundModel(sde, score), xs.at[2, 0].set(bad), keys(6))
     assert not np.any(got.ok)
     assert np.all(np.isnan(got.latent))
 
 
 def test_a_score_that_becomes_infinite_on_the_way_fails_and_ends():
     sde, _, xs = of_plane()
-    got = plane()(sde, lambda x, t: jnp.where(t < 0.3, -x, jnp.nan), xs, keys(6))
+    got = plane()(BoundModel(sde, lambda x, t: jnp.where(t < 0.3, -x, jnp.nan)), xs, keys(6))
     assert not np.any(got.ok)
 
 
@@ -168,7 +174,7 @@ def test_one_draw_of_the_dequantization_stands_before_it():
     sde, score, xs = of_plane()
     stored = OneDraw(plane())
     assert runs_on_host(stored)
-    got = stored(sde, score, Continuous(), xs, keys(6))
+    got = stored(BoundModel(sde, score, Continuous()), xs, keys(6))
     assert set(got.parts) == {"prior", "divergence", "volume", "eps", "dequantization"}
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.likelihood.tally import Tally
+from gradlog.likelihood.probe_allocation import ProbeAllocation
 
 NODES = 7
 RNG = np.random.default_rng(0)
@@ -14,7 +14,7 @@ EVERYWHERE = np.tile(np.arange(NODES), (2, 1))
 
 def filled(rounds):
     """A tally of rounds of ``(2, nodes, draws)``, and the draws of each half at each node."""
-    tally, found = Tally.empty(NODES), [[[] for _ in range(NODES)] for _ in range(2)]
+    tally, found = ProbeAllocation.empty(NODES), [[[] for _ in range(NODES)] for _ in range(2)]
     for nodes, draws in rounds:
         tally = tally.add(jnp.asarray(nodes), jnp.asarray(draws, jnp.float32))
         for half in range(2):
@@ -32,7 +32,9 @@ def several_rounds():
 def hand_made(squares):
     """Two draws of each half at each node, half their difference squared as given."""
     deviations = np.sqrt(squares / 2)
-    return Tally.empty(NODES).add(EVERYWHERE, np.stack([deviations, -deviations], axis=-1))
+    return ProbeAllocation.empty(NODES).add(
+        EVERYWHERE, np.stack([deviations, -deviations], axis=-1)
+    )
 
 
 def by_node(function, found):

@@ -15,8 +15,8 @@ from gradlog.likelihood import (
     ImportanceWeighted,
     ODELikelihood,
     SciPyLikelihood,
-    Uniform,
 )
+from gradlog.models import BoundModel, Uniform
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDES
 
@@ -45,7 +45,9 @@ def importance(law_name, sde_name):
     base = ODELikelihood(solver, LogRhoFlow(), Exact(), EPS, AsSample(), prior)
     stored = ImportanceWeighted(base, SAMPLES)
     k = Uniform(LEVELS).stored(draw(law, sde, EPS, count=IMAGES))
-    run = jax.jit(lambda k, keys: stored(sde, law.score_fn(sde), Uniform(LEVELS), k, keys))
+    run = jax.jit(
+        lambda k, keys: stored(BoundModel(sde, law.score_fn(sde), Uniform(LEVELS)), k, keys)
+    )
     return jax.device_get(run(k, keys(IMAGES))), log_mass(law, k)
 
 
@@ -66,7 +68,7 @@ def test_scipy_is_the_log_density_of_a_mixture_on_average_over_probes(sde):
         x = in_float64(draw(PLANE["mixture"], process, EPS, count=1))
         likelihood = SciPyLikelihood(1e-7, 1e-7, EPS, AsSample(), exact_prior(law, process))
         score = jax.tree_util.Partial(law.score_fn(process))
-        got = likelihood(process, score, jnp.tile(x, (repeats, 1)), keys(repeats))
+        got = likelihood(BoundModel(process, score), jnp.tile(x, (repeats, 1)), keys(repeats))
     want = log_density64(law, x, lambda: process.alpha(EPS), lambda: process.sigma(EPS))[0]
     nats = np.asarray(got.nats, float)
     assert np.all(got.ok)

@@ -10,6 +10,7 @@ import pytest
 from gradlog.distributions import natural_images
 from gradlog.likelihood import AsSample, ODELikelihood, Quadrature, Rademacher
 from gradlog.likelihood.quadrature import gregory
+from gradlog.models import BoundModel
 from gradlog.ode import Fixed, LogRhoFlow
 from gradlog.sde_lib import VP
 
@@ -50,7 +51,9 @@ def divergences(name):
     x = SDE.perturb(LAW.sample(jax.random.key(1)), EPS, 0.0)
     keys = jax.random.split(jax.random.key(0), REPEATS)
     likelihood, score_fn = ESTIMATORS[name][0], LAW.score_fn(SDE)
-    run = jax.jit(lambda xs, keys: likelihood(SDE, score_fn, xs, keys).parts["divergence"])
+    run = jax.jit(
+        lambda xs, keys: likelihood(BoundModel(SDE, score_fn), xs, keys).parts["divergence"]
+    )
     return np.asarray(run(jnp.tile(x, (REPEATS, 1, 1, 1)), keys), np.float64)
 
 

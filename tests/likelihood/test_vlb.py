@@ -11,6 +11,7 @@ from known_laws import LAWS, draw, exact_prior, keys
 
 from gradlog.likelihood import make_bound, make_vlb
 from gradlog.likelihood.steps import GRIDS, Steps
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES, VP
 
 # Large enough for one step of it to be computed in float32.
@@ -27,7 +28,7 @@ def compiled(law_name: str, sde_name: str, steps: int, variable: str):
         bound = make_vlb(SAMPLES, EPS, steps, variable, prior)
     else:
         bound = make_bound(SAMPLES, EPS, prior_log_prob=prior)
-    return jax.jit(lambda xs, keys: bound(sde, law.score_fn(sde), xs, keys))
+    return jax.jit(lambda xs, keys: bound(BoundModel(sde, law.score_fn(sde)), xs, keys))
 
 
 @functools.cache
@@ -104,7 +105,9 @@ def test_every_step_is_evaluated_equally_often_where_the_samples_allow_it():
         return -x
 
     bound = make_vlb(40, EPS, 10)
-    jax.block_until_ready(jax.jit(lambda xs: bound(VP(), score_fn, xs, keys(1)))(jnp.ones((1, 3))))
+    jax.block_until_ready(
+        jax.jit(lambda xs: bound(BoundModel(VP(), score_fn), xs, keys(1)))(jnp.ones((1, 3)))
+    )
     jax.effects_barrier()
     ends = jax.vmap(VP().time_of_log_rho)(GRIDS["log_rho"](VP(), EPS, 10)[1:])
     counts = [int(np.sum(np.isclose(times, float(t), rtol=1e-5))) for t in ends]

@@ -5,21 +5,21 @@ import inspect
 import jax.numpy as jnp
 
 from gradlog.distributions import GaussianMixture
-from gradlog.losses import OBJECTIVES
+from gradlog.losses import INTEGRANDS
 
 MIXTURE = GaussianMixture(
     jnp.array([0.3, 0.7]), jnp.array([[-1.0, 0.3], [0.7, -0.2]]), jnp.array([0.3, 0.5])
 )
 # Second-order denoising has terms of its own: it shares the minimizer, not the value.
 OF_OTHER_VALUE = ("dsm2",)
-EXPLICIT_UP_TO_A_CONSTANT = sorted(OBJECTIVES.keys() - set(OF_OTHER_VALUE))
+EXPLICIT_UP_TO_A_CONSTANT = sorted(INTEGRANDS.keys() - set(OF_OTHER_VALUE))
 
 
 def make_objective(name, oracle=MIXTURE, **settings):
     """The member of that name; the settings that it does not know are not for it."""
-    known = inspect.signature(OBJECTIVES[name]).parameters
+    known = inspect.signature(INTEGRANDS[name]).parameters
     given = {"oracle": oracle} | settings
-    return OBJECTIVES[name](**{key: given[key] for key in known if key in given})
+    return INTEGRANDS[name](**{key: given[key] for key in known if key in given})
 
 
 def wrong_score(sde, a, oracle=MIXTURE):

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.losses import Ladder, ScoreFlow, ScoreMatchingLoss, Sigma2, Steps, denoising_integrand
-from gradlog.models import LadderIndex, Noise, Score, ScoreModel, StepIndex
+from gradlog.losses import Ladder, ScoreFlow, ScoreMatching, Sigma2, Steps, denoising_integrand
+from gradlog.models import DiffusionModel, LadderIndex, Noise, Score, StepIndex
 from gradlog.sde_lib import DDPM, VE, VP
 
 LEVELS = 12
@@ -33,23 +33,22 @@ def output_of(x, index):
 class GivenNoise:
     """Denoising score matching at a fixed noise."""
 
-    def __call__(self, sde, score_fn, x0, t, key):
-        return denoising_integrand(sde, score_fn, x0, t, jnp.asarray(Z))
+    def __call__(self, model, x0, t, key):
+        return denoising_integrand(model, x0, t, jnp.asarray(Z))
 
 
 def _loss_at(levels, sde, parametrization, label, proposal, *, reduce_mean):
     """The loss of one example at each of these levels, the first being that of u near 0."""
-    loss = ScoreMatchingLoss(
-        sde=sde,
-        model=ScoreModel(Told(), parametrization, label),
-        objective=GivenNoise(),
+    loss = ScoreMatching(
+        integrand=GivenNoise(),
         weighting=Sigma2(),
         proposal=proposal,
         eps=0.0,
         scaling=ScoreFlow(reduce_mean=reduce_mean),
     )
     us = (np.asarray(levels) + 0.5) / LEVELS
-    run = lambda u: loss({}, jnp.asarray(X0), u, jax.random.key(0), train=False)  # noqa: E731
+    model = DiffusionModel(sde, Told(), parametrization, label).bind({"network": {}})
+    run = lambda u: loss.at_point(model, jnp.asarray(X0), u, jax.random.key(0))  # noqa: E731
     return jax.vmap(run)(jnp.asarray(us, jnp.float32))
 
 

@@ -11,6 +11,7 @@ import pytest
 import tiny
 
 from gradlog.losses import SLICE_LAWS, noised
+from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
 from tests.losses.making import MIXTURE, make_objective, wrong_score
 
@@ -34,7 +35,7 @@ def over_draws(function, t, n=N, seed=11):
 
 
 def value(name, x0, t, key, **settings):
-    return make_objective(name, **settings)(SDE, wrong_score(SDE, 1.0), x0, t, key)
+    return make_objective(name, **settings)(BoundModel(SDE, wrong_score(SDE, 1.0)), x0, t, key)
 
 
 def assert_mean_is_zero(differences, errors=3):
@@ -140,7 +141,7 @@ def test_the_jacobian_of_the_score_meets_the_mean_of_second_order_targets(t):
                 other = jnp.tanh(2 * x) / SDE.sigma(t)
                 return EXACT(x, t) + a * (other - jax.lax.stop_gradient(other))
 
-            return objective(SDE, field, x0, t, key)
+            return objective(BoundModel(SDE, field), x0, t, key)
 
         return jax.grad(loss)(0.0), loss(0.2) - loss(0.0)
 

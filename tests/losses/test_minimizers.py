@@ -16,8 +16,9 @@ import tiny
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from gradlog.distributions import Oracle
-from gradlog.losses import OBJECTIVES
+from gradlog.distributions import Distribution
+from gradlog.losses import INTEGRANDS
+from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
 from tests.losses.making import make_objective
 
@@ -30,7 +31,7 @@ START = (-np.eye(3), np.zeros(3))
 
 
 @struct.dataclass
-class CorrelatedGaussian(Oracle):
+class CorrelatedGaussian(Distribution):
     mean: jax.Array
     covariance: jax.Array
 
@@ -67,7 +68,7 @@ def compiled(name):
         def one(key):
             x0_key, loss_key = jax.random.split(key)
             x0 = oracle.sample(x0_key)
-            return objective(sde, lambda x, t: A @ x + b, x0, t, loss_key)
+            return objective(BoundModel(sde, lambda x, t: A @ x + b), x0, t, loss_key)
 
         return jnp.mean(jax.vmap(one)(jax.random.split(key, CHUNK)))
 
@@ -83,7 +84,7 @@ def compiled(name):
 
 
 @pytest.mark.parametrize("t", TIMES)
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", INTEGRANDS)
 def test_minimizer_is_the_score_of_the_data(name, t):
     with jax.enable_x64(True):
         start, unravel = ravel_pytree(jax.tree.map(jnp.asarray, START))

@@ -1,6 +1,7 @@
 """Objectives against explicit score matching on a mixture, where the true score is known."""
 
 import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +9,20 @@ import numpy as np
 import pytest
 from flax import struct
 
-from gradlog.distributions import Oracle
+from gradlog.distributions import Distribution
 from gradlog.losses import (
-    OBJECTIVES,
+    INTEGRANDS,
     SLICE_LAWS,
     DenoisingScoreMatching,
     Ladder,
     Likelihood,
     OneLevel,
-    ScoreMatchingLoss,
+    ScoreMatching,
     Sigma2,
     UniformLogRho,
     Unweighted,
 )
+from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES, VE, VP
 from tests.losses.making import EXPLICIT_UP_TO_A_CONSTANT, MIXTURE, make_objective, wrong_score
 
@@ -40,7 +42,7 @@ def compiled(name):
     objective = make_objective(name)
 
     def difference(sde, t, x0, key):
-        losses = [objective(sde, wrong_score(sde, a), x0, t, key) for a in (0.5, 0.0)]
+        losses = [objective(BoundModel(sde, wrong_score(sde, a)), x0, t, key) for a in (0.5, 0.0)]
         return losses[0] - losses[1]
 
     return jax.jit(jax.vmap(difference, (None, None, 0, 0)))
@@ -73,21 +75,21 @@ def test_objective_is_explicit_score_matching_up_to_a_constant(name, sde_name, t
     assert want > 10 * want_error
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", INTEGRANDS)
 def test_objective_is_a_scalar_of_the_data_of_any_shape(name):
     """And the same number whatever the shape, for the same noise in the same order."""
     sde, t, key = VP(), jnp.asarray(0.3), jax.random.key(3)
     score_fn = lambda x, t: -jnp.tanh(x) / sde.sigma(t)  # noqa: E731
-    x0, flat = jnp.linspace(-1.0, 1.0, 12), OracleOfShape((12,))
-    want = make_objective(name, flat)(sde, score_fn, x0, t, key)
-    folded = make_objective(name, OracleOfShape((2, 3, 2)))
-    got = folded(sde, score_fn, x0.reshape(2, 3, 2), t, key)
+    x0, flat = jnp.linspace(-1.0, 1.0, 12), DistributionOfShape((12,))
+    want = make_objective(name, flat)(BoundModel(sde, score_fn), x0, t, key)
+    folded = make_objective(name, DistributionOfShape((2, 3, 2)))
+    got = folded(BoundModel(sde, score_fn), x0.reshape(2, 3, 2), t, key)
     assert got.shape == ()
     np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
 @struct.dataclass
-class OracleOfShape(Oracle):
+class DistributionOfShape(Distribution):
     """Standard normal."""
 
     size: tuple = struct.field(pytree_node=False)
@@ -150,12 +152,10 @@ def test_settings_without_meaning_are_refused(name, settings, message):
         make_objective(name, **settings)
 
 
-class ExactScore:
-    """Stands for a score model: parameters are a factor on the true score."""
-
-    def score_fn(self, sde, params, *, dropout_key=None):
-        exact = MIXTURE.score_fn(sde)
-        return lambda x, t: params * exact(x, t)
+def scaled_truth(sde, factor):
+    """Return a model whose score is a factor times the true one."""
+    exact = MIXTURE.score_fn(sde)
+    return BoundModel(sde, lambda x, t: factor * exact(x, t))
 
 
 def test_loss_integrates_over_time_whatever_the_proposal():
@@ -166,11 +166,9 @@ def test_loss_integrates_over_time_whatever_the_proposal():
     u = (jnp.arange(40_000) + 0.5) / 40_000
     values = {}
     for name, proposal in {"uniform": UniformTime(), "log_rho": UniformLogRho()}.items():
-        loss = ScoreMatchingLoss(
-            sde, ExactScore(), DenoisingScoreMatching(), Likelihood(), proposal, eps
-        )
-        each = jax.vmap(lambda x0, u, key, loss=loss: loss(1.0, x0, u, key, train=False))
-        each = jax.jit(each)
+        loss = ScoreMatching(DenoisingScoreMatching(), Likelihood(), proposal, eps)
+        model = scaled_truth(sde, 1.0)
+        each = jax.jit(jax.vmap(partial(loss.at_point, model)))
         per_example = np.asarray(each(x0, u, keys))
         values[name] = per_example.mean(), per_example.std() / np.sqrt(len(u))
     (a, a_error), (b, b_error) = values.values()
@@ -186,14 +184,14 @@ def test_loss_over_a_ladder_is_the_mean_over_its_levels(weighting):
     """The levels and the weights ``lambda / sigma^2`` by hand; every level seen once."""
     sde, eps, objective = VE(sigma_min=0.1, sigma_max=10.0), 1e-3, DenoisingScoreMatching()
     x0, keys = draws(LEVELS)
-    loss = ScoreMatchingLoss(sde, ExactScore(), objective, weighting, Ladder(LEVELS), eps)
+    loss = ScoreMatching(objective, weighting, Ladder(LEVELS), eps)
     u = (jnp.arange(LEVELS) + 0.5) / LEVELS
-    got = jax.vmap(lambda x0, u, key: loss(0.7, x0, u, key, train=False))(x0, u, keys)
+    got = jax.vmap(partial(loss.at_point, scaled_truth(sde, 0.7)))(x0, u, keys)
     sigma_eps = 0.1 * 100**eps
     by_hand = []
     for i in range(LEVELS):
         sigma = 10.0 * (sigma_eps / 10.0) ** (i / (LEVELS - 1))
-        z = jax.random.normal(jax.random.split(keys[i])[0], (2,))
+        z = jax.random.normal(keys[i], (2,))
         score = 0.7 * jax.grad(MIXTURE.log_density)(x0[i] + sigma * z, 1.0, sigma)
         weight = 1.0 if isinstance(weighting, Sigma2) else 1 / sigma**2
         by_hand.append(weight * 0.5 * jnp.sum((sigma * score + z) ** 2) / 2)
@@ -203,9 +201,7 @@ def test_loss_over_a_ladder_is_the_mean_over_its_levels(weighting):
 def test_loss_at_one_level_is_the_integrand_there():
     sde, eps, objective = VP(), 0.2, DenoisingScoreMatching()
     x0, keys = draws(3)
-    loss = ScoreMatchingLoss(sde, ExactScore(), objective, Unweighted(), OneLevel(), eps)
-    got = [loss(0.7, x0[i], jnp.asarray(0.4 * i), keys[i], train=False) for i in range(3)]
-    score_fn = ExactScore().score_fn(sde, 0.7)
-    inner = [jax.random.split(key)[0] for key in keys]
-    want = [objective(sde, score_fn, x0[i], jnp.asarray(eps), inner[i]) for i in range(3)]
+    loss, model = ScoreMatching(objective, Unweighted(), OneLevel(), eps), scaled_truth(sde, 0.7)
+    got = [loss.at_point(model, x0[i], jnp.asarray(0.4 * i), keys[i]) for i in range(3)]
+    want = [objective(model, x0[i], jnp.asarray(eps), keys[i]) for i in range(3)]
     np.testing.assert_allclose(got, np.array(want) / sde.sigma(eps) ** 2 / 2, rtol=1e-5)

@@ -15,11 +15,11 @@ from gradlog.losses import (
     WEIGHTINGS,
     DenoisingScoreMatching,
     ScoreFlow,
-    ScoreMatchingLoss,
+    ScoreMatching,
     UniformTime,
 )
-from gradlog.models import ScoreModel
-from gradlog.models.labels import ScaledTime
+from gradlog.models import DiffusionModel
+from gradlog.models.noise_labels import ScaledTime
 from gradlog.models.parametrizations import Noise
 from gradlog.sde_lib import SDE, SDES, VP
 from tests.models.official import GOLDEN, SHARED, load_golden
@@ -55,8 +55,8 @@ class GivenNoise:
     z: jax.Array
     process: SDE
 
-    def __call__(self, sde, score_fn, x0, t, key):
-        output = sde.sigma(t) * score_fn(self.process.perturb(x0, t, self.z), t)
+    def __call__(self, model, x0, t, key):
+        output = model.process.sigma(t) * model.score(self.process.perturb(x0, t, self.z), t)
         return 0.5 * jnp.sum((output + self.z) ** 2)
 
 
@@ -70,15 +70,14 @@ def golden(name: str) -> dict[str, np.ndarray]:
 def network(name: str):
     """The model and the parameters: those of the stored likelihoods."""
     net, params, _ = load_golden(GOLDEN / f"likelihood_{name}.npz")
-    return ScoreModel(net, Noise(), ScaledTime()), jax.tree.map(jnp.asarray, params)
+    model = DiffusionModel(SDES[name](), net, Noise(), ScaledTime())
+    return model, {"network": jax.tree.map(jnp.asarray, params)}
 
 
-def loss_of(name: str, case: str, *, reduce_mean: bool) -> ScoreMatchingLoss:
+def loss_of(name: str, case: str, *, reduce_mean: bool) -> ScoreMatching:
     weighting, importance = WEIGHTINGS[CASES[case][0]](), CASES[case][1]
-    return ScoreMatchingLoss(
-        sde=SDES[name](),
-        model=network(name)[0],
-        objective=DenoisingScoreMatching(),
+    return ScoreMatching(
+        integrand=DenoisingScoreMatching(),
         weighting=weighting,
         proposal=weighting.importance_proposal() if importance else UniformTime(),
         eps=float(golden(name)["eps"]),
@@ -86,11 +85,12 @@ def loss_of(name: str, case: str, *, reduce_mean: bool) -> ScoreMatchingLoss:
     )
 
 
-def quantiles(loss: ScoreMatchingLoss, ts: np.ndarray) -> np.ndarray:
-    """The u at which the loss draws the stored times."""
-    coordinate = (lambda t: t) if isinstance(loss.proposal, UniformTime) else loss.sde.log_rho
+def quantiles(name: str, loss: ScoreMatching, ts: np.ndarray) -> np.ndarray:
+    """Return the u at which the loss draws the stored times."""
+    sde = SDES[name]()
+    coordinate = (lambda t: t) if isinstance(loss.proposal, UniformTime) else sde.log_rho
     with jax.enable_x64(True):
-        low, high = (coordinate(jnp.asarray(t)) for t in (loss.eps, loss.sde.t_max))
+        low, high = (coordinate(jnp.asarray(t)) for t in (loss.eps, sde.t_max))
         return np.asarray((jax.vmap(coordinate)(jnp.asarray(ts, float)) - low) / (high - low))
 
 
@@ -101,8 +101,8 @@ def compiled(name: str, case: str):
 
     def mean(params, process, xs, us, zs):
         def one(x, u, z):
-            given = replace(loss, objective=GivenNoise(z, process))
-            return given(params, x, u, jax.random.key(0), train=False)
+            given = replace(loss, integrand=GivenNoise(z, process))
+            return given.at_point(network(name)[0].bind(params), x, u, jax.random.key(0))
 
         values = jax.vmap(one)(xs, us, zs)
         return jnp.mean(values), values
@@ -119,7 +119,7 @@ def evaluate(name: str, case: str, *, official: bool = False):
     """Losses and gradient at the points of our own process, or of the official one."""
     process = OfficialVP(small=1e-3 if official else 0.0) if name == "vp" else SDES[name]()
     stored = golden(name)
-    us = quantiles(loss_of(name, case, reduce_mean=True), stored[f"{case}/t"])
+    us = quantiles(name, loss_of(name, case, reduce_mean=True), stored[f"{case}/t"])
     points = stored["images"], us.astype(np.float32), stored[f"{case}/z"]
     return jax.device_get(compiled(name, case)(network(name)[1], process, *points))
 
@@ -159,7 +159,7 @@ def test_gradients_are_the_official_ones(name):
 def test_half_the_sum_over_dimensions_stands_for_the_mean(name, case):
     """Of the loss nothing but the factor depends on it."""
     scales = [
-        loss.scaling(loss.sde, loss.weighting, loss.proposal, loss.eps, 64)
+        loss.scaling(SDES[name](), loss.weighting, loss.proposal, loss.eps, 64)
         for loss in (loss_of(name, case, reduce_mean=mean) for mean in (False, True))
     ]
     factor = scales[0] / scales[1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradlog.losses import SLICE_LAWS, SecondOrderDenoising
+from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
 
 SDE, T, KEY = VP(), 0.3, jax.random.key(5)
@@ -51,7 +52,7 @@ def value_and_slope(trace_weight, jacobian_weight):
 
     def loss(matrix):
         score_fn = lambda x, t: jnp.tanh(matrix @ x)  # noqa: E731
-        return objective(SDE, score_fn, jnp.asarray(X0), jnp.asarray(T), KEY)
+        return objective(BoundModel(SDE, score_fn), jnp.asarray(X0), jnp.asarray(T), KEY)
 
     return jax.value_and_grad(loss)(jnp.asarray(MATRIX))
 

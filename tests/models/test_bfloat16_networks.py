@@ -1,16 +1,18 @@
 """Computing in bfloat16, and computing activations twice: what changes and what does not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.models import LABELS, Noise, ScoreModel
+from gradlog.models import NOISE_LABELS, DiffusionModel, Noise
 from gradlog.models.networks import NETWORKS
 from gradlog.models.networks.layers import GroupNorm
 from gradlog.models.networks.refine_blocks import InstanceNorm2dPlus
+from gradlog.sde_lib import VP
 from tests.models.small import abstract_init, declares, make, random_variables
 
 SHAPE, LABEL = (4, 4, 2), jnp.float32(3.0)
@@ -154,8 +156,8 @@ def test_rematerialization_has_a_forward_derivative(name):
 
 @pytest.mark.parametrize("name", ["mlp", *IMAGES])
 def test_a_likelihood_has_the_model_in_float32(name):
-    exact = ScoreModel(network_of(name), Noise(), LABELS["time"]())
+    exact = DiffusionModel(VP(), network_of(name), Noise(), NOISE_LABELS["time"]())
     assert exact.in_float32() is exact
     if name in IMAGES:
-        rounded = ScoreModel(network_of(name, dtype="bfloat16"), Noise(), LABELS["time"]())
+        rounded = replace(exact, network=network_of(name, dtype="bfloat16"))
         assert rounded.in_float32() == exact

@@ -10,9 +10,18 @@ import tiny
 
 from gradlog.distributions import Gaussian
 from gradlog.experiment.build import build, load_dataset
-from gradlog.likelihood import LIKELIHOODS, Exact, ImportanceWeighted, ODELikelihood, Uniform
-from gradlog.losses import OBJECTIVES, denoising_integrand
-from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS, Energy, Preconditioned, ScoreModel
+from gradlog.likelihood import LIKELIHOODS, Exact, ImportanceWeighted, ODELikelihood
+from gradlog.losses import INTEGRANDS, denoising_integrand
+from gradlog.models import (
+    NETWORKS,
+    NOISE_LABELS,
+    PARAMETRIZATIONS,
+    BoundModel,
+    DiffusionModel,
+    Energy,
+    Preconditioned,
+    Uniform,
+)
 from gradlog.models.energy import SCALES
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import SAMPLERS
@@ -29,11 +38,11 @@ def sde(request):
     return SDES[request.param]()
 
 
-def model(parametrization=Energy(S), init_scale=1.0, dropout=0.0):  # noqa: B008
+def model(parametrization=Energy(S), init_scale=1.0, dropout=0.0, sde=VP()):  # noqa: B008
     network = NETWORKS["mlp"](
         hidden=16, num_layers=1, embedding=8, dropout=dropout, init_scale=init_scale
     )
-    return ScoreModel(network, parametrization, LABELS["time"]())
+    return DiffusionModel(sde, network, parametrization, NOISE_LABELS["time"]())
 
 
 def params(**options):
@@ -91,21 +100,21 @@ def test_differences_of_an_exact_energy_are_those_of_the_ode():
     network_fn = potential_of(sde, std)
     energy = Energy(S).log_density(sde, network_fn)
     keys = jax.random.split(jax.random.key(0), 2)
-    ode = jax.jit(lambda xs: likelihood(sde, Energy(S)(sde, network_fn), xs, keys).nats)(
-        jnp.stack([X, OTHER])
-    )
+    ode = jax.jit(
+        lambda xs: likelihood(BoundModel(sde, Energy(S)(sde, network_fn)), xs, keys).nats
+    )(jnp.stack([X, OTHER]))
     np.testing.assert_allclose(ode[0] - ode[1], energy(X, eps) - energy(OTHER, eps), atol=2e-3)
     assert abs(ode[0] - ode[1]) > 1
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_score_is_the_gradient_of_the_log_density(sde, scale):
-    fitted, made = params(), model(Energy(S, scale))
+    fitted, made = params(), model(Energy(S, scale), sde=sde)
 
     @jax.jit
     def both(x):
-        log_density = made.log_density_fn(sde, fitted)
-        return made.score_fn(sde, fitted)(x, T), jax.grad(log_density)(x, T)
+        log_density = made.log_density_fn(fitted)
+        return made.bind(fitted).score(x, T), jax.grad(log_density)(x, T)
 
     score, gradient = both(X)
     np.testing.assert_allclose(score, gradient, rtol=2e-5)
@@ -114,11 +123,11 @@ def test_the_score_is_the_gradient_of_the_log_density(sde, scale):
 
 
 def test_the_jacobian_is_symmetric_as_no_other_networks_is():
-    sde, fitted = VP(), params()
+    fitted = params()
 
     @jax.jit
     def asymmetry(x):
-        scores = [model(p).score_fn(sde, fitted) for p in (Energy(S), Preconditioned(S))]
+        scores = [model(p).bind(fitted).score for p in (Energy(S), Preconditioned(S))]
         jacobians = jnp.stack([jax.jacfwd(s)(x, T) for s in scores])
         scale = jnp.max(jnp.abs(jacobians), axis=(1, 2))
         return jnp.abs(jacobians[:, 0, 1] - jacobians[:, 1, 0]) / scale
@@ -130,14 +139,14 @@ def test_the_jacobian_is_symmetric_as_no_other_networks_is():
 
 def test_a_last_layer_of_zeros_learns_as_fast_as_that_of_a_score():
     """Near F = 0 the slope of the potential is linear in F: no saddle to leave."""
-    sde, fitted = VP(), params(init_scale=0.0)
+    fitted = params(init_scale=0.0)["network"]
     last_name = max(fitted, key=lambda name: (name.startswith("Dense"), name))
 
     @jax.jit
     def slope(z):
         def loss(last, parametrization):
-            score_fn = model(parametrization, 0.0).score_fn(sde, fitted | {last_name: last})
-            return denoising_integrand(sde, score_fn, X, T, z)
+            network = {"network": fitted | {last_name: last}}
+            return denoising_integrand(model(parametrization, 0.0).bind(network), X, T, z)
 
         grads = [jax.grad(loss)(fitted[last_name], p) for p in (Energy(S), Preconditioned(S))]
         return [jnp.linalg.norm(g["kernel"]) for g in grads]
@@ -148,19 +157,19 @@ def test_a_last_layer_of_zeros_learns_as_fast_as_that_of_a_score():
 
 
 def test_the_log_density_is_that_of_use_without_dropout_and_a_pytree():
-    sde, dropping = VP(), model(dropout=0.5)
+    dropping = model(dropout=0.5)
     fitted = dropping.init(jax.random.key(0), X.shape)
     apply = jax.jit(lambda f, x: f(x, T))
-    found = apply(dropping.log_density_fn(sde, fitted), X)
-    np.testing.assert_allclose(found, apply(model().log_density_fn(sde, fitted), X), rtol=1e-6)
-    other = jax.tree.map(lambda leaf: 2 * leaf, dropping.log_density_fn(sde, fitted))
+    found = apply(dropping.log_density_fn(fitted), X)
+    np.testing.assert_allclose(found, apply(model().log_density_fn(fitted), X), rtol=1e-6)
+    other = jax.tree.map(lambda leaf: 2 * leaf, dropping.log_density_fn(fitted))
     assert abs(apply(other, X) - found) > 1e-3
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETRIZATIONS.keys() - {"energy"}))
 def test_a_parametrization_of_the_score_has_no_density(name):
-    with pytest.raises(ValueError, match="no density to read off"):
-        model(PARAMETRIZATIONS[name]()).log_density_fn(VP(), {})
+    with pytest.raises(ValueError, match="density"):
+        model(PARAMETRIZATIONS[name]()).log_density_fn({})
 
 
 # What follows holds for all that a configuration can ask for.
@@ -182,10 +191,14 @@ def fitted():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", INTEGRANDS)
 def test_every_objective_trains_it_at_either_scale(fitted, name, scale):
-    loss = experiment(**{"objective.name": name, "model.energy_scale": scale}).loss
-    slope = jax.jit(jax.value_and_grad(lambda p: loss(p, X, T, jax.random.key(1), train=False)))
+    made = experiment(**{"objective.name": name, "model.energy_scale": scale})
+
+    def loss(p):
+        return made.objective.at_point(made.model.bind(p), X, T, jax.random.key(1))
+
+    slope = jax.jit(jax.value_and_grad(loss))
     value, grads = slope(fitted)
     assert np.isfinite(value)
     for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
@@ -204,8 +217,7 @@ def test_every_objective_trains_it_at_either_scale(fitted, name, scale):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_takes_it(fitted, name):
     made = experiment(**{"sampling.name": name})
-    score_fn = made.model.score_fn(made.sde, fitted)
-    sample = jax.jit(made.sampler)(made.sde, score_fn, X, jax.random.key(2))
+    sample = jax.jit(made.sampler)(made.model.bind(fitted), X, jax.random.key(2))
     assert sample.ok
     assert np.isfinite(sample.x).all()
 
@@ -222,12 +234,12 @@ POINTS, KEYS = jnp.array([[0.4], [-1.3]]), jax.random.split(jax.random.key(3), 2
 
 @functools.cache
 def on_line(name):
-    """A likelihood, the process and the score of one model, and what it finds."""
+    """Return a likelihood, a bound model, and what the one finds of the other."""
     made = experiment(**LINE | {"likelihood.name": name})
     fitted = jax.jit(made.model.init, static_argnums=1)(jax.random.key(0), (1,))
     likelihood = made.estimators[name].likelihood.likelihood
-    score_fn = made.model.score_fn(made.sde, fitted)
-    return likelihood, made.sde, score_fn, likelihood(made.sde, score_fn, POINTS, KEYS)
+    bound = made.model.bind(fitted)
+    return likelihood, bound, likelihood(bound, POINTS, KEYS)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -241,9 +253,9 @@ def test_every_likelihood_takes_it_and_those_of_the_flow_agree(name):
 
 
 def test_importance_weights_take_it():
-    likelihood, sde, score_fn, _ = on_line("exact")
+    likelihood, bound, _ = on_line("exact")
     weighted = ImportanceWeighted(likelihood, 3)
-    found = weighted(sde, score_fn, Uniform(2), jnp.array([[0], [1]]), KEYS)
+    found = weighted(bound.replace(dequantizer=Uniform(2)), jnp.array([[0], [1]]), KEYS)
     assert found.ok.all()
     assert np.isfinite(np.asarray(found.nats)).all()
     assert np.all(np.asarray(found.parts["importance"]) > 0)

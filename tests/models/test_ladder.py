@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.models import LABELS, LadderIndex, Noise, Score, ScoreModel
+from gradlog.models import NOISE_LABELS, DiffusionModel, LadderIndex, Noise, Score
 from gradlog.models.networks import NETWORKS
 from gradlog.sde_lib import SDES
 from tests.models.small import declares, make, random_variables
@@ -52,7 +52,7 @@ def test_the_label_can_be_differentiated_and_does_not_change_between_its_jumps(s
 
 def test_every_label_is_made_without_parameters_but_those_of_a_ladder_or_of_steps():
     needed = {"ladder": (LEVELS, EPS), "step": (1000,)}
-    for name, label in LABELS.items():
+    for name, label in NOISE_LABELS.items():
         arguments = needed.get(name, ())
         assert hash(label(*arguments)) == hash(label(*arguments))
 
@@ -96,9 +96,9 @@ def test_a_table_starts_with_rows_of_unit_variance(name):
 
 def test_a_score_of_a_ladder_label_is_that_of_the_nearest_level(sde):
     network = make("mlp", embedding_type="table", num_scales=LEVELS)
-    model = ScoreModel(network, Score(), LABEL)
+    model = DiffusionModel(sde, network, Score(), LABEL)
     params, x = random_variables(network, (3,))["params"], jnp.array([0.3, -1.0, 2.0])
-    score = jax.jit(lambda t: model.score_fn(sde, params)(x, t))
+    score = jax.jit(lambda t: model.bind({"network": params}).score(x, t))
     levels = sde.ladder(EPS, LEVELS)
     log_rho = sde.log_rho(levels[4])
     near = sde.time_of_log_rho(log_rho + 0.2 * (sde.log_rho(levels[3]) - log_rho))
@@ -112,9 +112,9 @@ def test_a_score_of_a_ladder_label_is_that_of_the_nearest_level(sde):
 def test_an_unconditional_network_that_estimates_the_noise_is_ncsnv2s(name, process):
     """``s = F(x)/sigma`` (Song & Ermon 2020, arXiv:2006.09011, technique 3): F is told no level."""
     network, process = make(name, conditional=False), SDES[process]()
-    model = ScoreModel(network, Noise(), LABELS["time"]())
+    model = DiffusionModel(process, network, Noise(), NOISE_LABELS["time"]())
     variables, x = random_variables(network, SHAPES[name]), jnp.ones(SHAPES[name])
-    score = jax.jit(lambda t: model.score_fn(process, variables["params"])(x, t))
+    score = jax.jit(lambda t: model.bind({"network": variables["params"]}).score(x, t))
     noise = [-process.sigma(t) * score(t) for t in (0.1, 0.4, 0.8)]
     np.testing.assert_allclose(noise[1:], [noise[0]] * 2, rtol=1e-5, atol=1e-6)
     assert np.abs(noise[0]).max() > 0.1

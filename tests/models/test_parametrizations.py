@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from gradlog.models import (
-    LABELS,
     NETWORKS,
+    NOISE_LABELS,
     PARAMETRIZATIONS,
+    DiffusionModel,
     Preconditioned,
     Score,
-    ScoreModel,
     Velocity,
 )
 from gradlog.models.parametrizations import path_tangent
@@ -125,53 +125,57 @@ def test_other_networks_see_x_itself(sde, name):
 
 def test_labels_have_the_values_of_their_papers():
     ve, vp, straight = SDES["ve"](), SDES["vp"](), SDES["straight"]()
-    np.testing.assert_allclose(LABELS["time"]()(vp, 0.25), 249.75, rtol=1e-6)
-    np.testing.assert_allclose(LABELS["time"]()(straight, straight.t_max), 999, rtol=1e-6)
-    np.testing.assert_allclose(LABELS["sigma"]()(ve, 0.5), np.sqrt(0.5), rtol=1e-6)
-    np.testing.assert_allclose(LABELS["log_rho"]()(ve, 0.5), np.log(0.5) / 8, rtol=1e-6)
+    np.testing.assert_allclose(NOISE_LABELS["time"]()(vp, 0.25), 249.75, rtol=1e-6)
+    np.testing.assert_allclose(NOISE_LABELS["time"]()(straight, straight.t_max), 999, rtol=1e-6)
+    np.testing.assert_allclose(NOISE_LABELS["sigma"]()(ve, 0.5), np.sqrt(0.5), rtol=1e-6)
+    np.testing.assert_allclose(NOISE_LABELS["log_rho"]()(ve, 0.5), np.log(0.5) / 8, rtol=1e-6)
 
 
-@pytest.mark.parametrize("label", sorted(LABELS.keys() - {"ladder"}))  # test_ladder.py has that
+@pytest.mark.parametrize(
+    "label", sorted(NOISE_LABELS.keys() - {"ladder"})
+)  # test_ladder.py has that
 def test_labels_increase_with_time_and_stay_finite(sde, label):
     times = jnp.float32(np.geomspace(EPS, sde.t_max, 9))
-    label_fn = LABELS[label](1000) if label == "step" else LABELS[label]()
+    label_fn = NOISE_LABELS[label](1000) if label == "step" else NOISE_LABELS[label]()
     values = jax.vmap(lambda t: label_fn(sde, t))(times)
     assert np.all(np.isfinite(values))
     assert np.all(np.diff(values) > 0)
 
 
-def score_model(label="time", parametrization=None, dropout=0.5):
+def score_model(sde, label="time", parametrization=None, dropout=0.5):
     network = NETWORKS["mlp"](hidden=16, num_layers=1, embedding=8, dropout=dropout, init_scale=1.0)
-    return ScoreModel(network, parametrization or Score(), LABELS[label]())
+    return DiffusionModel(sde, network, parametrization or Score(), NOISE_LABELS[label]())
 
 
 def test_score_model_drops_out_only_with_a_key():
-    sde, model, x = SDES["vp"](), score_model(), jnp.array([0.3, -1.2])
+    model, x = score_model(SDES["vp"]()), jnp.array([0.3, -1.2])
     params = model.init(jax.random.key(0), x.shape)
 
     @jax.jit
     def score(key):
-        return model.score_fn(sde, params, dropout_key=key)(x, 0.3)
+        return model.bind(params, dropout_key=key).score(x, 0.3)
 
     first, again, other = (score(jax.random.key(i)) for i in (1, 1, 2))
     without = score(None)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
     assert not np.allclose(first, without)
-    expected = model.network.apply({"params": params}, x, 999 * jnp.float32(0.3), train=False)
+    expected = model.network.apply(
+        {"params": params["network"]}, x, 999 * jnp.float32(0.3), train=False
+    )
     np.testing.assert_allclose(without, expected, rtol=1e-5)
 
 
 def test_score_model_joins_network_label_and_parametrization():
     sde, x, t = SDES["straight"](), jnp.array([0.3, -1.2]), jnp.float32(0.3)
-    model = score_model("log_rho", Velocity(), dropout=0.0)
+    model = score_model(sde, "log_rho", Velocity(), dropout=0.0)
     params = model.init(jax.random.key(0), x.shape)
 
     @jax.jit
     def both(x, t):
         network_fn = lambda x, t: model.network.apply(  # noqa: E731
-            {"params": params}, x, sde.log_rho(t) / 4, train=False
+            {"params": params["network"]}, x, sde.log_rho(t) / 4, train=False
         )
-        return model.score_fn(sde, params)(x, t), Velocity()(sde, network_fn)(x, t)
+        return model.bind(params).score(x, t), Velocity()(sde, network_fn)(x, t)
 
     np.testing.assert_allclose(*both(x, t), rtol=1e-6)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.models import LABELS
+from gradlog.models import NOISE_LABELS
 from gradlog.models.networks.vdm import fourier_features
 from gradlog.sde_lib import SDES
 from tests.models.small import abstract_init, make, random_variables
@@ -72,12 +72,12 @@ def test_channels_that_the_normalization_cannot_group_are_refused(nf):
 
 def test_its_label_is_time_where_gamma_is_linear():
     sde, t = SDES["log_snr"](), jnp.linspace(0, 1, 11)
-    label = LABELS["gamma"](sde.gamma_min, sde.gamma_max)
+    label = NOISE_LABELS["gamma"](sde.gamma_min, sde.gamma_max)
     np.testing.assert_allclose(jax.vmap(lambda t: label(sde, t))(t), t, atol=1e-6)
 
 
 def test_its_label_is_the_place_of_gamma_between_the_ends():
-    vp, label = SDES["vp"](), LABELS["gamma"](-10.0, 6.0)
+    vp, label = SDES["vp"](), NOISE_LABELS["gamma"](-10.0, 6.0)
     for t in (0.01, 0.3, 1.0):
         alpha, sigma = float(vp.alpha(t)), float(vp.sigma(t))
         want = (np.log(sigma**2 / alpha**2) + 10) / 16
@@ -86,4 +86,4 @@ def test_its_label_is_the_place_of_gamma_between_the_ends():
 
 def test_the_ends_of_gamma_have_an_order():
     with pytest.raises(ValueError, match=r"gamma_min = 5\.0 must be below gamma_max = 5\.0"):
-        LABELS["gamma"](5.0, 5.0)
+        NOISE_LABELS["gamma"](5.0, 5.0)

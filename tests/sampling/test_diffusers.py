@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.sampling import DDIM, Ancestral, DPMSolver2M, DPMSolver3M, DPMSolverSDE
 from gradlog.sampling.grid import predicted_datum
 from gradlog.sde_lib import DDPM
@@ -37,17 +38,17 @@ def walk_of(sampler, sde, score_fn, x, times, noises):
     y = x / sde.alpha(times[0])
     memory = sampler.memory(y)
     for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
-        y, memory = sampler.step(sde, score_fn, y, memory, t, t_next, z)
+        y, memory = sampler.step(BoundModel(sde, score_fn), y, memory, t, t_next, z)
         yield y * sde.alpha(t_next)
-    yield predicted_datum(sde, score_fn, y, times[-1])
+    yield predicted_datum(BoundModel(sde, score_fn), y, times[-1])
 
 
 def walk_of_ancestral(predictor, sde, score_fn, x, times, noises):
     for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
-        mean, std = predictor.mean_and_std(sde, score_fn, x, t, t_next)
+        mean, std = predictor.mean_and_std(BoundModel(sde, score_fn), x, t, t_next)
         x = mean + std * z
         yield x
-    yield predicted_datum(sde, score_fn, x / sde.alpha(times[-1]), times[-1])
+    yield predicted_datum(BoundModel(sde, score_fn), x / sde.alpha(times[-1]), times[-1])
 
 
 @pytest.mark.parametrize("name", [*SAMPLERS, *PREDICTORS])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.sampling import SAMPLERS, AnnealedLangevin, LangevinDynamics
 from gradlog.sde_lib import SDES, VE, VP
 
@@ -29,7 +30,9 @@ def compiled(sampler, sde, law):
 
     def one(key):
         prior_key, path_key = jax.random.split(key)
-        return sampler(sde, law.score_fn(sde), sde.prior_sample(prior_key, law.shape), path_key)
+        return sampler(
+            BoundModel(sde, law.score_fn(sde)), sde.prior_sample(prior_key, law.shape), path_key
+        )
 
     return jax.jit(jax.vmap(one))
 
@@ -76,7 +79,7 @@ def test_on_ve_annealed_langevin_is_algorithm_1_of_song_and_ermon():
     with jax.enable_x64(True):
         sde, key, z = VE(1.0, 20.0), jax.random.key(3), jnp.array([3.0, -8.0])
         sampler = AnnealedLangevin(1e-9, False, num_scales=5, step_size=0.1, steps_per_level=3)
-        got = jax.jit(lambda z: sampler(sde, MIXTURE.score_fn(sde), z, key).x)(z)
+        got = jax.jit(lambda z: sampler(BoundModel(sde, MIXTURE.score_fn(sde)), z, key).x)(z)
         noises = [jax.random.normal(k, (2,)) for k in jax.random.split(key, 15)]
     want = annealed_by_hand(
         mixture_score, np.asarray(z), np.geomspace(20, 1, 5), 0.1, np.reshape(noises, (5, 3, 2))
@@ -89,7 +92,7 @@ def test_plain_langevin_is_the_last_level_of_the_annealed():
     with jax.enable_x64(True):
         sde, key, z = VE(1.0, 20.0), jax.random.key(3), jnp.array([3.0, -8.0])
         sampler = LangevinDynamics(1e-9, False, step_size=0.1, langevin_steps=7)
-        got = jax.jit(lambda z: sampler(sde, MIXTURE.score_fn(sde), z, key).x)(z)
+        got = jax.jit(lambda z: sampler(BoundModel(sde, MIXTURE.score_fn(sde)), z, key).x)(z)
         noises = [jax.random.normal(k, (2,)) for k in jax.random.split(key, 7)]
     want = annealed_by_hand(mixture_score, np.asarray(z), [1.0], 0.1, np.asarray(noises)[None])
     np.testing.assert_allclose(got, want, rtol=1e-7)
@@ -107,10 +110,12 @@ def test_on_any_path_the_chain_is_that_of_ve_in_x_over_alpha(name):
         @jax.jit
         def both(y):
             theirs = AnnealedLangevin(eps, **options).path(
-                sde, MIXTURE.score_fn(sde), sde.alpha(sde.t_max) * y, key, 25
+                BoundModel(sde, MIXTURE.score_fn(sde)), sde.alpha(sde.t_max) * y, key, 25
             )
             # VE reaches sigma_min at t = 0 only.
-            ours = AnnealedLangevin(1e-12, **options).path(ve, MIXTURE.score_fn(ve), y, key, 25)
+            ours = AnnealedLangevin(1e-12, **options).path(
+                BoundModel(ve, MIXTURE.score_fn(ve)), y, key, 25
+            )
             return theirs, ours
 
         np.testing.assert_allclose(*both(y), rtol=1e-7)
@@ -249,5 +254,5 @@ def test_a_path_begins_at_the_start_and_ends_at_the_sample(name):
     every, some = path(13), path(4)
     np.testing.assert_array_equal(every[0], z)
     np.testing.assert_array_equal(some, every[::4])
-    sample = sampler(sde, MIXTURE.score_fn(sde), z, key).x
+    sample = sampler(BoundModel(sde, MIXTURE.score_fn(sde)), z, key).x
     np.testing.assert_allclose(sample, every[-1], rtol=1e-5)

@@ -14,6 +14,7 @@ import pytest
 import tiny
 
 from gradlog.distributions import Gaussian
+from gradlog.models import BoundModel
 from gradlog.sampling import (
     DDIM,
     Ancestral,
@@ -57,7 +58,7 @@ def drawn(sampler, name):
     def one(key):
         prior_key, path_key = jax.random.split(key)
         z = LAW.sample_at(prior_key, sde.alpha(sde.t_max), sde.sigma(sde.t_max))
-        return SAMPLERS[sampler](sde, LAW.score_fn(sde), z, path_key).x
+        return SAMPLERS[sampler](BoundModel(sde, LAW.score_fn(sde)), z, path_key).x
 
     return tiny.optimized(jax.vmap(one))(jax.random.split(jax.random.key(1), COUNT))
 

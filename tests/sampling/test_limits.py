@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import Gaussian
+from gradlog.models import BoundModel
 from gradlog.sampling import (
     DDIM,
     Ancestral,
@@ -30,12 +31,12 @@ EPS = 1e-2
 def grid_step(sampler, sde, t, t_next):
     """The first step from X, in x, with the noise Z."""
     y = X / sde.alpha(t)
-    y, _ = sampler.step(sde, lambda *_: SCORE, y, sampler.memory(y), t, t_next, Z)
+    y, _ = sampler.step(BoundModel(sde, lambda *_: SCORE), y, sampler.memory(y), t, t_next, Z)
     return np.asarray(y * sde.alpha(t_next))
 
 
 def ancestral_step(sde, t, t_next):
-    mean, std = Ancestral("posterior").mean_and_std(sde, lambda *_: SCORE, X, t, t_next)
+    mean, std = Ancestral("posterior").mean_and_std(BoundModel(sde, lambda *_: SCORE), X, t, t_next)
     return np.asarray(mean + std * Z)
 
 
@@ -90,7 +91,7 @@ def test_ancestral_of_the_chain_is_ho_et_als(t):
 def heun(sde, key=0, **options):
     sampler = Heun(8, EPS, schedule=KarrasSchedule(), **options)
     z = sde.prior_std * jnp.asarray(X)
-    return np.asarray(sampler(sde, GAUSSIAN.score_fn(sde), z, jax.random.key(key)).x)
+    return np.asarray(sampler(BoundModel(sde, GAUSSIAN.score_fn(sde)), z, jax.random.key(key)).x)
 
 
 @pytest.mark.parametrize("name", SDES)
@@ -125,7 +126,7 @@ def test_heun_with_churn_is_algorithm_2_of_karras_et_al():
     with jax.enable_x64(True):
         sde, key = VE(0.002, 80.0), jax.random.key(0)
         sampler = Heun(12, 1e-12, False, KarrasSchedule(), **options)
-        run = jax.jit(lambda z: sampler(sde, GAUSSIAN.score_fn(sde), z, key).x)
+        run = jax.jit(lambda z: sampler(BoundModel(sde, GAUSSIAN.score_fn(sde)), z, key).x)
         got = run(80 * X)
         noises = [jax.random.normal(k, (3,)) for k in jax.random.split(key, 12)]
     sigmas = (80 ** (1 / 7) + np.arange(13) / 12 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
@@ -179,9 +180,9 @@ def test_annealed_langevin_leaves_a_gaussian_with_the_variance_of_its_linear_cha
     v = float(sde.sigma(t)) ** 2
     corrector = AnnealedLangevinDynamics(snr, steps)
     times = jnp.float32(t), jnp.float32(t)
-    x = jax.jit(lambda k: corrector(sde, lambda x, t: -x / v, jnp.zeros(count), *times, k))(
-        jax.random.key(0)
-    )
+    x = jax.jit(
+        lambda k: corrector(BoundModel(sde, lambda x, t: -x / v), jnp.zeros(count), *times, k)
+    )(jax.random.key(0))
     # Three standard errors of a variance.
     np.testing.assert_allclose(np.var(x), v / (1 - snr**2), rtol=3 * np.sqrt(2 / count))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import (
     DDIM,
@@ -36,7 +37,7 @@ def mixture():
 
 def ends(sampler, sde):
     score_fn = mixture().score_fn(sde)
-    run = jax.vmap(lambda z: sampler(sde, score_fn, z, jax.random.key(0)).x)
+    run = jax.vmap(lambda z: sampler(BoundModel(sde, score_fn), z, jax.random.key(0)).x)
     return np.asarray(jax.jit(run)(sde.prior_std * jnp.array(Z)))
 
 

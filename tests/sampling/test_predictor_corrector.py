@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gradlog.models import BoundModel
 from gradlog.sampling import (
     Ancestral,
     EulerMaruyama,
@@ -37,7 +38,7 @@ def score_at(alpha, sigma, x):
 
 def sampled(sde, predictor, eps=1e-3, steps=N):
     sampler = PredictorCorrector(predictor, NoCorrector(), steps, eps)
-    found = jax.jit(lambda z: sampler(sde, flow_score(sde), z, KEY))(jnp.asarray(X))
+    found = jax.jit(lambda z: sampler(BoundModel(sde, flow_score(sde)), z, KEY))(jnp.asarray(X))
     assert found.nfe == sampler.evaluations == steps
     return np.asarray(found.x)
 
@@ -87,14 +88,16 @@ def test_reverse_diffusion_of_ve_stands_on_smlds_ladder():
 def test_the_last_prediction_is_ancestral_samplings_mean():
     """From DDPM's node 1 to the clean end: ``(x + beta_0 s) / sqrt(1 - beta_0)``."""
     sde, x, node = DDPM(), jnp.asarray(X), jnp.float32(1 / N)
-    mean, std = Ancestral().mean_and_std(sde, flow_score(sde), x, node, jnp.zeros(()))
-    np.testing.assert_allclose(posterior_mean(sde, flow_score(sde), x, node), mean, rtol=1e-6)
+    mean, std = Ancestral().mean_and_std(BoundModel(sde, flow_score(sde)), x, node, jnp.zeros(()))
+    np.testing.assert_allclose(
+        posterior_mean(BoundModel(sde, flow_score(sde)), x, node), mean, rtol=1e-6
+    )
     assert std == 0
 
 
 def test_without_denoising_it_ends_at_eps():
     sde = SDES["vp"]()
     kept = PredictorCorrector(NoPredictor(), NoCorrector(), 4, 1e-3, denoise=False)
-    found = kept(sde, flow_score(sde), jnp.asarray(X), KEY)
+    found = kept(BoundModel(sde, flow_score(sde)), jnp.asarray(X), KEY)
     np.testing.assert_array_equal(found.x, X)
     assert found.nfe == kept.evaluations == 0

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gradlog.models import BoundModel
 from gradlog.sampling import EulerMaruyama, Langevin, NoCorrector, ReverseDiffusion
 from gradlog.sde_lib import SDES
 
@@ -20,8 +21,8 @@ KEY = jax.random.key(0)
 def step(predictor, sde, t, t_next):
     x, score = jnp.asarray(X), jnp.asarray(SCORE)
     where = x, jnp.asarray(t), jnp.asarray(t_next)
-    mean, std = predictor.mean_and_std(sde, lambda x, t: score, *where)
-    moved = predictor(sde, lambda x, t: score, *where, KEY)
+    mean, std = predictor.mean_and_std(BoundModel(sde, lambda x, t: score), *where)
+    moved = predictor(BoundModel(sde, lambda x, t: score), *where, KEY)
     np.testing.assert_array_equal(moved, mean + std * jax.random.normal(KEY, X.shape))
     return moved, mean
 

@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from gradlog.distributions import CorrelatedGaussian, GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.sampling import (
     AnnealedLangevinDynamics,
     Conditioned,
@@ -33,8 +34,8 @@ def _covariance(dims):
     return factor @ factor.T / (2 * dims) + 0.1 * np.eye(dims)
 
 
-VECTOR = CorrelatedGaussian.of_covariance(np.array([0.5, -0.3, 0.2, 0.1]), _covariance(4))
-IMAGE = CorrelatedGaussian.of_covariance(0.3 * RNG.normal(size=(1, 2, 3)), _covariance(6))
+VECTOR = CorrelatedGaussian.from_covariance(np.array([0.5, -0.3, 0.2, 0.1]), _covariance(4))
+IMAGE = CorrelatedGaussian.from_covariance(0.3 * RNG.normal(size=(1, 2, 3)), _covariance(6))
 MIXTURE = GaussianMixture(
     jnp.array([0.3, 0.5, 0.2]),
     jnp.array([[0.8, 0.6, -0.5], [-0.6, 0.2, 0.7], [0.3, -0.9, -0.1]]),
@@ -55,7 +56,9 @@ def sampler(known, *, steps=100, corrector_steps=5, particles=1):
 
 def one(sample, law, key):
     prior_key, path_key = jax.random.split(key)
-    return sample(SDE, law.score_fn(SDE), SDE.prior_sample(prior_key, law.shape), path_key).x
+    return sample(
+        BoundModel(SDE, law.score_fn(SDE)), SDE.prior_sample(prior_key, law.shape), path_key
+    ).x
 
 
 def draw(sample, law, count=COUNT):
@@ -82,14 +85,14 @@ def deviations(x, mean, covariance):
 
 @pytest.mark.parametrize(("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLORLESS)])
 def test_inpainting_and_colorization_of_a_gaussian_have_the_exact_conditional_moments(law, known):
-    exact = law.given(matrix(law, known.projection), known.part)
+    exact = law.condition(matrix(law, known.projection), known.part)
     x = draw(sampler(known, steps=300, particles=16), law)
     moments = np.asarray(exact.mean), np.asarray(exact.covariance)
     assert max(deviations(x, *moments)) < 3
 
 
 def test_corrector_steps_alone_bring_a_gaussian_there_and_replacement_alone_does_not():
-    exact = VECTOR.given(matrix(VECTOR, FIRST_TWO.projection), FIRST_TWO.part)
+    exact = VECTOR.condition(matrix(VECTOR, FIRST_TWO.projection), FIRST_TWO.part)
     moments = np.asarray(exact.mean), np.asarray(exact.covariance)
     corrected = draw(sampler(FIRST_TWO, corrector_steps=80), VECTOR)
     assert max(deviations(corrected, *moments)) < 3

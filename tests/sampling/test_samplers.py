@@ -10,6 +10,7 @@ import tiny
 
 from gradlog.distributions import Gaussian, GaussianMixture
 from gradlog.likelihood import Exact, ODELikelihood
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
 from gradlog.sampling import (
     CORRECTORS,
@@ -86,7 +87,7 @@ def compiled(sampler, sde_name: str, law_name: str):
     def one(key):
         prior_key, path_key = jax.random.split(key)
         z = sde.prior_sample(prior_key, law.shape)
-        return sampler(sde, law.score_fn(sde), z, path_key)
+        return sampler(BoundModel(sde, law.score_fn(sde)), z, path_key)
 
     return tiny.optimized(jax.vmap(one))
 
@@ -162,9 +163,9 @@ def test_the_flow_is_a_function_of_z_alone_and_inverts_encoding(coordinate):
 
     @jax.jit
     def there_and_back(x, key):
-        z = encode(sde, score_fn, x[None], key[None]).latent[0]
+        z = encode(BoundModel(sde, score_fn), x[None], key[None]).latent[0]
         keys = jax.random.split(key)
-        return z, jax.vmap(lambda key: decode(sde, score_fn, z, key))(keys)
+        return z, jax.vmap(lambda key: decode(BoundModel(sde, score_fn), z, key))(keys)
 
     x = jnp.array([-0.9, 0.7, -1.0])
     z, back = there_and_back(x, jax.random.key(0))
@@ -179,7 +180,9 @@ def test_the_flow_counts_its_evaluations_and_denoises():
 
     @jax.jit
     def both(z):
-        return [flow(denoise=d)(sde, score_fn, z, jax.random.key(0)) for d in (False, True)]
+        return [
+            flow(denoise=d)(BoundModel(sde, score_fn), z, jax.random.key(0)) for d in (False, True)
+        ]
 
     raw, clean = both(jnp.array([0.3, -1.0, 2.0]))
     assert int(clean.nfe) == int(raw.nfe) + 1
@@ -233,7 +236,7 @@ def test_denoising_takes_the_noise_of_the_last_step_away(predictor):
     @jax.jit
     def run(key):
         samplers = (predictor_corrector(predictor, steps=2, denoise=d) for d in (True, False))
-        return [s(sde, lambda x, t: -x / sde.sigma(t) ** 2, z, key).x for s in samplers]
+        return [s(BoundModel(sde, lambda x, t: -x / sde.sigma(t) ** 2), z, key).x for s in samplers]
 
     clean, noise = run(jax.random.key(0))
     assert np.abs(clean).max() < 1e-6 * np.abs(noise).max()

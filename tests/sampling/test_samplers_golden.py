@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, TimeFlow
 from gradlog.sampling import (
     Ancestral,
@@ -98,7 +99,9 @@ def corrected(corrector, sde, t):
     def one(x, noises):
         mean = x
         for z in noises:
-            x, mean = corrector.step(sde, score_fn, x, jnp.float32(t), jnp.float32(t - STEP), z)
+            x, mean = corrector.step(
+                BoundModel(sde, score_fn), x, jnp.float32(t), jnp.float32(t - STEP), z
+            )
         return x, mean
 
     batch = jax.vmap(one, in_axes=(0, 1), axis_name="batch")
@@ -133,7 +136,7 @@ def test_the_flow_from_a_stored_latent_gives_the_official_sample(name):
     """
     sde, score_fn = network(name)
     sampler = ProbabilityFlow(Adaptive(1e-5, 1e-5), TimeFlow(), eps=1e-3, denoise=False)
-    run = jax.jit(jax.vmap(lambda z: sampler(sde, score_fn, z, jax.random.key(0)).x))
+    run = jax.jit(jax.vmap(lambda z: sampler(BoundModel(sde, score_fn), z, jax.random.key(0)).x))
     got = (run(golden(name)["ode/latent"]) + 1) / 2
     error = np.abs(got - golden(name)["ode/denoise0/sample"])
     assert error.max() < 1e-2
@@ -149,7 +152,7 @@ def test_the_official_last_step_of_the_flow_is_a_predictors_mean(predictor, sde,
     _, score_fn = network(name)
     x = 2 * golden(name)["ode/denoise0/sample"] - 1
     times = jnp.float32(STEP), jnp.float32(0)
-    step = jax.vmap(lambda x: predictor.mean_and_std(sde, score_fn, x, *times)[0])
+    step = jax.vmap(lambda x: predictor.mean_and_std(BoundModel(sde, score_fn), x, *times)[0])
     got = (jax.jit(step)(x) + 1) / 2
     np.testing.assert_allclose(got, golden(name)["ode/denoise1/sample"], rtol=0, atol=2e-6)
 

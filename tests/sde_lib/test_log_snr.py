@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gradlog.models import BoundModel
 from gradlog.ode import FLOWS
 from gradlog.sde_lib import VP, LogSNR
 
@@ -31,7 +32,7 @@ def test_its_flow_is_that_of_any_other_variance_preserving_path(variable):
     x, t = jnp.array([0.3, -1.2]), 0.4
     other = vp.time_of_log_rho(ours.log_rho(t))
     speeds = [
-        flow.velocity(sde, score_fn, flow.coordinate(sde, at), flow.state(sde, x, at))
+        flow.velocity(BoundModel(sde, score_fn), flow.coordinate(sde, at), flow.state(sde, x, at))
         / (1 if variable == "log_rho" else sde.log_rho_rate(at))
         for sde, at in ((ours, t), (vp, other))
     ]

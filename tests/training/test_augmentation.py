@@ -1,32 +1,52 @@
 """Random flips, and that the randomness beside them is what it was."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gradlog.likelihood import Uniform
-from gradlog.training import RandomFlip, TrainStep, Unchanged, init_state
+from gradlog.losses import Loss, example_keys
+from gradlog.models import Uniform
+from gradlog.training import (
+    ParameterGroup,
+    RandomFlip,
+    ScoreModelTraining,
+    TrainStep,
+    Unchanged,
+    init_state,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 17, (8, 2, 4, 3), dtype=np.uint8)
-PARAMS = {"w": jnp.zeros(())}
+PARAMS = {"network": {"w": jnp.zeros(())}}
+
+
+@dataclass(frozen=True)
+class _Dequantized:
+    """A model of which a loss sees the dequantizer alone."""
+
+    w: Any = 0.0
+
+    def bind(self, params, *, dropout_key):
+        del dropout_key
+        return _Dequantized(params["network"]["w"])
 
 
 def _seen(augmentation, look, step=0, rows=range(8)):
-    """What the loss is given for each of these rows of a global batch of eight."""
-    optimizer = optax.sgd(0.1)
-    counting = TrainStep(
-        lambda params, x0, u, key, train: look(x0, u, key) + 0 * params["w"],  # pyright: ignore
-        Uniform(17),
-        optimizer,
-        0.5,
-        8,
-        augmentation,
-    )
-    state = init_state(PARAMS, optimizer).replace(step=jnp.asarray(step))
-    loss = jax.jit(lambda x, i: counting.loss_and_grads(jax.random.key(1), state, x, i)[0])
+    """Return what the loss sees for each of these rows of a global batch of eight."""
+
+    def objective(model, x, u, key, condition):
+        del condition
+        keys = example_keys(key)
+        x0, _ = Uniform(17)(keys.dequantization, x)
+        return Loss(look(x0, u, keys.integrand) + 0 * model.w, {})
+
+    trainable = ScoreModelTraining(_Dequantized(), objective, (2, 4, 3), augmentation)  # pyright: ignore
+    counting = TrainStep(trainable, {"network": ParameterGroup(optax.sgd(0.1))}, 8)
+    state = init_state(PARAMS, counting.groups).replace(step=jnp.asarray(step))
+    loss = jax.jit(lambda x, i: counting.loss_and_grads(jax.random.key(1), state, x, i)[0].value)
     return np.array([loss(IMAGES[i : i + 1], jnp.array([i])) for i in rows])
 
 

@@ -14,7 +14,7 @@ from gradlog.data.dataset import from_arrays
 from gradlog.experiment.build import build
 from gradlog.losses import denoising_integrand
 from gradlog.models.networks import NCSNpp
-from gradlog.training import TrainStep, init_state
+from gradlog.training import ScoreModelTraining, TrainStep, init_state
 from tests.models.official import GOLDEN, SHARED, network_of
 
 # Some of the parameters after the steps, and, where it is there, all of them.
@@ -39,8 +39,8 @@ class GivenNoise:
     ts: jax.Array
     zs: jax.Array
 
-    def __call__(self, sde, score_fn, x0, t, key):
-        return denoising_integrand(sde, score_fn, x0, t, self.zs[jnp.argmin(jnp.abs(self.ts - t))])
+    def __call__(self, model, x0, t, key):
+        return denoising_integrand(model, x0, t, self.zs[jnp.argmin(jnp.abs(self.ts - t))])
 
 
 def _tree(arrays, name):
@@ -81,21 +81,14 @@ def _run(path):
 
     @jax.jit
     def advance(state, images, ts, zs, number):
-        given = replace(experiment.loss, proposal=GivenTimes(ts), objective=GivenNoise(ts, zs))
-        step = TrainStep(
-            given,
-            experiment.dequantization,
-            experiment.optimizer,
-            experiment.ema_decay,
-            BATCH,
-            experiment.augmentation,
-            experiment.ema_warmup,
-        )
+        given = replace(experiment.objective, proposal=GivenTimes(ts), integrand=GivenNoise(ts, zs))
+        trainable = ScoreModelTraining(experiment.model, given, experiment.dataset.shape)
+        step = TrainStep(trainable, experiment.groups, BATCH)
         loss, grads = step.loss_and_grads(jax.random.key(0), state, images, jnp.arange(BATCH))
         return step.update(state, loss, grads, number)
 
     params = flax.traverse_util.unflatten_dict(_tree(golden, "init"), sep="/")
-    state = init_state(jax.tree.map(jnp.asarray, params), experiment.optimizer)
+    state = init_state({"network": jax.tree.map(jnp.asarray, params)}, experiment.groups)
     metrics = []
     steps = zip(golden["images"], golden["t"], golden["z"], strict=True)
     for number, (images, ts, zs) in enumerate(steps, start=1):
@@ -118,10 +111,10 @@ def test_losses_and_norms_are_the_official_ones(run, name):
     np.testing.assert_allclose(found, golden[name], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("params", "target"), ("ema_params", "params_ema")])
+@pytest.mark.parametrize(("ours", "theirs"), [("params", "target"), ("ema", "params_ema")])
 def test_parameters_and_their_average_are_the_official_ones(run, ours, theirs):
     golden, _, state = run
-    found = flax.traverse_util.flatten_dict(getattr(state, ours), sep="/")
+    found = flax.traverse_util.flatten_dict(getattr(state, ours)["network"], sep="/")
     for name, want in _tree(golden, theirs).items():
         error = np.max(np.abs(found[name] - want))
         assert error < 1e-4 * np.max(np.abs(want)), name

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from gradlog.run.drivers import initial_state, parallel_step
 
 from gradlog.data import BatchStream
 from gradlog.experiment.build import build, load_dataset
-from gradlog.run.drivers import initial_state, parallel_step
-from gradlog.training import MAPPINGS, ParallelStep, TrainStep, init_state
+from gradlog.training import MAPPINGS, ParallelStep, ScoreModelTraining, TrainStep, init_state
 
 STEPS = 20
 DEVICES = 8
@@ -35,19 +35,12 @@ def _start(mapping):
     """
     config = tiny.points(**{"model.hidden": 256, "optimizer.adam_eps": 1e-5})
     experiment = build(config, load_dataset(config))
-    step = TrainStep(
-        experiment.loss,
-        experiment.dequantization,
-        experiment.optimizer,
-        experiment.ema_decay,
-        experiment.training.batch_size,
-    )
-    params = jax.jit(lambda key: experiment.model.init(key, experiment.dataset.shape))(
-        experiment.streams["init"]
-    )
+    trainable = ScoreModelTraining(experiment.model, experiment.objective, experiment.dataset.shape)
+    step = TrainStep(trainable, experiment.groups, experiment.training.batch_size)
+    params = jax.jit(trainable.init)(experiment.streams["init"])
     mapped = ParallelStep(step, experiment.streams["train"], MAPPINGS[mapping]())
     stream = BatchStream(experiment.dataset.train, step.batch_size, config.seed)
-    return mapped, stream, mapped.place(init_state(params, experiment.optimizer))
+    return mapped, stream, mapped.place(init_state(params, experiment.groups))
 
 
 def _run(mapped, stream, state, steps=range(STEPS)):
@@ -115,7 +108,7 @@ def _stands_still(mapped, stream, state):
 
 def _bytes(state):
     """Of parameters, their average and the optimizer's state: on the first device, and in all."""
-    leaves = jax.tree.leaves((state.params, state.ema_params, state.opt_state))
+    leaves = jax.tree.leaves((state.params, state.ema, state.opt_state))
     on_first = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
     return on_first, sum(leaf.nbytes for leaf in leaves)
 

@@ -1,6 +1,8 @@
 """The two halves of a step: a loss with gradients, and a pure update."""
 
 import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +11,8 @@ import optax
 import pytest
 import tiny
 
-from gradlog.experiment.build import build, load_dataset
-from gradlog.likelihood import Continuous
-from gradlog.training import SCHEDULES, TrainStep, adam, init_state
+from gradlog.losses import Loss, example_keys
+from gradlog.training import SCHEDULES, ParameterGroup, TrainStep, adam, init_state
 from gradlog.training.optimizer import with_warmup
 
 SETTINGS = {
@@ -23,7 +24,7 @@ SETTINGS = {
     "grad_clip": 0.0,
     "accumulate": 1,
 }
-PARAMS = {"w": jnp.array([1.0, -2.0, 0.5]), "b": jnp.array(3.0)}
+PARAMS = {"network": {"w": jnp.array([1.0, -2.0, 0.5]), "b": jnp.array(3.0)}}
 
 
 def _optimizer(rate=0.1, **settings):
@@ -36,12 +37,29 @@ def _gradients(count, seed=0):
     return [jax.tree.map(draw, PARAMS) for _ in range(count)]
 
 
+def _step(optimizer, ema_decay=0.5, *, ema_warmup=True, max_skips=0, trainable=None, size=1):
+    groups = {"network": ParameterGroup(optimizer, ema_decay, ema_warmup)}
+    return TrainStep(trainable, groups, size, max_skips)  # pyright: ignore[reportArgumentType]
+
+
+def _start(step):
+    return init_state(PARAMS, step.groups)
+
+
+def _w(state):
+    return state.params["network"]["w"]
+
+
+def _loss(value):
+    return Loss(jnp.asarray(value), {})
+
+
 def _run(optimizer, gradients, ema_decay=0.5, **settings):
-    """The states after 0, 1, 2, ... steps with these gradients."""
-    step = TrainStep(None, None, optimizer, ema_decay, 1, **settings)  # pyright: ignore[reportArgumentType]
-    states = [init_state(PARAMS, optimizer)]
+    """Return the states after 0, 1, 2, ... steps with these gradients."""
+    step = _step(optimizer, ema_decay, **settings)
+    states = [_start(step)]
     for number, gradient in enumerate(gradients, start=1):
-        states.append(step.update(states[-1], jnp.zeros(()), gradient, number)[0])
+        states.append(step.update(states[-1], _loss(0.0), gradient, number)[0])
     return states
 
 
@@ -70,7 +88,7 @@ def test_with_accumulation_parameters_and_average_move_only_every_second_step():
     for before, after in itertools.pairwise(states):
         moves = int(after.step) % 2 == 0
         assert _same(before.params, after.params) != moves
-        assert _same(before.ema_params, after.ema_params) != moves
+        assert _same(before.ema, after.ema) != moves
     assert [int(state.step) for state in states] == list(range(7))
 
 
@@ -101,15 +119,13 @@ def test_update_0_of_a_warm_up_changes_nothing_and_later_ones_grow_linearly():
     states = _run(_optimizer(rate=0.1, warmup=4), [gradient] * 6)
     assert _same(states[1].params, PARAMS)
     # With one gradient for ever, Adam's step is the rate itself.
-    steps = [
-        float(jnp.abs(a.params["w"] - b.params["w"]).max()) for a, b in itertools.pairwise(states)
-    ]
+    steps = [float(jnp.abs(_w(a) - _w(b)).max()) for a, b in itertools.pairwise(states)]
     np.testing.assert_allclose(steps, 0.1 * np.array([0, 0.25, 0.5, 0.75, 1, 1]), rtol=1e-4)
 
 
 def test_without_a_warm_up_the_first_update_is_whole():
     states = _run(_optimizer(rate=0.1), _gradients(1))
-    moved = jnp.abs(states[1].params["w"] - states[0].params["w"])
+    moved = jnp.abs(_w(states[1]) - _w(states[0]))
     np.testing.assert_allclose(moved, 0.1, rtol=1e-4)
 
 
@@ -155,13 +171,14 @@ def test_clipping_leaves_a_small_gradient_as_it_is():
 
 
 def test_the_metrics_are_the_loss_and_the_norm_before_clipping():
-    optimizer = _optimizer(grad_clip=1.0)
-    step = TrainStep(None, None, optimizer, 0.5, 1)  # pyright: ignore[reportArgumentType]
-    gradient = {"w": jnp.array([3.0, 0.0, 0.0]), "b": jnp.array(4.0)}
-    _, metrics = step.update(init_state(PARAMS, optimizer), jnp.array(2.5), gradient, 1)
+    step = _step(_optimizer(grad_clip=1.0))
+    gradient = {"network": {"w": jnp.array([3.0, 0.0, 0.0]), "b": jnp.array(4.0)}}
+    loss = Loss(jnp.array(2.5), {"extra": jnp.array(7.0)})
+    _, metrics = step.update(_start(step), loss, gradient, 1)
     assert {name: float(value) for name, value in metrics.items()} == {
         "loss": 2.5,
         "grad_norm": 5.0,
+        "extra": 7.0,
     }
 
 
@@ -185,25 +202,25 @@ def test_biases_may_be_left_out_of_the_decay():
 @pytest.mark.parametrize("decay", [0.15, 0.9999])
 def test_the_average_follows_min_of_the_decay_and_1_plus_k_over_10_plus_k(decay):
     states = _run(_optimizer(), _gradients(8), ema_decay=decay)
-    average = {name: np.asarray(value, np.float64) for name, value in PARAMS.items()}
+    average = jax.tree.map(lambda value: np.asarray(value, np.float64), PARAMS)
     for k, state in enumerate(states[1:]):
         d = min(decay, (1 + k) / (10 + k))
-        average = {name: d * average[name] + (1 - d) * state.params[name] for name in average}
-        _close(state.ema_params, average, 1e-5)
+        average = jax.tree.map(lambda a, p, d=d: d * a + (1 - d) * p, average, state.params)
+        _close(state.ema, average, 1e-5)
 
 
 def test_without_a_warm_up_the_average_has_the_same_decay_from_the_first_update_on():
     states = _run(_optimizer(), _gradients(5), ema_decay=0.9, ema_warmup=False)
-    average = {name: np.asarray(value, np.float64) for name, value in PARAMS.items()}
+    average = jax.tree.map(lambda value: np.asarray(value, np.float64), PARAMS)
     for state in states[1:]:
-        average = {name: 0.9 * average[name] + 0.1 * state.params[name] for name in average}
-        _close(state.ema_params, average, 1e-5)
+        average = jax.tree.map(lambda a, p: 0.9 * a + 0.1 * p, average, state.params)
+        _close(state.ema, average, 1e-5)
 
 
 def test_the_average_starts_at_the_parameters_in_memory_of_its_own():
-    state = init_state(PARAMS, _optimizer())
-    assert _same(state.params, state.ema_params)
-    assert state.params["w"] is not state.ema_params["w"]
+    state = _start(_step(_optimizer()))
+    assert _same(state.params, state.ema)
+    assert _w(state) is not state.ema["network"]["w"]
     assert int(state.step) == 0
 
 
@@ -214,7 +231,7 @@ BAD = {"loss": (float("nan"), 0.0), "gradient": (0.0, float("inf"))}
 
 def _advance(step, state, number, loss=0.0, added=0.0, seed=0):
     gradient = jax.tree.map(lambda g: g + added, _gradients(number, seed)[-1])
-    return jax.jit(step.update)(state, jnp.asarray(loss), gradient, number)[0]
+    return jax.jit(step.update)(state, _loss(loss), gradient, number)[0]
 
 
 def _counts(state):
@@ -225,9 +242,8 @@ def _counts(state):
 @pytest.mark.parametrize("accumulate", [1, 3])
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_batch_that_is_not_finite_changes_nothing_but_the_counts(kind, accumulate, at):
-    optimizer = _optimizer(accumulate=accumulate)
-    step = TrainStep(None, None, optimizer, 0.5, 1, max_skips=2)  # pyright: ignore
-    state = init_state(PARAMS, optimizer)
+    step = _step(_optimizer(accumulate=accumulate), 0.5, max_skips=2)
+    state = _start(step)
     for number in range(1, at):
         state = _advance(step, state, number)
     after = _advance(step, state, at, *BAD[kind])
@@ -236,14 +252,13 @@ def test_a_batch_that_is_not_finite_changes_nothing_but_the_counts(kind, accumul
 
 
 def _but_counts(state):
-    return state.params, state.ema_params, state.opt_state
+    return state.params, state.ema, state.opt_state
 
 
 @pytest.mark.parametrize("max_skips", [0, 2])
 def test_at_one_too_many_the_state_stands_still_and_later_batches_pass_it_by(max_skips):
-    optimizer = _optimizer()
-    step = TrainStep(None, None, optimizer, 0.5, 1, max_skips=max_skips)  # pyright: ignore
-    state = _advance(step, init_state(PARAMS, optimizer), 1)
+    step = _step(_optimizer(), 0.5, max_skips=max_skips)
+    state = _advance(step, _start(step), 1)
     for number in range(2, 2 + max_skips):
         state = _advance(step, state, number, *BAD["loss"])
     assert _counts(state) == (1 + max_skips, max_skips)
@@ -254,24 +269,73 @@ def test_at_one_too_many_the_state_stands_still_and_later_batches_pass_it_by(max
 
 
 def test_a_batch_is_applied_to_the_state_before_it_alone():
-    optimizer = _optimizer()
-    step = TrainStep(None, None, optimizer, 0.5, 1, max_skips=9)  # pyright: ignore
-    state = _advance(step, init_state(PARAMS, optimizer), 1)
+    step = _step(_optimizer(), 0.5, max_skips=9)
+    state = _advance(step, _start(step), 1)
     for number in (1, 3):
         tiny.assert_bitwise_equal(_advance(step, state, number), state)
         tiny.assert_bitwise_equal(_advance(step, state, number, *BAD["loss"]), state)
 
 
 def test_an_accumulation_with_a_batch_left_out_takes_the_next_in_its_place():
-    optimizer = _optimizer(accumulate=2)
-    step = TrainStep(None, None, optimizer, 0.0, 1, max_skips=1)  # pyright: ignore
-    state = init_state(PARAMS, optimizer)
+    step = _step(_optimizer(accumulate=2), 0.0, max_skips=1)
+    state = _start(step)
     for number, bad in ((1, ()), (2, BAD["loss"]), (3, ())):
         state = _advance(step, state, number, *bad)
     gradients = _gradients(3)
-    expected = _run(optimizer, [gradients[0], gradients[2]], ema_decay=0.0)[-1]
+    expected = _run(_optimizer(accumulate=2), [gradients[0], gradients[2]], ema_decay=0.0)[-1]
     _close(state.params, expected.params)
     assert not _same(state.params, PARAMS)
+
+
+# --- groups ---------------------------------------------------------------------------------
+
+TWO = {"network": {"w": jnp.array([1.0, -2.0])}, "process": {"log_beta_max": jnp.array(3.0)}}
+
+
+class _Quadratic:
+    """``|w|^2 + log_beta_max^2``, whatever the example."""
+
+    def init(self, key):
+        return TWO
+
+    def loss(self, params, example, key):
+        value = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+        return Loss(value + 0 * jnp.sum(example.x), {})
+
+
+def _two_groups(network, process):
+    groups = {"network": network, "process": process}
+    step = TrainStep(_Quadratic(), groups, 4)
+    state = init_state(TWO, groups)
+    batch = (np.zeros((4, 2), np.float32), np.arange(4))
+    for number in range(1, 4):
+        loss, grads = step.loss_and_grads(jax.random.key(0), state, *batch)
+        state, _ = step.update(state, loss, grads, number)
+    return state, grads
+
+
+def test_each_group_has_its_own_optimizer_and_average():
+    network, process = ParameterGroup(optax.sgd(0.1), 0.5), ParameterGroup(optax.sgd(0.01), 0.0)
+    state, _ = _two_groups(network, process)
+    np.testing.assert_allclose(
+        state.params["network"]["w"], TWO["network"]["w"] * 0.8**3, rtol=1e-6
+    )
+    moved = 3.0 * 0.98**3
+    np.testing.assert_allclose(state.params["process"]["log_beta_max"], moved, rtol=1e-6)
+    np.testing.assert_allclose(state.ema["process"]["log_beta_max"], moved, rtol=1e-6)
+    assert not _same(state.ema["network"], state.params["network"])
+
+
+def test_a_frozen_group_keeps_its_numbers_and_has_no_gradient():
+    state, grads = _two_groups(ParameterGroup(optax.sgd(0.1)), ParameterGroup(None))
+    assert _same((state.params["process"], state.ema["process"]), (TWO["process"],) * 2)
+    assert not _same(state.params["network"], TWO["network"])
+    assert grads.keys() == state.opt_state.keys() == {"network"}
+
+
+def test_groups_without_settings_are_refused():
+    with pytest.raises(ValueError, match="process"):
+        init_state(TWO, {"network": ParameterGroup(None)})
 
 
 # --- losses ---------------------------------------------------------------------------------
@@ -280,24 +344,15 @@ def test_an_accumulation_with_a_batch_left_out_takes_the_next_in_its_place():
 @pytest.fixture(scope="module")
 def losses():
     """A jitted ``(state, batch, positions) -> (loss, gradients)``, a state and a batch."""
-    config = tiny.points()
-    experiment = build(config, load_dataset(config))
-    step = TrainStep(
-        experiment.loss,
-        experiment.dequantization,
-        experiment.optimizer,
-        experiment.ema_decay,
-        8,
-    )
-    params = experiment.model.init(experiment.streams["init"], experiment.dataset.shape)
+    trainable = tiny.trainable()
+    step = _step(optax.sgd(0.1), trainable=trainable, size=8)
     # The last layer begins at zero: move it, so that everything has a gradient.
-    params = jax.tree.map(lambda p: p + 0.1, params)
-    state = init_state(params, experiment.optimizer)
-    key = experiment.streams["train"]
+    params = jax.tree.map(lambda p: p + 0.1, trainable.init(jax.random.key(1)))
+    state, key = init_state(params, step.groups), jax.random.key(0)
     compute = jax.jit(
         lambda state, batch, positions: step.loss_and_grads(key, state, batch, positions)
     )
-    return compute, state, experiment.dataset.train[:8]
+    return compute, state, np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
 
 
 def test_the_mean_over_halves_of_a_batch_is_that_of_the_whole(losses):
@@ -311,46 +366,54 @@ def test_the_mean_over_halves_of_a_batch_is_that_of_the_whole(losses):
 def test_an_examples_randomness_belongs_to_its_place_in_the_global_batch(losses):
     compute, state, batch = losses
     same = np.broadcast_to(batch[:1], batch.shape)
-    alone = [float(compute(state, same[:1], np.array([i]))[0]) for i in range(8)]
+    alone = [float(compute(state, same[:1], np.array([i]))[0].value) for i in range(8)]
     assert len(set(alone)) == 8
     shuffled = np.random.default_rng(0).permutation(8)
     np.testing.assert_allclose(
-        compute(state, batch[shuffled], shuffled)[0],
-        compute(state, batch, np.arange(8))[0],
+        compute(state, batch[shuffled], shuffled)[0].value,
+        compute(state, batch, np.arange(8))[0].value,
         rtol=1e-5,
     )
 
 
 def test_randomness_is_a_function_of_the_step(losses):
     compute, state, batch = losses
-    first, again = (float(compute(state, batch, np.arange(8))[0]) for _ in range(2))
-    later = float(compute(state.replace(step=state.step + 1), batch, np.arange(8))[0])
+    first, again = (float(compute(state, batch, np.arange(8))[0].value) for _ in range(2))
+    later = float(compute(state.replace(step=state.step + 1), batch, np.arange(8))[0].value)
     assert first == again != later
 
 
+@dataclass(frozen=True)
+class _Looking:
+    """A loss that is what ``look(example, key)`` returns."""
+
+    look: Callable
+
+    def init(self, key):
+        return PARAMS
+
+    def loss(self, params, example, key):
+        return Loss(self.look(example, key) + 0 * params["network"]["b"], {})
+
+
 def _seen_by_the_loss(positions, look, step=0, size=8):
-    """What the loss of each row sees: ``look(u, key)``, for a batch of one row at a time."""
-    counting = TrainStep(
-        lambda params, x0, u, key, train: look(u, key) + 0 * params["b"],  # pyright: ignore
-        Continuous(),
-        _optimizer(),
-        0.5,
-        size,
-    )
-    state = init_state(PARAMS, _optimizer()).replace(step=jnp.asarray(step))
+    """Return what the loss of each row sees, for a batch of one row at a time."""
+    looking = _step(_optimizer(), trainable=_Looking(look), size=size)
+    state = _start(looking).replace(step=jnp.asarray(step))
     key, row = jax.random.key(0), np.zeros((1, 2), np.float32)
-    loss = lambda i: counting.loss_and_grads(key, state, row, jnp.array([i]))[0]  # noqa: E731
-    return [float(loss(i)) for i in positions]
+    return [
+        float(looking.loss_and_grads(key, state, row, jnp.array([i]))[0].value) for i in positions
+    ]
 
 
 def test_each_row_has_a_noise_of_its_own_and_a_new_one_each_step():
-    noise = lambda u, key: jax.random.uniform(key)  # noqa: E731
+    noise = lambda example, key: jax.random.uniform(example_keys(key).integrand)  # noqa: E731
     first, second = (_seen_by_the_loss(range(8), noise, step=step) for step in (0, 1))
     assert len({*first, *second}) == 16
 
 
 def test_times_are_stratified_over_the_global_batch():
     """One in each of eight equal cells, at a place that differs from cell to cell."""
-    u = np.array(_seen_by_the_loss(range(8), lambda u, key: u))
+    u = np.array(_seen_by_the_loss(range(8), lambda example, key: example.u))
     np.testing.assert_array_equal(np.floor(8 * u), np.arange(8))
     assert len(set(np.round(8 * u - np.arange(8), 4))) == 8
