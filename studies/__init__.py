@@ -1,6 +1,6 @@
 """Studies: each shows one claim of the theory, by ``main.py --mode=study``."""
 
-from gradlog.studies.base import Study
+from gradlog.studies.common import Study
 from gradlog.studies.ddpm_langevin import DDPMLangevin
 from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE

@@ -1,9 +1,10 @@
 """A generator trained by two energies alone: Bigdeli's denoising density estimators.
 
 Bigdeli et al. 2020, "Learning Generative Models using Denoising Density Estimators",
-arXiv:2001.02728. One energy at one level of noise is fitted to the data by DSM, another to what the
-generator makes; the generator goes down ``KL(q_t || p_t)``, the mean of their difference. Where
-the noisy laws agree the clean ones do, so the samples come to the data and not to the noisy data.
+arXiv:2001.02728. One energy at one noise level is fitted to the data by denoising score matching,
+another to the generator's samples. The generator minimizes ``KL(q_t || p_t)``, the mean of their
+difference. If the noisy laws agree, so do the clean ones. So the samples match the data, not the
+noisy data.
 """
 
 from dataclasses import dataclass
@@ -13,38 +14,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from gradlog import terminal
-from gradlog.data import Source
 from gradlog.evaluation.distances import distances_within, random_directions
-from gradlog.evaluation.pictures import save_figure
 from gradlog.losses import OneLevel
 from gradlog.run import RunDirectory
-from gradlog.storage import write_json
-from gradlog.studies.fields import Grid, draw_cloud, draw_map
-from gradlog.studies.generator import Alternation
-from gradlog.studies.generator_training import DIRECTIONS, GeneratorTraining
-from gradlog.studies.needs import need, need_energy
-from gradlog.studies.runs import folder_of
+from gradlog.studies.common import fixed_process, require, require_energy, write_results
+from gradlog.studies.generator import DIRECTIONS, Alternation, Generator, train_generator
+from gradlog.studies.plane import PlaneGrid, draw_cloud, draw_map
 
 _SHOWN = 1000  # points
 
 
 @dataclass(frozen=True)
 class DenoisingDensity:
-    """Trains the data's estimator, then the generator; draws its samples and their distance.
+    """Train the data's estimator, then the generator; draw its samples and their distance.
 
-    At one level of noise, ``objective.eps``.
+    The one noise level is at ``objective.eps``.
 
     Attributes:
-      extent: half the side of the square that is drawn, in the data's units.
-      generator_steps: of the generator.
-      inner_steps: of the estimator of its samples, to one of the generator.
-      generator_batch: samples in a step of either.
+      extent: half the side of the drawn square, in the data's units.
+      generator_steps: number of the generator's steps.
+      inner_steps: number of the estimator's steps for each of the generator's.
+      generator_batch: number of samples in a step of either.
       generator_rate, estimator_rate: Adam's learning rates.
-      measurements: of the distance, along training.
+      measurements: number of measurements of the distance during training.
 
     Raises:
-      ConfigError: the data are no points of the plane, or more for testing than for training; the
-        model is no energy of one level; or the generator's samples are not finite.
+      ConfigError: the data are not points of the plane, or there are more for testing than for
+        training; the model is no energy of one level; or the generator diverges.
     """
 
     extent: float = 8.0
@@ -56,80 +52,63 @@ class DenoisingDensity:
     measurements: int = 20
 
     def __call__(self, run: RunDirectory) -> None:
-        self._check(run)
-        run.train()
-        alternation = self._alternation(run)
-        dataset = run.experiment.dataset
-        train, test = _all(dataset.train), _all(dataset.test)
-        training = GeneratorTraining(alternation, test, self.generator_steps, self.measurements)
-        curve, samples = training(run.experiment.streams["sample"])
-        within = distances_within(train, test, random_directions(DIRECTIONS, test.shape[1]))
-        floor = float(np.mean(within)), float(np.std(within))
-        found = {"curve": curve, "floor": floor, "start": curve[0][1], "end": curve[-1][1]}
-        write_json(folder_of(run) / "denoising_density.json", found)
-        picture = self._figure(alternation, test, samples, found)
-        save_figure(folder_of(run) / "denoising_density.png", picture)
-        terminal.say(
-            f"sliced Wasserstein distance of {len(samples)} samples to as many test points: "
-            f"{found['start']:.3f} untrained, {found['end']:.3f} trained; two sets of data "
-            f"{floor[0]:.3f} +- {floor[1]:.3f}"
-        )
-        terminal.say(f"wrote {folder_of(run)}")
-
-    def _check(self, run: RunDirectory) -> None:
-        dataset = run.experiment.dataset
+        model, dataset = run.experiment.model, run.experiment.dataset
         plane = dataset.shape == (2,) and dataset.levels is None
-        need(plane, "continuous points of the plane: config.data.name = 'moons', or dims = 2")
-        need(
+        require(plane, "continuous points of the plane: config.data.name = 'moons', or dims = 2")
+        require(
             len(dataset.test) <= len(dataset.train),
             "as many training points as test points: raise config.data.num_train",
         )
-        need_energy(run)
-        need(isinstance(run.experiment.loss.proposal, OneLevel), "config.objective.levels = 'one'")
+        require_energy(run)
+        one_level = isinstance(run.experiment.objective.proposal, OneLevel)
+        require(one_level, "config.objective.levels = 'one'")
         positive = min(self.generator_steps, self.measurements) >= 1
-        need(positive, "config.study.generator_steps and measurements of at least 1")
+        require(positive, "config.study.generator_steps and measurements of at least 1")
+        sde, t = fixed_process(run), run.experiment.objective.eps
+        run.train()
 
-    def _alternation(self, run: RunDirectory) -> Alternation:
-        return Alternation(
-            sde=run.experiment.sde,
-            t=run.experiment.loss.eps,
-            model=run.experiment.model,
-            network=run.experiment.model.network,
+        alternation = Alternation(
+            generator=Generator(model.network, float(model.noise_label(sde, t)), dataset.shape),
+            model=model,
             data_params=run.params(),
-            shape=run.experiment.dataset.shape,
+            t=t,
             inner_steps=self.inner_steps,
             batch=self.generator_batch,
             estimator_rate=self.estimator_rate,
             generator_rate=self.generator_rate,
         )
+        train, test = (np.asarray(x[np.arange(len(x))]) for x in (dataset.train, dataset.test))
+        key = run.experiment.streams["sample"]
+        curve, samples = train_generator(
+            alternation, test, self.generator_steps, self.measurements, key
+        )
+        within = distances_within(train, test, random_directions(DIRECTIONS, test.shape[1]))
+        floor, spread = float(np.mean(within)), float(np.std(within))
+        start, end = curve[0][1], curve[-1][1]
 
-    def _figure(self, alternation: Alternation, test, samples, found) -> Figure:
         figure = Figure(figsize=(12, 3.1), layout="constrained")
         left, middle, right, last = figure.subplots(1, 4)
-        grid = Grid(self.extent, 80)
-        log_density = alternation.model.log_density_fn(alternation.sde, alternation.data_params)
-        values = grid.values(lambda x: log_density(x, alternation.t))
-        title = f"their energy at noise {float(alternation.sde.sigma(alternation.t)):.2g}"
         draw_cloud(left, test[:_SHOWN], self.extent, "data", markersize=1.5)
+        grid = PlaneGrid(self.extent, 80)
+        log_density = model.log_density_fn(alternation.data_params)
+        values = grid.evaluate(lambda x: log_density(x, t))
+        title = f"their energy at noise {float(sde.sigma(t)):.2g}"
         draw_map(middle, grid, np.exp(values - values.max()), title)
         draw_cloud(right, samples[:_SHOWN], self.extent, "generated", markersize=1.5)
-        _draw_curve(last, found)
-        return figure
+        last.plot(*np.array(curve).T, label="generated")
+        last.axhline(floor, color="black", linestyle=":", label="another set of data")
+        last.axhspan(floor - spread, floor + spread, color="black", alpha=0.15)
+        last.set_yscale("log")
+        last.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
+        last.yaxis.set_minor_formatter(NullFormatter())
+        last.set(xlabel="step of the generator", ylabel="sliced Wasserstein distance")
+        last.set_title(f"{end:.3f} at the end; of data {floor:.3f}", fontsize=10)
+        last.legend(fontsize=8)
 
-
-def _all(source: Source) -> np.ndarray:
-    return np.asarray(source[np.arange(len(source))])
-
-
-def _draw_curve(axes, found) -> None:
-    steps, distances = np.array(found["curve"]).T
-    mean, spread = found["floor"]
-    axes.plot(steps, distances, label="generated")
-    axes.axhline(mean, color="black", linestyle=":", label="another set of data")
-    axes.axhspan(mean - spread, mean + spread, color="black", alpha=0.15)
-    axes.set_yscale("log")
-    axes.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel="step of the generator", ylabel="sliced Wasserstein distance")
-    axes.set_title(f"{found['end']:.3f} at the end; of data {mean:.3f}", fontsize=10)
-    axes.legend(fontsize=8)
+        terminal.say(
+            f"sliced Wasserstein distance of {len(samples)} samples to as many test points: "
+            f"{start:.3f} untrained, {end:.3f} trained; two sets of data {floor:.3f} +- "
+            f"{spread:.3f}"
+        )
+        numbers = {"curve": curve, "floor": (floor, spread), "start": start, "end": end}
+        write_results(run, "denoising_density", figure, numbers)

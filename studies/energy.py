@@ -1,9 +1,9 @@
-"""The density that an energy gives, against the likelihood of the same model by the ODE.
+"""The density of an energy, compared with the likelihood of the same model by the ODE.
 
-Two ways from one network to ``log p_eps(x) - log p_eps(x')``: the energy at eps alone, and the
-probability flow through all noise levels. They agree where the score is right everywhere. Within a
-mode both are good; across modes the energy must integrate a score through the valley between,
-where few data have trained it: at low noise it cannot see the weights of far modes.
+One network gives ``log p_eps(x) - log p_eps(x')`` in two ways: by the energy at eps alone, and by
+the probability flow through all noise levels. They agree if the score is right everywhere. Within a
+mode both are good. Across modes the energy depends on the score in the valley between them, where
+training had few data. At low noise it cannot determine the weights of distant modes.
 """
 
 from dataclasses import dataclass
@@ -11,97 +11,136 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
 
 from gradlog import terminal
-from gradlog.evaluation.pictures import save_figure
+from gradlog.distributions import GaussianMixture
 from gradlog.experiment.reader import Reader
 from gradlog.likelihood import AsSample, Exact, ODELikelihood, OneDraw
 from gradlog.run import RunDirectory
-from gradlog.storage import write_json
-from gradlog.studies.densities import Densities, both_kinds_of_pairs, pair_errors
-from gradlog.studies.fields import Grid, draw_contours, draw_map
-from gradlog.studies.modes import draw_noisy, mixture_of, nearest_mode
-from gradlog.studies.needs import need, need_energy
-from gradlog.studies.runs import folder_of
+from gradlog.studies.common import fixed_process, require, require_energy, write_results
+from gradlog.studies.plane import (
+    PlaneGrid,
+    draw_contours,
+    draw_map,
+    draw_noisy,
+    nearest_mode,
+    require_mixture,
+)
 
 _CUT = 61  # points of the line through the modes
 _COLORS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
+Numbers = Float[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
 class EnergyAgainstODE:
-    """Trains an energy; compares log densities at ``likelihood.eps`` over all pairs of points.
+    """Train an energy; compare log densities at ``likelihood.eps`` over all pairs of points.
 
     Attributes:
-      extent: half the side of the square that is drawn, in the data's units.
-      points: draws of p_eps that the pairs are made of.
+      extent: half the side of the drawn square, in the data's units.
+      points: number of draws of p_eps; all pairs of them are compared.
 
     Raises:
-      ConfigError: the data are no mixture in the plane, the model has no density, the estimator is
-        not the ODE's of p_eps itself, or the points make no pairs within a mode or none across.
+      ConfigError: the data are no mixture in the plane; the model has no density; the estimator is
+        not the exact ODE of p_eps; or the points make no pairs within a mode or none across.
     """
 
     extent: float = 8.0
     points: int = 500
 
     def __call__(self, run: RunDirectory) -> None:
-        law, eps = mixture_of(run), Reader(run.config).get("likelihood.eps")
-        need_energy(run)
-        _need_exact_ode(run)
-        xs = draw_noisy(law, run.experiment.sde, eps, jax.random.key(1), self.points)
+        law, sde = require_mixture(run), fixed_process(run)
+        eps = Reader(run.config).get("likelihood.eps")
+        require_energy(run)
+        stored = next(iter(run.experiment.estimators.values())).likelihood
+        ode = stored.likelihood if isinstance(stored, OneDraw) else None
+        require(
+            isinstance(ode, ODELikelihood)
+            and isinstance(ode.divergence, Exact)
+            and isinstance(ode.start, AsSample),
+            "config.likelihood.name = 'ode', divergence = 'exact', start = 'as_sample'",
+        )
+        xs = draw_noisy(law, sde, eps, jax.random.key(1), self.points)
         mode = nearest_mode(law, np.asarray(xs))
-        need(both_kinds_of_pairs(mode), "pairs within a mode and across: raise config.study.points")
+        require(has_both_pairs(mode), "pairs within a mode and across: raise config.study.points")
         run.train()
-        densities = Densities(run, law)
-        values = densities(xs)
-        found = pair_errors(values, mode)
-        write_json(folder_of(run) / "energy.json", {"eps": densities.eps, "rms_nats": found})
-        save_figure(folder_of(run) / "energy.png", self._figure(densities, mode, values, found))
-        for name, (within, across) in found.items():
-            terminal.say(f"{name}: rms {within:.3f} nats within a mode, {across:.3f} across")
-        terminal.say(f"wrote {folder_of(run)}")
 
-    def _figure(self, densities: Densities, mode, values, found) -> Figure:
+        densities = LogDensities(run, law)
+        values = densities(xs)
+        errors = pair_errors(values, mode)
         figure = Figure(figsize=(12, 3.8), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
-        grid = Grid(self.extent, 100)
-        energy = grid.values(densities.energy)
-        true = grid.values(densities.truth)
+        grid = PlaneGrid(self.extent, 100)
+        energy = grid.evaluate(densities.energy)
         shown = np.maximum(energy - energy.max(), -16)
         image = draw_map(left, grid, shown, "energy, and contours of the truth")
         figure.colorbar(image, ax=left, label=r"$\log q(x)$ (nats), greatest = 0")
-        draw_contours(left, grid, true)
+        draw_contours(left, grid, grid.evaluate(densities.truth))
         _draw_cut(middle, densities, self.extent)
-        within, across = found["energy - ode"]
         _draw_differences(right, values, mode)
+        within, across = errors["energy - ode"]
         right.set_title(
             f"rms over pairs:\n{within:.3f} within a mode, {across:.3f} across", fontsize=10
         )
-        return figure
+        for name, (within, across) in errors.items():
+            terminal.say(f"{name}: rms {within:.3f} nats within a mode, {across:.3f} across")
+        write_results(run, "energy", figure, {"eps": eps, "rms_nats": errors})
 
 
-def _need_exact_ode(run: RunDirectory) -> None:
-    """Raises ConfigError unless ``run.log_density_fn`` is that of p_eps, without probes."""
-    stored = next(iter(run.experiment.estimators.values())).likelihood
-    ode = stored.likelihood if isinstance(stored, OneDraw) else None
-    need(
-        isinstance(ode, ODELikelihood)
-        and isinstance(ode.divergence, Exact)
-        and isinstance(ode.start, AsSample),
-        "config.likelihood.name = 'ode', divergence = 'exact', start = 'as_sample'",
-    )
+class LogDensities:
+    """Log densities of a run at one noise level by the energy, by the ODE, and true, in nats."""
+
+    def __init__(self, run: RunDirectory, law: GaussianMixture):
+        eps, params = Reader(run.config).get("likelihood.eps"), run.params()
+        log_q = run.experiment.model.log_density_fn(params)
+        log_p = law.log_density_fn(fixed_process(run))
+        ode = run.log_density_fn()
+        self.law = law
+        self.energy = lambda x: log_q(x, eps)
+        self.ode = lambda x: ode(params, x, jax.random.key(0))
+        self.truth = lambda x: log_p(x, eps)
+
+    def __call__(self, xs: Float[Array, "n d"]) -> dict[str, Numbers]:
+        """Return each of them at each point, by name; the energy's constant is arbitrary."""
+        fs = {"energy": self.energy, "ode": self.ode, "truth": self.truth}
+        return {name: np.asarray(jax.jit(jax.vmap(f))(xs)) for name, f in fs.items()}
 
 
-def _draw_cut(axes, densities: Densities, extent: float) -> None:
+def has_both_pairs(mode: Int[np.ndarray, " n"]) -> bool:
+    """Return whether there are pairs within a mode and pairs across modes."""
+    counts = np.bincount(mode)
+    return bool(np.any(counts > 1) and np.sum(counts > 0) > 1)
+
+
+def pair_errors(
+    values: dict[str, Numbers], mode: Int[np.ndarray, " n"]
+) -> dict[str, tuple[float, float]]:
+    """Return the rms of ``(a(x) - a(x')) - (b(x) - b(x'))`` in nats, within a mode and across.
+
+    The keys are the pairs "a - b" of log densities.
+    """
+    first, second = np.triu_indices(len(mode), 1)
+    same = mode[first] == mode[second]
+    rms = lambda x: float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))  # noqa: E731
+    errors = {}
+    for a, b in (("energy", "ode"), ("energy", "truth"), ("ode", "truth")):
+        error = values[a] - values[b]
+        pairs = error[first] - error[second]
+        errors[f"{a} - {b}"] = (rms(pairs[same]), rms(pairs[~same]))
+    return errors
+
+
+def _draw_cut(axes, densities: LogDensities, extent: float) -> None:
+    """Draw the log densities along the line through the modes."""
     along = np.linspace(-extent, extent, _CUT)
     means = np.asarray(densities.law.means)
     direction = (means[-1] - means[0]) / np.linalg.norm(means[-1] - means[0])
     values = densities(jnp.asarray(along[:, None] * direction, jnp.float32))
     weight = np.exp(values["truth"])
     for name, color in _COLORS.items():
-        # The energy's constant is chosen, as the ODE's is not, to agree with the truth.
+        # The energy's constant is arbitrary: choose it to fit the truth. The ODE's is not.
         shift = np.average(values["truth"] - values[name], weights=weight)
         style = ":" if name == "truth" else "-"
         shown = values[name] + (shift if name == "energy" else 0.0)
@@ -112,7 +151,8 @@ def _draw_cut(axes, densities: Densities, extent: float) -> None:
     axes.legend()
 
 
-def _draw_differences(axes, values, mode: Int[np.ndarray, " n"]) -> None:
+def _draw_differences(axes, values: dict[str, Numbers], mode: Int[np.ndarray, " n"]) -> None:
+    """Draw histograms of the difference between energy and ODE, one for each mode."""
     difference = values["energy"] - values["ode"]
     difference = difference - difference.mean()
     low, high = np.quantile(difference, [0.005, 0.995])

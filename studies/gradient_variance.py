@@ -1,12 +1,11 @@
-"""The variance of each objective's gradient over noise levels, and what denoising adds to the loss.
+"""The variance of each objective's gradient over noise levels, and the gap that denoising adds.
 
-All objectives have one minimizer and, but for the steps of finite differences, one expected
-gradient; they differ in how much a draw of it varies, and where. Denoising and explicit score
-matching differ by half the mean posterior variance of the conditional score, whatever the score.
+All objectives have the same minimizer. All have the same expected gradient too, except for the
+steps of finite differences. They differ in the variance of one draw. Denoising and explicit score
+matching differ by half the mean posterior variance of the conditional score, for every score.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,13 +13,11 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from gradlog import terminal
-from gradlog.evaluation.pictures import save_figure
-from gradlog.experiment.losses import law_of
 from gradlog.experiment.reader import Reader
-from gradlog.losses import OBJECTIVES, SLICE_LAWS
+from gradlog.experiment.training_parts import law_of
+from gradlog.losses import INTEGRANDS, SLICE_LAWS
 from gradlog.run import RunDirectory
-from gradlog.storage import write_json
-from gradlog.studies.runs import folder_of
+from gradlog.studies.common import fixed_process, write_results
 from gradlog.theory.gradients import GradientMeter, GradientMoments, explicit_denoising_gap
 
 _CHUNK = 512
@@ -29,110 +26,102 @@ _STYLES = {"esm": "k-", "ism": "k:", "dsm": "o-", "dsm2": "s-", "fsm": "v-", "ss
 
 @dataclass(frozen=True)
 class GradientVariance:
-    """Trains, and measures at the averaged parameters, on the ladder of ``objective.eps``.
+    """Train, then measure at the averaged parameters, on the ladder of ``objective.eps``.
 
     Attributes:
-      noise_levels: of the ladder, at least 2.
-      draws: of the gradient, and ten times as many of the gap, at each level.
+      noise_levels: number of noise levels, at least 2.
+      draws: number of gradients at each level; the gap takes ten times as many draws.
     """
 
     noise_levels: int = 9
     draws: int = 4096
 
     def __call__(self, run: RunDirectory) -> None:
+        sde = fixed_process(run)
         run.train()
-        sde, loss = run.experiment.sde, run.experiment.loss
-        times = sde.ladder(loss.eps, self.noise_levels)
+        times = sde.ladder(run.experiment.objective.eps, self.noise_levels)
         rho = np.exp(np.asarray(jax.vmap(sde.log_rho)(times), float))
-        moments = {name: self._moments(run, name, times) for name in sorted(OBJECTIVES)}
-        gaps = self._gaps(run, times)
-        folder = folder_of(run)
-        save_figure(folder / "gradient_variance.png", _figure(rho, moments, gaps))
-        write_json(folder / "gradient_variance.json", _numbers(rho, moments, gaps))
-        _say(rho, moments, gaps)
-        terminal.say(f"wrote {folder}")
+        moments = {
+            name: measure_gradients(run, name, times, self.draws) for name in sorted(INTEGRANDS)
+        }
+        gaps = measure_gaps(run, times, 10 * self.draws)
 
-    def _moments(
-        self, run: RunDirectory, name: str, times: Float[Array, " levels"]
-    ) -> list[GradientMoments]:
-        """Of the integrand of one example in nats per dimension, at each time."""
-        experiment, law = run.experiment, law_of(run.experiment.dataset)
-        reader = Reader(run.config)
-        objective = reader.make(
-            "objective",
-            OBJECTIVES[name],
-            oracle=lambda: law,
-            slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
-        )
+        figure = Figure(figsize=(7.4, 2.9), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for name, rows in moments.items():
+            deviation = [one.total_variance**0.5 for one in rows]
+            left.loglog(rho, deviation, _STYLES.get(name, "d-"), markersize=4, label=name)
+        left.set_title("DSM is quiet at large noise, slices at small")
+        left.set_ylabel("std of a gradient (nats / dimension)")
+        left.legend(fontsize=7, ncols=2)
+        mean, error = gaps["measured"].T
+        right.loglog(rho, gaps["theory"][:, 0], "k-", label="half the posterior variance")
+        right.errorbar(rho, mean, 2 * error, fmt="o", markersize=4, label="measured, 2 s.e.")
+        right.set_title("what denoising adds: the posterior variance")
+        right.set_ylabel(r"$J_{DSM} - J_{ESM}$ (nats)")
+        right.legend(fontsize=8)
+        for axes in (left, right):
+            axes.set_xlabel(r"noise level $\sigma/\alpha$")
+            axes.title.set_fontsize(9)
+            axes.grid(alpha=0.3, which="major")
 
-        def loss(params, key, t):
-            data_key, key = jax.random.split(key)
-            score_fn = experiment.model.score_fn(experiment.sde, params)
-            x0 = law.sample(data_key)
-            return objective(experiment.sde, score_fn, x0, t, key) / x0.size
-
-        meter, params = GradientMeter(loss, _CHUNK), run.params()
-        keys = jax.random.split(jax.random.key(0), 2 * (self.draws // 2))  # in pairs
-        return [meter(params, keys, t) for t in times]
-
-    def _gaps(self, run: RunDirectory, times: Float[Array, " levels"]) -> dict[str, np.ndarray]:
-        """Measured and as theory has it, with standard errors, in nats; arrays over the times."""
-        sde, law = run.experiment.sde, law_of(run.experiment.dataset)
-        score_fn = run.experiment.model.score_fn(sde, run.params())
-        keys = jax.random.split(jax.random.key(1), 10 * self.draws)
-        gap = jax.jit(lambda t: explicit_denoising_gap(law, sde, score_fn, t, keys))
-        found = np.array([gap(t) for t in times], float)
-        names = ("measured", "theory", "difference")
-        return {name: found[:, i] for i, name in enumerate(names)}
-
-
-Moments = dict[str, list[GradientMoments]]
+        for name, rows in moments.items():
+            shown = ((rho[i], rows[i].total_variance ** 0.5) for i in (0, len(rho) // 2, -1))
+            each = ", ".join(f"{deviation:.3g} at {level:.3g}" for level, deviation in shown)
+            terminal.say(f"{name}: standard deviation of a gradient {each}")
+        difference, error = gaps["difference"].T
+        worst = np.max(np.abs(difference) / np.maximum(error, 1e-12))
+        terminal.say(f"gap of denoising: theory and measurement differ by at most {worst:.1f} s.e.")
+        numbers = {
+            "rho": rho.tolist(),
+            "objectives": {
+                name: {
+                    "total_variance": [one.total_variance for one in rows],
+                    "standard_error": [one.standard_error for one in rows],
+                    "mean_norm": [one.mean_norm for one in rows],
+                }
+                for name, rows in moments.items()
+            },
+            "gap": {name: values.tolist() for name, values in gaps.items()},
+        }
+        write_results(run, "gradient_variance", figure, numbers)
 
 
-def _figure(rho: np.ndarray, moments: Moments, gaps: dict[str, np.ndarray]) -> Figure:
-    figure = Figure(figsize=(7.4, 2.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, found in moments.items():
-        deviation = [one.total_variance**0.5 for one in found]
-        left.loglog(rho, deviation, _STYLES.get(name, "d-"), markersize=4, label=name)
-    left.set(
-        xlabel=r"noise level $\sigma/\alpha$",
-        title="DSM is quiet at large noise, slices at small",
+def measure_gradients(
+    run: RunDirectory, name: str, times: Float[Array, " levels"], draws: int
+) -> list[GradientMoments]:
+    """Return moments of an integrand's gradient for one example, at each time.
+
+    In nats per dimension. Data and noise have independent keys.
+    """
+    model, law = run.experiment.model, law_of(run.experiment.dataset)
+    reader = Reader(run.config)
+    integrand = reader.make(
+        "objective",
+        INTEGRANDS[name],
+        oracle=lambda: law,
+        slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
     )
-    left.set_ylabel("std of a gradient (nats / dimension)")
-    left.legend(fontsize=7, ncols=2)
-    mean, error = gaps["measured"].T
-    right.loglog(rho, gaps["theory"][:, 0], "k-", label="half the posterior variance")
-    right.errorbar(rho, mean, 2 * error, fmt="o", markersize=4, label="measured, 2 s.e.")
-    right.set(xlabel=r"noise level $\sigma/\alpha$", ylabel=r"$J_{DSM} - J_{ESM}$ (nats)")
-    right.set_title("what denoising adds: the posterior variance")
-    right.legend(fontsize=8)
-    for axes in (left, right):
-        axes.title.set_fontsize(9)
-        axes.grid(alpha=0.3, which="major")
-    return figure
+
+    def loss(params, key, t):
+        data_key, key = jax.random.split(key)
+        x0 = law.sample(data_key)
+        return integrand(model.bind(params), x0, t, key) / x0.size
+
+    meter, params = GradientMeter(loss, _CHUNK), run.params()
+    keys = jax.random.split(jax.random.key(0), 2 * (draws // 2))  # in pairs
+    return [meter(params, keys, t) for t in times]
 
 
-def _numbers(rho: np.ndarray, moments: Moments, gaps: dict[str, np.ndarray]) -> dict[str, Any]:
-    return {
-        "rho": rho.tolist(),
-        "objectives": {
-            name: {
-                "total_variance": [one.total_variance for one in found],
-                "standard_error": [one.standard_error for one in found],
-                "mean_norm": [one.mean_norm for one in found],
-            }
-            for name, found in moments.items()
-        },
-        "gap": {name: values.tolist() for name, values in gaps.items()},
-    }
+def measure_gaps(
+    run: RunDirectory, times: Float[Array, " levels"], draws: int
+) -> dict[str, np.ndarray]:
+    """Return the gap in nats at each time: measured, by theory, and their difference.
 
-
-def _say(rho: np.ndarray, moments: Moments, gaps: dict[str, np.ndarray]) -> None:
-    for name, found in moments.items():
-        shown = ((rho[i], found[i].total_variance ** 0.5) for i in (0, len(rho) // 2, -1))
-        each = ", ".join(f"{deviation:.3g} at {level:.3g}" for level, deviation in shown)
-        terminal.say(f"{name}: deviation of a gradient {each}")
-    difference, error = gaps["difference"].T
-    worst = np.max(np.abs(difference) / np.maximum(error, 1e-12))
-    terminal.say(f"gap of denoising: theory and measurement differ by {worst:.1f} s.e. at most")
+    Each is an array of pairs of mean and standard error.
+    """
+    law, model = law_of(run.experiment.dataset), run.experiment.model.bind(run.params())
+    keys = jax.random.split(jax.random.key(1), draws)
+    gap = jax.jit(lambda t: explicit_denoising_gap(law, model.process, model.score, t, keys))
+    table = np.array([gap(t) for t in times], float)
+    return {name: table[:, i] for i, name in enumerate(("measured", "theory", "difference"))}

@@ -1,8 +1,8 @@
-"""Samples of a mixture of far modes: exact, by Langevin dynamics, by annealed Langevin dynamics.
+"""Samples of a mixture of distant modes: exact, by Langevin dynamics, by annealed Langevin.
 
-Song & Ermon 2019, arXiv:1907.05600, figure 3: at one noise level the score does not know the
-weights of modes that lie far apart, and a chain stays where it began; from large noise down it
-finds them.
+Song & Ermon 2019, arXiv:1907.05600, figure 3. At one noise level the score does not determine the
+weights of distant modes, and a chain stays at the mode where it began. A chain that starts at large
+noise finds the weights.
 """
 
 from collections.abc import Iterator
@@ -15,34 +15,33 @@ from matplotlib.figure import Figure
 from gradlog import terminal
 from gradlog.distributions import GaussianMixture
 from gradlog.evaluation.animations import save_gif
-from gradlog.evaluation.pictures import save_figure
+from gradlog.models import BoundModel
 from gradlog.run import RunDirectory
 from gradlog.sampling import LangevinDynamics
 from gradlog.sampling.chains import LangevinChain
-from gradlog.storage import write_json
-from gradlog.studies.modes import (
-    annealed_of,
-    draw_exact,
-    draw_points,
+from gradlog.studies.common import fixed_process, study_folder, write_results
+from gradlog.studies.plane import (
+    draw_modes,
+    draw_noisy,
     draw_samples,
-    mixture_of,
-    say_diverged,
+    report_diverged,
+    require_annealed_langevin,
+    require_mixture,
     share_of_first_mode,
 )
-from gradlog.studies.runs import folder_of
 
-_MILLISECONDS = 100
+_MILLISECONDS = 100  # a frame
 
 
 @dataclass(frozen=True)
 class Langevin:
-    """Draws with ``config.sampling``'s annealed chain, and with as many steps at its last level.
+    """Sample with ``config.sampling``'s annealed chain, and with as many steps at its last level.
 
     Attributes:
-      learned: with a score that is trained first, not the exact one.
-      samples: of which the weights are told.
-      chains: that move in the animations.
-      frames: of each animation.
+      learned: whether to train a score first; otherwise the exact score is used.
+      samples: number of samples from each sampler.
+      chains: number of chains in the animations.
+      frames: number of frames of each animation.
     """
 
     learned: bool = False
@@ -51,74 +50,67 @@ class Langevin:
     frames: int = 40
 
     def __call__(self, run: RunDirectory) -> None:
-        law, annealed = mixture_of(run), annealed_of(run)
+        law, sde = require_mixture(run), fixed_process(run)
+        annealed = require_annealed_langevin(run)
         plain = LangevinDynamics(
             annealed.eps,
             annealed.denoise,
             annealed.step_size,
             annealed.num_scales * annealed.steps_per_level,
         )
-        score_fn = self._score_fn(run, law)
-        drawn = {"exact": draw_exact(run, law, annealed, self.samples)}
+        model = BoundModel(sde, law.score_fn(sde))
+        if self.learned:
+            run.train()
+            model = run.experiment.model.bind(run.params())
+        exact = draw_noisy(law, sde, annealed.eps, run.experiment.streams["eval"], self.samples)
+        samples = {"exact": np.asarray(exact)}
         for name, sampler in (("langevin", plain), ("annealed_langevin", annealed)):
-            drawn[name] = draw_samples(run, sampler, score_fn, self.samples)
-            frames = self._frames(run, law, sampler, score_fn, name)
-            save_gif(folder_of(run) / f"{name}.gif", frames, _MILLISECONDS)
-        save_figure(folder_of(run) / "langevin.png", _panels(law, drawn))
-        _report(run, law, drawn, self.samples)
+            samples[name] = draw_samples(run, sampler, model, self.samples)
+            frames = self._frames(run, law, sampler, model, name)
+            save_gif(study_folder(run) / f"{name}.gif", frames, _MILLISECONDS)
 
-    def _score_fn(self, run: RunDirectory, law: GaussianMixture):
-        if not self.learned:
-            return law.score_fn(run.experiment.sde)
-        run.train()
-        return run.experiment.model.score_fn(run.experiment.sde, run.params())
+        figure = Figure(figsize=(10, 3.7), layout="constrained")
+        titles = (
+            "exact samples",
+            "Langevin:\nwrong weights",
+            "annealed Langevin:\nnearly the right weights",
+        )
+        for axes, x, title in zip(figure.subplots(1, 3), samples.values(), titles, strict=True):
+            draw_modes(axes, law, x, title)
+
+        numbers: dict[str, float] = {"true": float(law.weights[0])}
+        terminal.say(f"true weight of the first mode: {numbers['true']:.3f}")
+        for name, x in samples.items():
+            share, error = share_of_first_mode(law, x)
+            numbers |= {name: share, f"{name}_standard_error": error, f"{name}_samples": len(x)}
+            numbers[f"{name}_diverged"] = self.samples - len(x)
+            terminal.say(f"{name.replace('_', ' ')}: {share:.4f} +- {error:.4f}")
+        write_results(run, "langevin", figure, numbers)
 
     def _frames(
-        self, run: RunDirectory, law: GaussianMixture, sampler: LangevinChain, score_fn, name: str
+        self,
+        run: RunDirectory,
+        law: GaussianMixture,
+        sampler: LangevinChain,
+        model: BoundModel,
+        name: str,
     ) -> Iterator[Figure]:
-        """The chains from their starts on, with the noise level and the number of steps."""
-        sde = run.experiment.sde
+        """Yield pictures of the chains from their starts on, with noise level and step number."""
 
-        def one(key):
+        def one(model, key):
             prior_key, path_key = jax.random.split(key)
-            z = sde.prior_sample(prior_key, law.shape)
-            return sampler.path(sde, score_fn, z, path_key, self.frames)
+            z = model.process.prior_sample(prior_key, law.shape)
+            return sampler.path(model, z, path_key, self.frames)
 
         keys = jax.random.split(run.experiment.streams["sample"], self.chains)
-        paths = np.asarray(jax.jit(jax.vmap(one, out_axes=1))(keys))
+        paths = np.asarray(jax.jit(jax.vmap(one, (None, 0), out_axes=1))(model, keys))
         ok = np.asarray(np.isfinite(paths).all(axis=(0, 2)))
-        say_diverged(ok)
-        rho = np.exp(jax.vmap(sde.log_rho)(sampler.schedule(sde)[0]))
-        done = np.round(np.linspace(0, len(rho), self.frames)).astype(int)
-        for x, steps in zip(paths[:, ok], done, strict=True):
+        report_diverged(ok)
+        rho = np.exp(jax.vmap(model.process.log_rho)(sampler.schedule(model.process)[0]))
+        steps_done = np.round(np.linspace(0, len(rho), self.frames)).astype(int)
+        for x, steps in zip(paths[:, ok], steps_done, strict=True):
             figure = Figure(figsize=(3.6, 3.9), layout="constrained")
             level = f"noise {rho[max(steps - 1, 0)]:.1f}, step {steps} of {len(rho)}"
             title = f"{name.replace('_', ' ').replace('lan', 'Lan')}\n{level}"
-            draw_points(figure.subplots(), law, x, title)
+            draw_modes(figure.subplots(), law, x, title)
             yield figure
-
-
-def _panels(law: GaussianMixture, drawn: dict[str, np.ndarray]) -> Figure:
-    figure = Figure(figsize=(10, 3.7), layout="constrained")
-    titles = (
-        "exact samples",
-        "Langevin:\nwrong weights",
-        "annealed Langevin:\nnearly the right weights",
-    )
-    for axes, x, title in zip(figure.subplots(1, 3), drawn.values(), titles, strict=True):
-        draw_points(axes, law, x, title)
-    return figure
-
-
-def _report(
-    run: RunDirectory, law: GaussianMixture, drawn: dict[str, np.ndarray], samples: int
-) -> None:
-    found = {"true": float(law.weights[0])}
-    terminal.say(f"weight of the first mode: {found['true']:.3f} in truth")
-    for name, x in drawn.items():
-        share, error = share_of_first_mode(law, x)
-        found |= {name: share, f"{name}_standard_error": error, f"{name}_samples": len(x)}
-        found[f"{name}_diverged"] = samples - len(x)
-        terminal.say(f"{name.replace('_', ' ')}: {share:.4f} +- {error:.4f}")
-    write_json(folder_of(run) / "langevin.json", found)
-    terminal.say(f"wrote {folder_of(run)}")

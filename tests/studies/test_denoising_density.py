@@ -1,4 +1,4 @@
-"""The alternation of a generator and its estimator, on Gaussians and on the moons."""
+"""A generator and its estimator trained in turn: on Gaussians, in small, and on the moons."""
 
 import json
 
@@ -8,32 +8,40 @@ import numpy as np
 import optax
 import pytest
 
+from gradlog.config_error import ConfigError
 from gradlog.configs.toy import denoising_density
-from gradlog.experiment.reader import ConfigError
-from gradlog.models import LABELS, NETWORKS, Energy, ScoreModel
+from gradlog.losses import example_keys
+from gradlog.models import NETWORKS, NOISE_LABELS, BoundModel, DiffusionModel, Energy
 from gradlog.run import RunDirectory
 from gradlog.sde_lib import VE
+from gradlog.studies.common import study_folder
 from gradlog.studies.denoising_density import DenoisingDensity
-from gradlog.studies.generator import Alternation
-from gradlog.studies.generator_training import GeneratorTraining
-from gradlog.studies.runs import folder_of
+from gradlog.studies.generator import (
+    ESTIMATOR,
+    GENERATOR,
+    Alternation,
+    Generator,
+    GeneratorTraining,
+    measurement_rounds,
+    train_generator,
+)
+from gradlog.training import Example
+
+T = 0.4
 
 
 class Shift:
-    """An energy of ``N(params, I)`` with noise at every level: what a network would learn."""
+    """An energy of ``N(params, I)`` with noise at every level: the ideal result of training."""
 
-    def label(self, sde, t):
-        return sde.sigma(t)
+    def log_density_fn(self, params):
+        return lambda x, t: -0.5 * jnp.sum((x - params) ** 2) / (1 + VE().sigma(t) ** 2)
 
-    def log_density_fn(self, sde, params):
-        return lambda x, t: -0.5 * jnp.sum((x - params) ** 2) / (1 + sde.sigma(t) ** 2)
-
-    def score_fn(self, sde, params):
-        return jax.grad(self.log_density_fn(sde, params))
+    def bind(self, params):
+        return BoundModel(VE(), jax.grad(self.log_density_fn(params)))
 
 
 class Move:
-    """A generator that adds its parameters."""
+    """A generator network that adds its parameters."""
 
     def apply(self, variables, n, label, train):
         del n, label, train
@@ -44,62 +52,84 @@ class Move:
         return {"params": jnp.zeros_like(x)}
 
 
-def test_the_alternation_brings_a_shifted_gaussian_to_the_data():
-    """Both estimators have the right family, so nothing but the alternation can fail."""
+def test_alternation_moves_a_shifted_gaussian_to_the_data():
+    """Both estimators are of the right family, so only the alternation can fail."""
     mean = jnp.array([0.7, -0.4])
     alternation = Alternation(
-        sde=VE(),
-        t=0.4,
+        generator=Generator(Move(), 0.0, (2,)),
         model=Shift(),
-        network=Move(),
         data_params=mean,
-        shape=(2,),
+        t=T,
         inner_steps=5,
         batch=64,
         estimator_rate=2e-2,
         generator_rate=5e-3,
     )
     state = alternation.init(jax.random.key(0))
-    np.testing.assert_array_equal(state.average, jnp.zeros(2))
-    keys = jax.random.split(jax.random.key(1), 1500)
-    end = jax.jit(lambda s: jax.lax.scan(lambda s, key: (alternation(s, key), None), s, keys)[0])(
-        state
-    )
-    np.testing.assert_allclose(end.average, mean, atol=0.05)
-    # The estimator has come to the generator, from where it began, which was the data.
-    np.testing.assert_allclose(end.estimator, end.generator, atol=0.1)
-    drawn = alternation.samples(end.average, jax.random.key(2), 4000)
-    assert np.all(np.abs(drawn.mean(axis=0) - end.average) < 4 / np.sqrt(4000))
-
-
-def test_nothing_moves_the_generator_where_its_estimator_is_the_datas():
-    network = NETWORKS["mlp"](hidden=8, num_layers=1, embedding=8)
-    model = ScoreModel(network, Energy(1.0), LABELS["log_rho"]())
-    params = model.init(jax.random.key(0), (2,))
-    alternation = Alternation(VE(), 0.4, model, network, params, (2,), 1, 8, 1e-3, 1e-3)
-    generator = alternation.init(jax.random.key(1)).generator
-    slope = jax.jit(jax.grad(alternation.kl))
-
-    def steepness(estimator):
-        return optax.global_norm(slope(generator, estimator, jax.random.key(2)))
-
-    other = jax.tree.map(lambda leaf: leaf + 0.3, params)
-    assert steepness(params) < 1e-5 * steepness(other)
+    np.testing.assert_array_equal(state.ema[GENERATOR], jnp.zeros(2))
+    each = lambda state, _: (alternation.round(state, jax.random.key(1)), None)  # noqa: E731
+    end = jax.jit(lambda state: jax.lax.scan(each, state, length=1500)[0])(state)
+    assert end.step == 1500 * 6
+    average = end.ema[GENERATOR]
+    np.testing.assert_allclose(average, mean, atol=0.05)
+    # The estimator started at the data, and has followed the generator.
+    np.testing.assert_allclose(end.params[ESTIMATOR], end.params[GENERATOR], atol=0.1)
+    samples = alternation.generator.sample(average, jax.random.key(2), 4000)
+    assert np.all(np.abs(samples.mean(axis=0) - average) < 4 / np.sqrt(4000))
 
 
 def small_alternation(**changes):
     network = NETWORKS["mlp"](hidden=8, num_layers=1, embedding=8, embedding_type="fourier")
-    model = ScoreModel(network, Energy(1.0), LABELS["sigma"]())
-    params = model.init(jax.random.key(0), (2,))
+    model = DiffusionModel(VE(), network, Energy(1.0), NOISE_LABELS["sigma"]())
     settings = {"inner_steps": 1, "batch": 8, "estimator_rate": 1e-3, "generator_rate": 1e-3}
-    return Alternation(VE(), 0.4, model, network, params, (2,), **settings | changes)
+    return Alternation(
+        generator=Generator(network, float(model.noise_label(VE(), T)), (2,)),
+        model=model,
+        data_params=model.init(jax.random.key(0), (2,)),
+        t=T,
+        **settings | changes,
+    )
+
+
+def test_each_training_step_changes_one_group_and_freezes_the_other():
+    alternation = small_alternation(inner_steps=0)
+    start = alternation.init(jax.random.key(0))
+    after = jax.jit(alternation.round)(start, jax.random.key(1))
+    same = lambda a, b: all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))  # noqa: E731
+    for field in ("params", "ema", "opt_state"):
+        before, now = getattr(start, field), getattr(after, field)
+        assert same(before[ESTIMATOR], now[ESTIMATOR])
+        assert not same(before[GENERATOR], now[GENERATOR])
+    assert after.step == 1
+
+
+def test_the_generator_has_no_gradient_if_its_estimator_equals_that_of_the_data():
+    alternation = small_alternation()
+    params = alternation.init(jax.random.key(1))
+    trainable = GeneratorTraining(
+        alternation.generator, alternation.model, alternation.data_params, T
+    )
+
+    @jax.jit
+    def gradient_norm(estimator):
+        def loss(generator, key):
+            n = jax.random.normal(example_keys(key).dequantization, (2,))
+            groups = {GENERATOR: generator, ESTIMATOR: estimator}
+            return trainable.loss(groups, Example(n, 0.0), key).value
+
+        keys = jax.random.split(jax.random.key(2), 8)
+        mean = lambda generator: jnp.mean(jax.vmap(loss, (None, 0))(generator, keys))  # noqa: E731
+        return optax.global_norm(jax.grad(mean)(params[GENERATOR]))
+
+    other = jax.tree.map(lambda leaf: leaf + 0.3, alternation.data_params)
+    assert gradient_norm(alternation.data_params) < 1e-5 * gradient_norm(other)
 
 
 TEST = np.random.default_rng(0).standard_normal((20, 2))
 
 
 @pytest.mark.parametrize(
-    ("steps", "measurements", "marks"),
+    ("rounds", "measurements", "expected"),
     [
         (2000, 20, list(range(0, 2001, 100))),
         (10, 4, [0, 3, 6, 9, 10]),
@@ -107,29 +137,30 @@ TEST = np.random.default_rng(0).standard_normal((20, 2))
         (7, 1, [0, 7]),
     ],
 )
-def test_blocks_add_up_to_all_steps_whatever_the_measurements(steps, measurements, marks):
-    assert GeneratorTraining(None, TEST, steps, measurements).marks == marks
+def test_blocks_add_up_to_all_rounds_for_any_number_of_measurements(rounds, measurements, expected):
+    assert measurement_rounds(rounds, measurements) == expected
 
 
-def test_a_generator_whose_embedding_has_no_value_at_zero_trains_all_its_steps():
-    training = GeneratorTraining(small_alternation(), TEST, steps=5, measurements=3)
-    curve, samples = training(jax.random.key(0))
+def test_training_is_measured_after_each_block_and_is_the_same_for_any_blocks():
+    curve, samples = train_generator(small_alternation(), TEST, 5, 3, jax.random.key(0))
     assert [step for step, _ in curve] == [0, 2, 4, 5]
     assert np.isfinite(samples).all()
     assert len({distance for _, distance in curve}) == 4
+    _, in_one_block = train_generator(small_alternation(), TEST, 5, 1, jax.random.key(0))
+    np.testing.assert_allclose(in_one_block, samples, atol=1e-5)
 
 
-def test_a_generator_that_diverges_says_at_which_step():
+def test_a_diverging_generator_raises_with_the_step():
     alternation = small_alternation(generator_rate=float("inf"))
-    with pytest.raises(ConfigError, match="not finite after 2 steps"):
-        GeneratorTraining(alternation, TEST, steps=4, measurements=2)(jax.random.key(0))
+    with pytest.raises(ConfigError, match=r"after 2 steps.*config\.study\.generator_rate"):
+        train_generator(alternation, TEST, 4, 2, jax.random.key(0))
 
 
 @pytest.mark.slow
-def test_samples_of_the_moons_come_within_four_standard_deviations_of_the_datas_distance(tmp_path):
+def test_moons_are_within_four_standard_deviations_of_the_distance_between_data(tmp_path):
     run = RunDirectory.open(tmp_path / "run", denoising_density.get_config())
     DenoisingDensity(extent=2.5)(run)
-    found = json.loads((folder_of(run) / "denoising_density.json").read_text())
-    mean, spread = found["floor"]
-    assert found["end"] < mean + 4 * spread
-    assert found["start"] > 10 * mean
+    numbers = json.loads((study_folder(run) / "denoising_density.json").read_text())
+    mean, spread = numbers["floor"]
+    assert numbers["end"] < mean + 4 * spread
+    assert numbers["start"] > 10 * mean

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from gradlog.theory.line import Line
 
 from gradlog.configs.theory import kl_bound
 from gradlog.run import RunDirectory
 from gradlog.studies.kl_bound import densities_of
 from gradlog.theory.bound import ask_law, ask_model
-from gradlog.theory.line import Line
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])

@@ -5,22 +5,22 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
-
-from gradlog.configs.theory import ddpm_langevin
-from gradlog.configs.toy import langevin
-from gradlog.distributions import GaussianMixture
-from gradlog.experiment.reader import ConfigError
-from gradlog.run import RunDirectory
-from gradlog.sampling import Sample
-from gradlog.studies.ddpm_langevin import DDPMLangevin
-from gradlog.studies.langevin import Langevin
 from gradlog.studies.modes import (
     draw_samples,
     say_diverged,
     share_of_first_mode,
     spread_of_modes,
 )
+from PIL import Image
+
+from gradlog.config_error import ConfigError
+from gradlog.configs.theory import ddpm_langevin
+from gradlog.configs.toy import langevin
+from gradlog.distributions import GaussianMixture
+from gradlog.run import RunDirectory
+from gradlog.sampling import Sample
+from gradlog.studies.ddpm_langevin import DDPMLangevin
+from gradlog.studies.langevin import Langevin
 
 LAW = GaussianMixture(jnp.array([0.5, 0.5]), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.ones(2))
 

@@ -5,19 +5,19 @@ import json
 import numpy as np
 import pytest
 import tiny
+from gradlog.studies.runs import folder_of, variant
 from PIL import Image
 
-from gradlog.cli import command_line
-from gradlog.cli.verbs.studies import study_of
+from gradlog.cli.actions import choose_study
+from gradlog.experiment.loading import load_config
 from gradlog.run import RunDirectory
 from gradlog.studies import STUDIES
-from gradlog.studies.runs import folder_of, variant
 
 FILES = {
     str(path.relative_to(tiny.ROOT)): config
     for path in sorted((tiny.ROOT / "configs").rglob("*.py"))
     if path.parent.name in ("toy", "theory")
-    and (config := command_line.load_config(str(path))).study.name
+    and (config := load_config(str(path))).study.name
 }
 SMALL = {"model.hidden": 8, "model.num_layers": 1, "model.embedding": 8}
 SMALL |= {"training.steps": 12, "training.batch_size": 16, "training.log_every": 2}
@@ -34,7 +34,7 @@ def shown(file, folder):
     config = FILES[file].copy_and_resolve_references()
     config.update_from_flattened_dict(SMALL)
     run = RunDirectory.open(folder / "run", config)
-    study_of(run.config)[0](run)
+    choose_study(run.config)[0](run)
     return folder_of(run)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gradlog.config_error import ConfigError
 from gradlog.configs.toy import denoising_density, energy, manifold
-from gradlog.experiment.reader import ConfigError
 from gradlog.run import RunDirectory
 from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE
