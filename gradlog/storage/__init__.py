@@ -1,24 +1,51 @@
-"""Checkpoints, workdirs, metrics and atomic files."""
+"""Checkpoints, workdirs, metrics, trackers and atomic files."""
 
-from gradlog.storage.arrays import ArrayFileError, read_array
-from gradlog.storage.checkpoints import Checkpoints
-from gradlog.storage.errors import CheckpointError, DamagedError, MissingError, is_damage
-from gradlog.storage.files import (
+from gradlog.storage.checkpoints import KEEP_ALL, Checkpoints, Retention
+from gradlog.storage.errors import (
+    CheckpointError,
+    DamagedError,
     DamagedFileError,
-    finite,
+    MissingError,
+    WorkdirError,
+    is_damage,
+)
+from gradlog.storage.files import (
+    ArrayFileError,
+    atomic,
+    read_array,
     read_json,
+    read_sealed,
+    replace_nonfinite,
     write_json,
     write_npz,
+    write_sealed,
     write_text,
 )
 from gradlog.storage.lock import WorkdirLock
-from gradlog.storage.metrics import LOGGED, MetricsLog, digest_lines, read_metrics, scan_metrics
-from gradlog.storage.official import OfficialState, fitted, misfits, read_official
-from gradlog.storage.retention import KEEP_ALL, Retention
-from gradlog.storage.sealed import read_sealed, write_sealed
-from gradlog.storage.space import check_writable
-from gradlog.storage.tracking import TRACKERS, NoTracker, Tracked, Tracker, missing_package
-from gradlog.storage.workdir import Workdir, WorkdirError, digest_arrays, versions
+from gradlog.storage.metrics import (
+    LOGGED,
+    MetricsLog,
+    digest_lines,
+    read_metrics,
+    read_sessions,
+    scan_metrics,
+)
+from gradlog.storage.official import OfficialState, find_mismatches, fit_arrays, read_official
+from gradlog.storage.tracking import (
+    TRACKERS,
+    NoTracker,
+    TrackedRun,
+    Tracker,
+    find_missing_package,
+)
+from gradlog.storage.workdir import (
+    Workdir,
+    check_writable,
+    digest,
+    digest_arrays,
+    digest_params,
+    list_versions,
+)
 
 __all__ = [
     "KEEP_ALL",
@@ -34,26 +61,30 @@ __all__ = [
     "NoTracker",
     "OfficialState",
     "Retention",
-    "Tracked",
+    "TrackedRun",
     "Tracker",
     "Workdir",
     "WorkdirError",
     "WorkdirLock",
+    "atomic",
     "check_writable",
+    "digest",
     "digest_arrays",
     "digest_lines",
-    "finite",
-    "fitted",
+    "digest_params",
+    "find_mismatches",
+    "find_missing_package",
+    "fit_arrays",
     "is_damage",
-    "misfits",
-    "missing_package",
+    "list_versions",
     "read_array",
     "read_json",
     "read_metrics",
     "read_official",
     "read_sealed",
+    "read_sessions",
+    "replace_nonfinite",
     "scan_metrics",
-    "versions",
     "write_json",
     "write_npz",
     "write_sealed",

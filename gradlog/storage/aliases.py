@@ -1,33 +1,12 @@
-"""Older spellings: configuration keys and values, and names in the files of results.
-
-Version 0.1 wrote British spellings. They are still read: from workdirs, from configuration files
-and from the command line.
-"""
+"""Names in the files of results that version 0.1 wrote in British spelling."""
 
 from typing import Any
 
-# Old dotted key -> the key of today.
-KEYS = {
-    "data.centre": "data.center",
-    "likelihood.colours": "likelihood.colors",
-    "likelihood.dequantisation": "likelihood.dequantization",
-    "model.parametrisation": "model.parametrization",
-    "objective.dequantisation": "objective.dequantization",
-    "quality.neighbours": "quality.neighbors",
-}
-# Key -> old value -> the value of today.
-VALUES = {
-    "objective.dequantization": {"centres": "centers"},
-    "sampling.task": {"colourise": "colorize"},
-}
-# Old words in the names of a result: 'nats_dequantisation', 'discretisation'.
+from gradlog.aliases import KEYS, VALUES, modern_settings
+
+# Words in the names of a result: 'nats_dequantisation', 'discretisation'.
 _WORDS = {"dequantisation": "dequantization", "discretisation": "discretization"}
 _NAMING = ("source", "term")  # keys of a result whose values are such names
-
-
-def modern_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings by dotted key with keys and values in the spelling of today."""
-    return modern_result(settings)
 
 
 def modern_result(contents: Any, key: str = "") -> Any:
@@ -39,13 +18,10 @@ def modern_result(contents: Any, key: str = "") -> Any:
     """
     if isinstance(contents, dict):
         modern = {_modern_name(name): value for name, value in contents.items()}
-        return {name: modern_result(value, name) for name, value in modern.items()}
+        return modern_settings({name: modern_result(value, name) for name, value in modern.items()})
     if isinstance(contents, list):
         return [modern_result(item, key) for item in contents]
-    if isinstance(contents, str):
-        name = _modern_name(contents) if key in _NAMING else contents
-        return VALUES.get(key, {}).get(name, name)
-    return contents
+    return _modern_name(contents) if key in _NAMING and isinstance(contents, str) else contents
 
 
 def _modern_name(name: str) -> str:

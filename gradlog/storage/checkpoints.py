@@ -1,72 +1,121 @@
-"""Checkpoints of training states: Orbax's files, and a manifest of what must be in them."""
+"""Checkpoints of training states: saved beside the training, verified, restored, retained."""
 
 import contextlib
+import math
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from gradlog.storage.background import Background
 from gradlog.storage.errors import (
     CheckpointError,
     DamagedError,
     MissingError,
+    describe_error,
     is_damage,
-    reason_of,
-    unwritten,
+    is_full,
 )
-from gradlog.storage.files import free_name
-from gradlog.storage.folders import (
+from gradlog.storage.files import (
     Stamp,
+    atomic_folder,
     delete_folder,
-    leftovers,
-    remove_empty,
-    stamp_of,
-    whole_folder,
+    find_free_name,
+    is_leftover,
+    stamp_folder,
 )
-from gradlog.storage.layout import Arrays, arranged, copied, types
 from gradlog.storage.manifest import STATE, Manifest
-from gradlog.storage.packing import packed, places_of
-from gradlog.storage.retention import KEEP_ALL, Retention
-from gradlog.storage.serializer import read_arrays, write_arrays
-from gradlog.storage.workdir import EMPTY
+from gradlog.storage.state_arrays import (
+    Arrays,
+    assign_places,
+    copy_arrays,
+    describe_arrays,
+    match_names,
+    pack,
+    read_arrays,
+    unflatten_arrays,
+    write_arrays,
+)
 
-ASIDE = "damaged"
+ASIDE = "damaged"  # the folder for damaged checkpoints
+_NO_NOTES: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Retention:
+    """A rule that selects the checkpoints to keep.
+
+    Attributes:
+      last: number of newest checkpoints; 0 keeps all.
+      every: keep each multiple of this step; 0 for none.
+      best: number of checkpoints with the lowest ``held_out_loss`` in their notes.
+    """
+
+    last: int
+    every: int = 0
+    best: int = 0
+
+    def select(self, notes: Mapping[int, Mapping[str, Any]]) -> set[int]:
+        """Return the steps to keep, from the notes of all checkpoints by step.
+
+        >>> Retention(last=1, every=3).select({step: {} for step in (2, 3, 4, 5)})
+        {3, 5}
+        """
+        if not self.last:
+            return set(notes)
+        multiples = {step for step in notes if self.every and step % self.every == 0}
+        losses = {step: note.get("held_out_loss") for step, note in notes.items()}
+        known = {
+            step: loss
+            for step, loss in losses.items()
+            if isinstance(loss, int | float) and math.isfinite(loss)
+        }
+        best = sorted(known, key=lambda step: (known[step], step))[: self.best]
+        return {*sorted(notes)[-self.last :], *multiples, *best}
+
+
+KEEP_ALL = Retention(0)
 
 
 class Checkpoints:
     """The checkpoints of one run, by step, each a folder in ``directory``.
 
-    Arrays are stored as they are and come back bit for bit, as NumPy arrays, whatever devices they
-    were on. A folder appears whole or not at all, and nothing is restored that is not as it was
-    written. One process at a time may save; any may read.
+    Arrays come back bit for bit as NumPy arrays, whatever devices they were on. A folder appears
+    whole or not at all. Nothing is restored that differs from what was written. One process at a
+    time may save; any number may read.
 
     Attributes:
-      directory: where they are; made by the first that is saved.
-      keep: which of them are kept when one is saved.
-      run: the run they are of; '' where that is not known, and none is told from another's.
+      directory: the folder of the checkpoints; the first save makes it.
+      keep: the checkpoints to keep after each save.
+      run: the run that must have written them; '' accepts every run.
     """
 
     def __init__(self, directory: Path, keep: Retention = KEEP_ALL, run: str = ""):
         self.directory = directory
         self.keep = keep
         self.run = run
-        self._background = Background()
-        self._seen: dict[int, tuple[Stamp, bool]] = {}  # whether it was sound, all files read
+        self._thread: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+        # For each step whose files were all read: their stamp, and whether they were intact.
+        self._verified: dict[int, tuple[Stamp, bool]] = {}
+
+    # --- looking ----------------------------------------------------------------------------
 
     def steps(self) -> list[int]:
-        """Steps that have a folder, in order: sound or not."""
+        """Return all steps that have a folder, in order, whether intact or damaged."""
         if not self.directory.is_dir():
             return []
-        return sorted(int(path.name) for path in self.directory.iterdir() if is_step(path))
+        return sorted(int(path.name) for path in self.directory.iterdir() if is_step_folder(path))
 
     def latest(self) -> int | None:
-        """The newest step, if there is any: sound or not."""
+        """Return the newest step, whether intact or damaged; None if there is none."""
         return max(self.steps(), default=None)
 
-    def newest_sound(self) -> int | None:
-        """The newest step whose checkpoint is as it was written, if there is any."""
+    def latest_intact(self) -> int | None:
+        """Return the newest step without damage; None if there is none."""
         for step in reversed(self.steps()):
             with contextlib.suppress(MissingError):
                 if not self.verify(step):
@@ -74,222 +123,231 @@ class Checkpoints:
         return None
 
     def notes(self, step: int) -> dict[str, Any]:
-        """What was noted of a step when it was saved.
+        """Return the notes that were saved with a step.
 
         Raises:
-          DamagedError: its manifest is not there, or not as it was written.
+          DamagedError: its manifest does not exist, or is not what was written.
           MissingError: there is no such step.
         """
-        return self._manifest(step).notes
+        return self._read_manifest(step).notes
 
     def verify(self, step: int) -> list[str]:
-        """What is wrong with a checkpoint, in a few words each; every file is read once.
+        """Read every file of a checkpoint, and return a few words for each damage.
 
-        What was deleted or replaced meanwhile, by the run that goes on, is no damage.
+        A checkpoint that a training deletes or replaces meanwhile is not damaged.
 
         Raises:
           MissingError: there is no such step.
-          CheckpointError: it cannot be read now, so that nothing is known of it.
+          CheckpointError: it cannot be read at the moment, so whether it is damaged is unknown.
         """
-        before = stamp_of(self._folder(step))
-        complaints = self._complaints(step)
+        folder = self._folder(step)
+        before = stamp_folder(folder)
+        try:
+            complaints = Manifest.read(folder).find_damage(folder, step, self.run)
+        except (OSError, TypeError, ValueError, LookupError, AttributeError) as error:
+            in_trouble = isinstance(error, OSError) and not is_damage(error)
+            is_newer = isinstance(error, CheckpointError) and not isinstance(error, DamagedError)
+            if in_trouble or is_newer:
+                raise self._unreadable(step, error) from error
+            complaints = [describe_error(error)]
         if complaints:
-            self._check_there(step)
-            if stamp_of(self._folder(step)) != before:
+            self._check_exists(step)
+            if stamp_folder(folder) != before:
                 return self.verify(step)
         if before:
-            self._seen[step] = before, not complaints
+            self._verified[step] = before, not complaints
         return complaints
 
-    def _complaints(self, step: int) -> list[str]:
-        """What is wrong with a folder that nobody changes meanwhile."""
-        folder = self._folder(step)
-        try:
-            return Manifest.read(folder).complaints(folder, step, self.run)
-        except OSError as error:
-            if not is_damage(error):
-                raise self._unreadable(step, error) from error
-            return [reason_of(error)]
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
-            return [reason_of(error)]
-
-    def save(self, step: int, state: Any, notes: Mapping[str, Any] = EMPTY) -> None:
-        """Copies the arrays and starts writing them; a step that is there and sound is left.
-
-        What was written is read back before it counts. Then those that need not be kept are
-        deleted, damaged ones excepted.
-
-        Raises:
-          CheckpointError: the one before could not be written; the message says why.
-        """
-        self._background.start(partial(self._write, step, copied(state), dict(notes)))
-
-    def finish(self) -> None:
-        """Waits until everything is on disk.
-
-        Raises:
-          CheckpointError: it could not be written; the message says why.
-        """
-        self._background.finish()
-
-    def close(self) -> None:
-        """Waits as ``finish`` does, and ends the thread that writes."""
-        self._background.close()
-
     def restore(self, step: int, like: Any) -> Any:
-        """The state of a step, with the structure of ``like``, verified first.
+        """Verify a checkpoint and return its state, with the structure of ``like``.
 
-        Files that ``verify`` has read and nobody has touched since are not read for that again.
+        Files that ``verify`` has read, and that have not changed since, are not read twice for
+        this. A checkpoint of version 0.1 gets the names of today's state.
+
+        Args:
+          step: the step.
+          like: a tree of arrays or of ``jax.ShapeDtypeStruct``.
 
         Raises:
           DamagedError: it is not as it was written.
           MissingError: there is no such step.
-          CheckpointError: its arrays have other names, shapes or types, or cannot be read now.
+          CheckpointError: its arrays have other names, shapes or types, or it cannot be read at the
+            moment.
         """
-        manifest = self._manifest(step)
-        if not self._is_known(step, sound=True) and (complaints := self.verify(step)):
+        manifest = self._read_manifest(step)
+        if not self._was_verified(step, intact=True) and (complaints := self.verify(step)):
             raise self._damaged(step, complaints)
-        self._check_types(step, manifest.types, types(like))
+        wanted = describe_arrays(like)
+        names = match_names(manifest.types, wanted)
+        stored = {names[name]: kind for name, kind in manifest.types.items()}
+        for name in sorted(stored.keys() | wanted.keys()):
+            found, expected = stored.get(name, "nothing"), wanted.get(name, "nothing")
+            if found != expected:
+                raise CheckpointError(
+                    f"the checkpoint of step {step} in {self.directory} does not fit this model: "
+                    f"{name} is {found} there, {expected} here"
+                )
         try:
-            arrays = _read(self._folder(step), manifest)
+            arrays = _read_arrays(self._folder(step), manifest)
         except DamagedError as error:
             raise self._damaged(step, [str(error)]) from error
         except Exception as error:  # whatever Orbax and TensorStore raise
-            if complaints := self.verify(step):  # what was known may be of long ago
+            if complaints := self.verify(step):  # the last verification may be outdated
                 raise self._damaged(step, complaints) from error
             raise self._unreadable(step, error) from error
-        return arranged(arrays, like)
+        return unflatten_arrays({names[name]: arrays[name] for name in arrays}, like)
+
+    # --- saving -----------------------------------------------------------------------------
+
+    def save(self, step: int, state: Any, notes: Mapping[str, Any] = _NO_NOTES) -> None:
+        """Copy the arrays, and start to write them in a thread.
+
+        What was written is read back before it counts. A step that exists and is intact stays as it
+        is. Afterwards the checkpoints that ``keep`` does not select are deleted, except damaged
+        ones.
+
+        Raises:
+          CheckpointError: the save before this one failed; the message says why.
+        """
+        arrays = copy_arrays(state)
+        self.finish()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1)
+        self._pending = self._thread.submit(partial(self._write, step, arrays, dict(notes)))
+
+    def finish(self) -> None:
+        """Wait until everything is on disk.
+
+        Raises:
+          CheckpointError: the last save failed; the message says why. It is raised once.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Wait as ``finish`` does, and end the thread that writes."""
+        try:
+            self.finish()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown()
+            self._thread = None
 
     def set_aside(self, step: int) -> Path:
-        """Moves a damaged checkpoint to the folder of such; gives where it is now.
+        """Move a damaged checkpoint to the folder ``damaged``, and return its new path.
 
         Raises:
           CheckpointError: there is no such step, or it cannot be moved.
         """
-        self._check_there(step)
+        self._check_exists(step)
         folder, aside = self._folder(step), self.directory / ASIDE
         try:
             aside.mkdir(exist_ok=True)
-            return folder.rename(free_name(aside / str(step)))
+            return folder.rename(find_free_name(aside / str(step)))
         except OSError as error:
-            raise CheckpointError(f"cannot move {folder} to {aside}: {reason_of(error)}") from error
+            raise CheckpointError(
+                f"cannot move {folder} to {aside}: {describe_error(error)}"
+            ) from error
+
+    def _write(self, step: int, arrays: Arrays, notes: dict[str, Any]) -> None:
+        folder = self._folder(step)
+        try:
+            for path in sorted(self.directory.glob(".*-*")):
+                if is_leftover(path):  # of a process that was killed
+                    shutil.rmtree(path)
+            if folder.exists() and self.verify(step):
+                self.set_aside(step)
+            if not folder.exists():
+                with atomic_folder(folder) as temporary:
+                    (temporary / STATE).mkdir()
+                    write_arrays(temporary / STATE, pack(arrays, assign_places(arrays)))
+                    manifest = Manifest.describe(temporary, step, self.run, arrays, notes)
+                    _read_arrays(temporary, manifest)
+                    manifest.write(temporary)
+        except Exception as error:  # whatever Orbax and TensorStore raise
+            size = sum(array.nbytes for array in arrays.values())
+            advice = "free space there; " if is_full(error) else ""
+            raise CheckpointError(
+                f"cannot write the checkpoint of step {step} ({size:,} bytes) to {self.directory}: "
+                f"{describe_error(error)}; {advice}earlier checkpoints are unchanged, and the same "
+                "command resumes from the newest"
+            ) from error
+        self._delete_others()
+
+    def _delete_others(self) -> None:
+        """Delete the checkpoints that ``keep`` does not select. Damaged ones stay as evidence."""
+        notes = {}
+        for step in self.steps():
+            # Files are not read here, only their sizes: that is enough to count a checkpoint.
+            with contextlib.suppress(CheckpointError, OSError):
+                manifest = self._read_manifest(step)
+                known_damage = self._was_verified(step, intact=False)
+                if not known_damage and manifest.has_sizes_of(self._folder(step)):
+                    notes[step] = manifest.notes
+        for step in notes.keys() - self.keep.select(notes):
+            try:
+                complaints = self.verify(step)  # every file is read before it is deleted
+            except CheckpointError:
+                continue
+            if complaints:
+                continue
+            try:
+                delete_folder(self._folder(step))
+            except OSError as error:
+                raise CheckpointError(
+                    f"cannot delete {self._folder(step)}, which need not be kept: "
+                    f"{describe_error(error)}"
+                ) from error
+
+    # --- small parts ------------------------------------------------------------------------
 
     def _folder(self, step: int) -> Path:
         return self.directory / str(step)
 
-    def _check_there(self, step: int) -> None:
+    def _was_verified(self, step: int, *, intact: bool) -> bool:
+        """Whether all files were read with this outcome, and have not changed since."""
+        return self._verified.get(step) == (stamp_folder(self._folder(step)), intact)
+
+    def _check_exists(self, step: int) -> None:
         if not self._folder(step).is_dir():
             raise MissingError(
                 f"no checkpoint of step {step} in {self.directory}; there are {self.steps()}"
             )
 
-    def _manifest(self, step: int) -> Manifest:
-        self._check_there(step)
+    def _read_manifest(self, step: int) -> Manifest:
+        self._check_exists(step)
         try:
             return Manifest.read(self._folder(step))
         except DamagedError as error:
             raise self._damaged(step, [str(error)]) from error
-        except OSError as error:
+        except (OSError, CheckpointError) as error:
             raise self._unreadable(step, error) from error
 
     def _damaged(self, step: int, complaints: list[str]) -> CheckpointError:
-        self._check_there(step)  # the run that goes on may have deleted it meanwhile
+        self._check_exists(step)  # a training may have deleted it meanwhile
         more = f", and {len(complaints) - 1} more" if len(complaints) > 1 else ""
         return DamagedError(
             f"the checkpoint of step {step} in {self.directory} is damaged: {complaints[0]}{more}"
         )
 
     def _unreadable(self, step: int, error: Exception) -> CheckpointError:
-        self._check_there(step)
+        self._check_exists(step)
+        what = f"the checkpoint of step {step} in {self.directory} cannot be read"
+        if isinstance(error, CheckpointError):
+            return CheckpointError(f"{what}: {error}")
         return CheckpointError(
-            f"the checkpoint of step {step} in {self.directory} cannot be read now: "
-            f"{reason_of(error)}; nothing was changed, and the same command tries again"
+            f"{what} now: {describe_error(error)}; nothing was changed, and the same command tries "
+            "again"
         )
 
-    def _check_types(self, step: int, there: dict[str, str], here: dict[str, str]) -> None:
-        for name in sorted(there.keys() | here.keys()):
-            found, wanted = there.get(name, "nothing"), here.get(name, "nothing")
-            if found != wanted:
-                raise CheckpointError(
-                    f"the checkpoint of step {step} in {self.directory} does not fit this model: "
-                    f"{name} is {found} there, {wanted} here"
-                )
 
-    def _write(self, step: int, arrays: Arrays, notes: dict[str, Any]) -> None:
-        try:
-            for path in leftovers(self.directory):  # of a process that was killed
-                shutil.rmtree(path)
-            if self._make_way(step):
-                self._write_folder(step, arrays, notes)
-        except Exception as error:  # whatever Orbax and TensorStore raise
-            size = sum(array.nbytes for array in arrays.values())
-            raise unwritten(step, self.directory, size, error) from error
-        self._delete_others()
-
-    def _make_way(self, step: int) -> bool:
-        """Whether a step is to be written: a damaged one in its place is set aside."""
-        if not self._folder(step).exists():
-            return True
-        if not self.verify(step):
-            return False
-        self.set_aside(step)
-        return True
-
-    def _write_folder(self, step: int, arrays: Arrays, notes: dict[str, Any]) -> None:
-        with whole_folder(self._folder(step)) as folder:
-            (folder / STATE).mkdir()
-            write_arrays(folder / STATE, packed(arrays, places_of(arrays)))
-            remove_empty(folder / STATE)
-            manifest = Manifest.of(folder, step, self.run, arrays, notes)
-            _read(folder, manifest)
-            manifest.write(folder)
-
-    def _delete_others(self) -> None:
-        notes = {step: self.notes(step) for step in self.steps() if self._counts(step)}
-        for step in notes.keys() - self.keep.kept(notes):
-            # Read before it goes: what was damaged since it was written is evidence.
-            if self._is_found_sound(step):
-                self._delete(step)
-
-    def _counts(self, step: int) -> bool:
-        """Whether it is sound as far as can be told without reading its files."""
-        try:
-            return not self._is_known(step, sound=False) and self._manifest(step).has_sizes_of(
-                self._folder(step)
-            )
-        except (CheckpointError, OSError):
-            return False
-
-    def _is_known(self, step: int, *, sound: bool) -> bool:
-        """Whether all its files were read and found so, and none was touched since."""
-        return self._seen.get(step) == (stamp_of(self._folder(step)), sound)
-
-    def _is_found_sound(self, step: int) -> bool:
-        try:
-            return not self.verify(step)
-        except CheckpointError:
-            return False
-
-    def _delete(self, step: int) -> None:
-        try:
-            delete_folder(self._folder(step))
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot delete {self._folder(step)}, which need not be kept: {reason_of(error)}"
-            ) from error
-
-
-def _read(folder: Path, manifest: Manifest) -> Arrays:
-    """The arrays of a checkpoint, bit for bit what they were in memory.
-
-    Raises:
-      DamagedError: they are not.
-    """
-    stored = sorted(set(manifest.places.values()))
-    return manifest.arrays(read_arrays(folder / STATE, stored))
-
-
-def is_step(path: Path) -> bool:
-    """Whether it is the folder of a step, by its name."""
+def is_step_folder(path: Path) -> bool:
+    """Whether this is the folder of a step, by its name."""
     name = path.name
     return name.isascii() and name.isdecimal() and str(int(name)) == name and path.is_dir()
+
+
+def _read_arrays(folder: Path, manifest: Manifest) -> Arrays:
+    """Return the arrays of a checkpoint. Raise DamagedError unless they equal those in memory."""
+    return manifest.unpack(read_arrays(folder / STATE, sorted(set(manifest.places.values()))))

@@ -1,28 +1,42 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and JSON that proves its own contents."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import math
 import os
+import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from gradlog.data import DataError, open_arrays
+from gradlog.storage.errors import DamagedFileError
+
+# For each file in a folder its path, size, inode and time of modification; else its path alone.
+Stamp = tuple[tuple[str | int, ...], ...]
+_SAVING, _DELETING = ".saving-", ".deleting-"
+_OWN, _FILES = "sha256", "files"  # keys of sealed JSON
+
+
+# --- files ----------------------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the place of ``path`` when the block ends without an error.
+    """Open a binary file that replaces ``path`` when the block ends without an error.
 
     Raises:
-      OSError: it cannot be written; unlike the system's own, it has the file's name.
+      OSError: it cannot be written. Unlike the system's own error, it names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}."
-    with _named(path, prefix):
+    try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -32,25 +46,18 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
-            with contextlib.suppress(OSError):  # what went wrong first is what is told
+            with contextlib.suppress(OSError):  # the first error is the one to report
                 os.unlink(temporary)
             raise
+    except OSError as error:
+        if error.filename is None or Path(os.fsdecode(error.filename)).name.startswith(prefix):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     sync(path.parent)
 
 
-@contextlib.contextmanager
-def _named(path: Path, temporary: str) -> Iterator[None]:
-    """Names a file in errors that have no name, or one that begins as its temporary ones do."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None or Path(os.fsdecode(error.filename)).name.startswith(temporary):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
-
-
 def sync(path: Path) -> None:
-    """Puts a file's contents, or a folder's list of names, on the disk itself."""
+    """Force a file's contents, or a folder's list of names, onto the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -58,32 +65,28 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def find_free_name(path: Path) -> Path:
+    """Return the path, or the first one with a number after its stem that does not exist."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(1))
+    return next(found for found in itertools.chain([path], numbered) if not found.exists())
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text."""
+    """Write UTF-8 text."""
     with atomic(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON; numbers that are not finite become null."""
-    write_text(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes a compressed archive of arrays."""
-    with atomic(path) as file:
-        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
-
-
-class DamagedFileError(ValueError):
-    """A file is not as it was written: one line that names it."""
+    """Write JSON. Numbers that are not finite become null."""
+    write_text(path, json.dumps(replace_nonfinite(value), indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON.
+    """Read JSON.
 
     Raises:
-      DamagedFileError: it is something else.
+      DamagedFileError: the file holds something else.
     """
     try:
         return json.loads(path.read_text())
@@ -91,12 +94,16 @@ def read_json(path: Path) -> Any:
         raise DamagedFileError(f"{path} is damaged ({error})") from error
 
 
-def finite(value: Any) -> Any:
-    """What JSON can hold of a value: NumPy's numbers as Python's, those not finite as None."""
+def replace_nonfinite(value: Any) -> Any:
+    """Return a value that JSON can hold: NaN and infinities as None, NumPy's numbers as Python's.
+
+    >>> replace_nonfinite({"mean": float("nan"), "counts": (1, np.int64(2))})
+    {'mean': None, 'counts': [1, 2]}
+    """
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: replace_nonfinite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [replace_nonfinite(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -104,7 +111,163 @@ def finite(value: Any) -> Any:
     return value
 
 
-def free_name(path: Path) -> Path:
-    """The path, or the first with a number behind its stem that is not taken."""
-    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(1))
-    return next(found for found in itertools.chain([path], numbered) if not found.exists())
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write a compressed archive of arrays."""
+    with atomic(path) as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+
+
+# --- sealed JSON ----------------------------------------------------------------------------
+
+
+def write_sealed(path: Path, contents: dict[str, Any], beside: Sequence[str] = ()) -> None:
+    """Write a JSON object with the SHA-256 of its contents and of other files in its folder.
+
+    Nothing is written if the file already says the same, so a read-only folder is no problem.
+
+    Args:
+      path: the file.
+      contents: the object; numbers that are not finite become null.
+      beside: names of the other files.
+    """
+    plain = json.loads(json.dumps(replace_nonfinite(contents), allow_nan=False))
+    text = _render_sealed(plain, {name: _hash_file(path.parent / name) for name in beside})
+    if not (path.is_file() and path.read_bytes() == text.encode()):
+        write_text(path, text)
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Return the contents that ``write_sealed`` wrote.
+
+    Raises:
+      ValueError: the file, or one beside it, is not as it was written. The message does not name
+        the path.
+      OSError: one of the files does not exist or cannot be read.
+    """
+    text = path.read_bytes()
+    try:
+        contents = json.loads(text)
+        del contents[_OWN]
+        files = contents.pop(_FILES)
+        as_written = _render_sealed(contents, files).encode() == text
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError("it has no digest of its own: something else wrote it") from None
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+    if not as_written:
+        raise ValueError("it is not as it was written")
+    for name, digest in files.items():
+        if _hash_file(path.parent / name) != digest:
+            raise ValueError(f"{name} is not as it was written")
+    return contents
+
+
+def _render_sealed(contents: dict[str, Any], files: dict[str, str]) -> str:
+    """Return the only text that is valid for these contents: any other byte is damage."""
+    whole = {**contents, _FILES: files}
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**whole, _OWN: digest}, indent=2, allow_nan=False) + "\n"
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- arrays from the user's own files -------------------------------------------------------
+
+
+class ArrayFileError(DataError):
+    """A file does not hold the expected array. The message is one line that says why."""
+
+
+def read_array(path: str, names: Sequence[str] = ()) -> np.ndarray:
+    """Return the numbers of an .npy or .npz file. The contents decide which, not the file's name.
+
+    Args:
+      path: the file.
+      names: for an .npz file, the first of these that it has is returned; else its only array.
+
+    Raises:
+      ArrayFileError: the file does not exist, cannot be read, or holds no numbers.
+    """
+    try:
+        with open_arrays(path) as arrays:
+            there = list(arrays)
+            wanted = [*(name for name in names if name in there), *there[: len(there) == 1]]
+            if not wanted:
+                advice = f"name one of them {tuple(names)}" if names else "one is expected"
+                raise ArrayFileError(f"{path} holds the arrays {sorted(there)}; {advice}")
+            found = arrays[wanted[0]]
+    except DataError as error:
+        raise ArrayFileError(str(error)) from error
+    if found.dtype.kind not in "uibf":
+        raise ArrayFileError(f"{path} holds {found.dtype}, not numbers")
+    return found
+
+
+# --- folders --------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Make a temporary folder that is renamed to ``path`` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_SAVING}{path.name}-", dir=path.parent))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        for root, _, names in os.walk(temporary, topdown=False):
+            for name in names:
+                sync(Path(root, name))
+            sync(Path(root))
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync(path.parent)
+
+
+def delete_folder(path: Path) -> None:
+    """Delete a folder. It is renamed first, so that no reader sees half of it."""
+    doomed = Path(tempfile.mkdtemp(prefix=f"{_DELETING}{path.name}-", dir=path.parent))
+    path.rename(doomed)  # an empty folder gives way
+    sync(path.parent)
+    shutil.rmtree(doomed)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is a folder that a killed process was writing or deleting, by its name."""
+    return path.name.startswith((_SAVING, _DELETING))
+
+
+def list_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """List a folder: regular files by relative name, and the names of unexpected entries.
+
+    Unexpected entries are empty folders, links and special files.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    files, others = {}, []
+    for root, folders, names in os.walk(folder, onerror=fail):
+        here = Path(root)
+        for path in (here / name for name in (*folders, *names)):
+            name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                files[name] = path
+            elif not stat.S_ISDIR(mode) or not any(path.iterdir()):
+                others.append(name)
+    return files, others
+
+
+def stamp_folder(folder: Path) -> Stamp | None:
+    """Return a value that changes when a file in the folder changes; None if it cannot be read."""
+    try:
+        files, others = list_files(folder)
+        found = [(name, path.lstat()) for name, path in sorted(files.items())]
+    except OSError:
+        return None
+    seen = [(name, entry.st_size, entry.st_ino, entry.st_mtime_ns) for name, entry in found]
+    return (*seen, *((name,) for name in sorted(others)))

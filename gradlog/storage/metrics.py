@@ -1,4 +1,4 @@
-"""The metrics of a run: a line of JSON per logged step."""
+"""The metrics of a training: one line of JSON for each logged step."""
 
 import hashlib
 import itertools
@@ -6,24 +6,28 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from gradlog.storage.files import free_name, write_text
-from gradlog.storage.workdir import WorkdirError
+from gradlog.storage.errors import WorkdirError
+from gradlog.storage.files import find_free_name, write_text
 
-Record = dict[str, Any]
-LOGGED = "logged"  # in the notes of a checkpoint: the digest of the lines until then
-_VALUES = (int, float, type(None))  # of a metric: None where it is not finite
+Record = dict[str, Any]  # "step" and the metrics of that step
+LOGGED = "logged"  # in the notes of a checkpoint: the digest of the lines up to its step
+_VALUES = (int, float, type(None))  # types of a metric; None if it was not finite
+# A line also says when it was written: Unix time, and seconds since the training process began.
+# They differ between a run and its repetition, so they are no part of a record or of a digest.
+_CLOCKS = ("time", "seconds")
 
 
 def read_metrics(path: Path, tell: Callable[[str], None] = print) -> list[Record]:
-    """The records of a ``metrics.jsonl`` in order; a last line cut short is left out.
+    """Return the records of a ``metrics.jsonl``, in order, without their times.
 
     Args:
-      path: the file; one that is not there has no records.
-      tell: receives a warning where the file is damaged; what can be read of it is given.
+      path: the file; a missing file has no records. A last line that is cut short is ignored.
+      tell: receives a warning if the file is damaged. The readable records are still returned.
     """
     records, complaints = scan_metrics(path)
     if complaints:
@@ -32,45 +36,56 @@ def read_metrics(path: Path, tell: Callable[[str], None] = print) -> list[Record
 
 
 def scan_metrics(path: Path) -> tuple[list[Record], list[str]]:
-    """The records of a ``metrics.jsonl``, and what is wrong with it, in a few words each.
+    """Return the records of a ``metrics.jsonl``, and a few words for each damage.
 
-    A last line without its end is what a killed process leaves, and nothing wrong.
+    A last line without its end is what a killed process leaves. It is no damage.
     """
-    if not path.exists():
-        return [], []
-    *lines, _ = path.read_bytes().split(b"\n")
-    parsed = [_parse(line) for line in lines]
-    complaints = [f"line {i} cannot be read" for i, found in enumerate(parsed, 1) if found is None]
-    records = [record for record in parsed if record is not None]
-    pairs = itertools.pairwise(records)
-    complaints += [
-        f"step {later['step']} comes after step {earlier['step']}"
-        for earlier, later in pairs
-        if later["step"] <= earlier["step"]
-    ]
-    return records, complaints
+    timed, complaints = _scan(path)
+    return [_without_clocks(record) for record in timed], complaints
+
+
+def read_sessions(path: Path) -> list[list[tuple[int, float]]]:
+    """Return when each step of a ``metrics.jsonl`` was logged, by training process.
+
+    A run that was interrupted and resumed has several sessions. The pause between them is in none.
+    Lines of version 0.1 have no times and are left out.
+
+    Args:
+      path: the file; a missing file has no sessions.
+
+    Returns:
+      For each process, in order, its steps with the seconds since the process began to train.
+    """
+    sessions: list[list[tuple[int, float]]] = []
+    begun = -math.inf
+    for record in _scan(path)[0]:
+        clock, seconds = (record.get(name) for name in _CLOCKS)
+        if clock is None or seconds is None:
+            continue
+        # Both clocks agree within a session, unless the computer's clock is adjusted.
+        if not sessions or seconds < sessions[-1][-1][1] or abs(clock - seconds - begun) > 1:
+            sessions.append([])
+        begun = clock - seconds
+        sessions[-1].append((record["step"], seconds))
+    return sessions
 
 
 def digest_lines(records: list[Record]) -> str:
-    """Tells the lines of records from others."""
-    return hashlib.sha256(_lines(records)).hexdigest()
-
-
-def _lines(records: list[Record]) -> bytes:
-    return "".join(json.dumps(record) + "\n" for record in records).encode()
+    """Return a digest that identifies these records. Their times do not count."""
+    return hashlib.sha256(_render(map(_without_clocks, records))).hexdigest()
 
 
 class MetricsLog:
-    """Appends to ``metrics.jsonl`` in a directory.
+    """Appends to the ``metrics.jsonl`` in a folder.
 
-    Opening it at ``step`` drops what a run that was interrupted had logged after that step, so that
-    every step is there once. A damaged file is kept beside the new one.
+    Opening it at a step drops the lines of later steps, which an interrupted run has logged, so
+    that every step is there once. A damaged file is stored beside the new one.
 
     Args:
       directory: the run's folder.
-      step: where training begins.
+      step: the step at which training begins.
       tell: receives warnings and notes.
-      digest: what ``digest`` was when that step was saved; '' where that is not known.
+      digest: the log's ``digest`` when that step was saved; '' if unknown.
     """
 
     def __init__(
@@ -81,69 +96,83 @@ class MetricsLog:
         digest: str = "",
     ):
         self._path = directory / "metrics.jsonl"
-        lines = _lines(self._read(step, digest, tell))
-        self._hash = hashlib.sha256(lines)
-        write_text(self._path, lines.decode())
+        self._tell = tell
+        self._begun = time.monotonic()
+        records = self._read(step, digest)
+        self._hash = hashlib.sha256(_render(map(_without_clocks, records)))
+        write_text(self._path, _render(records).decode())
         self._file = self._path.open("ab", buffering=0)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Adds the metrics of a step.
+        """Add the metrics of a step, and when this was.
 
         Raises:
           WorkdirError: it cannot be written.
         """
         finite = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
-        line = _lines([{"step": step, **finite}])
-        self._append(line)
-        self._hash.update(line)
-
-    @property
-    def digest(self) -> str:
-        """Of all lines: ``digest_lines`` of the records."""
-        return self._hash.hexdigest()
-
-    def sync(self) -> None:
-        """Puts what was written on the disk itself: before a checkpoint that it must not trail."""
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
-    def _read(self, step: int, digest: str, tell: Callable[[str], None]) -> list[Record]:
-        """The records up to the step, each once."""
-        records, complaints = scan_metrics(self._path)
-        by_step = {record["step"]: record for record in records if record["step"] <= step}
-        kept = [by_step[each] for each in sorted(by_step)]
-        if digest and digest_lines(kept) != digest:
-            complaints.append(
-                f"its lines to step {step} are not those that were there when it was saved"
-            )
-        if complaints:
-            self._keep(complaints, len(kept), tell)
-        return kept
-
-    def _keep(self, complaints: list[str], count: int, tell: Callable[[str], None]) -> None:
-        """Puts the damaged file where it stays, and says so."""
-        there = "it is not there"
-        if self._path.exists():
-            copy = free_name(self._path.with_name("metrics.damaged.jsonl"))
-            shutil.copyfile(self._path, copy)
-            there = f"it is kept as {copy.name}"
-        tell(
-            f"warning: {self._path} was damaged: {'; '.join(complaints[:3])}; {there}, and "
-            f"training goes on with the {count} lines that can be read"
-        )
-
-    def _append(self, line: bytes) -> None:
+        record = {"step": step, **finite}
+        seconds = time.monotonic() - self._begun
+        clocks = dict(zip(_CLOCKS, (round(time.time(), 3), round(seconds, 3)), strict=True))
+        line = _render([record | clocks])
         try:
             while line:
                 line = line[self._file.write(line) :]
         except OSError as error:
             raise WorkdirError(
-                f"cannot write to {self._path}: {error.strerror}; the same command goes on from "
+                f"cannot write to {self._path}: {error.strerror}; the same command resumes from "
                 "the newest checkpoint"
             ) from error
+        self._hash.update(_render([record]))
+
+    @property
+    def digest(self) -> str:
+        """The digest of all lines: ``digest_lines`` of the records."""
+        return self._hash.hexdigest()
+
+    def sync(self) -> None:
+        """Force the lines onto the disk. Do this before saving a checkpoint that counts on them."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _read(self, step: int, digest: str) -> list[Record]:
+        """Return the records up to the step, each once, with their times."""
+        records, complaints = _scan(self._path)
+        by_step = {record["step"]: record for record in records if record["step"] <= step}
+        found = [by_step[each] for each in sorted(by_step)]
+        if digest and digest_lines(found) != digest:
+            complaints.append(
+                f"its lines to step {step} are not those that were there when it was saved"
+            )
+        if complaints:
+            where = "it is not there"
+            if self._path.exists():
+                copy = find_free_name(self._path.with_name("metrics.damaged.jsonl"))
+                shutil.copyfile(self._path, copy)
+                where = f"it is kept as {copy.name}"
+            self._tell(
+                f"warning: {self._path} was damaged: {'; '.join(complaints[:3])}; {where}, and "
+                f"training continues with the {len(found)} lines that can be read"
+            )
+        return found
+
+
+def _scan(path: Path) -> tuple[list[Record], list[str]]:
+    """Return the records with their times, and a few words for each damage."""
+    if not path.exists():
+        return [], []
+    *lines, _ = path.read_bytes().split(b"\n")
+    parsed = [_parse(line) for line in lines]
+    complaints = [f"line {i} cannot be read" for i, found in enumerate(parsed, 1) if found is None]
+    records = [record for record in parsed if record is not None]
+    complaints += [
+        f"step {later['step']} comes after step {earlier['step']}"
+        for earlier, later in itertools.pairwise(records)
+        if later["step"] <= earlier["step"]
+    ]
+    return records, complaints
 
 
 def _parse(line: bytes) -> Record | None:
@@ -154,3 +183,11 @@ def _parse(line: bytes) -> Record | None:
     if not isinstance(record, dict) or type(record.get("step")) is not int:
         return None
     return record if all(type(value) in _VALUES for value in record.values()) else None
+
+
+def _without_clocks(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name not in _CLOCKS}
+
+
+def _render(records: Iterable[Record]) -> bytes:
+    return "".join(json.dumps(record) + "\n" for record in records).encode()

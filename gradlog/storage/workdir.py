@@ -1,10 +1,12 @@
-"""The layout of a workdir, and what makes it one experiment's and not another's."""
+"""The layout of a workdir, and the identity that makes it one experiment's."""
 
 import hashlib
 import importlib.metadata
 import json
 import platform
 import secrets
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from gradlog.aliases import modern_settings
 from gradlog.data import UNKNOWN
-from gradlog.storage.aliases import modern_result, modern_settings, old_settings
-from gradlog.storage.files import DamagedFileError, read_json, write_json
-from gradlog.storage.sealed import read_sealed
+from gradlog.storage.aliases import modern_result, old_settings
+from gradlog.storage.errors import DamagedFileError, WorkdirError
+from gradlog.storage.files import read_json, read_sealed, write_json
 
 PACKAGES = (
     "jax",
@@ -32,28 +35,24 @@ PACKAGES = (
     "scipy",
     "numpy",
 )
-
-# What ``provenance.json`` holds.
+# The keys of ``provenance.json`` and their types.
 PROVENANCE = {"run": str, "identity": dict, "versions": dict, "versions_from_step": dict}
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-
-
-class WorkdirError(ValueError):
-    """A workdir that cannot be used as asked."""
+_NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Workdir:
-    """Paths inside one run's folder.
+    """The files of one run's folder.
 
     Attributes:
       root: the folder.
-      advice: what to do where it turns out to be another experiment's.
+      advice: what to do if the folder belongs to another experiment.
     """
 
     root: Path
     advice: str = "choose another --workdir"
+
+    # --- the run ----------------------------------------------------------------------------
 
     @property
     def config(self) -> Path:
@@ -67,67 +66,68 @@ class Workdir:
 
     @property
     def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
         return self.root / "checkpoints"
 
     @property
     def metrics(self) -> Path:
+        """The metrics of the training, one line of JSON for each logged step."""
         return self.root / "metrics.jsonl"
 
-    def samples(self, step: int, settings: dict) -> Path:
-        """The folder for samples of a step: its own, or one inside for further settings."""
-        base = self.root / "samples" / str(step)
-        return base / digest(settings) if has_other_settings(base, settings) else base
-
     def exists(self) -> bool:
-        """Whether there is a configuration to open it by."""
+        """Whether the folder has a configuration to open it with."""
         return self.config.is_file()
 
     @property
     def run(self) -> str:
-        """What tells this run's checkpoints from another's; '' before it is claimed."""
+        """The run's random name, which its checkpoints carry; '' before the folder is claimed."""
         try:
             found = read_json(self.provenance)["run"]
-        except (OSError, ValueError, LookupError, TypeError):  # ``check`` complains of it
+        except (OSError, ValueError, LookupError, TypeError):  # ``check`` reports it
             return ""
         return found if isinstance(found, str) else ""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that must never change here, by dotted key; none before it is claimed.
+        """The settings that must never change here, by dotted key; empty before it is claimed.
 
         Raises:
-          WorkdirError: whose it is cannot be told.
+          WorkdirError: ``provenance.json`` is missing or cannot be read.
         """
-        return self._known()["identity"] if self._is_begun() else {}
+        return self._read_provenance()["identity"] if self._has_begun() else {}
 
     def claim(
-        self, config: dict, identity: dict, step: int = 0, younger: Mapping[str, Any] = EMPTY
+        self,
+        config: dict,
+        identity: dict,
+        step: int = 0,
+        defaults: Mapping[str, Any] = _NO_DEFAULTS,
     ) -> None:
-        """Makes the folder this experiment's, or finds that it is, before training goes on.
+        """Make the folder this experiment's, or check that it is, before training begins.
 
         Args:
-          config: the resolved configuration, written to the folder.
+          config: the resolved configuration, which is written to the folder.
           identity: the settings that must never change in a workdir, by dotted key.
-          step: where training begins; the versions it is done with are noted from there on.
-          younger: see ``check``.
+          step: the step at which training begins. Today's package versions are noted for it.
+          defaults: see ``check``.
 
         Raises:
           WorkdirError: the folder belongs to another experiment, or cannot be written.
         """
-        self.check(identity, younger)
-        history = self._known()["versions_from_step"] if self._is_begun() else {}
-        now = versions()
+        self.check(identity, defaults)
+        history = self._read_provenance()["versions_from_step"] if self._has_begun() else {}
+        versions = list_versions()
         provenance = {
             "run": self.run or secrets.token_hex(8),
             "identity": identity,
-            "versions": now,
-            "versions_from_step": history | {str(step): now},
+            "versions": versions,
+            "versions_from_step": history | {str(step): versions},
         }
         self._write(self.provenance, provenance)
         self._write(self.config, config)
 
     def restore_config(self, config: dict) -> None:
-        """Writes the configuration of a folder that was checked, where it alone is lost.
+        """Write the configuration again if it was lost. Call ``check`` first.
 
         Raises:
           WorkdirError: the folder cannot be written.
@@ -135,52 +135,53 @@ class Workdir:
         if not self.exists():
             self._write(self.config, config)
 
-    def _write(self, path: Path, value: dict) -> None:
-        try:
-            write_json(path, value)
-        except OSError as error:
-            raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
+    def check(self, identity: dict, defaults: Mapping[str, Any] = _NO_DEFAULTS) -> None:
+        """Check that the folder has this identity, or that nothing has begun there.
 
-    def check(self, identity: dict, younger: Mapping[str, Any] = EMPTY) -> None:
-        """Finds that the folder has this identity, or that nothing has begun there.
+        A value that is UNKNOWN on either side counts as equal. Keys that are only stored in the
+        folder are not compared.
 
         Args:
           identity: settings by dotted key.
-          younger: the value that stands for a key which is younger than the folder.
+          defaults: the values of keys that did not exist yet when the folder was made.
 
         Raises:
-          WorkdirError: it has another one; the message names the keys. What is UNKNOWN on either
-            side does not differ. Or whose it is cannot be told.
+          WorkdirError: it has another identity; the message names the keys. Or its
+            ``provenance.json`` is missing or cannot be read.
         """
-        if not self._is_begun():
+        if not self._has_begun():
             return
-        known = modern_settings(self._known()["identity"])
-        identity = _as_stored(identity)
-        known = {k: younger[k] for k in identity.keys() & younger.keys()} | known
-        differing = [
-            k
-            for k in sorted(known | identity)
-            if known.get(k) != identity.get(k) and UNKNOWN not in (known.get(k), identity.get(k))
-        ]
-        if differing:
+        stored = modern_settings(self._read_provenance()["identity"])
+        stored = {key: defaults[key] for key in identity.keys() & defaults.keys()} | stored
+        # A key that is only stored is one that the members named here do not read: their names
+        # differ, or it was stored by an older version, which also stored keys of samplers.
+        differing = {
+            key: (stored.get(key), value)
+            for key, value in _as_stored(identity).items()
+            if stored.get(key) != value and UNKNOWN not in (stored.get(key), value)
+        }
+        # Under another name a section has other keys: the name says it all.
+        renamed = {key.removesuffix("name") for key in differing if key.endswith(".name")}
+        shown = {
+            key: values
+            for key, values in differing.items()
+            if key.endswith(".name") or not key.startswith(tuple(renamed))
+        }
+        if shown:
+            first = sorted(shown, key=lambda key: (not key.endswith(".name"), key))
             changes = "; ".join(
-                f"{k} is {known.get(k)!r} there, {identity.get(k)!r} here" for k in differing
+                f"{key} is {shown[key][0]!r} there, {shown[key][1]!r} here" for key in first
             )
             raise WorkdirError(
                 f"{self.root} belongs to another experiment: {changes}; {self.advice}"
             )
 
-    def _is_begun(self) -> bool:
-        """Whether something is here that is some experiment's."""
-        stored = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
-        return stored or self.config.exists() or self.provenance.exists()
+    def _has_begun(self) -> bool:
+        """Whether the folder has a file of some experiment."""
+        has_checkpoints = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        return has_checkpoints or self.config.exists() or self.provenance.exists()
 
-    def _known(self) -> dict[str, Any]:
-        """The contents of ``provenance.json``.
-
-        Raises:
-          WorkdirError: it is not there, or is something else.
-        """
+    def _read_provenance(self) -> dict[str, Any]:
         try:
             found = read_json(self.provenance)
             for name, kind in PROVENANCE.items():
@@ -188,70 +189,79 @@ class Workdir:
                     raise TypeError(f"its {name} is no {kind.__name__}")
         except FileNotFoundError as error:
             raise WorkdirError(
-                f"{self.root} has no {self.provenance.name}, so whose workdir this is cannot be "
-                f"told; put a copy of that file there, or {self.advice}"
+                f"{self.root} has no {self.provenance.name}, so it is unknown which experiment it "
+                f"belongs to; put a copy of that file there, or {self.advice}"
             ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkdirError(
-                f"{self.provenance} cannot be read, so whose workdir this is cannot be told "
-                f"({type(error).__name__}: {error}); put a copy of it there, or {self.advice}"
+                f"{self.provenance} cannot be read ({type(error).__name__}: {error}), so it is "
+                f"unknown which experiment {self.root} belongs to; put a copy of that file there, "
+                f"or {self.advice}"
             ) from error
         return found
 
+    def _write(self, path: Path, value: dict) -> None:
+        try:
+            write_json(path, value)
+        except OSError as error:
+            raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
+
+    # --- results: each path is free, or already holds a result of the same settings -----------
+
+    def result(self, step: int, estimator: str, settings: dict) -> Path:
+        """The folder for the likelihood of a step."""
+        return _choose_folder(self.root / "eval" / str(step) / estimator, settings)
+
     def differences(self, step: int) -> Path:
-        """Paired differences between the estimators of a step."""
+        """The file for paired differences between the estimators of a step."""
         return self.root / "eval" / str(step) / "differences.json"
 
     def over_training(self, settings: dict) -> Path:
-        """Bits over the steps of a training: free, damaged, or with these settings."""
+        """The file for bits per dimension over the steps of a training."""
         path = self.root / "eval" / "over_training.json"
         try:
             found = modern_result(read_sealed(path)) if path.exists() else {}
             others = bool(found) and found.get("settings") != _as_stored(settings)
-        except ValueError:  # what it held can be had again from the results
+        except ValueError:  # a damaged file can be computed again from the results
             others = False
         return path.with_name(f"{path.stem}-{digest(settings)}.json") if others else path
 
     def comparison(self, folders: list[Path]) -> Path:
-        """Paired differences between the results in these folders."""
+        """The file for paired differences between the results in these folders."""
         return self.root / "compare" / f"{digest([str(path.resolve()) for path in folders])}.json"
 
-    def result(self, step: int, estimator: str, settings: dict) -> Path:
-        """The folder for a result: free, or holding a result of just these settings."""
-        return free_or_own(self.root / "eval" / str(step) / estimator, settings)
-
     def classification(self, step: int, estimator: str, settings: dict) -> Path:
-        """The folder for classes by likelihood: free, or holding those of just these settings."""
-        return free_or_own(self.root / "classify" / str(step) / estimator, settings)
+        """The folder for classes by likelihood."""
+        return _choose_folder(self.root / "classify" / str(step) / estimator, settings)
+
+    def samples(self, step: int, settings: dict) -> Path:
+        """The folder for samples of a step; inside it, for other settings."""
+        base = self.root / "samples" / str(step)
+        return base / digest(settings) if _has_other_settings(base, settings) else base
 
     def encodings(self, step: int, settings: dict) -> Path:
-        """The folder for latents of a step: free, or holding those of just these settings."""
-        return free_or_own(self.root / "encodings" / str(step), settings)
+        """The folder for latents of a step."""
+        return _choose_folder(self.root / "encodings" / str(step), settings)
 
     def quality(self, step: int | str, features: str, settings: dict) -> Path:
-        """The folder for the quality of samples: free, or holding a result of these settings."""
-        return free_or_own(self.root / "quality" / str(step) / features, settings)
+        """The folder for the quality of samples."""
+        return _choose_folder(self.root / "quality" / str(step) / features, settings)
 
-    def kept(self, name: str, settings: dict) -> Path:
-        """An archive of what took long to compute for the quality of samples."""
+    def quality_cache(self, name: str, settings: dict) -> Path:
+        """The file for arrays of the quality of samples that take long to compute."""
         return self.root / "quality" / "kept" / f"{name}-{digest(settings)}.npz"
 
 
-def free_or_own(folder: Path, settings: dict) -> Path:
-    """Return the folder, or one beside it where it holds a result of other settings."""
-    if not has_other_settings(folder, settings):
+def _choose_folder(folder: Path, settings: dict) -> Path:
+    """Return the folder, or one beside it if it holds a result of other settings."""
+    if not _has_other_settings(folder, settings):
         return folder
     beside = folder.with_name(f"{folder.name}-{digest(settings)}")
-    older = folder.with_name(f"{folder.name}-{digest(old_settings(settings))}")
+    older = folder.with_name(f"{folder.name}-{digest(old_settings(settings))}")  # by version 0.1
     return older if older.exists() and not beside.exists() else beside
 
 
-def has_other_settings(folder: Path, settings: dict) -> bool:
-    """Whether a folder holds a result that was made with other settings.
-
-    Raises:
-      WorkdirError: it cannot be told with which.
-    """
+def _has_other_settings(folder: Path, settings: dict) -> bool:
     path = folder / "settings.json"
     try:
         return path.exists() and modern_settings(read_json(path)) != _as_stored(settings)
@@ -260,27 +270,56 @@ def has_other_settings(folder: Path, settings: dict) -> bool:
 
 
 def _as_stored(value: Any) -> Any:
-    """As JSON gives it back."""
+    """Return a value as JSON gives it back: tuples become lists."""
     return json.loads(json.dumps(value))
 
 
-def digest(value: Any) -> str:
-    """Eight hexadecimal digits that tell values apart."""
-    text = json.dumps(value, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def check_writable(folder: Path, needed_bytes: int) -> None:
+    """Check that a folder, which need not exist yet, can take so many bytes.
+
+    Raises:
+      WorkdirError: it is read-only, or its disk has too little space.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"\0")
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        raise WorkdirError(f"cannot write to {folder}: {error.strerror}") from error
+    if free < needed_bytes:
+        raise WorkdirError(
+            f"{folder} needs {needed_bytes:,} bytes for two checkpoints, and its disk has {free:,} "
+            "free; free space there or choose another --workdir"
+        )
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a number."""
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that can change a number."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **found}
 
 
+def digest(value: Any) -> str:
+    """Return eight hexadecimal digits that identify a JSON value.
+
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 def digest_arrays(tree: Any) -> str:
-    """Sixteen hexadecimal digits of the contents of a tree of arrays."""
+    """Return sixteen hexadecimal digits that identify the contents of a tree of arrays."""
     total = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)
         total.update(f"{jax.tree_util.keystr(path)} {array.shape} {array.dtype}".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()[:16]
+
+
+def digest_params(params: dict[str, Any]) -> str:
+    """Return the digest of parameters by group; of a network alone it is version 0.1's."""
+    return digest_arrays(params["network"] if set(params) == {"network"} else params)

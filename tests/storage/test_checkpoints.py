@@ -1,3 +1,5 @@
+"""Checkpoints: bit for bit or refused; damage found; saved beside the program; retained."""
+
 import errno
 import json
 import os
@@ -11,6 +13,7 @@ import optax
 import pytest
 
 from gradlog.storage import (
+    KEEP_ALL,
     CheckpointError,
     Checkpoints,
     DamagedError,
@@ -19,7 +22,7 @@ from gradlog.storage import (
     manifest,
 )
 from gradlog.storage import checkpoints as module
-from gradlog.training import init_state
+from gradlog.training.state import ParameterGroup, init_state
 
 PARAMS = {
     "dense": {"kernel": np.array([[1e-45, np.inf], [-0.0, np.nan]], np.float32)},
@@ -28,9 +31,9 @@ PARAMS = {
 
 
 def _state(step, optimizer=None):
-    """A state in the middle of a training, every leaf different from its initial value."""
+    """Return a state in the middle of a training; every leaf differs from its initial value."""
     optimizer = optimizer or optax.MultiSteps(optax.adamw(1e-3), 2).gradient_transformation()
-    state = init_state(PARAMS, optimizer)
+    state = init_state({"network": PARAMS}, {"network": ParameterGroup(optimizer)})
     leaves, tree = jax.tree.flatten(jax.device_get(state))
     moved = [
         leaf if np.isnan(leaf).any() else (leaf + i).astype(leaf.dtype)
@@ -62,11 +65,11 @@ def test_a_state_comes_back_bit_for_bit_with_its_optimizer_and_its_step(saved):
     found = Checkpoints(folder).restore(7, like)
     _leaves_equal(found, state)
     assert int(found.step) == 7
-    assert isinstance(found.opt_state, optax.MultiStepsState)
+    assert isinstance(found.opt_state["network"], optax.MultiStepsState)
 
 
 def test_a_state_on_devices_is_saved_as_it_was_then(tmp_path):
-    """The buffers of a state are given to the next step while the file is still being written."""
+    """The next step may overwrite the buffers of a state while the file is being written."""
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     state = {"x": jnp.arange(1000.0)}
     checkpoints.save(1, state)
@@ -77,7 +80,7 @@ def test_a_state_on_devices_is_saved_as_it_was_then(tmp_path):
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, [4]), (2, [3, 4]), (0, [1, 2, 3, 4])])
-def test_the_newest_are_kept(tmp_path, keep, kept):
+def test_only_the_newest_stay(tmp_path, keep, kept):
     checkpoints = Checkpoints(tmp_path / "checkpoints", Retention(keep))
     for step in (1, 2, 3, 4):
         checkpoints.save(step, {"x": np.full(3, step, np.float32)})
@@ -88,7 +91,7 @@ def test_the_newest_are_kept(tmp_path, keep, kept):
     assert Checkpoints(tmp_path / "checkpoints").steps() == kept
 
 
-def test_a_step_that_is_there_is_left_as_it_is(saved):
+def test_an_existing_step_is_not_written_again(saved):
     folder, state = saved
     checkpoints = Checkpoints(folder)
     checkpoints.save(7, jax.tree.map(np.zeros_like, state))
@@ -96,7 +99,7 @@ def test_a_step_that_is_there_is_left_as_it_is(saved):
     _leaves_equal(checkpoints.restore(7, state), state)
 
 
-def test_a_missing_step_is_named_with_those_there_are(saved):
+def test_a_missing_step_is_named_with_the_existing_ones(saved):
     folder, state = saved
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 8 .*there are \[7\]"):
         Checkpoints(folder).restore(8, state)
@@ -117,21 +120,23 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_arrays_of_other_shapes_and_types_are_refused_never_cast(saved, other):
+def test_other_shapes_and_types_are_refused_and_never_cast(saved, other):
     folder, state = saved
-    kernel = OTHERS[other](state.params["dense"]["kernel"])
-    like = state.replace(params={**state.params, "dense": {"kernel": kernel}})
-    expected = r"step 7 .* params\.dense\.kernel is float32 \(2, 2\) there, float"
+    params = state.params["network"]
+    kernel = OTHERS[other](params["dense"]["kernel"])
+    like = state.replace(params={"network": {**params, "dense": {"kernel": kernel}}})
+    expected = r"step 7 .* params\.network\.dense\.kernel is float32 \(2, 2\) there, float"
     with pytest.raises(CheckpointError, match=expected):
         Checkpoints(folder).restore(7, like)
 
 
 def test_an_array_too_many_or_too_few_is_refused(saved):
     folder, state = saved
-    more = state.replace(params={**state.params, "bias": np.zeros(2, np.float32)})
+    params = state.params["network"]
+    more = state.replace(params={"network": {**params, "bias": np.zeros(2, np.float32)}})
     with pytest.raises(CheckpointError, match="bias is nothing there, float32"):
         Checkpoints(folder).restore(7, more)
-    fewer = state.replace(params={"dense": state.params["dense"]})
+    fewer = state.replace(params={"network": {"dense": params["dense"]}})
     with pytest.raises(CheckpointError, match=r"scale is float32 \(\) there, nothing here"):
         Checkpoints(folder).restore(7, fewer)
 
@@ -180,7 +185,7 @@ def test_every_type_of_array_comes_back_bit_for_bit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("leaf", "told"),
+    ("leaf", "kind"),
     [
         (jax.random.key(0), "key<fry>"),
         (np.array([None]), r"\|O"),
@@ -188,9 +193,9 @@ def test_every_type_of_array_comes_back_bit_for_bit(tmp_path):
         (np.array([1, 2], ">i4"), ">i4"),
     ],
 )
-def test_what_is_no_array_of_numbers_is_refused_before_anything_is_written(tmp_path, leaf, told):
+def test_other_leaves_are_refused_before_anything_is_written(tmp_path, leaf, kind):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    with pytest.raises(CheckpointError, match=f"params.x is {told}, no array of numbers"):
+    with pytest.raises(CheckpointError, match=f"params.x is {kind}, no array of numbers"):
         checkpoints.save(1, {"params": {"x": leaf}})
     assert not (tmp_path / "checkpoints").exists()
 
@@ -206,7 +211,7 @@ def test_notes_come_back_exactly(tmp_path):
     assert notes == {"held_out_loss": float(np.float32(0.1)), "pending": [[3, 0.1 + 0.2]]}
 
 
-def test_notes_may_hold_what_is_not_finite(tmp_path):
+def test_notes_may_hold_nan(tmp_path):
     _save_each(tmp_path, {5: {"pending": {10: float("nan"), 9: float("-inf")}}})
     assert Checkpoints(tmp_path).verify(5) == []
     found = Checkpoints(tmp_path).notes(5)["pending"]
@@ -215,7 +220,7 @@ def test_notes_may_hold_what_is_not_finite(tmp_path):
 
 
 def _save_each(folder, notes, **options):
-    """Checkpoints of these steps with their notes; the array is the step."""
+    """Save checkpoints of these steps with their notes; each array holds its step."""
     checkpoints = Checkpoints(folder, **options)
     for step, note in notes.items():
         checkpoints.save(step, {"x": np.full(3, step, np.float32)}, note)
@@ -231,7 +236,7 @@ def _damage(folder):
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
-def test_what_retention_says_is_kept(tmp_path):
+def test_retention_decides_what_stays(tmp_path):
     losses = {1: 0.5, 2: 0.1, 3: 0.2, 4: None, 5: float("nan"), 6: 0.3}
     notes = {step: {"held_out_loss": loss} for step, loss in losses.items()}
     found = _save_each(tmp_path, notes, keep=Retention(last=1, every=3, best=1))
@@ -248,12 +253,12 @@ def test_a_damaged_checkpoint_is_neither_deleted_nor_counted(tmp_path, known):
     for step in (3, 4):
         checkpoints.save(step, LIKE)
     checkpoints.close()
-    # Whoever wrote it has no reason to read it again before it is to go.
+    # The process that wrote it reads it again only before deleting it.
     assert checkpoints.steps() == [2, 3, 4]
-    assert checkpoints.newest_sound() == 4
+    assert checkpoints.latest_intact() == 4
 
 
-def test_one_that_lost_its_manifest_is_neither_deleted_nor_counted(tmp_path):
+def test_a_checkpoint_without_manifest_is_neither_deleted_nor_counted(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}, 2: {}}, keep=Retention(2))
     (tmp_path / "2" / "manifest.json").unlink()
     checkpoints.save(3, LIKE)
@@ -261,18 +266,18 @@ def test_one_that_lost_its_manifest_is_neither_deleted_nor_counted(tmp_path):
     assert checkpoints.steps() == [1, 2, 3]
 
 
-def test_the_newest_sound_one_is_found_below_damaged_ones(tmp_path):
+def test_the_latest_intact_one_is_found_below_damaged_ones(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}, 2: {}, 3: {}})
     _damage(tmp_path / "3")
     shutil.rmtree(tmp_path / "2" / "state")
     assert checkpoints.latest() == 3
-    assert checkpoints.newest_sound() == 1
+    assert checkpoints.latest_intact() == 1
     np.testing.assert_array_equal(checkpoints.restore(1, LIKE)["x"], 1)
     _damage(tmp_path / "1")
-    assert checkpoints.newest_sound() is None
+    assert checkpoints.latest_intact() is None
 
 
-def test_a_damaged_one_is_set_aside_with_all_that_is_in_it(tmp_path):
+def test_a_damaged_one_is_set_aside_with_all_its_files(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}, 2: {}})
     contents = (tmp_path / "2" / "manifest.json").read_bytes()
     first = checkpoints.set_aside(2)
@@ -285,22 +290,22 @@ def test_a_damaged_one_is_set_aside_with_all_that_is_in_it(tmp_path):
         checkpoints.set_aside(2)
 
 
-def test_what_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypatch):
-    """A network file system that hiccups: nothing may be moved, and no older one be taken."""
+def test_a_read_error_is_no_damage(tmp_path, monkeypatch):
+    """A network file system fails for a moment: nothing is moved, and no older step is used."""
     checkpoints = _save_each(tmp_path, {1: {}, 2: {}})
 
     def hiccup(path):
         raise OSError(errno.EIO, "Input/output error", str(path))
 
-    monkeypatch.setattr(manifest, "_file_entry", hiccup)
-    for ask in (checkpoints.newest_sound, lambda: checkpoints.restore(2, LIKE)):
+    monkeypatch.setattr(manifest, "_describe_file", hiccup)
+    for ask in (checkpoints.latest_intact, lambda: checkpoints.restore(2, LIKE)):
         with pytest.raises(CheckpointError, match=r"step 2 .* cannot be read now: Input") as error:
             ask()
         assert not isinstance(error.value, DamagedError)
     assert checkpoints.steps() == [1, 2]
 
 
-def test_those_set_aside_keep_their_places_where_an_earlier_one_was_deleted(tmp_path):
+def test_setting_aside_overwrites_nothing(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}})
     taken = checkpoints.directory / "damaged" / "1-1"
     taken.mkdir(parents=True)
@@ -311,7 +316,7 @@ def test_those_set_aside_keep_their_places_where_an_earlier_one_was_deleted(tmp_
     assert (taken / "evidence").exists()
 
 
-def test_the_folder_may_be_named_from_where_one_is(tmp_path, monkeypatch):
+def test_the_folder_may_be_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checkpoints = Checkpoints(Path("here"))
     checkpoints.save(1, {"a": np.arange(3.0)})
@@ -321,7 +326,7 @@ def test_the_folder_may_be_named_from_where_one_is(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found["a"], np.arange(3.0))
 
 
-def test_a_damaged_one_in_the_place_of_a_step_is_set_aside_and_written_again(tmp_path):
+def test_saving_over_a_damaged_step_sets_it_aside(tmp_path):
     _save_each(tmp_path, {1: {}})
     _damage(tmp_path / "1")
     checkpoints = _save_each(tmp_path, {1: {}})
@@ -343,18 +348,23 @@ def test_a_folder_under_another_steps_name_is_damage(tmp_path):
         checkpoints.restore(2, LIKE)
 
 
-def test_a_manifest_of_another_format_is_told(tmp_path):
+def test_a_manifest_of_a_later_version_is_refused_and_is_no_damage(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}})
     path = tmp_path / "1" / "manifest.json"
     whole = json.loads(path.read_bytes())
     whole["manifest"]["format"] = 2
-    path.write_bytes(manifest.render(whole["manifest"]))
-    assert checkpoints.verify(1) == [
-        "its manifest.json has format 2, not 1: another version wrote it"
-    ]
+    path.write_bytes(manifest.render_manifest(whole["manifest"]))
+    for use in (
+        checkpoints.verify,
+        checkpoints.notes,
+        lambda step: checkpoints.restore(step, LIKE),
+    ):
+        with pytest.raises(CheckpointError, match=r"step 1 .* has format 2") as error:
+            use(1)
+        assert not isinstance(error.value, DamagedError)
 
 
-def test_only_a_number_as_it_is_written_is_a_step(tmp_path):
+def test_only_a_plain_number_is_a_step(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}})
     for name in ("02", "3.0", "-4", "5 ", "six", "²", "damaged", ".saving-7-x"):
         (tmp_path / name).mkdir()
@@ -362,19 +372,19 @@ def test_only_a_number_as_it_is_written_is_a_step(tmp_path):
     assert checkpoints.steps() == [1]
 
 
-def test_what_a_killed_process_left_goes_when_the_next_one_saves_and_not_before(tmp_path):
+def test_leftovers_of_a_killed_process_go_at_the_next_save(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}})
     for name in (".saving-2-abc", ".deleting-1-abc"):
         shutil.copytree(tmp_path / "1", tmp_path / name)
     reader = Checkpoints(tmp_path)
-    assert (reader.steps(), reader.newest_sound()) == ([1], 1)
+    assert (reader.steps(), reader.latest_intact()) == ([1], 1)
     assert len(list(tmp_path.iterdir())) == 3
     checkpoints.save(2, LIKE)
     checkpoints.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
 
 
-def test_a_step_that_was_deleted_while_it_was_read_is_not_called_damaged(tmp_path, monkeypatch):
+def test_a_step_deleted_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):
     checkpoints = _save_each(tmp_path, {1: {}, 2: {}})
 
     def deleted(*_):
@@ -391,51 +401,53 @@ def test_a_step_that_was_deleted_while_it_was_read_is_not_called_damaged(tmp_pat
 
 @pytest.fixture
 def hashed(monkeypatch):
-    """The files that are read to be hashed, from now on."""
-    entry, read = manifest._file_entry, []
-    monkeypatch.setattr(manifest, "_file_entry", lambda path: (read.append(path), entry(path))[1])
+    """List the files that are hashed from now on."""
+    entry, read = manifest._describe_file, []
+    monkeypatch.setattr(
+        manifest, "_describe_file", lambda path: (read.append(path), entry(path))[1]
+    )
     return read
 
 
-def test_a_step_that_is_not_there_is_not_damaged(tmp_path):
+def test_a_missing_step_is_not_damaged(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}})
     with pytest.raises(MissingError, match=r"no checkpoint of step 2 .* there are \[1\]"):
         checkpoints.verify(2)
 
 
-def test_what_is_deleted_while_it_is_verified_is_not_damaged(tmp_path, monkeypatch):
-    checkpoints, entry = _save_each(tmp_path, {1: {}, 2: {}}), manifest._file_entry
+def test_a_step_deleted_while_it_is_verified_is_not_damaged(tmp_path, monkeypatch):
+    checkpoints, entry = _save_each(tmp_path, {1: {}, 2: {}}), manifest._describe_file
 
     def deleted(path):
         shutil.rmtree(tmp_path / "2", ignore_errors=True)
         return entry(path)
 
-    monkeypatch.setattr(manifest, "_file_entry", deleted)
+    monkeypatch.setattr(manifest, "_describe_file", deleted)
     with pytest.raises(MissingError):
         checkpoints.verify(2)
     shutil.copytree(tmp_path / "1", tmp_path / "2")
-    assert checkpoints.newest_sound() == 1
+    assert checkpoints.latest_intact() == 1
 
 
-def test_what_is_replaced_while_it_is_verified_is_read_again(tmp_path, monkeypatch):
-    checkpoints, entry = _save_each(tmp_path / "kept", {1: {}}), manifest._file_entry
+def test_a_step_replaced_while_it_is_verified_is_read_again(tmp_path, monkeypatch):
+    checkpoints, entry = _save_each(tmp_path / "kept", {1: {}}), manifest._describe_file
     shutil.copytree(tmp_path / "kept" / "1", tmp_path / "copy")
 
     def replaced(path):
-        monkeypatch.setattr(manifest, "_file_entry", entry)
+        monkeypatch.setattr(manifest, "_describe_file", entry)
         (tmp_path / "kept" / "1").rename(tmp_path / "old")
         (tmp_path / "copy").rename(tmp_path / "kept" / "1")
         return entry(tmp_path / "old" / path.relative_to(tmp_path / "kept" / "1")) | {"sha256": ""}
 
-    monkeypatch.setattr(manifest, "_file_entry", replaced)
+    monkeypatch.setattr(manifest, "_describe_file", replaced)
     assert checkpoints.verify(1) == []
 
 
-def test_what_was_verified_is_not_hashed_again_to_be_restored(tmp_path, hashed):
+def test_a_verified_step_is_not_hashed_again(tmp_path, hashed):
     _save_each(tmp_path, {1: {}})
     checkpoints = Checkpoints(tmp_path)
     hashed.clear()
-    assert checkpoints.newest_sound() == 1
+    assert checkpoints.latest_intact() == 1
     once = list(hashed)
     np.testing.assert_array_equal(checkpoints.restore(1, LIKE)["x"], 1)
     assert hashed == once != []
@@ -444,7 +456,7 @@ def test_what_was_verified_is_not_hashed_again_to_be_restored(tmp_path, hashed):
         checkpoints.restore(1, LIKE)
 
 
-def test_what_changed_without_a_trace_is_not_restored_either(tmp_path):
+def test_a_change_with_the_old_time_of_modification_is_found(tmp_path):
     state = {"x": np.random.default_rng(0).normal(size=2000)}
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, state)
@@ -461,7 +473,7 @@ def test_what_changed_without_a_trace_is_not_restored_either(tmp_path):
         checkpoints.restore(1, state)
 
 
-def test_those_that_are_kept_are_not_hashed_by_another_process(tmp_path, hashed):
+def test_only_the_step_to_delete_is_hashed(tmp_path, hashed):
     _save_each(tmp_path, {1: {}, 2: {}, 3: {}})
     hashed.clear()
     assert _save_each(tmp_path, {4: {}}, keep=Retention(3)).steps() == [2, 3, 4]
@@ -469,7 +481,7 @@ def test_those_that_are_kept_are_not_hashed_by_another_process(tmp_path, hashed)
     assert {step for step in steps if not step.startswith(".")} == {"1"}  # before it is deleted
 
 
-def test_what_is_known_to_be_damaged_is_not_counted(tmp_path):
+def test_a_step_known_to_be_damaged_is_not_counted(tmp_path):
     keep = Retention(2)
     _save_each(tmp_path, {1: {}, 2: {}})
     _damage(tmp_path / "2")
@@ -480,8 +492,8 @@ def test_what_is_known_to_be_damaged_is_not_counted(tmp_path):
     assert checkpoints.steps() == [1, 2, 3]
 
 
-def test_arrays_that_orbax_stores_as_others_are_not_taken_for_written(tmp_path, monkeypatch):
-    """What was read back is compared with the memory that it was written from."""
+def test_what_orbax_stored_wrongly_does_not_count_as_written(tmp_path, monkeypatch):
+    """The files are read back and compared with memory."""
     stored = module.write_arrays
     other = lambda folder, arrays: stored(folder, {n: a + 1 for n, a in arrays.items()})  # noqa: E731
     monkeypatch.setattr(module, "write_arrays", other)
@@ -492,8 +504,8 @@ def test_arrays_that_orbax_stores_as_others_are_not_taken_for_written(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_is_written_beside_the_program(tmp_path, monkeypatch):
-    """``save`` is back before the file is there, and the next one waits for it."""
+def test_a_save_runs_beside_the_program(tmp_path, monkeypatch):
+    """``save`` returns before the file exists, and the next save waits for it."""
     import threading
 
     go_on, stored, order = threading.Event(), module.write_arrays, []
@@ -512,3 +524,39 @@ def test_one_is_written_beside_the_program(tmp_path, monkeypatch):
     assert checkpoints.steps()[0] == 1
     checkpoints.close()
     assert (checkpoints.steps(), order) == ([1, 2], [1, 2])
+
+
+# --- retention ------------------------------------------------------------------------------
+
+
+def _notes(losses):
+    return {step: {"held_out_loss": loss} for step, loss in losses.items()}
+
+
+NONE = dict.fromkeys(range(1, 8), None)
+
+
+@pytest.mark.parametrize(
+    ("retention", "losses", "kept"),
+    [
+        (KEEP_ALL, NONE, set(range(1, 8))),
+        (Retention(0, 2, 1), NONE, set(range(1, 8))),
+        (Retention(2), NONE, {6, 7}),
+        (Retention(9), NONE, set(range(1, 8))),
+        (Retention(1, every=3), NONE, {3, 6, 7}),
+        (Retention(1, every=7), NONE, {7}),
+        (Retention(1, best=1), {1: 0.3, 2: 0.1, 3: 0.2}, {2, 3}),
+        (Retention(1, best=2), {1: 0.3, 2: 0.1, 3: 0.2, 4: 0.4}, {2, 3, 4}),
+        (Retention(1, best=1), {1: float("nan"), 2: None, 3: 0.2, 4: float("-inf")}, {3, 4}),
+        (Retention(1, best=1), {1: 0.1, 2: 0.1, 3: 0.2}, {1, 3}),
+        (Retention(1, best=5), NONE, {7}),
+        (Retention(2, 2, 1), {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4, 5: 0.5}, {1, 2, 4, 5}),
+        (Retention(3), {}, set()),
+    ],
+)
+def test_retention_selects_the_newest_multiples_and_best(retention, losses, kept):
+    assert retention.select(_notes(losses)) == kept
+
+
+def test_a_checkpoint_without_a_loss_is_never_among_the_best():
+    assert Retention(1, best=1).select({1: {}, 2: {"held_out_loss": "0.1"}, 3: {}}) == {3}

@@ -1,3 +1,5 @@
+"""The lock of a folder: one process at a time, released when the process ends."""
+
 import errno
 import fcntl
 import os
@@ -17,14 +19,14 @@ import sys
 from pathlib import Path
 from gradlog.storage import WorkdirLock
 with WorkdirLock(Path(sys.argv[1])):
-    print("held", flush=True)
+    print("locked", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
 def holder(tmp_path):
-    """Another process that holds the folder until its input ends."""
+    """Start another process that locks the folder until its input ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "run")],
         cwd=ROOT,
@@ -33,7 +35,7 @@ def holder(tmp_path):
         text=True,
     )
     assert process.stdout
-    assert process.stdout.readline() == "held\n"
+    assert process.stdout.readline() == "locked\n"
     yield process
     process.kill()
     process.communicate(timeout=60)
@@ -44,7 +46,7 @@ def _take(folder):
         pass
 
 
-def test_a_folder_that_is_held_is_one_line_with_who_holds_it(tmp_path, holder):
+def test_a_locked_folder_is_one_line_with_its_holder(tmp_path, holder):
     with pytest.raises(WorkdirError) as caught:
         _take(tmp_path / "run")
     line = str(caught.value)
@@ -54,26 +56,26 @@ def test_a_folder_that_is_held_is_one_line_with_who_holds_it(tmp_path, holder):
 
 
 @pytest.mark.parametrize("how", ["in order", "killed"])
-def test_it_is_free_when_its_holder_has_ended(tmp_path, holder, how):
+def test_the_lock_ends_with_its_process(tmp_path, holder, how):
     if how == "killed":
         os.kill(holder.pid, signal.SIGKILL)
     holder.communicate("", timeout=60)
     _take(tmp_path / "run")
 
 
-def test_one_process_has_no_two_either(tmp_path):
+def test_one_process_cannot_lock_twice(tmp_path):
     with WorkdirLock(tmp_path), pytest.raises(WorkdirError, match=f"process {os.getpid()} on"):
         _take(tmp_path)
     _take(tmp_path)
 
 
-def test_it_is_given_back_when_the_block_fails(tmp_path):
+def test_the_lock_is_released_when_the_block_fails(tmp_path):
     with pytest.raises(KeyError), WorkdirLock(tmp_path):
         raise KeyError
     _take(tmp_path)
 
 
-def test_the_file_says_nothing_when_no_one_holds_it(tmp_path):
+def test_the_file_is_empty_when_nobody_holds_the_lock(tmp_path):
     with WorkdirLock(tmp_path):
         assert str(os.getpid()) in (tmp_path / ".lock").read_text()
     assert (tmp_path / ".lock").read_text() == ""
@@ -87,7 +89,7 @@ def test_a_holder_that_cannot_be_read_is_another_process(tmp_path, text):
             _take(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_an_impossible_folder_is_one_line(tmp_path):
     (tmp_path / "run").write_text("mine")
     with pytest.raises(WorkdirError, match="cannot write to"):
         _take(tmp_path / "run")
@@ -100,13 +102,13 @@ def _failing_with(number):
     return flock
 
 
-def test_without_locks_there_is_a_note_and_work_goes_on(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_a_note(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", _failing_with(errno.ENOLCK))
     notes = []
     with WorkdirLock(tmp_path, notes.append):
         pass
     assert len(notes) == 1
-    assert "knows no locks" in notes[0]
+    assert "has no locks" in notes[0]
 
 
 def test_another_failure_of_a_lock_is_an_error(tmp_path, monkeypatch):

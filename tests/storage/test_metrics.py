@@ -1,9 +1,19 @@
+"""Metrics: each step once, damage found, times outside of every comparison."""
+
+import hashlib
 import json
 import os
 
 import pytest
 
-from gradlog.storage import MetricsLog, digest_lines, read_metrics, scan_metrics
+from gradlog.storage import (
+    MetricsLog,
+    digest_lines,
+    metrics,
+    read_metrics,
+    read_sessions,
+    scan_metrics,
+)
 
 
 def _log(directory, start, steps, scale=1.0):
@@ -23,11 +33,11 @@ def test_records_come_back_in_order(tmp_path):
     assert records == [{"step": step, "loss": float(step)} for step in (10, 20, 30)]
 
 
-def test_no_file_is_no_records(tmp_path):
+def test_a_missing_file_has_no_records(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == []
 
 
-def test_what_was_logged_after_the_checkpoint_is_dropped_when_training_goes_on(tmp_path):
+def test_lines_after_the_checkpoint_are_dropped_when_training_resumes(tmp_path):
     _log(tmp_path, 0, [10, 20, 30])
     _log(tmp_path, 20, [30, 40], scale=2.0)
     records = read_metrics(tmp_path / "metrics.jsonl")
@@ -42,7 +52,7 @@ def test_starting_again_from_the_beginning_drops_everything(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
-def test_a_last_line_cut_short_is_left_out_and_written_over(tmp_path, cut):
+def test_a_last_line_cut_short_is_ignored_and_replaced(tmp_path, cut):
     _log(tmp_path, 0, [10, 20])
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text()[: -cut - 1])
@@ -77,7 +87,7 @@ DAMAGE = {
     "two in one": (LINES[1][:9] + LINES[2], "line 2 cannot be read"),
     "no object": (b"[1, 2]\n", "line 2 cannot be read"),
     "no step": (b'{"loss": 1.0}\n', "line 2 cannot be read"),
-    "a value that is none": (b'{"step": 20, "loss": "abc"}\n', "line 2 cannot be read"),
+    "text for a value": (b'{"step": 20, "loss": "abc"}\n', "line 2 cannot be read"),
     "empty": (b"\n", "line 2 cannot be read"),
     "twice": (LINES[0], "step 10 comes after step 10"),
     "going back": (b'{"step": 5}\n', "step 5 comes after step 10"),
@@ -85,7 +95,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_in_the_middle_is_told_and_the_rest_is_not_lost(tmp_path, damage):
+def test_damage_in_the_middle_is_reported_and_the_rest_is_read(tmp_path, damage):
     line, complaint = DAMAGE[damage]
     _write_lines(tmp_path, LINES[0], line, LINES[2])
     told = []
@@ -97,7 +107,7 @@ def test_damage_in_the_middle_is_told_and_the_rest_is_not_lost(tmp_path, damage)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_kept_beside_the_one_that_training_goes_on_with(tmp_path, damage):
+def test_a_damaged_file_is_stored_beside_the_new_one(tmp_path, damage):
     _write_lines(tmp_path, LINES[0], DAMAGE[damage][0], LINES[2])
     before, told = (tmp_path / "metrics.jsonl").read_bytes(), []
     for _ in range(2):
@@ -105,13 +115,13 @@ def test_a_damaged_file_is_kept_beside_the_one_that_training_goes_on_with(tmp_pa
         log.write(40, {"loss": 5.0})
         log.close()
     assert len(told) == 1
-    assert "kept as metrics.damaged.jsonl, and training goes on" in told[0]
+    assert "kept as metrics.damaged.jsonl, and training continues" in told[0]
     assert (tmp_path / "metrics.damaged.jsonl").read_bytes() == before
     assert scan_metrics(tmp_path / "metrics.jsonl")[1] == []
     assert set(_steps(tmp_path)) >= {10, 30, 40}
 
 
-def test_damaged_files_do_not_take_each_others_place(tmp_path):
+def test_damaged_files_do_not_replace_each_other(tmp_path):
     for garbage in (b"first\n", b"second\n"):
         _write_lines(tmp_path, garbage, LINES[0])
         MetricsLog(tmp_path, 10, lambda line: None).close()
@@ -119,7 +129,7 @@ def test_damaged_files_do_not_take_each_others_place(tmp_path):
     assert kept == [b"first\n", b"second"]
 
 
-def test_evidence_keeps_its_place_where_an_earlier_one_was_deleted(tmp_path):
+def test_a_damaged_file_keeps_its_name_when_another_was_deleted(tmp_path):
     (tmp_path / "metrics.damaged-1.jsonl").write_bytes(b"kept\n")
     for garbage in (b"first\n", b"second\n"):
         _write_lines(tmp_path, garbage, LINES[0])
@@ -135,11 +145,11 @@ def test_evidence_keeps_its_place_where_an_earlier_one_was_deleted(tmp_path):
         lambda path: path.unlink(),
         lambda path: path.write_bytes(path.read_bytes().splitlines(keepends=True)[0]),
         lambda path: path.write_bytes(path.read_bytes().replace(b'"step": 2', b'"step": 7')),
-        lambda path: path.write_bytes(path.read_bytes().replace(b"0.5", b"0.6")),
+        lambda path: path.write_bytes(path.read_bytes().replace(b": 0.5,", b": 0.6,")),
     ],
     ids=["file lost", "line lost", "other step", "other digit"],
 )
-def test_lines_that_are_not_those_of_the_checkpoint_are_told(tmp_path, change):
+def test_lines_that_differ_from_the_checkpoints_are_reported(tmp_path, change):
     log, told = MetricsLog(tmp_path, 0), []
     for step in (1, 2):
         log.write(step, {"loss": 0.5})
@@ -155,7 +165,7 @@ def test_lines_that_are_not_those_of_the_checkpoint_are_told(tmp_path, change):
     assert "its lines to step 2 are not those that were there when it was saved" in told[0]
 
 
-def test_lines_that_are_kept_are_kept_as_they_were(tmp_path):
+def test_earlier_lines_stay_byte_for_byte(tmp_path):
     log = MetricsLog(tmp_path, 0)
     log.write(1, {"loss": 0.1 + 0.2, "grad_norm": 1e-300})
     log.write(2, {"loss": float("inf")})
@@ -165,10 +175,79 @@ def test_lines_that_are_kept_are_kept_as_they_were(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
-def test_what_is_put_on_the_disk_is_the_file_of_the_metrics(tmp_path, monkeypatch):
+def test_sync_forces_the_file_onto_the_disk(tmp_path, monkeypatch):
     log, synced = MetricsLog(tmp_path, 0), []
     log.write(1, {"loss": 0.5})
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
     log.sync()
     assert synced == [(tmp_path / "metrics.jsonl").stat().st_ino]
     log.close()
+
+
+# --- times ----------------------------------------------------------------------------------
+
+
+class Clock:
+    """The two clocks of a computer, in the place of ``time``."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def time(self):
+        return 1.7e9 + self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(metrics, "time", clock)
+    return clock
+
+
+def _timed_log(directory, clock, start, steps, seconds=5.0):
+    log = MetricsLog(directory, start)
+    for step in steps:
+        clock.now += seconds
+        log.write(step, {"loss": step / 8})
+    log.close()
+    return log.digest
+
+
+def test_each_session_has_its_own_times_and_the_pause_is_in_none(tmp_path, clock):
+    _timed_log(tmp_path, clock, 0, [10, 20, 30])
+    clock.now += 3600
+    _timed_log(tmp_path, clock, 20, [30, 40], seconds=20.0)
+    sessions = read_sessions(tmp_path / "metrics.jsonl")
+    assert sessions == [[(10, 5.0), (20, 10.0)], [(30, 20.0), (40, 40.0)]]
+    line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["time"] == 1.7e9 + 5.0
+
+
+def test_times_are_no_part_of_records_and_digests(tmp_path, clock):
+    found = []
+    for name, seconds in (("slow", 7.0), ("fast", 0.1)):
+        digest = _timed_log(tmp_path / name, clock, 0, [10, 20], seconds)
+        found.append((digest, scan_metrics(tmp_path / name / "metrics.jsonl")))
+    assert found[0] == found[1]
+    records = found[0][1][0]
+    assert records == [{"step": 10, "loss": 1.25}, {"step": 20, "loss": 2.5}]
+    assert digest_lines(records) == found[0][0]
+
+
+def test_lines_of_version_0_1_have_no_times_and_keep_their_digest(tmp_path, clock):
+    _write_lines(tmp_path, *LINES)
+    path, told = tmp_path / "metrics.jsonl", []
+    assert read_sessions(path) == []
+    assert read_sessions(tmp_path / "nothing") == []
+    digest = hashlib.sha256(b"".join(LINES)).hexdigest()  # as version 0.1 computed it
+    log = MetricsLog(tmp_path, 30, told.append, digest)
+    assert log.digest == digest
+    clock.now += 2.0
+    log.write(40, {"loss": 5.0})
+    log.close()
+    assert told == []
+    assert path.read_bytes().startswith(b"".join(LINES))
+    assert read_sessions(path) == [[(40, 2.0)]]

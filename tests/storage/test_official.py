@@ -1,4 +1,4 @@
-"""Reading another code's checkpoints: whole, or one line that names what is wrong."""
+"""Reading official checkpoints: all of it, or one line that names what is wrong."""
 
 import os
 
@@ -9,7 +9,7 @@ import pytest
 from flax.serialization import msgpack_restore, msgpack_serialize
 from flax.traverse_util import unflatten_dict
 
-from gradlog.storage import CheckpointError, fitted, misfits, read_official
+from gradlog.storage import CheckpointError, find_mismatches, fit_arrays, read_official
 from tests.models.official import GOLDEN
 
 FILE = GOLDEN / "checkpoint_1"
@@ -49,7 +49,7 @@ FOUND = {"Conv_0/kernel": np.ones((3, 3, 1, 4), np.float32), "norm/scale": np.on
 
 def test_axes_of_length_one_are_no_difference():
     wanted = {"Conv_0": {"kernel": np.ones((3, 3, 1, 4))}, "norm": {"scale": np.ones(4)}}
-    tree = fitted(FOUND, like(wanted), "the parameters")
+    tree = fit_arrays(FOUND, like(wanted), "the parameters")
     assert jax.tree.map(np.shape, tree) == jax.tree.map(np.shape, wanted)
     assert {leaf.dtype for leaf in jax.tree.leaves(tree)} == {np.dtype(np.float32)}
 
@@ -70,15 +70,15 @@ def test_axes_of_length_one_are_no_difference():
 )
 def test_what_does_not_fit_is_named(wanted, complaint):
     tree = like(unflatten_dict({key: np.zeros(shape) for key, shape in wanted.items()}, sep="/"))
-    assert misfits(FOUND, tree) == [complaint]
+    assert find_mismatches(FOUND, tree) == [complaint]
     with pytest.raises(CheckpointError, match="do not fit the model") as error:
-        fitted(FOUND, tree, "the parameters")
+        fit_arrays(FOUND, tree, "the parameters")
     assert complaint in str(error.value)
 
 
 def test_numbers_that_are_none_are_named():
     whole = {"a": np.zeros(3, np.int32)}
-    assert misfits(whole, like({"a": np.zeros(3)})) == [
+    assert find_mismatches(whole, like({"a": np.zeros(3)})) == [
         "a is int32 (3,) in the file, (3,) in the model"
     ]
 
@@ -111,7 +111,7 @@ def test_a_damaged_array_does_not_pass(tmp_path, official):
     """A parameter that is text, as a damaged file may have it."""
     params = dict(official.ema_params) | {"Conv_0/bias": "text"}
     wanted = like(unflatten_dict(official.ema_params, sep="/"))
-    assert any("Conv_0/bias is" in complaint for complaint in misfits(params, wanted))
+    assert any("Conv_0/bias is" in complaint for complaint in find_mismatches(params, wanted))
 
 
 def _changed(tmp_path, place, value):
@@ -174,7 +174,7 @@ def test_claims_that_the_file_does_not_hold_are_one_line(tmp_path, content):
 def test_numbers_that_are_not_finite_are_named(value):
     found = {"a": np.array([1.0, value]), "b": np.ones(2)}
     with pytest.raises(CheckpointError, match="a of the file holds numbers that are not finite"):
-        fitted(found, like({"a": np.ones(2), "b": np.ones(2)}), "the parameters")
+        fit_arrays(found, like({"a": np.ones(2), "b": np.ones(2)}), "the parameters")
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from gradlog.storage import Checkpoints, Retention
 checkpoints = Checkpoints(Path(sys.argv[1]), Retention(3))
-first = (checkpoints.newest_sound() or 0) + 1
+first = (checkpoints.latest_intact() or 0) + 1
 print("saving", flush=True)
 for step in range(first, first + 100_000):
     state = {"x": np.random.default_rng(step).normal(size=(4, 50_000)), "step": np.asarray(step)}
@@ -42,7 +42,7 @@ if jax.process_index() == 0:
     checkpoints.save(1, state)
     checkpoints.save(2, state)
     checkpoints.close()
-    assert checkpoints.newest_sound() == 2
+    assert checkpoints.latest_intact() == 2
 multihost_utils.sync_global_devices("saved")
 if jax.process_index() == 1:
     assert checkpoints.restore(2, state)["x"].tolist() == state["x"].tolist()
@@ -63,7 +63,7 @@ def _start(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def _check_whole(folder: Path, at_least: int) -> int:
-    """Every step that is listed is sound and is itself; gives the newest."""
+    """Check that every listed step is intact and is itself; return the newest."""
     checkpoints = Checkpoints(folder)
     steps = checkpoints.steps()
     for step in steps:
@@ -77,7 +77,7 @@ def _check_whole(folder: Path, at_least: int) -> int:
 
 
 @pytest.mark.slow
-def test_whatever_moment_saving_is_killed_at_what_is_there_is_whole(tmp_path):
+def test_a_kill_at_any_moment_leaves_whole_checkpoints(tmp_path):
     rng, newest, folder = np.random.default_rng(0), 0, tmp_path / "checkpoints"
     for _ in range(15):
         process = _start(SAVING, str(folder))
@@ -102,8 +102,8 @@ def _free_port() -> str:
 
 
 @pytest.mark.slow
-def test_one_host_saves_and_each_restores_without_the_others(tmp_path):
-    """A save or restore that waited for another host would wait for ever."""
+def test_each_host_saves_and_restores_without_the_others(tmp_path):
+    """A save or restore that waited for another host would wait forever."""
     port = _free_port()
     hosts = [_start(HOST, str(tmp_path / "checkpoints"), port, str(i)) for i in range(2)]
     try:

@@ -10,11 +10,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from gradlog.storage import TRACKERS, Tracked, missing_package
-from gradlog.storage.tracking.behind import Behind
-from gradlog.storage.tracking.ml_flow import MLflow
-from gradlog.storage.tracking.tensorboard import TensorBoard
-from gradlog.storage.tracking.weights_biases import WandB
+from gradlog.storage import TRACKERS, TrackedRun, find_missing_package
+from gradlog.storage.tracking import BackgroundTracker, MLflow, TensorBoard, WandB
 
 NAN = float("nan")
 CONFIG = {"seed": 3, "model": {"name": "mlp", "ch_mult": (1, 2)}}
@@ -22,7 +19,7 @@ CONFIG = {"seed": 3, "model": {"name": "mlp", "ch_mult": (1, 2)}}
 
 def _tracked(folder, told=None, step=0):
     tell = (lambda text: None) if told is None else told.append
-    return Tracked(folder, step, "0123abcd", CONFIG, tell)
+    return TrackedRun(folder, step, "0123abcd", CONFIG, tell)
 
 
 # --- TensorBoard ----------------------------------------------------------------------------
@@ -52,7 +49,7 @@ def test_tensorboard_has_every_point(tmp_path):
     assert math.isnan(_events(tmp_path)[3][2])
 
 
-def test_a_board_that_cannot_be_written_is_told_once_and_training_goes_on(tmp_path):
+def test_an_unwritable_board_is_one_note_and_training_continues(tmp_path):
     (tmp_path / "tensorboard").write_text("a file where the folder should be")
     told = []
     board = TensorBoard(_tracked(tmp_path, told))
@@ -63,7 +60,7 @@ def test_a_board_that_cannot_be_written_is_told_once_and_training_goes_on(tmp_pa
     assert told[0].startswith("note: no more is written to ")
 
 
-def test_a_board_that_fails_on_the_way_is_told_once(tmp_path, monkeypatch):
+def test_a_board_that_fails_later_is_one_note(tmp_path, monkeypatch):
     from tensorboardX.record_writer import RecordWriter
 
     told = []
@@ -80,11 +77,11 @@ def test_a_board_that_fails_on_the_way_is_told_once(tmp_path, monkeypatch):
     assert told == [f"note: no more is written to {tmp_path}/tensorboard: No space left on device"]
 
 
-# --- behind training ------------------------------------------------------------------------
+# --- in the background ----------------------------------------------------------------------
 
 
 class _Listed:
-    """A tracker that lists what it is told."""
+    """A tracker that lists its points."""
 
     def __init__(self):
         self.points, self.closed = [], False
@@ -96,12 +93,12 @@ class _Listed:
         self.closed = True
 
 
-def test_what_is_left_to_the_thread_is_all_there_in_order_when_it_is_closed():
+def test_the_thread_writes_every_point_in_order_before_it_is_closed():
     listed, told = _Listed(), []
-    behind = Behind("there", lambda: listed, told.append)
+    background = BackgroundTracker("there", lambda: listed, told.append)
     for step in range(100):
-        behind.write(step, {"loss": step / 8})
-    behind.close()
+        background.write(step, {"loss": step / 8})
+    background.close()
     assert listed.points == [(step, {"loss": step / 8}) for step in range(100)]
     assert listed.closed
     assert told == []
@@ -112,41 +109,43 @@ def _fails(*_):
 
 
 @pytest.mark.parametrize("when", ["start", "write", "close"])
-def test_one_that_fails_is_told_once_in_one_line(when):
+def test_a_failing_tracker_is_one_note_of_one_line(when):
     tracker, told = _Listed(), []
     if when != "start":
         setattr(tracker, when, _fails)
-    behind = Behind("there", _fails if when == "start" else lambda: tracker, told.append)
+    background = BackgroundTracker(
+        "there", _fails if when == "start" else lambda: tracker, told.append
+    )
     for step in range(3):
-        behind.write(step, {"loss": 0.5})
-    behind.close()
+        background.write(step, {"loss": 0.5})
+    background.close()
     assert told == ["note: no more is written to there: no route to host"]
 
 
-def test_one_that_hangs_stops_nothing():
-    """Neither its start, nor a point, nor its end is waited for; a hang is told at the end."""
+def test_a_hanging_tracker_stops_nothing():
+    """Nothing waits for its start, for a point or for its end; there is one note at the end."""
     never, told = threading.Event(), []
-    behind = Behind("there", never.wait, told.append, closing_seconds=0.05)
-    for step in range(20_000):  # more than it keeps
-        behind.write(step, {"loss": 0.5})
-    behind.close()
+    background = BackgroundTracker("there", never.wait, told.append, closing_seconds=0.05)
+    for step in range(20_000):  # more than the queue holds
+        background.write(step, {"loss": 0.5})
+    background.close()
     never.set()
     assert len(told) == 1
     assert told[0].startswith("note: no more is written to there: it is ")
 
 
-def test_one_that_does_not_end_is_told():
+def test_a_tracker_that_does_not_end_is_one_note():
     never, told, tracker = threading.Event(), [], _Listed()
     tracker.close = never.wait
-    Behind("there", lambda: tracker, told.append, closing_seconds=0.05).close()
+    BackgroundTracker("there", lambda: tracker, told.append, closing_seconds=0.05).close()
     never.set()
     assert told == ["note: no more is written to there: it is not done after 0.05 s"]
 
 
-# --- the clients of servers, in the place of which stands what they would call ----------------
+# --- clients of servers, replaced by stand-ins -----------------------------------------------
 
 
-def test_wandb_is_given_the_run_and_goes_on_with_it(tmp_path, monkeypatch):
+def test_wandb_resumes_the_run_by_its_name(tmp_path, monkeypatch):
     opened, logged = [], []
 
     def init(**given):
@@ -208,7 +207,7 @@ class _Server:
         self.ended.append(id)
 
 
-def test_mlflow_finds_its_run_again_and_doubles_no_point(tmp_path, monkeypatch):
+def test_mlflow_resumes_its_run_and_doubles_no_point(tmp_path, monkeypatch):
     server, module, entities = _Server(), ModuleType("mlflow"), ModuleType("mlflow.entities")
     module.MlflowClient = lambda: server
     entities.Param = lambda key, value: SimpleNamespace(key=key, value=value)
@@ -229,17 +228,17 @@ def test_mlflow_finds_its_run_again_and_doubles_no_point(tmp_path, monkeypatch):
     assert server.params == {"seed": "3", "model.name": "mlp", "model.ch_mult": "(1, 2)"}
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert (missing_package("wandb"), missing_package("mlflow")) == ("wandb", "mlflow")
-    assert (missing_package("tensorboard"), missing_package("none")) == ("", "")
+    assert (find_missing_package("wandb"), find_missing_package("mlflow")) == ("wandb", "mlflow")
+    assert (find_missing_package("tensorboard"), find_missing_package("none")) == ("", "")
 
 
 # --- the packages themselves, without a server ------------------------------------------------
 
 
 @pytest.mark.slow
-def test_wandb_itself_keeps_what_it_is_given(tmp_path, monkeypatch):
+def test_wandb_itself_stores_every_point(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     told = []
@@ -256,7 +255,7 @@ def test_wandb_itself_keeps_what_it_is_given(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_mlflow_itself_keeps_each_point_once(tmp_path, monkeypatch):
+def test_mlflow_itself_stores_each_point_once(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
