@@ -105,7 +105,7 @@ def test_each_training_step_changes_one_group_and_freezes_the_other():
 
 def test_the_generator_has_no_gradient_if_its_estimator_equals_that_of_the_data():
     alternation = small_alternation()
-    params = alternation.init(jax.random.key(1))
+    params = alternation.init(jax.random.key(1)).params
     trainable = GeneratorTraining(
         alternation.generator, alternation.model, alternation.data_params, T
     )

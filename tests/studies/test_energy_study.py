@@ -1,4 +1,4 @@
-"""The density of an energy against that of the ODE: its measure, and the agreement asked for."""
+"""The density of an energy against that of the ODE: the measure, and the required agreement."""
 
 import json
 
@@ -11,10 +11,9 @@ from gradlog.configs.toy import energy
 from gradlog.distributions import GaussianMixture
 from gradlog.run import RunDirectory
 from gradlog.sde_lib import VP
-from gradlog.studies.densities import both_kinds_of_pairs, pair_errors
-from gradlog.studies.energy import EnergyAgainstODE
-from gradlog.studies.modes import draw_noisy, nearest_mode
-from gradlog.studies.runs import folder_of
+from gradlog.studies.common import study_folder
+from gradlog.studies.energy import EnergyAgainstODE, has_both_pairs, pair_errors
+from gradlog.studies.plane import draw_noisy, nearest_mode
 
 LAW = GaussianMixture(
     jnp.array([0.2, 0.8]), jnp.array([[-1.5, -1.5], [1.5, 1.5]]), jnp.array([1.0, 1.0])
@@ -22,7 +21,7 @@ LAW = GaussianMixture(
 MODE = np.array([0, 0, 0, 1, 1])
 
 
-def test_points_belong_to_the_mode_they_are_nearest_to():
+def test_points_belong_to_the_nearest_mode():
     xs = jax.vmap(LAW.sample)(jax.random.split(jax.random.key(0), 50))
     want = (np.asarray(xs).sum(axis=1) > 0).astype(int)
     np.testing.assert_array_equal(nearest_mode(LAW, xs), want)
@@ -45,11 +44,11 @@ def test_noisy_draws_have_the_moments_of_the_law_at_that_noise():
     ("mode", "both"),
     [([0, 0, 1], True), ([1, 1, 1], False), ([0, 1], False), ([], False), ([0, 2, 2], True)],
 )
-def test_pairs_within_a_mode_and_across_need_two_modes_and_two_points_in_one(mode, both):
-    assert both_kinds_of_pairs(np.array(mode, int)) == both
+def test_both_kinds_of_pairs_need_two_modes_and_two_points_in_one(mode, both):
+    assert has_both_pairs(np.array(mode, int)) == both
 
 
-def test_errors_over_pairs_are_those_of_all_pairs_written_out():
+def test_pair_errors_are_the_rms_over_all_pairs():
     rng = np.random.default_rng(0)
     values = {name: rng.normal(size=5) for name in ("energy", "ode", "truth")}
     within, across = pair_errors(values, MODE)["energy - ode"]
@@ -61,7 +60,7 @@ def test_errors_over_pairs_are_those_of_all_pairs_written_out():
         np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
-def test_a_constant_is_no_error_and_a_wrong_weight_is_one_across_modes_alone():
+def test_a_constant_is_no_error_and_a_wrong_weight_is_an_error_across_modes_only():
     truth = np.arange(5.0)
     values = {"energy": truth + 7, "ode": truth + 0.3 * MODE, "truth": truth}
     found = pair_errors(values, MODE)
@@ -71,10 +70,10 @@ def test_a_constant_is_no_error_and_a_wrong_weight_is_one_across_modes_alone():
 
 
 @pytest.mark.slow
-def test_differences_of_the_energy_agree_with_the_odes_to_a_twentieth_of_a_nat(tmp_path):
+def test_energy_and_ode_differences_agree_to_a_twentieth_of_a_nat(tmp_path):
     run = RunDirectory.open(tmp_path / "run", energy.get_config())
     EnergyAgainstODE(extent=5.0)(run)
-    within, across = json.loads((folder_of(run) / "energy.json").read_text())["rms_nats"][
+    within, across = json.loads((study_folder(run) / "energy.json").read_text())["rms_nats"][
         "energy - ode"
     ]
     assert within <= 0.05

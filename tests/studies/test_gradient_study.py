@@ -1,4 +1,4 @@
-"""The draws behind the picture of gradients: data and noise are independent."""
+"""The draws behind the picture of gradients: data and noise must be independent."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,22 +9,24 @@ import pytest
 
 from gradlog.configs.theory import gradient_variance
 from gradlog.distributions import Gaussian
+from gradlog.models import BoundModel
 from gradlog.run import RunDirectory
-from gradlog.studies.gradient_variance import GradientVariance
+from gradlog.sde_lib import VP
+from gradlog.studies.gradient_variance import measure_gaps, measure_gradients
 
-STD = 1.5
+STD, SDE = 1.5, VP()
 
 
 class Gain:
-    """``sigma s = gain x``."""
+    """A model with ``sigma s = gain x``."""
 
-    def score_fn(self, sde, params):
-        return lambda x, t: params * x / sde.sigma(t)
+    def bind(self, params):
+        return BoundModel(SDE, lambda x, t: params * x / SDE.sigma(t))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Of a Gaussian on a line: its draw is its key's normal, as that of the noise is."""
+    """A run on Gaussian data in one dimension; equal keys would give equal data and noise."""
     config = gradient_variance.get_config()
     config.data.update(num_train=32, num_test=16)
     opened = RunDirectory.open(tmp_path_factory.mktemp("gradient") / "run", config)
@@ -39,15 +41,15 @@ def run(tmp_path_factory):
     )
 
 
-def test_moments_of_a_denoising_gradient_are_those_of_independent_data_and_noise(run):
+def test_gradient_moments_are_those_of_independent_data_and_noise(run):
     """``d/df 1/2 (f x + z)^2 = f x^2 + x z``, of which ``z = (sigma/v) x + e`` and x is Gaussian.
 
     Its mean is ``f v + sigma``, its variance ``2 (f v + sigma)^2 + v - sigma^2``.
     """
-    times, sde = jnp.array([0.05, 0.4]), run.experiment.sde
-    found = GradientVariance(draws=8192)._moments(run, "dsm", times)
+    times = jnp.array([0.05, 0.4])
+    found = measure_gradients(run, "dsm", times, 8192)
     for t, moments in zip(times, found, strict=True):
-        alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+        alpha, sigma = float(SDE.alpha(t)), float(SDE.sigma(t))
         variance = (alpha * STD) ** 2 + sigma**2
         slope = -0.3 * variance + sigma
         want = 2 * slope**2 + variance - sigma**2
@@ -56,14 +58,14 @@ def test_moments_of_a_denoising_gradient_are_those_of_independent_data_and_noise
         assert abs(float(moments.mean) - slope) < 4 * np.sqrt(want / moments.draws)
 
 
-def test_the_measured_gap_of_denoising_is_the_posterior_variance(run):
-    """On a Gaussian ``1/2 (1 - sigma^2/v)`` in closed form, at every score."""
-    times, sde = jnp.array([0.05, 0.4]), run.experiment.sde
-    gaps = GradientVariance(draws=500)._gaps(run, times)
+def test_the_measured_gap_is_the_posterior_variance(run):
+    """On a Gaussian it is ``1/2 (1 - sigma^2/v)``, for every score."""
+    times = jnp.array([0.05, 0.4])
+    gaps = measure_gaps(run, times, 5000)
     mean, error = gaps["difference"].T
     assert np.all(np.abs(mean) < 4 * error)
-    sigma2 = np.square([float(sde.sigma(t)) for t in times])
-    alpha2 = np.square([float(sde.alpha(t)) for t in times])
+    sigma2 = np.square([float(SDE.sigma(t)) for t in times])
+    alpha2 = np.square([float(SDE.alpha(t)) for t in times])
     want = 0.5 * alpha2 * STD**2 / (alpha2 * STD**2 + sigma2)
     np.testing.assert_allclose(gaps["theory"][:, 0], want, rtol=1e-4)
     assert np.all(np.abs(gaps["measured"][:, 0] - want) < 4 * gaps["measured"][:, 1])

@@ -1,26 +1,26 @@
-"""The densities that the study of the bound draws."""
+"""The densities in the picture of the bound."""
 
 import numpy as np
 import pytest
-from gradlog.theory.line import Line
 
 from gradlog.configs.theory import kl_bound
 from gradlog.run import RunDirectory
-from gradlog.studies.kl_bound import densities_of
-from gradlog.theory.bound import ask_law, ask_model
+from gradlog.studies.kl_bound import densities_per_x
+from gradlog.theory.bound import tabulate_law, tabulate_model
+from gradlog.theory.fokker_planck import LineGrid
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_the_densities_over_x_are_the_datas_for_the_true_score_and_integrate_to_one(
-    scale, tmp_path
-):
+def test_with_the_true_score_all_densities_are_the_datas_and_integrate_to_one(scale, tmp_path):
     config = kl_bound.get_config()
     config.data.update(scale=scale, num_train=64, num_test=16)
     run = RunDirectory.open(tmp_path / "run", config)
-    law, sde, eps = run.experiment.dataset.law, run.experiment.sde, run.experiment.loss.eps
-    line = Line(5.0 / scale, 6.0, 300, 100)
-    truth = ask_law(law, sde, line, eps)
-    found = densities_of(truth, ask_model(sde, law.score_fn(sde), line, eps), run, line)
+    law, sde = run.experiment.dataset.law, run.experiment.model.process
+    eps = run.experiment.objective.eps
+    grid = LineGrid(5.0 / scale, 6.0, 300, 100)
+    truth = tabulate_law(law, sde, grid, eps)
+    model = tabulate_model(sde, law.score_fn(sde), grid, eps)
+    found = densities_per_x(truth, model, sde, grid, eps)
     width = np.diff(found.x)
     np.testing.assert_allclose(width, width[0], rtol=1e-3)
     for density in (found.data, found.sde, found.flow):

@@ -1,26 +1,28 @@
-"""The studies of Langevin dynamics, small: what they write, and the weights that they tell."""
+"""The studies of Langevin dynamics in small: their files, and the weights of the modes."""
 
 import json
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gradlog.studies.modes import (
-    draw_samples,
-    say_diverged,
-    share_of_first_mode,
-    spread_of_modes,
-)
 from PIL import Image
 
 from gradlog.config_error import ConfigError
 from gradlog.configs.theory import ddpm_langevin
 from gradlog.configs.toy import langevin
 from gradlog.distributions import GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.run import RunDirectory
 from gradlog.sampling import Sample
+from gradlog.sde_lib import VE
 from gradlog.studies.ddpm_langevin import DDPMLangevin
 from gradlog.studies.langevin import Langevin
+from gradlog.studies.plane import (
+    draw_samples,
+    report_diverged,
+    share_of_first_mode,
+    std_within_modes,
+)
 
 LAW = GaussianMixture(jnp.array([0.5, 0.5]), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.ones(2))
 
@@ -40,18 +42,18 @@ def numbers(run, name):
     return json.loads((run.workdir.root / "study" / f"{name}.json").read_text())
 
 
-def test_shares_are_counted_by_the_nearest_mode_with_the_error_of_a_share():
+def test_shares_count_the_nearest_mode_and_have_a_binomial_error():
     x = np.array([[-0.1, 5.0], [0.1, -5.0], [3.0, 0.0], [2.0, 0.0]])
     assert share_of_first_mode(LAW, x) == (0.25, np.sqrt(0.25 * 0.75 / 4))
 
 
-def test_the_spread_of_modes_is_a_standard_deviation_per_dimension():
+def test_std_within_modes_is_a_standard_deviation_per_dimension():
     around = 0.1 * np.random.default_rng(0).standard_normal((5000, 2))
     x = around + np.where(np.arange(5000)[:, None] % 3 == 0, [-1.0, 0.0], [1.0, 0.0])
-    np.testing.assert_allclose(spread_of_modes(LAW, x), 0.1, rtol=4 / np.sqrt(2 * x.size))
+    np.testing.assert_allclose(std_within_modes(LAW, x), 0.1, rtol=4 / np.sqrt(2 * x.size))
 
 
-def test_the_langevin_study_tells_wrong_and_right_weights_and_draws_them(tmp_path):
+def test_the_langevin_study_finds_wrong_and_right_weights_and_draws_them(tmp_path):
     run = small(langevin, tmp_path / "run", **{"model.num_scales": 10})
     Langevin(samples=1000, chains=20, frames=4)(run)
     found, folder = numbers(run, "langevin"), run.workdir.root / "study"
@@ -68,40 +70,40 @@ def test_the_langevin_study_tells_wrong_and_right_weights_and_draws_them(tmp_pat
     assert not run.workdir.checkpoints.is_dir()  # the exact score needs no training
 
 
-def test_the_langevin_study_trains_only_where_the_score_is_to_be_learned(tmp_path):
+def test_the_langevin_study_trains_only_if_the_score_is_learned(tmp_path):
     run = small(langevin, tmp_path / "run", **{"sampling.steps_per_level": 2})
     Langevin(learned=True, samples=50, chains=4, frames=2)(run)
     assert run.steps() == [2]
     assert set(numbers(run, "langevin")) >= {"true", "exact", "langevin", "annealed_langevin"}
 
 
-def test_a_study_whose_every_chain_diverges_says_what_to_change(tmp_path):
+def test_a_study_raises_if_all_chains_diverge(tmp_path):
     run = small(langevin, tmp_path / "run", **{"sampling.step_size": 100.0})
-    with pytest.raises(ConfigError, match="take a smaller"):
+    with pytest.raises(ConfigError, match=r"config\.sampling\.step_size"):
         Langevin(samples=5, chains=4, frames=2)(run)
 
 
-def test_chains_that_diverge_are_counted_said_and_left_out(tmp_path, capsys):
+def test_diverged_chains_are_counted_reported_and_left_out(tmp_path, capsys):
     run = small(langevin, tmp_path / "run")
 
-    def half(sde, score_fn, z, key):
-        del sde, score_fn, key
+    def half(model, z, key):
+        del model, key
         return Sample(z, jnp.asarray(1), z[0] > 0)
 
-    x = draw_samples(run, half, None, 40)
+    x = draw_samples(run, half, BoundModel(VE(), lambda x, t: x), 40)
     assert 5 < len(x) < 35
     assert np.all(x[:, 0] > 0)
     line = f"warning: {40 - len(x)} of 40 chains diverged and are left out\n"
     assert capsys.readouterr().out == line
 
 
-def test_nothing_is_said_of_chains_that_are_all_right(capsys):
-    say_diverged(np.ones(3, bool))
+def test_nothing_is_reported_if_no_chain_diverged(capsys):
+    report_diverged(np.ones(3, bool))
     assert capsys.readouterr().out == ""
 
 
 def unstable_far_out(self, x, alpha=1.0, sigma=0.0):
-    """Beyond 30 from the origin, where few starts lie, it drives away."""
+    """Push away from the origin beyond a distance of 30, where few chains start."""
     far = jnp.linalg.norm(x) > 30
     return jnp.where(far, 1e30 * x, -x / (1 + sigma**2))
 
@@ -120,7 +122,7 @@ def test_the_langevin_study_counts_the_chains_that_diverged(tmp_path, monkeypatc
 def test_the_ddpm_study_counts_the_chains_that_diverged(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "gradlog.studies.ddpm_langevin.draw_samples",
-        lambda run, sampler, score_fn, count: np.random.default_rng(0).normal(size=(count - 3, 2)),
+        lambda run, sampler, model, count: np.random.default_rng(0).normal(size=(count - 3, 2)),
     )
     run = small(ddpm_langevin, tmp_path / "run")
     DDPMLangevin(samples=20)(run)
@@ -138,7 +140,7 @@ def test_the_ddpm_study_counts_the_chains_that_diverged(tmp_path, monkeypatch):
         ({"sde.name": "subvp"}, "config.sde.name = 'vp'"),
     ],
 )
-def test_what_a_study_cannot_show_is_refused_with_what_it_needs(tmp_path, change, needed):
+def test_an_unsuitable_configuration_raises_with_the_required_keys(tmp_path, change, needed):
     run = small(ddpm_langevin, tmp_path / "run", **change)
     with pytest.raises(ConfigError, match=needed):
         DDPMLangevin(samples=5)(run)

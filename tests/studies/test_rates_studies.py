@@ -1,4 +1,4 @@
-"""Rates along a process against the change that they are rates of."""
+"""Rates along a process against the change of the quantity itself."""
 
 import json
 
@@ -8,22 +8,24 @@ import pytest
 
 from gradlog.configs.theory import entropy, kl_rates
 from gradlog.run import RunDirectory
-from gradlog.studies.curves import levels_of
+from gradlog.studies.common import study_folder
+from gradlog.studies.curves import noise_levels
 from gradlog.studies.entropy import Entropy
 from gradlog.studies.kl_rates import KLRates
-from gradlog.studies.runs import folder_of
 
 SETTINGS = {"samples": 2000, "times": 25}
 
 
-def shown(module, study, folder):
+def run_study(module, study, folder):
+    """Run a study in small; return its numbers."""
     run = RunDirectory.open(folder / "run", module.get_config())
     study(run)
-    return run, json.loads((folder_of(run) / f"{module.__name__.split('.')[-1]}.json").read_text())
+    name = module.__name__.split(".")[-1]
+    return json.loads((study_folder(run) / f"{name}.json").read_text())
 
 
 def integral(rho, rate, error):
-    """Over log rho by the trapezoidal rule, and its standard error."""
+    """Return the integral over log rho by the trapezoidal rule, and its standard error."""
     step = np.log(rho[1] / rho[0])
     ends = np.ones(len(rho))
     ends[[0, -1]] = 0.5
@@ -31,12 +33,12 @@ def integral(rho, rate, error):
 
 
 @pytest.mark.parametrize("name", ["vp", "ve", "subvp"])
-def test_levels_are_even_in_log_rho_with_the_time_that_a_unit_of_it_takes(name, tmp_path):
+def test_levels_are_even_in_log_rho_and_have_the_time_per_unit_of_it(name, tmp_path):
     config = entropy.get_config()
     config.sde.name = name
     run = RunDirectory.open(tmp_path / "run", config)
-    levels = levels_of(run, 31)
-    sde, log_rho = run.experiment.sde, np.log(levels.rho)
+    levels = noise_levels(run, 31)
+    sde, log_rho = run.experiment.model.process, np.log(levels.rho)
     np.testing.assert_allclose(np.diff(log_rho), (log_rho[-1] - log_rho[0]) / 30, rtol=1e-3)
     with jax.enable_x64():
         ahead, behind = (
@@ -47,18 +49,18 @@ def test_levels_are_even_in_log_rho_with_the_time_that_a_unit_of_it_takes(name, 
 
 
 def test_the_entropys_gain_is_the_integral_of_its_rates(tmp_path):
-    _, found = shown(entropy, Entropy(**SETTINGS), tmp_path)
+    found = run_study(entropy, Entropy(**SETTINGS), tmp_path)
     known = found["entropy_standard_error"]
     for by in ("rate_by_scores", "rate_by_itself"):
         gain, error = integral(found["rho"], found[by], found[f"{by}_standard_error"])
         assert abs(gain - found["gain"]) < 4 * np.hypot(error, known[0] + known[-1])
         assert error < 0.05 * found["gain"]
-    tell = found["gain_by_scores"], found["gain_by_scores_standard_error"]
-    assert abs(tell[0] - found["gain"]) < 4 * np.hypot(tell[1], known[0] + known[-1])
+    by_study = found["gain_by_scores"], found["gain_by_scores_standard_error"]
+    assert abs(by_study[0] - found["gain"]) < 4 * np.hypot(by_study[1], known[0] + known[-1])
 
 
 def test_the_fall_of_kl_is_the_integral_of_its_rates(tmp_path):
-    _, found = shown(kl_rates, KLRates(**SETTINGS, gains=3), tmp_path)
+    found = run_study(kl_rates, KLRates(**SETTINGS, gains=3), tmp_path)
     fall = found["kl"][0] - found["kl"][-1]
     known = found["kl_standard_error"]
     for by in ("fall_by_scores", "fall_by_itself"):

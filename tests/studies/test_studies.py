@@ -1,23 +1,22 @@
-"""Every study that a configuration names runs, in small, and leaves its pictures and numbers."""
+"""Every study of a shipped configuration runs in small and writes its pictures and numbers."""
 
 import json
 
 import numpy as np
 import pytest
 import tiny
-from gradlog.studies.runs import folder_of, variant
 from PIL import Image
 
 from gradlog.cli.actions import choose_study
 from gradlog.experiment.loading import load_config
 from gradlog.run import RunDirectory
 from gradlog.studies import STUDIES
+from gradlog.studies.common import open_variant, study_folder
 
 FILES = {
     str(path.relative_to(tiny.ROOT)): config
     for path in sorted((tiny.ROOT / "configs").rglob("*.py"))
-    if path.parent.name in ("toy", "theory")
-    and (config := load_config(str(path))).study.name
+    if path.parent.name in ("toy", "theory") and (config := load_config(str(path))).study.name
 }
 SMALL = {"model.hidden": 8, "model.num_layers": 1, "model.embedding": 8}
 SMALL |= {"training.steps": 12, "training.batch_size": 16, "training.log_every": 2}
@@ -29,13 +28,13 @@ SMALL |= {"study.noise_levels": 2, "study.draws": 8, "study.generator_steps": 4}
 SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 5}
 
 
-def shown(file, folder):
-    """The folder of a study that has run in small."""
+def run_study(file, folder):
+    """Run a study in small; return its folder."""
     config = FILES[file].copy_and_resolve_references()
     config.update_from_flattened_dict(SMALL)
     run = RunDirectory.open(folder / "run", config)
     choose_study(run.config)[0](run)
-    return folder_of(run)
+    return study_folder(run)
 
 
 def test_every_study_has_a_configuration():
@@ -43,8 +42,8 @@ def test_every_study_has_a_configuration():
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_study_leaves_pictures_that_show_something_and_finite_numbers(file, tmp_path):
-    folder = shown(file, tmp_path)
+def test_a_study_writes_pictures_with_contents_and_finite_numbers(file, tmp_path):
+    folder = run_study(file, tmp_path)
     pictures = [path for path in folder.iterdir() if path.suffix in (".png", ".gif")]
     numbers = list(folder.glob("*.json"))
     assert pictures
@@ -53,27 +52,27 @@ def test_a_study_leaves_pictures_that_show_something_and_finite_numbers(file, tm
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 5
     for path in numbers:
-        assert_all_known(json.loads(path.read_text(), parse_constant=pytest.fail))
+        assert_no_null(json.loads(path.read_text(), parse_constant=pytest.fail))
 
 
-def assert_all_known(value, place="json"):
-    """What was not finite is null in JSON."""
+def assert_no_null(value, place="json"):
+    """Fail on null, which stands for a number that is not finite."""
     assert value is not None, place
     parts = value.items() if isinstance(value, dict) else ()
     parts = enumerate(value) if isinstance(value, list) else parts
     for key, part in parts:
-        assert_all_known(part, f"{place}.{key}")
+        assert_no_null(part, f"{place}.{key}")
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_study_is_made_by_the_command_in_the_head_of_its_file(file):
+def test_the_head_of_a_configuration_has_the_command_of_its_study(file):
     head = (tiny.ROOT / file).read_text()
     assert f"python main.py --config={file} --workdir=runs/" in head
     assert " --mode=study\n" in head
 
 
-def test_a_variant_is_a_run_of_its_own_with_some_keys_changed(tmp_path):
+def test_a_variant_is_a_separate_run_with_changed_keys(tmp_path):
     run = RunDirectory.open(tmp_path / "run", tiny.points())
-    other = variant(run, "other", {"sde.beta_max": 7.0})
+    other = open_variant(run, "other", {"sde.beta_max": 7.0})
     assert other.workdir.root == tmp_path / "run" / "other"
-    assert (other.experiment.sde.beta_max, run.experiment.sde.beta_max) == (7.0, 20.0)
+    assert [each.experiment.model.process.beta_max for each in (other, run)] == [7.0, 20.0]

@@ -1,4 +1,4 @@
-"""What a study cannot show is refused in one line, before anything is trained."""
+"""A study that its configuration does not suit raises before it trains anything."""
 
 import pytest
 
@@ -43,7 +43,9 @@ NEEDS = [
 
 
 @pytest.mark.parametrize(("module", "study", "change", "needed"), NEEDS)
-def test_a_study_says_what_it_needs_and_trains_nothing(module, study, change, needed, tmp_path):
+def test_an_unsuitable_configuration_raises_before_training(
+    module, study, change, needed, tmp_path
+):
     config = module.get_config()
     config.data.update(num_train=64, num_test=16)
     config.model.update(hidden=8, num_layers=1, embedding=8)
@@ -56,7 +58,7 @@ def test_a_study_says_what_it_needs_and_trains_nothing(module, study, change, ne
     assert not list(tmp_path.rglob("metrics*"))
 
 
-def test_a_window_longer_than_the_log_is_all_of_it(tmp_path):
+def test_a_window_longer_than_the_log_covers_all_of_it(tmp_path):
     config = manifold.get_config()
     config.data.update(num_train=64, num_test=16)
     config.model.update(hidden=8, num_layers=1, embedding=8)
