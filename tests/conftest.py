@@ -66,3 +66,38 @@ def digits(tmp_path_factory) -> Path:
 def workdir(trained, tmp_path) -> Path:
     """A copy of it, to do with as one likes."""
     return Path(shutil.copytree(trained, tmp_path / "workdir"))
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Return a function that runs ``main.py`` in this process.
+
+    It returns status, output and errors.
+    """
+    from gradlog.cli import devices
+    from gradlog.cli.main import main
+
+    monkeypatch.setattr(devices, "use_compilation_cache", lambda folder: None)
+    monkeypatch.chdir(tiny.ROOT)
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            main([str(argument) for argument in arguments])
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def mistake(command):
+    """Return a function that runs a command which must fail with one line, and returns the line."""
+
+    def run(*arguments):
+        status, _, errors = command(*arguments)
+        return tiny.only_line(status, errors)
+
+    return run

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 
 from gradlog import distributed
-from gradlog.cli.command_line import load_config
-from gradlog.cli.verbs import Options, run_verb, verb
-from gradlog.distributed import Hosts
+from gradlog.cli.flags import Options
+from gradlog.cli.main import run_mode
+from gradlog.cli.modes import MODES
+from gradlog.experiment.loading import load_config
 
 DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
 
@@ -64,10 +65,16 @@ def _refused(ask, told: str) -> None:
 
 if __name__ == "__main__":
     port, host, config, workdir = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
-    together = Hosts(False, f"localhost:{port}", 2, host)
-    options = Options("train", workdir, load_config(config), hosts=together)
-    run_verb(options)
+    options = Options(
+        "train",
+        workdir,
+        config=load_config(config),
+        coordinator=f"localhost:{port}",
+        num_hosts=2,
+        host=host,
+    )
+    run_mode(options)
     distributed._SEEN_SECONDS = 0.5
     check_gathering(host)
     check_agreeing(host, Path(workdir))
-    verb("eval")(replace(options, mode="eval"))
+    MODES["eval"].run(replace(options, mode="eval"))

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from gradlog import terminal
 
 if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
     from gradlog.cli.flags import Options
     from gradlog.run import RunDirectory
+    from gradlog.studies import Study
 
 
 class UsageError(ValueError):
@@ -39,8 +42,9 @@ def open_run(
       load: loads the data of a configuration; the whole data set by default.
       keys_of_mode: returns the keys that the mode itself reads.
     """
-    from gradlog.experiment.build import load_dataset, notes
+    from gradlog.experiment.build import load_dataset
     from gradlog.experiment.compat import compat_notes
+    from gradlog.experiment.notes import notes
     from gradlog.run import RunDirectory
     from gradlog.run.agreement import check_one_experiment
 
@@ -51,7 +55,7 @@ def open_run(
         check_one_experiment(run)
     unread = [key for key in options.overridden if key not in keys_of_mode(run)]
     found = compat_notes(options.config, run.config) if options.config else []
-    for note in [*options.notes, *found, *notes(run.experiment, run.config, unread)]:
+    for note in [*options.notes, *found, *notes(run.experiment, unread)]:
         terminal.say(f"note: {note}")
     return run
 
@@ -130,9 +134,9 @@ def classify(options: "Options") -> None:
 
 def sample(options: "Options") -> None:
     """Draw samples of the checkpoints, as arrays and as pictures."""
-    from gradlog.experiment.build import data_or_shape
+    from gradlog.experiment.build import load_data_or_shape
 
-    run = open_run(options, data_or_shape)
+    run = open_run(options, load_data_or_shape)
     run.at_steps(options.steps, run.samples.save, run.samples.check)
 
 
@@ -164,33 +168,39 @@ def encode(options: "Options") -> None:
 
 def export(options: "Options") -> None:
     """Export the score and the log density of the checkpoints, a file for each."""
-    from gradlog.experiment.build import data_or_shape
+    from gradlog.experiment.build import load_data_or_shape
 
-    run = open_run(options, data_or_shape)
+    run = open_run(options, load_data_or_shape)
     folder = run.workdir.root / "export"
     run.at_steps(options.steps, lambda step: run.export(folder / f"{step}.zip", step))
 
 
 def import_checkpoint(options: "Options") -> None:
     """Make a workdir of a checkpoint of score_sde or score_flow."""
-    from gradlog.experiment.build import shape_of_data
+    from gradlog.experiment.build import load_shape
     from gradlog.run.importing import import_official
 
-    import_official(open_run(options, shape_of_data), options.source)
+    import_official(open_run(options, load_shape), options.source)
 
 
 def study(options: "Options") -> None:
     """Draw the pictures of ``config.study``, and train what they need."""
+    run = open_run(options, keys_of_mode=lambda run: choose_study(run.config)[1])
+    with terminal.working(f"study {run.config.study.name}"):
+        choose_study(run.config)[0](run)
+
+
+def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
+    """Return the study that ``config.study`` names, and the keys that it reads.
+
+    Raises:
+      ConfigError: there is no study of that name.
+    """
     from gradlog.experiment.reader import Reader
     from gradlog.studies import STUDIES
 
-    def choose(run: "RunDirectory"):
-        reader = Reader(run.config)
-        return reader.choose("study", STUDIES), reader.keys_read
-
-    run = open_run(options, keys_of_mode=lambda run: choose(run)[1])
-    with terminal.working(f"study {run.config.study.name}"):
-        choose(run)[0](run)
+    reader = Reader(config)
+    return reader.choose("study", STUDIES), reader.keys_read
 
 
 def sweep(options: "Options") -> None:

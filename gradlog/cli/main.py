@@ -107,13 +107,13 @@ def run_mode(options: Options) -> None:
 
     from gradlog.cli import devices
     from gradlog.distributed import Hosts, check_agreement
-    from gradlog.training import unwinding
+    from gradlog.training import raise_on_signal
 
     # The notes of Orbax and other libraries are not for the user.
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    with unwinding(), devices.as_memory_error():
+    with raise_on_signal(), devices.as_memory_error():
         Hosts(
             options.distributed,
             options.coordinator,

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tiny
-from absl import flags
 
-from gradlog.cli import command_line, main
+from gradlog.cli.main import main
 
 SECONDS = 120.0  # for any command in this process, compilation included
 # A training that went wrong as it ran has begun a workdir; all else is refused before.
@@ -33,8 +32,6 @@ class Outcome:
 def here(*arguments: str) -> Outcome:
     """The command in this process; only ``SystemExit`` is expected of it."""
     output, errors = io.StringIO(), io.StringIO()
-    _forget_flags()
-    sys.argv = ["main.py", *arguments]
     try:
         with (
             contextlib.chdir(tiny.ROOT),
@@ -42,12 +39,10 @@ def here(*arguments: str) -> Outcome:
             contextlib.redirect_stderr(errors),
             _within(SECONDS),
         ):
-            main.main(main.parse(list(sys.argv)))
+            main(arguments)
         status = 0
     except SystemExit as end:
         status = end.code
-    finally:
-        _forget_flags()
     return Outcome(status, output.getvalue(), errors.getvalue())
 
 
@@ -95,15 +90,6 @@ def _digest(path: Path) -> str:
     if path.is_symlink():
         return f"link to {os.readlink(path)}"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
-
-
-def _forget_flags() -> None:
-    flags.FLAGS.unparse_flags()
-    for name in list(flags.FLAGS):
-        if name.startswith("config."):
-            delattr(flags.FLAGS, name)
-    for flag in flags.FLAGS.flags_by_module_dict()[command_line.__name__]:
-        flag.unparse()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""``--help``, ``--mode=configs``, completion and the first line: what a user reads first."""
+"""``--help``, ``--mode=configs``, completion and the first line."""
 
 import re
 import subprocess
@@ -6,13 +6,15 @@ import subprocess
 import pytest
 import tiny
 
-from gradlog.cli.command_line import load_config
-from gradlog.cli.guide.experiments import CONFIGS, experiments
-from gradlog.cli.guide.first_line import say_first
-from gradlog.cli.guide.overview import show_help, unknown_topic
-from gradlog.cli.modes import MODES
+from gradlog.cli import experiments as listing
+from gradlog.cli.actions import UsageError
+from gradlog.cli.experiments import experiments, show_experiments
+from gradlog.cli.flags import Options
+from gradlog.cli.help import show_help
+from gradlog.cli.modes import MODES, announce
 from gradlog.configs import default
-from gradlog.experiment.keys import flat, keys, sections
+from gradlog.experiment.keys import flatten, keys, sections
+from gradlog.experiment.loading import SHIPPED, load_config
 
 LIGHT = """
 import sys, runpy
@@ -53,7 +55,7 @@ def test_help_has_modes_examples_flags_and_keys_with_meaning_and_default(capsys)
     words = " ".join(_printed(capsys).split())
     for name, mode in MODES.items():
         assert f"{name} {mode.summary}" in words
-        assert f"python main.py {mode.example}" in words
+        assert f"python main.py {mode.examples[0]}" in words
     for flag in ("--mode", "--workdir", "--steps", "--config", "--coordinator"):
         assert f" {flag} " in words
     for section, about in sections().items():
@@ -76,7 +78,7 @@ def test_a_line_is_no_longer_than_the_terminal_or_a_page(columns, widest, monkey
 def test_help_on_a_config_marks_what_differs(capsys):
     config = load_config("configs/digits.py")
     printed = _printed(capsys, "optimizer", config)
-    theirs, ours = dict(flat(config)), dict(flat(default.get_config()))
+    theirs, ours = dict(flatten(config)), dict(flatten(default.get_config()))
     differing = {name for name in theirs if theirs[name] != ours[name]}
     for line in printed.splitlines():
         if found := re.match(r"  (optimizer\.\w+) ", line):
@@ -89,40 +91,50 @@ def test_help_on_a_mode_has_its_sections_and_no_other(capsys):
     assert "config.eval:" in printed
     assert "config.likelihood:" in printed
     assert "config.sampling:" not in printed
-    assert MODES["eval"].example in printed
+    assert all(example in printed for example in MODES["eval"].examples)
 
 
 def test_help_on_a_key_is_its_line(capsys):
     assert _printed(capsys, "sampling.eta").split()[0] == "sampling.eta"
 
 
-def test_every_section_that_a_mode_names_is_one():
-    assert {name for mode in MODES.values() for name in mode.sections} <= set(sections())
+def test_help_on_compare_has_its_flags_and_few_keys(capsys):
+    printed = _printed(capsys, "compare")
+    assert " --against " in printed
+    assert all(example in printed for example in MODES["compare"].examples)
+    shown = [name for name in keys() if re.search(rf"^  {re.escape(name)} ", printed, re.M)]
+    assert tuple(shown) == MODES["compare"].keys
 
 
-def test_an_unknown_topic_is_one_line_with_the_nearest():
-    assert unknown_topic("samplin") == (
-        "--help=samplin: did you mean --help=sampling? --help alone lists the modes, sections, "
-        "keys and flags that have help of their own"
-    )
-    known = ("", "eval", "sde", "sde.name", "--steps")
-    assert {unknown_topic(topic) for topic in known} == {""}
+def test_the_last_part_of_a_key_is_a_topic(capsys):
+    printed = _printed(capsys, "eps")
+    shown = re.findall(r"^  (\S+\.eps) ", printed, re.M)
+    assert shown == ["objective.eps", "likelihood.eps", "sampling.eps"]
+
+
+def test_every_key_or_section_that_a_mode_names_exists():
+    assert {name for mode in MODES.values() for name in mode.keys} <= {*sections(), *keys()}
+
+
+def test_an_unknown_topic_is_refused_with_the_nearest():
+    with pytest.raises(UsageError, match="--help=samplin: did you mean --help=sampling"):
+        show_help("samplin")
 
 
 @pytest.mark.parametrize(
-    ("written", "topic"),
+    ("written", "shown"),
     [
-        ("config.sampling", "sampling"),
-        ("--config.sampling.eta", "sampling.eta"),
-        ("config.seed", "seed"),
-        ("steps", "--steps"),
-        ("--steps", "--steps"),
-        ("config", "--config"),
+        ("config.sampling", "config.sampling: "),
+        ("--config.sampling.eta", "sampling.eta "),
+        ("config.seed", "seed "),
+        ("steps", "--steps "),
+        ("steps", "training.steps "),
+        ("--steps", "--steps "),
+        ("config", "--config "),
     ],
 )
-def test_a_topic_may_be_spelt_as_flags_and_errors_spell_it(written, topic, capsys):
-    assert unknown_topic(written) == ""
-    assert _printed(capsys, written) == _printed(capsys, topic) != ""
+def test_a_topic_may_be_spelled_as_in_flags_and_errors(written, shown, capsys):
+    assert shown in _printed(capsys, written)
 
 
 def test_help_on_a_config_has_the_values_that_are_overridden(monkeypatch):
@@ -137,18 +149,36 @@ def test_help_on_a_config_has_the_values_that_are_overridden(monkeypatch):
 
 
 def test_every_file_with_a_configuration_is_listed_with_figure_and_time():
-    shared = {"default.py", "saved.py"}
     files = {
-        path.relative_to(CONFIGS.parent).as_posix()
-        for path in CONFIGS.rglob("*.py")
+        path.relative_to(SHIPPED.parent).as_posix()
+        for path in SHIPPED.rglob("*.py")
         if re.search(r"^def (get_config|sweep)\(", path.read_text(), re.M)
-    } - {f"configs/{name}" for name in shared}
+    } - {"configs/default.py"}
     assert {experiment.file for experiment in experiments()} == files
     for experiment in experiments():
         assert experiment.file in experiment.command
         assert experiment.title
         assert experiment.figure
         assert experiment.time
+        assert "see there" not in experiment.figure
+
+
+def test_a_file_of_the_user_is_listed_without_figure_and_time(tmp_path, monkeypatch, capsys):
+    (tmp_path / "configs").mkdir()
+    text = "from gradlog.configs import default\n\n\ndef get_config():\n    return default\n"
+    (tmp_path / "configs" / "mine.py").write_text(text)
+    (tmp_path / "configs" / "other.py").write_text("def get_config():\n    return 3\n")
+    (tmp_path / "configs" / "broken.py").write_text("gradlog\ndef get_config(:\n")
+    monkeypatch.chdir(tmp_path)
+    listing.experiments.cache_clear()
+    try:
+        show_experiments()
+    finally:
+        listing.experiments.cache_clear()
+    printed = capsys.readouterr().out
+    assert "configs/mine.py" in printed
+    assert "configs/other.py" not in printed
+    assert "configs/digits.py" in printed
 
 
 # --- completion -----------------------------------------------------------------------------
@@ -184,7 +214,7 @@ def completed():
         ("--config.sampling.name=dpm", ["dpm_2m", "dpm_3m", "dpm_sde"]),
         ("--config.data.random_flip=", ["False", "True"]),
         ("--config.data.path=configs/dig", ["configs/digits.py"]),
-        ("--workdir=evaluation/qual", ["evaluation/quality/"]),
+        ("--workdir=docs/ext", ["docs/extending/"]),
         ("--config.sampling.num_samples=", []),
         ("--config.sampling.nothing", []),
     ],
@@ -200,12 +230,12 @@ def test_other_programs_are_left_alone(completed):
 # --- the first line -------------------------------------------------------------------------
 
 
-def test_the_first_line_tells_what_is_about_to_be_done(tmp_path, capsys):
+def test_the_first_line_says_what_is_about_to_happen(tmp_path, capsys):
     config = load_config("configs/digits.py")
     for step in (900, 1000):
         (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
-    for mode, which in (("train", ""), ("eval", ""), ("eval", "all"), ("sample", "900,1000")):
-        say_first(mode, str(tmp_path), config, which)
+    for mode, steps in (("train", ""), ("eval", ""), ("eval", "all"), ("sample", "900,1000")):
+        announce(Options(mode, str(tmp_path), config=config, steps=steps))
     assert capsys.readouterr().out.replace(str(tmp_path), "RUN").splitlines() == [
         "train RUN: from step 1000 to step 4000",
         "eval RUN: step 1000, by ode",
@@ -216,8 +246,8 @@ def test_the_first_line_tells_what_is_about_to_be_done(tmp_path, capsys):
 
 def test_the_first_line_of_a_new_run(tmp_path, capsys):
     config = load_config("configs/digits.py")
-    say_first("train", str(tmp_path / "new"), config, "")
-    say_first("verify", str(tmp_path / "new"), config, "")
+    for mode in ("train", "verify"):
+        announce(Options(mode, str(tmp_path / "new"), config=config))
     assert capsys.readouterr().out == (
         f"train {tmp_path / 'new'}: from the beginning to step 4000\n"
     )

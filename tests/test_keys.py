@@ -6,8 +6,8 @@ from gradlog.configs import default
 from gradlog.data import DATASETS
 from gradlog.evaluation.features.inception.convention import CONVENTIONS
 from gradlog.experiment.compat import COMPATS
-from gradlog.experiment.keys import Key, flat, in_section, keys, sections
-from gradlog.experiment.steering import TASKS
+from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
+from gradlog.experiment.sampling_parts import TASKS
 from gradlog.likelihood import LIKELIHOODS
 from gradlog.likelihood.divergences import DIVERGENCES
 from gradlog.losses import OBJECTIVES, WEIGHTINGS
@@ -52,7 +52,7 @@ MEMBERS = {
 
 
 def test_every_key_is_there_once_with_its_default():
-    assert {name: key.default for name, key in keys().items()} == dict(flat(default.get_config()))
+    assert {name: key.default for name, key in keys().items()} == dict(flatten(default.get_config()))
 
 
 @pytest.mark.parametrize("name", keys())
@@ -72,7 +72,7 @@ def test_sections_are_those_of_the_defaults_and_say_what_they_are_about():
     wanted = {name for name in config if hasattr(config[name], "items")}
     assert set(sections()) == wanted | {""}
     assert all(about for name, about in sections().items() if name)
-    assert sum(len(in_section(name)) for name in sections()) == len(keys())
+    assert sum(len(keys_in_section(name)) for name in sections()) == len(keys())
 
 
 def test_choices_are_of_text_alone():

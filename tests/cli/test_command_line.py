@@ -10,64 +10,17 @@ import sys
 import numpy as np
 import pytest
 import tiny
-from absl import flags
 
-from gradlog.cli import command_line, main, verbs
+from gradlog.cli import main as cli
+from gradlog.cli.actions import UsageError
+from gradlog.cli.flags import Options, read_flags
 from gradlog.cli.modes import MODES
-from gradlog.cli.verbs import Options, UsageError, devices, run_verb
-from gradlog.experiment.reader import ConfigError
+from gradlog.config_error import ConfigError
+from gradlog.experiment import loading
 from gradlog.storage import read_json, read_sealed
 
 MIXTURE = "--config=configs/toy/mixture.py"
 FEW = ("--config.training.steps=4", "--config.training.batch_size=16")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """``main.py`` with these arguments in this process: gives status, output and errors."""
-    monkeypatch.setattr(devices, "keep_compilations", lambda folder: None)
-    monkeypatch.chdir(tiny.ROOT)
-
-    def run(*arguments):
-        arguments = [str(argument) for argument in arguments]
-        _forget_flags()
-        monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
-        capsys.readouterr()
-        try:
-            main.main(main.parse(list(sys.argv)))
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    yield run
-    _forget_flags()
-
-
-def _forget_flags():
-    flags.FLAGS.unparse_flags()
-    for name in list(flags.FLAGS):
-        if name.startswith("config."):
-            delattr(flags.FLAGS, name)
-    for name in ("mode", "workdir", "steps", "against", "source", "distributed", "config"):
-        flags.FLAGS[name].unparse()
-
-
-@pytest.fixture
-def mistake(command):
-    """Runs a command that must fail in one line, and gives that line without 'error: '."""
-
-    def run(*arguments):
-        status, _, errors = command(*arguments)
-        return _only_line(status, errors)
-
-    return run
-
-
-def _only_line(status, errors):
-    assert status == 2, errors
-    assert re.fullmatch(r"error: [^\n]+\n", errors), errors
-    return errors.removeprefix("error: ").rstrip("\n")
 
 
 def _process(*arguments):
@@ -92,19 +45,19 @@ def _snapshot(folder):
 # --- as real processes ----------------------------------------------------------------------
 
 
-def test_help_ends_well():
+def test_help_ends_with_status_0():
     status, output, errors = _process("--help")
     assert (status, errors) == (0, "")
     assert "--mode" in output
     assert "--config" in output
 
 
-def test_a_mistake_in_the_command_is_told_at_once(tmp_path):
+def test_a_mistake_in_the_command_is_one_line_and_writes_nothing(tmp_path):
     status, output, errors = _process(
         MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.training.stps=3"
     )
-    assert _only_line(status, errors).startswith(
-        "config.training.stps is unknown; did you mean 'steps'? config.training has ["
+    assert tiny.only_line(status, errors).startswith(
+        "config.training.stps is unknown; did you mean config.training.steps?"
     )
     assert output == ""
     assert not (tmp_path / "new").exists()
@@ -113,7 +66,9 @@ def test_a_mistake_in_the_command_is_told_at_once(tmp_path):
 def test_a_mistake_found_late_is_one_line_too(workdir):
     before = _snapshot(workdir)
     status, _, errors = _process(f"--workdir={workdir}", "--mode=eval", "--steps=15")
-    assert _only_line(status, errors) == ("--steps: no checkpoint of step 15; there are [10, 20]")
+    assert tiny.only_line(status, errors) == (
+        "--steps: no checkpoint of step 15; there are [10, 20]"
+    )
     assert _snapshot(workdir) == before
 
 
@@ -146,9 +101,7 @@ def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
 CHEAP = ("--config.likelihood.name=bound", "--config.likelihood.samples=2")
 
 
-def test_bits_over_training_are_compared_and_what_is_done_is_not_done_again(
-    command, workdir, tmp_path
-):
+def test_bits_over_training_are_compared_and_nothing_is_computed_twice(command, workdir, tmp_path):
     ask = (f"--workdir={workdir}", "--mode=eval", "--steps=all", *CHEAP)
     status, output, _ = command(*ask)
     assert status == 0
@@ -204,7 +157,7 @@ def test_an_estimator_without_one_image_ends_in_an_error_after_the_tables(comman
         "--config.likelihood.samples=2",
         "--config.likelihood.max_steps=1",
     )
-    message = _only_line(status, errors)
+    message = tiny.only_line(status, errors)
     assert message.startswith("no image succeeded with ode at step 20: there is no mean;")
     assert "account of bound at step 20" in output
     assert "warning: bound and ode have no image that succeeded in both" in output
@@ -214,20 +167,20 @@ def test_an_estimator_without_one_image_ends_in_an_error_after_the_tables(comman
 
 @pytest.mark.parametrize(
     ("mode", "message"),
-    [("eval", "finished batches are kept, and the same"), ("train", "the newest checkpoint")],
+    [("eval", "finished batches are stored"), ("train", "the newest checkpoint")],
 )
-def test_an_interruption_says_what_is_kept(command, workdir, monkeypatch, mode, message):
+def test_an_interruption_says_what_is_stored(command, workdir, monkeypatch, mode, message):
     def interrupt(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verbs.running, "verb", lambda mode: interrupt)
+    monkeypatch.setattr(cli, "run_mode", interrupt)
     status, _, errors = command(f"--workdir={workdir}", f"--mode={mode}")
     assert status == 130
     assert errors.startswith("interrupted; ")
     assert message in errors
 
 
-def test_one_thing_cannot_be_compared(mistake, workdir):
+def test_a_comparison_needs_two_checkpoints(mistake, workdir):
     before = _snapshot(workdir)
     message = mistake(f"--workdir={workdir}", "--mode=compare")
     assert message == (
@@ -241,7 +194,7 @@ def test_one_thing_cannot_be_compared(mistake, workdir):
     assert _snapshot(workdir) == before
 
 
-def test_a_flag_of_another_mode_and_a_place_that_is_none_are_refused(mistake, workdir, tmp_path):
+def test_a_flag_of_another_mode_and_an_unwritable_summary_are_refused(mistake, workdir, tmp_path):
     message = mistake(f"--workdir={workdir}", "--mode=eval", "--against=x")
     assert message == "--against goes with --mode=compare, not with --mode=eval"
     message = mistake(f"--workdir={workdir}", "--mode=sample", "--summary=x")
@@ -272,29 +225,31 @@ def test_importance_samples_need_integer_data(mistake, workdir):
 # --- flags ----------------------------------------------------------------------------------
 
 
-def test_an_unknown_flag_is_named(mistake):
-    assert "workdri" in mistake(MIXTURE, "--workdri=x", "--workdir=y")
+def test_an_unknown_flag_is_named_with_the_nearest(mistake):
+    assert "did you mean --workdir?" in mistake(MIXTURE, "--workdri=x", "--workdir=y")
+    message = mistake(MIXTURE, "--learning_rate=1")
+    assert "--config.optimizer.learning_rate" in message
 
 
 @pytest.mark.parametrize("flag", ["--config.objective.slice_law", "--steps", "--config.seed"])
 def test_a_flag_does_not_take_the_next_one_for_its_value(mistake, tmp_path, flag):
     message = mistake(MIXTURE, flag, f"--workdir={tmp_path / 'new'}")
-    assert message == (f"{flag} has no value before --workdir={tmp_path / 'new'}: say {flag}=VALUE")
+    assert message == f"{flag} has no value before --workdir={tmp_path / 'new'}: say {flag}=VALUE"
     assert not (tmp_path / "new").exists()
 
 
-def test_an_unknown_mode_is_told_with_the_modes(mistake, tmp_path):
-    assert f"<{'|'.join(MODES)}>" in mistake(MIXTURE, f"--workdir={tmp_path}", "--mode=trian")
+def test_an_unknown_mode_lists_the_modes(mistake, tmp_path):
+    message = mistake(MIXTURE, f"--workdir={tmp_path}", "--mode=trian")
+    assert message.startswith("--mode=trian is unknown")
+    assert all(mode in message for mode in MODES)
 
 
 @pytest.mark.parametrize("arguments", [[MIXTURE], [MIXTURE, "--workdir="], [MIXTURE, "--workdir"]])
-def test_a_missing_workdir_is_told(mistake, arguments):
-    assert mistake(*arguments) == (
-        "--workdir is missing: name the folder of the run (--help has examples)"
-    )
+def test_a_missing_workdir_is_named(mistake, arguments):
+    assert mistake(*arguments).startswith("--workdir ")
 
 
-def test_a_word_that_is_no_flag_is_told(mistake, tmp_path):
+def test_a_word_that_is_no_flag_is_named(mistake, tmp_path):
     assert mistake("train", MIXTURE, f"--workdir={tmp_path}") == (
         "'train' is not a flag; flags begin with --"
     )
@@ -307,7 +262,7 @@ def test_a_workdir_that_does_not_exist_needs_a_config(mistake, tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["eval", "sample"])
-def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_path, mode):
+def test_nothing_is_evaluated_before_training(mistake, tmp_path, mode):
     folder = tmp_path / "none"
     message = mistake(MIXTURE, f"--workdir={folder}", f"--mode={mode}")
     assert message == f"no checkpoint in {folder}/checkpoints; train first, with --mode=train"
@@ -320,22 +275,36 @@ def test_there_is_nothing_to_evaluate_where_nothing_was_trained(mistake, tmp_pat
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("config.training.stps=3", "config.training.stps is unknown; did you mean 'steps'?"),
-        ("config.trainng.steps=3", "config.trainng is unknown; did you mean 'training'?"),
-        ("config.zzz=3", "config.zzz is unknown; config has ['classifier', "),
-        ("config.seed.x=3", "config.seed is a value, it has no key 'x'"),
+        ("config.training.stps=3", "config.training.stps is unknown; did you mean "),
+        ("config.trainng.steps=3", "did you mean config.training.steps?"),
+        ("config.lr=3", "config.lr is unknown; did you mean config.optimizer.learning_rate?"),
+        ("config.model.lr=3", "did you mean config.optimizer.learning_rate?"),
+        ("config.zzz=3", "config.zzz is unknown; --help lists every key"),
+        ("config.seed.x=3", "config.seed is a value and has no key x"),
         (
             "noconfig.data.read_label",
-            "config.data.read_label is unknown; did you mean 'read_labels'?",
+            "config.data.read_label is unknown; did you mean config.data.read_labels?",
         ),
-        ("config.training.steps=abc", "invalid literal for int() with base 10: 'abc'"),
-        ("config.training.steps=1.5", "invalid literal for int()"),
-        ("config.optimizer.learning_rate=fast", "could not convert string to float: 'fast'"),
-        ("config.data.read_labels=maybe", "Non-boolean argument to boolean flag"),
-        ("config.training=9", "`9` is not a dict"),
-        ("config.model.ch_mult=(1,", "(1, as tuple"),
+        (
+            "config.training.steps=abc",
+            "config.training.steps = 'abc' must be a whole number, such as ",
+        ),
+        ("config.training.steps=1.5", "config.training.steps = '1.5' must be a whole number"),
+        ("config.training.steps=1e3", "config.training.steps = '1e3' must be a whole number"),
+        (
+            "config.optimizer.learning_rate=fast",
+            "config.optimizer.learning_rate = 'fast' must be a finite number",
+        ),
+        (
+            "config.data.read_labels=maybe",
+            "config.data.read_labels = 'maybe' must be True or False",
+        ),
+        ("config.training=9", "config.training is a section: set one of its keys"),
+        ("noconfig.seed", "config.seed is not a yes-or-no flag"),
+        ("config.likelihood.rtol=nan", "config.likelihood.rtol = nan must be a finite number"),
+        ("config.model.ch_mult=(1,", "config.model.ch_mult = '(1,' must be a tuple"),
         ("config.model.ch_mult=a,b", "config.model.ch_mult = ('a,b',) must be whole numbers"),
-        ("config.data.name", "Missing value for flag --config.data.name"),
+        ("config.data.name", "--config.data.name has no value"),
         ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['ddpm',"),
         ("config.data.name=cifar", "config.data.name = 'cifar' is unknown; choose one of ["),
         (
@@ -367,9 +336,28 @@ def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
     ]
 
 
-def test_overridden_names_the_keys_in_all_their_spellings():
-    arguments = ["--config.a.b=1", "-config.c", "5", "--noconfig.d", "--config=f", "--steps=3", "x"]
-    assert command_line.overridden(arguments) == ["a.b", "c", "d"]
+def test_flags_and_keys_have_several_spellings():
+    words = ["--config.data.seed=1", "-config.sde.name", "ve", "--noconfig.data.random_flip"]
+    words += ["--config=f", "-steps", "3", "--nodry_run", "--config.training.steps", "0x10"]
+    options = read_flags([*words, "--config.model.ch_mult=1,2", "--config.eval.estimators=ode"])
+    assert options.overrides == {
+        "data.seed": 1,
+        "sde.name": "ve",
+        "data.random_flip": False,
+        "training.steps": 16,
+        "model.ch_mult": (1, 2),
+        "eval.estimators": ("ode",),
+    }
+    assert (options.config_file, options.steps, options.dry_run) == ("f", "3", False)
+    assert read_flags(["--steps=1", "--steps=2"]).steps == "2"
+
+
+def test_an_old_spelling_of_a_key_is_read_and_noted():
+    options = read_flags(["--config.model.parametrisation=noise"])
+    assert options.overrides == {"model.parametrization": "noise"}
+    assert options.notes == (
+        "config.model.parametrisation is now spelled config.model.parametrization",
+    )
 
 
 # --- config files ---------------------------------------------------------------------------
@@ -382,8 +370,9 @@ BROKEN = {
     "an argument too many": ("def get_config(a):\n    return a\n", "get_config() missing 1"),
     "something else": ("def get_config():\n    return 3\n", "get_config() of "),
     "an unknown key": (
-        "from configs import default\n\n\ndef get_config():\n    config = default.get_config()\n"
-        "    config.lock()\n    config.sde.nmae = 'vp'\n    return config\n",
+        "from gradlog.configs import default\n\n\ndef get_config():\n"
+        "    config = default.get_config()\n    config.lock()\n    config.sde.nmae = 'vp'\n"
+        "    return config\n",
         "nmae",
     ),
     "bytes": ("\x00\xff", "Error"),
@@ -401,10 +390,10 @@ def test_a_config_file_that_cannot_be_used_is_named(mistake, tmp_path, case):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("file", ["configs/digit.py", "configs", ""])
+@pytest.mark.parametrize("file", ["configs/digit.py", "configs", "configs/../main.txt"])
 def test_a_config_file_that_is_not_there_is_named(mistake, tmp_path, file):
     told = mistake(f"--config={file}", f"--workdir={tmp_path / 'new'}")
-    assert told == f"--config: there is no file {file}; the shipped ones are in configs/"
+    assert told.startswith(f"--config: there is no file {file};")
 
 
 # --- workdirs -------------------------------------------------------------------------------
@@ -442,7 +431,7 @@ def test_another_config_on_a_workdir_is_another_experiment(mistake, workdir):
     assert _snapshot(workdir) == before
 
 
-def test_a_workdir_opens_with_other_free_settings_and_goes_on_training(command, workdir):
+def test_a_workdir_opens_with_other_free_settings_and_resumes(command, workdir):
     free = [
         "training.steps=22",
         "training.log_every=1",
@@ -471,27 +460,25 @@ def test_a_workdir_opens_with_other_free_settings_and_goes_on_training(command, 
     ],
 )
 @pytest.mark.parametrize("mode", ["eval", "sample"])
-def test_steps_that_cannot_be_had_are_told_with_those_that_can(
-    mistake, workdir, mode, steps, message
-):
+def test_missing_steps_are_named_with_the_existing_ones(mistake, workdir, mode, steps, message):
     before = _snapshot(workdir)
     assert mistake(f"--workdir={workdir}", f"--mode={mode}", f"--steps={steps}") == message
     assert _snapshot(workdir) == before
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "\x00"])
-def test_a_damaged_configuration_in_the_workdir_is_told(mistake, workdir, text):
+def test_a_damaged_configuration_in_the_workdir_is_named(mistake, workdir, text):
     (workdir / "config.json").write_text(text)
     assert str(workdir / "config.json") in mistake(f"--workdir={workdir}", "--mode=eval")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]"])
-def test_a_damaged_provenance_in_the_workdir_is_told(mistake, workdir, text):
+def test_a_damaged_provenance_in_the_workdir_is_named(mistake, workdir, text):
     (workdir / "provenance.json").write_text(text)
     assert "provenance.json cannot be read" in mistake(f"--workdir={workdir}", "--mode=eval")
 
 
-def test_a_workdir_that_is_a_file_is_told(mistake, tmp_path):
+def test_a_workdir_that_is_a_file_is_named(mistake, tmp_path):
     file = tmp_path / "file"
     file.write_text("mine")
     assert f"cannot write to {file}" in mistake(MIXTURE, f"--workdir={file}", *FEW)
@@ -499,16 +486,16 @@ def test_a_workdir_that_is_a_file_is_told(mistake, tmp_path):
     assert "is not a workdir yet" in mistake(f"--workdir={file}", "--mode=eval")
 
 
-def test_a_folder_that_cannot_be_written_is_told(command, workdir, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_named(command, workdir, monkeypatch):
     def deny(options):
         raise PermissionError(13, "Permission denied", f"{workdir}/eval")
 
-    monkeypatch.setattr(verbs.running, "verb", lambda mode: deny)
+    monkeypatch.setattr(cli, "run_mode", deny)
     status, _, errors = command(f"--workdir={workdir}", "--mode=eval")
-    assert _only_line(status, errors).endswith(f"Permission denied: '{workdir}/eval'")
+    assert tiny.only_line(status, errors).endswith(f"Permission denied: '{workdir}/eval'")
 
 
-def test_a_batch_that_does_not_divide_over_the_devices_is_told(mistake, tmp_path, monkeypatch):
+def test_a_batch_that_does_not_divide_over_the_devices_is_refused(mistake, tmp_path, monkeypatch):
     monkeypatch.setattr("gradlog.training.parallel.jax.device_count", lambda: 3)
     message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", *FEW)
     assert message == (
@@ -530,34 +517,35 @@ def test_errors_of_our_own_are_not_hidden(command, workdir, monkeypatch):
     def bug(options):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(verbs.running, "verb", lambda mode: bug)
+    monkeypatch.setattr(cli, "run_mode", bug)
     with pytest.raises(RuntimeError, match="ours"):
         command(f"--workdir={workdir}", "--mode=eval")
 
 
 def test_a_message_of_many_lines_becomes_one(capsys):
     with pytest.raises(SystemExit) as end:
-        command_line.fail(str(ConfigError("a\n  b\n\nc")))
+        cli._fail(str(ConfigError("a\n  b\n\nc")))
     assert end.value.code == 2
     assert capsys.readouterr().err == "error: a b c\n"
 
 
-def test_a_misspelt_key_in_a_config_file_is_told(mistake, tmp_path):
+def test_a_misspelled_key_in_a_config_file_is_named(mistake, tmp_path):
     file = tmp_path / "misspelt.py"
     file.write_text(
-        "from configs import default\n\ndef get_config():\n    config = default.get_config()\n"
-        "    config.optimizer.update(learning_rat=1.0)\n    return config\n"
+        "from gradlog.configs import default\n\ndef get_config():\n"
+        "    config = default.get_config()\n    config.optimizer.update(learning_rat=1.0)\n"
+        "    return config\n"
     )
     assert "learning_rat" in mistake(f"--config={file}", f"--workdir={tmp_path / 'new'}")
 
 
-def test_a_wrong_name_is_told_before_the_data_are_fetched(mistake, tmp_path):
+def test_a_wrong_name_is_reported_before_the_data_are_fetched(mistake, tmp_path):
     arguments = [MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.data.name=cifar10"]
     message = mistake(*arguments, f"--config.data.data_dir={tmp_path}", "--config.sde.name=vpp")
     assert message.startswith("config.sde.name = 'vpp' is unknown")
 
 
-def test_estimators_that_are_no_names_are_told(mistake, tmp_path):
+def test_estimators_must_be_names(mistake, tmp_path):
     message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.eval.estimators=1")
     assert message.startswith("config.eval.estimators = (1,) must be names")
 
@@ -612,8 +600,8 @@ def test_a_published_checkpoint_becomes_a_workdir(command, tmp_path):
     ("arguments", "message"),
     [
         (["--mode=import"], "--mode=import needs --source=FILE"),
-        (["--mode=import", MIXTURE], "--mode=import and --source=FILE go together"),
-        (["--mode=train", MIXTURE, "--source=x"], "--mode=import and --source=FILE go together"),
+        (["--mode=import", MIXTURE], "--mode=import needs --source=FILE"),
+        (["--mode=train", MIXTURE, "--source=x"], "--source goes with --mode=import"),
         (["--mode=import", "--source=nowhere"], "--source=nowhere: No such file"),
         (
             ["--mode=import", "--config=configs/default.py", f"--source={CHECKPOINT}"],
@@ -625,7 +613,7 @@ def test_a_published_checkpoint_becomes_a_workdir(command, tmp_path):
         ),
     ],
 )
-def test_an_import_that_cannot_be_is_one_line(mistake, tmp_path, arguments, message):
+def test_an_impossible_import_is_one_line(mistake, tmp_path, arguments, message):
     assert mistake(f"--workdir={tmp_path / 'new'}", *arguments).startswith(message)
     assert not (tmp_path / "new").exists()
 
@@ -640,23 +628,24 @@ def published(tmp_path, monkeypatch):
             file = tmp_path / "configs" / "score_sde" / f"{name}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(
-                "from configs import default\n\n\ndef get_config():\n"
+                "from gradlog.configs import default\n\n\ndef get_config():\n"
                 f"    config = default.get_config()\n    config.model.update({changes})\n"
                 "    return config\n"
             )
-        monkeypatch.setattr(command_line, "CONFIGS", tmp_path / "configs")
+        monkeypatch.setattr("gradlog.cli.flags.SHIPPED", tmp_path / "configs")
+        monkeypatch.setattr(loading, "SHIPPED", tmp_path / "configs")
+        monkeypatch.chdir(tmp_path)
 
     return write
 
 
 def test_the_experiment_of_a_checkpoint_is_found(command, published, tmp_path):
     published("vp")
-    status, _, errors = command(
+    status, output, _ = command(
         f"--workdir={tmp_path / 'new'}", "--mode=import", f"--source={CHECKPOINT}"
     )
     assert status == 0
-    assert "has the network of" in errors
-    assert "score_sde/vp.py" in errors
+    assert "has the network of configs/score_sde/vp.py" in output
 
 
 def test_several_experiments_of_one_network_are_listed(mistake, published, tmp_path):
@@ -693,7 +682,9 @@ def test_samples_from_a_file_need_no_checkpoint(command, workdir, tmp_path):
     assert (status, errors) == (0, "")
     assert "quality at step given against 200 train data" in out
     status, _, errors = command(*own, "--steps=20")
-    assert _only_line(status, errors).startswith("--steps: the samples of config.quality.samples")
+    assert tiny.only_line(status, errors).startswith(
+        "--steps: the samples of config.quality.samples"
+    )
 
 
 @pytest.mark.parametrize(
@@ -710,7 +701,7 @@ def test_samples_from_a_file_need_no_checkpoint(command, workdir, tmp_path):
         ("samples", "nowhere.npz", "config.quality.samples: there is no file nowhere.npz"),
     ],
 )
-def test_a_quality_that_cannot_be_measured_is_one_line(mistake, workdir, key, value, message):
+def test_an_impossible_quality_is_one_line(mistake, workdir, key, value, message):
     said = mistake(f"--workdir={workdir}", "--mode=quality", f"--config.quality.{key}={value}")
     assert said.startswith(message)
     assert not list(workdir.glob("quality/*/*/quality.json"))
@@ -731,16 +722,16 @@ def test_a_damaged_configuration_is_found_by_verification(command, workdir, cont
     (workdir / "config.json").write_bytes(contents)
     before = _snapshot(workdir)
     status, out, errors = command(f"--workdir={workdir}", "--mode=verify")
-    assert _only_line(status, errors).startswith(f"{workdir}: config.json is damaged: ")
+    assert tiny.only_line(status, errors).startswith(f"{workdir}: config.json is damaged: ")
     assert "checkpoints/20" in out
     assert _snapshot(workdir) == before
 
 
-def test_a_folder_that_is_not_there_is_no_workdir_to_verify(mistake, tmp_path):
+def test_a_missing_folder_cannot_be_verified(mistake, tmp_path):
     assert "there is no such folder" in mistake(f"--workdir={tmp_path / 'no'}", "--mode=verify")
 
 
-def test_hosts_must_agree_on_what_is_to_be_done(monkeypatch):
+def test_hosts_must_agree_on_the_command(monkeypatch):
     told = {}
 
     def refuse(found):
@@ -749,7 +740,7 @@ def test_hosts_must_agree_on_what_is_to_be_done(monkeypatch):
 
     monkeypatch.setattr("gradlog.distributed.check_agreement", refuse)
     with pytest.raises(UsageError):
-        run_verb(Options("eval", "runs/none", steps="10,20", summary="found.json"))
+        cli.run_mode(Options("eval", "runs/none", steps="10,20", summary="found.json"))
     assert told == {
         "--mode": "eval",
         "--steps": "10,20",
