@@ -1,15 +1,17 @@
-"""What checkpoints cost: the time that training loses to them, and a table by size.
+"""Measure the cost of checkpoints: the time that training loses to them, and a table by size.
 
 python benchmarks/checkpoint.py [--config=FILE] [--steps=N] [--blocks=N] [--sizes=1e6,1e7]
 
-Training: blocks of as many steps as lie between two checkpoints, in turn without and with one,
-in one process. A block with one begins by saving (arrays are copied, then written beside the steps:
-Orbax, checksums of arrays and files, reading back, fsync, retention) and ends when the steps are
-done and the checkpoint is on disk. Prints the median of the ratios, block by block.
+Training: one process runs blocks of as many steps as lie between two checkpoints. Blocks with and
+without a checkpoint take turns. A block with a checkpoint begins with the save: the arrays are
+copied, then written in the background (Orbax, checksums of arrays and files, reading back, fsync,
+retention). It ends when the steps are done and the checkpoint is on disk. The script prints the
+median ratio of neighboring blocks.
 
-Table: random float32 in 32 arrays. 'blocking' is how long training stands still, 'save' until it is
-all on disk, 'restore' with everything verified, 'verify' alone; beside Orbax's own writing and
-reading of the same arrays, without checksums, reading back or fsync.
+Table: random float32 numbers in 32 arrays. 'blocking' is the time in which training stands still,
+and 'save' the time until all is on disk. 'restore' includes all checks, and 'verify' is the checks
+alone. The last columns are Orbax's own writing and reading of the same arrays, without checksums,
+reading back and fsync.
 """
 
 import argparse
@@ -27,16 +29,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 import numpy as np
+from gradlog.run.drivers import initial_state, parallel_step, training_source
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.cli.command_line import load_config
 from gradlog.data import BatchStream
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
-from gradlog.run.drivers import initial_state, parallel_step, training_source
+from gradlog.experiment.loading import load_config
 from gradlog.storage import Checkpoints, Retention, write_json
-from gradlog.storage.serializer import read_arrays, write_arrays
+from gradlog.storage.state_arrays import read_arrays, write_arrays
 
 _ARRAYS = 32
 
@@ -47,7 +49,7 @@ class Training:
     def __init__(self, experiment: Experiment):
         self._step_fn = parallel_step(experiment)
         self._stream = BatchStream(
-            training_source(experiment), experiment.training.batch_size, experiment.identity["seed"]
+            training_source(experiment), experiment.training.batch_size, experiment.seed
         )
         self.state = self._step_fn.place(initial_state(experiment))
         self.position = 0

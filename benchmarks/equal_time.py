@@ -1,13 +1,13 @@
-r"""Objectives on digits for the same time of training, each with its bits per dimension.
+r"""Compare objectives on digits by bits per dimension after the same time of training.
 
 python benchmarks/equal_time.py [--seconds=N] [--objectives=dsm,ssm_vr,fsm] [--images=N] \
     [--json=FILE]
 
-Times the training step of each objective, gives each as many steps as fit into the seconds, with a
-learning rate that falls to its lowest at the last of them, trains the network of configs/digits.py
-and evaluates the test digits, all or the first N, by quadrature and by the bound. The seconds count
-steps alone: compilation and evaluation come on top. The same seed, network, optimizer and weighting
-for all.
+The script times the training step of each objective, and gives each as many steps as fit into the
+seconds. The learning rate falls to its lowest value at the last step. It trains the network of
+configs/digits.py and evaluates the test digits, all or the first N, by quadrature and by the bound.
+The seconds count steps only, without compilation and evaluation. Seed, network, optimizer and
+weighting are the same for all objectives.
 """
 
 import argparse
@@ -18,15 +18,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
+from gradlog.run.drivers import initial_state, parallel_step
 from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.cli.command_line import load_config
 from gradlog.data import BatchStream
+from gradlog.experiment.loading import load_config
 from gradlog.losses import OBJECTIVES
 from gradlog.run import RunDirectory
-from gradlog.run.drivers import initial_state, parallel_step
 from gradlog.storage import write_json
 
 TIMED_STEPS = 60

@@ -1,12 +1,13 @@
-"""What the gradient of a log density costs, by adjoint.
+"""Measure the cost of the gradient of a log density, for each adjoint method.
 
 python benchmarks/gradient.py [--config=FILE] [--workdir=DIR] [--batch=N] [--json=FILE]
 
-Takes the network of a run, or of a config with fresh parameters (perturbed, since a fresh network's
-last layer is zero), and points of the model's space. Prints for the log density of a batch and
-for its gradients by the points and by the parameters: seconds to compile, temporary memory of the
-compiled program, seconds to run, and that beside the log density's own. On CPU the reverse mode of
-a convolution inside a loop has no fast path in XLA: an accelerator's figures are others.
+The network is that of a run, or of a config with fresh parameters. Fresh parameters are perturbed,
+because the last layer of a fresh network is zero. The script prints a row for the log density of a
+batch, for its gradient with respect to the points, and for that with respect to the parameters.
+Columns are seconds to compile, temporary memory of the compiled program, seconds to run, and their
+ratio to the log density. On CPU, XLA has no fast path for the reverse mode of a convolution inside
+a loop, so figures on an accelerator are different.
 """
 
 import argparse
@@ -23,9 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.cli.command_line import load_config
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.loading import load_config
 from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, log_density_fn
 from gradlog.ode import ADJOINTS, Adaptive, LogRhoFlow
 from gradlog.run import RunDirectory

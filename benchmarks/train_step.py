@@ -1,12 +1,12 @@
-"""What the training step costs beside a bare one: forward, backward and Adam of the same network.
+"""Compare the training step with a bare one: forward, backward and Adam of the same network.
 
 python benchmarks/train_step.py [--config=FILE] [--steps=N] [--json=FILE]
 
 Both run on the same data in one process, in turn, block by block. The bare step is one jitted
-function, without clipping or averages: a given noised batch through the network, mean square,
-gradient, Adam. The framework's step adds all that training needs: reading the batch,
-dequantization, times, noise, clipping, the moving average, the averaging over devices. Prints the
-median over blocks of each, and of the ratio block by block.
+function without clipping and averages: network, mean square, gradient and Adam for a fixed noised
+batch. The framework's step adds what training needs: reading the batch, dequantization, times,
+noise, clipping, the moving average, and the mean over devices. The script prints the median of each
+over blocks, and the median ratio.
 """
 
 import argparse
@@ -26,10 +26,10 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.cli.command_line import load_config
 from gradlog.data import BatchStream
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.loading import load_config
 from gradlog.storage import write_json
 from gradlog.training import MAPPINGS, ParallelStep, TrainStep, init_state
 

@@ -1,9 +1,9 @@
-"""A trained model for a benchmark: loaded where there is one, trained where there is none."""
+"""Load the trained model of a benchmark, or train it if there is none."""
 
 from pathlib import Path
 from typing import Any
 
-from gradlog.cli.command_line import load_config
+from gradlog.experiment.loading import load_config
 from gradlog.run import RunDirectory
 
 

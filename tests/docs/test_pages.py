@@ -8,11 +8,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from absl import flags
 
-from gradlog.cli import command_line
-from gradlog.cli.modes import MODES
+from gradlog.cli.flags import read_flags
 from gradlog.experiment import keys
+from gradlog.experiment.loading import load_config
 from tests.docs.pages import DOCS, GENERATED, LANGUAGES, ROOT, TEXT, Block, blocks, links, pages
 from tests.docs.small import rules
 from tests.docs.workshop import make_home
@@ -78,14 +77,9 @@ def home(tmp_path_factory):
 def test_flags_and_keys_of_a_command_exist(words, home, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(ROOT)
-    named = {word.lstrip("-").partition("=")[0] for word in words[1:]}
-    known = {*flags.FLAGS, *command_line.HELP}
-    assert {name for name in named if not name.startswith("config.")} <= known
-    assert (command_line.value(words, "mode") or "train") in MODES
-    assert set(command_line.overridden(words)) <= set(keys.keys())
-    config = command_line.value(words, "config")
-    if config:
-        command_line.load_config(config)
+    options = read_flags(words[1:])  # raises for a flag, a mode or a key that does not exist
+    if options.config_file:
+        load_config(options.config_file)
 
 
 @pytest.mark.parametrize("page", pages())

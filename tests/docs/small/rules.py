@@ -6,7 +6,7 @@ training steps, of which the last ones take the place of those that long runs ha
 
 from pathlib import Path
 
-from gradlog.cli import command_line
+from gradlog.experiment.loading import load_config
 
 # Of every experiment that a command begins, unless the command says otherwise.
 EXPERIMENT = {
@@ -130,7 +130,7 @@ def _capped(argument: str) -> str:
 
 def _keys(argv: list[str]) -> dict[str, object]:
     file = next(argument for argument in argv if argument.startswith("--config="))
-    config = command_line.load_config(file.partition("=")[2])
+    config = load_config(file.partition("=")[2])
     network = {f"model.{key}": value for key, value in NETWORK[config.model.name].items()}
     cosine = {"optimizer.decay_steps": LAST_STEP} if config.optimizer.decay_steps else {}
     imported = IMPORTED if "--mode=import" in argv else {}
