@@ -1,4 +1,4 @@
-"""Run the command line: ``gradlog``, ``python main.py`` or ``python -m gradlog.cli.main``.
+"""Run the command line: ``gradlog``, ``python main.py`` or ``python -m gradlog``.
 
 Exit status: 0 after success; 2 after a mistake, a damaged file or a number that is not finite, with
 one line on standard error; 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, when training has
@@ -164,7 +164,3 @@ def _fail(message: str) -> NoReturn:
     """Print one line, and end with status 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2)
-
-
-if __name__ == "__main__":
-    run()
