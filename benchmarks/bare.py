@@ -1,4 +1,4 @@
-"""The evaluations an estimator is made of, each compiled and timed alone."""
+"""Time the evaluations that an estimator consists of, each compiled alone."""
 
 import statistics
 import time

@@ -26,13 +26,13 @@ from rich.table import Table
 from gradlog.data import BatchStream
 from gradlog.experiment.loading import load_config
 from gradlog.losses import OBJECTIVES
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.storage import write_json
 
 TIMED_STEPS = 60
 
 
-def seconds_per_step(run: RunDirectory) -> float:
+def seconds_per_step(run: Run) -> float:
     """Of the compiled training step, data included."""
     step_fn = parallel_step(run.experiment)
     state = step_fn.place(initial_state(run.experiment))
@@ -65,9 +65,9 @@ def experiment_of(name: str, steps: int, images: int) -> ConfigDict:
 
 def measure(name: str, seconds: float, images: int, root: Path) -> dict:
     """Trains and evaluates one objective; a row of the table."""
-    each = seconds_per_step(RunDirectory.open(root / name, experiment_of(name, 1, images)))
+    each = seconds_per_step(Run.open(root / name, experiment_of(name, 1, images)))
     steps = max(1, round(seconds / each))
-    run = RunDirectory.open(root / f"{name}-{steps}", experiment_of(name, steps, images))
+    run = Run.open(root / f"{name}-{steps}", experiment_of(name, steps, images))
     started = time.perf_counter()
     run.train()
     trained = time.perf_counter() - started

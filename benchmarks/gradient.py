@@ -29,14 +29,14 @@ from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
 from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, log_density_fn
 from gradlog.ode import ADJOINTS, Adaptive, LogRhoFlow
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.storage import write_json
 
 
 def load(config_file: str, workdir: str):
     """An experiment and parameters of its network."""
     if Path(workdir, "config.json").exists():
-        run = RunDirectory.open(workdir)
+        run = Run.open(workdir)
         return run.experiment, run.params()
     config = load_config(config_file)
     experiment = build(config, load_dataset(config))

@@ -1,11 +1,11 @@
-"""How much importance sampling of t lowers the variance of the likelihood-weighted loss.
+"""Measure how much importance sampling of t reduces the variance of the likelihood-weighted loss.
 
 python benchmarks/importance_sampling.py [--workdir=runs/digits] [--picture=FILE] [--json=FILE]
 
-Takes a trained run and estimates the same number, the likelihood-weighted loss of the training set,
-from many batches with times drawn uniformly in t and uniformly in log rho (density proportional to
-g^2/sigma^2), each with and without stratification. Prints the mean and the standard deviation over
-batches, and draws them.
+The script takes a trained run and estimates the likelihood-weighted loss of the training set from
+many batches. Times are uniform in t or uniform in log rho (density proportional to g^2/sigma^2),
+each with and without stratification. It prints and draws the mean and the standard deviation over
+batches.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from rich.console import Console
 from rich.table import Table
 
 from gradlog.losses import Likelihood, ScoreMatchingLoss, UniformLogRho, UniformTime, stratified
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.storage import write_json
 
 BATCHES = 400
 PROPOSALS = {"uniform in t": UniformTime(), "importance (uniform in log rho)": UniformLogRho()}
 
 
-def batch_losses(run: RunDirectory, params, loss: ScoreMatchingLoss, *, strata: bool) -> np.ndarray:
+def batch_losses(run: Run, params, loss: ScoreMatchingLoss, *, strata: bool) -> np.ndarray:
     """The mean loss of each of BATCHES batches, in nats per dimension."""
     size = run.experiment.training.batch_size
     train = run.experiment.dataset.train
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
 
-    run = RunDirectory.open(arguments.workdir)
+    run = Run.open(arguments.workdir)
     params = run.params()
     losses = {}
     for name, proposal in PROPOSALS.items():

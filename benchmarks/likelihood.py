@@ -1,18 +1,19 @@
-"""What a log density costs: each estimator against the exact trace, on a trained model.
+"""Measure the cost and the error of each likelihood estimator on a trained model.
 
 python benchmarks/likelihood.py [--config=FILE] [--workdir=DIR] [--images=N] [--json=FILE]
 
-Trains the config's model where the workdir has none. Every estimator gets the same points x at eps
-(the first test images, dequantized; ``start = as_sample``), with other probes at each repetition,
-the repetitions of all estimators in turn. `ode` and `quadrature` have the config's tolerance,
-`scipy` has 1e-5, as has the reference, `exact`, unless it is told another. The reference is kept in
-the workdir.
+If the workdir has no model, the script trains that of the config. Every estimator gets the same
+points x at eps: the first test images, dequantized, with ``start = as_sample``. Each repetition has
+other probes, and the estimators take turns. `ode` and `quadrature` have the config's tolerance.
+`scipy` and the reference `exact` have 1e-5, unless a flag sets it. The reference is saved in the
+workdir.
 
-- ``s/image``: the wall time of a batch, the median over repetitions, by the images in it.
-- ``rms error``, ``bias``: of single images, bits/dim; the bias of the mean with its standard error.
-- ``s to 0.02``: ``seconds x (rms / 0.02)^2``, what it takes to know one image to 0.02 bits/dim.
-- ``overhead``: the wall time by that of the bare evaluations it is made of: as many as the slowest
-  image of the batch needs, each timed alone as one jitted function.
+- ``s/image``: the wall time of a batch, the median over repetitions, divided by its images.
+- ``rms error``, ``bias``: in bits/dim. The first is that of single images, the second that of the
+  mean, with its standard error.
+- ``s to 0.02``: ``seconds x (rms / 0.02)^2``, the time to know one image to 0.02 bits/dim.
+- ``overhead``: the wall time divided by that of the bare evaluations, each timed alone as one
+  jitted function. Their number is what the slowest image of the batch needs.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from trained import load_or_train
 
 from gradlog.evaluation.devices import keys_by_index
 from gradlog.likelihood import Likelihood, LogProb, OneDraw, runs_on_host
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.storage import digest_arrays, write_json, write_npz
 
 TARGET = 0.02  # bits/dim
@@ -69,7 +70,7 @@ class Record:
         return float(np.mean([getattr(result, name) for result in self.results]))
 
 
-def points(run: RunDirectory, count: int) -> jax.Array:
+def points(run: Run, count: int) -> jax.Array:
     """The first test images, dequantized."""
     experiment, indices = run.experiment, np.arange(count)
     keys = keys_by_index(experiment.streams["eval"], indices)
@@ -77,14 +78,14 @@ def points(run: RunDirectory, count: int) -> jax.Array:
     return jax.vmap(lambda key, x: experiment.dequantization(key, x)[0])(keys, x)
 
 
-def likelihood_of(run: RunDirectory, name: str) -> Likelihood:
+def likelihood_of(run: Run, name: str) -> Likelihood:
     """An estimator of the run, of points of the model's space."""
     stored = run.experiment.estimators[name].likelihood
     assert isinstance(stored, OneDraw)
     return stored.likelihood
 
 
-def program(run: RunDirectory, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array], LogProb]:
+def program(run: Run, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array], LogProb]:
     """``(xs, keys) -> LogProb``, compiled, with the matrix products of an evaluation."""
     model, sde, params = run.experiment.model, run.experiment.sde, run.params()
 
@@ -100,7 +101,7 @@ def program(run: RunDirectory, likelihood: Likelihood) -> Callable[[jax.Array, j
     return call
 
 
-def reference(run: RunDirectory, xs: jax.Array) -> np.ndarray:
+def reference(run: Run, xs: jax.Array) -> np.ndarray:
     """Log densities by the exact trace, nats; from the workdir if they are there."""
     exact = likelihood_of(run, "exact")
     name = f"exact-{digest_arrays((run.params(), xs, repr(exact)))}.npz"
@@ -114,7 +115,7 @@ def reference(run: RunDirectory, xs: jax.Array) -> np.ndarray:
         return stored["nats"]
 
 
-def record(run: RunDirectory, name: str, xs: jax.Array) -> Record:
+def record(run: Run, name: str, xs: jax.Array) -> Record:
     """An estimator, compiled and warm."""
     likelihood, experiment = likelihood_of(run, name), run.experiment
     bare = bare_evaluations(likelihood, experiment.sde, experiment.model, run.params(), xs)

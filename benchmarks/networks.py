@@ -1,15 +1,16 @@
-"""What each option of DDPM++ brings: attention, bfloat16, rematerialization, against none of them.
+"""Measure options of DDPM++: attention, bfloat16 and rematerialization against none of them.
 
 python benchmarks/networks.py [--size=digits|32] [--nf=N] [--batch=N] [--steps=N] [--json=FILE]
 
-The reference is the same network of the same blocks with attention written out (softmax between
-two einsums), in float32, without rematerialization. The others change one thing after the other.
-For each a training step (forward, backward, Adam on a noised batch) and an evaluation as samplers
-make it are compiled once and then run in turn, block by block, in one process; every figure is the
-median over the blocks, every ratio that of the reference's time to its own in the same block, so
-above 1 is faster. "kept" are the arrays that a step's forward pass hands to its backward pass,
-"plan" is what XLA plans to hold beside the arguments: on CPU it computes nothing twice, whatever it
-is asked, so that rematerialization saves memory on accelerators only.
+The reference is the same network with attention written out (a softmax between two einsums), in
+float32, without rematerialization. Each variant changes one thing more. The script compiles a
+training step (forward, backward, Adam on a noised batch) and an evaluation as samplers make it. All
+variants then take turns, block by block, in one process. Figures are medians over blocks. A ratio
+is the reference's time divided by the variant's in the same block, so above 1 is faster.
+
+"kept" is the size of the arrays that the forward pass of a step saves for its backward pass. "plan"
+is the memory that XLA plans in addition to the arguments. On CPU, XLA recomputes nothing, so
+rematerialization saves memory on accelerators only.
 """
 
 import argparse

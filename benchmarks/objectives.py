@@ -1,13 +1,15 @@
-"""What a step of each objective costs, and how much its gradient varies, over dimensions.
+"""Measure the cost of a step of each objective and the variance of its gradient, by dimension.
 
 python benchmarks/objectives.py [--dims=2,64,768] [--blocks=5] [--draws=1024] [--json=FILE]
 
-Data are draws of a mixture of four Gaussians in d dimensions, whose score is known; the network is
-an MLP, the same for all objectives, after a short training by denoising. The step is the value and
-the gradient of the mean loss of 64 examples with times uniform in log rho, in the likelihood
-weighting; the objectives take turns, block by block, and ratios are of the same block. The
-variance is that of one example's gradient, summed over parameters: of a batch of n it is
-1/n of it. The noise is its root over the norm of the mean gradient of explicit score matching.
+The data are draws of a mixture of four Gaussians in d dimensions, whose score is known. The network
+is an MLP after a short training by denoising, the same for all objectives. A step computes the
+value and the gradient of the mean loss of 64 examples, with times uniform in log rho and the
+likelihood weighting. The objectives take turns, block by block, and ratios compare times of the
+same block.
+
+The variance is that of one example's gradient, summed over parameters. A batch of n has 1/n of it.
+The noise is its square root divided by the norm of the mean gradient of explicit score matching.
 """
 
 import argparse
@@ -27,7 +29,7 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.distributions import GaussianMixture, Oracle
+from gradlog.distributions import Distribution, GaussianMixture
 from gradlog.losses import (
     OBJECTIVES,
     ExplicitScoreMatching,
@@ -125,7 +127,7 @@ class Bench:
         return gradient_moments(self.losses[name], self.params, keys, chunk=chunk)
 
 
-def _make(member: type, oracle: Oracle) -> Objective:
+def _make(member: type, oracle: Distribution) -> Objective:
     return member(oracle) if member is ExplicitScoreMatching else member()
 
 

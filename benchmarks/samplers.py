@@ -1,14 +1,16 @@
-"""Sample quality against evaluations of the score: every sampler, on two oracles and on digits.
+"""Measure sample quality against score evaluations for every sampler, on two laws and on digits.
 
 python benchmarks/samplers.py [--problems=ring,clusters,digits] [--count=N] [--budgets=10,20,50,200]
     [--slow=1000] [--workdir=runs/digits] [--json=FILE] [--picture=FILE]
 
-Quality is the sliced Wasserstein distance of order 2 to fresh draws of the truth, and the floor
-what as many draws of the truth have themselves. On the oracles (VP, a ring of eight Gaussians in
-the plane; ten Gaussians in 64 dimensions) the score is exact, so that nothing but the sampler errs;
-on the digits, whose model is trained where the workdir has none, samples and test set are held
-against the training set, in levels, and the floor is the test set's. Budgets count evaluations of
-the score; ``--slow`` is a further one for the predictor-corrector sampler alone.
+Quality is the sliced Wasserstein distance of order 2 to fresh draws of the true distribution. The
+floor is the distance of as many true draws. Two problems have an exact score, so that the sampler
+is the only source of error: a ring of eight Gaussians in the plane, and ten Gaussians in 64
+dimensions, both under VP.
+
+On digits the script trains a model if the workdir has none. There the distance, in levels, is to
+the training set, and the floor is that of the test set. Budgets count score evaluations. ``--slow``
+adds a budget for the predictor-corrector sampler alone.
 """
 
 import argparse

@@ -1,13 +1,16 @@
-"""What a log density costs as the number of dimensions grows, at a fixed standard error.
+"""Measure the cost of a log density by dimension, at a fixed standard error.
 
 python benchmarks/scaling.py [--json=FILE] [--picture=FILE] [--product_cost=C]
 
-The law is a Gaussian with the spectrum of natural images (oracles/stationary.py) at 8x8x1, 16x16x3
-and 32x32x3, the score and the prior are exact: what is left is the estimators' own error. Every
-estimator is repeated on one image with other probes. An evaluation is one value of the score; a
-Jacobian product counts as C of them. Prints and draws the evaluations needed for a standard error
-of 0.02 bits/dim by averaging runs (at least one run), and the standard deviation of one run beside
-its closed form. The formulas are in docs/scaling.md.
+The distribution is a Gaussian with the spectrum of natural images
+(gradlog/distributions/stationary.py) at 8x8x1, 16x16x3 and 32x32x3. The score and the prior are
+exact, so the only error is that of the estimators. Every estimator is repeated on one image with
+other probes. An evaluation is one value of the score, and a Jacobian-vector product counts as C
+evaluations.
+
+The script prints and draws the evaluations for a standard error of 0.02 bits/dim, by averaging one
+or more runs. It also prints the standard deviation of one run beside its closed form. The formulas
+are in docs/scaling.md.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""How long a user waits before something is said: help, the list of experiments, an evaluation.
+"""Measure how long a user waits for the first line: help, the list of experiments, an evaluation.
 
 python benchmarks/startup.py [--against=DIR] [--rounds=5] [--json=FILE]
 
-Each command is a process of its own, started as often as there are rounds; the table has the median
-and the fastest, in seconds of the wall clock. With another checkout both take turns; a dash stands
-for what that one cannot do. The workdir is a tiny one, trained and evaluated first by the checkout
-itself, so that the evaluation finds its result: what is left is start-up. `first line` is the time
-until anything can be read, `end` until the process is gone.
+Each command is a process of its own and runs once per round. The table has the median and the
+fastest wall-clock time in seconds. With a second checkout both take turns, and a dash stands for a
+command that it does not have. The checkout first trains and evaluates a tiny workdir. Then the
+evaluation finds its result, so that only start-up remains. `first line` is the time until the first
+output, and `end` the time until the process ends.
 """
 
 import argparse

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from gradlog.experiment.loading import load_config
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 
 
-def load_or_train(file: str, workdir: str, overrides: dict[str, Any]) -> RunDirectory:
+def load_or_train(file: str, workdir: str, overrides: dict[str, Any]) -> Run:
     """The run of a config in a workdir, with further settings that leave its training alone."""
     config = load_config(file)
     if not Path(workdir, "checkpoints").is_dir():
-        RunDirectory.open(workdir, config).train()
+        Run.open(workdir, config).train()
     config.update_from_flattened_dict(overrides)
-    return RunDirectory.open(workdir, config)
+    return Run.open(workdir, config)
