@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.distributions import Oracle
+from gradlog.distributions import Distribution
 from gradlog.losses.noising import noised
 from gradlog.models import BoundModel
 
@@ -18,7 +18,7 @@ class ExplicitScoreMatching:
     The oracle must be the law that x0 is drawn from.
     """
 
-    oracle: Oracle
+    oracle: Distribution
 
     def __call__(
         self,

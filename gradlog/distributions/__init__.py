@@ -1,21 +1,18 @@
-"""Densities with a known score at every noise level: the truth that everything is held against."""
+"""Distributions with a known score at every noise level: exact references for all estimators."""
 
-from gradlog.distributions.base import Oracle
-from gradlog.distributions.correlated import CorrelatedGaussian
+from gradlog.distributions.distribution import Distribution, Estimate, monte_carlo
 from gradlog.distributions.empirical import Empirical
-from gradlog.distributions.gaussian import Gaussian, gaussian_entropy
+from gradlog.distributions.gaussian import CorrelatedGaussian, Gaussian, gaussian_entropy
 from gradlog.distributions.mixture import GaussianMixture
-from gradlog.distributions.monte_carlo import Estimate, monte_carlo
-from gradlog.distributions.natural import natural_images
-from gradlog.distributions.stationary import StationaryGaussian
+from gradlog.distributions.stationary import StationaryGaussian, natural_images
 
 __all__ = [
     "CorrelatedGaussian",
+    "Distribution",
     "Empirical",
     "Estimate",
     "Gaussian",
     "GaussianMixture",
-    "Oracle",
     "StationaryGaussian",
     "gaussian_entropy",
     "monte_carlo",

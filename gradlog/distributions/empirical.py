@@ -1,4 +1,4 @@
-"""The law of a finite data set: with noise, the density that a network without bias would learn."""
+"""The distribution of a finite data set, whose noisy score an unlimited network would learn."""
 
 import math
 from collections.abc import Callable
@@ -8,24 +8,24 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from gradlog.distributions.base import Oracle, Time
+from gradlog.distributions.distribution import Distribution, Time
 from gradlog.sde_lib.pytree import pytree
 
 _Value = Callable[[Float[Array, "m *D"]], Float[Array, "m *V"]]
 
 
 @pytree
-class Empirical(Oracle):
+class Empirical(Distribution):
     """``1/n sum_i delta(points_i)``; with noise ``1/n sum_i N(alpha points_i, sigma^2 I)``.
 
     Its denoiser is a softmax-weighted mean of the data (Karras et al. 2022, arXiv:2206.00364,
-    eq. 57), here streamed over ``chunk`` points at a time, so that no more than a chunk of
-    differences is ever held. Distances are sums of squared differences, exact where it matters:
-    at the points near x. There is a density only where sigma is positive.
+    eq. 57). The mean is computed from ``chunk`` points at a time, so that no more than a chunk of
+    differences is in memory. Distances are sums of squared differences, which are exact for the
+    points near x. There is a density only if sigma is positive.
 
     Attributes:
       points: the data; every point has the same weight.
-      chunk: points at once; no number depends on it but by rounding.
+      chunk: points at once; results depend on it only by rounding.
     """
 
     points: Float[Array, "n *D"]
@@ -41,25 +41,26 @@ class Empirical(Oracle):
     def log_density(
         self, x: Float[Array, "*D"], alpha: Time = 1.0, sigma: Time = 0.0
     ) -> Float[Array, ""]:
-        """Log density in nats of ``alpha x0 + sigma z`` at x.
+        """Return the log density of ``alpha x0 + sigma z`` at x in nats.
 
         Raises:
-          ValueError: sigma is a number and not positive.
+          ValueError: sigma is a Python number and not positive.
         """
-        log_sum, _ = self._softmax_mean(x, alpha, sigma, _nothing)
+        log_sum, _ = self._softmax_mean(x, alpha, sigma, _no_value)
         log_volume = x.size * (jnp.log(sigma) + 0.5 * math.log(2 * math.pi))
         return log_sum - log_volume - math.log(len(self.points))
 
     def score(
         self, x: Float[Array, "*D"], alpha: Time = 1.0, sigma: Time = 0.0
     ) -> Float[Array, "*D"]:
-        """``E[alpha x0 - x | x] / sigma^2``.
+        """Return ``E[alpha x0 - x | x] / sigma^2``.
 
-        The mean of differences, which are exact near x; the difference of ``alpha E[x0 | x]`` and x
-        would have the error of rounding a mean, which does not shrink with sigma.
+        It is a mean of differences, because they are exact near x. The difference of
+        ``alpha E[x0 | x]`` and x would have the rounding error of a mean, which does not shrink
+        with sigma.
 
         Raises:
-          ValueError: sigma is a number and not positive.
+          ValueError: sigma is a Python number and not positive.
         """
         differences = lambda points: alpha * points - x  # noqa: E731
         return self._softmax_mean(x, alpha, sigma, differences)[1] / sigma**2
@@ -69,31 +70,35 @@ class Empirical(Oracle):
 
     def posterior_trace(self, x: Float[Array, "*D"], alpha: Time, sigma: Time) -> Float[Array, ""]:
         mean = self.posterior_mean(x, alpha, sigma)
-        return self._softmax_mean(x, alpha, sigma, lambda points: _squares(points - mean))[1]
+        return self._softmax_mean(x, alpha, sigma, lambda points: _square_norms(points - mean))[1]
 
     def entropy_draw(self, key: Array, alpha: Time = 1.0, sigma: Time = 0.0) -> Float[Array, ""]:
-        """``log p(x | x0) / p(x)`` at a draw, plus the kernel's entropy: no more than log n above.
+        """Return ``log p(x | x0) / p(x)`` at a draw, plus the entropy of the kernel.
+
+        The first term is at most log n.
 
         Raises:
-          ValueError: sigma is a number and not positive.
+          ValueError: sigma is a Python number and not positive.
         """
         data_key, noise_key = jax.random.split(key)
         z = jax.random.normal(noise_key, self.shape)
         x = alpha * self.sample(data_key) + sigma * z
-        log_sum, _ = self._softmax_mean(x, alpha, sigma, _nothing)
+        log_sum, _ = self._softmax_mean(x, alpha, sigma, _no_value)
         information = -0.5 * jnp.sum(z**2) - log_sum + math.log(len(self.points))
         return information + z.size * (jnp.log(sigma) + 0.5 * math.log(2 * math.pi * math.e))
 
     def _softmax_mean(
         self, x: Float[Array, "*D"], alpha: Time, sigma: Time, value: _Value
     ) -> tuple[Float[Array, ""], Float[Array, "*V"]]:
-        """``log sum_i e_i`` and ``sum_i e_i value(points_i) / sum_i e_i``, in one pass.
+        """Return ``log sum_i e_i`` and ``sum_i e_i value(points_i) / sum_i e_i``, in one pass.
 
-        ``e_i = exp(-||x - alpha points_i||^2 / (2 sigma^2))``, always relative to the largest so
-        far. The last chunk overlaps its neighbor, and leaves out what that has counted.
+        ``e_i = exp(-||x - alpha points_i||^2 / (2 sigma^2))``, computed relative to the largest so
+        far. The last chunk overlaps the one before, and skips the points already counted.
         """
         if isinstance(sigma, int | float) and sigma <= 0:
-            raise ValueError(f"sigma = {sigma}: a finite set has a density only with noise")
+            raise ValueError(
+                f"sigma = {sigma}: a finite data set has a density only with noise, sigma > 0"
+            )
         count = len(self.points)
         size = min(self.chunk, count)
 
@@ -101,7 +106,7 @@ class Empirical(Oracle):
             peak, total, weighted = carry
             start = jnp.minimum(first, count - size)
             points = jax.lax.dynamic_slice_in_dim(self.points, start, size)
-            logits = -0.5 * _squares((x - alpha * points) / sigma)
+            logits = -0.5 * _square_norms((x - alpha * points) / sigma)
             logits = jnp.where(start + jnp.arange(size) >= first, logits, -jnp.inf)
             higher = jax.lax.stop_gradient(jnp.maximum(peak, jnp.max(logits)))
             weights, decay = jnp.exp(logits - higher), jnp.exp(peak - higher)
@@ -115,9 +120,9 @@ class Empirical(Oracle):
         return peak + jnp.log(total), weighted / total
 
 
-def _nothing(points: Float[Array, "m *D"]) -> Float[Array, "m 0"]:
+def _no_value(points: Float[Array, "m *D"]) -> Float[Array, "m 0"]:
     return jnp.zeros((len(points), 0), points.dtype)
 
 
-def _squares(differences: Float[Array, "m *D"]) -> Float[Array, " m"]:
+def _square_norms(differences: Float[Array, "m *D"]) -> Float[Array, " m"]:
     return jnp.sum(differences**2, axis=tuple(range(1, differences.ndim)))

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.distributions.base import Oracle, Time
+from gradlog.distributions.distribution import Distribution, Time
 from gradlog.sde_lib.pytree import pytree
 
 
 @pytree
-class GaussianMixture(Oracle):
+class GaussianMixture(Distribution):
     """``sum_k weights_k N(means_k, stds_k^2 I)``; the weights are positive and sum to one."""
 
     weights: Float[Array, " k"]
@@ -31,16 +31,14 @@ class GaussianMixture(Oracle):
         return k, self.means[k] + self.stds[k] * jax.random.normal(noise, self.shape)
 
     def variances(self, alpha: Time = 1.0, sigma: Time = 0.0) -> Float[Array, " k"]:
-        """Variance of each coordinate of ``alpha x0 + sigma z`` within each component."""
+        """Return the variance of each coordinate of ``alpha x0 + sigma z`` for each component."""
         return (alpha * self.stds) ** 2 + sigma**2
 
-    def _square_distances(self, x, alpha: Time) -> Float[Array, " k"]:
-        return jnp.sum((x - alpha * self.means) ** 2, axis=tuple(range(1, self.means.ndim)))
-
     def _log_joint(self, x, alpha: Time, sigma: Time) -> Float[Array, " k"]:
-        """``log weights_k + log N(x; alpha means_k, (alpha^2 stds_k^2 + sigma^2) I)``."""
+        """Return ``log weights_k + log N(x; alpha means_k, (alpha^2 stds_k^2 + sigma^2) I)``."""
         variance = self.variances(alpha, sigma)
-        square = self._square_distances(x, alpha) / variance
+        axes = tuple(range(1, self.means.ndim))
+        square = jnp.sum((x - alpha * self.means) ** 2, axis=axes) / variance
         return jnp.log(self.weights) - 0.5 * (square + x.size * jnp.log(2 * math.pi * variance))
 
     def log_density(
@@ -51,7 +49,7 @@ class GaussianMixture(Oracle):
     def responsibilities(
         self, x: Float[Array, "*D"], alpha: Time = 1.0, sigma: Time = 0.0
     ) -> Float[Array, " k"]:
-        """Probability of each component given ``x = alpha x0 + sigma z``."""
+        """Return the probability of each component under ``x = alpha x0 + sigma z``."""
         return jax.nn.softmax(self._log_joint(x, alpha, sigma))
 
     def score(
@@ -61,7 +59,7 @@ class GaussianMixture(Oracle):
         return jnp.tensordot(pull, alpha * self.means - x, axes=1)
 
     def _component_means(self, x, alpha: Time, sigma: Time) -> Float[Array, "k *D"]:
-        """``E[x0 | x, k]``."""
+        """Return ``E[x0 | x, k]`` for each component k."""
         gains = alpha * self.stds**2 / self.variances(alpha, sigma)
         return self.means + gains.reshape(-1, *[1] * x.ndim) * (x - alpha * self.means)
 
@@ -70,7 +68,7 @@ class GaussianMixture(Oracle):
         return jnp.tensordot(self.responsibilities(x, alpha, sigma), means, axes=1)
 
     def posterior_trace(self, x: Float[Array, "*D"], alpha: Time, sigma: Time) -> Float[Array, ""]:
-        """By the law of total variance: within the components, and between their means."""
+        """Return ``tr Cov[x0 | x]``: the variance within components plus that of their means."""
         within = x.size * (self.stds * sigma) ** 2 / self.variances(alpha, sigma)
         means = self._component_means(x, alpha, sigma)
         off = means - self.posterior_mean(x, alpha, sigma)
@@ -78,11 +76,11 @@ class GaussianMixture(Oracle):
         return self.responsibilities(x, alpha, sigma) @ (within + between)
 
     def entropy_draw(self, key: Array, alpha: Time = 1.0, sigma: Time = 0.0) -> Float[Array, ""]:
-        """``-log p(x) + log p(x | k) + sum_k weights_k H_k`` for a draw of (k, x).
+        """Return ``-log p(x) + log p(x | k) + sum_k weights_k H_k`` for a draw of (k, x).
 
-        The control variate is the component's own log density, whose mean is known: what is left to
-        chance is ``log p(x | k) / p(x)``, which lies below ``-log weights_k`` and hardly varies
-        where the components are far apart.
+        The control variate is the component's own log density, whose mean is known. The random
+        part that remains is ``log p(x | k) / p(x)``. It is below ``-log weights_k``, and hardly
+        varies if the components are far apart.
         """
         data_key, noise_key = jax.random.split(key)
         k, x0 = self._component_and_sample(data_key)

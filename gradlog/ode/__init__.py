@@ -1,9 +1,8 @@
-"""ODE stepping shared by sampling and likelihood."""
+"""ODE solvers, and the probability-flow ODE that sampling and likelihood integrate."""
 
-from gradlog.ode.adjoints import ADJOINTS
-from gradlog.ode.base import Solution, Solver
 from gradlog.ode.flow import Flow, LogRhoFlow, TimeFlow
-from gradlog.ode.runge_kutta import Adaptive, Fixed
+from gradlog.ode.runge_kutta import ADJOINTS, Adaptive, Fixed
+from gradlog.ode.solver import Solution, Solver
 
 FLOWS: dict[str, type] = {"log_rho": LogRhoFlow, "t": TimeFlow}
 

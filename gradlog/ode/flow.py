@@ -5,8 +5,8 @@ Every affine path has one ODE in log rho (`rho = sigma/alpha`, `y = x/alpha`):
 arXiv:2305.03935; Karras et al. 2022, arXiv:2206.00364, eq. 4), and the usual one in t:
 ``dx/dt = f(t) x - g(t)^2 s(x, t) / 2`` (Song et al. 2021, eq. 13).
 
-A flow says how a state and a coordinate are made from x and t, and by how much changing from x to
-the state stretches volume, so that sampling and likelihood need to know nothing else.
+A flow defines the state and the coordinate as functions of x and t, and the change of volume from
+x to the state. Sampling and likelihood need nothing else.
 """
 
 from dataclasses import dataclass
@@ -25,23 +25,23 @@ class Flow(Protocol):
     """Coordinates in which the probability flow is integrated."""
 
     def coordinate(self, process: SDE, t) -> Scalar:
-        """The coordinate at time t."""
+        """Return the coordinate at time t."""
         ...
 
     def state(self, process: SDE, x, t) -> Float[Array, "*D"]:
-        """The state that stands for x at time t."""
+        """Return the state for x at time t."""
         ...
 
     def data(self, process: SDE, state, t) -> Float[Array, "*D"]:
-        """Inverse of ``state``."""
+        """Return x for a state at time t: the inverse of ``state``."""
         ...
 
     def log_volume(self, process: SDE, t) -> Scalar:
-        """Logarithm of the change of length per dimension from the state to x at time t."""
+        """Return the log of the change of length per dimension from the state to x at time t."""
         ...
 
     def velocity(self, model: BoundModel, coordinate, state) -> Float[Array, "*D"]:
-        """Derivative of the state along the coordinate."""
+        """Return the derivative of the state along the coordinate."""
         ...
 
 

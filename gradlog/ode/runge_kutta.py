@@ -1,4 +1,12 @@
-"""Runge-Kutta solvers: a thin face on diffrax."""
+"""Runge-Kutta solvers, adaptive and with fixed steps, by diffrax.
+
+An adjoint says how a solution is differentiated in reverse. ``checkpoint`` differentiates the
+solver's own steps, recomputed from a few stored ones (Griewank & Walther 2000, algorithm 799;
+diffrax's default). It is exact for the computed numbers. ``direct`` does the same through bounded
+loops, which also allows forward mode; its cost grows with ``max_steps``. ``backsolve`` solves the
+adjoint equations backwards from the end (Chen et al. 2018, arXiv:1806.07366). Its memory does not
+grow with the steps, and its gradients have the solver's tolerance.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -8,13 +16,18 @@ import jax.numpy as jnp
 import optimistix
 from jaxtyping import Array, Float
 
-from gradlog.ode.adjoints import ADJOINTS, explicit
-from gradlog.ode.base import Coordinate, Solution, State, VectorField
+from gradlog.ode.solver import Coordinate, Solution, State, VectorField
 
-# Tsit5 has seven stages, the last of which is the first of the next step: one evaluation starts.
+ADJOINTS: dict[str, diffrax.AbstractAdjoint] = {
+    "backsolve": diffrax.BacksolveAdjoint(),
+    "checkpoint": diffrax.RecursiveCheckpointAdjoint(),
+    "direct": diffrax.DirectAdjoint(),
+}
+
+# Tsit5 has seven stages. The last is the first of the next step, so the first step has one more.
 _EVALUATIONS_PER_STEP = 6
 _EVALUATIONS_TO_START = 1
-# A share of the whole way. Given, since diffrax's own choice costs evaluations.
+# As a share of the interval. It is set because diffrax's own choice costs evaluations.
 _FIRST_STEP = 0.01
 _END = diffrax.SaveAt(t1=True)
 
@@ -30,7 +43,11 @@ def _solve(
     saved=_END,
     adjoint="checkpoint",
 ) -> diffrax.Solution:
-    field, values = explicit(field, start, state) if adjoint == "backsolve" else (field, ())
+    values = ()
+    if adjoint == "backsolve":
+        # It differentiates by the start and by arguments only. Make arguments of the traced values
+        # that the field closes over, such as a network's parameters.
+        field, values = jax.closure_convert(field, jnp.asarray(start, float), state)
     return diffrax.diffeqsolve(
         diffrax.ODETerm(lambda s, y, args: field(s, y, *args)),  # pyright: ignore[reportArgumentType]
         diffrax.Tsit5(),
@@ -62,11 +79,13 @@ def _solution(solved: diffrax.Solution, state: State) -> Solution:
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Tsitouras' 5(4) pair with a PI controller on the scaled error of the worst part.
+    """Tsitouras' 5(4) pair, with a PI controller on the largest scaled error of the parts.
 
-    Under ``vmap`` every example keeps its own steps. An example that would need more than
-    ``max_steps`` ends with ``ok = False``. ``adjoint`` names how it is differentiated in reverse,
-    one of ``solvers.ADJOINTS``.
+    Under ``vmap`` every example has its own steps. An example that needs more than ``max_steps``
+    ends with ``ok = False``. ``adjoint`` is a key of ``ADJOINTS``.
+
+    Raises:
+      ValueError: the adjoint is unknown.
     """
 
     rtol: float
@@ -98,7 +117,7 @@ class Adaptive:
         )
 
     def tightened(self) -> "Adaptive":
-        """A tenth of the tolerances."""
+        """Return a solver with a tenth of the tolerances."""
         return replace(self, rtol=self.rtol / 10, atol=self.atol / 10)
 
     def _controller(self) -> diffrax.AbstractAdaptiveStepSizeController:
@@ -108,15 +127,18 @@ class Adaptive:
 
 
 def largest_rms(state: State) -> jax.Array:
-    """The largest root mean square of the parts: a log determinant counts as much as an image."""
+    """Return the largest root mean square of the parts of a state.
+
+    A log determinant then counts as much as an image.
+    """
     return jnp.max(jnp.stack([optimistix.rms_norm(leaf) for leaf in jax.tree.leaves(state)]))
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """The same method of order five with a given number of equal steps.
+    """The same method of order five, with ``steps`` equal steps.
 
-    Along a grid it takes the least whole number of steps between two nodes that makes as many.
+    Along a grid it takes the same number of steps between all nodes, and at least ``steps`` in all.
     """
 
     steps: int
@@ -139,5 +161,5 @@ class Fixed:
         return _solution(solved, jax.tree.map(lambda leaf: leaf[::between], solved.ys))
 
     def tightened(self) -> "Fixed":
-        """Twice the steps."""
+        """Return a solver with twice the steps."""
         return replace(self, steps=2 * self.steps)

@@ -1,4 +1,4 @@
-"""The law of a finite data set against the mixture it is, and against the digits."""
+"""The distribution of a finite data set equals a mixture, also on the digits."""
 
 import functools
 
@@ -9,7 +9,7 @@ import pytest
 from scipy.special import logsumexp, softmax
 from sklearn.datasets import load_digits
 
-from gradlog.distributions import Empirical, GaussianMixture, Oracle
+from gradlog.distributions import Distribution, Empirical, GaussianMixture
 from gradlog.sde_lib import SDES
 
 POINTS = np.random.default_rng(0).normal(size=(23, 3))
@@ -21,7 +21,7 @@ def digits():
 
 
 def direct(points, x, alpha, sigma):
-    """Log density, posterior mean and trace in float64, all differences at once."""
+    """Return log density, posterior mean and trace in float64, from all differences at once."""
     square = ((x - alpha * points) ** 2).sum(1)
     logits = -0.5 * square / sigma**2
     weights = softmax(logits)
@@ -37,20 +37,22 @@ def value(law, x, alpha, sigma, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_it_is_the_mixture_of_equal_weights_and_no_width(method):
+def test_it_equals_a_mixture_of_equal_weights_and_no_width(method):
     with jax.enable_x64(True):
         points = jnp.asarray(POINTS)
         law = Empirical(points, chunk=5)
         mixture = GaussianMixture(jnp.full(23, 1 / 23), points, jnp.zeros(23))
         x = jnp.array([0.3, -0.2, 0.8])
         for alpha, sigma in [(1.0, 0.05), (0.8, 0.6), (0.01, 1.0)]:
-            got, want = (value(oracle, x, alpha, sigma, method) for oracle in (law, mixture))
+            got, want = (
+                value(distribution, x, alpha, sigma, method) for distribution in (law, mixture)
+            )
             np.testing.assert_allclose(got, want, rtol=1e-10)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("chunk", [1, 7, 22, 23, 1000])
-def test_chunks_do_not_change_it_whether_or_not_they_divide_the_data(method, chunk):
+def test_results_do_not_depend_on_the_chunk(method, chunk):
     x = jnp.array([0.3, -0.2, 0.8])
     whole, parts = (Empirical(jnp.asarray(POINTS, jnp.float32), c) for c in (23, chunk))
     got, want = (value(law, x, 0.9, 0.4, method) for law in (parts, whole))
@@ -58,7 +60,7 @@ def test_chunks_do_not_change_it_whether_or_not_they_divide_the_data(method, chu
 
 
 @pytest.mark.parametrize("sigma", [1e-3, 0.1, 1.0, 50.0])
-def test_on_digits_float32_agrees_with_all_differences_in_float64(sigma):
+def test_float32_on_digits_agrees_with_float64(sigma):
     points = digits()
     law = Empirical(jnp.asarray(points, jnp.float32), chunk=500)
     x = (points[7] + sigma * np.random.default_rng(1).normal(size=64)).astype(np.float32)
@@ -75,8 +77,8 @@ def test_on_digits_float32_agrees_with_all_differences_in_float64(sigma):
 
 @pytest.mark.parametrize("sigma", [1e-3, 1e-2, 0.1, 1.0, 50.0])
 @pytest.mark.parametrize("alpha", [1.0, 0.5])
-def test_the_score_in_float32_keeps_its_precision_at_every_noise(alpha, sigma):
-    """What counts is ``sigma s``, of order one; the rounding of a mean is ``6e-8 |x| / sigma``."""
+def test_the_score_in_float32_is_precise_at_every_noise_level(alpha, sigma):
+    """``sigma s`` is of order one, and the rounding of a mean would be ``6e-8 |x| / sigma``."""
     generator = np.random.default_rng(2)
     points = (1 + sigma * generator.normal(size=(23, 64)) / 8).astype(np.float32)
     law = Empirical(jnp.asarray(points), chunk=10)
@@ -102,21 +104,21 @@ def test_score_is_the_gradient_of_the_log_density_along_every_process(name):
             np.testing.assert_allclose(*both(t), rtol=1e-9, atol=1e-12)
 
 
-def test_posterior_trace_is_tweedies_second_order():
+def test_posterior_trace_agrees_with_tweedies_second_order():
     with jax.enable_x64(True):
         law, x = Empirical(jnp.asarray(POINTS), chunk=7), jnp.array([0.3, -0.2, 0.8])
-        want = Oracle.posterior_trace(law, x, 0.8, 0.6)
+        want = Distribution.posterior_trace(law, x, 0.8, 0.6)
         np.testing.assert_allclose(law.posterior_trace(x, 0.8, 0.6), want, rtol=1e-9)
 
 
-def test_at_a_noise_below_their_distances_the_posterior_is_the_nearest_point():
+def test_at_low_noise_the_posterior_is_the_nearest_point():
     law = Empirical(jnp.asarray(POINTS, jnp.float32), chunk=6)
     x = jnp.asarray(POINTS[11] + 1e-6, jnp.float32)
     np.testing.assert_allclose(law.posterior_mean(x, 1.0, 1e-5), POINTS[11], rtol=1e-6)
     assert value(law, x, 1.0, 1e-5, "posterior_trace") < 1e-12
 
 
-def test_entropy_at_low_noise_is_that_of_the_choice_and_of_the_kernel():
+def test_entropy_at_low_noise_is_that_of_the_index_and_of_the_kernel():
     law, sigma = Empirical(jnp.asarray(POINTS, jnp.float32)), 1e-3
     nats, error = law.entropy(jax.random.key(0), 1.0, sigma, samples=64)
     want = np.log(23) + 1.5 * np.log(2 * np.pi * np.e * sigma**2)
@@ -132,6 +134,6 @@ def test_samples_are_the_points_in_equal_shares():
 
 
 @pytest.mark.parametrize("method", ["log_density", "score", "posterior_mean"])
-def test_without_noise_there_is_no_density_and_it_says_so(method):
-    with pytest.raises(ValueError, match="only with noise"):
+def test_sigma_of_zero_is_refused(method):
+    with pytest.raises(ValueError, match="sigma = 0"):
         getattr(Empirical(jnp.ones((3, 2))), method)(jnp.ones(2), 1.0, 0.0)

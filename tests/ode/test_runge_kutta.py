@@ -1,4 +1,4 @@
-"""Accuracy, order, direction and the count of evaluations of the solvers."""
+"""Accuracy, order, direction and evaluation counts of the solvers."""
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ def test_nfe_is_the_number_of_calls(solver):
     assert int(solution.nfe) == len(calls)
 
 
-def test_examples_keep_their_own_steps_under_vmap():
+def test_examples_have_their_own_steps_under_vmap():
     def stiffness(rate):
         return Adaptive(1e-6, 1e-6)(lambda s, y: -rate * y, jnp.ones(()), 0.0, 1.0)
 

@@ -13,7 +13,7 @@ Coordinate = Float[Array, ""] | float
 
 @struct.dataclass
 class Solution:
-    """Where the solver arrived, how many times it called the vector field, whether it got there."""
+    """The final state, the number of evaluations of the vector field, and whether it succeeded."""
 
     state: State
     nfe: Int[Array, ""]
@@ -21,19 +21,20 @@ class Solution:
 
 
 class Solver(Protocol):
-    """Carries a state (any pytree) from one coordinate to another, forwards or backwards."""
+    """Integrates a state (any pytree) from one coordinate to another, forwards or backwards."""
 
     def __call__(
         self, field: VectorField, state: State, start: Coordinate, stop: Coordinate
     ) -> Solution: ...
 
     def path(self, field: VectorField, state: State, grid: Float[Array, " nodes"]) -> Solution:
-        """The states at all nodes of a grid, along a first axis; the first is the given one.
+        """Return the states at all nodes of a grid, stacked along a first axis.
 
-        Each is the end of a step: none is interpolated.
+        The first is the initial state. Each of the others is the end of a step, and none is
+        interpolated.
         """
         ...
 
     def tightened(self) -> "Solver":
-        """A solver whose error is several times smaller, to see what the error of this one is."""
+        """Return a solver with a several times smaller error, to estimate the error of this one."""
         ...
