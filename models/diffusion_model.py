@@ -59,7 +59,7 @@ class DiffusionModel:
           dropout_key: draws the dropout of one training example; without it there is no dropout.
         """
         process: Any = self.process.bind(params.get("process", {}))
-        score_fn = Partial(self._output.score, process, params["network"], dropout_key)
+        score_fn = Partial(_Score(*self._parts), process, params["network"], dropout_key)
         return BoundModel(process, score_fn, self.dequantizer)
 
     def in_float32(self) -> "DiffusionModel":
@@ -80,38 +80,25 @@ class DiffusionModel:
                 "a density; use the parametrization 'energy'"
             )
         process = self.process.bind(params.get("process", {}))
-        return Partial(self._output.log_density, process, params["network"], condition)
+        return Partial(_LogDensity(*self._parts), process, params["network"], condition)
 
     @property
-    def _output(self) -> "_NetworkOutput":
-        return _NetworkOutput(self.network, self.parametrization, self.noise_label)
+    def _parts(self) -> tuple[nn.Module, Parametrization, NoiseLabel]:
+        return self.network, self.parametrization, self.noise_label
 
 
 @dataclass(frozen=True)
-class _NetworkOutput:
-    """The functions that a network computes, with every number as an argument.
+class _NetworkFunction:
+    """A function of a network that takes every number as an argument.
 
-    It compares by value and holds no number, so that programs compiled for one set of parameters
-    serve for all.
+    It compares by value, so that a program compiled for one set of parameters serves for all.
     """
 
     network: nn.Module
-    parametrization: Parametrization
+    parametrization: Any
     noise_label: NoiseLabel
 
-    def score(
-        self, process: SDE, params: Any, dropout_key: jax.Array | None, x, t, condition=None
-    ) -> Float[Array, "*D"]:
-        network_fn = self._network_fn(process, params, dropout_key, condition)
-        return self.parametrization(process, network_fn)(x, t)
-
-    def log_density(
-        self, process: SDE, params: Any, condition: Condition, x, t
-    ) -> Float[Array, ""]:
-        network_fn = self._network_fn(process, params, None, condition)
-        return self.parametrization.log_density(process, network_fn)(x, t)  # pyright: ignore
-
-    def _network_fn(
+    def network_fn(
         self, process: SDE, params: Any, dropout_key: jax.Array | None, condition: Condition
     ) -> NetworkFn:
         rngs = None if dropout_key is None else {"dropout": dropout_key}
@@ -128,3 +115,15 @@ class _NetworkOutput:
             )
 
         return network_fn
+
+
+class _Score(_NetworkFunction):
+    def __call__(self, process: SDE, params: Any, dropout_key, x, t, condition=None):
+        network_fn = self.network_fn(process, params, dropout_key, condition)
+        return self.parametrization(process, network_fn)(x, t)
+
+
+class _LogDensity(_NetworkFunction):
+    def __call__(self, process: SDE, params: Any, condition: Condition, x, t):
+        network_fn = self.network_fn(process, params, None, condition)
+        return self.parametrization.log_density(process, network_fn)(x, t)

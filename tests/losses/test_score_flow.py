@@ -145,7 +145,7 @@ def test_gradients_are_the_official_ones(name):
     if not path.exists():
         pytest.skip("the whole set of golden arrays is not here")
     _, grads = evaluate(name, "lw0_iw0")
-    found = flatten_dict(grads, sep="/")
+    found = flatten_dict(grads["network"], sep="/")
     with np.load(path) as file:
         wanted = {key: file[key] for key in file if key.startswith("lw0_iw0_mean1/grad/")}
     assert len(wanted) > 60

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradlog.distributions import Gaussian, GaussianMixture
+from gradlog.models import BoundModel
 from gradlog.sampling import (
     GUIDANCES,
     MASKS,
@@ -28,16 +29,16 @@ POINTS = jax.random.normal(jax.random.key(0), (20, 2))
 LEVELS = (1e-3, 0.1, 0.4, 0.9)
 
 
-def score_of(sde):
-    """The exact score of each class, and of none."""
+def model_of(sde):
+    """Return the exact model: the score of each class, and of all of them together."""
 
-    def score(condition):
+    def score(x, t, condition=None):
         if condition is None:
-            return MIXTURE.score_fn(sde)
+            return MIXTURE.score_fn(sde)(x, t)
         law = Gaussian(MIXTURE.means[condition], jnp.full(2, MIXTURE.stds[condition]))
-        return law.score_fn(sde)
+        return law.score_fn(sde)(x, t)
 
-    return score
+    return BoundModel(sde, score)
 
 
 def log_class_prob(sde):
@@ -47,7 +48,7 @@ def log_class_prob(sde):
 
 
 def guided(sde, guidance):
-    return guidance(score_of(sde), log_class_prob(sde), CLASS)
+    return guidance(model_of(sde), log_class_prob(sde), CLASS)
 
 
 def values(score_fn):
@@ -57,7 +58,7 @@ def values(score_fn):
 @pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
 def test_the_exact_classifier_with_weight_one_gives_the_score_of_the_class(name):
     sde = SDES[name]()
-    got = values(guided(sde, ClassifierGuidance(1.0)))
+    got = values(guided(sde, ClassifierGuidance(1.0)).score)
     want = values(WANTED.score_fn(sde))
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3 * np.abs(want).max())
 
@@ -73,16 +74,16 @@ def test_the_exact_classifier_with_weight_one_gives_the_score_of_the_class(name)
 )
 def test_weights_that_leave_a_score_of_the_model(guidance, condition):
     sde = SDES["vp"]()
-    want = values(score_of(sde)(condition))
-    got = values(guided(sde, guidance))
+    want = values(model_of(sde).conditioned(condition).score)
+    got = values(guided(sde, guidance).score)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 * np.abs(want).max())
 
 
 def test_both_guidances_follow_the_same_law_where_model_and_classifier_are_exact():
     """``s_c + w (s_c - s_0) = s_0 + (1 + w) grad log p(c | x)`` by Bayes."""
     sde = SDES["vp"]()
-    free = values(guided(sde, ClassifierFree(1.5)))
-    by_classifier = values(guided(sde, ClassifierGuidance(2.5)))
+    free = values(guided(sde, ClassifierFree(1.5)).score)
+    by_classifier = values(guided(sde, ClassifierGuidance(2.5)).score)
     np.testing.assert_allclose(free, by_classifier, rtol=2e-3, atol=2e-3 * np.abs(free).max())
 
 
@@ -93,7 +94,7 @@ def _samples(guidance, count=4000):
     def one(key):
         prior_key, path_key = jax.random.split(key)
         z = sde.prior_sample(prior_key, (2,))
-        return sampler(sde, guided(sde, guidance), z, path_key).x
+        return sampler(guided(sde, guidance), z, path_key).x
 
     return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), count)))
 

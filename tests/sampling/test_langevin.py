@@ -242,7 +242,7 @@ def test_evaluations_of_the_score_are_counted(name, denoise):
         jax.debug.callback(lambda _: evaluations.append(1), t)
         return -x
 
-    got = sampler(LADDER_20_TO_1, score_fn, jnp.ones(2), jax.random.key(0))
+    got = sampler(BoundModel(LADDER_20_TO_1, score_fn), jnp.ones(2), jax.random.key(0))
     jax.effects_barrier()
     assert int(got.nfe) == len(evaluations) == 12 + denoise
 
@@ -250,7 +250,7 @@ def test_evaluations_of_the_score_are_counted(name, denoise):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_path_begins_at_the_start_and_ends_at_the_sample(name):
     sampler, sde, z, key = SMALL[name], LADDER_20_TO_1, jnp.array([20.0, -3.0]), jax.random.key(2)
-    path = functools.partial(sampler.path, sde, MIXTURE.score_fn(sde), z, key)
+    path = functools.partial(sampler.path, BoundModel(sde, MIXTURE.score_fn(sde)), z, key)
     every, some = path(13), path(4)
     np.testing.assert_array_equal(every[0], z)
     np.testing.assert_array_equal(some, every[::4])

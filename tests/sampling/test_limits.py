@@ -74,7 +74,7 @@ def test_ancestral_of_the_chain_is_ho_et_als(t):
     x0 = (X + (1 - bar[i]) * SCORE) / np.sqrt(bar[i])
     mean = np.sqrt(bar[i - 1]) * beta * x0 + np.sqrt(1 - beta) * (1 - bar[i - 1]) * X
     with jax.enable_x64(True):
-        step = (DDPM(), lambda *_: SCORE, X, i / 1000, (i - 1) / 1000)
+        step = (BoundModel(DDPM(), lambda *_: SCORE), X, i / 1000, (i - 1) / 1000)
         got = [
             map(np.asarray, Ancestral(name).mean_and_std(*step)) for name in ("posterior", "beta")
         ]

@@ -38,8 +38,8 @@ def golden(name):
 @functools.cache
 def score_at(name, t):
     """Of the trained network at the stored points."""
-    _, score_fn = network(name)
-    return jax.jit(jax.vmap(lambda x: score_fn(x, jnp.float32(t))))(golden(name)["x"])
+    score = network(name).score
+    return jax.jit(jax.vmap(lambda x: score(x, jnp.float32(t))))(golden(name)["x"])
 
 
 def assert_close(got, want, tolerance=TOLERANCE):
@@ -51,8 +51,8 @@ def predicted(predictor, sde, name, t):
     arrays = golden(name)
 
     def one(x, score, z):
-        given = lambda *_: score  # noqa: E731
-        mean, std = predictor.mean_and_std(sde, given, x, jnp.float32(t), jnp.float32(t - STEP))
+        model = BoundModel(sde, lambda *_: score)
+        mean, std = predictor.mean_and_std(model, x, jnp.float32(t), jnp.float32(t - STEP))
         return mean + std * z, mean
 
     return jax.vmap(one)(arrays["x"], score_at(name, t), arrays["predictor_noise"])
@@ -94,14 +94,12 @@ def test_ancestral_of_the_chain_with_beta_is_the_official_of_vp(t):
 def corrected(corrector, sde, t):
     """Two steps with the stored noise and the norms of the batch, and the last one's mean."""
     arrays = golden("vp")
-    _, score_fn = network("vp")
+    model = network("vp").replace(process=sde)
 
     def one(x, noises):
         mean = x
         for z in noises:
-            x, mean = corrector.step(
-                BoundModel(sde, score_fn), x, jnp.float32(t), jnp.float32(t - STEP), z
-            )
+            x, mean = corrector.step(model, x, jnp.float32(t), jnp.float32(t - STEP), z)
         return x, mean
 
     batch = jax.vmap(one, in_axes=(0, 1), axis_name="batch")
@@ -134,9 +132,9 @@ def test_the_flow_from_a_stored_latent_gives_the_official_sample(name):
     2e-3 (VP) and 3e-3 (sub-VP) from it, in units where images lie in [0, 1]; the solution itself
     lies at 5e-3 and 8e-3, whatever the coordinate it is found in.
     """
-    sde, score_fn = network(name)
+    model = network(name)
     sampler = ProbabilityFlow(Adaptive(1e-5, 1e-5), TimeFlow(), eps=1e-3, denoise=False)
-    run = jax.jit(jax.vmap(lambda z: sampler(BoundModel(sde, score_fn), z, jax.random.key(0)).x))
+    run = jax.jit(jax.vmap(lambda z: sampler(model, z, jax.random.key(0)).x))
     got = (run(golden(name)["ode/latent"]) + 1) / 2
     error = np.abs(got - golden(name)["ode/denoise0/sample"])
     assert error.max() < 1e-2
@@ -149,10 +147,10 @@ def test_the_flow_from_a_stored_latent_gives_the_official_sample(name):
 )
 def test_the_official_last_step_of_the_flow_is_a_predictors_mean(predictor, sde, name):
     """From eps to ``eps - 1/1000 = 0``."""
-    _, score_fn = network(name)
+    model = network(name).replace(process=sde)
     x = 2 * golden(name)["ode/denoise0/sample"] - 1
     times = jnp.float32(STEP), jnp.float32(0)
-    step = jax.vmap(lambda x: predictor.mean_and_std(BoundModel(sde, score_fn), x, *times)[0])
+    step = jax.vmap(lambda x: predictor.mean_and_std(model, x, *times)[0])
     got = (jax.jit(step)(x) + 1) / 2
     np.testing.assert_allclose(got, golden(name)["ode/denoise1/sample"], rtol=0, atol=2e-6)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.storage import read_metrics
 
 # Interrupted in the middle of an accumulation, of a warm-up's epoch and of the data's.
@@ -26,8 +26,8 @@ SETTINGS = {
 
 def _train(folder, steps, **overrides):
     config = tiny.points(**SETTINGS | {"training.steps": steps} | overrides)
-    RunDirectory.open(folder, config).train()
-    return RunDirectory.open(folder)
+    Run.open(folder, config).train()
+    return Run.open(folder)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_run_that_is_done_is_left_as_it_is(in_one_go, capsys):
     files = sorted(path for path in in_one_go.workdir.root.rglob("*") if path.is_file())
     told = ("provenance.json", ".lock")
     before = {path: path.stat().st_mtime_ns for path in files if path.name not in told}
-    RunDirectory.open(in_one_go.workdir.root).train()
+    Run.open(in_one_go.workdir.root).train()
     assert "already trained: 200 steps" in capsys.readouterr().out
     before.pop(in_one_go.workdir.config)
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -125,13 +125,13 @@ def test_a_process_killed_after_a_checkpoint_goes_on_bitwise(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
 
-    found = RunDirectory.open(folder).steps("all")
+    found = Run.open(folder).steps("all")
     assert found
     steps = found[-1] + 55
-    RunDirectory.open(folder, _endless(**{"training.steps": steps})).train()
-    whole = RunDirectory.open(tmp_path / "whole", _endless(**{"training.steps": steps}))
+    Run.open(folder, _endless(**{"training.steps": steps})).train()
+    whole = Run.open(tmp_path / "whole", _endless(**{"training.steps": steps}))
     whole.train()
-    resumed = RunDirectory.open(folder)
+    resumed = Run.open(folder)
     tiny.assert_bitwise_equal(resumed.state(steps), whole.state(steps))
     assert resumed.metrics()["step"].tolist() == [*range(10, steps, 10), steps]
     losses, expected = (run.metrics()["loss"] for run in (resumed, whole))

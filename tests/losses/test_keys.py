@@ -1,0 +1,24 @@
+"""The keys of an example: each differs from all others, and their addresses never change."""
+
+import jax
+import numpy as np
+
+from gradlog.losses import example_keys
+
+
+def bits(keys):
+    return np.stack([jax.random.key_data(key) for key in keys])
+
+
+def test_no_two_keys_are_equal():
+    keys = example_keys(jax.random.key(3))
+    assert len(np.unique(bits([*keys, jax.random.key(3)]), axis=0)) == len(keys) + 1
+
+
+def test_the_addresses_are_those_of_version_0_1():
+    key = jax.random.key(3)
+    data, time, loss = jax.random.split(key, 3)
+    integrand, dropout = jax.random.split(loss)
+    flip, class_dropout = jax.random.fold_in(key, 3), jax.random.fold_in(loss, 0xC1A55)
+    wanted = bits([data, time, integrand, dropout, flip, class_dropout])
+    np.testing.assert_array_equal(bits(example_keys(key)), wanted)

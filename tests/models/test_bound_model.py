@@ -1,0 +1,140 @@
+"""A bound model: a pytree of a process and its score, whose numbers can be trained."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gradlog.distributions import Gaussian
+from gradlog.likelihood import make_bound
+from gradlog.losses import Loss, example_keys
+from gradlog.models import BoundModel, DiffusionModel, Noise, QuarterLogRho, Uniform
+from gradlog.models.networks import MLP
+from gradlog.sampling import DDIM
+from gradlog.sde_lib import VE, VP, LearnedNumbers, Process, check_process
+from gradlog.training import ParameterGroup, ScoreModelTraining, TrainStep, init_state
+
+SHAPE = (2,)
+LAW = Gaussian(jnp.array([2.0, -2.0]), jnp.array([0.3, 0.3]))
+
+
+def network_model(process=VP()):  # noqa: B008
+    network = MLP(hidden=16, num_layers=1, embedding=8, dropout=0.0, init_scale=0.1)
+    return DiffusionModel(process, network, Noise(), QuarterLogRho())
+
+
+def test_a_bound_model_is_an_argument_of_a_jitted_function():
+    traces = []
+
+    @jax.jit
+    def score(model, x):
+        traces.append(model)
+        return model.score(x, 0.5)
+
+    model, x = network_model(), jnp.array([0.3, -1.0])
+    first, second = (model.init(jax.random.key(seed), SHAPE) for seed in (0, 1))
+    found = [score(model.bind(params), x) for params in (first, second)]
+    assert len(traces) == 1
+    assert not np.allclose(*found)
+    np.testing.assert_allclose(found[0], model.bind(first).score(x, 0.5), rtol=1e-5)
+
+
+def test_a_known_law_is_a_model_too():
+    model = BoundModel(VP(), LAW.score_fn(VP()), Uniform(4))
+    x = jnp.array([0.3, -1.0])
+    np.testing.assert_array_equal(model.score(x, 0.5), LAW.score_fn(VP())(x, 0.5))
+    x0, log_q = model.dequantize(jax.random.key(0), jnp.array([0, 3]))
+    np.testing.assert_array_equal(model.to_data(x0), [0, 3])
+    assert log_q == 0
+    assert model.log_scale == pytest.approx(np.log(2))
+
+
+def test_parameters_come_in_groups_and_empty_groups_vanish():
+    assert network_model().init(jax.random.key(0), SHAPE).keys() == {"network"}
+    learned = network_model(LearnedNumbers(VP(), ("beta_max",)))
+    params = learned.init(jax.random.key(0), SHAPE)
+    assert params.keys() == {"network", "process"}
+    process = learned.bind(params).process
+    assert isinstance(process, VP)
+    assert process.beta_max == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("name", ["beta_mx", "prior_std"])
+def test_only_positive_numbers_of_the_process_can_be_learned(name):
+    process = VE(sigma_max=-1.0) if name == "prior_std" else VP()
+    with pytest.raises(ValueError, match=name):
+        LearnedNumbers(process, (name,))
+
+
+def test_a_process_of_another_kind_is_refused_in_one_line():
+    check_process(DDIM(10, 1e-3), VP())
+    with pytest.raises(ValueError, match=r"DDIM .* SDE, got Process"):
+        check_process(DDIM(10, 1e-3), Process())
+
+
+# --- a process with a trained number --------------------------------------------------------
+
+BOUND = make_bound(8, 1e-3)
+
+
+@dataclass(frozen=True)
+class NegativeBound:
+    """Minus the variational bound, in nats per dimension: every part of it counts."""
+
+    def __call__(self, model, x, u, key, condition=None):
+        del u, condition
+        keys = example_keys(key)
+        x0, log_q = model.dequantize(keys.dequantization, x)
+        found = BOUND(model, x0[None], keys.integrand[None])
+        return Loss((log_q - found.nats[0]) / x0.size, {})
+
+
+def test_the_bound_has_a_gradient_in_the_numbers_of_the_process():
+    """Against central differences, with the same draws."""
+    learned = network_model(LearnedNumbers(VP(beta_max=2.0), ("beta_max",)))
+    params = learned.init(jax.random.key(0), SHAPE)
+    x, key = LAW.sample(jax.random.key(1)), jax.random.key(2)
+
+    @jax.jit
+    def loss(log_beta_max):
+        moved = params | {"process": {"log_beta_max": log_beta_max}}
+        return NegativeBound()(learned.bind(moved), x, None, key).value
+
+    at, step = params["process"]["log_beta_max"], 1e-2
+    slope = (loss(at + step) - loss(at - step)) / (2 * step)
+    # Differences of float32 numbers of order one, over 2e-2; the second-order term is h^2.
+    np.testing.assert_allclose(jax.grad(loss)(at), slope, rtol=1e-2, atol=1e-3)
+    assert abs(slope) > 0.01
+
+
+def train(groups, steps=300, batch=64):
+    """Return the first and last parameters, and the mean loss over the last steps."""
+    model = network_model(LearnedNumbers(VP(beta_max=1.0), ("beta_max",)))
+    trainable = ScoreModelTraining(model, NegativeBound(), SHAPE)
+    step = TrainStep(trainable, groups, batch)
+    first = init_state(trainable.init(jax.random.key(0)), groups)
+    data = jax.vmap(LAW.sample)(jax.random.split(jax.random.key(1), steps * batch))
+
+    def advance(state, rows):
+        loss, grads = step.loss_and_grads(jax.random.key(2), state, rows, jnp.arange(batch))
+        state, metrics = step.update(state, loss, grads, state.step + 1)
+        return state, metrics["loss"]
+
+    batches = data.reshape(steps, batch, *SHAPE)
+    last, losses = jax.jit(lambda state: jax.lax.scan(advance, state, batches))(first)
+    return first.params, last.params, float(losses[-50:].mean())
+
+
+def test_a_learned_beta_max_grows_until_the_prior_fits_and_lowers_the_bound():
+    network = ParameterGroup(optax.adam(3e-3))
+    first, learned, lower = train({"network": network, "process": ParameterGroup(optax.adam(3e-2))})
+    _, frozen, higher = train({"network": network, "process": ParameterGroup(None)})
+    start, end = (np.exp(p["process"]["log_beta_max"]) for p in (first, learned))
+    assert end > 2 * start
+    np.testing.assert_array_equal(
+        frozen["process"]["log_beta_max"], first["process"]["log_beta_max"]
+    )
+    assert lower < higher - 0.02  # nats per dimension
