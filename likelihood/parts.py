@@ -1,5 +1,7 @@
 """The terms of a log probability: their names, their order and what they mean."""
 
+from typing import ClassVar
+
 
 class Part(str):
     """The name of a term, with its place in the account.
@@ -14,11 +16,18 @@ class Part(str):
 
     order: int
     meaning: str
+    _known: ClassVar[dict[str, "Part"]] = {}
 
     def __new__(cls, name: str, order: int, meaning: str) -> "Part":
         part = super().__new__(cls, name)
         part.order, part.meaning = order, meaning
+        cls._known[name] = part
         return part
+
+    @classmethod
+    def named(cls, name: str) -> "Part":
+        """Return the part of a name that was read from a file; KeyError if none is defined."""
+        return cls._known[name]
 
     def __getnewargs__(self) -> tuple[str, int, str]:
         return str(self), self.order, self.meaning

@@ -110,11 +110,11 @@ def log_mean_exp(draws: LogProb) -> LogProb:
     weights = jax.nn.softmax(nats, axis=0)  # each w_k / (K mean(w))
     gain = jax.nn.logsumexp(nats, axis=0) - math.log(count) - jnp.mean(nats, axis=0)
     spread = count * jnp.sqrt(sample_variance_of_mean(weights.T))
-    return LogProb(
+    return replace(
+        jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0) if jnp.ndim(leaf) else leaf, draws),
         parts=means | {IMPORTANCE: gain},
         errors={name: jnp.mean(error, axis=0) for name, error in draws.errors.items()}
         | {"dequantization": spread},
-        discretization=jnp.mean(draws.discretization, axis=0),
         latent=draws.latent[0],
         nfe=jnp.sum(draws.nfe, axis=0),
         jvps=jnp.sum(draws.jvps, axis=0),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from gradlog.cli.flags import Options
-    from gradlog.run import RunDirectory
+    from gradlog.experiment.run import Run
     from gradlog.studies import Study
 
 
@@ -33,8 +33,8 @@ class DamagedWorkdirError(ValueError):
 def open_run(
     options: "Options",
     load: Callable[..., Any] | None = None,
-    keys_of_mode: Callable[["RunDirectory"], set[str]] = lambda run: set(),
-) -> "RunDirectory":
+    keys_of_mode: Callable[["Run"], set[str]] = lambda run: set(),
+) -> "Run":
     """Open the run, and print notes on its configuration.
 
     Args:
@@ -45,14 +45,11 @@ def open_run(
     from gradlog.experiment.build import load_dataset
     from gradlog.experiment.compat import compat_notes
     from gradlog.experiment.notes import notes
-    from gradlog.run import RunDirectory
-    from gradlog.run.agreement import check_one_experiment
+    from gradlog.experiment.run import Run
 
     with terminal.working("loading the data, building the model"):
-        run = RunDirectory.open(
-            options.workdir, options.config, options.overridden, load or load_dataset
-        )
-        check_one_experiment(run)
+        run = Run.open(options.workdir, options.config, options.overridden, load or load_dataset)
+        run.check_hosts_agree()
     unread = [key for key in options.overridden if key not in keys_of_mode(run)]
     found = compat_notes(options.config, run.config) if options.config else []
     for note in [*options.notes, *found, *notes(run.experiment, unread)]:
@@ -79,8 +76,8 @@ def evaluate(options: "Options") -> None:
     """
     from gradlog.distributed import is_writer
     from gradlog.evaluation import tables
-    from gradlog.run.comparison import save_differences
-    from gradlog.run.over_training import save_over_training
+    from gradlog.evaluation.comparison import save_differences
+    from gradlog.evaluation.over_training import save_over_training
     from gradlog.storage import write_json
 
     summary = Path(options.summary).expanduser().absolute() if options.summary else None
@@ -112,7 +109,7 @@ def evaluate(options: "Options") -> None:
 def compare(options: "Options") -> None:
     """Compute paired differences between checkpoints, or between two runs."""
     from gradlog.evaluation import tables
-    from gradlog.run.comparison import compare_runs, compare_steps, save_comparison
+    from gradlog.evaluation.comparison import compare_runs, compare_steps, save_comparison
 
     run = open_run(options)
     if options.against:
@@ -137,7 +134,7 @@ def sample(options: "Options") -> None:
     from gradlog.experiment.build import load_data_or_shape
 
     run = open_run(options, load_data_or_shape)
-    run.at_steps(options.steps, run.samples.save, run.samples.check)
+    run.at_steps(options.steps, run.save_samples, run.samples.check)
 
 
 def measure_quality(options: "Options") -> None:
@@ -147,23 +144,22 @@ def measure_quality(options: "Options") -> None:
       UsageError: ``--steps`` is set, and the samples are those of a file.
     """
     from gradlog.evaluation import tables
-    from gradlog.run.quality import QualityRun
+    from gradlog.evaluation.quality.quality_run import QualityRun
 
     run = open_run(options)
     from_file = run.experiment.quality.samples
     if from_file and options.steps:
         raise UsageError("--steps: the samples of config.quality.samples are of no checkpoint")
-    measured = QualityRun(run)
-    found = [measured.given()] if from_file else run.at_steps(options.steps, measured)
+    measured = QualityRun(run.workdir, run.experiment, run.samples, run.classifier)
+    measure = lambda step: measured(step, run.params(step))  # noqa: E731
+    found = [measured.from_file()] if from_file else run.at_steps(options.steps, measure)
     tables.show_quality(found)
 
 
 def encode(options: "Options") -> None:
     """Compute latents of the first test data, and their reconstructions."""
-    from gradlog.run.encoding import EncodingRun
-
-    run = open_run(options, keys_of_mode=lambda run: EncodingRun(run).keys_read)
-    run.at_steps(options.steps, run.encodings.save)
+    run = open_run(options, keys_of_mode=lambda run: set(run.experiment.encoding_settings))
+    run.at_steps(options.steps, run.save_encodings)
 
 
 def export(options: "Options") -> None:
@@ -177,10 +173,11 @@ def export(options: "Options") -> None:
 
 def import_checkpoint(options: "Options") -> None:
     """Make a workdir of a checkpoint of score_sde or score_flow."""
+    from gradlog.evaluation import import_checkpoint
     from gradlog.experiment.build import load_shape
-    from gradlog.run.importing import import_official
 
-    import_official(open_run(options, load_shape), options.source)
+    run = open_run(options, load_shape)
+    import_checkpoint.import_checkpoint(run.workdir, run.config, run.experiment, options.source)
 
 
 def study(options: "Options") -> None:
@@ -242,10 +239,13 @@ def verify(options: "Options") -> None:
       DamagedWorkdirError: a file is damaged. It is raised after the table.
     """
     from gradlog.evaluation import tables
-    from gradlog.run.verification import DAMAGED, verify_workdir
+    from gradlog.evaluation.verify import DAMAGED, verify_workdir
+    from gradlog.experiment.build import check_config
+    from gradlog.experiment.loading import load_saved_config
 
     with terminal.working(f"reading all files of {options.workdir}"):
-        found = verify_workdir(Path(options.workdir).expanduser())
+        root = Path(options.workdir).expanduser()
+        found = verify_workdir(root, lambda path: check_config(load_saved_config(path)))
     tables.show_findings([vars(finding) for finding in found])
     damaged = [finding for finding in found if finding.state == DAMAGED]
     if damaged:

@@ -1,27 +1,53 @@
-"""Which class an example has, by what each class says of it."""
+"""Classes of images by the likelihoods that a class-conditional model gives them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
-from gradlog.data import Source
-from gradlog.evaluation.likelihood import LikelihoodEvaluator, Nowhere, Progress, Store
-from gradlog.evaluation.uncertainty import mean, of_all, wilson_interval
+from gradlog import terminal
+from gradlog.config_error import ConfigError
+from gradlog.data import Source, class_frequencies
+from gradlog.distributed import exists_on_hosts, is_writer
+from gradlog.evaluation.batch_cache import PARTIAL, BatchCache
+from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS, reading_result
+from gradlog.evaluation.devices import Progress
+from gradlog.evaluation.likelihood import (
+    LikelihoodEvaluator,
+    evaluated_source,
+    likelihood_evaluator,
+)
+from gradlog.evaluation.uncertainty import count_of, mean, wilson_interval
+from gradlog.storage import (
+    Workdir,
+    digest_params,
+    list_versions,
+    read_sealed,
+    write_json,
+    write_npz,
+    write_sealed,
+)
+from gradlog.training.workdir_training import lock_workdir
+
+if TYPE_CHECKING:
+    from gradlog.experiment.experiment import Experiment
+
+RESULT = "accuracy.json"
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Examples with what each class says of them, and the class that they have.
+    """Examples with their likelihoods under each class, and their true class.
 
     Attributes:
       log_likelihoods: ``log p(x | c)`` in nats, by the same draws for all classes.
-      log_prior: ``log p(c)`` in nats; -inf for a class that is never seen.
-      labels: the true class of each.
+      log_prior: ``log p(c)`` in nats; -inf for a class that never occurs.
+      labels: the true class of each example.
     """
 
     log_likelihoods: Float[np.ndarray, "n classes"]
@@ -37,85 +63,185 @@ class Classification:
 
     @property
     def good(self) -> Bool[np.ndarray, " n"]:
-        """Examples of which every class had something finite to say."""
+        """The examples whose likelihoods are finite under every class."""
         return np.asarray(np.isfinite(self.log_likelihoods).all(axis=1))
 
     @property
     def predicted(self) -> Int[np.ndarray, " n"]:
-        """The likeliest class of each."""
+        """The likeliest class of each example."""
         return np.argmax(self.log_posterior, axis=1)
 
     @property
     def confusion(self) -> Int[np.ndarray, "classes classes"]:
-        """How many examples of each class (a row) are taken for each class (a column)."""
+        """The number of examples of each true class (row) by predicted class (column)."""
         counts = np.zeros((len(self.log_prior),) * 2, int)
         np.add.at(counts, (self.labels[self.good], self.predicted[self.good]), 1)
         return counts
 
     def summary(self) -> dict[str, Any]:
-        """Accuracy with its errors, and the mean ``log p(true class | x)`` in nats."""
+        """Return the accuracy with its errors, and the mean ``log p(true class | x)`` in nats."""
         good, labels = self.good, self.labels
         correct = (self.predicted == labels)[good]
         right = mean(correct.astype(float))
-        told = mean(self.log_posterior[np.arange(len(labels)), labels][good])
+        of_true_class = mean(self.log_posterior[np.arange(len(labels)), labels][good])
         return {
             "accuracy": right.value,
             "standard_error": right.standard_error,
             "interval": wilson_interval(int(correct.sum()), len(correct)),
-            "log_posterior_of_true_class": told.value,
+            "log_posterior_of_true_class": of_true_class.value,
             "num_images": int(good.sum()),
             "wrong": np.flatnonzero(good & (self.predicted != labels)).tolist(),
             "failed": np.flatnonzero(~good).tolist(),
-            "mean_over": of_all(int(good.sum()), int((~good).sum())),
+            "mean_over": count_of(int(good.sum()), int((~good).sum())),
             "confusion": self.confusion.tolist(),
         }
 
 
-def class_log_likelihoods(
+def class_log_probs(
     evaluator: LikelihoodEvaluator,
     params: Any,
-    source: Source,
+    source: Source | Num[np.ndarray, "n *D"],
     stream: jax.Array,
-    progress: Progress = lambda *_: None,
-    store_of: Callable[[int], Store] = lambda _: Nowhere(),
+    progress: Progress = lambda done: None,
+    cache_of: Callable[[int], BatchCache | None] = lambda label: None,
 ) -> Float[np.ndarray, "n classes"]:
-    """``log p(x | c)`` of every example for every class c, in nats; NaN where it failed.
+    """Return ``log p(x | c)`` of every example for every class c, in nats; NaN where it failed.
 
-    For all classes an example is dequantized alike, and its noises and probes are the same: what is
-    random goes out of the comparison as far as the classes agree on it.
+    An example has the same dequantization, noises and probes for all classes. So what is random
+    cancels in their comparison as far as the classes agree on it.
 
     Args:
       evaluator: of a class-conditional model.
       params: its parameters.
       source: examples as stored.
-      stream: root of the examples' keys.
-      progress: told how many pairs of an example and a class are done, and of how many.
-      store_of: where the finished batches of a class are kept.
+      stream: root of the keys of the examples.
+      progress: is called with the number of finished pairs of an example and a class.
+      cache_of: returns the cache of finished batches of a class.
+
+    Raises:
+      ConfigError: the model is not class-conditional.
     """
-    classes, count = evaluator.model.num_classes, len(source)
+    classes, count = _num_classes(evaluator), len(source)
+    columns = []
+    for label in range(classes):
+        tell = lambda done, label=label: progress(label * count + done)  # noqa: E731
+        found = evaluator(params, source, stream, tell, cache=cache_of(label), condition=label)
+        columns.append(found.nats)
+    return np.stack(columns, axis=1)
 
-    def nats_of(label: int) -> Float[np.ndarray, " n"]:
-        tell = lambda done, _: progress(label * count + done, classes * count)  # noqa: E731
-        found = evaluator(params, source, stream, tell, store=store_of(label), condition=label)
-        return np.where(found.good, found.account.nats, np.nan)
 
-    return np.stack([nats_of(label) for label in range(classes)], axis=1)
-
-
-def conditional_log_likelihood(
+def conditional_log_prob(
     evaluator: LikelihoodEvaluator,
     params: Any,
-    source: Source,
+    source: Source | Num[np.ndarray, "n *D"],
     stream: jax.Array,
-    labels: Int[np.ndarray, " n"],
+    condition: Int[np.ndarray, " n"] | int,
 ) -> Float[np.ndarray, " n"]:
-    """``log p(x | c)`` in nats of every example for a class of its own.
+    """Return ``log p(x | c)`` in nats of every example, for one class or for a class of its own.
 
-    Each example is evaluated once, with the draws it has in ``class_log_likelihoods``.
+    Each example is evaluated once, with the draws that it has in `class_log_probs`.
+
+    Raises:
+      ConfigError: the model is not class-conditional, or has no such class.
     """
+    classes = _num_classes(evaluator)
+    labels = np.broadcast_to(np.asarray(condition), len(source))
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ConfigError(f"a class is a whole number, got {labels.dtype}")
+    if np.any((labels < 0) | (labels >= classes)):
+        raise ConfigError(f"classes must lie in 0 .. {classes - 1}, got {np.unique(labels)}")
     nats = np.full(len(source), np.nan)
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)
         found = evaluator(params, source, stream, condition=int(label), only=of_class)
-        nats[of_class] = np.where(found.good, found.account.nats, np.nan)
+        nats[of_class] = found.nats
     return nats
+
+
+def _num_classes(evaluator: LikelihoodEvaluator) -> int:
+    if classes := evaluator.model.num_classes:
+        return classes
+    raise ConfigError(
+        "config.model.num_classes is 0: classes need a class-conditional model, such as "
+        "configs/conditional/digits.py trains"
+    )
+
+
+def classify(
+    workdir: Workdir, experiment: "Experiment", step: int, params: Any
+) -> list[dict[str, Any]]:
+    """Classify the test set at a step by each estimator of the config, and write the results.
+
+    The folder ``classify/STEP/ESTIMATOR`` has the summary, ``accuracy.json``, and
+    ``per_image.npz``, the classes and likelihoods of each image. A result with the same settings is
+    read; an interrupted one resumes from its finished batches.
+
+    Raises:
+      ConfigError: the model is not class-conditional.
+      DataError: the data have no classes.
+    """
+    return [_classify_by(name, workdir, experiment, step, params) for name in experiment.estimators]
+
+
+def _classify_by(
+    name: str, workdir: Workdir, experiment: "Experiment", step: int, params: Any
+) -> dict[str, Any]:
+    evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
+    classes = _num_classes(evaluator)
+    settings = {
+        **experiment.estimators[name].settings,
+        "seed": experiment.seed,
+        "eval.batch_size": experiment.eval.batch_size,
+        "eval.num_images": experiment.eval.num_images,
+        "data.fingerprint": experiment.dataset.fingerprint,
+        "parameters": digest_params(params),
+        "devices": jax.local_device_count(),
+    }
+    folder = workdir.classification(step, name, settings)
+    if known := _known(folder):
+        return known
+    with lock_workdir(folder):
+        if known := _known(folder):  # another process has finished meanwhile
+            return known
+        if is_writer():
+            write_json(folder / SETTINGS, settings)  # this claims the folder for these settings
+        with np.errstate(divide="ignore"):
+            log_prior = np.log(class_frequencies(experiment.dataset))
+        source, cache = evaluated_source(experiment), BatchCache.open(folder, settings)
+        title = f"classes by {name} at step {step}"
+        with terminal.progress(title, 0, len(source) * classes) as update:
+            nats = class_log_probs(
+                evaluator,
+                params,
+                source,
+                experiment.streams["eval"],
+                lambda done: update(done, "images and classes"),
+                lambda label: cache.within(str(label)),
+            )
+        labels = np.asarray(experiment.dataset.test_labels)[: len(source)]
+        found = Classification(nats, log_prior, labels)
+        where = {"estimator": name, "step": step, "prior": np.exp(log_prior).tolist()}
+        summary = where | found.summary() | {"versions": list_versions()}
+        if is_writer():
+            arrays = {
+                "labels": found.labels,
+                "predicted": found.predicted,
+                "log_likelihoods": found.log_likelihoods,
+                "log_posterior": found.log_posterior,
+                "ok": found.good,
+            }
+            write_npz(folder / PER_IMAGE, arrays)
+            write_sealed(folder / RESULT, summary, [PER_IMAGE, SETTINGS])
+            cache.discard()
+            terminal.say(f"wrote {folder}")
+        return summary
+
+
+def _known(folder: Path) -> dict[str, Any] | None:
+    """Return the result in a folder, if there is one."""
+    if not exists_on_hosts(folder / RESULT):
+        return None
+    terminal.say(f"already classified: {folder}")
+    BatchCache(folder / PARTIAL).discard()  # of a process that was killed before it could
+    with reading_result(folder, "classify"):
+        return read_sealed(folder / RESULT)

@@ -1,4 +1,4 @@
-"""Batches over the hosts, and of each over its devices: padded to fit, mapped, and cut back."""
+"""Batches over hosts and devices: padded to one size, mapped, cut back and joined."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
@@ -12,25 +12,26 @@ from jaxtyping import Int
 from gradlog import distributed as hosts
 
 Indices = Int[np.ndarray, " rows"]
-Batch = tuple[Indices, int]  # and how many of its rows count
+Batch = tuple[Indices, int]  # indices of examples, and how many of them count
+Progress = Callable[[int], object]  # called with the number of finished examples
 AXIS = "devices"
 
 
 def local_mesh() -> Mesh:
-    """The devices of this host along one axis."""
+    """Return the devices of this host along one axis."""
     return Mesh(np.array(jax.local_devices()), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def place(tree: Any) -> Any:
-    """Copies a tree to every local device."""
+    """Copy a tree to every local device."""
     return jax.device_put(tree, NamedSharding(local_mesh(), PartitionSpec()))
 
 
 def map_batch(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """``fn(shared, batch)`` jitted, each device working through its own rows of the batch.
+    """Return ``fn(shared, batch)`` jitted, with the rows of the batch split over the devices.
 
-    The devices do not wait for each other inside: an adaptive solver stops on each when its own
-    rows are done. Matrix products are in full float32, whatever the device's default.
+    The devices do not wait for each other: an adaptive solver stops on each device when its own
+    rows are done. Matrix products are in full float32, whatever the default of the device.
     """
     mapped = jax.shard_map(
         run_on_host(fn),
@@ -43,7 +44,7 @@ def map_batch(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def run_on_host(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """``fn(shared, batch)`` with matrix products in full float32, not compiled as a whole."""
+    """Return ``fn(shared, batch)`` with matrix products in full float32, not compiled."""
 
     def precise(shared, batch):
         with jax.default_matmul_precision("float32"):
@@ -53,17 +54,16 @@ def run_on_host(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def unpadded_batches(count: int, batch_size: int) -> Iterator[Batch]:
-    """Indices 0 .. count - 1 in batches of which the last may be short: whole, in one place."""
+    """Yield the indices 0 .. count - 1 in batches of which the last may be short."""
     for start in range(0, count, batch_size):
         indices = np.arange(start, min(start + batch_size, count))
         yield indices, len(indices)
 
 
 def padded_batches(count: int, batch_size: int) -> Iterator[Batch]:
-    """Indices 0 .. count - 1, each once, in batches of one size that divides over the devices.
+    """Yield the indices 0 .. count - 1 in batches of one size that divides over the devices.
 
-    Yields the indices of a batch and how many of them count: a short last batch is filled with
-    copies of its last index.
+    A short last batch is filled with copies of its last index, which do not count.
     """
     devices = jax.local_device_count()
     size = -(-min(batch_size, count) // devices) * devices
@@ -75,36 +75,41 @@ def padded_batches(count: int, batch_size: int) -> Iterator[Batch]:
 def over_batches(
     batches: Iterable[Batch],
     compute: Callable[[Indices, int], dict[str, Any]],
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = lambda done: None,
 ) -> dict[str, Any]:
-    """The arrays of all batches, joined in their order, on every host.
+    """Return the arrays of all batches, joined in their order, on every host.
 
-    Each host computes every n-th batch, with its own devices alone: they need not wait for each
-    other, and a batch is the same whoever computes it.
+    Each host computes every n-th batch on its own devices. So no host waits for another one, and a
+    batch is the same whichever host computes it.
 
     Args:
       batches: all of them, the same on every host.
-      compute: the arrays of a batch, those of the rows that count, in dictionaries.
-      progress: told after each batch how many rows count in it and those before it.
+      compute: returns the arrays of a batch, for the rows that count, in dictionaries.
+      progress: is called after each batch with the number of rows up to its end.
     """
     batches = list(batches)
     numbered = enumerate(zip(batches, accumulate(used for _, used in batches), strict=True))
     mine = {}
-    for number, ((indices, used), done) in hosts.share(list(numbered)):
+    for number, ((indices, used), done) in hosts.take_share(list(numbered)):
         mine[str(number)] = compute(indices, used)
         progress(done)
     everything = {}
-    for part in hosts.gathered(mine):
+    for part in hosts.gather(mine):
         everything |= part
     in_order = [everything[str(number)] for number in range(len(batches))]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *in_order)
 
 
 def fetch_rows(tree: Any, used: int) -> Any:
-    """The rows that count, as NumPy arrays."""
+    """Return the rows that count as NumPy arrays."""
     return jax.tree.map(lambda leaf: leaf[:used], jax.device_get(tree))
 
 
 def keys_by_index(stream: jax.Array, indices: Indices) -> jax.Array:
-    """One key per example, a function of its index in the data set alone."""
+    """Return one key per example, a function of its index in the data set alone."""
     return jax.vmap(jax.random.fold_in, (None, 0))(stream, indices)
+
+
+def key_data_by_index(stream: jax.Array, indices: Indices) -> np.ndarray:
+    """Return the raw numbers of `keys_by_index`, which can be split over devices."""
+    return np.asarray(jax.random.key_data(keys_by_index(stream, indices)))

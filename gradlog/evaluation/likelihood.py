@@ -1,19 +1,28 @@
-"""The likelihood of a whole data set: every example once, whatever the batch or the devices."""
+"""Log likelihoods of a whole data set: every example once, in batches over hosts and devices.
 
+A number has four shapes on its way to a file: `LogProb` of a batch on the devices; its fields as
+NumPy arrays, joined over the batches in an `Evaluation`; a `Result`; and the files of the result.
+An estimator may add a field to `LogProb` that holds one number an example: it reaches the file
+``per_image.npz`` under its own name.
+"""
+
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from gradlog.data import Source
+from gradlog.evaluation.batch_cache import BatchCache
 from gradlog.evaluation.devices import (
     Indices,
+    Progress,
     fetch_rows,
     keys_by_index,
     map_batch,
@@ -23,160 +32,176 @@ from gradlog.evaluation.devices import (
     run_on_host,
     unpadded_batches,
 )
-from gradlog.likelihood import Account, Dequantization, StoredLikelihood, account, runs_on_host
-from gradlog.models import ScoreModel
-from gradlog.sde_lib import SDE
+from gradlog.likelihood import Account, Likelihood, LogProb, account, runs_on_host
+from gradlog.likelihood.parts import Part
+from gradlog.models import DiffusionModel
 
-Progress = Callable[[int, int], None]
-
-
-class Store(Protocol):
-    """Keeps the arrays of finished batches, by the indices of their examples."""
-
-    def load(self, indices: Indices) -> dict[str, Any] | None: ...
-
-    def save(self, indices: Indices, arrays: dict[str, Any]) -> None: ...
-
-
-class Nowhere:
-    """Keeps nothing."""
-
-    def load(self, indices: Indices) -> dict[str, Any] | None:
-        del indices
-
-    def save(self, indices: Indices, arrays: dict[str, Any]) -> None:
-        pass
+if TYPE_CHECKING:
+    from gradlog.experiment.experiment import Estimator, Experiment
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Likelihoods of the examples of a data set, in its order."""
+    """The fields of `LogProb` for the examples of a data set, in its order.
 
-    account: Account
-    errors: dict[str, Float[np.ndarray, " n"]]  # nats, of the estimator alone, by source
-    discretization: Float[np.ndarray, " n"]  # nats
-    nfe: Int[np.ndarray, " n"]
-    jvps: Int[np.ndarray, " n"]
-    ok: Bool[np.ndarray, " n"]
-    freedom: Float[np.ndarray, " n"]  # of Student's t, for the errors
-    seconds: float  # of all hosts together
-    compile_seconds: float  # of this host
+    Attributes:
+      values: NumPy arrays by name of the field, with a number for each example; 'parts' and
+        'errors' are dictionaries of such arrays.
+      log_scale: log of stored units per unit of the model's space, in nats per dimension.
+      dims: the number of dimensions of an example.
+      seconds: the time of all batches on all hosts, without compilation.
+      compile_seconds: the time that this host compiled.
+    """
+
+    values: dict[str, Any]
+    log_scale: float
+    dims: int
+    seconds: float
+    compile_seconds: float
+
+    @cached_property
+    def account(self) -> Account:
+        """Return the terms of the log probability, the change of units included."""
+        parts = {Part.named(name): part for name, part in self.values["parts"].items()}
+        return account(parts, self.log_scale, self.dims)
+
+    @property
+    def errors(self) -> dict[str, Float[np.ndarray, " n"]]:
+        """Return standard errors in nats, by the source of the randomness."""
+        return self.values.get("errors", {})
 
     @property
     def standard_error(self) -> Float[np.ndarray, " n"]:
-        """Of the estimator's own randomness, in nats."""
+        """Return the standard error by all random draws of the estimator together, in nats."""
         squares = [np.square(error, dtype=np.float64) for error in self.errors.values()]
-        return np.sqrt(sum(squares, start=np.zeros(len(self.ok))))
+        return np.sqrt(sum(squares, start=np.zeros(len(self.good))))
+
+    @cached_property
+    def good(self) -> Bool[np.ndarray, " n"]:
+        """Return which examples have a solver that succeeded and a finite result."""
+        return self.values["ok"] & np.isfinite(self.account.nats)
 
     @property
-    def good(self) -> Bool[np.ndarray, " n"]:
-        """Examples whose solver succeeded with a finite result."""
-        return self.ok & np.isfinite(self.account.nats)
+    def nats(self) -> Float[np.ndarray, " n"]:
+        """Return the log probability of each example in nats; NaN where it failed."""
+        return np.where(self.good, self.account.nats, np.nan)
 
 
 @dataclass(frozen=True)
 class LikelihoodEvaluator:
-    """Evaluates one estimator on a data set with any parameters; compiled once."""
+    """Evaluates one estimator on a data set with any parameters; it is compiled once.
 
-    likelihood: StoredLikelihood
-    sde: SDE
-    model: ScoreModel
-    dequantization: Dequantization
+    Attributes:
+      likelihood: an estimator of stored data.
+      model: computes in float32, with the dequantizer of the evaluation.
+      batch_size: examples at once, over all local devices.
+    """
+
+    likelihood: Likelihood
+    model: DiffusionModel
     batch_size: int
-
-    def _batch(self, shared: tuple[Any, Any], batch: tuple[Any, Any]):
-        (params, told), (x, key_data) = shared, batch
-        keys = jax.random.wrap_key_data(key_data)
-
-        score_fn = self.model.score_fn(self.sde, params, **told)
-        found = self.likelihood(self.sde, score_fn, self.dequantization, x, keys)
-        return {
-            "parts": found.parts,
-            "errors": found.errors,
-            "discretization": found.discretization,
-            "nfe": found.nfe,
-            "jvps": found.jvps,
-            "ok": found.ok,
-            "freedom": jnp.broadcast_to(found.freedom, found.ok.shape),
-        }
 
     def __call__(
         self,
         params: Any,
         source: Source,
         stream: jax.Array,
-        progress: Progress = lambda *_: None,
+        progress: Progress = lambda done: None,
         *,
-        store: Store | None = None,
+        cache: BatchCache | None = None,
         look: int = 0,
         condition: int | None = None,
         only: Indices | None = None,
     ) -> Evaluation:
-        """Evaluates every example of the source.
+        """Evaluate every example of the source.
 
         Args:
-          params: parameters of the score model.
+          params: parameters of the model, by group.
           source: examples as stored.
-          stream: root of the examples' keys; example i has ``fold_in(stream, i)``.
-          progress: told how many examples are done, and of how many.
-          store: batches that are there already are taken from it, the others put there.
+          stream: root of the keys of the examples; example i has ``fold_in(stream, i)``.
+          progress: is called with the number of finished examples.
+          cache: keeps finished batches; those that it has are not computed again.
           look: another number is another draw of all that is random: ``fold_in(key, look)``.
-          condition: the class that the model is told for all of them; what is random does not
-            depend on it, so that classes are compared on the same draws.
+          condition: the class that all examples are evaluated under. Random numbers do not depend
+            on it, so that classes are compared on the same draws.
           only: indices of the examples to evaluate, by default of all.
         """
-        store = store or Nowhere()
-        told = {} if condition is None else {"condition": jnp.asarray(condition)}
-        shared = place((params, told))
+        shared = place((params, None if condition is None else jnp.asarray(condition)))
         only = np.arange(len(source)) if only is None else only
         compile_seconds = 0.0
 
-        def likelihoods(places: Indices, used: int) -> dict[str, Any]:
+        def evaluate(places: Indices, used: int) -> dict[str, Any]:
             nonlocal compile_seconds
             indices = only[places]
-            found = store.load(indices[:used])
+            found = cache.load(indices[:used]) if cache else None
             if found is None:
-                inputs = self._inputs(source, stream, indices, look)
-                found, compiling = self._evaluate(shared, inputs, used)
+                keys = keys_by_index(stream, indices)
+                if look:
+                    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, look)
+                rows = source[indices], np.asarray(jax.random.key_data(keys))
+                found, compiling = self._evaluate(shared, rows, used)
                 compile_seconds += compiling
-                store.save(indices[:used], found)
+                if cache:
+                    cache.save(indices[:used], found)
             return found
 
-        cut = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
-        batches = cut(len(only), self.batch_size)
-        whole = over_batches(batches, likelihoods, lambda done: progress(done, len(only)))
-        dims = int(np.prod(source[np.arange(1)].shape[1:]))
+        split = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
+        values = over_batches(split(len(only), self.batch_size), evaluate, progress)
         return Evaluation(
-            account=account(whole.pop("parts"), self.dequantization.log_scale, dims),
-            seconds=float(np.sum(whole.pop("seconds"))),
-            **whole,
+            seconds=float(np.sum(values.pop("seconds"))),
+            values=values,
+            log_scale=self.model.dequantizer.log_scale,
+            dims=int(np.prod(source[np.arange(1)].shape[1:])),
             compile_seconds=compile_seconds,
         )
 
-    def _evaluate(self, shared: Any, inputs: Any, used: int) -> tuple[dict[str, Any], float]:
-        """The rows that count of a batch, and the seconds it took to compile the program."""
+    def _evaluate(self, shared: Any, rows: Any, used: int) -> tuple[dict[str, Any], float]:
+        """Return the rows that count of a batch, and the seconds that the program compiled."""
         started = time.perf_counter()
-        program = self._compile(shared, inputs)
+        program = self._compile(shared, rows)
         compiled = time.perf_counter()
-        rows = fetch_rows(program(shared, inputs), used)
-        return rows | {"seconds": np.array([time.perf_counter() - compiled])}, compiled - started
+        found = fetch_rows(program(shared, rows), used)
+        return found | {"seconds": np.array([time.perf_counter() - compiled])}, compiled - started
 
-    def _compile(self, shared: Any, inputs: Any) -> Callable[[Any, Any], Any]:
-        """The program for inputs of these shapes, kept for other parameters."""
+    def _compile(self, shared: Any, rows: Any) -> Callable[[Any, Any], Any]:
+        """Return the program for arrays of these shapes, whatever the parameters."""
         if runs_on_host(self.likelihood):
             return run_on_host(self._batch)
-        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (inputs, shared[1])))
+        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (rows, shared[1])))
         if shapes not in self._programs:
-            self._programs[shapes] = map_batch(self._batch).lower(shared, inputs).compile()
+            self._programs[shapes] = map_batch(self._batch).lower(shared, rows).compile()
         return self._programs[shapes]
 
     @cached_property
     def _programs(self) -> dict[str, Callable[[Any, Any], Any]]:
         return {}
 
-    @staticmethod
-    def _inputs(source: Source, stream: jax.Array, indices: Indices, look: int):
-        keys = keys_by_index(stream, indices)
-        if look:
-            keys = jax.vmap(jax.random.fold_in, (0, None))(keys, look)
-        return source[indices], np.asarray(jax.random.key_data(keys))
+    def _batch(self, shared: tuple[Any, Any], rows: tuple[Any, Any]) -> dict[str, Any]:
+        (params, condition), (x, key_data) = shared, rows
+        model = self.model.bind(params).conditioned(condition)
+        return numbers_of(self.likelihood(model, x, jax.random.wrap_key_data(key_data)))
+
+
+def numbers_of(found: LogProb) -> dict[str, Any]:
+    """Return the fields that hold one number an example; latents, which are large, are left out."""
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    leaves = {name: jax.tree.leaves(field) for name, field in fields.items()}
+    spread = lambda leaf: jnp.broadcast_to(leaf, found.ok.shape)  # noqa: E731
+    return {
+        name: jax.tree.map(spread, field)
+        for name, field in fields.items()
+        if leaves[name] and all(jnp.ndim(leaf) <= 1 for leaf in leaves[name])
+    }
+
+
+def likelihood_evaluator(experiment: "Experiment", estimator: "Estimator") -> LikelihoodEvaluator:
+    """Return the evaluator of an estimator of an experiment."""
+    model = dataclasses.replace(experiment.model.in_float32(), dequantizer=estimator.dequantizer)
+    return LikelihoodEvaluator(estimator.likelihood, model, experiment.eval.batch_size)
+
+
+def evaluated_source(experiment: "Experiment") -> Source:
+    """Return the test set, or as many of its first examples as the config asks for."""
+    test = experiment.dataset.test
+    count = experiment.eval.num_images or len(test)
+    return test if count >= len(test) else test[np.arange(count)]

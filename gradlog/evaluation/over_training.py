@@ -1,43 +1,105 @@
-"""Bits per dimension over the checkpoints of a training, and how sure it is which is the best."""
+"""Bits per dimension over the checkpoints of a training: which is best, and how sure that is.
+
+The results of several steps are compared on the same images, written to a file and drawn.
+"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from gradlog.evaluation.differences import check_same_images
-from gradlog.evaluation.results import Result
+from gradlog import terminal
+from gradlog.distributed import is_writer
+from gradlog.evaluation.bits_per_dim import RESULT, Result, common_settings, load_result
+from gradlog.evaluation.comparison import READ_ONLY, check_same_images
+from gradlog.evaluation.pictures import save_figure
 from gradlog.evaluation.uncertainty import mean
+from gradlog.storage import Workdir, write_sealed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESAMPLES, SEED = 10_000, 0
 NOT_COVERED = (
-    "the probability of being best is over test images like these and the draws made for each of "
-    "them; a training with another seed may rank its steps otherwise, and the bits of a step that "
-    "was chosen on these images are a little too good"
+    "the probability of being best is over test images like these and the random draws made for "
+    "them. A training with another seed may rank its steps differently. The bits of a step that "
+    "was selected on these images are a little too low"
 )
 Bits = Float[np.ndarray, "images steps"]
 
 
-def over_training(results: Sequence[Result]) -> dict[str, Any]:
-    """What ``eval/over_training.json`` says: of each estimator its steps, and the best of them.
+def save_over_training(workdir: Workdir, results: list[Result]) -> dict[str, Any]:
+    """Compare the steps of each estimator; write ``eval/over_training.json`` and ``.png``.
 
-    A row has the mean of its step with its standard error and interval, as the result itself has
-    them; ``probability_best``, see ``probabilities_best``; and ``minus_best``, its paired
-    difference to the best step. All steps are compared on the images that succeeded at each of
-    them, ``num_images``. Estimators with one step, or with no image in common, are left out.
+    Both cover all steps that have been evaluated with the settings of these results, not only the
+    latest ones. Results with other settings have files of their own beside them. Nothing is written
+    for a single step.
+
+    Args:
+      workdir: of the results.
+      results: of each estimator with the same settings at all steps.
+
+    Raises:
+      IncomparableError: two results of an estimator are of different images.
+    """
+    settings = {r.summary["estimator"]: common_settings(r.folder) for r in results}
+    known = {(r.summary["estimator"], r.summary["step"]): r for r in results}
+    with terminal.working("comparing checkpoints"):
+        for name, wanted in settings.items():
+            for result in _results_like(workdir.root, name, wanted):
+                known.setdefault((name, result.summary["step"]), result)
+        found = over_training(list(known.values()))
+    if found["estimators"] and is_writer():
+        path = workdir.over_training(settings)
+        try:
+            write_sealed(path, found | {"settings": settings})
+            save_figure(path.with_suffix(".png"), figure(found))
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            terminal.say(f"note: bits over training are not saved: {error}")
+        else:
+            terminal.say(f"wrote {path} and {path.stem}.png")
+    return found
+
+
+def _results_like(root: Path, estimator: str, wanted: dict[str, Any]) -> list[Result]:
+    """Return the results of an estimator with these settings; warn of damaged ones."""
+    found = []
+    for path in sorted(root.glob(f"eval/*/{estimator}*/{RESULT}")):
+        try:
+            if common_settings(path.parent) != wanted:
+                continue
+            result = load_result(path.parent)
+        except (ValueError, OSError) as error:
+            terminal.say(f"warning: not compared: {error}")
+            continue
+        if result and result.summary["estimator"] == estimator:
+            found.append(result)
+    return found
+
+
+def over_training(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the contents of ``eval/over_training.json``: each estimator's steps, and the best.
+
+    A row has the mean of its step with its standard error and interval, as in the result itself;
+    ``probability_best``, see `probabilities_best`; and ``minus_best``, the paired difference to the
+    best step. All steps are compared on the ``num_images`` images that succeeded at each of them.
+    Estimators with one step, or with no image in common, are left out.
 
     Args:
       results: of any estimators, at any steps, with the same settings.
 
     Raises:
-      IncomparableError: two results of an estimator are of other images.
+      IncomparableError: two results of an estimator are of different images.
     """
     names = dict.fromkeys(result.summary["estimator"] for result in results)
-    found = {name: _of_estimator([r for r in results if _is(r, name)]) for name in names}
+    found = {
+        name: _compare_steps([r for r in results if r.summary["estimator"] == name])
+        for name in names
+    }
     return {
         "estimators": {name: each for name, each in found.items() if each},
         "resamples": RESAMPLES,
@@ -46,60 +108,51 @@ def over_training(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _is(result: Result, name: str) -> bool:
-    return result.summary["estimator"] == name
-
-
-def _of_estimator(results: list[Result]) -> dict[str, Any]:
-    """{} where there is nothing to compare."""
+def _compare_steps(results: list[Result]) -> dict[str, Any]:
+    """Return {} if there is nothing to compare."""
     results = sorted(results, key=lambda result: result.summary["step"])
-    for result in results[1:]:
-        check_same_images(result, results[0], (_name(result), _name(results[0])))
+    names = [f"step {result.summary['step']}" for result in results]
+    for result, name in zip(results[1:], names[1:], strict=True):
+        check_same_images(result, results[0], (name, names[0]))
     common = np.logical_and.reduce([result.ok for result in results])
     if len(results) < 2 or not common.any():
         return {}
     bits = np.stack([result.bits_per_dim[common] for result in results], axis=1)
     best = int(np.argmin(bits.mean(0)))
     chances = probabilities_best(bits)
-    rows = [
-        _row(result, chances[i], bits[:, i] - bits[:, best]) for i, result in enumerate(results)
-    ]
+    rows = []
+    for i, result in enumerate(results):
+        difference = mean(bits[:, i] - bits[:, best])
+        same = ("step", "bits_per_dim", "standard_error", "interval", "num_images")
+        rows.append(
+            {name: result.summary[name] for name in same}
+            | {
+                "probability_best": float(chances[i]),
+                "minus_best": {
+                    "bits_per_dim": difference.value,
+                    "standard_error": difference.standard_error,
+                    "interval": difference.interval,
+                },
+                "folder": f"{result.summary['step']}/{result.folder.name}",
+            }
+        )
     return {"best": rows[best]["step"], "num_images": int(common.sum()), "rows": rows}
-
-
-def _name(result: Result) -> str:
-    return f"step {result.summary['step']}"
-
-
-def _row(result: Result, probability: float, minus_best: np.ndarray) -> dict[str, Any]:
-    kept = ("step", "bits_per_dim", "standard_error", "interval", "num_images")
-    difference = mean(minus_best)
-    return {name: result.summary[name] for name in kept} | {
-        "probability_best": float(probability),
-        "minus_best": {
-            "bits_per_dim": difference.value,
-            "standard_error": difference.standard_error,
-            "interval": difference.interval,
-        },
-        "folder": f"{result.summary['step']}/{result.folder.name}",
-    }
 
 
 def probabilities_best(
     bits: Bits, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Float[np.ndarray, " steps"]:
-    """How often each step has the lowest mean when the images are drawn again, with replacement.
+    """Return the share of resamples of the images in which each step has the lowest mean.
 
-    The bootstrap of Efron 1979 (Ann. Statist. 7, 1) over images: a draw takes the same images for
-    all steps, so that what makes an image hard for all of them cancels, and steps that rise and
-    fall together are told apart. For two steps it is ``Phi(mean/se)`` of their difference, to the
-    error of the bootstrap. Steps that tie share the draw. NaN for fewer than two images, whose
-    mean has no known error.
+    This is the bootstrap of Efron 1979 (Ann. Statist. 7, 1) over images. A resample has the same
+    images for all steps, so that the difficulty of an image cancels. For two steps the result is
+    ``Phi(mean/se)`` of their difference, to the error of the bootstrap. Tied steps share the
+    resample. NaN for fewer than two images, as their mean has no known error.
 
     Args:
       bits: bits/dim of each image at each step.
-      resamples: draws; the standard error of a probability is at most ``0.5/sqrt(resamples)``.
-      seed: of the draws.
+      resamples: their number; the standard error of a share is at most ``0.5/sqrt(resamples)``.
+      seed: of the resamples.
     """
     count, steps = bits.shape
     if count < 2:
@@ -115,10 +168,10 @@ def probabilities_best(
 
 
 def figure(found: dict[str, Any]) -> "Figure":
-    """Bits/dim with its 95 % interval over steps, a line for each estimator, the best marked.
+    """Draw bits/dim with its interval over steps: a line for each estimator, a star at the best.
 
     Args:
-      found: by ``over_training``, or read from its file.
+      found: by `over_training`, or read from its file.
     """
     from matplotlib.figure import Figure
 
@@ -127,7 +180,10 @@ def figure(found: dict[str, Any]) -> "Figure":
     for name, each in found["estimators"].items():
         rows = [row for row in each["rows"] if row["bits_per_dim"] is not None]
         steps, means = ([row[key] for row in rows] for key in ("step", "bits_per_dim"))
-        bars = axes.errorbar(steps, means, _half_widths(rows), fmt="o-", capsize=3, label=name)
+        highs = ((row["interval"]["high"], row["bits_per_dim"]) for row in rows)
+        # An interval without an end, as of one image, has no length in the picture.
+        halves = [0.0 if high is None or np.isnan(high) else high - mid for high, mid in highs]
+        bars = axes.errorbar(steps, means, halves, fmt="o-", capsize=3, label=name)
         best = next(row for row in rows if row["step"] == each["best"])
         axes.plot(
             best["step"], best["bits_per_dim"], "*", markersize=14, color=bars.lines[0].get_color()
@@ -137,9 +193,3 @@ def figure(found: dict[str, Any]) -> "Figure":
     axes.grid(alpha=0.3)
     axes.legend(title="95 % interval; star: best")
     return drawn
-
-
-def _half_widths(rows: Sequence[dict[str, Any]]) -> list[float]:
-    """Of the intervals; 0 where there is none."""
-    highs = ((row["interval"]["high"], row["bits_per_dim"]) for row in rows)
-    return [0.0 if high is None or np.isnan(high) else high - value for high, value in highs]

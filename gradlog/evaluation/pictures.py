@@ -1,5 +1,9 @@
-"""Pictures of samples and curves of training."""
+"""Pictures of samples, curves of training, and moving pictures.
 
+matplotlib is imported only if a figure is drawn.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +16,17 @@ from gradlog.storage.files import atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SMALLEST_SIDE = 480  # pixels: small images are enlarged so that they can be looked at
+_SMALLEST_SIDE = 480  # pixels: pictures of small images are enlarged to it
+_GIF_COLORS = 64  # enough for a plot, and a third of the bytes
 
 
 def save_samples(path: Path, x: Num[np.ndarray, "n *D"], levels: int | None) -> None:
-    """A square grid of images, a scatter of points in the plane, or histograms of other vectors.
+    """Save a square grid of images, a scatter of points in the plane, or histograms of vectors.
 
     Args:
       path: a PNG file.
       x: samples in the data's own units.
-      levels: of quantized data; None for continuous, which is scaled to its range.
+      levels: of quantized data; None for continuous data, which are scaled to their range.
     """
     if x.ndim == 4 and x.shape[-1] in (1, 3):
         _save_png(path, image_grid(to_bytes(x, levels)))
@@ -38,9 +43,9 @@ def save_encodings(
     restored: Num[np.ndarray, "n *D"],
     levels: int | None,
 ) -> None:
-    """Originals, latents and reconstructions side by side, the latents scaled to their range.
+    """Save originals, latents (scaled to their range) and reconstructions side by side.
 
-    Images by threes; other data as points in the plane of their first and last coordinate.
+    Data that are not images are points in the plane of their first and last coordinate.
     """
     if x.ndim == 4 and x.shape[-1] in (1, 3):
         scaled = (to_bytes(x, levels), to_bytes(latents, None), to_bytes(restored, levels))
@@ -62,14 +67,14 @@ def save_triples(
     originals: Num[np.ndarray, "n h w c"],
     levels: int | None,
 ) -> None:
-    """Images side by side: what was known, the sample, the original; several to a row.
+    """Save images side by side: the known part, the sample, the original; several to a row.
 
     Args:
       path: a PNG file.
-      known: what was known of each, in the data's own units, like the others.
+      known: the known part of each, in the units of the data, like the others.
       x: samples.
-      originals: of which the known was a part.
-      levels: of quantized data; None for continuous, which is scaled to its range.
+      originals: of the known parts.
+      levels: of quantized data; None for continuous data, which are scaled to their range.
     """
     rows = np.stack([known, x, originals], axis=1).reshape(-1, *x.shape[1:])
     columns = 3 * int(np.ceil(np.sqrt(len(x) / 3)))
@@ -77,16 +82,16 @@ def save_triples(
 
 
 def to_bytes(x: Num[np.ndarray, "*n"], levels: int | None) -> np.ndarray:
-    """Levels, or the range of continuous data, spread over 0 .. 255."""
+    """Return levels, or the range of continuous data, spread over 0 .. 255."""
     low, high = (0, levels - 1) if levels else (float(np.min(x)), float(np.max(x)))
     scaled = (x.astype(np.float64) - low) / max(high - low, 1e-12)
     return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
 def image_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
-    """``(n, H, W, C)`` bytes as one picture, as square as n allows, with thin lines between.
+    """Return ``(n, H, W, C)`` bytes as one picture, as square as n allows, with thin lines between.
 
-    ``columns`` images to a row; 0 for as many as there are rows.
+    A row has ``columns`` images; 0 stands for as many as there are rows.
     """
     n, height, width, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
@@ -104,12 +109,12 @@ def image_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
 
 
 def save_curves(path: Path, records: list[dict[str, Any]]) -> None:
-    """``curves`` as a PNG file."""
+    """Save `curves` as a PNG file."""
     save_figure(path, curves(records))
 
 
 def curves(records: list[dict[str, Any]]) -> "Figure":
-    """Training and held-out loss over steps, from the records of ``metrics.jsonl``."""
+    """Draw training and held-out loss over steps, from the records of ``metrics.jsonl``."""
     figure = _figure(7, 4)
     axes = figure.add_subplot()
     for name, label in (("loss", "training"), ("held_out_loss", "held out")):
@@ -129,7 +134,7 @@ def curves(records: list[dict[str, Any]]) -> "Figure":
 
 
 def _figure(width: float, height: float) -> "Figure":
-    """An empty one, in inches; matplotlib is imported where something is drawn, and not before."""
+    """Return an empty figure; its size is in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -154,19 +159,47 @@ def _histograms(x: Num[np.ndarray, "n d"]) -> "Figure":
 
 
 def save_figure(path: Path, figure: "Figure") -> None:
-    """Draws a figure into a PNG file of 256 colors: a third of the bytes of all of them."""
-    picture = drawn(figure).quantize(256, dither=Image.Dither.NONE)
+    """Save a figure as a PNG file of 256 colors, a third of the bytes of all colors."""
+    picture = render(figure).quantize(256, dither=Image.Dither.NONE)
     with atomic(path) as file:
         picture.save(file, "PNG", optimize=True)
 
 
-def drawn(figure: "Figure") -> Image.Image:
-    """The pixels of a figure."""
+def render(figure: "Figure") -> Image.Image:
+    """Return the pixels of a figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def save_gif(path: Path, figures: Iterable["Figure"], milliseconds: int) -> None:
+    """Save figures of one size as a GIF that repeats.
+
+    Args:
+      path: the file.
+      figures: an iterator needs the memory of one figure.
+      milliseconds: the time of each figure.
+
+    Raises:
+      ValueError: there is no figure.
+    """
+    frames = [render(figure) for figure in figures]
+    if not frames:
+        raise ValueError("a moving picture needs at least one figure")
+    palette = frames[-1].quantize(_GIF_COLORS)
+    first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    with atomic(path) as file:
+        first.save(
+            file,
+            "GIF",
+            save_all=True,
+            append_images=others,
+            duration=milliseconds,
+            loop=0,
+            optimize=True,
+        )
 
 
 def _save_png(path: Path, picture: np.ndarray) -> None:

@@ -1,38 +1,60 @@
-"""Samples in any number, the i-th a function of its index alone."""
+"""Samples of a model: drawn in batches, and saved as arrays and a picture.
+
+A sample is a function of its index alone, whatever the batch size and the number of devices.
+"""
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Int, Num
 
+from gradlog import terminal
+from gradlog.distributed import is_writer
+from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.conditional_sampling import (
+    Conditioning,
+    Targets,
+    guide_params,
+    save_sample_picture,
+)
 from gradlog.evaluation.devices import (
     AXIS,
+    Progress,
     fetch_rows,
-    keys_by_index,
+    key_data_by_index,
     map_batch,
     over_batches,
     padded_batches,
     place,
 )
-from gradlog.evaluation.likelihood import Progress
-from gradlog.evaluation.steering import Steering
-from gradlog.likelihood import Dequantization
-from gradlog.models import ScoreModel
+from gradlog.models import DiffusionModel
 from gradlog.sampling import Sampler
-from gradlog.sde_lib import SDE
+from gradlog.storage import Workdir, write_json, write_npz
 
-UNSTEERED = Steering()
-BATCH_AXIS = "batch"
-# What a mean over a whole batch runs over, inside the driver's program.
-BATCH_AXES = (BATCH_AXIS, AXIS)
+if TYPE_CHECKING:
+    from gradlog.experiment.experiment import Experiment
+
+UNCONDITIONAL = Conditioning()
+_BATCH_AXIS = "batch"
+# The axes over which a sampler takes a mean over the whole batch.
+BATCH_AXES = (_BATCH_AXIS, AXIS)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples in the data's own units, with what they cost."""
+    """Samples in the units of the data, with their cost.
+
+    Attributes:
+      x: the samples.
+      nfe: score evaluations of each sample.
+      ok: whether its solver finished with a finite result.
+      seconds: for all of them, compilation included.
+    """
 
     x: Num[np.ndarray, "n *D"]
     nfe: Int[np.ndarray, " n"]
@@ -41,31 +63,32 @@ class Samples:
 
 
 class SampleDriver:
-    """Draws samples in batches; compiled at its first call."""
+    """Draws samples in batches with any parameters; it is compiled at its first call."""
 
     def __init__(
         self,
         sampler: Sampler,
-        sde: SDE,
-        model: ScoreModel,
-        dequantization: Dequantization,
+        model: DiffusionModel,
         shape: tuple[int, ...],
         batch_size: int,
-        steering: Steering = UNSTEERED,
+        conditioning: Conditioning = UNCONDITIONAL,
     ):
         self._batch_size = batch_size
 
         def batch(shared: tuple[Any, Any], rows):
+            params, guide = shared
+
             def one(key_data, label, known):
                 key = jax.random.wrap_key_data(key_data)
                 prior_key, path_key = jax.random.split(key)
-                score_fn = steering.score_fn(sde, model, *shared, label)
-                own = steering.sampler(sampler, dequantization, key, known)
-                sample = own(sde, score_fn, sde.prior_sample(prior_key, shape), path_key)
-                nfe = sample.nfe * steering.guidance.evaluations
-                return {"x": dequantization.stored(sample.x), "nfe": nfe, "ok": sample.ok}
+                bound = model.bind(params)
+                own = conditioning.keep_known(sampler, bound, key, known)
+                z = bound.process.prior_sample(prior_key, shape)
+                sample = own(conditioning.guide(bound, guide, label), z, path_key)
+                nfe = sample.nfe * conditioning.guidance.evaluations
+                return {"x": bound.to_data(sample.x), "nfe": nfe, "ok": sample.ok}
 
-            return jax.vmap(one, axis_name=BATCH_AXIS)(*rows)
+            return jax.vmap(one, axis_name=_BATCH_AXIS)(*rows)
 
         self._batch = map_batch(batch)
 
@@ -74,31 +97,112 @@ class SampleDriver:
         params: Any,
         count: int,
         stream: jax.Array,
-        progress: Progress = lambda *_: None,
+        progress: Progress = lambda done: None,
         *,
         guide: Any = None,
         labels: Int[np.ndarray, " n"] | None = None,
         known: Num[np.ndarray, "n *D"] | None = None,
     ) -> Samples:
-        """Draws ``count`` samples; sample i uses the key ``fold_in(stream, i)``.
+        """Draw ``count`` samples; sample i uses the key ``fold_in(stream, i)``.
 
         Args:
-          params: parameters of the score model.
-          count: of samples.
+          params: parameters of the model.
+          count: the number of samples.
           stream: root of their keys.
-          progress: told how many samples are done, and of how many.
-          guide: parameters of the classifier that guides, if there is one.
+          progress: is called with the number of finished samples.
+          guide: parameters of the classifier that guides; None for no classifier.
           labels: the class of each sample.
-          known: for each sample a datum as stored, whose projection the sample shall have.
+          known: for each sample a datum as stored, whose projection the sample must have.
         """
         shared = place((params, guide))
         started = time.perf_counter()
 
         def draw(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
-            keys = np.asarray(jax.random.key_data(keys_by_index(stream, indices)))
-            wanted = (None if rows is None else rows[indices] for rows in (labels, known))
-            return fetch_rows(self._batch(shared, (keys, *wanted)), used)
+            targets = (None if rows is None else rows[indices] for rows in (labels, known))
+            rows = (key_data_by_index(stream, indices), *targets)
+            return fetch_rows(self._batch(shared, rows), used)
 
-        batches = padded_batches(count, self._batch_size)
-        found = over_batches(batches, draw, lambda done: progress(done, count))
+        found = over_batches(padded_batches(count, self._batch_size), draw, progress)
         return Samples(**found, seconds=time.perf_counter() - started)
+
+
+def sample_driver(
+    experiment: "Experiment", batch_size: int, conditioning: Conditioning = UNCONDITIONAL
+) -> SampleDriver:
+    """Return the driver of an experiment's sampler."""
+    shape = experiment.dataset.shape
+    return SampleDriver(experiment.sampler, experiment.model, shape, batch_size, conditioning)
+
+
+class SampleRun:
+    """Samples of an experiment with the parameters of any checkpoint."""
+
+    def __init__(self, workdir: Workdir, experiment: "Experiment", classifier: ClassifierRun):
+        self._workdir, self._experiment, self._classifier = workdir, experiment, classifier
+
+    @cached_property
+    def _driver(self) -> SampleDriver:
+        # It is kept, so that further samples and checkpoints compile nothing.
+        conditioning = Conditioning.of(self._experiment, self._classifier)
+        return sample_driver(self._experiment, self._experiment.sampling.batch_size, conditioning)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """Return all that samples depend on, but the step."""
+        experiment = self._experiment
+        return {**experiment.sampler_settings, "seed": experiment.seed}
+
+    def draw(self, params: Any, key: jax.Array | None, count: int) -> Samples:
+        """Draw samples in the units of the data; without a key those of ``--mode=sample``.
+
+        Raises:
+          CheckpointError: the guidance needs a classifier, and it is not trained.
+          DataError: test data are needed and are not there.
+          TypeError: the key is no key of JAX.
+          ValueError: count is below 1.
+        """
+        if count < 1:
+            raise ValueError(f"n = {count} samples: choose 1 or more")
+        if key is None:
+            key = self._experiment.streams["sample"]
+        if not isinstance(key, jax.Array):
+            raise TypeError(f"key = {key!r} is not a key of JAX: use jax.random.key(0), or None")
+        targets = Targets.of(self._experiment, count)
+        with terminal.progress("sampling", 0, count) as update:
+            return self._driver(
+                params,
+                count,
+                key,
+                lambda done: update(done, ""),
+                guide=guide_params(self._experiment, self._classifier),
+                labels=targets.labels,
+                known=targets.known,
+            )
+
+    def check(self, steps: list[int]) -> None:
+        """Check, before anything is drawn, that the folders of all steps can be used.
+
+        Raises:
+          WorkdirError: the settings of samples in a folder cannot be read.
+        """
+        for step in steps:
+            self._workdir.samples(step, self._settings)
+
+    def save(self, step: int, params: Any) -> Path:
+        """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``."""
+        experiment, settings = self._experiment, self._settings
+        folder = self._workdir.samples(step, settings)
+        samples = self.draw(params, None, experiment.sampling.num_samples)
+        if is_writer():
+            targets = Targets.of(experiment, len(samples.x))
+            arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
+            write_npz(folder / "samples.npz", arrays | targets.arrays())
+            save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
+            write_json(folder / "settings.json", settings)
+            if failed := int((~samples.ok).sum()):
+                terminal.say(f"warning: {failed} samples failed: not finite, or not finished")
+            terminal.say(
+                f"wrote {folder}: {len(samples.x)} samples, {samples.nfe.mean():.0f} score "
+                f"evaluations each (NFE), {samples.seconds:.1f} s"
+            )
+        return folder

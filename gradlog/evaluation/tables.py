@@ -1,27 +1,25 @@
-"""Results as tables and lines on the terminal."""
+"""Tables and lines of results on the terminal."""
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from gradlog.evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
-from gradlog.evaluation.uncertainty import of_all
-from gradlog.terminal import console, say
-from gradlog.terminal.columns import Column, table_of
+from gradlog.evaluation.comparison import BOUNDS, WHAT_A_BOUND_BOUNDS
+from gradlog.evaluation.uncertainty import count_of
+from gradlog.terminal import Column, console, say, table_of
 
 Row = dict[str, Any]
 
 
 def show_results(results: list[Row]) -> None:
-    """A row per result; below it what the error of each is of, and the account of its last step."""
-    title = (
-        "bits per dimension (± own: of the estimator's randomness, given where each datum was "
-        "placed by dequantization and noise at eps)"
-    )
-    console.print(table_of(title, _RESULTS, [_result_cells(result) for result in results]))
+    """Print a row for each result, then the parts of its error and the account of the last step."""
+    rows = [_result_cells(result) for result in results]
+    console.print(table_of("bits per dimension", _RESULTS, rows))
+    say(WHAT_THE_COLUMNS_ARE)
     newest = {result["estimator"]: result for result in results}  # by step; the files have all
     for result in results:
         if result["account"] and result is newest[result["estimator"]]:
@@ -32,8 +30,14 @@ def show_results(results: list[Row]) -> None:
 
 _RESULTS = (
     *(Column("step"), Column("estimator", text=True), Column("bits/dim"), Column("± s.e.")),
-    *(Column("± own", optional=2), Column("images", optional=1), Column("NFE", optional=3)),
+    *(Column("± draws", optional=2), Column("images", optional=1), Column("NFE", optional=3)),
     *(Column("JVPs", optional=3), Column("s", optional=3)),
+)
+# The one definition of the words for the cost of a number.
+WHAT_THE_COLUMNS_ARE = (
+    "± s.e.: standard error of the mean over images; ± draws: its part from the estimator's own "
+    "random draws, probes or the times of a bound; NFE: score evaluations an image; JVPs: "
+    "Jacobian-vector products of the score an image"
 )
 
 
@@ -52,7 +56,7 @@ def _result_cells(result: Row) -> tuple[str, ...]:
 
 
 def show_classifications(found: list[Row]) -> None:
-    """A row per estimator and checkpoint; below it which classes are taken for which."""
+    """Print a row for each estimator and checkpoint, then the classes that are confused."""
     rows = [_classification_cells(row) for row in found]
     console.print(table_of("classes by likelihood", _CLASSIFICATIONS, rows))
     for row in found:
@@ -82,7 +86,7 @@ def _classification_cells(row: Row) -> tuple[str, ...]:
 
 
 def _confused(confusion: list[list[int]]) -> str:
-    """The pairs of classes that are confused, the most frequent first."""
+    """Return the pairs of classes that are confused, the most frequent first."""
     counts = {
         (true, taken): count
         for true, row in enumerate(confusion)
@@ -91,11 +95,11 @@ def _confused(confusion: list[list[int]]) -> str:
     }
     pairs = sorted(counts, key=lambda pair: -counts[pair])[:8]
     found = [f"{true} taken for {taken} ({counts[true, taken]})" for true, taken in pairs]
-    return ", ".join(found) or "no class is taken for another"
+    return ", ".join(found) or "no class is confused with another"
 
 
 def show_differences(rows: list[Row]) -> None:
-    """Paired differences between estimators, a line each, and what a gap means."""
+    """Print the paired differences between estimators, and what a gap means."""
     if not rows:
         return
     say("differences on the same images, bits/dim:")
@@ -106,14 +110,20 @@ def show_differences(rows: list[Row]) -> None:
 
 
 def show_comparison(rows: list[Row]) -> None:
-    """Paired differences between checkpoints or runs, a line each."""
+    """Print the paired differences between checkpoints or runs."""
     say("differences on the same images, bits/dim (negative: the first is better):")
     for row in rows:
         say(f"  {row['estimator']}: {_difference(row)}")
+    sides = ("minuend_folder", "subtrahend_folder")
+    if any(len({Path(row[side]).parent.parent.parent for side in sides}) > 1 for row in rows):
+        say(
+            "note: two runs of one seed each are two networks: the interval covers other test "
+            "images, not other seeds. To compare two settings, train several seeds (--mode=sweep)"
+        )
 
 
 def show_over_training(found: Row) -> None:
-    """A row for each step of each estimator; below it which is the best, and how sure that is."""
+    """Print a row for each step of each estimator, then the best step and its probability."""
     if not found["estimators"]:
         say("note: bits over training need two checkpoints that were evaluated")
         return
@@ -126,8 +136,8 @@ def show_over_training(found: Row) -> None:
 
 
 _STEPS = (
-    *(Column("step"), Column("bits/dim"), Column("± s.e."), Column("- best")),
-    *(Column("± its s.e.", optional=1), Column("P(best)")),
+    *(Column("step"), Column("bits/dim"), Column("± s.e."), Column("minus best")),
+    *(Column("± s.e. of that", optional=1), Column("P(best)")),
 )
 
 
@@ -146,23 +156,23 @@ def _step_cells(row: Row, best: int) -> tuple[str, ...]:
 def _best(name: str, found: Row) -> str:
     row = next(row for row in found["rows"] if row["step"] == found["best"])
     if found["num_images"] == 1:
-        return f"{name}: one image does not tell which step is the best"
+        return f"{name}: one image is too few to find the best step"
     others = [each for each in found["rows"] if each is not row]
     second = min(others, key=lambda each: each["minus_best"]["bits_per_dim"])
     return (
-        f"{name}: the best is step {row['step']}, with probability "
-        f"{_number(row['probability_best'], 2)}; step {second['step']} comes next, "
+        f"{name}: step {row['step']} is the best with probability "
+        f"{_number(row['probability_best'], 2)}; step {second['step']} is next, "
         f"{_value(second['minus_best'])} above it"
     )
 
 
 def show_quality(results: list[Row]) -> None:
-    """A column for the samples of each result and one for data, and what the numbers stand on."""
+    """Print a column for the samples of each result and one for data, and remarks on them."""
     for result in results:
         rows = result["rows"]
         title = (
             f"quality at step {result['step']} against {rows[0]['reference_count']} "
-            f"{result['against']} data, by {rows[0]['num_features']} features: {result['features']}"
+            f"{result['against']} data, by {rows[0]['num_features']} {result['features']} features"
         )
         columns = (Column("", text=True), *(Column(row["set"]) for row in rows))
         cells = [(name, *map(show, rows)) for name, show in _QUALITY.items()]
@@ -189,17 +199,17 @@ def _quality_remarks(result: Row) -> list[str]:
     found = []
     if failed := result.get("failed"):
         count = result["rows"][0]["count"]
-        found.append(f"warning: of {of_all(count, failed, 'samples')}, which are in no number")
+        found.append(f"warning: the numbers are of {count_of(count, failed, 'samples')}")
     if result["features"] != "inception":
         found.append(
-            f"note: these numbers are of {result['features']}: published FIDs are of Inception's "
-            "features, with config.quality.features = 'inception'"
+            f"note: these numbers compare {result['features']} features; published FIDs compare "
+            "Inception features, config.quality.features = 'inception'"
         )
     for row in result["rows"]:
         if row["count"] <= row["num_features"]:
             found.append(
-                f"note: {row['count']} of {row['set']} for {row['num_features']} features: FID "
-                "says more of their number than of their law"
+                f"note: {row['count']} {row['set']} are not more than the {row['num_features']} "
+                "features: this FID depends mostly on their number; take more"
             )
     return found
 
@@ -208,7 +218,7 @@ def _difference(row: Row) -> str:
     return (
         f"{row['minuend']} - {row['subtrahend']}: {_number(row['bits_per_dim'], 4)} "
         f"± {_number(row['standard_error'], 4)}, 95 % {_interval(row['interval'])}, "
-        f"{of_all(row['num_images'], row.get('failed_in_either', 0))}"
+        f"{count_of(row['num_images'], row.get('failed_in_either', 0))}"
     )
 
 
@@ -218,7 +228,10 @@ def _account_table(result: Row) -> Table:
     return table_of(title, _ACCOUNT, rows)
 
 
-_ACCOUNT = (Column("term", text=True), Column("bits/dim"), Column("± s.e."), Column("nats"))
+_ACCOUNT = (
+    *(Column("term", text=True), Column("bits/dim"), Column("± s.e."), Column("nats")),
+    Column("meaning", text=True, optional=1),
+)
 
 
 def _account_cells(line: Row, result: Row) -> tuple[str, ...]:
@@ -227,6 +240,7 @@ def _account_cells(line: Row, result: Row) -> tuple[str, ...]:
         _number(line["bits_per_dim"], 4),
         _number(line["standard_error"], 4),
         _number(line["nats"], 2),
+        line.get("meaning", ""),  # results of version 0.1 have none
     )
 
 
@@ -236,7 +250,7 @@ def _term(name: str, result: Row) -> str:
 
 
 def _remarks(result: Row) -> list[str]:
-    """What the error of the mean is made of, and what the numerics still hide."""
+    """Return lines on the parts of the mean's error, and on the numerical error."""
     name = f"{result['estimator']} at step {result['step']}"
     mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
     found = [f"{name}: {mean} bits/dim, 95 % {interval}{_over(result)}"]
@@ -244,7 +258,10 @@ def _remarks(result: Row) -> list[str]:
         found.append(f"{name}: {split}")
     if discretization := result.get("discretization"):
         change = _value(discretization)
-        found.append(f"{name}: the last refinement of the nodes changed it by {change}")
+        found.append(
+            f"{name}: the sum is also computed with half the nodes, at no extra evaluations; all "
+            f"nodes change it by {change}"
+        )
     if convergence := result.get("convergence"):
         found.append(_convergence(name, convergence))
     return found
@@ -252,17 +269,19 @@ def _remarks(result: Row) -> list[str]:
 
 def _convergence(name: str, found: Row) -> str:
     if not found["images"]:
-        return f"warning: {name}: no image succeeded both as it is and tightened: no convergence"
+        return (
+            f"warning: {name}: no image succeeded with both tolerances: the convergence is unknown"
+        )
     settings = ", ".join(f"{key} = {value:g}" for key, value in found["tightened"].items())
     return (
-        f"{name}: tightened to {settings} the first {found['images']} images change by "
+        f"{name}: with {settings} the first {found['images']} images change by "
         f"{_number(found['change_bits_per_dim'], 6)} ± {_number(found['standard_error'], 6)} "
         "bits/dim"
     )
 
 
 def _split(result: Row) -> str:
-    """The parts of the error of the mean; '' where none is known."""
+    """Return the parts of the mean's error in words; '' if none is known."""
     rows, sampled = result.get("error_split") or [], result["standard_error"]
     shares = [
         f"{row['source']} {_number(row['standard_error'], 4)} ({100 * row['share']:.0f} %)"
@@ -270,37 +289,38 @@ def _split(result: Row) -> str:
         if row["share"] is not None
     ]
     if shares:
-        return f"the standard error is of {', '.join([*shares, *_unknown(rows)])}"
-    told = math.hypot(*(row["standard_error"] or 0.0 for row in rows))
-    if sampled is None or told <= sampled:
+        # A source of unknown error may be a part of another row.
+        known = [row["source"] for row in rows if row["standard_error"] is not None]
+        shares += [
+            f"{row['source']} unknown"
+            for row in rows
+            if row["standard_error"] is None and not any(row["source"] in name for name in known)
+        ]
+        return f"parts of the standard error: {', '.join(shares)}"
+    reported = math.hypot(*(row["standard_error"] or 0.0 for row in rows))
+    if sampled is None or reported <= sampled:
         return ""
     return (
-        f"the sampled standard error {_number(sampled, 4)} is smaller than the estimator's own "
-        f"noise {_number(told, 4)}: too few images to tell its parts"
+        f"the sampled standard error {_number(sampled, 4)} is smaller than the part from random "
+        f"draws {_number(reported, 4)}: there are too few images to split it"
     )
 
 
-def _unknown(rows: list[Row]) -> list[str]:
-    """Sources of unknown error, but for those that another row has in it."""
-    known = [row["source"] for row in rows if row["standard_error"] is not None]
-    unknown = [row["source"] for row in rows if row["standard_error"] is None]
-    return [f"{name} unknown" for name in unknown if not any(name in other for other in known)]
-
-
 def _images(row: Row) -> str:
-    """How many images a mean is over, and of how many where some failed."""
-    count, failed = row["num_images"], len(row["failed"])
-    return f"{count} of {count + failed}" if failed else str(count)
+    """Return the number of images of a mean, and of how many if it is not over all images."""
+    count = row["num_images"]
+    of = max(count + len(row["failed"]), row.get("test_set_size") or 0)
+    return f"{count} of {of}" if of > count else str(count)
 
 
 def _over(row: Row) -> str:
-    """What must be said wherever a mean is shown of which images are missing; '' for none."""
+    """Return a note for a mean without its failed images; '' if none failed."""
     count, failed = row["num_images"], len(row["failed"])
-    return f"; mean over {of_all(count, failed)}" if failed else ""
+    return f"; mean over {count_of(count, failed)}" if failed else ""
 
 
 def show_findings(found: Sequence[Row]) -> None:
-    """A row for each thing of a workdir: what it is, where, and whether it is as it was written."""
+    """Print a row for each thing in a workdir: its kind, its place, and whether it is damaged."""
     columns = [Column(name, text=True) for name in ("what", "where", "state", "detail")]
     names = ("what", "path", "state", "detail")
     rows = [[Text(finding[name]) for name in names] for finding in found]

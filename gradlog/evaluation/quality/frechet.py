@@ -1,4 +1,4 @@
-"""The Fréchet distance of two Gaussians, and FID with its error."""
+"""The Fréchet distance of two Gaussians, and FID with its standard error."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Num
 
-from gradlog.evaluation.quality.sets import QualityError, checked
+from gradlog.evaluation.quality.feature_sets import QualityError, check_features
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Frechet:
 
 
 def moments(x: Float[np.ndarray, "n k"]) -> Moments:
-    """Those of the rows, in double precision."""
+    """Return the moments of the rows, in double precision."""
     mean = x.mean(axis=0, dtype=np.float64)
     centered = x - mean
     return Moments(len(x), mean, centered.T @ centered / (len(x) - 1))
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``, in squared units of the features.
+    """Return ``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``, in squared feature units.
 
     Dowson and Landau 1982, J. Multivariate Anal. 12, 450; for features of images FID, Heusel et al.
     2017, arXiv:1706.08500. With ``C = F F^T`` the trace of the root is the sum of the singular
@@ -52,7 +52,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def frechet(x: Num[np.ndarray, "n k"], y: Num[np.ndarray, "m k"], groups: int = 10) -> Frechet:
-    """FID of samples x against the reference set y, with its error by a jackknife.
+    """Return FID of samples x against the reference set y, with its error by a jackknife.
 
     The samples are cut into ``groups`` (G) of equal size and each is left out in turn:
     ``s.e.^2 = (G - 1)/G sum_g (F_g - mean F)^2`` (Efron and Tibshirani 1993, chapter 11). FID falls
@@ -61,9 +61,9 @@ def frechet(x: Num[np.ndarray, "n k"], y: Num[np.ndarray, "m k"], groups: int = 
     reference set's own part of that bias stays, as in every published FID.
 
     Raises:
-      QualityError: see ``checked``; or fewer than two examples would be left.
+      QualityError: see `check_features`; or fewer than two examples would be left.
     """
-    x, y = checked(x, y, least=3)
+    x, y = check_features(x, y, least=3)
     if not 2 <= groups <= len(x) // 2:
         raise QualityError(
             f"{len(x)} samples cannot be cut into {groups} groups of two or more, for FID's error"
@@ -80,7 +80,7 @@ def frechet(x: Num[np.ndarray, "n k"], y: Num[np.ndarray, "m k"], groups: int = 
 
 
 def _left_out(x: Float[np.ndarray, "n k"], groups: int) -> Iterator[Moments]:
-    """Moments of all points but one group's, from sums about the mean of all."""
+    """Yield the moments without each group, from sums about the mean of all points."""
     mean = x.mean(axis=0)
     centered = x - mean
     total = centered.T @ centered
@@ -93,14 +93,14 @@ def _left_out(x: Float[np.ndarray, "n k"], groups: int) -> Iterator[Moments]:
 
 
 def _distance(a: Moments, b: Moments, factor: Float[np.ndarray, "k k"]) -> float:
-    """The distance to b with a factor of its covariance."""
+    """Return the distance to b, whose covariance has this factor."""
     root = np.linalg.svd(_factor(a.covariance).T @ factor, compute_uv=False).sum()
     apart = np.sum((a.mean - b.mean) ** 2)
     return float(apart + np.trace(a.covariance) + np.trace(b.covariance) - 2 * root)
 
 
 def _factor(covariance: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:
-    """F with ``F F^T`` the covariance; eigenvalues below zero are rounding and count as zero."""
+    """Return F with ``F F^T`` the covariance; negative eigenvalues are rounding and become zero."""
     try:
         return np.linalg.cholesky(covariance)  # sooner done than eigenvectors
     except np.linalg.LinAlgError:

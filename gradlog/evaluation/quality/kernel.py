@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from gradlog.evaluation.quality.sets import checked
+from gradlog.evaluation.quality.feature_sets import check_features
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Kernel:
 
 
 def polynomial_mmd(x: Float[np.ndarray, "n k"], y: Float[np.ndarray, "m k"]) -> float:
-    """The unbiased squared maximum mean discrepancy of the kernel ``(<a, b>/k + 1)^3``.
+    """Return the unbiased squared maximum mean discrepancy of the kernel ``(<a, b>/k + 1)^3``.
 
     ``mean of k(x_i, x_j), i != j, + the same of y - 2 mean of k(x_i, y_j)``: Gretton et al. 2012,
     JMLR 13, 723, equation 3; the kernel is of Bińkowski et al. 2018, arXiv:1801.01401. Its mean is
@@ -37,7 +37,7 @@ def kernel_distance(
     subset_size: int = 1000,
     seed: int = 0,
 ) -> Kernel:
-    """KID: the mean of ``polynomial_mmd`` over random subsets, as Bińkowski et al. 2018 compute it.
+    """Return KID, the mean of `polynomial_mmd` over random subsets (Bińkowski et al. 2018).
 
     A subset has no point twice, but subsets share points: with the share f of the smaller set in
     each, their variance ``s^2`` gives that of the mean as ``f/(1 - f) s^2 + s^2/subsets``, the
@@ -45,9 +45,9 @@ def kernel_distance(
     error of having drawn so few subsets. A subset takes at most half of a set.
 
     Raises:
-      QualityError: see ``checked``; fewer than four examples.
+      QualityError: see `check_features`; fewer than four examples.
     """
-    x, y = checked(x, y, least=4)
+    x, y = check_features(x, y, least=4)
     smaller = min(len(x), len(y))
     size = min(subset_size, smaller // 2)
     of_x, of_y = _subsets(len(x), size, seed, 0), _subsets(len(y), size, seed, 1)
@@ -58,7 +58,7 @@ def kernel_distance(
 
 
 def _subsets(count: int, size: int, seed: int, which: int) -> Iterator[Int[np.ndarray, " size"]]:
-    """Random subsets without end; the same ones for the same seed, on every NumPy."""
+    """Yield random subsets without end; every NumPy draws the same ones for a seed."""
     stream = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(which,)))
     while True:
         yield np.argsort(stream.random_raw(count), kind="stable")[:size]

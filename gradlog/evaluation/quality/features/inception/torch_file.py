@@ -1,0 +1,152 @@
+"""Arrays of a file that ``torch.save`` wrote, read as data: no code in it is executed.
+
+The pickle inside may name the few functions that put tensors together; ours replace them. Any
+other name is refused.
+"""
+
+import collections
+import io
+import math
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+
+from gradlog.data import check_fits
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_DTYPES = {
+    "FloatStorage": np.dtype("<f4"),
+    "DoubleStorage": np.dtype("<f8"),
+    "HalfStorage": np.dtype("<f2"),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+}
+
+
+@dataclass
+class _Storage:
+    """Numbers in memory; they are read after the pickle."""
+
+    dtype: np.dtype
+    count: int
+    values: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self) -> np.ndarray:
+        values = self.storage.values
+        if values is None or len(values) != self.storage.count:
+            raise ValueError("its numbers are not all there")
+        numbers = (self.offset, *self.shape, *self.strides)
+        if len(self.shape) != len(self.strides) or not all(map(_is_count, numbers)):
+            raise ValueError("a tensor has an impossible shape or place")
+        steps = zip(self.shape, self.strides, strict=True)
+        last = self.offset + sum((count - 1) * stride for count, stride in steps)
+        if 0 not in self.shape and last >= len(values):
+            raise ValueError("a tensor reaches beyond its storage")
+        if math.prod(self.shape) > len(values):  # one number may stand for all in a tensor
+            raise ValueError("a tensor is larger than its storage")
+        strides = [stride * values.itemsize for stride in self.strides]
+        view = np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, strides)
+        return np.array(view)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler of tensors, parameters and dictionaries only."""
+
+    def __init__(self, file: IO[bytes]):
+        super().__init__(file, encoding="utf-8")
+        self.storages: dict[str, _Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        known: dict[tuple[str, str], Callable | type] = {
+            ("collections", "OrderedDict"): collections.OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+        }
+        if module == "torch" and name in _DTYPES:
+            return name
+        if (module, name) not in known:
+            raise ValueError(f"it asks for {module}.{name}: it holds more than weights")
+        return known[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _, count = pid[:5]
+        if kind != "storage" or (len(pid) > 5 and pid[5] is not None):
+            raise ValueError("it holds a storage of an unknown kind")
+        return self.storages.setdefault(key, _Storage(_DTYPES[dtype], count))
+
+    @staticmethod
+    def _tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_) -> _Tensor:
+        return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def read_torch_file(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of a state dictionary by name, from either of PyTorch's two formats.
+
+    Raises:
+      ValueError: the file is damaged, holds something else, or would execute code.
+    """
+    read = _read_zip if zipfile.is_zipfile(io.BytesIO(content)) else _read_legacy
+    try:
+        found = read(content)
+        if not isinstance(found, dict) or not all(isinstance(t, _Tensor) for t in found.values()):
+            raise ValueError("it is not a dictionary of tensors")
+        return {str(name): tensor.array() for name, tensor in found.items()}
+    except (ValueError, KeyError, EOFError, OSError) as error:
+        raise ValueError(str(error) or "it ends too early") from error
+    except Exception as error:  # a damaged pickle may end in any of Python's errors
+        raise ValueError(f"it cannot be unpickled: {error}") from error
+
+
+def _read_zip(content: bytes) -> Any:
+    """Read the format since PyTorch 1.6: an archive of the pickle and a file for each storage."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        check_fits(sum(member.file_size for member in archive.infolist()), "what it unpacks to")
+        (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        folder = name.removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.namelist():
+            _check_order(archive.read(f"{folder}byteorder") == b"little")
+        unpickler = _Unpickler(io.BytesIO(archive.read(name)))
+        found = unpickler.load()
+        for key, storage in unpickler.storages.items():
+            storage.values = np.frombuffer(archive.read(f"{folder}data/{key}"), storage.dtype)
+    return found
+
+
+def _read_legacy(content: bytes) -> Any:
+    """Read the format until PyTorch 1.5: pickles of header, tensors and keys, then the storages."""
+    file = io.BytesIO(content)
+    if _Unpickler(file).load() != _MAGIC:
+        raise ValueError("it is not a file of PyTorch")
+    _Unpickler(file).load()  # the version of the format
+    _check_order(_Unpickler(file).load().get("little_endian", True))
+    unpickler = _Unpickler(file)
+    found = unpickler.load()
+    for key in _Unpickler(file).load():
+        storage = unpickler.storages[key]
+        (count,) = struct.unpack("<q", file.read(8))
+        if count != storage.count:  # of which one that is negative would read all
+            raise ValueError("a storage is not as long as it should be")
+        storage.values = np.frombuffer(file.read(count * storage.dtype.itemsize), storage.dtype)
+    return found
+
+
+def _check_order(little: bool) -> None:
+    if not little:
+        raise ValueError("it was written on a machine of the other byte order")

@@ -1,0 +1,297 @@
+"""The quality of samples of a run: FID, KID, precision and recall, as files and a control.
+
+Samples and costly features are kept in the workdir. The control are data of the other split: the
+numbers that samples of the data's own law would have.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from gradlog import terminal
+from gradlog.data import Source
+from gradlog.data.dataset import permutation
+from gradlog.distributed import exists_on_hosts, is_writer
+from gradlog.evaluation.bits_per_dim import SETTINGS, reading_result
+from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.conditional_sampling import condition_settings, guide_params
+from gradlog.evaluation.quality.feature_sets import QualityError
+from gradlog.evaluation.quality.features import (
+    Features,
+    InceptionFeatures,
+    Learned,
+    Pixels,
+    read_weights,
+)
+from gradlog.evaluation.quality.frechet import frechet
+from gradlog.evaluation.quality.kernel import kernel_distance
+from gradlog.evaluation.quality.precision_recall import precision_recall
+from gradlog.evaluation.samples import SampleRun
+from gradlog.storage import (
+    ArrayFileError,
+    Workdir,
+    digest_arrays,
+    digest_params,
+    list_versions,
+    read_array,
+    read_sealed,
+    replace_nonfinite,
+    write_json,
+    write_npz,
+    write_sealed,
+)
+from gradlog.storage.aliases import modern_result
+
+if TYPE_CHECKING:
+    from gradlog.experiment.experiment import Experiment, QualitySettings
+
+RESULT = "quality.json"
+FROM_FILE = "given"  # takes the place of the step, for samples of a file
+OTHER_SPLIT = {"train": "test", "test": "train"}
+_FEWEST = 4  # KID's subsets are halves of the sets and have at least two examples
+_SAMPLES = "config.quality.samples"
+_NAMES = ("samples", "images", "x")  # of the array in an .npz file
+
+
+class QualityRun:
+    """Compares samples with the data of a run, for any checkpoint or for samples of a file.
+
+    A result with the same settings is read, not computed again. A result with other settings stays,
+    and the new one is put beside it.
+
+    Raises:
+      QualityError: the features are not available.
+    """
+
+    def __init__(
+        self,
+        workdir: Workdir,
+        experiment: "Experiment",
+        samples: SampleRun,
+        classifier: ClassifierRun,
+    ):
+        self._workdir, self._experiment = workdir, experiment
+        self._samples, self._classifier = samples, classifier
+        self._settings = experiment.quality
+        self._features = _features(experiment, classifier)
+        self._seed = int(experiment.identity["seed"])
+
+    def __call__(self, step: int, params: Any) -> dict[str, Any]:
+        """Return the summary for samples of a checkpoint."""
+        count = self._settings.num_samples or self._reference_size
+        self._check_counts(count)
+        guide = guide_params(self._experiment, self._classifier)
+        source = {
+            **self._experiment.sampler_settings,
+            **condition_settings(self._experiment),
+            "sampling.num_samples": count,
+            "parameters": digest_params(params),
+            **({} if guide is None else {"guide": digest_params(guide)}),
+        }
+
+        def draw() -> tuple[np.ndarray, int]:
+            path = self._cached(f"samples-{step}", source | {"seed": self._seed})
+            if exists_on_hosts(path):
+                found = _load(path)
+            else:
+                samples = self._samples.draw(params, None, count)
+                found = {"samples": samples.x, "ok": samples.ok}
+                if is_writer():
+                    write_npz(path, found)
+            x = found["samples"]
+            good = found["ok"] & np.isfinite(x).reshape(len(x), -1).all(axis=1)
+            if not good.all():
+                terminal.say(f"warning: {(~good).sum()} samples failed and are left out")
+            return x[good], int((~good).sum())
+
+        return self._result(step, source, draw)
+
+    def from_file(self) -> dict[str, Any]:
+        """Return the summary for the samples of the file ``config.quality.samples``."""
+        dataset = self._experiment.dataset
+        x = load_samples(self._settings.samples, dataset.shape, dataset.levels)
+        self._check_counts(len(x))
+        return self._result(FROM_FILE, {"samples": digest_arrays(x)}, lambda: (x, 0))
+
+    @property
+    def _reference_size(self) -> int:
+        data = self._split(self._settings.against)
+        return min(len(data), self._settings.num_reference or len(data))
+
+    def _split(self, name: str) -> Source:
+        dataset = self._experiment.dataset
+        return dataset.train if name == "train" else dataset.test
+
+    def _check_counts(self, samples: int) -> None:
+        """Raise QualityError if there are too few samples or data, before any sample is drawn."""
+        neighbors, against = self._settings.neighbors, self._settings.against
+        least = max(_FEWEST, neighbors + 1)
+        for count, what in ((self._reference_size, f"{against} data"), (samples, "samples")):
+            if count < least:
+                raise QualityError(
+                    f"config.quality needs at least {least} {what} with config.quality.neighbors = "
+                    f"{neighbors}, got {count}"
+                )
+
+    def _result(
+        self, step: int | str, source: dict[str, Any], draw: Callable[[], tuple[np.ndarray, int]]
+    ) -> dict[str, Any]:
+        own = {f"quality.{key}": value for key, value in vars(self._settings).items()}
+        # Not the names of files, but the digests of what is in them.
+        named = ("quality.samples", "quality.inception", "quality.convention")
+        settings = {
+            **source,
+            **{key: value for key, value in own.items() if key not in named},
+            **self._features.settings,
+            "seed": self._seed,
+            "data.fingerprint": self._experiment.dataset.fingerprint,
+        }
+        folder = self._workdir.quality(step, self._settings.features, settings)
+        if exists_on_hosts(folder / RESULT):
+            terminal.say(f"already measured: {folder}")
+            with reading_result(folder, "quality"):
+                return modern_result(read_sealed(folder / RESULT))
+        x, failed = draw()
+        summary = replace_nonfinite(
+            self._compare(step, x, failed) | {"settings": settings, "versions": list_versions()}
+        )
+        if is_writer():
+            write_json(folder / SETTINGS, settings)
+            write_sealed(folder / RESULT, summary, [SETTINGS])
+            terminal.say(f"wrote {folder}")
+        return summary
+
+    def _compare(self, step: int | str, x: np.ndarray, failed: int) -> dict[str, Any]:
+        """Return the numbers of the samples, and of the control."""
+        against = self._settings.against
+        control = OTHER_SPLIT[against]
+        reference = self._features_of_data(against, self._settings.num_reference)
+        try:
+            found = self._computed("samples", x, {"samples": digest_arrays(x)})
+            with terminal.working("comparing samples with data"):
+                numbers = compare_features(found, reference, self._settings, self._seed)
+        except QualityError as error:
+            raise QualityError(
+                f"samples and {against} data cannot be compared with config.quality: {error}"
+            ) from error
+        rows = [{"set": "samples"} | numbers]
+        found = self._features_of_data(control, len(x))
+        try:
+            with terminal.working("comparing data with data"):
+                numbers = compare_features(found, reference, self._settings, self._seed)
+            rows.append({"set": f"{control} data"} | numbers)
+        except QualityError as error:
+            terminal.say(f"note: {control} data are not compared: {error}")
+        return {
+            "step": step,
+            "features": self._settings.features,
+            "against": against,
+            "failed": failed,
+            "rows": rows,
+            "data_fingerprint": self._experiment.dataset.fingerprint,
+        }
+
+    def _features_of_data(self, split: str, count: int) -> Float[np.ndarray, "n k"]:
+        """Return features of a split: of all of it, or of ``count`` random examples."""
+        source = self._split(split)
+        if 0 < count < len(source):
+            source = source[np.sort(permutation(len(source), self._seed)[:count])]
+        where = {"data": self._experiment.dataset.fingerprint, "seed": self._seed, "split": split}
+        return self._computed(f"{split} data", source, where)
+
+    def _computed(
+        self, title: str, source: Source, where: dict[str, Any]
+    ) -> Float[np.ndarray, "n k"]:
+        """Return features of a source; costly ones are kept in a file."""
+        decided = {**where, **self._features.settings, "count": len(source)}
+        path = self._cached(f"features-{self._settings.features}", decided)
+        if self._features.costly and exists_on_hosts(path):
+            return _load(path)["features"]
+        with terminal.progress(f"features of {title}", 0, len(source)) as update:
+            found = self._features(source, lambda done: update(done, ""))
+        if self._features.costly and is_writer():
+            write_npz(path, {"features": found})
+        return found
+
+    def _cached(self, name: str, settings: dict[str, Any]) -> Path:
+        """Return the file of kept arrays; other versions have other files."""
+        return self._workdir.quality_cache(name, settings | {"versions": list_versions()})
+
+
+def compare_features(
+    x: Num[np.ndarray, "n k"], y: Num[np.ndarray, "m k"], settings: "QualitySettings", seed: int
+) -> dict[str, Any]:
+    """Return FID, KID, precision and recall of samples x against y, with their standard errors.
+
+    Few samples are cut into fewer groups and smaller subsets; the numbers say how many.
+
+    Raises:
+      QualityError: the two sets cannot be compared.
+    """
+    inside = precision_recall(x, y, settings.neighbors)
+    groups = min(settings.fid_groups, len(x) // 2)
+    distance = frechet(x, y, groups)
+    kernel = kernel_distance(x, y, settings.kid_subsets, settings.kid_subset_size, seed)
+    return {
+        "fid": distance.value,
+        "fid_standard_error": distance.standard_error,
+        "fid_extrapolated": distance.extrapolated,
+        "kid": kernel.value,
+        "kid_standard_error": kernel.standard_error,
+        "precision": inside.precision,
+        "recall": inside.recall,
+        "count": len(x),
+        "reference_count": len(y),
+        "num_features": x.shape[1],
+        "fid_groups": groups,
+        "kid_subset_size": kernel.subset_size,
+    }
+
+
+def load_samples(
+    path: str, shape: tuple[int, ...], levels: int | None
+) -> Num[np.ndarray, "n *shape"]:
+    """Load samples, in the units of the data, from an .npy or .npz file.
+
+    An .npz file has them as 'samples', 'images' or 'x', or has one array only.
+
+    Raises:
+      QualityError: the file cannot be read, or its array is not like the data.
+    """
+    try:
+        x = read_array(path, _NAMES)
+    except ArrayFileError as error:
+        raise QualityError(f"{_SAMPLES}: {error}") from error
+    if not x.ndim or x.shape[1:] != shape:
+        raise QualityError(
+            f"{_SAMPLES}: {path} holds {x.dtype} {x.shape}; the data are (n, *{shape})"
+        )
+    if levels is not None and len(x) and not (x.min() >= 0 and x.max() <= levels - 1):
+        raise QualityError(
+            f"{_SAMPLES}: {path} holds values from {x.min()} to {x.max()}; the data have levels "
+            f"from 0 to {levels - 1}"
+        )
+    return x
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with reading_result(path.parent, "quality"), np.load(path) as file:
+        return dict(file)
+
+
+def _features(experiment: "Experiment", classifier: ClassifierRun) -> Features:
+    settings = experiment.quality
+    if settings.features == "pixels":
+        return Pixels()
+    if settings.features == "classifier":
+        digest = digest_params(classifier.params())
+        return Learned(classifier.features, {"classifier": digest})
+    return InceptionFeatures(
+        read_weights(settings.inception),
+        settings.convention,
+        experiment.dataset.levels,
+        experiment.eval.batch_size,
+    )

@@ -1,0 +1,228 @@
+"""The training of a score model in its workdir, with held-out losses, previews and curves."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradlog import terminal
+from gradlog.config_error import ConfigError
+from gradlog.data import BatchStream, Source, labeled_test, labeled_train, split_label
+from gradlog.distributed import is_writer
+from gradlog.evaluation import pictures
+from gradlog.evaluation.devices import (
+    Indices,
+    fetch_rows,
+    key_data_by_index,
+    map_batch,
+    over_batches,
+    padded_batches,
+    place,
+)
+from gradlog.evaluation.samples import sample_driver
+from gradlog.losses import Objective, example_keys, stratified
+from gradlog.models import DiffusionModel
+from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
+from gradlog.training import (
+    MAPPINGS,
+    Every,
+    ParallelStep,
+    ScoreModelTraining,
+    TrainState,
+    TrainStep,
+    init_state,
+)
+from gradlog.training.workdir_training import WorkdirTraining, train_in_workdir
+
+if TYPE_CHECKING:
+    from gradlog.experiment.experiment import Experiment, TrainingSettings
+
+_PREVIEW_SAMPLES = 16
+_HELD_OUT_EXAMPLES = 1024
+_CURVES = "curves.png"
+
+
+def train_score_model(
+    workdir: Workdir, config: dict[str, Any], experiment: "Experiment", defaults: Mapping[str, Any]
+) -> None:
+    """Train the score model of an experiment to ``config.training.steps``.
+
+    Args:
+      workdir: the folder of the run.
+      config: the whole configuration.
+      experiment: built from it.
+      defaults: values, by dotted key, of settings that are younger than the folder.
+
+    Raises:
+      ConfigError: the batch does not divide over the devices, or the package of the tracker is not
+        installed.
+      CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
+    """
+    settings, dataset = experiment.training, experiment.dataset
+    if package := find_missing_package(settings.tracker):
+        raise ConfigError(
+            f"config.training.tracker = {settings.tracker!r} needs a package that is not "
+            f"installed: pip install {package}"
+        )
+    step_fn = parallel_step(experiment)
+    held_out_loss = HeldOutLoss(
+        experiment.model,
+        experiment.objective,
+        labeled_test(dataset) if experiment.model.num_classes else dataset.test,
+        experiment.streams["held_out"],
+        count=_HELD_OUT_EXAMPLES,
+        batch_size=experiment.eval.batch_size,
+    )
+    driver = sample_driver(experiment, _PREVIEW_SAMPLES)
+
+    def measure(step: int, state: TrainState) -> dict[str, float]:
+        return {"held_out_loss": held_out_loss(step_fn.fetch(state.ema))}
+
+    def preview(step: int, state: TrainState) -> None:
+        average = step_fn.fetch(state.ema)
+        samples = driver(average, _PREVIEW_SAMPLES, experiment.streams["sample"])
+        if is_writer():
+            path = workdir.root / "previews" / f"{step:08d}.png"
+            pictures.save_samples(path, samples.x, dataset.levels)
+
+    def report() -> None:
+        if not is_writer():
+            return
+        records = read_metrics(workdir.metrics)
+        pictures.save_curves(workdir.root / _CURVES, records)
+        last = records[-1] if records else {}
+        losses = ", ".join(
+            f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last
+        )
+        terminal.say(f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim")
+        terminal.say("note: losses under two weightings (config.objective) are not comparable")
+
+    train_in_workdir(
+        WorkdirTraining(
+            "training",
+            workdir,
+            retention_of(settings),
+            config,
+            experiment.identity,
+            defaults,
+            step_fn,
+            lambda: initial_state(experiment),
+            BatchStream(training_source(experiment), settings.batch_size, experiment.seed),
+            settings.steps,
+            settings.log_every,
+            settings.checkpoint_every or settings.steps,
+            report=report,
+            is_reported=(workdir.root / _CURVES).is_file,
+            measures=[Every(settings.eval_every, measure)],
+            callbacks=[Every(settings.sample_every, preview)],
+            on_resume=lambda step: _note_other_batches(workdir, settings.batch_size, step),
+            tracker=settings.tracker,
+        )
+    )
+
+
+def training_source(experiment: "Experiment") -> Source:
+    """Return the training examples, with their classes if the model is class-conditional."""
+    dataset = experiment.dataset
+    return labeled_train(dataset) if experiment.model.num_classes else dataset.train
+
+
+def score_training(experiment: "Experiment") -> ScoreModelTraining:
+    """Return the loss of an example by the score model's parameters."""
+    return ScoreModelTraining(
+        experiment.model,
+        experiment.objective,
+        experiment.dataset.shape,
+        experiment.augmentation,
+        experiment.class_dropout,
+    )
+
+
+def initial_state(experiment: "Experiment") -> TrainState:
+    """Return the state before the first step."""
+    trainable = score_training(experiment)
+    make = jax.jit(lambda key: init_state(trainable.init(key), experiment.groups))
+    return make(experiment.streams["init"])
+
+
+def parallel_step(experiment: "Experiment") -> ParallelStep:
+    """Return the training step, mapped over the devices.
+
+    Raises:
+      ConfigError: the batch does not divide over them.
+    """
+    settings = experiment.training
+    step = TrainStep(
+        score_training(experiment), experiment.groups, settings.batch_size, settings.max_skips
+    )
+    try:
+        return ParallelStep(step, experiment.streams["train"], MAPPINGS[settings.parallel]())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def retention_of(settings: "TrainingSettings") -> Retention:
+    """Return which checkpoints of a run are kept."""
+    return Retention(settings.keep, settings.keep_every, settings.keep_best)
+
+
+def _note_other_batches(workdir: Workdir, batch_size: int, step: int) -> None:
+    """Say if the batch size is not that of the steps before, so the order of the data changes."""
+    if not workdir.exists():
+        terminal.say(
+            f"note: {workdir.config} was lost and is written again; config.training.batch_size "
+            f"until step {step} is not known"
+        )
+        return
+    before = read_json(workdir.config).get("training", {}).get("batch_size", batch_size)
+    if before != batch_size:
+        terminal.say(
+            f"note: config.training.batch_size was {before} until step {step}; with {batch_size} "
+            "the order of the data resumes at another place"
+        )
+
+
+class HeldOutLoss:
+    """The mean loss of the first test examples, with the same times and noises at every call."""
+
+    def __init__(
+        self,
+        model: DiffusionModel,
+        objective: Objective,
+        source: Source,
+        stream: jax.Array,
+        *,
+        count: int,
+        batch_size: int,
+    ):
+        self._count = min(count, len(source))
+        self._source, self._stream = source, stream
+        self._batches = list(padded_batches(self._count, batch_size))
+        self._rows: dict[int, Any] = {}
+
+        def one(params, row, key, position):
+            x, label = split_label(row)
+            u = stratified(position, self._count, example_keys(key).time)
+            return objective(model.bind(params), x, u, key, label).value
+
+        def batch(params, rows):
+            x, key_data, positions = rows
+            keys = jax.random.wrap_key_data(key_data)
+            return jax.vmap(one, (None, 0, 0, 0))(params, x, keys, positions)
+
+        self._batch = map_batch(batch)
+
+    def __call__(self, params: Any) -> float:
+        """Return the loss in nats per dimension."""
+        params = place(params)
+
+        def losses(indices: Indices, used: int) -> dict[str, Any]:
+            first = int(indices[0])
+            if first not in self._rows:  # they are read once
+                keys = key_data_by_index(self._stream, indices)
+                self._rows[first] = self._source[indices], keys, jnp.asarray(indices)
+            return {"loss": fetch_rows(self._batch(params, self._rows[first]), used)}
+
+        return float(np.mean(over_batches(self._batches, losses)["loss"], dtype=np.float64))

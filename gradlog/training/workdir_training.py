@@ -1,0 +1,196 @@
+"""Training in a workdir: from its newest sound checkpoint to its last step, with logs and saves."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gradlog import terminal
+from gradlog.data import BatchStream
+from gradlog.distributed import any_host, broadcast, host_count, is_writer
+from gradlog.storage import (
+    LOGGED,
+    TRACKERS,
+    Checkpoints,
+    MetricsLog,
+    NoTracker,
+    Retention,
+    TrackedRun,
+    Workdir,
+    WorkdirLock,
+    check_writable,
+)
+from gradlog.training.checkpoint_selection import newest_to_train_from
+from gradlog.training.interruption import defer_signals
+from gradlog.training.loop import Every, Plan, train
+from gradlog.training.parallel import ParallelStep
+from gradlog.training.state import TrainState
+
+_HOSTS = "hosts"  # the key of the host count in the notes of a checkpoint
+_CHECKPOINTS_TO_FIT = 2  # on the disk before training starts: a new one beside the one before it
+
+
+@dataclass(frozen=True)
+class WorkdirTraining:
+    """What is trained in a workdir, and how.
+
+    Attributes:
+      title: its name on the terminal.
+      workdir: the folder that it is trained in.
+      retention: which checkpoints are kept.
+      config: the whole configuration, kept in the folder.
+      identity: the settings that must never change in this folder, by dotted key.
+      defaults: values, by dotted key, of settings that are younger than the folder.
+      step_fn: the mapped step.
+      initial: returns the state before the first step.
+      stream: batches by step.
+      steps: the last step.
+      log_every: steps from one line of the log to the next.
+      save_every: steps from one checkpoint to the next.
+      report: writes a summary of the finished training; it is called on every host.
+      is_reported: returns whether the summary exists.
+      measures: further metrics of a step, see `loop.Plan`.
+      callbacks: further calls after a step, see `loop.Plan`.
+      on_resume: is called with the newest step before training resumes from it.
+      tracker: the name of one of `storage.TRACKERS`.
+    """
+
+    title: str
+    workdir: Workdir
+    retention: Retention
+    config: dict[str, Any]
+    identity: dict[str, Any]
+    defaults: Mapping[str, Any]
+    step_fn: ParallelStep
+    initial: Callable[[], TrainState]
+    stream: BatchStream
+    steps: int
+    log_every: int
+    save_every: int
+    report: Callable[[], None]
+    is_reported: Callable[[], bool]
+    measures: Sequence[Every] = ()
+    callbacks: Sequence[Every] = ()
+    on_resume: Callable[[int], None] = lambda step: None
+    tracker: str = "tensorboard"
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of the folder's run; a claim gives the run its name."""
+        return self._checkpoints(self.workdir.run)
+
+    @cached_property
+    def _checkpoints(self) -> Callable[[str], Checkpoints]:
+        # The objects are kept: they know which checkpoints are sound.
+        return lru_cache(lambda run: Checkpoints(self.workdir.checkpoints, self.retention, run))
+
+
+def train_in_workdir(task: WorkdirTraining) -> None:
+    """Train from the newest sound checkpoint, or from the start, to the last step.
+
+    Whatever ends the training, its logs and checkpoints until then are on disk.
+
+    Raises:
+      CheckpointError: no checkpoint there is sound, or one cannot be written.
+      Interrupted: SIGTERM or SIGINT came; a checkpoint of the step is written.
+      NonFiniteError: a metric is not finite; the state before it is a checkpoint.
+      WorkdirError: the folder is another experiment's, is in use, or cannot be written.
+    """
+    task.workdir.check(task.identity, task.defaults)
+    if is_writer():
+        leaves = jax.tree.leaves(jax.eval_shape(task.initial))
+        size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        check_writable(task.workdir.checkpoints, _CHECKPOINTS_TO_FIT * size)
+    with lock_workdir(task.workdir.root):
+        newest = newest_to_train_from(task.checkpoints)
+        done = newest is not None and newest >= task.steps
+        if done:
+            terminal.say(f"already trained: {newest} steps in {task.workdir.root}")
+            if is_writer():
+                task.workdir.restore_config(task.config)
+        else:
+            _train(task, newest)
+        # All hosts ask in any case: what host 0 has written is then on disk for the others.
+        is_reported = broadcast(task.is_reported())
+        if not (done and is_reported):
+            task.report()
+
+
+def lock_workdir(folder: Path) -> contextlib.AbstractContextManager[object]:
+    """Lock a folder against other processes for the length of a ``with``.
+
+    With several hosts, the one that writes holds the lock for all of them.
+
+    Raises:
+      WorkdirError: another process, which the message names, has the lock; or the folder cannot be
+        written.
+    """
+    return WorkdirLock(folder, terminal.say) if is_writer() else contextlib.nullcontext()
+
+
+def _train(task: WorkdirTraining, newest: int | None) -> None:
+    workdir, step_fn = task.workdir, task.step_fn
+    if newest is not None:
+        task.on_resume(newest)
+    if is_writer():
+        workdir.claim(task.config, task.identity, newest or 0, task.defaults)
+    checkpoints = task.checkpoints
+    if newest is None:
+        notes: dict[str, Any] = {}
+        with terminal.working("compiling and drawing the initial parameters"):
+            state = step_fn.started(task.initial)
+    else:
+        with terminal.working(f"reading the checkpoint of step {newest}"):
+            state = step_fn.place(checkpoints.restore(newest, jax.eval_shape(task.initial)))
+        notes = checkpoints.notes(newest)
+        before, now = notes.get(_HOSTS, 1), host_count()
+        if before != now:
+            terminal.say(
+                f"note: {before} hosts until step {newest}, {now} from there on: the batches are "
+                "the same, and the numbers agree to rounding"
+            )
+    start = int(state.step)
+    log, tracker = None, NoTracker()
+    if is_writer():
+        log = MetricsLog(workdir.root, start, terminal.say, notes.get(LOGGED, ""))
+        tracked = TrackedRun(workdir.root, start, workdir.run, task.config, terminal.say)
+        tracker = TRACKERS[task.tracker](tracked)
+    try:
+        with terminal.progress(task.title, start, task.steps) as update:
+
+            def record(step: int, metrics: dict[str, float]) -> None:
+                update(step, f"loss {metrics['loss']:.4f}" if "loss" in metrics else "")
+                if log:
+                    log.write(step, metrics)
+                tracker.write(step, metrics)
+
+            def save(step: int, state: TrainState, notes: dict[str, Any]) -> None:
+                arrays = step_fn.fetch(state)  # on all hosts
+                if log:
+                    # Before the checkpoint: a power cut must not take lines that it counts on.
+                    log.sync()
+                    checkpoints.save(
+                        step, arrays, notes | {_HOSTS: host_count(), LOGGED: log.digest}
+                    )
+
+            plan = Plan(
+                task.steps,
+                task.log_every,
+                task.save_every,
+                record,
+                save,
+                task.measures,
+                task.callbacks,
+                terminal.say,
+            )
+            with defer_signals(any_host) as interruption:
+                train(step_fn, state, task.stream, plan, notes.get("pending", ()), interruption)
+    finally:
+        if log:
+            log.close()
+        checkpoints.close()
+        tracker.close()
