@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gradlog.cli.help import heading, indented, listed, show_page, typed
+from gradlog.cli.help import heading, indented, listed, program, show_page, typed
 from gradlog.experiment.loading import SHIPPED
 
 _FIELD = re.compile(r"^(Command|Figure|Time):", re.MULTILINE)
@@ -90,7 +90,7 @@ def show_experiments() -> None:
     known = {folder for _, folders in _GROUPS for folder in folders}
     others = dict.fromkeys(each.folder for each in experiments() if each.folder not in known)
     parts: list[RenderableType] = [
-        Text("Run an experiment with: python main.py --config=FILE --workdir=runs/NAME"),
+        Text(f"Run an experiment with: {program()} --config=FILE --workdir=runs/NAME"),
         Text("The top of its file has its own command. Any key: --config.section.key=value."),
     ]
     for title, folders in [*_GROUPS, ("Others", tuple(others))]:

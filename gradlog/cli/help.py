@@ -157,8 +157,13 @@ def _value(value: Any, default: Any) -> Text:
 
 
 def _command(example: str) -> RenderableType:
-    is_installed = Path(sys.argv[0]).name == "gradlog"
-    return typed(f"{'gradlog' if is_installed else 'python main.py'} {example}")
+    return typed(f"{program()} {example}")
+
+
+def program() -> str:
+    """Return how this command line is called."""
+    name = Path(sys.argv[0]).name
+    return {"gradlog": "gradlog", "__main__.py": "python -m gradlog"}.get(name, "python main.py")
 
 
 # --- the layout of a page -------------------------------------------------------------------

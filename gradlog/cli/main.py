@@ -68,6 +68,8 @@ def execute(options: Options) -> None:
     # program with a callback is neither stored in JAX's compilation cache nor exported. With "nan"
     # a failed check makes the result NaN, which is reported for each example.
     os.environ.setdefault("EQX_ON_ERROR", "nan")
+    # Pillow would warn about a damaged image before the one line of our error.
+    warnings.filterwarnings("ignore", module="PIL")
     resumes = MODES[options.mode].resumes
     try:
         if options.topic is not None:
@@ -138,7 +140,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from gradlog.config_error import ConfigError
     from gradlog.data import DataError
     from gradlog.distributed import HostError
-    from gradlog.evaluation.differences import IncomparableError
+    from gradlog.evaluation.comparison import IncomparableError
     from gradlog.evaluation.quality import QualityError
     from gradlog.storage import CheckpointError, DamagedFileError, WorkdirError
     from gradlog.sweeps import FailedRunsError, SweepError

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +22,6 @@ from gradlog.data.dataset import (
 from gradlog.data.records import spaced_examples
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-# Pillow's warnings about damaged and very large files would follow the one line of an error.
-warnings.filterwarnings("ignore", module="PIL")
 MODES = {1: "L", 3: "RGB"}
 LARGEST = 8192  # side of an image; Pillow refuses files of more than 179 million pixels
 IN_MEMORY = 4 << 30  # bytes: CelebA at 64 x 64 fits, LSUN at 256 x 256 is read as it is used
