@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 if TYPE_CHECKING:
-    from gradlog.distributions import Oracle
+    from gradlog.distributions import Distribution
 
 UNKNOWN = "unknown"  # the fingerprint of data that have not been read
 
@@ -53,7 +53,7 @@ class Dataset:
     num_classes: int | None = None
     train_labels: Int[np.ndarray, " n"] | None = None
     test_labels: Int[np.ndarray, " n"] | None = None
-    law: "Oracle | None" = None
+    law: "Distribution | None" = None
 
 
 def from_arrays(
