@@ -16,6 +16,9 @@ from gradlog.storage.state_arrays import Arrays, Places, assign_places, unpack
 
 STATE = "state"  # the folder of Orbax's files
 _NAME = "manifest.json"
+# Since version 0.2 the arrays have other names, see ``state_arrays.match_names``. The format number
+# is the same on purpose: version 0.1 then refuses a newer checkpoint, because its arrays do not fit
+# the model. With another number it would call the checkpoint damaged and set it aside.
 _FORMAT = 1
 
 

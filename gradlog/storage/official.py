@@ -112,7 +112,8 @@ def fit_arrays(found: Flat, wanted: Any, name: str) -> Any:
         shown = "; ".join(mismatches[:_MAX_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
         raise CheckpointError(f"{name} of the file do not fit the model: {shown}")
     fitted = {}
-    for key, leaf in flatten_dict(wanted, sep="/").items():
+    leaves: Flat = flatten_dict(wanted, sep="/")
+    for key, leaf in leaves.items():
         with np.errstate(over="ignore"):
             array = np.asarray(found[key]).reshape(leaf.shape).astype(leaf.dtype)
         if not np.isfinite(array).all():

@@ -55,13 +55,14 @@ def test_another_experiment_is_refused_and_the_folder_unchanged(workdir, key, va
     assert (workdir.config.read_bytes(), workdir.provenance.read_bytes()) == before
 
 
-def test_a_key_that_is_only_stored_is_not_compared(workdir):
+def test_a_key_that_is_only_stored_is_not_compared(tmp_path):
     """Version 0.1 stored keys that only the chosen sampler read."""
+    workdir = Workdir(tmp_path / "run")
     workdir.claim({}, IDENTITY | {"model.num_scales": 1000})
     workdir.check(IDENTITY)
 
 
-def test_of_two_names_only_the_names_are_told(workdir):
+def test_of_two_names_only_the_names_are_reported(workdir):
     other = IDENTITY | {"sde.name": "ve", "sde.sigma_max": 50.0, "sde.beta_max": 3.0}
     with pytest.raises(WorkdirError, match=r"sde\.name is ") as caught:
         workdir.check(other, {"sde.sigma_max": 1.0, "sde.beta_max": 20.0})
