@@ -8,9 +8,14 @@ adjoint equations backwards from the end (Chen et al. 2018, arXiv:1806.07366). I
 grow with the steps, and its gradients have the solver's tolerance.
 """
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import diffrax
+import equinox
+import equinox.internal
 import jax
 import jax.numpy as jnp
 import optimistix
@@ -48,20 +53,39 @@ def _solve(
         # It differentiates by the start and by arguments only. Make arguments of the traced values
         # that the field closes over, such as a network's parameters.
         field, values = jax.closure_convert(field, jnp.asarray(start, float), state)
-    return diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda s, y, args: field(s, y, *args)),  # pyright: ignore[reportArgumentType]
-        diffrax.Tsit5(),
-        t0=start,
-        t1=stop,
-        dt0=first_step,
-        y0=state,
-        args=values,
-        stepsize_controller=controller,
-        max_steps=max_steps,
-        saveat=saved,
-        adjoint=ADJOINTS[adjoint],
-        throw=False,
-    )
+    with _checks_without_callbacks():
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda s, y, args: field(s, y, *args)),  # pyright: ignore[reportArgumentType]
+            diffrax.Tsit5(),
+            t0=start,
+            t1=stop,
+            dt0=first_step,
+            y0=state,
+            args=values,
+            stepsize_controller=controller,
+            max_steps=max_steps,
+            saveat=saved,
+            adjoint=ADJOINTS[adjoint],
+            throw=False,
+        )
+
+
+_ERROR_IF = equinox.internal.error_if
+
+
+@contextlib.contextmanager
+def _checks_without_callbacks() -> Iterator[None]:
+    """Trace diffrax's checks of times and steps so that a failure makes the result NaN.
+
+    By default they call back to Python, and JAX neither exports a program with a callback nor
+    stores it in its compilation cache. The environment variable EQX_ON_ERROR=nan does the same for
+    the whole process; the command line sets it, and a library must not.
+    """
+    equinox.internal.error_if = functools.partial(_ERROR_IF, on_error="nan")
+    try:
+        yield
+    finally:
+        equinox.internal.error_if = _ERROR_IF
 
 
 def _at_end(solved: diffrax.Solution) -> Solution:

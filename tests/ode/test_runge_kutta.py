@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from gradlog.ode import Adaptive, Fixed
 
@@ -62,3 +63,21 @@ def test_too_few_steps_are_not_ok():
 
 def test_a_state_that_is_not_finite_is_not_ok():
     assert not bool(Fixed(3)(lambda s, y: y * jnp.nan, jnp.ones(2), 0.0, 1.0).ok)
+
+
+WITHOUT_CALLBACKS = """
+import equinox.internal, jax, jax.numpy as jnp
+from gradlog.ode import Adaptive, Fixed
+before = equinox.internal.error_if
+for solver in (Adaptive(1e-3, 1e-3), Fixed(4)):
+    ends = lambda x, a, b: solver(lambda s, y: -y, x, a, b).state
+    path = lambda x, a, b: solver.path(lambda s, y: -y, x, jnp.linspace(a, b, 3)).state
+    for solve in (ends, path):
+        assert "callback" not in jax.jit(solve).lower(jnp.ones(2), 0.0, 1.0).as_text()
+assert equinox.internal.error_if is before
+"""
+
+
+def test_a_solve_has_no_callback_whatever_the_environment():
+    """A program with a callback is neither cached nor exported."""
+    tiny.python("-c", WITHOUT_CALLBACKS, environment={"EQX_ON_ERROR": "raise"})
