@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.pictures import save_figure
+from gradlog.experiment.run import Run
 from gradlog.models import Energy
-from gradlog.run import RunDirectory
 from gradlog.sde_lib import SDE
 from gradlog.storage import write_json
 
@@ -22,15 +22,15 @@ class Study(Protocol):
     into ``study_folder(run)``. It trains in the workdir, or in folders inside it.
     """
 
-    def __call__(self, run: RunDirectory) -> None: ...
+    def __call__(self, run: Run) -> None: ...
 
 
-def study_folder(run: RunDirectory) -> Path:
+def study_folder(run: Run) -> Path:
     """Return the folder of the pictures and numbers of a study."""
     return run.workdir.root / "study"
 
 
-def write_results(run: RunDirectory, name: str, figure: Figure, numbers: Any) -> None:
+def write_results(run: Run, name: str, figure: Figure, numbers: Any) -> None:
     """Write ``name.png`` and ``name.json`` into the study's folder, and print that folder."""
     folder = study_folder(run)
     save_figure(folder / f"{name}.png", figure)
@@ -38,7 +38,7 @@ def write_results(run: RunDirectory, name: str, figure: Figure, numbers: Any) ->
     terminal.say(f"wrote {folder}")
 
 
-def open_variant(run: RunDirectory, name: str, changes: Mapping[str, Any]) -> RunDirectory:
+def open_variant(run: Run, name: str, changes: Mapping[str, Any]) -> Run:
     """Open a run in the folder ``name`` of the workdir, with a changed configuration.
 
     Args:
@@ -48,7 +48,7 @@ def open_variant(run: RunDirectory, name: str, changes: Mapping[str, Any]) -> Ru
     """
     config = run.config.copy_and_resolve_references()
     config.update_from_flattened_dict(dict(changes))
-    return RunDirectory.open(run.workdir.root / name, config)
+    return Run.open(run.workdir.root / name, config)
 
 
 def require(condition: bool, what: str) -> None:
@@ -57,13 +57,13 @@ def require(condition: bool, what: str) -> None:
         raise ConfigError(f"this study needs {what}")
 
 
-def require_energy(run: RunDirectory) -> None:
+def require_energy(run: Run) -> None:
     """Raise ConfigError unless the model is an energy, which has a density."""
     parametrization = run.experiment.model.parametrization
     require(isinstance(parametrization, Energy), "config.model.parametrization = 'energy'")
 
 
-def fixed_process(run: RunDirectory) -> SDE:
+def fixed_process(run: Run) -> SDE:
     """Return the run's forward process.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gradlog.distributions import Estimate
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.common import fixed_process
 
 Numbers = Float[np.ndarray, " n"]
@@ -24,7 +24,7 @@ class NoiseLevels(NamedTuple):
     time_per_log_rho: Numbers
 
 
-def noise_levels(run: RunDirectory, count: int) -> NoiseLevels:
+def noise_levels(run: Run, count: int) -> NoiseLevels:
     """Return levels from ``objective.eps`` to t_max, even in log rho."""
     sde = fixed_process(run)
     times = sde.ladder(run.experiment.objective.eps, count)[::-1]

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.experiment.reader import Reader
+from gradlog.experiment.run import Run
 from gradlog.losses import DenoisingScoreMatching, Sigma2, UniformTime
 from gradlog.models import Noise
-from gradlog.run import RunDirectory
 from gradlog.sampling import NoCorrector, PredictorCorrector, ReverseDiffusion
 from gradlog.sde_lib import VP
 from gradlog.studies.common import fixed_process, write_results
@@ -43,7 +43,7 @@ class DDPMLangevin:
 
     samples: int = 10_000
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         sde = fixed_process(run)
         require_ddpm_loss(run)
         law, annealed = require_mixture(run), require_annealed_langevin(run)
@@ -80,7 +80,7 @@ class DDPMLangevin:
         write_results(run, "ddpm_langevin", figure, numbers)
 
 
-def require_ddpm_loss(run: RunDirectory) -> None:
+def require_ddpm_loss(run: Run) -> None:
     """Raise ConfigError unless the loss is DDPM's."""
     objective, model = run.experiment.objective, run.experiment.model
     parts = (objective.integrand, objective.weighting, objective.proposal, model.parametrization)

@@ -15,8 +15,8 @@ from matplotlib.ticker import NullFormatter
 
 from gradlog import terminal
 from gradlog.evaluation.distances import distances_within, random_directions
+from gradlog.experiment.run import Run
 from gradlog.losses import OneLevel
-from gradlog.run import RunDirectory
 from gradlog.studies.common import fixed_process, require, require_energy, write_results
 from gradlog.studies.generator import DIRECTIONS, Alternation, Generator, train_generator
 from gradlog.studies.plane import PlaneGrid, draw_cloud, draw_map
@@ -51,7 +51,7 @@ class DenoisingDensity:
     estimator_rate: float = 2e-3
     measurements: int = 20
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         model, dataset = run.experiment.model, run.experiment.dataset
         plane = dataset.shape == (2,) and dataset.levels is None
         require(plane, "continuous points of the plane: config.data.name = 'moons', or dims = 2")

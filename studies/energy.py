@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from gradlog import terminal
 from gradlog.distributions import GaussianMixture
 from gradlog.experiment.reader import Reader
+from gradlog.experiment.run import Run
 from gradlog.likelihood import AsSample, Exact, ODELikelihood, OneDraw
-from gradlog.run import RunDirectory
 from gradlog.studies.common import fixed_process, require, require_energy, write_results
 from gradlog.studies.plane import (
     PlaneGrid,
@@ -50,7 +50,7 @@ class EnergyAgainstODE:
     extent: float = 8.0
     points: int = 500
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law, sde = require_mixture(run), fixed_process(run)
         eps = Reader(run.config).get("likelihood.eps")
         require_energy(run)
@@ -92,7 +92,7 @@ class EnergyAgainstODE:
 class LogDensities:
     """Log densities of a run at one noise level by the energy, by the ODE, and true, in nats."""
 
-    def __init__(self, run: RunDirectory, law: GaussianMixture):
+    def __init__(self, run: Run, law: GaussianMixture):
         eps, params = Reader(run.config).get("likelihood.eps"), run.params()
         log_q = run.experiment.model.log_density_fn(params)
         log_p = law.log_density_fn(fixed_process(run))

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.distributions import Estimate, gaussian_entropy
+from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
-from gradlog.run import RunDirectory
 from gradlog.studies.common import fixed_process, write_results
 from gradlog.studies.curves import (
     Curve,
@@ -42,7 +42,7 @@ class Entropy:
     samples: int = 10_000
     times: int = 40
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law, sde = law_of(run.experiment.dataset), fixed_process(run)
         levels = noise_levels(run, self.times)
         keys = jax.random.split(run.experiment.streams["eval"], 3)

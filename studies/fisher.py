@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.distributions import Estimate, GaussianMixture
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.common import write_results
 from gradlog.studies.curves import (
     Curve,
@@ -61,7 +61,7 @@ class Fisher:
     times: int = 40
     near: float = 1.0
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law = require_mixture(run)
         farthest = float(jnp.linalg.norm(law.means[1] - law.means[0]) / (2 * law.stds[0]))
         keys = jax.random.split(run.experiment.streams["eval"], 3)

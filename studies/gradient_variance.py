@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.experiment.reader import Reader
+from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
 from gradlog.losses import INTEGRANDS, SLICE_LAWS
-from gradlog.run import RunDirectory
 from gradlog.studies.common import fixed_process, write_results
 from gradlog.theory.gradients import GradientMeter, GradientMoments, explicit_denoising_gap
 
@@ -36,7 +36,7 @@ class GradientVariance:
     noise_levels: int = 9
     draws: int = 4096
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         sde = fixed_process(run)
         run.train()
         times = sde.ladder(run.experiment.objective.eps, self.noise_levels)
@@ -88,7 +88,7 @@ class GradientVariance:
 
 
 def measure_gradients(
-    run: RunDirectory, name: str, times: Float[Array, " levels"], draws: int
+    run: Run, name: str, times: Float[Array, " levels"], draws: int
 ) -> list[GradientMoments]:
     """Return moments of an integrand's gradient for one example, at each time.
 
@@ -113,9 +113,7 @@ def measure_gradients(
     return [meter(params, keys, t) for t in times]
 
 
-def measure_gaps(
-    run: RunDirectory, times: Float[Array, " levels"], draws: int
-) -> dict[str, np.ndarray]:
+def measure_gaps(run: Run, times: Float[Array, " levels"], draws: int) -> dict[str, np.ndarray]:
     """Return the gap in nats at each time: measured, by theory, and their difference.
 
     Each is an array of pairs of mean and standard error.

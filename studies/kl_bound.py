@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.config_error import ConfigError
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.sde_lib import SDE
 from gradlog.studies.common import fixed_process, write_results
 from gradlog.studies.curves import curves_to_json, label_axes
@@ -50,7 +50,7 @@ class KLBound:
     cells: int = 400
     half_width: float = 6.0
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law, sde, eps = run.experiment.dataset.law, fixed_process(run), run.experiment.objective.eps
         if law is None or law.shape != (1,):
             raise ConfigError(
@@ -65,7 +65,7 @@ class KLBound:
 
         @jax.jit
         def tabulate(params) -> ModelTables:
-            return tabulate_model(sde, run.experiment.model.bind(params).score, grid, eps)
+            return tabulate_model(run.experiment.model.bind(params), grid, eps)
 
         steps = run.steps("all")
         models = [tabulate(run.params(step)) for step in steps]

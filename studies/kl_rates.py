@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.distributions import Estimate, Gaussian
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.common import fixed_process, write_results
 from gradlog.studies.curves import (
     Curve,
@@ -48,7 +48,7 @@ class KLRates:
     times: int = 40
     gains: int = 25
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law, sde = require_mixture(run), fixed_process(run)
         levels = noise_levels(run, self.times)
         other = replace(law, weights=jnp.full_like(law.weights, 1 / len(law.weights)))

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.distributions import GaussianMixture
-from gradlog.evaluation.animations import save_gif
+from gradlog.evaluation.pictures import save_gif
+from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
-from gradlog.run import RunDirectory
 from gradlog.sampling import LangevinDynamics
 from gradlog.sampling.chains import LangevinChain
 from gradlog.studies.common import fixed_process, study_folder, write_results
@@ -49,7 +49,7 @@ class Langevin:
     chains: int = 300
     frames: int = 40
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law, sde = require_mixture(run), fixed_process(run)
         annealed = require_annealed_langevin(run)
         plain = LangevinDynamics(
@@ -89,7 +89,7 @@ class Langevin:
 
     def _frames(
         self,
-        run: RunDirectory,
+        run: Run,
         law: GaussianMixture,
         sampler: LangevinChain,
         model: BoundModel,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.experiment.reader import Reader
+from gradlog.experiment.run import Run
 from gradlog.losses import OneLevel, ReducedVarianceScoreMatching, SlicedScoreMatching
-from gradlog.run import RunDirectory
 from gradlog.sde_lib import VE
 from gradlog.studies.common import open_variant, require, write_results
 
@@ -32,7 +32,7 @@ class Manifold:
 
     window: int = 15
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         objective = run.experiment.objective
         sliced = isinstance(objective.integrand, SlicedScoreMatching | ReducedVarianceScoreMatching)
         require(isinstance(run.experiment.model.process, VE), "config.sde.name = 've'")

@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.distributions import GaussianMixture
+from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
-from gradlog.run import RunDirectory
 from gradlog.sampling import AnnealedLangevin, Sampler
 from gradlog.sde_lib import SDE
 from gradlog.studies.common import require
@@ -77,7 +77,7 @@ def _frame(axes, extent: float, title: str) -> None:
     axes.set_title(title, fontsize=10)
 
 
-def require_mixture(run: RunDirectory) -> GaussianMixture:
+def require_mixture(run: Run) -> GaussianMixture:
     """Return the law of the run's data.
 
     Raises:
@@ -93,7 +93,7 @@ def require_mixture(run: RunDirectory) -> GaussianMixture:
     return law
 
 
-def require_annealed_langevin(run: RunDirectory) -> AnnealedLangevin:
+def require_annealed_langevin(run: Run) -> AnnealedLangevin:
     """Return the run's sampler.
 
     Raises:
@@ -108,7 +108,7 @@ def require_annealed_langevin(run: RunDirectory) -> AnnealedLangevin:
     return sampler
 
 
-def draw_samples(run: RunDirectory, sampler: Sampler, model: BoundModel, count: int) -> Points:
+def draw_samples(run: Run, sampler: Sampler, model: BoundModel, count: int) -> Points:
     """Return samples from the run's sampling stream; report diverged chains and leave them out.
 
     Raises:

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from gradlog import terminal
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.common import fixed_process, write_results
 from gradlog.studies.plane import PlaneGrid, draw_arrows, draw_contours, draw_map, require_mixture
 
@@ -29,7 +29,7 @@ class ScoreField:
 
     extent: float = 8.0
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: Run) -> None:
         law, sde, eps = require_mixture(run), fixed_process(run), run.experiment.objective.eps
         run.train()
         learned = run.experiment.model.bind(run.params()).score

@@ -1,21 +1,19 @@
 """KL of known data in one dimension from a diffusion model, and its likelihood-weighted bound."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gradlog.distributions import Oracle
+from gradlog.distributions import Distribution
 from gradlog.likelihood import AsSample, Exact, ODELikelihood
 from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDE
 from gradlog.theory.fokker_planck import LineGrid, reverse_density, score_table
 
-ScoreFn = Callable[[Any, Any], Any]
 _RARE = 1e-12  # a cell with less mass adds nothing, whatever the model's density is there
 
 
@@ -46,7 +44,7 @@ class LawTables(NamedTuple):
 
 
 def tabulate_model(
-    sde: SDE, score_fn: ScoreFn, grid: LineGrid, eps: float, *, tolerance: float = 1e-5
+    model: BoundModel, grid: LineGrid, eps: float, *, tolerance: float = 1e-5
 ) -> ModelTables:
     """Return the tables of a model.
 
@@ -56,15 +54,16 @@ def tabulate_model(
     """
     solver = Adaptive(rtol=tolerance, atol=tolerance)
     likelihood = ODELikelihood(solver, LogRhoFlow(), Exact(), eps, AsSample())
+    sde = model.process
     spread = grid.spread(sde, sde.log_rho(eps))
     xs = spread * jnp.asarray(grid.centers)[:, None]
     keys = jax.random.split(jax.random.key(0), len(xs))
-    result = likelihood(BoundModel(sde, score_fn), xs, keys)
+    result = likelihood(model, xs, keys)
     log_ode = jnp.where(result.ok, result.nats, jnp.nan) + jnp.log(spread)
-    return ModelTables(score_table(sde, score_fn, grid, eps), log_ode)
+    return ModelTables(score_table(sde, model.score, grid, eps), log_ode)
 
 
-def tabulate_law(law: Oracle, sde: SDE, grid: LineGrid, eps: float) -> LawTables:
+def tabulate_law(law: Distribution, sde: SDE, grid: LineGrid, eps: float) -> LawTables:
     """Return the tables of a law in one dimension. This function can be traced."""
 
     def log_density(level, points) -> Float[Array, " n"]:

@@ -10,18 +10,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.distributions import Estimate, Oracle, monte_carlo
+from gradlog.distributions import Distribution, Estimate, monte_carlo
 from gradlog.sde_lib import SDE
 
 Time = Float[Array, ""] | float
 
 
-def entropy_at(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
+def entropy_at(law: Distribution, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
     """Return ``H(p_t)`` in nats and its standard error."""
     return law.entropy(key, sde.alpha(t), sde.sigma(t), samples=samples)
 
 
-def entropy_rate(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
+def entropy_rate(law: Distribution, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
     """Return ``dH(p_t)/dt = 1/2 g^2 E||grad log p_t||^2 + d f`` in nats per time, and its error.
 
     The process has the drift ``f(t) x``, whose divergence is d f (Song et al. 2021,
@@ -37,7 +37,7 @@ def entropy_rate(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> Es
     return 0.5 * g2 * mean + math.prod(law.shape) * f, 0.5 * g2 * error
 
 
-def entropy_slope(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
+def entropy_slope(law: Distribution, sde: SDE, t: Time, key: Array, samples: int) -> Estimate:
     """Return the derivative of the entropy itself in t, in nats per time, and its standard error.
 
     Each draw is differentiated along ``x_t = alpha x0 + sigma z`` for fixed x0 and z. No score
@@ -52,14 +52,14 @@ def entropy_slope(law: Oracle, sde: SDE, t: Time, key: Array, samples: int) -> E
 
 
 def log_ratio(
-    p: Oracle, q: Oracle, x: Float[Array, "*D"], alpha: Time = 1.0, sigma: Time = 0.0
+    p: Distribution, q: Distribution, x: Float[Array, "*D"], alpha: Time = 1.0, sigma: Time = 0.0
 ) -> Float[Array, ""]:
     """Return ``log p(x)/q(x)`` in nats for two laws at one noise level."""
     return p.log_density(x, alpha, sigma) - q.log_density(x, alpha, sigma)
 
 
 def kl_draw(
-    p: Oracle, q: Oracle, key: Array, alpha: Time = 1.0, sigma: Time = 0.0
+    p: Distribution, q: Distribution, key: Array, alpha: Time = 1.0, sigma: Time = 0.0
 ) -> Float[Array, ""]:
     """Return ``log p(x)/q(x)`` in nats at one draw of p.
 
@@ -69,7 +69,7 @@ def kl_draw(
 
 
 def fisher_draw(
-    p: Oracle, q: Oracle, key: Array, alpha: Time = 1.0, sigma: Time = 0.0
+    p: Distribution, q: Distribution, key: Array, alpha: Time = 1.0, sigma: Time = 0.0
 ) -> Float[Array, ""]:
     """Return ``||grad log p(x) - grad log q(x)||^2`` at one draw of p."""
     x = p.sample_at(key, alpha, sigma)
@@ -77,14 +77,26 @@ def fisher_draw(
 
 
 def kl(
-    p: Oracle, q: Oracle, key: Array, alpha: Time = 1.0, sigma: Time = 0.0, *, samples: int = 4096
+    p: Distribution,
+    q: Distribution,
+    key: Array,
+    alpha: Time = 1.0,
+    sigma: Time = 0.0,
+    *,
+    samples: int = 4096,
 ) -> Estimate:
     """Return ``KL(p || q) = E_p log p/q`` in nats, and its standard error."""
     return monte_carlo(lambda one: kl_draw(p, q, one, alpha, sigma), key, samples)
 
 
 def fisher_divergence(
-    p: Oracle, q: Oracle, key: Array, alpha: Time = 1.0, sigma: Time = 0.0, *, samples: int = 4096
+    p: Distribution,
+    q: Distribution,
+    key: Array,
+    alpha: Time = 1.0,
+    sigma: Time = 0.0,
+    *,
+    samples: int = 4096,
 ) -> Estimate:
     """Return ``E_p ||grad log p - grad log q||^2``, with no factor of 1/2, and its standard error.
 
@@ -95,7 +107,11 @@ def fisher_divergence(
 
 
 def integrate_on_line(
-    p: Oracle, q: Oracle, points: Float[Array, " n"], alpha: Time = 1.0, sigma: Time = 0.0
+    p: Distribution,
+    q: Distribution,
+    points: Float[Array, " n"],
+    alpha: Time = 1.0,
+    sigma: Time = 0.0,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return KL (nats) and Fisher divergence of two laws in one dimension, by the trapezoidal rule.
 
@@ -121,7 +137,7 @@ def integrate_on_line(
 
 
 def kl_rate(
-    p: Oracle, q: Oracle, sde: SDE, t: Time, key: Array, *, samples: int = 4096
+    p: Distribution, q: Distribution, sde: SDE, t: Time, key: Array, *, samples: int = 4096
 ) -> Estimate:
     """Return ``d/dt KL(p_t || q_t) = -1/2 g^2 E_p ||grad log p_t - grad log q_t||^2``, and its s.e.
 
@@ -134,7 +150,7 @@ def kl_rate(
 
 
 def kl_slope(
-    p: Oracle, q: Oracle, sde: SDE, t: Time, key: Array, *, samples: int = 4096
+    p: Distribution, q: Distribution, sde: SDE, t: Time, key: Array, *, samples: int = 4096
 ) -> Estimate:
     """Return the derivative of ``KL(p_t || q_t)`` itself in t, in nats per time, and its error.
 
@@ -150,8 +166,8 @@ def kl_slope(
 
 
 def local_variance(
-    p: Oracle,
-    q: Oracle,
+    p: Distribution,
+    q: Distribution,
     key: Array,
     width: Time,
     alpha: Time = 1.0,

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gradlog.distributions import Estimate, Oracle
-from gradlog.losses import DenoisingScoreMatching, ExplicitScoreMatching, ScoreFn, noised
+from gradlog.distributions import Distribution, Estimate
+from gradlog.losses import DenoisingScoreMatching, ExplicitScoreMatching, noised
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
 
 Params = Any
+ScoreFn = Callable[[Any, Any], Any]
 # ``(params, key, *conditions) -> loss``
 LossOfParams = Callable[..., Float[Array, ""]]
 
@@ -104,7 +105,7 @@ class GradientMeter:
 
 
 def explicit_denoising_gap(
-    oracle: Oracle, sde: SDE, score_fn: ScoreFn, t: Float[Array, ""] | float, keys: Array
+    oracle: Distribution, sde: SDE, score_fn: ScoreFn, t: Float[Array, ""] | float, keys: Array
 ) -> tuple[Estimate, Estimate, Estimate]:
     """Return ``J_DSM - J_ESM`` at one noise level: measured, by theory, and their difference.
 

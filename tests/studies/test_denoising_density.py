@@ -10,9 +10,9 @@ import pytest
 
 from gradlog.config_error import ConfigError
 from gradlog.configs.toy import denoising_density
+from gradlog.experiment.run import Run
 from gradlog.losses import example_keys
 from gradlog.models import NETWORKS, NOISE_LABELS, BoundModel, DiffusionModel, Energy
-from gradlog.run import RunDirectory
 from gradlog.sde_lib import VE
 from gradlog.studies.common import study_folder
 from gradlog.studies.denoising_density import DenoisingDensity
@@ -158,7 +158,7 @@ def test_a_diverging_generator_raises_with_the_step():
 
 @pytest.mark.slow
 def test_moons_are_within_four_standard_deviations_of_the_distance_between_data(tmp_path):
-    run = RunDirectory.open(tmp_path / "run", denoising_density.get_config())
+    run = Run.open(tmp_path / "run", denoising_density.get_config())
     DenoisingDensity(extent=2.5)(run)
     numbers = json.loads((study_folder(run) / "denoising_density.json").read_text())
     mean, spread = numbers["floor"]

@@ -9,7 +9,7 @@ import pytest
 
 from gradlog.configs.toy import energy
 from gradlog.distributions import GaussianMixture
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.sde_lib import VP
 from gradlog.studies.common import study_folder
 from gradlog.studies.energy import EnergyAgainstODE, has_both_pairs, pair_errors
@@ -71,7 +71,7 @@ def test_a_constant_is_no_error_and_a_wrong_weight_is_an_error_across_modes_only
 
 @pytest.mark.slow
 def test_energy_and_ode_differences_agree_to_a_twentieth_of_a_nat(tmp_path):
-    run = RunDirectory.open(tmp_path / "run", energy.get_config())
+    run = Run.open(tmp_path / "run", energy.get_config())
     EnergyAgainstODE(extent=5.0)(run)
     within, across = json.loads((study_folder(run) / "energy.json").read_text())["rms_nats"][
         "energy - ode"

@@ -9,8 +9,8 @@ import pytest
 
 from gradlog.configs.theory import gradient_variance
 from gradlog.distributions import Gaussian
+from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
-from gradlog.run import RunDirectory
 from gradlog.sde_lib import VP
 from gradlog.studies.gradient_variance import measure_gaps, measure_gradients
 
@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     """A run on Gaussian data in one dimension; equal keys would give equal data and noise."""
     config = gradient_variance.get_config()
     config.data.update(num_train=32, num_test=16)
-    opened = RunDirectory.open(tmp_path_factory.mktemp("gradient") / "run", config)
+    opened = Run.open(tmp_path_factory.mktemp("gradient") / "run", config)
     law = Gaussian(jnp.zeros(1), jnp.full(1, STD))
     experiment = replace(
         opened.experiment,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradlog.configs.theory import kl_bound
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.kl_bound import densities_per_x
 from gradlog.theory.bound import tabulate_law, tabulate_model
 from gradlog.theory.fokker_planck import LineGrid
@@ -14,12 +14,12 @@ from gradlog.theory.fokker_planck import LineGrid
 def test_with_the_true_score_all_densities_are_the_datas_and_integrate_to_one(scale, tmp_path):
     config = kl_bound.get_config()
     config.data.update(scale=scale, num_train=64, num_test=16)
-    run = RunDirectory.open(tmp_path / "run", config)
+    run = Run.open(tmp_path / "run", config)
     law, sde = run.experiment.dataset.law, run.experiment.model.process
     eps = run.experiment.objective.eps
     grid = LineGrid(5.0 / scale, 6.0, 300, 100)
     truth = tabulate_law(law, sde, grid, eps)
-    model = tabulate_model(sde, law.score_fn(sde), grid, eps)
+    model = tabulate_model(BoundModel(sde, law.score_fn(sde)), grid, eps)
     found = densities_per_x(truth, model, sde, grid, eps)
     width = np.diff(found.x)
     np.testing.assert_allclose(width, width[0], rtol=1e-3)

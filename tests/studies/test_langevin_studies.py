@@ -11,8 +11,8 @@ from gradlog.config_error import ConfigError
 from gradlog.configs.theory import ddpm_langevin
 from gradlog.configs.toy import langevin
 from gradlog.distributions import GaussianMixture
+from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
-from gradlog.run import RunDirectory
 from gradlog.sampling import Sample
 from gradlog.sde_lib import VE
 from gradlog.studies.ddpm_langevin import DDPMLangevin
@@ -35,7 +35,7 @@ def small(module, path, **overrides):
     config.optimizer.decay_steps = 2
     config.sampling.update(steps_per_level=40, num_steps=4)
     config.update_from_flattened_dict(overrides)
-    return RunDirectory.open(path, config)
+    return Run.open(path, config)
 
 
 def numbers(run, name):

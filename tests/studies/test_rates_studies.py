@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gradlog.configs.theory import entropy, kl_rates
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.common import study_folder
 from gradlog.studies.curves import noise_levels
 from gradlog.studies.entropy import Entropy
@@ -18,7 +18,7 @@ SETTINGS = {"samples": 2000, "times": 25}
 
 def run_study(module, study, folder):
     """Run a study in small; return its numbers."""
-    run = RunDirectory.open(folder / "run", module.get_config())
+    run = Run.open(folder / "run", module.get_config())
     study(run)
     name = module.__name__.split(".")[-1]
     return json.loads((study_folder(run) / f"{name}.json").read_text())
@@ -36,7 +36,7 @@ def integral(rho, rate, error):
 def test_levels_are_even_in_log_rho_and_have_the_time_per_unit_of_it(name, tmp_path):
     config = entropy.get_config()
     config.sde.name = name
-    run = RunDirectory.open(tmp_path / "run", config)
+    run = Run.open(tmp_path / "run", config)
     levels = noise_levels(run, 31)
     sde, log_rho = run.experiment.model.process, np.log(levels.rho)
     np.testing.assert_allclose(np.diff(log_rho), (log_rho[-1] - log_rho[0]) / 30, rtol=1e-3)

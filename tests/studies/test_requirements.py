@@ -4,7 +4,7 @@ import pytest
 
 from gradlog.config_error import ConfigError
 from gradlog.configs.toy import denoising_density, energy, manifold
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE
 from gradlog.studies.manifold import Manifold
@@ -50,7 +50,7 @@ def test_an_unsuitable_configuration_raises_before_training(
     config.data.update(num_train=64, num_test=16)
     config.model.update(hidden=8, num_layers=1, embedding=8)
     config.update_from_flattened_dict(change)
-    run = RunDirectory.open(tmp_path / "run", config)
+    run = Run.open(tmp_path / "run", config)
     with pytest.raises(ConfigError, match=needed) as error:
         study(run)
     assert "\n" not in str(error.value)
@@ -63,6 +63,6 @@ def test_a_window_longer_than_the_log_covers_all_of_it(tmp_path):
     config.data.update(num_train=64, num_test=16)
     config.model.update(hidden=8, num_layers=1, embedding=8)
     config.training.update(steps=6, batch_size=8, log_every=2)
-    run = RunDirectory.open(tmp_path / "run", config)
+    run = Run.open(tmp_path / "run", config)
     Manifold(window=15)(run)
     assert (run.workdir.root / "study" / "manifold.png").stat().st_size > 5000

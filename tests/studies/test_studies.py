@@ -9,7 +9,7 @@ from PIL import Image
 
 from gradlog.cli.actions import choose_study
 from gradlog.experiment.loading import load_config
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 from gradlog.studies import STUDIES
 from gradlog.studies.common import open_variant, study_folder
 
@@ -32,7 +32,7 @@ def run_study(file, folder):
     """Run a study in small; return its folder."""
     config = FILES[file].copy_and_resolve_references()
     config.update_from_flattened_dict(SMALL)
-    run = RunDirectory.open(folder / "run", config)
+    run = Run.open(folder / "run", config)
     choose_study(run.config)[0](run)
     return study_folder(run)
 
@@ -72,7 +72,7 @@ def test_the_head_of_a_configuration_has_the_command_of_its_study(file):
 
 
 def test_a_variant_is_a_separate_run_with_changed_keys(tmp_path):
-    run = RunDirectory.open(tmp_path / "run", tiny.points())
+    run = Run.open(tmp_path / "run", tiny.points())
     other = open_variant(run, "other", {"sde.beta_max": 7.0})
     assert other.workdir.root == tmp_path / "run" / "other"
     assert [each.experiment.model.process.beta_max for each in (other, run)] == [7.0, 20.0]

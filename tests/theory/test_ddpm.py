@@ -17,7 +17,7 @@ from gradlog.losses import (
     Sigma2,
     UniformTime,
 )
-from gradlog.models import NETWORKS, NOISE_LABELS, BoundModel, DiffusionModel, Noise
+from gradlog.models import NETWORKS, NOISE_LABELS, DiffusionModel, Noise
 from gradlog.sde_lib import VP
 from gradlog.theory.ddpm import (
     ancestral_mean,
@@ -33,6 +33,7 @@ with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
     OFFICIAL = {name: stored[f"vp/{name}"] for name in ("discrete_betas", "alphas_cumprod")}
 SDE, DIMS = VP(), 5
 MODEL = DiffusionModel(
+    SDE,
     NETWORKS["mlp"](hidden=8, num_layers=1, embedding=8, init_scale=1.0),
     Noise(),
     NOISE_LABELS["time"](),
@@ -43,12 +44,12 @@ KEY = jax.random.key(2)
 
 
 def noise_fn(params, t):
-    """DDPM's ``eps_theta(., n)``: the network itself, told ``999 t``."""
-    return lambda x: MODEL.network.apply({"params": params}, x, 999 * t, train=False)
+    """Return DDPM's ``eps_theta(., n)``: the network itself, with the label ``999 t``."""
+    return lambda x: MODEL.network.apply({"params": params["network"]}, x, 999 * t, train=False)
 
 
 def close(ours, theirs, rtol):
-    """Two scalars, and the trees of their gradients."""
+    """Compare two scalars, and the trees of their gradients."""
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1.0, np.abs(b).max()))
 
@@ -56,7 +57,7 @@ def close(ours, theirs, rtol):
 # --- the levels -----------------------------------------------------------------------------
 
 
-def test_the_levels_are_those_of_the_official_code():
+def test_levels_equal_those_of_the_official_code():
     np.testing.assert_allclose(linear_betas(), OFFICIAL["discrete_betas"], rtol=1e-5)
     alpha_bar = np.exp(log_signal(jnp.asarray(OFFICIAL["discrete_betas"])))
     # The official product of a thousand float32 numbers.
@@ -88,7 +89,7 @@ def test_the_published_levels_are_uniform_in_time_up_to_the_order_of_a_step():
 
 
 def test_the_simple_loss_is_twice_the_denoising_objective_and_so_is_its_gradient():
-    """For the same data, level and noise: DDPM's sum against half the sum of the objective."""
+    """Data, level and noise are the same; DDPM has a sum, the objective half of it."""
     with jax.enable_x64(True):
         betas = jnp.asarray(OFFICIAL["discrete_betas"], jnp.float64)
         times, log_alpha_bar = times_of_levels(SDE, betas), log_signal(betas)
@@ -96,8 +97,7 @@ def test_the_simple_loss_is_twice_the_denoising_objective_and_so_is_its_gradient
         z = jax.random.normal(KEY, x0.shape)
 
         def ours(params, n):
-            score_fn = MODEL.score_fn(SDE, params)
-            return 2 * DenoisingScoreMatching()(BoundModel(SDE, score_fn), x0, times[n], KEY)
+            return 2 * DenoisingScoreMatching()(MODEL.bind(params), x0, times[n], KEY)
 
         def theirs(params, n):
             return simple_loss(noise_fn(params, times[n]), x0, log_alpha_bar[n], z)
@@ -113,36 +113,34 @@ def test_the_simple_loss_is_twice_the_denoising_objective_and_so_is_its_gradient
 @pytest.mark.parametrize(
     ("scaling", "factor"),
     [
-        (Integral(), lambda t_range: t_range / (2 * DIMS)),  # half the mean, over a span of time
+        (Integral(), lambda t_range: t_range / (2 * DIMS)),  # half the mean, times the span of time
         (ScoreFlow(reduce_mean=True), lambda t_range: 1 / DIMS),  # the mean of the official code
         (ScoreFlow(reduce_mean=False), lambda t_range: 1 / 2),  # half the sum
     ],
 )
 def test_the_training_loss_is_the_simple_loss_in_each_convention(scaling, factor):
     eps, u = 1e-3, jnp.float32(0.37)
-    loss = ScoreMatching(
-        SDE, MODEL, DenoisingScoreMatching(), Sigma2(), UniformTime(), eps, scaling
-    )
+    loss = ScoreMatching(DenoisingScoreMatching(), Sigma2(), UniformTime(), eps, scaling)
     t = eps + u * (1 - eps)
-    z = jax.random.normal(jax.random.split(KEY)[0], X0.shape)
+    z = jax.random.normal(KEY, X0.shape)
 
     @jax.jit
     def both(params):
         log_alpha_bar = 2 * SDE.log_alpha(t)
         theirs = simple_loss(noise_fn(params, t), X0, log_alpha_bar, z)
-        return loss(params, X0, u, KEY, train=False), factor(1 - eps) * theirs
+        return loss.at_point(MODEL.bind(params), X0, u, KEY), factor(1 - eps) * theirs
 
     np.testing.assert_allclose(*both(PARAMS), rtol=1e-5)
 
 
 def expected_simple_loss(gain, variance, log_alpha_bar):
-    """Of ``eps_theta(x) = gain x`` on ``N(0, variance I)``, per dimension, in closed form."""
+    """Return it for ``eps_theta(x) = gain x`` on ``N(0, variance I)``, per dimension."""
     alpha_bar = np.exp(log_alpha_bar)
     return (1 - gain * np.sqrt(1 - alpha_bar)) ** 2 + gain**2 * alpha_bar * variance
 
 
 def test_a_uniform_level_of_ddpm_is_a_uniform_time_up_to_the_order_of_a_step():
-    """The mean over n = 1..N tends to the integral over t, with 1/N."""
+    """The mean over n = 1..N tends to the integral over t as 1/N."""
     gain, variance = 0.6, 0.3
     nodes, weights = np.polynomial.legendre.leggauss(60)
     with jax.enable_x64(True):
@@ -157,7 +155,7 @@ def test_a_uniform_level_of_ddpm_is_a_uniform_time_up_to_the_order_of_a_step():
     np.testing.assert_allclose([errors[0] / errors[1], errors[1] / errors[2]], 2, rtol=0.02)
 
 
-def test_the_closed_form_of_the_expected_simple_loss_is_the_losss_own_mean():
+def test_the_expected_simple_loss_is_the_mean_of_draws():
     gain, variance, log_alpha_bar, count = 0.6, 0.3, jnp.float32(-0.8), 20_000
 
     def draw(key):
@@ -191,7 +189,7 @@ def test_the_ancestral_mean_of_the_true_score_is_the_conditional_mean_of_a_gauss
     np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
-def test_the_ancestral_mean_is_the_posteriors_at_the_predicted_datum():
+def test_the_ancestral_mean_is_the_posterior_mean_at_the_predicted_datum():
     """Ho et al. eq. 7 at the ``x0`` that any score predicts."""
     n, x, score = 400, np.array([0.7, -1.1]), np.array([-0.4, 1.9])
     betas = np.float64(OFFICIAL["discrete_betas"])
@@ -203,7 +201,7 @@ def test_the_ancestral_mean_is_the_posteriors_at_the_predicted_datum():
     np.testing.assert_allclose(got, want / (1 - alpha_bar[n]), rtol=1e-10)
 
 
-def test_the_variational_weights_are_those_of_equation_12():
+def test_variational_weights_are_those_of_equation_12():
     betas = np.float64(OFFICIAL["discrete_betas"])
     alpha_bar = np.cumprod(1 - betas)
     b, now, before = betas[1:], alpha_bar[1:], alpha_bar[:-1]
@@ -216,7 +214,7 @@ def test_the_variational_weights_are_those_of_equation_12():
 
 
 def test_the_variational_weights_tend_to_half_the_likelihood_weighting():
-    """Of first order in 1/N, at the middle of the step."""
+    """The error is of first order in 1/N, at the middle of the step."""
     errors = []
     with jax.enable_x64(True):
         for count in (1000, 4000):
@@ -230,7 +228,7 @@ def test_the_variational_weights_tend_to_half_the_likelihood_weighting():
     assert 3.5 < errors[0] / errors[1] < 4.5
 
 
-def test_log_rho_of_a_level_is_that_of_its_time_even_where_alpha_bar_is_nearly_one():
+def test_log_rho_is_accurate_even_if_alpha_bar_is_nearly_one():
     got = log_rho_of_levels(jnp.array([1e-7, 1e-4]))
     want = 0.5 * np.log(np.expm1(-np.cumsum(np.log1p([-1e-7, -1e-4]))))
     np.testing.assert_allclose(got, want, rtol=1e-6)

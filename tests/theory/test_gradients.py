@@ -1,4 +1,4 @@
-"""The gradient meter against closed forms, and objectives against each other by it."""
+"""The gradient meter against closed forms, and gradients of objectives against each other."""
 
 import inspect
 
@@ -11,7 +11,7 @@ from gradlog.distributions import Gaussian, GaussianMixture
 from gradlog.losses import INTEGRANDS
 from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
-from gradlog.theory.gradients import explicit_denoising_gap, gradient_moments
+from gradlog.theory.gradients import GradientMeter, explicit_denoising_gap
 
 SDE = VP()
 MIXTURE = GaussianMixture(
@@ -25,15 +25,15 @@ def keys(n, seed=0):
 
 
 def loss_of(name, oracle, score, t, **settings):
-    """``(params, key) -> loss`` of one example, with ``score(params, x)``."""
+    """Return ``(params, key) -> loss`` of one example, for ``sigma s = score(params, x)``."""
     known = inspect.signature(INTEGRANDS[name]).parameters
-    given = {"oracle": oracle} | settings
-    objective = INTEGRANDS[name](**{key: given[key] for key in known if key in given})
+    settings = {"oracle": oracle} | settings
+    integrand = INTEGRANDS[name](**{key: settings[key] for key in known if key in settings})
 
     def loss(params, key):
         data_key, key = jax.random.split(key)
         score_fn = lambda x, t: score(params, x) / SDE.sigma(t)  # noqa: E731
-        return objective(BoundModel(SDE, score_fn), oracle.sample(data_key), jnp.asarray(t), key)
+        return integrand(BoundModel(SDE, score_fn), oracle.sample(data_key), jnp.asarray(t), key)
 
     return loss
 
@@ -49,7 +49,7 @@ PARAMS = {
 }
 
 
-def test_moments_of_a_gaussian_gradient_are_those_of_its_law():
+def test_moments_of_a_gaussian_gradient_are_the_closed_forms():
     """``grad (p . (m + S e)) = m + S e``: mean m, variances S^2, and of their estimate 2 S^4/n."""
     mean = {"a": jnp.array([1.0, -2.0]), "b": jnp.array(0.5)}
     std = {"a": jnp.array([0.5, 1.0]), "b": jnp.array(2.0)}
@@ -61,22 +61,22 @@ def test_moments_of_a_gaussian_gradient_are_those_of_its_law():
         return sum(jax.tree.leaves(jax.tree.map(lambda p, g: jnp.sum(p * g), params, gradient)))
 
     n = 8192
-    found = gradient_moments(loss, mean, keys(n), chunk=1000)
+    found = GradientMeter(loss, 1000)(mean, keys(n))
     for key in mean:
         assert np.all(np.abs(found.mean[key] - mean[key]) < 4 * std[key] / np.sqrt(n))
         assert np.all(np.abs(found.variances[key] / std[key] ** 2 - 1) < 4 * 2 / np.sqrt(n))
-    # Half the squares of n/2 differences: each has variance 2 S^4.
+    # Half the square of each of n/2 differences has variance 2 S^4.
     error = np.sqrt(2 * (0.5**4 + 1 + 2**4) / (n / 2))
     assert abs(found.total_variance - 5.25) < 4 * error
     np.testing.assert_allclose(found.standard_error, error, rtol=0.1)
     np.testing.assert_allclose(found.mean_norm, np.sqrt(5.25), rtol=0.05)
 
 
-def test_a_mean_that_is_noise_has_norm_near_zero_not_the_noise():
+def test_a_mean_of_pure_noise_has_a_norm_near_zero():
     def loss(params, key):
         return params @ jax.random.normal(key, (400,))
 
-    found = gradient_moments(loss, jnp.zeros(400), keys(64))
+    found = GradientMeter(loss)(jnp.zeros(400), keys(64))
     naive = np.linalg.norm(found.mean)
     assert naive > 2
     assert found.mean_norm < 0.5 * naive
@@ -84,7 +84,7 @@ def test_a_mean_that_is_noise_has_norm_near_zero_not_the_noise():
 
 def test_the_chunk_changes_nothing():
     loss = loss_of("dsm", MIXTURE, network, 0.2)
-    found = [gradient_moments(loss, PARAMS, keys(40), chunk=chunk) for chunk in (4, 40, 64)]
+    found = [GradientMeter(loss, chunk)(PARAMS, keys(40)) for chunk in (4, 40, 64)]
     for other in found[1:]:
         np.testing.assert_allclose(other.total_variance, found[0].total_variance, rtol=1e-5)
         jax.tree.map(
@@ -97,15 +97,15 @@ def test_the_chunk_changes_nothing():
 @pytest.mark.parametrize(
     ("n", "chunk", "message"),
     [
-        (5, 2, "keys must be even in number and at least 4, got 5"),
-        (2, 2, "keys must be even in number and at least 4, got 2"),
-        (8, 3, "chunk must be even and positive, got 3"),
-        (8, 0, "chunk must be even and positive, got 0"),
+        (5, 2, "keys.*got 5"),
+        (2, 2, "keys.*got 2"),
+        (8, 3, "chunk.*got 3"),
+        (8, 0, "chunk.*got 0"),
     ],
 )
-def test_draws_that_make_no_pairs_are_refused(n, chunk, message):
+def test_draws_that_make_no_pairs_raise(n, chunk, message):
     with pytest.raises(ValueError, match=message):
-        gradient_moments(lambda p, key: p, jnp.zeros(()), keys(n), chunk=chunk)
+        GradientMeter(lambda p, key: p, chunk)(jnp.zeros(()), keys(n))
 
 
 def linear(factor, x):
@@ -116,8 +116,8 @@ def linear(factor, x):
 def test_variance_of_a_linear_scores_gradient_is_the_closed_form(t):
     """For ``sigma s = f x`` on a Gaussian of zero mean and variances v at this level.
 
-    ESM: ``(f + sigma/v_i) x_i^2`` summed; DSM: ``f x_i^2 + z_i x_i``, its z in part noise that x
-    does not tell: ``z_i = (sigma/v_i) x_i + e_i`` with ``Var e_i = 1 - sigma^2/v_i``, so DSM's
+    ESM: ``(f + sigma/v_i) x_i^2`` summed. DSM: ``f x_i^2 + z_i x_i`` summed, where z is in part
+    independent of x: ``z_i = (sigma/v_i) x_i + e_i`` with ``Var e_i = 1 - sigma^2/v_i``. So DSM's
     variance is ESM's plus ``sum v_i - sigma^2``. Exact ISM has ``sigma d + f ||x||^2``.
     """
     f, n = 0.3, 100_000
@@ -130,7 +130,7 @@ def test_variance_of_a_linear_scores_gradient_is_the_closed_form(t):
     want["dsm"] = want["esm"] + np.sum(v - sigma**2)
     for name, variance in want.items():
         loss = loss_of(name, GAUSSIAN, linear, t)
-        found = gradient_moments(loss, jnp.asarray(f), keys(n), chunk=n)
+        found = GradientMeter(loss, n)(jnp.asarray(f), keys(n))
         assert abs(found.total_variance - variance) < 4 * found.standard_error
         assert found.standard_error < 0.05 * variance
 
@@ -140,11 +140,11 @@ UNBIASED = sorted(INTEGRANDS.keys() - {"dsm2"})
 
 @pytest.fixture(scope="module")
 def found():
-    """Moments of every objective on the mixture, each with its own draws."""
+    """Moments of every unbiased integrand on the mixture, each with its own draws."""
     n = 20_000
     return {
-        name: gradient_moments(
-            loss_of(name, MIXTURE, network, 0.2, fd_step=0.02), PARAMS, keys(n, seed), chunk=n
+        name: GradientMeter(loss_of(name, MIXTURE, network, 0.2, fd_step=0.02), n)(
+            PARAMS, keys(n, seed)
         )
         for seed, name in enumerate(UNBIASED)
     }
@@ -152,7 +152,7 @@ def found():
 
 @pytest.mark.parametrize("name", sorted(set(UNBIASED) - {"esm"}))
 def test_mean_gradient_is_that_of_explicit_score_matching(found, name):
-    """Each of the 30 entries within 4 standard errors, and their chi-square as it should be."""
+    """Each of the 30 entries agrees within 4 standard errors."""
     one, other = found[name], found["esm"]
 
     def scores(a, b, variance_a, variance_b):
@@ -169,15 +169,15 @@ def test_mean_gradient_is_that_of_explicit_score_matching(found, name):
 @pytest.mark.parametrize(
     ("mean", "noisy"), [("esm", "dsm"), ("ism", "ssm"), ("ism", "ssm_vr"), ("ism", "fsm")]
 )
-def test_a_conditional_mean_varies_less_than_what_it_is_the_mean_of(found, mean, noisy):
-    """Explicit is denoising averaged over x0 given x_t; implicit is sliced averaged over slices."""
+def test_a_conditional_mean_has_the_smaller_variance(found, mean, noisy):
+    """Explicit is the mean of denoising over x0; implicit is the mean of sliced over slices."""
     rise = found[noisy].total_variance - found[mean].total_variance
     assert rise > 5 * np.hypot(found[noisy].standard_error, found[mean].standard_error)
 
 
 @pytest.mark.parametrize("t", [0.05, 0.2, 0.6])
 def test_gap_of_denoising_is_half_the_posterior_variance(t):
-    """And that is half of ``d - sigma^2 E||grad log p_t||^2``; no score changes it."""
+    """It equals half of ``d - sigma^2 E||grad log p_t||^2``, for every score."""
     ks = keys(40_000)
     sigma, alpha = SDE.sigma(t), SDE.alpha(t)
     score_fn = lambda x, t: jnp.sin(3 * x) / SDE.sigma(t)  # noqa: E731
