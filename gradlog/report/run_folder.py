@@ -10,20 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.aliases import modern_settings
 from gradlog.data import Dataset
-from gradlog.evaluation.bits_per_dim import (
-    PER_IMAGE,
-    RESULT,
-    SETTINGS,
-    Result,
-    common_settings,
-    load_result,
-    whole,
-)
+from gradlog.evaluation.bits_per_dim import RESULT, SETTINGS, Result, common_settings, load_result
 from gradlog.experiment.build import load_dataset
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import load_saved_config
@@ -36,6 +27,7 @@ from gradlog.storage import (
     read_sealed,
     scan_metrics,
 )
+from gradlog.storage.aliases import modern_result
 
 Read = TypeVar("Read")
 # The errors of reading a file that is damaged or holds something unexpected.
@@ -104,7 +96,7 @@ class RunFolder:
     @cached_property
     def metrics(self) -> tuple[list[dict[str, Any]], list[str]]:
         """The records of ``metrics.jsonl``, and the problems of this file."""
-        read, _ = attempt(lambda: scan_metrics(self.workdir.metrics))
+        read, _ = attempt(lambda: scan_metrics(self.workdir.metrics, times=True))
         return read or ([], ["it cannot be read"])
 
     @cached_property
@@ -152,11 +144,11 @@ class RunFolder:
         own = json.loads(json.dumps(dict(flatten(self.config)) if self.config else {}))
         groups: dict[tuple[str, str], list[Result]] = {}
         for result in self.results:
-            settings = json.dumps(_compared_settings(result), sort_keys=True)
+            settings = json.dumps(common_settings(result.folder), sort_keys=True)
             groups.setdefault((result.summary["estimator"], settings), []).append(result)
 
         def preference(group: list[Result]) -> tuple[bool, int, int, int]:
-            settings = _compared_settings(group[0])
+            settings = common_settings(group[0].folder)
             foreign = sum(own.get(key, value) != value for key, value in settings.items())
             has_number = any(result.summary["bits_per_dim"] is not None for result in group)
             return has_number, len(group[0].ok), -foreign, len(group)
@@ -204,21 +196,15 @@ class RunFolder:
 
 
 def load_sealed(path: Path) -> dict[str, Any]:
-    """Load a sealed file.
+    """Load a sealed file, with the names of today.
 
     Raises:
       DamagedFileError: the file has changed since it was written.
     """
     try:
-        return read_sealed(path)
+        return modern_result(read_sealed(path))
     except (OSError, ValueError) as error:
         raise DamagedFileError(f"{path} is damaged ({error})") from error
-
-
-def load_per_image(result: Result) -> dict[str, np.ndarray]:
-    """Load the arrays of a result that have a value per image."""
-    with whole(result.folder, "eval"), np.load(result.folder / PER_IMAGE) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def load_settings(result: Result) -> dict[str, Any]:
@@ -228,9 +214,5 @@ def load_settings(result: Result) -> dict[str, Any]:
 
 def list_differing_settings(result: Result, other: Result) -> Mapping[str, Any]:
     """Return the settings of a result that differ from those of another, by dotted key."""
-    own, others = _compared_settings(result), _compared_settings(other)
+    own, others = common_settings(result.folder), common_settings(other.folder)
     return {key: own.get(key) for key in others | own if own.get(key) != others.get(key)}
-
-
-def _compared_settings(result: Result) -> dict[str, Any]:
-    return modern_settings(common_settings(result.folder))

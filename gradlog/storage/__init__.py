@@ -27,7 +27,6 @@ from gradlog.storage.metrics import (
     MetricsLog,
     digest_lines,
     read_metrics,
-    read_sessions,
     scan_metrics,
 )
 from gradlog.storage.official import OfficialState, find_mismatches, fit_arrays, read_official
@@ -82,7 +81,6 @@ __all__ = [
     "read_metrics",
     "read_official",
     "read_sealed",
-    "read_sessions",
     "replace_nonfinite",
     "scan_metrics",
     "write_json",

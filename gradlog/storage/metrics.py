@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from gradlog.storage.files import find_free_name, write_text
 Record = dict[str, Any]  # "step" and the metrics of that step
 LOGGED = "logged"  # in the notes of a checkpoint: the digest of the lines up to its step
 _VALUES = (int, float, type(None))  # types of a metric; None if it was not finite
-# A line also says when it was written: Unix time, and seconds since the training process began.
-# They differ between a run and its repetition, so they are no part of a record or of a digest.
-_CLOCKS = ("time", "seconds")
+# The key of a line's wall time, as Unix time in seconds. A repeated run has other times, so they are
+# no part of a digest.
+_TIME = "time"
 
 
 def read_metrics(path: Path, tell: Callable[[str], None] = print) -> list[Record]:
@@ -35,44 +35,31 @@ def read_metrics(path: Path, tell: Callable[[str], None] = print) -> list[Record
     return records
 
 
-def scan_metrics(path: Path) -> tuple[list[Record], list[str]]:
+def scan_metrics(path: Path, *, times: bool = False) -> tuple[list[Record], list[str]]:
     """Return the records of a ``metrics.jsonl``, and a few words for each damage.
 
-    A last line without its end is what a killed process leaves. It is no damage.
-    """
-    timed, complaints = _scan(path)
-    return [_without_clocks(record) for record in timed], complaints
-
-
-def read_sessions(path: Path) -> list[list[tuple[int, float]]]:
-    """Return when each step of a ``metrics.jsonl`` was logged, by training process.
-
-    A run that was interrupted and resumed has several sessions. The pause between them is in none.
-    Lines of version 0.1 have no times and are left out.
-
     Args:
-      path: the file; a missing file has no sessions.
-
-    Returns:
-      For each process, in order, its steps with the seconds since the process began to train.
+      path: the file. A last line without its end is what a killed process leaves: no damage.
+      times: whether each record has the Unix time of its line, under ``time``. Lines of version 0.1
+        have none.
     """
-    sessions: list[list[tuple[int, float]]] = []
-    begun = -math.inf
-    for record in _scan(path)[0]:
-        clock, seconds = (record.get(name) for name in _CLOCKS)
-        if clock is None or seconds is None:
-            continue
-        # Both clocks agree within a session, unless the computer's clock is adjusted.
-        if not sessions or seconds < sessions[-1][-1][1] or abs(clock - seconds - begun) > 1:
-            sessions.append([])
-        begun = clock - seconds
-        sessions[-1].append((record["step"], seconds))
-    return sessions
+    if not path.exists():
+        return [], []
+    *lines, _ = path.read_bytes().split(b"\n")
+    parsed = [_parse(line) for line in lines]
+    complaints = [f"line {i} cannot be read" for i, found in enumerate(parsed, 1) if found is None]
+    records = [record for record in parsed if record is not None]
+    complaints += [
+        f"step {later['step']} comes after step {earlier['step']}"
+        for earlier, later in itertools.pairwise(records)
+        if later["step"] <= earlier["step"]
+    ]
+    return records if times else _drop_times(records), complaints
 
 
 def digest_lines(records: list[Record]) -> str:
     """Return a digest that identifies these records. Their times do not count."""
-    return hashlib.sha256(_render(map(_without_clocks, records))).hexdigest()
+    return hashlib.sha256(_render(_drop_times(records))).hexdigest()
 
 
 class MetricsLog:
@@ -97,23 +84,20 @@ class MetricsLog:
     ):
         self._path = directory / "metrics.jsonl"
         self._tell = tell
-        self._begun = time.monotonic()
         records = self._read(step, digest)
-        self._hash = hashlib.sha256(_render(map(_without_clocks, records)))
+        self._hash = hashlib.sha256(_render(_drop_times(records)))
         write_text(self._path, _render(records).decode())
         self._file = self._path.open("ab", buffering=0)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Add the metrics of a step, and when this was.
+        """Add the metrics of a step, with the wall time.
 
         Raises:
           WorkdirError: it cannot be written.
         """
         finite = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
         record = {"step": step, **finite}
-        seconds = time.monotonic() - self._begun
-        clocks = dict(zip(_CLOCKS, (round(time.time(), 3), round(seconds, 3)), strict=True))
-        line = _render([record | clocks])
+        line = _render([record | {_TIME: round(time.time(), 3)}])
         try:
             while line:
                 line = line[self._file.write(line) :]
@@ -139,7 +123,7 @@ class MetricsLog:
 
     def _read(self, step: int, digest: str) -> list[Record]:
         """Return the records up to the step, each once, with their times."""
-        records, complaints = _scan(self._path)
+        records, complaints = scan_metrics(self._path, times=True)
         by_step = {record["step"]: record for record in records if record["step"] <= step}
         found = [by_step[each] for each in sorted(by_step)]
         if digest and digest_lines(found) != digest:
@@ -159,22 +143,6 @@ class MetricsLog:
         return found
 
 
-def _scan(path: Path) -> tuple[list[Record], list[str]]:
-    """Return the records with their times, and a few words for each damage."""
-    if not path.exists():
-        return [], []
-    *lines, _ = path.read_bytes().split(b"\n")
-    parsed = [_parse(line) for line in lines]
-    complaints = [f"line {i} cannot be read" for i, found in enumerate(parsed, 1) if found is None]
-    records = [record for record in parsed if record is not None]
-    complaints += [
-        f"step {later['step']} comes after step {earlier['step']}"
-        for earlier, later in itertools.pairwise(records)
-        if later["step"] <= earlier["step"]
-    ]
-    return records, complaints
-
-
 def _parse(line: bytes) -> Record | None:
     try:
         record = json.loads(line)
@@ -185,9 +153,9 @@ def _parse(line: bytes) -> Record | None:
     return record if all(type(value) in _VALUES for value in record.values()) else None
 
 
-def _without_clocks(record: Record) -> Record:
-    return {name: value for name, value in record.items() if name not in _CLOCKS}
+def _drop_times(records: list[Record]) -> list[Record]:
+    return [{k: v for k, v in record.items() if k != _TIME} for record in records]
 
 
-def _render(records: Iterable[Record]) -> bytes:
+def _render(records: list[Record]) -> bytes:
     return "".join(json.dumps(record) + "\n" for record in records).encode()

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from gradlog.run import RunDirectory
-from gradlog.storage import read_metrics
+from gradlog.experiment.run import Run
+from gradlog.storage import read_metrics, scan_metrics
 
 STEPS = 600
 SETTINGS = {
@@ -32,9 +32,9 @@ SETTINGS = {
 _PROCESS_SECONDS = 300
 
 
-def run_in(folder: Path) -> RunDirectory:
+def run_in(folder: Path) -> Run:
     """The run whose processes these are, in this process."""
-    return RunDirectory.open(folder, tiny.points(**SETTINGS))
+    return Run.open(folder, tiny.points(**SETTINGS))
 
 
 @dataclass
@@ -154,7 +154,7 @@ def assert_nothing_is_damaged(folder: Path) -> None:
     """What a killed process has left can all be read, and no step is logged twice."""
     if not (folder / "config.json").exists():
         return
-    run = RunDirectory.open(folder)
+    run = Run.open(folder)
     assert [run.checkpoints.verify(step) for step in run.checkpoints.steps()] == [
         [] for _ in run.checkpoints.steps()
     ]
@@ -164,9 +164,9 @@ def assert_nothing_is_damaged(folder: Path) -> None:
 
 def assert_the_same_run(folder: Path, undisturbed: Path) -> None:
     """Bit for bit the state, the metrics and every image's bits/dim."""
-    runs = [RunDirectory.open(each) for each in (folder, undisturbed)]
+    runs = [Run.open(each) for each in (folder, undisturbed)]
     tiny.assert_bitwise_equal(*(run.state(STEPS) for run in runs))
-    lines, expected = (run.workdir.metrics.read_bytes() for run in runs)
+    lines, expected = (scan_metrics(run.workdir.metrics) for run in runs)
     assert lines == expected
     results = [each / "eval" / str(STEPS) / "ode" for each in (folder, undisturbed)]
     summaries = [json.loads((each / "bits_per_dim.json").read_text()) for each in results]

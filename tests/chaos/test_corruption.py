@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.run import RunDirectory
-from gradlog.run.drivers import initial_state
-from gradlog.run.verification import DAMAGED, Finding, verify_workdir
-from gradlog.storage import CheckpointError, Checkpoints, DamagedError
+from gradlog.evaluation.score_training import initial_state
+from gradlog.evaluation.verify import DAMAGED, Finding, verify_workdir
+from gradlog.experiment.run import Run
+from gradlog.storage import CheckpointError, Checkpoints, DamagedError, scan_metrics
 
 OLD, NEW = 10, 20
 ROUNDS = 12  # of each of the corruptions below
@@ -170,7 +170,7 @@ def kept(trained, tmp_path_factory) -> Kept:
     base = tmp_path_factory.mktemp("corrupted")
     root = Path(shutil.copytree(trained, base / "run"))
     shutil.copytree(root / "checkpoints", base / "pristine")
-    run = RunDirectory.open(root)
+    run = Run.open(root)
     like = jax.eval_shape(lambda: initial_state(run.experiment))
     states = {step: run.state(step) for step in (OLD, NEW)}
     _of_another_run(base / "other" / "checkpoints", states)
@@ -232,7 +232,7 @@ def _check_restored(kept: Kept) -> None:
 
 
 def _check_fallback(kept: Kept) -> None:
-    newest = kept.checkpoints().newest_sound()
+    newest = kept.checkpoints().latest_intact()
     sound = [step for step in (OLD, NEW) if not _affected(kept, step)]
     assert newest == max(sound, default=None)
 
@@ -292,12 +292,12 @@ def test_training_goes_on_from_what_is_sound_and_ends_where_it_would_have(corrup
     assert told.returncode == 2, told.stderr
     assert "Traceback" not in told.stderr
     assert len([line for line in told.stderr.splitlines() if "error:" in line]) == 1
-    metrics = (corrupted.root / "metrics.jsonl").read_bytes()
+    metrics = scan_metrics(corrupted.root / "metrics.jsonl")
     done = _main(corrupted.root, "train")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert f"the checkpoint of step {NEW} is damaged" in done.stdout + done.stderr
     again = corrupted.checkpoints().restore(NEW, corrupted.like)
     tiny.assert_bitwise_equal(again, corrupted.states[NEW])
-    assert (corrupted.root / "metrics.jsonl").read_bytes() == metrics
+    assert scan_metrics(corrupted.root / "metrics.jsonl") == metrics
     assert len(list((corrupted.folder / "damaged").iterdir())) == 1

@@ -15,14 +15,14 @@ from killing import (
     run_in,
 )
 
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 
 KILLS = 50
 KILLS_OF_A_RUN = {"train": 12, "eval": 5}  # then it may come to its end
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> RunDirectory:
+def undisturbed(tmp_path_factory) -> Run:
     """Trained and evaluated in one go each."""
     run = run_in(tmp_path_factory.mktemp("undisturbed") / "run")
     run.train()
@@ -45,7 +45,7 @@ def test_a_run_killed_three_times_and_interrupted_is_the_same(undisturbed, cache
     assert run.kill("train", _aimed("train", "while a checkpoint is written"))
     assert_nothing_is_damaged(run.folder)
     assert run.kill("train", _aimed("train", "while it trains", 0.2), signal.SIGTERM)
-    left_at = RunDirectory.open(run.folder).steps("all")[-1]
+    left_at = Run.open(run.folder).steps("all")[-1]
     assert left_at % 50  # a checkpoint of its own, in the middle of a line
     assert run.kill("train", _aimed("train", "when a checkpoint appears"))
     run_in(run.folder).train()
@@ -68,7 +68,7 @@ def test_fifty_kills_at_random_moments_lose_nothing(undisturbed, cache, tmp_path
                 assert_nothing_is_damaged(run.folder)
             run.finish(mode)
         assert_the_same_run(run.folder, undisturbed.workdir.root)
-        assert RunDirectory.open(run.folder).steps("all") == steps
+        assert Run.open(run.folder).steps("all") == steps
         moments += run.moments
     counts = {name: moments.count(name) for name in sorted(set(moments))}
     print(f"{len(moments)} kills: {counts}")

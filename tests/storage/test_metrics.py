@@ -11,7 +11,6 @@ from gradlog.storage import (
     digest_lines,
     metrics,
     read_metrics,
-    read_sessions,
     scan_metrics,
 )
 
@@ -188,16 +187,12 @@ def test_sync_forces_the_file_onto_the_disk(tmp_path, monkeypatch):
 
 
 class Clock:
-    """The two clocks of a computer, in the place of ``time``."""
+    """The clock of a computer, instead of the module ``time``."""
 
-    def __init__(self):
-        self.now = 0.0
-
-    def monotonic(self):
-        return self.now
+    now = 1.7e9
 
     def time(self):
-        return 1.7e9 + self.now
+        return self.now
 
 
 @pytest.fixture
@@ -216,14 +211,13 @@ def _timed_log(directory, clock, start, steps, seconds=5.0):
     return log.digest
 
 
-def test_each_session_has_its_own_times_and_the_pause_is_in_none(tmp_path, clock):
+def test_each_line_keeps_its_time_when_training_resumes(tmp_path, clock):
     _timed_log(tmp_path, clock, 0, [10, 20, 30])
     clock.now += 3600
-    _timed_log(tmp_path, clock, 20, [30, 40], seconds=20.0)
-    sessions = read_sessions(tmp_path / "metrics.jsonl")
-    assert sessions == [[(10, 5.0), (20, 10.0)], [(30, 20.0), (40, 40.0)]]
-    line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
-    assert line["time"] == 1.7e9 + 5.0
+    _timed_log(tmp_path, clock, 20, [30], seconds=20.0)
+    records, complaints = scan_metrics(tmp_path / "metrics.jsonl", times=True)
+    assert [record["time"] - 1.7e9 for record in records] == [5.0, 10.0, 3635.0]
+    assert complaints == []
 
 
 def test_times_are_no_part_of_records_and_digests(tmp_path, clock):
@@ -235,13 +229,13 @@ def test_times_are_no_part_of_records_and_digests(tmp_path, clock):
     records = found[0][1][0]
     assert records == [{"step": 10, "loss": 1.25}, {"step": 20, "loss": 2.5}]
     assert digest_lines(records) == found[0][0]
+    timed, _ = scan_metrics(tmp_path / "slow" / "metrics.jsonl", times=True)
+    assert digest_lines(timed) == found[0][0]
 
 
 def test_lines_of_version_0_1_have_no_times_and_keep_their_digest(tmp_path, clock):
     _write_lines(tmp_path, *LINES)
     path, told = tmp_path / "metrics.jsonl", []
-    assert read_sessions(path) == []
-    assert read_sessions(tmp_path / "nothing") == []
     digest = hashlib.sha256(b"".join(LINES)).hexdigest()  # as version 0.1 computed it
     log = MetricsLog(tmp_path, 30, told.append, digest)
     assert log.digest == digest
@@ -250,4 +244,5 @@ def test_lines_of_version_0_1_have_no_times_and_keep_their_digest(tmp_path, cloc
     log.close()
     assert told == []
     assert path.read_bytes().startswith(b"".join(LINES))
-    assert read_sessions(path) == [[(40, 2.0)]]
+    times = [record.get("time") for record in scan_metrics(path, times=True)[0]]
+    assert times == [None, None, None, 1.7e9 + 2.0]
