@@ -6,9 +6,10 @@ import numpy as np
 import tiny
 
 from gradlog.data.dataset import from_arrays
+from gradlog.evaluation.likelihood import likelihood_evaluator
 from gradlog.experiment.build import build
-from gradlog.run.density import log_density_of
-from gradlog.run.drivers import likelihood_evaluator
+from gradlog.likelihood import log_density_fn
+from gradlog.losses import example_keys
 
 IMAGES = np.arange(9 * 64, dtype=np.uint8).reshape(9, 8, 8, 1) % 17
 DIGITS = from_arrays("d", IMAGES, IMAGES, levels=17)
@@ -23,6 +24,12 @@ ROUNDED = {"model.dtype": "bfloat16", "model.remat": True}
 X, U, KEY = jnp.zeros((8, 8, 1)), jnp.float32(0.3), jax.random.key(1)
 
 
+def loss(made, params, key, dropout_key=None):
+    """Return the loss at one point; with a dropout key as in training."""
+    model = made.model.bind(params, dropout_key=dropout_key)
+    return made.objective.at_point(model, X, U, example_keys(key).integrand)
+
+
 def abstract_params(made):
     return jax.eval_shape(lambda key: made.model.init(key, X.shape), jax.random.key(0))
 
@@ -31,13 +38,11 @@ def test_training_and_samples_compute_in_it_and_parameters_do_not():
     made = experiment(**ROUNDED)
     params = abstract_params(made)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    grads = jax.make_jaxpr(jax.grad(lambda p, key: made.loss(p, X, U, key, train=True)))(
-        params, KEY
-    )
+    grads = jax.make_jaxpr(jax.grad(lambda p, key: loss(made, p, key, key)))(params, KEY)
     assert "bf16" in str(grads)
     assert {aval.dtype for aval in grads.out_avals} == {jnp.dtype("float32")}
-    score_fn = made.model.score_fn(made.sde, params)
-    assert "bf16" in str(jax.make_jaxpr(lambda f, x: f(x, 0.3))(score_fn, X))
+    score = jax.make_jaxpr(lambda p, x: made.model.bind(p).score(x, 0.3))(params, X)
+    assert "bf16" in str(score)
 
 
 def test_a_step_of_training_in_it_goes_where_one_in_float32_does():
@@ -45,7 +50,7 @@ def test_a_step_of_training_in_it_goes_where_one_in_float32_does():
     for overrides in ({}, ROUNDED):
         made = experiment(**{"model.dropout": 0.0, "model.init_scale": 1.0} | overrides)
         params = jax.jit(made.model.init, static_argnums=1)(jax.random.key(0), X.shape)
-        slope = jax.jit(jax.grad(lambda p, m=made: m.loss(p, X, U, KEY, train=False)))
+        slope = jax.jit(jax.grad(lambda p, m=made: loss(m, p, KEY)))
         slopes.append(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(slope(params))]))
     cosine = slopes[0] @ slopes[1] / np.prod([np.linalg.norm(slope) for slope in slopes])
     assert cosine > 0.999
@@ -55,10 +60,10 @@ def test_a_step_of_training_in_it_goes_where_one_in_float32_does():
 def test_likelihoods_compute_in_float32():
     made, exact = experiment(**ROUNDED), experiment(**{"model.remat": True})
     evaluator = likelihood_evaluator(made, next(iter(made.estimators.values())))
-    assert evaluator.model == exact.model
-    program = jax.make_jaxpr(log_density_of(made, None))(
-        abstract_params(made), X, jax.random.key(2)
-    )
+    assert evaluator.model.network == exact.model.network
+    likelihood = next(iter(made.estimators.values())).likelihood.likelihood
+    density = log_density_fn(likelihood, made.model.in_float32().bind)
+    program = jax.make_jaxpr(density)(abstract_params(made), X, jax.random.key(2))
     assert "bf16" not in str(program)
 
 

@@ -7,12 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import tiny
-from test_command_line import command, mistake  # noqa: F401
 
+from gradlog.config_error import ConfigError
 from gradlog.data import DataError
 from gradlog.experiment.build import build, load_dataset
-from gradlog.experiment.reader import ConfigError
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 
 CONDITIONAL = {
     "model.num_classes": 10,
@@ -37,7 +36,7 @@ CONDITIONAL = {
 def taught(tmp_path_factory):
     """The workdir of a finished tiny class-conditional run: not to be changed."""
     folder = tmp_path_factory.mktemp("taught") / "run"
-    RunDirectory.open(folder, tiny.images(**CONDITIONAL)).train()
+    Run.open(folder, tiny.images(**CONDITIONAL)).train()
     return folder
 
 
@@ -51,7 +50,7 @@ def workdir(taught, tmp_path):
 
 def test_the_loss_learns_what_is_told_of_the_class(taught):
     """The rows of the table: those of classes and that of none have moved, each by itself."""
-    run = RunDirectory.open(taught)
+    run = Run.open(taught)
     start = run.experiment.model.init(run.experiment.streams["init"], (8, 8, 1))
     moved = np.abs(run.params()["classes"]["embedding"] - start["classes"]["embedding"]).sum(1)
     assert moved.shape == (11,)
@@ -71,7 +70,7 @@ def test_classes_of_the_model_must_be_those_of_the_data():
     with pytest.raises(ConfigError, match=r"^config\.model\.num_classes = 7, but digits has 10 cl"):
         build(tiny.images(**{"model.num_classes": 7}), digits)
     points = tiny.points(**{"model.num_classes": 2})
-    with pytest.raises(ConfigError, match="needs data with classes, and mixture has none here"):
+    with pytest.raises(ConfigError, match=r"config\.model\.num_classes = .*mixture has no labels"):
         build(points, load_dataset(points))
 
 
@@ -79,7 +78,7 @@ def test_classes_of_the_model_must_be_those_of_the_data():
 
 
 def test_classes_are_compared_on_the_same_draws(taught):
-    run = RunDirectory.open(taught)
+    run = Run.open(taught)
     x = run.experiment.dataset.test[:5]
     table = run.class_log_probs(x)
     assert table.shape == (5, 10)
@@ -92,7 +91,7 @@ def test_classes_are_compared_on_the_same_draws(taught):
 
 def test_without_a_class_the_likelihood_is_that_of_no_class(taught):
     """Of index 10; the draws are those of the classes, so that equal rows give equal numbers."""
-    run = RunDirectory.open(taught)
+    run = Run.open(taught)
     x, params = run.experiment.dataset.test[:3], run.params()
     none_said = run.log_prob(x)
     table = np.array(params["classes"]["embedding"])
@@ -105,12 +104,12 @@ def test_without_a_class_the_likelihood_is_that_of_no_class(taught):
 
 @pytest.mark.parametrize("condition", [10, -1, np.array([0, 1, 10]), 0.5])
 def test_a_class_that_is_none_is_an_error(taught, condition):
-    run = RunDirectory.open(taught)
+    run = Run.open(taught)
     with pytest.raises(ConfigError, match="classes "):
         run.log_prob(run.experiment.dataset.test[:3], condition=condition)
 
 
-def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):  # noqa: F811
+def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):
     status, output, errors = command(f"--workdir={workdir}", "--mode=classify")
     assert (status, errors) == (0, "")
     assert "classes by likelihood" in output
@@ -119,7 +118,7 @@ def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):  # no
     assert found["num_images"] == 7
     assert 0 <= found["interval"]["low"] <= found["accuracy"] <= found["interval"]["high"] <= 1
     assert not (folder / "partial").exists()
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     with np.load(folder / "per_image.npz") as images:
         np.testing.assert_array_equal(images["labels"], run.experiment.dataset.test_labels[:7])
         told = run.class_log_probs(run.experiment.dataset.test[:7])
@@ -134,7 +133,7 @@ def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):  # no
         assert re.fullmatch(r"error: the result in .* is damaged .*\n", errors)
 
 
-def test_a_model_that_is_told_no_class_cannot_classify(mistake, trained):  # noqa: F811
+def test_a_model_that_is_told_no_class_cannot_classify(mistake, trained):
     message = mistake(f"--workdir={trained}", "--mode=classify")
     assert message.startswith("this model is not told the class: train one with config.model.num_c")
 
@@ -142,7 +141,7 @@ def test_a_model_that_is_told_no_class_cannot_classify(mistake, trained):  # noq
 # --- samples --------------------------------------------------------------------------------
 
 
-def _sample(command, workdir, *settings):  # noqa: F811
+def _sample(command, workdir, *settings):
     arguments = [f"--config.sampling.{setting}" for setting in settings]
     status, _, errors = command(f"--workdir={workdir}", "--mode=sample", *arguments)
     assert (status, errors) == (0, "")
@@ -154,7 +153,7 @@ def _sample(command, workdir, *settings):  # noqa: F811
 @pytest.mark.parametrize(
     ("classes", "want"), [("all", [0, 1, 2, 3]), ("3,5", [3, 5, 3, 5]), ("7", [7, 7, 7, 7])]
 )
-def test_samples_have_the_classes_in_turn(command, workdir, classes, want):  # noqa: F811
+def test_samples_have_the_classes_in_turn(command, workdir, classes, want):
     found = _sample(command, workdir, f"classes={classes}")
     assert found["classes"].tolist() == want
     assert np.all(found["nfe"] == 3)
@@ -163,7 +162,7 @@ def test_samples_have_the_classes_in_turn(command, workdir, classes, want):  # n
 def test_the_class_and_the_weight_change_a_sample_and_its_place_does_not(taught):
     def drawn(**settings):
         changes = {f"sampling.{key}": value for key, value in settings.items()}
-        run = RunDirectory.open(taught, tiny.images(**CONDITIONAL | changes))
+        run = Run.open(taught, tiny.images(**CONDITIONAL | changes))
         object.__setattr__(run.experiment, "dequantization", _AsTheyAre())
         return run.sample(None, 3)
 
@@ -185,16 +184,16 @@ class _AsTheyAre:
         return x
 
 
-def test_inpainting_keeps_what_is_not_hidden(command, workdir):  # noqa: F811
+def test_inpainting_keeps_what_is_not_hidden(command, workdir):
     found = _sample(command, workdir, "task=inpaint", "mask=top", "particles=2")
     np.testing.assert_array_equal(found["samples"][:, 4:], found["originals"][:, 4:])
     assert np.any(found["samples"][:, :4] != found["originals"][:, :4])
-    original = RunDirectory.open(workdir).experiment.dataset.test[:4]
+    original = Run.open(workdir).experiment.dataset.test[:4]
     np.testing.assert_array_equal(found["originals"], original)
     assert np.all(found["nfe"] == 2 * 2 + 1)  # two predictions of each particle, the mean of one
 
 
-def test_a_mask_may_be_a_file(command, workdir, tmp_path):  # noqa: F811
+def test_a_mask_may_be_a_file(command, workdir, tmp_path):
     hidden = np.zeros((8, 8), bool)
     hidden[2, 3:6] = True
     np.save(tmp_path / "mask.npy", hidden)
@@ -213,13 +212,14 @@ def test_colorization_keeps_the_gray_of_color_images():
     changes = {"sampling.task": "colorize", "sampling.num_steps": 3, "sampling.batch_size": 4}
     config = tiny.images(**changes)
     experiment = build(config, from_arrays("colors", x, x[::-1], levels=None))
-    from gradlog.run.drivers import initial_state, sample_driver
-    from gradlog.run.steering import steering_of, wanted_of
+    from gradlog.evaluation.conditional_sampling import Conditioning, Targets
+    from gradlog.evaluation.samples import sample_driver
+    from gradlog.evaluation.score_training import initial_state
 
-    wanted = wanted_of(experiment, 4)
-    draw = sample_driver(experiment, 4, steering_of(experiment, None))  # pyright: ignore
+    known = Targets.of(experiment, 4).known
+    draw = sample_driver(experiment, 4, Conditioning.of(experiment, None))  # pyright: ignore
     params = initial_state(experiment).params
-    found = draw(params, 4, experiment.streams["sample"], known=wanted.known)
+    found = draw(params, 4, experiment.streams["sample"], known=known)
     np.testing.assert_allclose(found.x.mean(-1), x[::-1][:4].mean(-1), atol=1e-5)
     assert np.abs(found.x - x[::-1][:4]).max() > 0.1
 
@@ -227,7 +227,7 @@ def test_colorization_keeps_the_gray_of_color_images():
 # --- the classifier -------------------------------------------------------------------------
 
 
-def test_a_classifier_is_trained_asked_and_guides(command, workdir):  # noqa: F811
+def test_a_classifier_is_trained_asked_and_guides(command, workdir):
     status, output, errors = command(f"--workdir={workdir}", "--mode=classifier")
     assert (status, errors) == (0, "")
     assert "held-out accuracy by noise over signal: " in output
@@ -235,7 +235,7 @@ def test_a_classifier_is_trained_asked_and_guides(command, workdir):  # noqa: F8
     assert [row["noise"] for row in rows][1:] == [0.1, 0.3, 1.0, 3.0, 10.0]
     assert all(row["log_prob"] < 0 for row in rows)
 
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     x = run.experiment.dataset.test[:5]
     features = run.classifier.features(x)
     assert features.shape == (5, 8)
@@ -250,7 +250,7 @@ def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught,
     def states(folder, *steps):
         for count in steps:
             config = tiny.images(**CONDITIONAL | {"classifier.steps": count})
-            run = RunDirectory.open(folder, config)
+            run = Run.open(folder, config)
             run.classifier.train()
         return run.classifier.params()
 
@@ -306,13 +306,13 @@ def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught,
         ),
     ],
 )
-def test_what_samples_cannot_be_is_one_line(mistake, taught, settings, message):  # noqa: F811
+def test_what_samples_cannot_be_is_one_line(mistake, taught, settings, message):
     arguments = [f"--config.sampling.{setting}" for setting in settings]
     found = mistake(f"--workdir={taught}", "--mode=sample", *arguments)
     assert found == message.format(workdir=taught)
 
 
-def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):  # noqa: F811
+def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):
     for name, array in {"small": np.ones((4, 4)), "none": np.zeros((8, 8))}.items():
         np.save(tmp_path / f"{name}.npy", array)
     asked = lambda name: mistake(  # noqa: E731
@@ -329,7 +329,7 @@ def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):  # noq
     assert asked("two").endswith("two.npy holds the arrays ['a', 'b']; one is expected")
 
 
-def test_a_model_without_classes_says_what_it_needs(mistake, trained):  # noqa: F811
+def test_a_model_without_classes_says_what_it_needs(mistake, trained):
     for settings, words in {
         "classes=1": "'1' needs a model that is told the class, or config.sampling.guidance = 'cl",
         "classes=1 guidance=classifier_free": "'classifier_free' needs a model that is told the c",
@@ -341,12 +341,12 @@ def test_a_model_without_classes_says_what_it_needs(mistake, trained):  # noqa: 
 
 def test_data_without_classes_have_no_classifier(trained):
     with pytest.raises(DataError, match="mixture has no labels"):
-        RunDirectory.open(trained).classifier.train()
+        Run.open(trained).classifier.train()
 
 
-def test_a_classifier_of_other_settings_says_which_and_what_to_do(mistake, workdir):  # noqa: F811
+def test_a_classifier_of_other_settings_says_which_and_what_to_do(mistake, workdir):
     config = tiny.images(**CONDITIONAL | {"classifier.steps": 2})
-    RunDirectory.open(workdir, config).classifier.train()
+    Run.open(workdir, config).classifier.train()
     before = (workdir / "classifier" / "provenance.json").read_bytes()
     asked = [f"--workdir={workdir}", "--config.classifier.hidden=16"]
     folder = workdir / "classifier"
@@ -360,6 +360,6 @@ def test_a_classifier_of_other_settings_says_which_and_what_to_do(mistake, workd
     assert (folder / "provenance.json").read_bytes() == before
 
 
-def test_a_classifier_that_does_not_fit_is_one_line(mistake, workdir):  # noqa: F811
+def test_a_classifier_that_does_not_fit_is_one_line(mistake, workdir):
     found = mistake(f"--workdir={workdir}", "--mode=classifier", "--config.classifier.nf=34")
     assert found.startswith("config.classifier does not fit data of shape (8, 8, 1): 34 channels")

@@ -10,9 +10,9 @@ import tiny
 
 from gradlog.data import DataError
 from gradlog.distributions import Gaussian
+from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
-from gradlog.run import RunDirectory
 from gradlog.sampling import Encoding
 from gradlog.sde_lib import SDES
 
@@ -46,13 +46,13 @@ def test_the_latent_of_a_gaussian_keeps_its_distance_in_standard_deviations(name
 
 
 def test_a_run_decodes_what_it_encodes(trained):
-    run = RunDirectory.open(trained, tiny.points(**{"sampling.batch_size": 4}))
+    run = Run.open(trained, tiny.points(**{"sampling.batch_size": 4}))
     x = run.experiment.dataset.test[np.arange(6)]
     z = run.encode(x)
     assert z.shape == x.shape
     assert np.abs(z - x).max() > 0.01
     np.testing.assert_allclose(run.decode(z), x, rtol=0, atol=1e-3)
-    other = RunDirectory.open(trained, tiny.points(**{"sampling.batch_size": 3}))
+    other = Run.open(trained, tiny.points(**{"sampling.batch_size": 3}))
     np.testing.assert_allclose(other.encode(x), z, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(run.encode(x, step=20), z)
     assert np.abs(run.encode(x, step=10) - z).max() > 1e-4
@@ -60,15 +60,15 @@ def test_a_run_decodes_what_it_encodes(trained):
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (0, 2)])
 def test_data_of_another_shape_are_an_error(trained, shape):
-    run = RunDirectory.open(trained)
+    run = Run.open(trained)
     for carry in (run.encode, run.decode):
         with pytest.raises(DataError, match="do not fit"):
             carry(np.zeros(shape, np.float32))
 
 
 def test_a_workdir_gets_a_file_and_a_picture(workdir, capsys):
-    run = RunDirectory.open(workdir)
-    folder = run.encodings.save(20)
+    run = Run.open(workdir)
+    folder = run.save_encodings(20)
     assert folder == workdir / "encodings" / "20"
     assert (folder / "latents.png").stat().st_size > 1000
     with np.load(folder / "latents.npz") as arrays:
@@ -80,24 +80,24 @@ def test_a_workdir_gets_a_file_and_a_picture(workdir, capsys):
     told = capsys.readouterr()
     assert "round-trip error" in told.out + told.err
     # The same settings have the same place, others their own.
-    assert run.encodings.save(20) == folder
-    other = RunDirectory.open(workdir, tiny.points(**{"sampling.rtol": 1e-3}))
-    assert other.encodings.save(20).parent == folder.parent
-    assert other.encodings.save(20) != folder
+    assert run.save_encodings(20) == folder
+    other = Run.open(workdir, tiny.points(**{"sampling.rtol": 1e-3}))
+    assert other.save_encodings(20).parent == folder.parent
+    assert other.save_encodings(20) != folder
 
 
 def test_latents_of_other_data_counts_and_parameters_have_their_own_place(workdir, monkeypatch):
-    first = RunDirectory.open(workdir).encodings.save(20)
+    first = Run.open(workdir).save_encodings(20)
     content = (first / "latents.npz").read_bytes()
-    few = RunDirectory.open(workdir, tiny.points(**{"sampling.num_samples": 3})).encodings.save(20)
-    run = RunDirectory.open(workdir)
+    few = Run.open(workdir, tiny.points(**{"sampling.num_samples": 3})).save_encodings(20)
+    run = Run.open(workdir)
     params = jax.tree.map(lambda x: x + 1e-3, run.params(20))
-    monkeypatch.setattr(RunDirectory, "params", lambda *_: params)
-    changed = run.encodings.save(20)
+    monkeypatch.setattr(Run, "params", lambda *_: params)
+    changed = run.save_encodings(20)
     monkeypatch.undo()
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     data = replace(run.experiment.dataset, fingerprint="other")
-    other = replace(run, experiment=replace(run.experiment, dataset=data))
-    assert len({first, few, changed, other.encodings.save(20)}) == 4
+    other = replace(run, experiment=run.experiment.with_data(data))
+    assert len({first, few, changed, other.save_encodings(20)}) == 4
     assert (first / "latents.npz").read_bytes() == content
-    assert RunDirectory.open(workdir).encodings.save(20) == first
+    assert Run.open(workdir).save_encodings(20) == first

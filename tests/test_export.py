@@ -14,11 +14,11 @@ import pytest
 import tiny
 from jax import export
 
+from gradlog.config_error import ConfigError
 from gradlog.evaluation.devices import padded_batches
-from gradlog.experiment.reader import ConfigError
-from gradlog.run import RunDirectory
-from gradlog.run.drivers import evaluated_source
-from gradlog.run.exporting import check_archive
+from gradlog.evaluation.export import check_archive
+from gradlog.evaluation.likelihood import evaluated_source
+from gradlog.experiment.run import Run
 
 ROOT = Path(__file__).parents[1]
 ODE = {"likelihood.name": "ode"}
@@ -97,7 +97,7 @@ def _check(python, code, opened, tmp_path, *arguments):
 
 
 def test_a_file_gives_the_bits_of_the_evaluation_without_this_repository(digits, tmp_path):
-    opened = RunDirectory.open(digits, tiny.digits(**ODE))
+    opened = Run.open(digits, tiny.digits(**ODE))
     code = textwrap.dedent(FORBIDDING) + textwrap.dedent(LOADING)
     _check(sys.executable, code, opened, tmp_path, _forbidden())
 
@@ -106,7 +106,7 @@ def test_a_file_gives_the_bits_of_the_evaluation_without_this_repository(digits,
 @pytest.mark.parametrize("name", ["ode", "quadrature", "exact", "bound", "vlb", "importance"])
 def test_a_file_gives_the_bits_in_an_environment_of_jax_alone(digits, tmp_path, jax_alone, name):
     few = {"likelihood.importance_samples": 2, "likelihood.vlb_steps": 8}
-    opened = RunDirectory.open(digits, tiny.digits(**ODE | few | {"likelihood.name": name}))
+    opened = Run.open(digits, tiny.digits(**ODE | few | {"likelihood.name": name}))
     _check(jax_alone, textwrap.dedent(LOADING), opened, tmp_path)
 
 
@@ -126,7 +126,7 @@ def jax_alone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(digits, tmp_path_factory):
     """An exported bound."""
-    return RunDirectory.open(digits).export(tmp_path_factory.mktemp("export") / "model.zip")
+    return Run.open(digits).export(tmp_path_factory.mktemp("export") / "model.zip")
 
 
 def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
@@ -140,7 +140,7 @@ def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
         "shape": [8, 8, 1],
         "levels": 17,
         "stored_as": "int32",
-        "fingerprint": RunDirectory.open(digits).experiment.dataset.fingerprint,
+        "fingerprint": Run.open(digits).experiment.dataset.fingerprint,
     }
     assert (about["step"], about["estimator"]["name"], about["sde"]["sde.name"]) == (
         4,
@@ -148,7 +148,7 @@ def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
         "vp",
     )
     assert about["platforms"] == ["cpu", "cuda", "tpu"]
-    leaves = jax.tree.leaves(RunDirectory.open(digits).params())
+    leaves = jax.tree.leaves(Run.open(digits).params())
     assert sorted(a.sum() for a in arrays.values()) == sorted(np.sum(leaf) for leaf in leaves)
     for part in parts:
         assert str(ROOT).encode() not in part
@@ -156,7 +156,7 @@ def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
 
 
 def test_the_same_checkpoint_makes_the_same_bytes(digits, file, tmp_path):
-    again = RunDirectory.open(digits).export(tmp_path / "again.zip", 4)
+    again = Run.open(digits).export(tmp_path / "again.zip", 4)
     assert again.read_bytes() == file.read_bytes()
 
 
@@ -172,7 +172,7 @@ def test_a_part_that_is_not_as_it_was_written_is_named(file, tmp_path):
 
 
 def _exported(path):
-    from gradlog.run.exporting.load_exported import Exported
+    from gradlog.evaluation.load_exported import Exported
 
     return Exported(path)
 
@@ -185,7 +185,7 @@ BAD = {
     "not finite": (ONE * np.nan, None, "finite"),
     "none": (ONE[:0], None, "n > 0"),
     "of another shape": (ONE[..., 0], None, r"shape \(1, 8, 8\)"),
-    "text": (ONE.astype(str), None, "no real numbers"),
+    "text": (ONE.astype(str), None, "not real numbers"),
     "with few indices": (np.repeat(ONE, 2, 0), [3], "2 whole numbers"),
     "with indices that are none": (ONE, [0.5], "1 whole numbers"),
 }
@@ -240,7 +240,7 @@ def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypat
     ],
 )
 def test_its_rows_are_those_of_an_evaluation_on_one_device(digits, tmp_path, settings, rows):
-    opened = RunDirectory.open(digits, tiny.digits(**settings))
+    opened = Run.open(digits, tiny.digits(**settings))
     file = opened.export(tmp_path / "model.zip")
     images = evaluated_source(opened.experiment)
     sizes = {len(i) for i, _ in padded_batches(len(images), opened.experiment.eval.batch_size)}
@@ -254,12 +254,12 @@ def test_a_file_of_another_format_is_refused(file, tmp_path):
         for name in old.namelist():
             part = old.read(name)
             new.writestr(name, part.replace(b'"format": 2', b'"format": 1'))
-    with pytest.raises(ValueError, match="another format than this loader"):
+    with pytest.raises(ValueError, match="another format"):
         _exported(other)
 
 
 def test_a_file_is_refused_where_jax_runs_on_something_else(file, monkeypatch):
-    monkeypatch.setattr("gradlog.run.exporting.load_exported._platform", lambda params: "abacus")
+    monkeypatch.setattr("gradlog.evaluation.load_exported._platform", lambda params: "abacus")
     with pytest.raises(ValueError, match="for cpu, cuda, tpu; this JAX runs on abacus"):
         _exported(file)
 
@@ -281,7 +281,7 @@ def test_a_file_refuses_points_and_times_that_are_none(model, points, times, sai
 
 
 def test_an_estimator_of_the_host_is_refused_and_nothing_is_written(digits, tmp_path):
-    opened = RunDirectory.open(digits, tiny.digits(**{"likelihood.name": "scipy"}))
+    opened = Run.open(digits, tiny.digits(**{"likelihood.name": "scipy"}))
     with pytest.raises(ConfigError, match=r"'scipy' runs on the host .*take 'ode'"):
         opened.export(tmp_path / "model.zip")
     assert list(tmp_path.iterdir()) == []

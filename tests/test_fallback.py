@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from gradlog.run import RunDirectory
-from gradlog.run.drivers import initial_state
+from gradlog.evaluation.score_training import initial_state
+from gradlog.experiment.run import Run
 from gradlog.storage import (
     CheckpointError,
     Checkpoints,
@@ -17,6 +17,7 @@ from gradlog.storage import (
     WorkdirLock,
     manifest,
     read_metrics,
+    scan_metrics,
 )
 from gradlog.training import Interrupted, NonFiniteError, TrainStep
 
@@ -33,9 +34,9 @@ def _damage(folder, step):
 
 
 @pytest.fixture(scope="module")
-def longer(tmp_path_factory) -> RunDirectory:
+def longer(tmp_path_factory) -> Run:
     """The run of ten steps more, in one go."""
-    run = RunDirectory.open(tmp_path_factory.mktemp("longer") / "run", tiny.points(**LONGER))
+    run = Run.open(tmp_path_factory.mktemp("longer") / "run", tiny.points(**LONGER))
     run.train()
     return run
 
@@ -45,21 +46,21 @@ def longer(tmp_path_factory) -> RunDirectory:
 
 def test_training_goes_on_from_the_newest_sound_one_to_the_same_state(workdir, longer, capsys):
     _damage(workdir, 20)
-    run = RunDirectory.open(workdir, tiny.points(**LONGER))
+    run = Run.open(workdir, tiny.points(**LONGER))
     run.train()
     said = capsys.readouterr().out
     assert "warning: the checkpoint of step 20 is damaged: " in said
-    assert "; step 10 is taken" in said
+    assert "; step 10 is used instead" in said
     assert f"set aside: {workdir / 'checkpoints' / 'damaged' / '20'}" in said
     tiny.assert_bitwise_equal(run.state(30), longer.state(30))
     assert run.steps("all") == [10, 20, 30]
-    assert run.workdir.metrics.read_bytes() == longer.workdir.metrics.read_bytes()
+    assert scan_metrics(run.workdir.metrics) == scan_metrics(longer.workdir.metrics)
     assert list((workdir / "checkpoints" / "damaged").iterdir())
 
 
 def test_what_reads_takes_what_is_sound_and_says_what_is_not(workdir, capsys):
     _damage(workdir, 20)
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     assert run.steps() == [10]
     assert "warning: the checkpoint of step 20 is damaged: " in capsys.readouterr().out
     assert run.steps("all") == [10]
@@ -72,7 +73,7 @@ def test_what_reads_takes_what_is_sound_and_says_what_is_not(workdir, capsys):
 
 def test_an_older_damaged_one_is_passed_over(workdir, capsys):
     _damage(workdir, 10)
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     assert run.steps() == [20]
     assert capsys.readouterr().out == ""
     assert run.steps("all") == [20]
@@ -83,7 +84,7 @@ def test_without_a_sound_one_training_does_not_begin_again(workdir):
     for step in (10, 20):
         _damage(workdir, step)
     before = (workdir / "metrics.jsonl").read_bytes()
-    run = RunDirectory.open(workdir, tiny.points(**LONGER))
+    run = Run.open(workdir, tiny.points(**LONGER))
     for act in (run.train, run.steps, run.train):
         with pytest.raises(CheckpointError, match=r"is sound: .*step 20 .*; .*step 10 is damaged"):
             act()
@@ -92,7 +93,7 @@ def test_without_a_sound_one_training_does_not_begin_again(workdir):
 
 
 def test_a_checkpoint_that_is_deleted_while_it_is_wanted_is_told(workdir):
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     steps = run.steps("all")
     shutil.rmtree(workdir / "checkpoints" / "10")
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 10 .* there are \[20\]"):
@@ -118,16 +119,16 @@ def test_what_is_deleted_before_its_turn_is_passed_over(
     workdir, monkeypatch, capsys, which, step, left
 ):
     _deleted_when_read(monkeypatch, workdir, step)
-    (summary,) = RunDirectory.open(workdir).evaluate(which)
+    (summary,) = Run.open(workdir).evaluate(which)
     assert summary["step"] == left
-    note = f"note: the checkpoint of step {step} was deleted meanwhile; it is passed over"
+    note = f"note: the checkpoint of step {step} was deleted meanwhile; it is skipped"
     assert capsys.readouterr().out.count(note) == 1
 
 
 def test_what_is_named_is_not_passed_over(workdir, monkeypatch):
     _deleted_when_read(monkeypatch, workdir, 20)
     with pytest.raises(CheckpointError, match=r"^no checkpoint of step 20 .* there are \[10\]$"):
-        RunDirectory.open(workdir).evaluate("20")
+        Run.open(workdir).evaluate("20")
 
 
 def test_what_is_deleted_while_it_is_verified_is_passed_over(workdir, monkeypatch, capsys):
@@ -137,7 +138,7 @@ def test_what_is_deleted_while_it_is_verified_is_passed_over(workdir, monkeypatc
         shutil.rmtree(workdir / "checkpoints" / "10", ignore_errors=True)
         return verify(self, step)
 
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     monkeypatch.setattr(Checkpoints, "steps", lambda self: [10, 20])
     monkeypatch.setattr(Checkpoints, "verify", late)
     assert run.steps("all") == [20]
@@ -150,10 +151,10 @@ def test_parameters_are_read_once_for_all_estimators(workdir, monkeypatch):
     monkeypatch.setattr(
         Checkpoints, "restore", lambda *given: (read.append(given[1]), restore(*given))[1]
     )
-    made = lambda workdir, experiment, name, estimator: lambda step, params: (name, step)  # noqa: E731
-    monkeypatch.setattr("gradlog.run.likelihoods.EstimatorRun", made)
+    made = lambda workdir, experiment, name: lambda step, params: (name, step)  # noqa: E731
+    monkeypatch.setattr("gradlog.experiment.run.EstimatorRun", made)
     config = tiny.points(**{"eval.estimators": ("ode", "bound")})
-    found = RunDirectory.open(workdir, config).results([10, 20])
+    found = Run.open(workdir, config).results([10, 20])
     assert found == [("ode", 10), ("ode", 20), ("bound", 10), ("bound", 20)]
     assert read == [10, 20]
 
@@ -161,9 +162,11 @@ def test_parameters_are_read_once_for_all_estimators(workdir, monkeypatch):
 @pytest.mark.parametrize("act", ["train", "params"])
 def test_a_checkpoint_is_hashed_once(workdir, monkeypatch, act):
     """Once to be chosen; not to be read then, nor are others when one is saved."""
-    entry, hashed = manifest._file_entry, []
-    monkeypatch.setattr(manifest, "_file_entry", lambda path: (hashed.append(path), entry(path))[1])
-    getattr(RunDirectory.open(workdir, tiny.points(**LONGER)), act)()
+    entry, hashed = manifest._describe_file, []
+    monkeypatch.setattr(
+        manifest, "_describe_file", lambda path: (hashed.append(path), entry(path))[1]
+    )
+    getattr(Run.open(workdir, tiny.points(**LONGER)), act)()
     folder = workdir / "checkpoints"
     old = [path for path in hashed if path.relative_to(folder).parts[0] in ("10", "20")]
     assert sorted(old) == sorted(p for p in (folder / "20/state").rglob("*") if p.is_file())
@@ -173,14 +176,14 @@ def test_a_checkpoint_is_hashed_once(workdir, monkeypatch, act):
 
 
 def test_a_folder_that_is_trained_in_is_not_trained_in_by_another(workdir):
-    run = RunDirectory.open(workdir, tiny.points(**LONGER))
+    run = Run.open(workdir, tiny.points(**LONGER))
     with WorkdirLock(workdir), pytest.raises(WorkdirError, match="is in use by process"):
         run.train()
     assert run.steps("all") == [10, 20]
 
 
 def test_a_result_that_is_computed_is_not_computed_by_another(workdir):
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     folder = workdir / "eval" / "20" / "ode"
     with WorkdirLock(folder), pytest.raises(WorkdirError, match="20/ode is in use by process"):
         run.bits_per_dim()
@@ -191,8 +194,8 @@ def test_a_disk_without_room_for_two_checkpoints_is_told_before_anything(tmp_pat
     def full(folder, needed_bytes):
         raise WorkdirError(f"needs {needed_bytes}")
 
-    monkeypatch.setattr("gradlog.run.task.check_writable", full)
-    new = RunDirectory.open(tmp_path / "new", tiny.points())
+    monkeypatch.setattr("gradlog.training.workdir_training.check_writable", full)
+    new = Run.open(tmp_path / "new", tiny.points())
     with pytest.raises(WorkdirError, match=r"^needs ") as error:
         new.train()
     assert not (tmp_path / "new").exists()
@@ -201,7 +204,7 @@ def test_a_disk_without_room_for_two_checkpoints_is_told_before_anything(tmp_pat
 
 
 def test_a_damaged_result_is_told_by_its_folder(workdir):
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     run.bits_per_dim()
     file = workdir / "eval" / "20" / "ode" / "per_image.npz"
     file.write_bytes(file.read_bytes()[:100])
@@ -210,7 +213,7 @@ def test_a_damaged_result_is_told_by_its_folder(workdir):
 
 
 def test_what_a_killed_evaluation_did_not_clear_away_is_cleared_away(workdir):
-    run = RunDirectory.open(workdir)
+    run = Run.open(workdir)
     run.bits_per_dim()
     (workdir / "eval" / "20" / "ode" / "partial").mkdir()
     run.bits_per_dim()
@@ -220,7 +223,7 @@ def test_what_a_killed_evaluation_did_not_clear_away_is_cleared_away(workdir):
 def test_a_training_killed_before_its_curves_draws_them_when_it_is_run_again(workdir):
     before = (workdir / "curves.png").read_bytes()
     (workdir / "curves.png").unlink()
-    RunDirectory.open(workdir).train()
+    Run.open(workdir).train()
     assert (workdir / "curves.png").read_bytes() == before
 
 
@@ -230,17 +233,17 @@ def test_a_training_killed_before_its_curves_draws_them_when_it_is_run_again(wor
 def test_a_run_left_within_a_line_goes_on_to_the_same_files(longer, tmp_path, monkeypatch):
     leave_at = [7, 23]
     monkeypatch.setattr(
-        "gradlog.training.interruption.Interruption.wanted",
+        "gradlog.training.interruption.Interruption.poll",
         lambda self, step: 15 if step in leave_at and not leave_at.remove(step) else None,
     )
     for _ in range(2):
         with pytest.raises(Interrupted):
-            RunDirectory.open(tmp_path / "run", tiny.points(**LONGER)).train()
-    run = RunDirectory.open(tmp_path / "run", tiny.points(**LONGER))
+            Run.open(tmp_path / "run", tiny.points(**LONGER)).train()
+    run = Run.open(tmp_path / "run", tiny.points(**LONGER))
     run.train()
     assert run.steps("all") == [7, 10, 20, 23, 30]
     tiny.assert_bitwise_equal(run.state(30), longer.state(30))
-    assert run.workdir.metrics.read_bytes() == longer.workdir.metrics.read_bytes()
+    assert scan_metrics(run.workdir.metrics) == scan_metrics(longer.workdir.metrics)
 
 
 # --- numbers that go bad --------------------------------------------------------------------
@@ -252,7 +255,8 @@ def bad_steps(monkeypatch):
     update = TrainStep.update
 
     def spoilt(self, state, loss, grads, step):
-        loss = jnp.where((step == 13) | (step == 17), jnp.inf, loss)
+        bad = (step == 13) | (step == 17)
+        loss = loss._replace(value=jnp.where(bad, jnp.inf, loss.value))
         return update(self, state, loss, grads, step)
 
     monkeypatch.setattr(TrainStep, "update", spoilt)
@@ -260,7 +264,7 @@ def bad_steps(monkeypatch):
 
 def test_the_state_before_a_bad_step_is_kept_and_training_can_go_on(bad_steps, tmp_path):
     """Stopped, stopped again, and gone on: the run that left the steps out from the start."""
-    stopped = RunDirectory.open(tmp_path / "stopped", tiny.points())
+    stopped = Run.open(tmp_path / "stopped", tiny.points())
     for _ in range(2):
         with pytest.raises(
             NonFiniteError, match=r"^step 13: loss is inf; .* checkpoint of step 12"
@@ -268,12 +272,12 @@ def test_the_state_before_a_bad_step_is_kept_and_training_can_go_on(bad_steps, t
             stopped.train()
     assert stopped.steps("all") == [10, 12]
     assert int(stopped.state(12).step) == 12
-    going_on = RunDirectory.open(tmp_path / "stopped", tiny.points(**{"training.max_skips": 2}))
+    going_on = Run.open(tmp_path / "stopped", tiny.points(**{"training.max_skips": 2}))
     going_on.train()
-    whole = RunDirectory.open(tmp_path / "whole", tiny.points(**{"training.max_skips": 2}))
+    whole = Run.open(tmp_path / "whole", tiny.points(**{"training.max_skips": 2}))
     whole.train()
     tiny.assert_bitwise_equal(going_on.state(20), whole.state(20))
-    assert going_on.workdir.metrics.read_bytes() == whole.workdir.metrics.read_bytes()
+    assert scan_metrics(going_on.workdir.metrics) == scan_metrics(whole.workdir.metrics)
     assert int(whole.state(20).skipped) == 2
     told = {r["step"]: r.get("skipped") for r in read_metrics(whole.workdir.metrics)}
     assert told == {5: None, 10: None, 15: 1, 20: 1}

@@ -1,5 +1,6 @@
 """A checkpoint of score_sde made into a workdir: its numbers, its training, its mistakes."""
 
+import dataclasses
 import json
 
 import jax
@@ -10,17 +11,21 @@ import pytest
 import tiny
 from flax.serialization import msgpack_restore, msgpack_serialize
 
-from gradlog.cli import command_line
+from gradlog.config_error import ConfigError
 from gradlog.configs import default, digits
 from gradlog.data import UNKNOWN, DataError
-from gradlog.evaluation import LikelihoodEvaluator
-from gradlog.experiment.build import data_or_shape, shape_of_data
-from gradlog.experiment.reader import ConfigError
-from gradlog.likelihood import Uniform, scipy_ode
-from gradlog.run import RunDirectory
-from gradlog.run.drivers import likelihood_evaluator
-from gradlog.run.importing import check_conventions, import_official
-from gradlog.run.published import experiments_of
+from gradlog.evaluation.import_checkpoint import (
+    check_conventions,
+    import_checkpoint,
+    matching_experiments,
+)
+from gradlog.evaluation.likelihood import likelihood_evaluator
+from gradlog.experiment.build import load_data_or_shape, load_shape
+from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.loading import load_config
+from gradlog.experiment.run import Run
+from gradlog.likelihood import scipy_ode
+from gradlog.models import Uniform
 from gradlog.storage import CheckpointError, WorkdirError, read_official
 from tests.models.official import GOLDEN
 
@@ -38,9 +43,13 @@ def small(**overrides):
 
 
 def imported(folder, **overrides):
-    run = RunDirectory.open(folder, small(**overrides), load=shape_of_data)
-    import_official(run, FILE)
+    run = Run.open(folder, small(**overrides), load=load_shape)
+    import_into(run)
     return run
+
+
+def import_into(run, file=FILE):
+    return import_checkpoint(run.workdir, run.config, run.experiment, file)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(workdir):
-    return RunDirectory.open(workdir)
+    return Run.open(workdir)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +71,11 @@ def expected():
         return dict(file)
 
 
-@pytest.mark.parametrize(
-    ("group", "name"), [("ema_params", "params_ema"), ("params", "optimizer_target")]
-)
+@pytest.mark.parametrize(("group", "name"), [("ema", "params_ema"), ("params", "optimizer_target")])
 def test_the_score_is_the_official_one(run, expected, group, name):
     experiment = run.experiment
-    score_fn = experiment.model.score_fn(experiment.sde, getattr(run.state(600), group))
-    got = jax.jit(jax.vmap(score_fn))(expected["x"], jnp.asarray(expected["t"]))
+    model = experiment.model.bind(getattr(run.state(600), group))
+    got = jax.jit(jax.vmap(model.score))(expected["x"], jnp.asarray(expected["t"]))
     wanted = expected[f"score_{name}"]
     assert np.abs(got - wanted).max() < 2e-5 * np.abs(wanted).max()
 
@@ -84,6 +91,7 @@ def test_adam_goes_on_from_its_moments(run):
         np.testing.assert_array_equal(got, moments["Conv_0/kernel"])
 
 
+@jax.tree_util.register_static
 class Stored(Uniform):
     """The points as they were dequantized by the official code."""
 
@@ -101,9 +109,10 @@ def test_the_likelihood_is_the_golden_one(run, monkeypatch):
     with np.load(GOLDEN / "likelihood_vp.npz") as file:
         golden = dict(file)
     monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(golden["epsilon"]))
-    experiment = RunDirectory.open(run.workdir.root, small(compat="score_flow")).experiment
+    experiment = Run.open(run.workdir.root, small(compat="score_flow")).experiment
     evaluator = likelihood_evaluator(experiment, experiment.estimators["scipy"])
-    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantization": Stored(256)})
+    model = dataclasses.replace(evaluator.model, dequantizer=Stored(256))
+    evaluator = dataclasses.replace(evaluator, model=model)
     found = evaluator(run.params(), golden["x"], experiment.streams["eval"])
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
     assert np.all(found.good)
@@ -113,8 +122,8 @@ def test_the_likelihood_is_the_golden_one(run, monkeypatch):
 
 def test_training_goes_on(tmp_path):
     run = imported(tmp_path / "run", **{"training.steps": 602})
-    RunDirectory.open(run.workdir.root, run.config).train()
-    assert RunDirectory.open(run.workdir.root).metrics()["step"].tolist() == [601, 602]
+    Run.open(run.workdir.root, run.config).train()
+    assert Run.open(run.workdir.root).metrics()["step"].tolist() == [601, 602]
     provenance = json.loads(run.workdir.provenance.read_text())
     assert provenance["identity"]["data.fingerprint"] != UNKNOWN
 
@@ -126,7 +135,7 @@ def test_samples_need_no_data(tmp_path, monkeypatch):
     monkeypatch.setattr("gradlog.experiment.build.load_dataset", nothing)
     settings = {"sampling.num_steps": 2, "sampling.num_samples": 2}
     imported(tmp_path / "run", **settings)
-    run = RunDirectory.open(tmp_path / "run", load=data_or_shape)
+    run = Run.open(tmp_path / "run", load=load_data_or_shape)
     assert run.sample(None, 2).x.shape == (2, 8, 8, 1)
     with pytest.raises(DataError, match="this needs the examples of digits: no data"):
         run.log_prob(run.experiment.dataset.test[np.arange(1)])
@@ -138,7 +147,7 @@ def test_data_of_unknown_shape_are_an_error(monkeypatch):
 
     monkeypatch.setattr("gradlog.experiment.build.load_dataset", nothing)
     with pytest.raises(DataError, match="no data"):
-        data_or_shape(tiny.points())
+        load_data_or_shape(tiny.points())
 
 
 def test_the_file_is_told_in_the_workdir(workdir):
@@ -150,14 +159,14 @@ def test_the_file_is_told_in_the_workdir(workdir):
 
 def test_a_workdir_is_not_written_over(workdir):
     with pytest.raises(WorkdirError, match="is a workdir already"):
-        import_official(RunDirectory.open(workdir), FILE)
+        import_into(Run.open(workdir))
 
 
 def test_nothing_is_left_of_what_does_not_fit(tmp_path):
     config = small(**{"model.nf": 8})
-    run = RunDirectory.open(tmp_path / "run", config, load=shape_of_data)
+    run = Run.open(tmp_path / "run", config, load=load_shape)
     with pytest.raises(CheckpointError, match=r"in the file, .* in the model"):
-        import_official(run, FILE)
+        import_into(run)
     assert not (tmp_path / "run").exists()
 
 
@@ -191,14 +200,14 @@ def test_all_published_experiments_have_conventions_of_the_official_codes():
     files = [file for folder in folders for file in folder.rglob("*.py")]
     assert len(files) > 30
     for file in files:
-        check_conventions(command_line.load_config(str(file)))
+        check_conventions(load_config(str(file)))
 
 
 def test_the_digits_are_refused_before_anything_is_written(tmp_path):
     config = digits.get_config()
-    run = RunDirectory.open(tmp_path / "run", config, load=shape_of_data)
+    run = Run.open(tmp_path / "run", config, load=load_shape)
     with pytest.raises(ConfigError) as error:
-        import_official(run, FILE)
+        import_into(run)
     assert str(error.value) == (
         "for a checkpoint of score_sde or score_flow config.model.parametrization = "
         "'preconditioned' must be 'noise'; config.model.label = 'log_rho' must be 'time' or 'step'"
@@ -211,14 +220,18 @@ def test_what_is_missing_and_what_is_extra_is_named(tmp_path):
     kernel = tree["params_ema"].pop("Conv_0")
     tree["params_ema"]["Conv_00"] = kernel
     (tmp_path / "checkpoint_2").write_bytes(msgpack_serialize(tree))
-    run = RunDirectory.open(tmp_path / "run", small(), load=shape_of_data)
+    run = Run.open(tmp_path / "run", small(), load=load_shape)
     with pytest.raises(CheckpointError, match="averaged") as error:
-        import_official(run, tmp_path / "checkpoint_2")
+        import_into(run, tmp_path / "checkpoint_2")
     assert "Conv_0/kernel is missing" in str(error.value)
     assert "Conv_00/kernel is not in the model" in str(error.value)
 
 
 # --- which experiment it is of --------------------------------------------------------------
+
+
+def models_of(configs):
+    return {name: (Experiment(config).model, (8, 8, 1)) for name, config in configs.items()}
 
 
 def test_the_experiment_is_found_by_its_network():
@@ -227,10 +240,10 @@ def test_the_experiment_is_found_by_its_network():
         "deeper": small(**{"model.num_res_blocks": 2}),
         "small, other SDE": small(**{"sde.name": "subvp", "model.dropout": 0.5}),
     }
-    assert experiments_of(FILE, configs) == ["small", "small, other SDE"]
+    assert matching_experiments(FILE, models_of(configs)) == ["small", "small, other SDE"]
 
 
 def test_a_network_of_no_experiment_is_described():
     configs = {"wide": small(**{"model.nf": 32}), "deeper": small(**{"model.num_res_blocks": 2})}
     with pytest.raises(CheckpointError, match="is of no published network: it has 154 arrays"):
-        experiments_of(FILE, configs)
+        matching_experiments(FILE, models_of(configs))

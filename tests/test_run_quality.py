@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
-from test_command_line import command, mistake  # noqa: F401
 
 from gradlog.data.dataset import from_arrays
-from gradlog.evaluation.features import Learned
+from gradlog.evaluation.conditional_sampling import condition_settings
 from gradlog.evaluation.quality import QualityError, frechet_distance, moments, precision_recall
+from gradlog.evaluation.quality import quality_run as room
+from gradlog.evaluation.quality.features import Learned
+from gradlog.evaluation.quality.quality_run import QualityRun
+from gradlog.evaluation.samples import SampleRun
 from gradlog.experiment.build import build, load_dataset
-from gradlog.run import RunDirectory
-from gradlog.run import quality as room
-from gradlog.run.quality import QualityRun
-from gradlog.run.steering import known_part
+from gradlog.experiment.run import Run
 from gradlog.storage import WorkdirError, read_json, read_sealed
 
 NUMBERS = ("fid", "fid_standard_error", "kid", "kid_standard_error", "precision", "recall")
@@ -28,9 +28,17 @@ def own(workdir):
 
     def open_with(**overrides):
         few = {"quality.num_samples": 40, "quality.kid_subsets": 5}
-        return RunDirectory.open(workdir, tiny.points(**few | overrides))
+        return Run.open(workdir, tiny.points(**few | overrides))
 
     return open_with
+
+
+def quality_of(run):
+    return QualityRun(run.workdir, run.experiment, run.samples, run.classifier)
+
+
+def measure(run, step):
+    return quality_of(run)(step, run.params(step))
 
 
 def _files(run):
@@ -44,7 +52,7 @@ def _never(*_, **__):
 
 def test_numbers_are_those_of_the_runs_own_samples_and_data(own):
     run = own()
-    summary = QualityRun(run)(20)
+    summary = measure(run, 20)
     samples, test = summary["rows"]
     x, data = run.sample(None, 40, 20).x, run.experiment.dataset
     train, held_out = np.float64(data.train), np.float64(data.test)
@@ -65,36 +73,36 @@ def test_numbers_are_those_of_the_runs_own_samples_and_data(own):
 
 
 def test_a_result_is_read_and_another_one_put_beside_it(own, monkeypatch):
-    first = QualityRun(own())(20)
-    monkeypatch.setattr(RunDirectory, "sample", _never)
-    assert QualityRun(own())(20) == first
-    other = QualityRun(own(**{"quality.neighbors": 30}))(20)  # of the samples that are kept
+    first = measure(own(), 20)
+    monkeypatch.setattr(SampleRun, "draw", _never)
+    assert measure(own(), 20) == first
+    other = measure(own(**{"quality.neighbors": 30}), 20)  # of the samples that are kept
     assert other["rows"][0]["fid"] == first["rows"][0]["fid"]
     assert other["rows"][0]["precision"] != first["rows"][0]["precision"]
     run = own()
-    assert QualityRun(run)(20) == first
+    assert measure(run, 20) == first
     path = run.workdir.root / "quality/20/pixels/quality.json"
     whole = path.read_text()
     for damaged in ("[]", '{"rows": []}', json.dumps(json.loads(whole) | {"failed": 1})):
         path.write_text(damaged)
         with pytest.raises(WorkdirError, match=r"pixels is damaged .* it"):
-            QualityRun(run)(20)
+            measure(run, 20)
     path.write_text(whole)
     results = {name for name in _files(run) if name.endswith("quality.json")}
     assert len(results) == 2
     assert "20/pixels/quality.json" in results
     with pytest.raises(AssertionError, match="computed again"):
-        QualityRun(own(**{"sampling.num_steps": 5}))(20)
+        measure(own(**{"sampling.num_steps": 5}), 20)
     with pytest.raises(AssertionError, match="computed again"):
-        QualityRun(own())(10)
+        measure(own(), 10)
 
 
 def test_samples_are_compared_with_either_set_or_with_a_part_of_it(own):
-    against = QualityRun(own(**{"quality.against": "test", "quality.num_samples": 0}))(20)
+    against = measure(own(**{"quality.against": "test", "quality.num_samples": 0}), 20)
     samples, train = against["rows"]
     assert (samples["count"], samples["reference_count"]) == (12, 12)
     assert (train["set"], train["count"]) == ("train data", 12)
-    part = QualityRun(own(**{"quality.num_reference": 30, "quality.num_samples": 0}))(20)
+    part = measure(own(**{"quality.num_reference": 30, "quality.num_samples": 0}), 20)
     assert (part["rows"][0]["count"], part["rows"][0]["reference_count"]) == (30, 30)
 
 
@@ -103,13 +111,13 @@ def test_samples_that_failed_are_counted_and_not_in_the_numbers(own, monkeypatch
     x, ok = drawn.x.copy(), drawn.ok.copy()
     x[7, 0], ok[9] = np.nan, False
     good = np.delete(drawn.x, [7, 9], axis=0)
-    monkeypatch.setattr(RunDirectory, "sample", lambda *_: replace(drawn, x=x, ok=ok))
-    summary = QualityRun(run := own())(20)
+    monkeypatch.setattr(SampleRun, "draw", lambda *_: replace(drawn, x=x, ok=ok))
+    summary = measure(run := own(), 20)
     train = np.float64(run.experiment.dataset.train)
     assert summary["failed"] == 2
     assert summary["rows"][0]["count"] == 38
     assert summary["rows"][0]["fid"] == frechet_distance(moments(np.float64(good)), moments(train))
-    assert "warning: 2 samples failed and are not in the numbers" in capsys.readouterr().out
+    assert "warning: 2 samples failed" in capsys.readouterr().out
 
 
 def test_costly_features_are_computed_once(own, monkeypatch):
@@ -120,25 +128,27 @@ def test_costly_features_are_computed_once(own, monkeypatch):
         return x @ np.ones((2, 3)) + np.arange(len(x))[:, None] % 3
 
     weights = {"classifier": "1"}
-    monkeypatch.setitem(room._MAPS, "classifier", lambda _: Learned(features, dict(weights)))
+    monkeypatch.setitem(
+        room.FEATURE_MAKERS, "classifier", lambda *_: Learned(features, dict(weights))
+    )
     learned = {"quality.features": "classifier"}
-    first = QualityRun(own(**learned))(20)
+    first = measure(own(**learned), 20)
     assert sorted(calls) == [12, 40, 200]
-    QualityRun(own(**learned, **{"quality.kid_subsets": 6}))(20)
+    measure(own(**learned, **{"quality.kid_subsets": 6}), 20)
     assert len(calls) == 3
-    QualityRun(own(**learned))(10)  # other samples of the same data
+    measure(own(**learned), 10)  # other samples of the same data
     assert len(calls) == 4
     weights["classifier"] = "2"
-    other = QualityRun(own(**learned))(20)
+    other = measure(own(**learned), 20)
     assert len(calls) == 7
     assert other["rows"] == first["rows"]
 
 
 def test_features_of_the_runs_classifier(own, monkeypatch):
-    params = {"a": np.ones(3)}
+    params = {"network": {"a": np.ones(3)}}
     of = {"params": lambda self: params, "features": lambda self, x: x**3}
-    monkeypatch.setattr(RunDirectory, "classifier", type("Trained", (), of)())
-    summary = QualityRun(run := own(**{"quality.features": "classifier"}))(20)
+    monkeypatch.setattr(Run, "classifier", type("Trained", (), of)())
+    summary = measure(run := own(**{"quality.features": "classifier"}), 20)
     x, train = run.sample(None, 40, 20).x, run.experiment.dataset.train
     expected = frechet_distance(*(moments(np.float64(z**3)) for z in (x, train)))
     np.testing.assert_allclose(summary["rows"][0]["fid"], expected, rtol=1e-6)
@@ -155,28 +165,28 @@ def test_inceptions_features_of_images(trained, monkeypatch):
     monkeypatch.setattr(room, "read_weights", lambda path: path)
     monkeypatch.setattr(room, "InceptionFeatures", made)
     settings = {"quality.features": "inception", "quality.inception": "weights.tgz"}
-    run = RunDirectory.open(trained, tiny.points(**settings))
-    assert room._MAPS["inception"](run) == "weights.tgz"
+    run = Run.open(trained, tiny.points(**settings))
+    assert room.FEATURE_MAKERS["inception"](run.experiment, run.classifier) == "weights.tgz"
     assert seen == {"convention": "tensorflow", "levels": None, "batch_size": 6}
 
 
 def test_inception_of_continuous_data_is_an_error(trained, monkeypatch):
     monkeypatch.setattr(room, "read_weights", lambda path: {})
-    run = RunDirectory.open(trained, tiny.points(**{"quality.features": "inception"}))
+    run = Run.open(trained, tiny.points(**{"quality.features": "inception"}))
     with pytest.raises(QualityError, match="needs images with levels, and these data are cont"):
-        QualityRun(run)
+        quality_of(run)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_samples": 3}, "3 samples are too few for config.quality: at least 4 are needed"),
-        ({"num_samples": 9, "neighbors": 9}, "9 samples are too few for config.quality: at least"),
-        ({"num_reference": 3}, "3 train data are too few for config.quality: at least 4 are"),
-        ({"against": "test", "neighbors": 12}, "12 test data are too few for config.quality: at"),
+        ({"num_samples": 3}, "config.quality needs at least 4 samples"),
+        ({"num_samples": 9, "neighbors": 9}, "config.quality needs at least 10 samples"),
+        ({"num_reference": 3}, "config.quality needs at least 4 train data"),
+        ({"against": "test", "neighbors": 12}, "config.quality needs at least 13 test data"),
     ],
 )
-def test_too_few_are_one_line_before_anything_is_drawn(mistake, workdir, settings, message):  # noqa: F811
+def test_too_few_are_one_line_before_anything_is_drawn(mistake, workdir, settings, message):
     before = sorted(workdir.rglob("*"))
     arguments = [f"--config.quality.{key}={value}" for key, value in settings.items()]
     found = mistake(f"--workdir={workdir}", "--mode=quality", *arguments)
@@ -186,12 +196,12 @@ def test_too_few_are_one_line_before_anything_is_drawn(mistake, workdir, setting
 
 def test_samples_of_other_versions_are_drawn_again(own, monkeypatch):
     more = {"quality.kid_subsets": 6}
-    QualityRun(own())(20)
-    monkeypatch.setattr(RunDirectory, "sample", _never)
-    QualityRun(own(**more))(20)
-    monkeypatch.setattr(room, "versions", lambda: {"jax": "0"})
+    measure(own(), 20)
+    monkeypatch.setattr(SampleRun, "draw", _never)
+    measure(own(**more), 20)
+    monkeypatch.setattr(room, "list_versions", lambda: {"jax": "0"})
     with pytest.raises(AssertionError, match="computed again"):
-        QualityRun(own(**more, **{"quality.kid_subset_size": 7}))(20)
+        measure(own(**more, **{"quality.kid_subset_size": 7}), 20)
 
 
 def test_samples_of_another_mask_at_the_same_path_are_others(tmp_path):
@@ -201,7 +211,7 @@ def test_samples_of_another_mask_at_the_same_path_are_others(tmp_path):
         np.save(tmp_path / "mask.npy", mask)
         settings = {"task": "inpaint", "mask": str(tmp_path / "mask.npy")}
         config = tiny.images(**{f"sampling.{key}": value for key, value in settings.items()})
-        return known_part(build(config, load_dataset(config)))
+        return condition_settings(build(config, load_dataset(config)))
 
     assert known(2, 3) == known(2, 3) != known(3, 2)
 
@@ -210,7 +220,7 @@ def test_samples_of_another_mask_at_the_same_path_are_others(tmp_path):
 
 
 def _given(own, path, **overrides):
-    return QualityRun(own(**overrides, **{"quality.samples": str(path)})).given()
+    return quality_of(own(**overrides, **{"quality.samples": str(path)})).from_file()
 
 
 def test_the_data_themselves_are_perfect_samples(own, tmp_path):
@@ -237,7 +247,7 @@ def test_other_samples_in_a_file_of_the_same_name_are_another_result(own, tmp_pa
 
 def test_samples_that_this_program_wrote_can_be_given(own):
     run = own()
-    folder = run.samples.save(20)
+    folder = run.save_samples(20)
     found = _given(own, folder / "samples.npz")
     assert found["rows"][0]["count"] == 6
 
@@ -246,7 +256,7 @@ BAD_ARRAYS = {
     "holds float64 (9, 3); the data are (n, *(2,))": np.zeros((9, 3)),
     "holds <U1, not numbers": np.full((9, 2), "a"),
     "a whole .npy or .npz file of plain numbers is needed": np.array([[None, 1]] * 9),
-    "2 samples are too few for config.quality: at least 4 are needed": np.zeros((2, 2)),
+    "config.quality needs at least 4 samples": np.zeros((2, 2)),
     "1 of 9 examples have features that are not finite": np.r_[[[np.inf, 0]], np.ones((8, 2))],
 }
 
@@ -265,7 +275,7 @@ def test_samples_beyond_the_levels_of_the_data_are_an_error(tmp_path):
     data = from_arrays("d", *(np.zeros((9, 4, 4, 1), np.uint8),) * 2, levels=17)
     np.save(tmp_path / "mine.npy", np.full((9, 4, 4, 1), 200, np.uint8))
     with pytest.raises(QualityError, match="values from 200 to 200; the data have levels from 0"):
-        room.read_samples(str(tmp_path / "mine.npy"), data.shape, data.levels)
+        room.load_samples(str(tmp_path / "mine.npy"), data.shape, data.levels)
 
 
 @pytest.mark.parametrize(
@@ -279,11 +289,11 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path, name, content, message
     if content:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(QualityError, match=r"^config\.quality\.samples: ") as caught:
-        room.read_samples(str(tmp_path / name), (2,), None)
+        room.load_samples(str(tmp_path / name), (2,), None)
     assert message in str(caught.value)
 
 
 def test_an_archive_without_samples_names_its_arrays(tmp_path):
     np.savez(tmp_path / "mine.npz", a=np.ones(2), b=np.ones(2))
     with pytest.raises(QualityError, match=r"holds the arrays \['a', 'b'\]; name one of them"):
-        room.read_samples(str(tmp_path / "mine.npz"), (2,), None)
+        room.load_samples(str(tmp_path / "mine.npz"), (2,), None)

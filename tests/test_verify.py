@@ -12,10 +12,17 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.run import RunDirectory
-from gradlog.run.verification import DAMAGED, SOUND, UNFINISHED, verify_workdir
-from gradlog.run.verification.finding import complaint_of
-from gradlog.run.verification.readable import READERS
+from gradlog.evaluation.verify import (
+    DAMAGED,
+    READERS,
+    SOUND,
+    UNFINISHED,
+    complaint_of,
+    verify_workdir,
+)
+from gradlog.experiment import build
+from gradlog.experiment.loading import load_saved_config
+from gradlog.experiment.run import Run
 from gradlog.storage import Checkpoints, write_sealed
 
 
@@ -23,7 +30,7 @@ from gradlog.storage import Checkpoints, write_sealed
 def whole(trained, tmp_path_factory) -> Path:
     """A run with results and with a classifier beside it, not to be changed."""
     root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("verified") / "run"))
-    run = RunDirectory.open(root)
+    run = Run.open(root)
     run.evaluate([10, 20])
     inner = root / "classifier"
     shutil.copytree(trained, inner)  # as a workdir within goes, any will do
@@ -38,10 +45,12 @@ def root(whole, tmp_path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "run"))
 
 
+def verify(root):
+    return verify_workdir(root, lambda path: build.check_config(load_saved_config(path)))
+
+
 def _found(root, state):
-    return {
-        finding.path: finding.detail for finding in verify_workdir(root) if finding.state == state
-    }
+    return {finding.path: finding.detail for finding in verify(root) if finding.state == state}
 
 
 def test_a_whole_workdir_is_sound(whole):
@@ -89,7 +98,7 @@ def _half_a_picture(root):
 
 def _another_run(root):
     found = Checkpoints(root / "checkpoints", run="another")
-    state = RunDirectory.open(root).state(20)
+    state = Run.open(root).state(20)
     shutil.rmtree(root / "checkpoints" / "20")
     found.save(20, state)
     found.close()
@@ -131,7 +140,7 @@ DAMAGE = {
     ),
     "metrics that are lost": (
         lambda root: _write(root, "metrics.jsonl", METRICS),
-        {"metrics.jsonl": "it has no line of step 20, of which there is a checkpoint"},
+        {"metrics.jsonl": "it has no line of step 20"},
     ),
     "no metrics": (
         lambda root: _without(root, "metrics.jsonl"),
@@ -287,9 +296,9 @@ def _saves_30_and_deletes(root, step):
 
 
 MOMENTS = {
-    "while its checkpoint is read": "storage.manifest._file_entry",
-    "before its notes are": "storage.Checkpoints.notes",
-    "after the checkpoints were": "run.verification.workdir.check_config",
+    "while its checkpoint is read": "gradlog.storage.manifest._describe_file",
+    "before its notes are": "gradlog.storage.Checkpoints.notes",
+    "after the checkpoints were": "gradlog.experiment.build.check_config",
 }
 
 
@@ -336,7 +345,7 @@ def test_a_file_with_the_name_of_a_step_is_none(root):
 def test_what_is_no_workdir_is_told(tmp_path, name):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    (finding,) = verify_workdir(tmp_path / name)
+    (finding,) = verify(tmp_path / name)
     assert finding.state == DAMAGED
 
 
@@ -353,7 +362,7 @@ def test_a_classifier_alone_is_a_workdir(root, tmp_path):
 
 def test_nothing_is_changed_by_looking(root):
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    verify_workdir(root)
+    verify(root)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
@@ -382,7 +391,7 @@ def test_no_bytes_are_too_odd(root, seed):
     rng = np.random.default_rng(seed)
     for path in rng.choice(np.array(_files(root), object), 4, replace=False):
         path.write_bytes(_fuzzed(rng, path.read_bytes()))
-    found = verify_workdir(root)
+    found = verify(root)
     assert {finding.path for finding in found} >= {"config.json", "provenance.json"}
     assert not any("\n" in finding.detail for finding in found)
 

@@ -304,7 +304,8 @@ def per_image_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
     """
     account = evaluation.account
     to_error = lambda nats: np.abs(account.to_bits_per_dim(nats))  # noqa: E731
-    others = {k: v for k, v in evaluation.values.items() if k not in ("parts", "errors", "ok")}
+    named = ("parts", "errors", "ok")
+    others: Any = {k: v for k, v in evaluation.values.items() if k not in named}
     return {
         "bits_per_dim": account.bits_per_dim,
         "standard_error": to_error(evaluation.standard_error),

@@ -28,7 +28,8 @@ from gradlog.evaluation.devices import (
 )
 from gradlog.evaluation.uncertainty import mean
 from gradlog.losses import Loss, NoisyCrossEntropy, example_keys
-from gradlog.models import Centers, ClassifierNetwork, Continuous, Dequantizer, NoisyClassifier
+from gradlog.models import Centers, ClassifierNetwork, Dequantizer, NoisyClassifier
+from gradlog.models.dequantizers import Levels
 from gradlog.sde_lib import SDE
 from gradlog.storage import CheckpointError, Checkpoints, Retention, Workdir, write_sealed
 from gradlog.training import (
@@ -92,7 +93,7 @@ class ClassifierTraining:
         x0, _ = self.dequantizer(keys.dequantization, x)
         noise_key = jax.random.split(key, 3)[2]  # as version 0.1 drew it
         loss = NoisyCrossEntropy(self.process, self.classifier, self.eps)
-        return Loss(loss(params[NETWORK], x0, example.u, noise_key, example.condition))
+        return Loss(loss(params[NETWORK], x0, example.u, noise_key, example.condition), {})
 
 
 class NoisyPredictions:
@@ -343,7 +344,7 @@ class ClassifierRun:
     def _predictions(self, *, noised: bool) -> NoisyPredictions:
         experiment = self.experiment
         dequantizer = experiment.model.dequantizer
-        if not noised and not isinstance(dequantizer, Continuous):
+        if not noised and isinstance(dequantizer, Levels):
             dequantizer = Centers(dequantizer.levels, dequantizer.centered)
         batch_size = experiment.eval.batch_size
         return NoisyPredictions(

@@ -145,8 +145,8 @@ def train_state(found: OfficialState, like: TrainState) -> TrainState:
     )
     ema = fit_arrays(found.ema_params, network, "the averaged parameters")
     step, skipped = np.asarray(found.step, np.int32), np.zeros((), np.int32)
-    groups = [{NETWORK: tree} for tree in (params, ema, opt_state)]
-    return TrainState(step, *groups, skipped)  # pyright: ignore[reportArgumentType]
+    params, ema, opt_state = ({NETWORK: tree} for tree in (params, ema, opt_state))
+    return TrainState(step, params, ema, opt_state, skipped)  # pyright: ignore[reportArgumentType]
 
 
 def matching_experiments(

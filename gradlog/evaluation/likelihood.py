@@ -32,7 +32,7 @@ from gradlog.evaluation.devices import (
     run_on_host,
     unpadded_batches,
 )
-from gradlog.likelihood import Account, Likelihood, LogProb, account, runs_on_host
+from gradlog.likelihood import Account, LogProb, StoredLikelihood, account, runs_on_host
 from gradlog.likelihood.parts import Part
 from gradlog.models import DiffusionModel
 
@@ -97,7 +97,7 @@ class LikelihoodEvaluator:
       batch_size: examples at once, over all local devices.
     """
 
-    likelihood: Likelihood
+    likelihood: StoredLikelihood
     model: DiffusionModel
     batch_size: int
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.evaluation import BATCH_AXES
-from gradlog.experiment.reader import ConfigError
-from gradlog.run import RunDirectory
+from gradlog.config_error import ConfigError
+from gradlog.evaluation.samples import BATCH_AXES
+from gradlog.experiment.run import Run
 from gradlog.sampling import Ancestral, Langevin, LogSNRSchedule
 
 LANGEVIN = {"sampling.predictor": "none", "sampling.corrector": "langevin"}
@@ -14,7 +14,7 @@ LANGEVIN = {"sampling.predictor": "none", "sampling.corrector": "langevin"}
 
 def drawn(trained, count, **settings):
     changes = {f"sampling.{key}": value for key, value in settings.items()}
-    return RunDirectory.open(trained, tiny.points(**LANGEVIN, **changes)).sample(None, count).x
+    return Run.open(trained, tiny.points(**LANGEVIN, **changes)).sample(None, count).x
 
 
 def test_only_with_batch_norms_does_a_sample_depend_on_its_batch_mates(trained):
@@ -32,14 +32,14 @@ def test_a_batch_of_one_has_its_own_norms(trained):
 def test_the_preset_sets_the_norms_and_the_variance_of_ancestral_steps(trained):
     def sampler(**changes):
         config = tiny.points(compat="score_flow", **changes)
-        return RunDirectory.open(trained, config).experiment.sampler
+        return Run.open(trained, config).experiment.sampler
 
     assert sampler(**LANGEVIN).corrector == Langevin(norm_axes=BATCH_AXES)
     assert sampler(**{"sampling.predictor": "ancestral"}).predictor == Ancestral("beta")
 
 
 def test_a_schedule_is_the_one_of_its_key(trained):
-    run = RunDirectory.open(trained, tiny.points(**{"sampling.schedule": "log_snr"}))
+    run = Run.open(trained, tiny.points(**{"sampling.schedule": "log_snr"}))
     assert run.experiment.sampler.schedule == LogSNRSchedule()
     assert run.sample(None, 2).ok.all()
 
@@ -58,4 +58,4 @@ def test_a_schedule_is_the_one_of_its_key(trained):
 )
 def test_what_cannot_be_built_is_one_line(trained, changes, told):
     with pytest.raises(ConfigError, match=told):
-        RunDirectory.open(trained, tiny.points(**changes))
+        Run.open(trained, tiny.points(**changes))

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from tensorboardX.proto import graph_pb2
 
-from gradlog.evaluation.features import CONVENTIONS, InceptionFeatures, read_weights
-from gradlog.evaluation.features.inception import Inception, weights
-from gradlog.evaluation.features.inception.torch_file import read_torch_file
 from gradlog.evaluation.quality import QualityError
+from gradlog.evaluation.quality.features import CONVENTIONS, InceptionFeatures, read_weights
+from gradlog.evaluation.quality.features.inception import Inception, weights
+from gradlog.evaluation.quality.features.inception.torch_file import read_torch_file
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "quality.npz")
 IMAGES = inception_weights.images()

@@ -8,13 +8,24 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradlog.evaluation.differences import IncomparableError
-from gradlog.evaluation.over_training import figure, over_training, probabilities_best
-from gradlog.evaluation.results import Result
+from gradlog.evaluation.bits_per_dim import Result
+from gradlog.evaluation.comparison import IncomparableError
+from gradlog.evaluation.over_training import (
+    figure,
+    over_training,
+    probabilities_best,
+    save_over_training,
+)
 from gradlog.evaluation.tables import show_over_training
 from gradlog.evaluation.uncertainty import mean
-from gradlog.run.over_training import save_over_training
-from gradlog.storage import Workdir, finite, read_sealed, write_json, write_npz, write_sealed
+from gradlog.storage import (
+    Workdir,
+    read_sealed,
+    replace_nonfinite,
+    write_json,
+    write_npz,
+    write_sealed,
+)
 
 EMPTY = MappingProxyType({})
 RNG = np.random.default_rng(1)
@@ -34,7 +45,7 @@ def result(step, bits, ok=None, estimator="ode", fingerprint="same"):
         "interval": total.interval,
         "num_images": total.count,
     }
-    return Result(finite(summary), bits, ok)
+    return Result(replace_nonfinite(summary), {"bits_per_dim": bits, "ok": ok})
 
 
 def kept(workdir, found, settings=EMPTY):
@@ -132,7 +143,7 @@ def test_files_hold_what_is_found_and_the_table_names_the_best(tmp_path, capsys)
     assert (tmp_path / "eval" / "over_training.png").read_bytes().startswith(b"\x89PNG")
     output = capsys.readouterr().out
     probability = best["probability_best"]
-    assert f"bound: the best is step {best['step']}, with probability {probability:.2f}" in output
+    assert f"bound: step {best['step']} is the best with probability {probability:.2f}" in output
     assert "a training with another seed may rank its steps otherwise" in output
     assert figure(told).axes[0].get_legend_handles_labels()[1] == ["ode", "bound"]
 
@@ -186,5 +197,5 @@ def test_a_damaged_result_of_another_step_is_told_and_left_out(tmp_path, capsys)
 def test_of_one_image_no_probability_is_told(capsys):
     show_over_training(over_training([result(1, HARD[:1]), result(2, HARD[:1] + 1)]))
     said = capsys.readouterr().out
-    assert "ode: one image does not tell which step is the best" in said
+    assert "ode: one image is too few" in said
     assert "with probability" not in said

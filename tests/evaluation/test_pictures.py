@@ -1,10 +1,11 @@
-"""Pictures show what they are given, and are pictures."""
+"""Pictures show their data, and are pictures."""
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from gradlog.evaluation.pictures import image_grid, save_curves, save_samples, to_bytes
+from gradlog.evaluation.pictures import image_grid, save_curves, save_gif, save_samples, to_bytes
 
 
 def test_levels_are_spread_over_bytes():
@@ -78,3 +79,30 @@ def test_a_saved_grid_is_the_grid(tmp_path):
 def test_curves_become_a_picture(tmp_path, records):
     save_curves(tmp_path / "curves.png", records)
     assert min(read(tmp_path / "curves.png").size) >= 320
+
+
+def squares(count):
+    for i in range(count):
+        figure = Figure(figsize=(1, 1), dpi=40, facecolor="white")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.axis("off")
+        axes.set(xlim=(0, count), ylim=(0, 1))
+        axes.fill_between([i, i + 1], 0, 1, color=(1, 0, 0))
+        yield figure
+
+
+def test_frames_are_shown_in_order_at_the_pace_asked_for(tmp_path):
+    save_gif(tmp_path / "a.gif", squares(4), 120)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"]) == (4, (40, 40), 0)
+        for i in range(4):
+            gif.seek(i)
+            assert gif.info["duration"] == 120
+            red = np.asarray(gif.convert("RGB"))[20, :, 1] < 100
+            assert np.flatnonzero(red).mean() == pytest.approx(10 * i + 4.5, abs=1)
+
+
+def test_no_figure_is_an_error_and_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="at least one figure"):
+        save_gif(tmp_path / "a.gif", [], 100)
+    assert list(tmp_path.iterdir()) == []

@@ -1,14 +1,15 @@
 """Numbers of sample quality: reference implementations, closed forms, limits, honest errors."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gradlog.evaluation.quality import (
-    Comparison,
     Moments,
     QualityError,
+    compare_features,
     frechet,
     frechet_distance,
     kernel_distance,
@@ -20,7 +21,7 @@ from gradlog.evaluation.quality import (
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "quality.npz")
 X, Y = GOLDEN["x"], GOLDEN["y"]
-COMPARE = Comparison(neighbors=3, fid_groups=10, kid_subsets=20, kid_subset_size=30, seed=0)
+compare = partial(compare_features, kid_subsets=20, kid_subset_size=30)
 
 
 def _generator(seed):
@@ -198,7 +199,7 @@ def test_distances_come_in_blocks_that_do_not_matter(monkeypatch):
 
 def test_the_order_of_examples_does_not_matter():
     order = _generator(7).permutation(len(X))
-    found, shuffled = COMPARE(X, Y), COMPARE(X[order], Y[::-1])
+    found, shuffled = compare(X, Y), compare(X[order], Y[::-1])
     for key in ("fid", "precision", "recall"):
         np.testing.assert_allclose(shuffled[key], found[key], rtol=1e-12)
     for key in ("fid_extrapolated", "kid"):  # cut and drawn by place
@@ -206,7 +207,7 @@ def test_the_order_of_examples_does_not_matter():
 
 
 def test_a_summary_says_what_its_numbers_stand_on():
-    found = COMPARE(X[:8], Y)
+    found = compare(X[:8], Y)
     assert (found["count"], found["reference_count"], found["num_features"]) == (8, 130, 6)
     assert (found["fid_groups"], found["kid_subset_size"]) == (4, 4)
 
@@ -222,7 +223,7 @@ MISTAKES = {
 @pytest.mark.parametrize("message", MISTAKES)
 def test_sets_that_cannot_be_compared_are_one_line(message):
     with pytest.raises(QualityError, match=message) as caught:
-        COMPARE(*MISTAKES[message])
+        compare(*MISTAKES[message])
     assert "\n" not in str(caught.value)
 
 

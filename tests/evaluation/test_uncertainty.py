@@ -5,10 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from gradlog.evaluation import Evaluation
-from gradlog.evaluation.settings import changed_fields
-from gradlog.evaluation.uncertainty import convergence, error_split, mean
-from gradlog.likelihood import ODELikelihood, OneDraw, Rademacher, account
+from gradlog.evaluation.likelihood import Evaluation
+from gradlog.evaluation.uncertainty import changed_fields, convergence, error_split, mean
+from gradlog.likelihood import ODELikelihood, OneDraw, Rademacher
 from gradlog.ode import Adaptive, LogRhoFlow
 
 DIMS = 3
@@ -20,17 +19,12 @@ def make(bits, ok=None, **errors):
     """An evaluation with these bits per dimension, and errors in bits per dimension."""
     to_nats = DIMS * math.log(2)
     count = len(bits)
-    return Evaluation(
-        account=account({"prior": -to_nats * np.asarray(bits)}, 0.0, DIMS),
-        errors={name: to_nats * np.asarray(error) for name, error in errors.items()},
-        discretization=np.full(count, np.nan),
-        nfe=np.ones(count, int),
-        jvps=np.ones(count, int),
-        ok=np.ones(count, bool) if ok is None else ok,
-        freedom=np.full(count, np.inf),
-        seconds=0.0,
-        compile_seconds=0.0,
-    )
+    values = {
+        "parts": {"prior": -to_nats * np.asarray(bits)},
+        "errors": {name: to_nats * np.asarray(error) for name, error in errors.items()},
+        "ok": np.ones(count, bool) if ok is None else ok,
+    }
+    return Evaluation(values, log_scale=0.0, dims=DIMS, seconds=0.0, compile_seconds=0.0)
 
 
 def looks(seed=0, drawn=("dequantization", "probes", "time")):

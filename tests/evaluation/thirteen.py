@@ -1,14 +1,16 @@
 """Thirteen examples, a small model, and what is evaluated on them; importable without pytest."""
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradlog.evaluation import LikelihoodEvaluator, SampleDriver
-from gradlog.likelihood import Continuous, ODELikelihood, OneDraw, Rademacher, Uniform
-from gradlog.models import LABELS, NETWORKS, Noise, ScoreModel
+from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.evaluation.samples import SampleDriver
+from gradlog.likelihood import ODELikelihood, OneDraw, Rademacher
+from gradlog.models import NETWORKS, NOISE_LABELS, DiffusionModel, Noise, Uniform
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import EulerMaruyama, Langevin, PredictorCorrector
 from gradlog.sde_lib import SDES
@@ -18,7 +20,8 @@ SOURCE = np.random.default_rng(0).integers(0, 17, size=(COUNT, *SHAPE)).astype(n
 STREAM = jax.random.key(7)
 # Smooth in x and t, so that a solver's tolerance says what its error is.
 NETWORK = NETWORKS["mlp"](hidden=16, num_layers=1, embedding=8, init_scale=0.3)
-MODEL = ScoreModel(NETWORK, Noise(), LABELS["log_rho"]())
+MODEL = DiffusionModel(SDES["vp"](), NETWORK, Noise(), NOISE_LABELS["log_rho"]())
+DEQUANTIZED = dataclasses.replace(MODEL, dequantizer=Uniform(17))
 
 
 @functools.cache
@@ -30,16 +33,14 @@ def params():
 def evaluate(batch_size=COUNT, count=COUNT, max_steps=4096, probes=2):
     solver = Adaptive(rtol=1e-6, atol=1e-6, max_steps=max_steps)
     likelihood = ODELikelihood(solver, LogRhoFlow(), Rademacher(probes), eps=1e-3)
-    evaluator = LikelihoodEvaluator(
-        OneDraw(likelihood), SDES["vp"](), MODEL, Uniform(17), batch_size
-    )
+    evaluator = LikelihoodEvaluator(OneDraw(likelihood), DEQUANTIZED, batch_size)
     return evaluator(params(), SOURCE[:count], STREAM)
 
 
 @functools.cache
 def sample(batch_size=COUNT, count=COUNT):
     sampler = PredictorCorrector(EulerMaruyama(), Langevin(), num_steps=10, eps=1e-3)
-    driver = SampleDriver(sampler, SDES["vp"](), MODEL, Continuous(), SHAPE, batch_size)
+    driver = SampleDriver(sampler, MODEL, SHAPE, batch_size)
     return driver(params(), count, STREAM)
 
 

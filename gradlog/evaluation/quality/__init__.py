@@ -1,9 +1,10 @@
 """The quality of samples: distances between their features and those of data."""
 
+from gradlog.evaluation.quality.compare_features import compare_features
 from gradlog.evaluation.quality.feature_sets import QualityError
 from gradlog.evaluation.quality.frechet import Frechet, Moments, frechet, frechet_distance, moments
 from gradlog.evaluation.quality.kernel import Kernel, kernel_distance, polynomial_mmd
-from gradlog.evaluation.quality.precision_recall import Neighbors, precision_recall
+from gradlog.evaluation.quality.neighbors import Neighbors, precision_recall
 
 __all__ = [
     "Frechet",
@@ -11,6 +12,7 @@ __all__ = [
     "Moments",
     "Neighbors",
     "QualityError",
+    "compare_features",
     "frechet",
     "frechet_distance",
     "kernel_distance",

@@ -18,6 +18,7 @@ from gradlog.distributed import exists_on_hosts, is_writer
 from gradlog.evaluation.bits_per_dim import SETTINGS, reading_result
 from gradlog.evaluation.classifier import ClassifierRun
 from gradlog.evaluation.conditional_sampling import condition_settings, guide_params
+from gradlog.evaluation.quality.compare_features import compare_features
 from gradlog.evaluation.quality.feature_sets import QualityError
 from gradlog.evaluation.quality.features import (
     Features,
@@ -26,9 +27,6 @@ from gradlog.evaluation.quality.features import (
     Pixels,
     read_weights,
 )
-from gradlog.evaluation.quality.frechet import frechet
-from gradlog.evaluation.quality.kernel import kernel_distance
-from gradlog.evaluation.quality.precision_recall import precision_recall
 from gradlog.evaluation.samples import SampleRun
 from gradlog.storage import (
     ArrayFileError,
@@ -46,7 +44,7 @@ from gradlog.storage import (
 from gradlog.storage.aliases import modern_result
 
 if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment, QualitySettings
+    from gradlog.experiment.experiment import Experiment
 
 RESULT = "quality.json"
 FROM_FILE = "given"  # takes the place of the step, for samples of a file
@@ -76,7 +74,7 @@ class QualityRun:
         self._workdir, self._experiment = workdir, experiment
         self._samples, self._classifier = samples, classifier
         self._settings = experiment.quality
-        self._features = _features(experiment, classifier)
+        self._features = FEATURE_MAKERS[self._settings.features](experiment, classifier)
         self._seed = int(experiment.identity["seed"])
 
     def __call__(self, step: int, params: Any) -> dict[str, Any]:
@@ -172,7 +170,7 @@ class QualityRun:
         try:
             found = self._computed("samples", x, {"samples": digest_arrays(x)})
             with terminal.working("comparing samples with data"):
-                numbers = compare_features(found, reference, self._settings, self._seed)
+                numbers = self._numbers(found, reference)
         except QualityError as error:
             raise QualityError(
                 f"samples and {against} data cannot be compared with config.quality: {error}"
@@ -181,7 +179,7 @@ class QualityRun:
         found = self._features_of_data(control, len(x))
         try:
             with terminal.working("comparing data with data"):
-                numbers = compare_features(found, reference, self._settings, self._seed)
+                numbers = self._numbers(found, reference)
             rows.append({"set": f"{control} data"} | numbers)
         except QualityError as error:
             terminal.say(f"note: {control} data are not compared: {error}")
@@ -193,6 +191,20 @@ class QualityRun:
             "rows": rows,
             "data_fingerprint": self._experiment.dataset.fingerprint,
         }
+
+    def _numbers(
+        self, x: Num[np.ndarray, "n k"], reference: Num[np.ndarray, "m k"]
+    ) -> dict[str, Any]:
+        settings = self._settings
+        return compare_features(
+            x,
+            reference,
+            neighbors=settings.neighbors,
+            fid_groups=settings.fid_groups,
+            kid_subsets=settings.kid_subsets,
+            kid_subset_size=settings.kid_subset_size,
+            seed=self._seed,
+        )
 
     def _features_of_data(self, split: str, count: int) -> Float[np.ndarray, "n k"]:
         """Return features of a split: of all of it, or of ``count`` random examples."""
@@ -219,36 +231,6 @@ class QualityRun:
     def _cached(self, name: str, settings: dict[str, Any]) -> Path:
         """Return the file of kept arrays; other versions have other files."""
         return self._workdir.quality_cache(name, settings | {"versions": list_versions()})
-
-
-def compare_features(
-    x: Num[np.ndarray, "n k"], y: Num[np.ndarray, "m k"], settings: "QualitySettings", seed: int
-) -> dict[str, Any]:
-    """Return FID, KID, precision and recall of samples x against y, with their standard errors.
-
-    Few samples are cut into fewer groups and smaller subsets; the numbers say how many.
-
-    Raises:
-      QualityError: the two sets cannot be compared.
-    """
-    inside = precision_recall(x, y, settings.neighbors)
-    groups = min(settings.fid_groups, len(x) // 2)
-    distance = frechet(x, y, groups)
-    kernel = kernel_distance(x, y, settings.kid_subsets, settings.kid_subset_size, seed)
-    return {
-        "fid": distance.value,
-        "fid_standard_error": distance.standard_error,
-        "fid_extrapolated": distance.extrapolated,
-        "kid": kernel.value,
-        "kid_standard_error": kernel.standard_error,
-        "precision": inside.precision,
-        "recall": inside.recall,
-        "count": len(x),
-        "reference_count": len(y),
-        "num_features": x.shape[1],
-        "fid_groups": groups,
-        "kid_subset_size": kernel.subset_size,
-    }
 
 
 def load_samples(
@@ -282,16 +264,25 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def _features(experiment: "Experiment", classifier: ClassifierRun) -> Features:
+def _learned(experiment: "Experiment", classifier: ClassifierRun) -> Features:
+    del experiment
+    return Learned(classifier.features, {"classifier": digest_params(classifier.params())})
+
+
+def _inception(experiment: "Experiment", classifier: ClassifierRun) -> Features:
+    del classifier
     settings = experiment.quality
-    if settings.features == "pixels":
-        return Pixels()
-    if settings.features == "classifier":
-        digest = digest_params(classifier.params())
-        return Learned(classifier.features, {"classifier": digest})
     return InceptionFeatures(
         read_weights(settings.inception),
         settings.convention,
         experiment.dataset.levels,
         experiment.eval.batch_size,
     )
+
+
+# By ``config.quality.features``.
+FEATURE_MAKERS: dict[str, Callable[["Experiment", ClassifierRun], Features]] = {
+    "pixels": lambda experiment, classifier: Pixels(),
+    "classifier": _learned,
+    "inception": _inception,
+}

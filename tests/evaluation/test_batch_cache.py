@@ -4,26 +4,23 @@ import jax
 import numpy as np
 import pytest
 import thirteen
-from gradlog.evaluation.unfinished import Unfinished
 from thirteen import COUNT, SOURCE, STREAM
 
 from gradlog import distributed
-from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.evaluation.batch_cache import BatchCache
+from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.likelihood import LogProb, OneDraw
-from gradlog.models import Uniform
-from gradlog.sde_lib import SDES
+from gradlog.likelihood.parts import PRIOR
 
 BATCH = 3  # five batches, the last of one image
 SETTINGS = {"rtol": 1e-5, "listed": (1, 2)}
 
 
-def noise(sde, score_fn, xs, keys):
+def noise(model, xs, keys):
     """An estimator that is a random number of each image's key."""
     total = jax.vmap(jax.random.normal)(keys)
     ones = jax.numpy.ones(len(xs), int)
-    return LogProb(
-        {"prior": total}, {"probes": 0 * total}, np.nan * total, xs, ones, ones, ones == 1
-    )
+    return LogProb({PRIOR: total}, {"probes": 0 * total}, np.nan * total, xs, ones, ones, ones == 1)
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -32,30 +29,28 @@ class Interrupted(Exception):  # noqa: N818
 
 @pytest.fixture
 def evaluate(monkeypatch):
-    """``evaluate(store, stop_after)`` gives the evaluation and how many batches it computed."""
-    evaluator = LikelihoodEvaluator(
-        OneDraw(noise), SDES["vp"](), thirteen.MODEL, Uniform(17), BATCH
-    )
+    """``evaluate(cache, stop_after)`` returns the evaluation and how many batches it computed."""
+    evaluator = LikelihoodEvaluator(OneDraw(noise), thirteen.DEQUANTIZED, BATCH)
     computed = []
     compute = LikelihoodEvaluator._evaluate
     monkeypatch.setattr(
         LikelihoodEvaluator, "_evaluate", lambda *a: computed.append(1) or compute(*a)
     )
 
-    def run(store=None, stop_after=COUNT, look=0):
-        def progress(done, of):
-            if done >= stop_after and done < of:
+    def run(cache=None, stop_after=COUNT, look=0):
+        def progress(done):
+            if stop_after <= done < COUNT:
                 raise Interrupted
 
         computed.clear()
-        found = evaluator(thirteen.params(), SOURCE, STREAM, progress, store=store, look=look)
+        found = evaluator(thirteen.params(), SOURCE, STREAM, progress, cache=cache, look=look)
         return found, len(computed)
 
     return run
 
 
 def open_(folder, settings=SETTINGS):
-    return Unfinished.open(folder / "partial", settings)
+    return BatchCache.open(folder, settings)
 
 
 def same_bits(a, b):
@@ -65,7 +60,7 @@ def same_bits(a, b):
 
 
 def digits(found):
-    return found.account.terms, found.errors, found.nfe, found.jvps, found.ok
+    return found.account.terms, found.values
 
 
 @pytest.mark.parametrize("stop_after", [3, 6, 12])

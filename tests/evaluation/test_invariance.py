@@ -11,10 +11,10 @@ import pytest
 import thirteen
 from thirteen import COUNT, SOURCE, STREAM, evaluate, sample
 
-from gradlog.evaluation import LikelihoodEvaluator
 from gradlog.evaluation.devices import keys_by_index, padded_batches
-from gradlog.likelihood import LogProb, OneDraw, Uniform
-from gradlog.sde_lib import SDES
+from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.likelihood import LogProb, OneDraw
+from gradlog.likelihood.parts import PRIOR
 
 # Programs of other batch sizes round otherwise; at a tolerance of 1e-6 a step may then differ.
 BITS = {"rtol": 0, "atol": 1e-4}
@@ -35,11 +35,11 @@ def test_the_first_five_have_the_same_numbers_alone():
     np.testing.assert_allclose(got.account.bits_per_dim, whole.account.bits_per_dim[:5], **BITS)
 
 
-def given(xs, total):
-    """What an estimator without randomness returns that has this for its one part."""
+def log_prob(xs, total):
+    """Return what an estimator with one part and no random draws returns."""
     ones = jax.numpy.ones(len(total), int)
     errors = {"probes": 0 * total}
-    return LogProb({"prior": total}, errors, np.nan * total, xs, ones, 0 * ones, ones == 1)
+    return LogProb({PRIOR: total}, errors, np.nan * total, xs, ones, 0 * ones, ones == 1)
 
 
 def test_examples_have_keys_of_their_own():
@@ -52,15 +52,15 @@ def test_examples_have_keys_of_their_own():
 def test_every_example_is_read_once_and_in_order():
     """An estimator that returns its input: the account lists the data themselves."""
 
-    def identity(sde, score_fn, xs, keys):
-        return given(xs, xs.sum(axis=(1, 2, 3)))
+    def identity(model, xs, keys):
+        return log_prob(xs, xs.sum(axis=(1, 2, 3)))
 
     seen = []
-    evaluator = LikelihoodEvaluator(OneDraw(identity), SDES["vp"](), thirteen.MODEL, Uniform(17), 4)
-    got = evaluator(thirteen.params(), SOURCE, STREAM, lambda done, of: seen.append((done, of)))
+    evaluator = LikelihoodEvaluator(OneDraw(identity), thirteen.DEQUANTIZED, 4)
+    got = evaluator(thirteen.params(), SOURCE, STREAM, seen.append)
     levels = (got.account.terms["prior"] + 4) * 17 / 2  # sum over the four pixels of k + u
     assert np.all((levels - SOURCE.sum(axis=(1, 2, 3)) > 0) & (levels - SOURCE.sum((1, 2, 3)) < 4))
-    assert seen == [(4, 13), (8, 13), (12, 13), (13, 13)]
+    assert seen == [4, 8, 12, 13]
     np.testing.assert_allclose(got.account.terms["units"], -4 * np.log(17 / 2), rtol=1e-6)
 
 
@@ -82,13 +82,11 @@ def test_examples_whose_solver_gives_up_are_flagged():
 
 
 def test_results_that_are_not_finite_are_flagged():
-    def broken(sde, score_fn, xs, keys):
+    def broken(model, xs, keys):
         total = xs.sum(axis=(1, 2, 3)) * np.where(np.arange(len(xs)) == 2, np.nan, 1)
-        return given(xs, total)
+        return log_prob(xs, total)
 
-    evaluator = LikelihoodEvaluator(
-        OneDraw(broken), SDES["vp"](), thirteen.MODEL, Uniform(17), COUNT
-    )
+    evaluator = LikelihoodEvaluator(OneDraw(broken), thirteen.DEQUANTIZED, COUNT)
     good = evaluator(thirteen.params(), SOURCE, STREAM).good
     np.testing.assert_array_equal(np.flatnonzero(~good), [2])
 
