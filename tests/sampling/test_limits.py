@@ -143,7 +143,9 @@ def test_churn_never_goes_beyond_the_end_of_the_process():
         return -x
 
     sampler = Heun(4, EPS, churn=100.0)
-    jax.block_until_ready(sampler(SDES["vp"](), score_fn, jnp.asarray(X), jax.random.key(0)))
+    jax.block_until_ready(
+        sampler(BoundModel(SDES["vp"](), score_fn), jnp.asarray(X), jax.random.key(0))
+    )
     jax.effects_barrier()
     assert max(levels) == 1.0
 
@@ -157,7 +159,7 @@ def test_with_named_axes_all_examples_have_the_mean_norms_of_the_batch():
     corrector = Langevin(0.1, norm_axes=("batch",))
 
     def one(x, z):
-        return corrector.step(SDES["ve"](), lambda x, t: -2 * x, x, 0.5, 0.4, z)[1]
+        return corrector.step(BoundModel(SDES["ve"](), lambda x, t: -2 * x), x, 0.5, 0.4, z)[1]
 
     got = jax.vmap(one, axis_name="batch")(xs, zs)
     norms = [np.linalg.norm(v, axis=1).mean() for v in (zs, -2 * xs)]
@@ -188,7 +190,7 @@ def test_annealed_langevin_leaves_a_gaussian_with_the_variance_of_its_linear_cha
 
 
 def test_no_predictor_moves_nothing_and_takes_nothing():
-    step = (SDES["vp"](), lambda x, t: SCORE, X, 0.5, 0.4, jax.random.key(0))
+    step = (BoundModel(SDES["vp"](), lambda x, t: SCORE), X, 0.5, 0.4, jax.random.key(0))
     np.testing.assert_array_equal(NoPredictor()(*step), jnp.asarray(X))
     assert NoPredictor().evaluations == 0
 

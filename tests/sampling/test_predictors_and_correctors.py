@@ -90,7 +90,8 @@ def test_euler_maruyama_is_the_reverse_sde(name):
 
 def langevin(score, x, sde=None, snr=0.16, steps=1, t=0.5, key=KEY):
     corrector, t = Langevin(snr=snr, corrector_steps=steps), jnp.float32(t)
-    return corrector(sde or SDES["vp"](), lambda x, t: score(x), x, t, t, key)
+    model = BoundModel(sde or SDES["vp"](), lambda x, t: score(x))
+    return corrector(model, x, t, t, key)
 
 
 def test_langevins_step_is_set_by_the_norms_of_this_example():
@@ -137,6 +138,7 @@ def test_langevin_leaves_the_marginal_of_many_dimensions_invariant():
 
 
 def test_no_corrector_moves_nothing():
-    same = NoCorrector()(SDES["vp"](), lambda x, t: SCORE, X, *jnp.array([0.5, 0.4]), KEY)
+    model = BoundModel(SDES["vp"](), lambda x, t: SCORE)
+    same = NoCorrector()(model, X, *jnp.array([0.5, 0.4]), KEY)
     np.testing.assert_array_equal(same, X)
     assert NoCorrector().evaluations == 0

@@ -215,7 +215,7 @@ def test_a_sampler_knows_beforehand_how_often_it_asks_for_the_score(sampler, exp
         jax.debug.callback(lambda _: evaluations.append(1), t)
         return -x
 
-    run = jax.jit(lambda key: sampler(SDES["vp"](), score_fn, z, key))
+    run = jax.jit(lambda key: sampler(BoundModel(SDES["vp"](), score_fn), z, key))
     got = jax.block_until_ready(run(jax.random.key(0)))
     jax.effects_barrier()
     assert sampler.evaluations == int(got.nfe) == len(evaluations) == expected
@@ -253,5 +253,7 @@ def test_denoising_takes_the_noise_of_the_last_step_away(predictor):
 
 def test_a_sample_that_is_not_finite_is_not_ok():
     sampler = predictor_corrector("euler_maruyama", steps=2)
-    got = sampler(SDES["vp"](), lambda x, t: x * jnp.nan, jnp.ones(2), jax.random.key(0))
+    got = sampler(
+        BoundModel(SDES["vp"](), lambda x, t: x * jnp.nan), jnp.ones(2), jax.random.key(0)
+    )
     assert not got.ok

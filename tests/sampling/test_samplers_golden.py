@@ -165,7 +165,7 @@ def test_on_ve_the_steps_are_those_of_the_official_ladder(i):
     sigma, adjacent = SIGMAS[i], SIGMAS[i - 1]
     G2 = sigma**2 - adjacent**2
     with jax.enable_x64(True):
-        step = (SDES["ve"](), lambda *_: score, x, i / 999, (i - 1) / 999)
+        step = (BoundModel(SDES["ve"](), lambda *_: score), x, i / 999, (i - 1) / 999)
         predictors = ReverseDiffusion(), ReverseDiffusion(True), Ancestral("posterior")
         found = [map(np.asarray, predictor.mean_and_std(*step)) for predictor in predictors]
     (reverse, reverse_std), (flow, flow_std), (ancestral, ancestral_std) = found
@@ -183,7 +183,7 @@ def test_on_ve_the_steps_are_those_of_the_official_ladder(i):
 def test_on_ve_langevins_factor_is_one(i):
     x, score, z = np.array([0.3, -1.2]), np.array([-3.0, 0.5]), np.array([0.2, 0.1])
     with jax.enable_x64(True):
-        step = (SDES["ve"](), lambda *_: score, x, i / 999, (i - 1) / 999, z)
+        step = (BoundModel(SDES["ve"](), lambda *_: score), x, i / 999, (i - 1) / 999, z)
         moved, mean = map(np.asarray, Langevin(0.16).step(*step))
         annealed = np.asarray(AnnealedLangevinDynamics(1e-3).step(*step)[1])
     size = 2 * (0.16 * np.linalg.norm(z) / np.linalg.norm(score)) ** 2
