@@ -1,4 +1,4 @@
-"""The order of the rooms, read off their imports."""
+"""The order of the packages, read from their import statements."""
 
 import ast
 from collections.abc import Iterator
@@ -7,126 +7,124 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# From the ground up; the names of one tier do not know each other.
+PACKAGE = ROOT / "gradlog"
+# From the ground up. A module imports lower tiers only: no circles, and nothing upward.
 TIERS = (
-    ("sde_lib", "terminal"),
-    ("oracles",),
-    ("solvers", "models", "data"),
-    ("losses", "sampling", "likelihood"),
-    ("theory",),
-    ("storage",),
-    ("supervisor",),
-    ("modes",),
-    ("hosts",),
-    ("evaluation",),
+    ("terminal", "supervisor", "config_error", "sde_lib"),
+    ("aliases", "models", "distributions"),
+    ("ode", "losses", "configs.default"),
+    ("sampling", "likelihood", "data", "distributed"),
+    ("theory", "storage"),
     ("training",),
-    ("configs",),
-    ("guide",),
-    ("wiring",),
-    ("build",),
-    ("run",),
-    ("studies",),
-    ("sweeps",),
-    ("reports",),
-    ("verbs",),
-    ("command_line",),
-    ("main",),
+    ("experiment",),
+    ("evaluation",),
+    ("experiment.run",),
+    ("studies", "sweeps"),
+    ("report", "configs"),
+    ("cli",),
+    ("__main__",),
 )
-HEIGHT = {room: height for height, tier in enumerate(TIERS) for room in tier}
-NUMERIC = (
-    *("sde_lib", "oracles", "solvers", "models", "losses", "sampling", "likelihood"),
-    "theory",
+# Files that belong to another tier than their folder.
+OWN_TIER = ("configs.default", "experiment.run")
+HEIGHT = {name: height for height, tier in enumerate(TIERS) for name in tier}
+MATHEMATICS = (
+    *("sde_lib", "models", "losses", "sampling", "likelihood", "ode", "distributions", "theory"),
 )
-KNOW_CONFIGS = {
-    "guide",
-    "wiring",
-    "build",
-    "run",
-    "studies",
-    "sweeps",
-    "reports",
-    "verbs",
-    "main",
-    "command_line",
-    "configs",
-}
+MAPPING = ("local_devices", "pmap", "shard_map")
+WITHOUT_CONFIGURATIONS = (*MATHEMATICS, "data", "storage", "training", "terminal", "distributed")
 
 
-def _files(room: str) -> list[Path]:
-    module = ROOT / f"{room}.py"
-    return [module] if module.is_file() else sorted((ROOT / room).rglob("*.py"))
+def _files(name: str) -> list[Path]:
+    path = PACKAGE.joinpath(*name.split("."))
+    if path.with_suffix(".py").is_file():
+        return [path.with_suffix(".py")]
+    return [file for file in sorted(path.rglob("*.py")) if _name(_module(file)) == name]
 
 
-def _modules_of(source: str) -> Iterator[str]:
-    """Every module an import statement names, wherever the statement stands."""
-    for node in ast.walk(ast.parse(source)):
+def _module(file: Path) -> str:
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _name(module: str) -> str:
+    """Return the entry of TIERS that a module below gradlog belongs to."""
+    own = next((name for name in OWN_TIER if f"{module}.".startswith(f"{name}.")), "")
+    return own or module.split(".")[0]
+
+
+def _imported_modules(source: str) -> Iterator[str]:
+    """Yield every module that is imported, also inside functions, but not for types alone."""
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "rooms are imported by name"
-            yield node.module or ""
+            assert node.level == 0, "import modules by their full name"
+            for alias in node.names:  # of a package a module, or of a module a name
+                whole = f"{node.module}.{alias.name}"
+                yield whole if _files(whole.removeprefix("gradlog.")) else node.module or ""
 
 
-def _imports(room: str) -> set[str]:
-    """Top-level names that a room imports, its own left out."""
-    found = {m.split(".")[0] for file in _files(room) for m in _modules_of(file.read_text())}
-    return found - {room}
+def _imports(name: str) -> set[str]:
+    return {module for file in _files(name) for module in _imported_modules(file.read_text())}
 
 
-def _complaints(room: str, imported: set[str]) -> list[str]:
-    too_high = (other for other in imported & set(HEIGHT) if HEIGHT[other] >= HEIGHT[room])
-    return sorted(f"{room} imports {other}" for other in too_high)
+def _own_imports(modules: set[str]) -> set[str]:
+    below = (module.removeprefix("gradlog.") for module in modules if module.startswith("gradlog."))
+    return {_name(module) for module in below} & set(HEIGHT)
 
 
-def test_every_python_file_outside_tests_and_benchmarks_belongs_to_a_room():
-    tops = {path.stem for path in ROOT.glob("*.py")}
-    tops |= {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert tops - {"tests", "benchmarks"} == set(HEIGHT)
+def _upward(name: str, modules: set[str]) -> list[str]:
+    others = _own_imports(modules) - {name}
+    return sorted(other for other in others if HEIGHT[other] >= HEIGHT[name])
 
 
-@pytest.mark.parametrize("room", HEIGHT)
-def test_a_room_has_files(room):
-    assert _files(room)
+def test_every_module_has_a_tier():
+    names = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert names - {"__init__", "__pycache__"} == {name.split(".")[0] for name in HEIGHT}
 
 
-@pytest.mark.parametrize("room", HEIGHT)
-def test_a_room_imports_only_rooms_below_it(room):
-    assert _complaints(room, _imports(room)) == []
+@pytest.mark.parametrize("name", HEIGHT)
+def test_imports_go_down(name):
+    assert _files(name)
+    assert _upward(name, _imports(name)) == []
 
 
-def test_an_import_of_a_higher_or_neighboring_room_is_found_wherever_it_stands():
-    source = "def f():\n    from sampling.base import Sample\n    import storage.files as s\n"
-    found = {module.split(".")[0] for module in _modules_of(source)}
-    assert _complaints("losses", found) == ["losses imports sampling", "losses imports storage"]
+def test_an_upward_import_is_found_wherever_it_stands():
+    source = (
+        "def f():\n    from gradlog.sampling.base import Sample\n"
+        "    from gradlog import storage\n    import gradlog.sde_lib.vp\n"
+        "if TYPE_CHECKING:\n    from gradlog.evaluation import tables\n"
+    )
+    assert _upward("losses", set(_imported_modules(source))) == ["sampling", "storage"]
 
 
-@pytest.mark.parametrize("room", sorted(set(HEIGHT) - KNOW_CONFIGS))
-def test_only_the_outer_rooms_know_configurations_and_flags(room):
-    assert not _imports(room) & {"ml_collections", "absl", "configs"}
+@pytest.mark.parametrize("name", MATHEMATICS)
+def test_mathematics_imports_mathematics_only(name):
+    imported = _imports(name)
+    assert _own_imports(imported) <= set(MATHEMATICS)
+    assert not {module.split(".")[0] for module in imported} & {"os", "pathlib", "io", "json"}
 
 
-@pytest.mark.parametrize("room", NUMERIC)
-def test_a_numeric_room_knows_no_files(room):
-    assert not _imports(room) & {"storage", "data", "terminal", "pathlib", "os", "json", "io"}
+@pytest.mark.parametrize("name", WITHOUT_CONFIGURATIONS)
+def test_only_the_upper_tiers_know_configurations_and_flags(name):
+    imported = _imports(name)
+    assert not {module.split(".")[0] for module in imported} & {"ml_collections", "absl"}
+    assert "configs" not in _own_imports(imported)
 
 
-@pytest.mark.parametrize("room", [*NUMERIC, "storage", "evaluation"])
-def test_devices_are_counted_in_training_and_in_one_file_of_evaluation(room):
-    counting = ("device_count", "jax.devices", "local_devices", "pmap", "shard_map")
-    found = [f.name for f in _files(room) if any(word in f.read_text() for word in counting)]
-    assert found == (["devices.py"] if room == "evaluation" else [])
+@pytest.mark.parametrize("name", [*MATHEMATICS, "storage"])
+def test_mathematics_and_files_know_no_devices(name):
+    assert _files_with(name, "device_count", "jax.devices", *MAPPING) == []
 
 
-def test_the_command_line_reads_flags_before_anything_heavy_is_imported():
-    assert not _imports("command_line") & {"jax", "numpy", "wiring", "build", "run", "verbs"}
-    heads = ast.parse((ROOT / "main.py").read_text()).body
-    first = {
-        module.split(".")[0]
-        for node in heads
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for module in _modules_of(ast.unparse(node))
-    }
-    assert first == {
-        *("contextlib", "os", "signal", "sys", "pathlib", "typing"),
-        *("absl", "ml_collections", "command_line", "modes", "supervisor"),
-    }
+def test_evaluation_is_mapped_over_devices_in_one_file():
+    assert _files_with("evaluation", *MAPPING) == ["devices.py"]
+
+
+def _files_with(name: str, *words: str) -> list[str]:
+    return [f.name for f in _files(name) if any(word in f.read_text() for word in words)]
