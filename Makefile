@@ -68,7 +68,7 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache docs/_build
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache build docs/_build gradlog.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -78,10 +78,11 @@ $(INSTALLED): requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# The package itself is installed as a link to this checkout, with its extras.
+$(INSTALLED_DEV): pyproject.toml $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-$(INSTALLED_DOCS): requirements-docs.txt $(INSTALLED_DEV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+$(INSTALLED_DOCS): pyproject.toml $(INSTALLED_DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
 	@touch $@
