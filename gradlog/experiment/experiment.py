@@ -32,9 +32,9 @@ from gradlog.experiment.sampling_parts import (
 from gradlog.experiment.schema import check_config_values
 from gradlog.experiment.training_parts import (
     build_augmentation,
-    build_groups,
     build_model,
     build_objective,
+    prepare_groups,
 )
 from gradlog.losses import ScoreMatching
 from gradlog.models import DiffusionModel
@@ -45,7 +45,7 @@ from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
 # The names of independent streams of random numbers.
 STREAMS = ("init", "train", "held_out", "eval", "sample")
-# Names that ``gradlog.evaluation.features`` has members for.
+# Names that ``gradlog.evaluation.quality.features`` has members for.
 FEATURES = ("classifier", "inception", "pixels")
 CONVENTIONS = ("pytorch_fid", "tensorflow")
 # The largest parts of the memory that is needed at least: parameters, their average, Adam's two
@@ -143,7 +143,8 @@ class part(Generic[T]):  # noqa: N801 - a decorator, as functools.cached_propert
         if experiment is None:
             return self
         reader = Reader(experiment.config)
-        built = self._build(experiment, reader)
+        with jax.ensure_compile_time_eval():  # the first use may be inside of a traced function
+            built = self._build(experiment, reader)
         experiment.keys_of_parts[self._name] = frozenset(reader.keys_read)
         vars(experiment)[self._name] = built  # from now on the instance has the attribute
         return built
@@ -272,9 +273,14 @@ class Experiment:
         return build_augmentation(reader, self._dataset)
 
     @part
-    def groups(self, reader: Reader) -> dict[str, ParameterGroup]:
+    def build_groups(self, reader: Reader) -> Callable[[], dict[str, ParameterGroup]]:
+        """Builds ``groups``; its keys are known before it is called."""
+        return prepare_groups(reader)
+
+    @cached_property
+    def groups(self) -> dict[str, ParameterGroup]:
         """The optimizer and the average of each group of parameters."""
-        return build_groups(reader)
+        return self.build_groups()
 
     @part
     def training(self, reader: Reader) -> TrainingSettings:
@@ -357,6 +363,11 @@ class Experiment:
         return {key: reader.get(key) for key in sorted(keys) if key.startswith(prefix)}
 
     @property
+    def seed(self) -> int:
+        """The seed of parameters, noise and the order of the data."""
+        return self.config.seed
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The settings that must never change in a workdir, by dotted key.
 
@@ -386,7 +397,7 @@ class Experiment:
 # Parts on which the parameters depend, and whose keys identify a workdir.
 _TRAINED = (
     *("streams", "data_keys", "process", "model", "objective", "class_dropout", "augmentation"),
-    "groups",
+    "build_groups",
 )
 _CHECKED = (
     *(*_TRAINED, "training", "estimators", "eval", "sampler", "conditional_sampling", "sampling"),

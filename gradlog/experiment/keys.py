@@ -83,15 +83,21 @@ RANGES: Mapping[str, str] = {
 
 # What a workdir was trained with, and must never change in it: all keys of these sections ...
 _IDENTITY_SECTIONS = ("data", "sde", "model", "objective", "optimizer")
-# ... but those that change where the data lie, which their fingerprint does not depend on, or the
-# memory that training takes.
-_NOT_IDENTITY = ("data.data_dir", "data.path", "data.test_path", "model.remat")
+# ... but those that say where the data lie, which their fingerprint does not depend on, and ...
+_LOCATIONS = ("data.data_dir", "data.path", "data.test_path")
+# ... those that change the memory of training alone.
+_MEMORY = ("model.remat",)
 
 
 def identifies_workdir(key: str) -> bool:
     """Return whether a dotted key is one of those that must never change in a workdir."""
     in_list = key == "seed" or key.partition(".")[0] in _IDENTITY_SECTIONS
-    return in_list and key not in _NOT_IDENTITY
+    return in_list and key not in (*_LOCATIONS, *_MEMORY)
+
+
+def is_location(key: str) -> bool:
+    """Return whether a dotted key says where files lie, which may differ from host to host."""
+    return key in _LOCATIONS
 
 
 @dataclass(frozen=True)

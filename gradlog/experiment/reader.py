@@ -40,7 +40,23 @@ class Reader:
         return registry[name]
 
     def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
-        """Call a factory with the parts and the keys of a section that its parameters name.
+        """Call a factory with its ``arguments``.
+
+        Raises:
+          ConfigError: the factory finds a value that is invalid.
+        """
+        arguments = self.arguments(section, factory, **parts)
+        try:
+            return factory(**arguments)
+        except (ConfigError, DataError):
+            raise
+        except (ValueError, ArithmeticError) as error:
+            raise ConfigError(f"config.{section}: {error}") from error
+
+    def arguments(
+        self, section: str, factory: Callable, **parts: Callable[[], Any]
+    ) -> dict[str, Any]:
+        """Return the parts and the keys of a section that the parameters of a factory name.
 
         Args:
           section: of the configuration.
@@ -48,20 +64,15 @@ class Reader:
           parts: functions that return a part; one is called only if the factory has a parameter of
             its name.
         """
-        arguments = {}
+        found = {}
         for name, parameter in inspect.signature(factory).parameters.items():
             if name in parts:
-                arguments[name] = parts[name]()
+                found[name] = parts[name]()
             elif name in self._config[section] and name != "name":
-                arguments[name] = self.get(f"{section}.{name}")
+                found[name] = self.get(f"{section}.{name}")
             elif parameter.default is parameter.empty:
                 raise ConfigError(f"config.{section}.{name} is missing; see configs/default.py")
-        try:
-            return factory(**arguments)
-        except (ConfigError, DataError):
-            raise
-        except (ValueError, ArithmeticError) as error:
-            raise ConfigError(f"config.{section}: {error}") from error
+        return found
 
     def choose(self, section: str, registry: Mapping[str, Any], **parts: Callable[[], Any]) -> Any:
         """Make the member that ``config.<section>.name`` selects; see ``make``."""

@@ -1,11 +1,13 @@
 """Build what is trained: the model, its objective, the optimizer and the augmentation."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 
 from gradlog.config_error import ConfigError
 from gradlog.data import Dataset
-from gradlog.distributions import Empirical, Oracle
+from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader
 from gradlog.losses import (
     INTEGRANDS,
@@ -108,7 +110,7 @@ def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> Sc
         _check_choice(reader, "objective.levels", tuple(ScoreFlow.WEIGHTINGS))
         _check_choice(reader, "objective.weighting", ScoreFlow.WEIGHTINGS[level])
 
-    def law_for_training() -> Oracle | None:
+    def law_for_training() -> Distribution | None:
         try:
             return None if dataset is None else law_of(dataset)
         except ConfigError as error:
@@ -120,7 +122,7 @@ def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> Sc
         integrand=reader.choose(
             "objective",
             INTEGRANDS,
-            oracle=law_for_training,
+            distribution=law_for_training,
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         weighting=weighting,
@@ -130,7 +132,7 @@ def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> Sc
     )
 
 
-def law_of(dataset: Dataset) -> Oracle:
+def law_of(dataset: Dataset) -> Distribution:
     """Return the law that the data were drawn from, or else the empirical law of the training set.
 
     The empirical law is not the law of held-out data.
@@ -148,12 +150,16 @@ def law_of(dataset: Dataset) -> Oracle:
     return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
 
 
-def build_groups(reader: Reader) -> dict[str, ParameterGroup]:
-    """Build the optimizer and the average of each group of parameters."""
+def prepare_groups(reader: Reader) -> Callable[[], dict[str, ParameterGroup]]:
+    """Return a function that builds the optimizer and the average of each group of parameters.
+
+    The settings are read and checked now. Only a training calls the function.
+    """
     schedule = reader.make("optimizer", reader.pick("optimizer.schedule", SCHEDULES))
-    optimizer = reader.choose("optimizer", OPTIMIZERS, schedule=lambda: schedule)
+    member = reader.pick("optimizer.name", OPTIMIZERS)
+    arguments = reader.arguments("optimizer", member, schedule=lambda: schedule)
     ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
-    return {"network": ParameterGroup(optimizer, ema_decay, ema_warmup)}
+    return lambda: {"network": ParameterGroup(member(**arguments), ema_decay, ema_warmup)}
 
 
 def build_augmentation(reader: Reader, dataset: Dataset | None) -> Augmentation:

@@ -1,0 +1,40 @@
+"""Check arrays that a user passes to a run."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from gradlog.data.dataset import DataError, Dataset
+
+
+def check_data(x: Any, dataset: Dataset) -> Num[np.ndarray, "n *D"]:
+    """Return data as stored, in the units of a data set.
+
+    Raises:
+      DataError: their shape is another, they are not finite, or not among the levels of the data.
+    """
+    x = check_points(x, dataset, "data")
+    if not np.isfinite(x).all():
+        raise DataError("data must be finite")
+    top = None if dataset.levels is None else dataset.levels - 1
+    if top is not None and not (x.min() >= 0 and x.max() <= top and np.all(x == np.round(x))):
+        raise DataError(
+            f"data from {x.min():g} to {x.max():g} are not like {dataset.name}: pass them as they "
+            f"are stored, in whole numbers from 0 to {top}"
+        )
+    return x
+
+
+def check_points(x: Any, dataset: Dataset, what: str) -> Num[np.ndarray, "n *D"]:
+    """Return an array of n > 0 points of the shape of a data set.
+
+    Raises:
+      DataError: the array has another shape, or holds no real numbers.
+    """
+    x, inner = np.asarray(x), str(dataset.shape)[1:-1].rstrip(",")
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{what} of type {x.dtype} are not real numbers")
+    if not len(x.shape) or not len(x) or x.shape[1:] != dataset.shape:
+        raise DataError(f"{what} of shape {x.shape} do not fit: (n, {inner}) with n > 0 is needed")
+    return x

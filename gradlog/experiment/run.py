@@ -1,0 +1,494 @@
+"""A workdir as an object: what the command line does, and what a notebook can do."""
+
+import json
+import math
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from gradlog.config_error import ConfigError
+from gradlog.data import UNKNOWN, DataError, Dataset, LazyDataset
+from gradlog.data.user_arrays import check_data, check_points
+from gradlog.distributed import check_agreement, check_shared_folder, is_multihost
+from gradlog.evaluation.bits_per_dim import RESULT, EstimatorRun, Result
+from gradlog.evaluation.classification import class_log_probs, classify, conditional_log_prob
+from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.encoding import EncodingRun
+from gradlog.evaluation.export import export_checkpoint
+from gradlog.evaluation.likelihood import LikelihoodEvaluator, likelihood_evaluator
+from gradlog.evaluation.samples import SampleRun, Samples
+from gradlog.evaluation.score_training import initial_state, retention_of, train_score_model
+from gradlog.experiment.build import dataset_spec, load_data_or_shape, load_dataset
+from gradlog.experiment.compat import resolve_compat
+from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.keys import flatten, is_location
+from gradlog.experiment.loading import defaults, load_saved_config
+from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
+from gradlog.storage import (
+    Checkpoints,
+    Workdir,
+    WorkdirError,
+    list_versions,
+    read_metrics,
+    read_sealed,
+)
+from gradlog.training import TrainState
+from gradlog.training.checkpoint_selection import for_each_checkpoint, select_checkpoints
+
+Done = TypeVar("Done")
+Check = Callable[[list[int]], object]
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """One run in its workdir.
+
+    Data are ``(n, *D)`` arrays as stored, in their own units: whole numbers from 0 to
+    ``levels - 1``, or floats if they are continuous. Points of the model's space are ``(n, *D)``
+    float32 arrays: data with levels lie in [-1, 1] there ([0, 1] if ``config.model.centered`` is
+    False). Times are the process's, from 0 to ``experiment.process.t_max``. A ``step`` is that of a
+    checkpoint; the default is the newest sound one.
+
+    Attributes:
+      workdir: its files.
+      experiment: what its configuration builds.
+    """
+
+    workdir: Workdir
+    experiment: Experiment
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        config: ConfigDict | None = None,
+        overridden: Collection[str] = (),
+        load: Callable[[ConfigDict], Dataset] | None = None,
+    ) -> "Run":
+        """Open a workdir; with a config also one that does not exist yet.
+
+        Args:
+          path: the folder of the run.
+          config: a whole configuration; the default is the one that the run was made with.
+          overridden: dotted keys whose values win over the preset in ``config.compat``.
+          load: loads the data, by default `build.load_dataset`. A workdir that is opened without a
+            config loads its data at the first use of an example: scores, samples and likelihoods of
+            a user's own data need none.
+
+        Raises:
+          WorkdirError: the workdir belongs to another experiment; or there is none, and no config.
+          ConfigError: the config is invalid.
+          DataError: the data are not available.
+        """
+        workdir = Workdir(Path(path).expanduser())
+        if config is None:
+            load = load or partial(_load_at_first_use, workdir)
+            experiment = Experiment(resolve_compat(load_workdir_config(workdir)))
+        else:
+            exists = config.get("compat") and workdir.exists()
+            trained = load_workdir_config(workdir) if exists else None
+            experiment = Experiment(resolve_compat(config, overridden, trained))
+            experiment.check()  # before the data, which may take long to load
+        experiment = experiment.with_data((load or load_dataset)(experiment.config))
+        workdir.check(experiment.identity, defaults())
+        return cls(workdir, experiment)
+
+    def open_like(self, path: str | Path) -> "Run":
+        """Open another run with this run's likelihood and eval settings."""
+        config = load_workdir_config(Workdir(Path(path).expanduser()))
+        with config.unlocked():
+            config.likelihood, config.eval = self.config.likelihood, self.config.eval
+            config.compat = ""  # the settings hold what this run's preset set
+        return Run.open(path, config)
+
+    @property
+    def config(self) -> ConfigDict:
+        """The whole configuration."""
+        return self.experiment.config
+
+    def __repr__(self) -> str:
+        """Return a line each for data, process, network, training and bits/dim."""
+        dataset, config, steps = self.experiment.dataset, self.config, self.checkpoints.steps()
+        values = "continuous" if dataset.levels is None else f"{dataset.levels} levels"
+        trained = "no checkpoint yet"
+        if steps:
+            older = f"{len(steps) - 5} older, " * (len(steps) > 5)
+            listed = ", ".join(map(str, steps[-5:]))
+            trained = f"{steps[-1]} of {config.training.steps} steps; checkpoints {older}{listed}"
+        rows = {
+            "data": f"{dataset.name}, {dataset.shape}, {values}",
+            "process": config.sde.name,
+            "network": f"{config.model.name}, {self.experiment.num_parameters:,} parameters",
+            "trained": trained,
+            "bits/dim": self._describe_results(),
+        }
+        lines = "".join(f"\n  {name:<9} {text}" for name, text in rows.items())
+        return f"Run({str(self.workdir.root)!r}){lines}"
+
+    def _describe_results(self) -> str:
+        """Return the bits/dim of the newest step that has a result, with the number of images."""
+        found = self.workdir.root.glob(f"eval/*/*/{RESULT}")
+        by_step = sorted((int(path.parts[-3]), path) for path in found if path.parts[-3].isdigit())
+        texts = []
+        for path in (path for step, path in by_step if step == by_step[-1][0]):
+            try:
+                result = read_sealed(path)
+                value, error = float(result["bits_per_dim"]), float(result["standard_error"])
+                size = result.get("test_set_size")  # results of version 0.1 have none
+                count = f"{result['num_images']}{f' of {size}' if size else ''} images"
+                texts.append(f"{value:.4f} ± {error:.4f} ({result['estimator']}, {count})")
+            except (OSError, ValueError, TypeError, LookupError, json.JSONDecodeError):
+                continue  # a damaged result is an error only where it is used
+        return f"{'; '.join(texts)} at step {by_step[-1][0]}" if texts else "not evaluated yet"
+
+    def check_hosts_agree(self) -> None:
+        """Check that all hosts have this configuration, data, packages and folder.
+
+        Raises:
+          HostError: they differ; every host raises it.
+        """
+        if not is_multihost():
+            return
+        settings = flatten(self.config)
+        check_agreement(
+            {f"config.{key}": repr(value) for key, value in settings if not is_location(key)}
+            | {"the data's fingerprint": self.experiment.dataset.fingerprint}
+            | {f"the version of {name}": version for name, version in list_versions().items()}
+        )
+        check_shared_folder(self.workdir.root)
+
+    # --- training and its checkpoints ---------------------------------------------------------
+
+    def train(self) -> None:
+        """Train to ``config.training.steps``, from the newest sound checkpoint if there is one.
+
+        Raises:
+          ConfigError: the batch does not divide over the devices.
+          CheckpointError, Interrupted, NonFiniteError, WorkdirError: see
+            `score_training.train_score_model`.
+        """
+        train_score_model(self.workdir, self.config.to_dict(), self.experiment, defaults())
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Return the logged metrics: by name an array with a row for each logged step.
+
+        'step' is int64, the others are float64: 'loss' and 'held_out_loss' in nats per dimension.
+        Losses under two weightings are not comparable. A metric is NaN at steps where it was not
+        computed or not finite.
+        """
+        return to_columns(read_metrics(self.workdir.metrics))
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of the run, which has its name from when it is first trained."""
+        return self._checkpoints_of(self.workdir.run)
+
+    @cached_property
+    def _checkpoints_of(self) -> Callable[[str], Checkpoints]:
+        # They are kept by name, since they remember which checkpoints are sound.
+        keep = retention_of(self.experiment.training)
+        return cache(partial(Checkpoints, self.workdir.checkpoints, keep))
+
+    def steps(self, which: str = "") -> list[int]:
+        """Return steps of checkpoints: '' is the newest, 'all' all, or a list such as '1,2'.
+
+        Raises:
+          CheckpointError: there is none, none is sound, one in the list is missing, or the list
+            cannot be read.
+        """
+        return select_checkpoints(self.checkpoints, which)
+
+    def at_steps(
+        self, which: str, do: Callable[[int], Done], check: Check = lambda steps: None
+    ) -> list[Done]:
+        """Call a function at each of ``steps(which)``, while a training may go on meanwhile.
+
+        A checkpoint that the training deletes before its turn is skipped with a note, unless the
+        list names it. ``check`` receives the steps first, and raises if they cannot be done.
+        """
+        return for_each_checkpoint(self.checkpoints, which, do, check)
+
+    def state(self, step: int) -> TrainState:
+        """Return the training state of a checkpoint."""
+        like = jax.eval_shape(lambda: initial_state(self.experiment))
+        return self.checkpoints.restore(step, like)
+
+    def params(self, step: int | None = None) -> Any:
+        """Return the averaged parameters of a checkpoint by group.
+
+        Those of the step that was asked for last stay in memory.
+        """
+        return self._params_of(self._step(step))
+
+    @cached_property
+    def _params_of(self) -> Callable[[int], Any]:
+        return lru_cache(maxsize=1)(lambda step: self.state(step).ema)
+
+    def _step(self, step: int | None) -> int:
+        return self.steps()[-1] if step is None else step
+
+    # --- likelihoods --------------------------------------------------------------------------
+
+    def results(self, steps: Iterable[int] | str) -> list[Result]:
+        """Return the results of each estimator of the config at each step.
+
+        A result that is in the workdir with the same settings is read; others are computed and
+        written.
+
+        Args:
+          steps: their numbers, or a choice as in ``at_steps``.
+        """
+
+        def at_step(step: int) -> list[Result]:
+            params = self.params(step)  # once: the checkpoint may be deleted meanwhile
+            return [run(step, params) for run in self._estimator_runs]
+
+        rows = self.at_steps(steps, at_step) if isinstance(steps, str) else map(at_step, steps)
+        return [result for column in zip(*rows, strict=True) for result in column]
+
+    @cached_property
+    def _estimator_runs(self) -> list[EstimatorRun]:
+        # They are kept, so that further checkpoints do not compile again.
+        names = self.experiment.estimators
+        return [EstimatorRun(self.workdir, self.experiment, name) for name in names]
+
+    def evaluate(self, steps: Iterable[int] | str) -> list[dict[str, Any]]:
+        """Return the summaries of ``results``."""
+        return [result.summary for result in self.results(steps)]
+
+    def bits_per_dim(self, step: int | None = None) -> dict[str, Any]:
+        """Return the summary of the test set by the first estimator of the config.
+
+        'bits_per_dim' is the mean, 'standard_error' its error, 'interval' the interval of 95 per
+        cent, and 'account' says where the bits come from. The files are in
+        ``eval/STEP/ESTIMATOR``.
+        """
+        return self.evaluate([self._step(step)])[0]
+
+    def log_prob(
+        self, x: np.ndarray, step: int | None = None, condition: np.ndarray | int | None = None
+    ) -> np.ndarray:
+        """Return the log probability in nats, shape (n,), of data as stored.
+
+        For data with levels it is ``log P``; for continuous data it is a log density, per unit of
+        the data. The first estimator of the config computes it, for datum i with the random numbers
+        of test datum i. It is NaN where the solver failed.
+
+        Args:
+          x: data as stored.
+          step: of the checkpoint.
+          condition: a class for all, or a class for each; the random numbers stay the same. Without
+            it a class-conditional model gives the likelihood over all classes together.
+
+        Raises:
+          ConfigError: a class is given, and the model is unconditional or has no such class.
+          DataError: x is not like the data.
+        """
+        x, params = check_data(x, self.experiment.dataset), self.params(step)
+        stream = self.experiment.streams["eval"]
+        if condition is not None:
+            return conditional_log_prob(self._evaluator, params, x, stream, condition)
+        return self._evaluator(params, x, stream).nats
+
+    @cached_property
+    def _evaluator(self) -> LikelihoodEvaluator:
+        # It is kept, so that further data of a size do not compile again.
+        first = next(iter(self.experiment.estimators.values()))
+        return likelihood_evaluator(self.experiment, first)
+
+    def bits_per_dim_of(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Return bits per dimension, shape (n,), of data as stored: ``-log_prob(x)/(d log 2)``.
+
+        The mean over the whole test set is ``bits_per_dim``.
+        """
+        nats = self.log_prob(x, step)
+        return -nats / (math.prod(self.experiment.dataset.shape) * math.log(2))
+
+    def class_log_probs(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Return ``log p(x | c)`` in nats: a row for each datum as stored, a column for each class.
+
+        All classes use the same random numbers.
+
+        Raises:
+          ConfigError: the model is unconditional.
+        """
+        x, params = check_data(x, self.experiment.dataset), self.params(step)
+        return class_log_probs(self._evaluator, params, x, self.experiment.streams["eval"])
+
+    def classify(self, step: int | None = None) -> list[dict[str, Any]]:
+        """Return, for each estimator, the accuracy on the test set by the likelihood of classes."""
+        step = self._step(step)
+        return classify(self.workdir, self.experiment, step, self.params(step))
+
+    def log_density_fn(self, adjoint: str | None = None) -> LogDensity:
+        """Return ``f(params, x, key)``, the log density in nats of one point, to differentiate.
+
+        x is a point of the model's space, and the parameters are those of ``params()``. For many
+        points, map and compile it::
+
+            f = run.log_density_fn()
+            slopes = jax.jit(jax.vmap(jax.grad(f, argnums=1), (None, 0, 0)))(params, xs, keys)
+
+        Args:
+          adjoint: how an adaptive solver is differentiated, one of `ode.ADJOINTS`.
+
+        Raises:
+          ConfigError: the first estimator of the config has no such density or no such adjoint.
+        """
+        name, estimator = next(iter(self.experiment.estimators.items()))
+        if not isinstance(estimator.likelihood, OneDraw):
+            raise ConfigError(
+                f"config.likelihood.name = {name!r} has no density of a point of the model's space "
+                "to differentiate; take 'ode'"
+            )
+        try:
+            likelihood = differentiable(estimator.likelihood.likelihood, adjoint)
+        except ValueError as error:
+            raise ConfigError(f"config.likelihood.name = {name!r}: {error}") from error
+        return log_density_fn(likelihood, self.experiment.model.in_float32().bind)
+
+    def score(self, x: np.ndarray, t: float | np.ndarray, step: int | None = None) -> np.ndarray:
+        """Return the score ``d log p_t(x) / dx``, shape (n, *D), per unit of the model's space.
+
+        It is computed in float32, whatever the network was trained in.
+
+        Args:
+          x: points (n, *D) of the model's space at noise level t.
+          t: one time for all points, or (n,).
+          step: of the checkpoint.
+
+        Raises:
+          DataError: x does not have the shape of the data, or a time lies outside [0, t_max].
+        """
+        points = check_points(x, self.experiment.dataset, "points")
+        times, t_max = np.asarray(t, np.float32), float(self.experiment.process.t_max)
+        if times.shape not in ((), (len(points),)):
+            raise DataError(f"times of shape {times.shape} do not fit: one, or {len(points)}")
+        if not np.all((times >= 0) & (times <= np.float32(t_max))):
+            raise DataError(f"times must lie in [0, {t_max:g}], those of the process")
+        times = np.broadcast_to(times, (len(points),))
+        return np.asarray(self._score_program(self.params(step), points.astype(np.float32), times))
+
+    @cached_property
+    def _score_program(self) -> Callable[..., jax.Array]:
+        model = self.experiment.model.in_float32()
+
+        @jax.jit
+        def program(params, x, t):
+            with jax.default_matmul_precision("float32"):
+                return jax.vmap(model.bind(params).score)(x, jnp.asarray(t))
+
+        return program
+
+    def export(self, path: str | Path, step: int | None = None) -> Path:
+        """Write the score, and ``log_prob`` by the first estimator, to a file that needs JAX only.
+
+        Raises:
+          ConfigError: the estimator runs on the host.
+        """
+        step = self._step(step)
+        path = Path(path).expanduser()
+        return export_checkpoint(path, self.experiment, self.params(step), step)
+
+    # --- samples, latents, the classifier of noisy data ---------------------------------------
+
+    @cached_property
+    def samples(self) -> SampleRun:
+        """Draws samples with the parameters of any checkpoint."""
+        return SampleRun(self.workdir, self.experiment, self.classifier)
+
+    def sample(self, key: jax.Array | None, n: int, step: int | None = None) -> Samples:
+        """Return ``n`` samples in the units of the data: ``x`` (n, *D), with ``nfe`` and ``ok``.
+
+        The same key gives the same samples, and a smaller n gives the first of them. The key of
+        ``--mode=sample`` is used for None. Samples have the classes of ``config.sampling.classes``
+        in turn, and the known part of the first test data if ``config.sampling.task`` says so.
+
+        Raises:
+          CheckpointError: there is no such checkpoint, or a guidance needs a classifier and there
+            is none.
+          DataError: test data are needed, and are not available.
+          TypeError: the key is no key of JAX.
+          ValueError: n is below 1.
+        """
+        return self.samples.draw(self.params(step), key, n)
+
+    def save_samples(self, step: int) -> Path:
+        """Draw ``config.sampling.num_samples`` samples and write them; return their folder."""
+        return self.samples.save(step, self.params(step))
+
+    @cached_property
+    def encodings(self) -> EncodingRun:
+        """Encodes and decodes with the parameters of any checkpoint."""
+        return EncodingRun(self.workdir, self.experiment)
+
+    def encode(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Return latents (n, *D) of data as stored: points of the prior, by the probability flow.
+
+        Datum i is dequantized with the random numbers of test datum i. A solver that fails leaves a
+        row that is not finite or not at its end; ``encodings`` says which.
+
+        Raises:
+          DataError: x is not like the data.
+        """
+        x = check_data(x, self.experiment.dataset)
+        return self.encodings.encode(self.params(step), x).end
+
+    def decode(self, z: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Return data (n, *D) in their own units from latents: the inverse of ``encode``.
+
+        Raises:
+          DataError: z does not have the shape of the data.
+        """
+        z = check_points(z, self.experiment.dataset, "latents")
+        return self.encodings.to_data(self.encodings.decode(self.params(step), z).end)
+
+    def save_encodings(self, step: int) -> Path:
+        """Encode the first test data, decode them, and write both; return their folder."""
+        return self.encodings.save(step, self.params(step))
+
+    @cached_property
+    def classifier(self) -> ClassifierRun:
+        """The classifier of noisy data in the folder of this run; ``classifier.train()``."""
+        config = self.config.to_dict()
+        return ClassifierRun.beside(self.workdir, config, self.experiment, defaults())
+
+
+def load_workdir_config(workdir: Workdir) -> ConfigDict:
+    """Return the configuration that a workdir was made with.
+
+    Raises:
+      WorkdirError: the folder is no workdir.
+    """
+    if not workdir.exists():
+        raise WorkdirError(f"{workdir.root} is not a workdir: it has no config.json")
+    return load_saved_config(workdir.config)
+
+
+def _load_at_first_use(workdir: Workdir, config: ConfigDict) -> Dataset:
+    """Return the data of a workdir, loaded when an example is used if their shape is known."""
+    spec = dataset_spec(config)
+    fingerprint = workdir.identity.get("data.fingerprint", UNKNOWN)
+    if spec is None or fingerprint == UNKNOWN:
+        return load_data_or_shape(config)
+    return LazyDataset(replace(spec, fingerprint=fingerprint), lambda: load_dataset(config))
+
+
+def to_columns(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Return an array for each name, with a row for each record: 'step' int64, others float64.
+
+    A row is NaN where the record has no value of that name, or one that is not finite.
+    """
+    names = dict.fromkeys(name for record in records for name in record if name != "step")
+    steps = np.array([record["step"] for record in records], np.int64)
+    # Files store None for a value that is not finite; NumPy makes NaN of it.
+    return {"step": steps} | {
+        name: np.array([record.get(name) for record in records], np.float64) for name in names
+    }
