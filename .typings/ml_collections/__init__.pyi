@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from ml_collections import config_flags as config_flags
-
 class ConfigDict:
     def __init__(self, initial_dictionary: Mapping[str, Any] | None = None) -> None: ...
     def __getattr__(self, name: str) -> Any: ...
