@@ -13,7 +13,7 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 # The steps of the demo need each other.
 .NOTPARALLEL:
 
-.PHONY: demo train eval sample figures test test-slow site docs chaos fuzz lint format clean
+.PHONY: demo train eval sample figures test test-quick test-isa test-slow site docs chaos fuzz lint format clean
 
 demo: train eval sample
 	@echo "demo done: look at $(RUN)/samples, $(RUN)/curves.png and $(RUN)/eval"
@@ -38,6 +38,23 @@ figures: $(INSTALLED)
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Half of the suite in about 5 minutes: folders that compile little, and between them use every
+# library that we depend on.
+QUICK := sde_lib losses ode distributions training data storage sweeps cli
+test-quick: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(QUICK))
+
+# The tests of numbers under narrower vector instructions, whose sums are rounded in other orders.
+# For one of them: `make test-isa ISA=AVX2`.
+NUMERIC := sde_lib models losses sampling likelihood ode distributions theory training
+ISA := SSE4_2 AVX2 AVX512
+test-isa: $(INSTALLED_DEV)
+	@for isa in $(ISA); do \
+		echo "Numeric tests under --xla_cpu_max_isa=$$isa"; \
+		XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$$isa" \
+			$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(NUMERIC)) || exit; \
+	done
 
 test-slow: $(INSTALLED_DEV)
 	XLA_FLAGS= $(BIN)/python -m pytest -m slow
