@@ -1,7 +1,7 @@
 """The work of one of two hosts in one process: `host_work.py PORT HOST CONFIG WORKDIR`.
 
-Trains and evaluates without starting again in between, and looks at what only hosts among
-themselves can: what they gather and agree on.
+It trains and evaluates without a restart in between. It also checks what needs several hosts: how
+they gather arrays and agree.
 """
 
 import sys
@@ -21,13 +21,13 @@ DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
 
 
 def own(host: int) -> dict:
-    """Of another length on every host, with what devices would make something else of."""
+    """Return arrays of another length on every host, of types that devices would convert."""
     arrays = {np.dtype(dtype).name: np.arange(3 + host).astype(dtype) for dtype in DTYPES}
     return {"arrays": arrays, "fine": np.array([1 + 2.0**-40 * (1 + host)]), "no": np.zeros(0)}
 
 
 def of_one(host: int) -> dict:
-    """Nothing on the first host."""
+    """Return arrays on the second host only."""
     return own(host) if host else {}
 
 
@@ -53,14 +53,14 @@ def check_agreeing(host: int, folder: Path) -> None:
     assert not distributed.exists_on_hosts(folder / "nothing")
 
 
-def _refused(ask, told: str) -> None:
+def _refused(ask, message: str) -> None:
     try:
         ask()
     except distributed.HostError as error:
-        if told not in str(error):
+        if message not in str(error):
             raise
     else:
-        raise AssertionError(f"not refused: {told}")
+        raise AssertionError(f"not refused: {message}")
 
 
 if __name__ == "__main__":

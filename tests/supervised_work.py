@@ -12,7 +12,7 @@ LOG = b"1121 11:55:18.426557    3938 client.h:80] "
 
 
 class JaxRuntimeError(RuntimeError):
-    """Of the name that a failed computation has."""
+    """An error with the name of a failed computation's."""
 
 
 def log(level: bytes, text: bytes) -> None:
@@ -31,7 +31,7 @@ def joined(then) -> None:
 
 
 def waits() -> None:
-    """Until a signal comes, of which it tells each."""
+    """Wait for a signal, and print each that arrives."""
     received = []
 
     def count(signum, _) -> None:

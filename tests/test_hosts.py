@@ -1,4 +1,4 @@
-"""Two processes on this machine, which join, train, evaluate and lose each other as hosts do."""
+"""Two processes on this machine join, train, evaluate and lose each other as hosts do."""
 
 import json
 import os
@@ -16,16 +16,17 @@ import tiny
 import two_hosts
 
 from gradlog import distributed, supervisor
-from gradlog.cli.verbs import Options, UsageError
+from gradlog.cli.actions import UsageError
+from gradlog.cli.flags import Options
 from gradlog.distributed import HostError, Hosts
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 
 STEPS = 400
 NOTICED_SECONDS = 60
 
 
 def config():
-    """The digits by a small MLP: many quick steps, so that a host is lost between two of them."""
+    """Return a small MLP on the digits. Its steps are quick: a host is lost between two of them."""
     config = tiny.points(**{"training.steps": STEPS, "training.log_every": 50})
     config.data = tiny.images().data
     config.training.update(checkpoint_every=10, eval_every=100, keep=0)
@@ -35,9 +36,9 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> RunDirectory:
-    """The run that one process makes undisturbed."""
-    run = RunDirectory.open(tmp_path_factory.mktemp("alone") / "run", config())
+def alone(tmp_path_factory) -> Run:
+    """Train in one process without an interruption."""
+    run = Run.open(tmp_path_factory.mktemp("alone") / "run", config())
     run.train()
     return run
 
@@ -62,13 +63,13 @@ def wait_for(path: Path, processes: list[subprocess.Popen]) -> None:
 
 
 def work_of(process: subprocess.Popen) -> int:
-    """The process that its parent waits for."""
+    """Return the process that the parent waits for."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return int(children.split()[0])
 
 
 def lose(file, workdir, victim, signum, *, parent=False):
-    """Trains on two hosts and loses one after step 20: (status, what it said) of each."""
+    """Train on two hosts and lose one after step 20. Return (status, errors) of each."""
     processes = two_hosts.start_hosts(file, f"--workdir={workdir}", "--mode=train")
     try:
         wait_for(workdir / "checkpoints" / "20", processes)
@@ -84,8 +85,8 @@ def lose(file, workdir, victim, signum, *, parent=False):
     return (lost, other) if victim == 0 else (other, lost)
 
 
-def check_told(status: int, said: str, host: int) -> None:
-    """What a host says that is left behind: one line, and how to go on."""
+def check_message(status: int, said: str, host: int) -> None:
+    """Check the one line of the remaining host, which says how to resume."""
     assert status == 75, said
     (line,) = said.strip().splitlines()
     assert line.startswith(f"error: host {host} lost touch with another host")
@@ -93,31 +94,31 @@ def check_told(status: int, said: str, host: int) -> None:
     assert "the same command on every host resumes" in line
 
 
-def check_same_run(workdir: Path, alone: RunDirectory) -> None:
-    """The lines of one process, and none twice."""
+def check_same_run(workdir: Path, alone: Run) -> None:
+    """Check that the logged lines equal those of one process, and none is there twice."""
     np.testing.assert_allclose(losses(workdir), losses(alone.workdir.root), rtol=1e-5)
     assert len(losses(workdir)) == STEPS // 10
 
 
-def test_a_lost_host_is_noticed_and_the_same_command_goes_on(alone, file, tmp_path):
+def test_after_a_lost_host_the_same_command_resumes(alone, file, tmp_path):
     workdir = tmp_path / "two"
     (status, said), (killed, _) = lose(file, workdir, 1, signal.SIGKILL)
-    check_told(status, said, 0)
+    check_message(status, said, 0)
     assert killed == 75
     two_hosts.succeed(two_hosts.start_work(file.removeprefix("--config="), str(workdir)))
     check_same_run(workdir, alone)
     check_same_evaluation(workdir, alone)
 
 
-def check_same_evaluation(workdir: Path, alone: RunDirectory) -> None:
-    """Two hosts evaluated as one does: the same bits of the same parameters."""
+def check_same_evaluation(workdir: Path, alone: Run) -> None:
+    """Check that two hosts evaluate the same parameters to the same bits as one."""
     (folder,) = (workdir / "eval" / str(STEPS)).iterdir()
     assert not (folder / "partial").exists()
     with np.load(folder / "per_image.npz") as found:
         together = dict(found)
     for path in folder.iterdir():
         path.unlink()
-    one = RunDirectory.open(workdir).results([STEPS])[0]
+    one = Run.open(workdir).results([STEPS])[0]
     np.testing.assert_array_equal(together["bits_per_dim"], one.bits_per_dim)
     assert together["ok"].shape == (7,)
     assert np.isfinite(one.bits_per_dim).all()
@@ -126,7 +127,7 @@ def check_same_evaluation(workdir: Path, alone: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("settings", "message"),
     [
         ({"count": 2}, "--num_hosts and --host need --coordinator=HOST:PORT"),
         ({"index": 0}, "--num_hosts and --host need --coordinator=HOST:PORT"),
@@ -144,23 +145,23 @@ def check_same_evaluation(workdir: Path, alone: RunDirectory) -> None:
         ({"from_environment": True}, "neither SLURM, Open MPI nor a TPU names the hosts here"),
     ],
 )
-def test_hosts_that_cannot_be_are_told_before_anyone_waits(given, told, monkeypatch):
+def test_impossible_hosts_are_refused_before_anyone_waits(settings, message, monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", _as_without_a_cluster)
-    with pytest.raises(HostError, match=re.escape(told)):
-        Hosts(**given).join()
+    with pytest.raises(HostError, match=re.escape(message)):
+        Hosts(**settings).join()
 
 
 def _as_without_a_cluster(*_, **__):
     raise ValueError("coordinator_address should be defined.")
 
 
-def test_an_address_of_jaxs_own_variable_is_checked_too(monkeypatch):
+def test_the_address_in_jaxs_own_variable_is_checked_too(monkeypatch):
     monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "nonsense")
     with pytest.raises(HostError, match="JAX_COORDINATOR_ADDRESS=nonsense: expected HOST:PORT"):
         Hosts(from_environment=True).join()
 
 
-def test_what_the_hosts_are_told_reaches_jax(monkeypatch):
+def test_settings_of_hosts_reach_jax(monkeypatch):
     seen = {}
     monkeypatch.setattr(jax.distributed, "initialize", lambda *a, **k: seen.update(k, given=a))
     monkeypatch.setattr(supervisor, "report_joined", lambda *_: None)
@@ -186,7 +187,7 @@ class Device:
         self.process_index = host
 
 
-def test_hosts_with_other_numbers_of_devices_are_refused(monkeypatch):
+def test_hosts_with_different_numbers_of_devices_are_refused(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: None)
     monkeypatch.setattr(supervisor, "report_joined", lambda *_: None)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
@@ -196,9 +197,9 @@ def test_hosts_with_other_numbers_of_devices_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["import", "verify"])
-def test_what_one_host_does_is_not_done_by_several(mode):
-    options = Options(mode, "w", source="f" * (mode == "import"), hosts=Hosts(True))
-    with pytest.raises(UsageError, match=f"--mode={mode} is done by one host"):
+def test_a_mode_of_one_host_refuses_several(mode):
+    options = Options(mode, "w", source="f" * (mode == "import"), distributed=True)
+    with pytest.raises(UsageError, match=f"--mode={mode} runs on one host"):
         options.check()
 
 
@@ -215,14 +216,14 @@ def test_what_one_host_does_is_not_done_by_several(mode):
 )
 def test_any_host_may_be_lost_in_any_way(alone, file, tmp_path, victim, signum, parent):
     told = lose(file, tmp_path, victim, signum, parent=parent)
-    check_told(*told[1 - victim], 1 - victim)
+    check_message(*told[1 - victim], 1 - victim)
     assert told[victim][0] == (-signal.SIGKILL if parent else 75)
     two_hosts.run(file, f"--workdir={tmp_path}", "--mode=train", count=2)
     check_same_run(tmp_path, alone)
 
 
 @pytest.mark.slow
-def test_a_host_that_is_asked_to_leave_takes_the_others_along(alone, file, tmp_path):
+def test_a_signal_to_one_host_stops_all(alone, file, tmp_path):
     processes = two_hosts.start_hosts(file, f"--workdir={tmp_path}", "--mode=train")
     wait_for(tmp_path / "checkpoints" / "20", processes)
     processes[1].terminate()
@@ -233,7 +234,7 @@ def test_a_host_that_is_asked_to_leave_takes_the_others_along(alone, file, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["shard_map", "fsdp"])
-def test_a_run_goes_on_with_another_number_of_hosts(alone, file, tmp_path, parallel):
+def test_a_run_resumes_with_another_number_of_hosts(alone, file, tmp_path, parallel):
     """From one to two to one, and under a mapping that divides the state over both."""
     for steps, count in ((100, 1), (200, 2), (STEPS, 1)):
         flags = (f"--config.training.steps={steps}", "--config.training.sample_every=100")
@@ -244,7 +245,7 @@ def test_a_run_goes_on_with_another_number_of_hosts(alone, file, tmp_path, paral
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_lost_a_host_goes_on_with_any_number(alone, tmp_path):
+def test_an_evaluation_that_lost_a_host_resumes_with_any_number(alone, tmp_path):
     workdir = shutil.copytree(alone.workdir.root, tmp_path / "run")
     shutil.rmtree(workdir / "eval", ignore_errors=True)
     flags = (f"--workdir={workdir}", "--mode=eval", "--config.eval.num_images=200")
@@ -253,14 +254,14 @@ def test_an_evaluation_that_lost_a_host_goes_on_with_any_number(alone, tmp_path)
     wait_for(partial / "2.npz", processes)
     os.kill(work_of(processes[1]), signal.SIGKILL)
     found = two_hosts.finish(processes, NOTICED_SECONDS)
-    check_told(*found[0], 0)
+    check_message(*found[0], 0)
     kept = {path.name: path.stat().st_mtime_ns for path in partial.glob("*.npz")}
     assert kept
     two_hosts.run(*flags)
     with np.load(partial.parent / "per_image.npz") as again:
         resumed = again["bits_per_dim"]
     alone.config.eval.num_images = 200
-    whole = RunDirectory.open(alone.workdir.root, alone.config).results([STEPS])[0]
+    whole = Run.open(alone.workdir.root, alone.config).results([STEPS])[0]
     np.testing.assert_array_equal(resumed, whole.bits_per_dim)
 
 
@@ -269,7 +270,7 @@ def test_samples_and_classifier_of_two_hosts_are_those_of_one(tmp_path):
     config = tiny.points(**{"sampling.num_samples": 7, "sampling.batch_size": 2})
     config.data = tiny.images().data
     config.classifier.update(steps=20, batch_size=16, nf=8, hidden=8)
-    RunDirectory.open(tmp_path / "1", config).train()
+    Run.open(tmp_path / "1", config).train()
     shutil.copytree(tmp_path / "1", tmp_path / "2")
     for mode in ("sample", "encode", "classifier"):
         for count in (1, 2):
@@ -286,7 +287,7 @@ def test_samples_and_classifier_of_two_hosts_are_those_of_one(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("own", "told"),
+    ("own", "name"),
     [
         (
             lambda host: (f"--config.training.batch_size={16 << host}",),
@@ -296,12 +297,12 @@ def test_samples_and_classifier_of_two_hosts_are_those_of_one(tmp_path):
         (lambda host: (f"--config.data.path=x{host}", f"--config.seed={host}"), "config.seed"),
     ],
 )
-def test_hosts_that_are_not_of_one_mind_are_told_so(file, tmp_path, own, told):
+def test_hosts_that_disagree_are_refused(file, tmp_path, own, name):
     processes = two_hosts.start_hosts(file, f"--workdir={tmp_path / 'run'}", own=own)
     for status, said in two_hosts.finish(processes):
         assert status == 2
         (line,) = said.strip().splitlines()
-        assert line.startswith(f"error: the hosts differ in {told}: it is ")
+        assert line.startswith(f"error: the hosts differ in {name}: it is ")
     assert not (tmp_path / "run").exists()
 
 
@@ -317,7 +318,7 @@ def test_a_workdir_that_one_host_alone_sees_is_refused(file, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("host", [0, 1])
-def test_hosts_that_do_not_come_are_not_waited_for_for_ever(file, tmp_path, host):
+def test_a_missing_host_is_not_waited_for_forever(file, tmp_path, host):
     flags = (file, f"--workdir={tmp_path / 'run'}", "--num_hosts=2", f"--host={host}")
     flags += (f"--coordinator=localhost:{two_hosts.free_port()}", "--join_seconds=5")
     ((status, said),) = two_hosts.finish([two_hosts.start(*flags)], NOTICED_SECONDS)

@@ -1,4 +1,4 @@
-"""The parent of a host's work: signals, exit statuses, and the last word."""
+"""The parent of a host's work: signals, exit statuses, and the last message."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def work(workdir: Path, kind: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def workdir(tmp_path) -> Path:
-    """A folder with the checkpoints of steps 9 and 10, and one that is being written."""
+    """Make a folder with the checkpoints of steps 9 and 10, and an unfinished one."""
     for name in ("9", "10", ".11.tmp", "damaged"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
         (tmp_path / "checkpoints" / name / "manifest.json").touch()
@@ -42,12 +42,12 @@ def workdir(tmp_path) -> Path:
     return tmp_path
 
 
-def test_what_is_done_is_passed_on_but_for_jaxs_log(workdir):
+def test_output_is_passed_on_without_jaxs_log(workdir):
     assert work(workdir, "speaks") == (0, "out\n", "warning: of interest\n")
     assert not list(workdir.glob("*.log"))
 
 
-def test_a_mistake_keeps_its_status_and_waits_for_the_others(workdir):
+def test_a_mistake_keeps_its_status_and_waits_for_the_other_hosts(workdir):
     assert work(workdir, "mistake") == (2, "left\n", "")
 
 
@@ -55,7 +55,7 @@ def test_other_statuses_are_passed_on(workdir):
     assert work(workdir, "three")[0] == 3
 
 
-def test_a_fault_of_the_program_is_no_lost_host(workdir):
+def test_a_bug_is_no_lost_host(workdir):
     status, out, errors = work(workdir, "bug")
     assert (status, out) == (1, "left\n")
     assert errors.startswith("Traceback")
@@ -78,7 +78,7 @@ def test_a_lost_host_is_told_in_one_line(workdir, kind):
     assert f"the newest checkpoint in {workdir} is that of step 10" in line
 
 
-def test_what_jax_said_is_kept(workdir):
+def test_jaxs_log_is_stored(workdir):
     errors = work(workdir, "joins and aborts")[2]
     path = workdir / "lost-host-1.log"
     assert f"messages are in {path}" in errors
@@ -86,14 +86,14 @@ def test_what_jax_said_is_kept(workdir):
     assert "RPC: /xla" in path.read_text()
 
 
-def test_nothing_is_written_where_there_is_no_workdir(tmp_path):
+def test_nothing_is_written_without_a_workdir(tmp_path):
     status, _, errors = work(tmp_path / "none", "joins and aborts")
     assert status == supervisor.LOST
     assert "there is no checkpoint yet" in errors
     assert list(tmp_path.iterdir()) == []
 
 
-def test_work_that_was_killed_is_told(workdir):
+def test_killed_work_is_reported(workdir):
     status, _, errors = work(workdir, "killed")
     assert status == supervisor.LOST
     (line,) = errors.splitlines()
@@ -101,14 +101,14 @@ def test_work_that_was_killed_is_told(workdir):
 
 
 def started(workdir: Path, tmp_path: Path) -> tuple[subprocess.Popen, int]:
-    """A parent, and the number of its child when that waits for signals."""
-    told = tmp_path / "pid"
-    process, end = start(workdir, "waits", str(told)), time.monotonic() + 60
-    while not (told.exists() and told.read_text()):
+    """Start a parent. Return it with the number of its child, which waits for signals."""
+    file = tmp_path / "pid"
+    process, end = start(workdir, "waits", str(file)), time.monotonic() + 60
+    while not (file.exists() and file.read_text()):
         assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.01)
-    return process, int(told.read_text())
+    return process, int(file.read_text())
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -120,7 +120,7 @@ def test_a_signal_is_passed_on_once(workdir, tmp_path, signum):
 
 
 def test_ctrl_c_reaches_the_work_once(workdir, tmp_path):
-    """As a terminal sends it: to the whole group."""
+    """A terminal sends the signal to the whole group."""
     process, _ = started(workdir, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=60)[0] == f"signals [{int(signal.SIGINT)}]\n"

@@ -1,4 +1,4 @@
-"""Several processes of main.py that work together on this machine, as hosts do."""
+"""Several processes of main.py on this machine that work together as hosts do."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ def free_port() -> int:
 
 
 def start(*flags: str, script: str = "main.py") -> subprocess.Popen:
-    """A process of main.py in the repository's root, of which the output is kept."""
+    """Start main.py in the repository's root and capture its output."""
     return subprocess.Popen(
         [sys.executable, str(tiny.ROOT / script), *flags],
         cwd=tiny.ROOT,
@@ -30,19 +30,19 @@ def start(*flags: str, script: str = "main.py") -> subprocess.Popen:
 
 
 def start_hosts(*flags: str, count: int = 2, own=lambda host: ()) -> list[subprocess.Popen]:
-    """One process of main.py for each host; ``own`` gives further flags of one."""
+    """Start main.py for each host; ``own`` returns further flags of one host."""
     together = (f"--coordinator=localhost:{free_port()}", f"--num_hosts={count}")
     return [start(*flags, *together, f"--host={host}", *own(host)) for host in range(count)]
 
 
 def start_work(*arguments: str) -> list[subprocess.Popen]:
-    """Two processes of host_work.py."""
+    """Start host_work.py as two hosts."""
     port = str(free_port())
     return [start(port, str(host), *arguments, script="tests/host_work.py") for host in (0, 1)]
 
 
 def finish(processes: list[subprocess.Popen], seconds: float = SECONDS) -> list[tuple[int, str]]:
-    """Exit status and standard error of each; none is left running."""
+    """Return exit status and standard error of each process. None is left running."""
     try:
         errors = [process.communicate(timeout=seconds)[1] for process in processes]
     finally:
@@ -52,18 +52,18 @@ def finish(processes: list[subprocess.Popen], seconds: float = SECONDS) -> list[
 
 
 def run(*flags: str, count: int = 1) -> None:
-    """Runs a command to its end on one host or more; it must succeed."""
+    """Run a command to its end on one host or more. It must succeed."""
     succeed([start(*flags)] if count == 1 else start_hosts(*flags, count=count))
 
 
 def succeed(processes: list[subprocess.Popen]) -> None:
-    """Waits until all have ended well."""
+    """Wait until all processes have succeeded."""
     for status, errors in finish(processes):
         assert status == 0, errors[-3000:]
 
 
 def config_file(folder: Path, config) -> str:
-    """A file whose get_config() gives the configuration."""
+    """Write a file whose get_config() returns the configuration."""
     path = folder / "two_hosts_config.py"
     path.write_text(
         "from ml_collections import ConfigDict\n"

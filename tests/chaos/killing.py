@@ -1,4 +1,4 @@
-"""Runs of ``main.py`` that are killed, at random moments and inside what they write."""
+"""Processes of ``main.py`` that are killed, at random moments and while they write."""
 
 import json
 import os
@@ -33,18 +33,18 @@ _PROCESS_SECONDS = 300
 
 
 def run_in(folder: Path) -> Run:
-    """The run whose processes these are, in this process."""
+    """Open the run of these processes in this process."""
     return Run.open(folder, tiny.points(**SETTINGS))
 
 
 @dataclass
 class Killed:
-    """A run in a folder, and the processes that have worked on it.
+    """A run whose processes are killed.
 
     Attributes:
       folder: its workdir.
-      cache: of compiled programs, which processes share.
-      moments: of the processes that were ended, in words.
+      cache: the compiled programs, which the processes share.
+      moments: when each process was ended, in words.
     """
 
     folder: Path
@@ -52,14 +52,14 @@ class Killed:
     moments: list[str] = field(default_factory=list)
 
     def finish(self, mode: str) -> str:
-        """Runs the mode to its end, which must be a good one; gives what was said."""
+        """Run the mode to its end, which must succeed, and return its output."""
         process = self.start(mode)
         output, _ = process.communicate(timeout=_PROCESS_SECONDS)
         assert process.returncode == 0, output[-3000:]
         return output
 
     def kill(self, mode: str, moment: "Moment", signum: int = signal.SIGKILL) -> bool:
-        """Whether a process of the mode was there to be ended at the moment."""
+        """End a process of the mode at the moment. Return whether it still ran."""
         process = self.start(mode)
         try:
             moment.wait(self.folder, process)
@@ -75,7 +75,7 @@ class Killed:
         return True
 
     def start(self, mode: str) -> subprocess.Popen:
-        """The same command every time."""
+        """Start the same command every time."""
         flags = tiny.flags_of(tiny.points(**SETTINGS), tiny.base())
         command = ["main.py", "--config=configs/toy/mixture.py", f"--workdir={self.folder}"]
         return subprocess.Popen(
@@ -90,12 +90,12 @@ class Killed:
 
 @dataclass(frozen=True)
 class Moment:
-    """When to end a process: once something is seen in its folder, and a little later.
+    """When to end a process: a little after its folder has changed.
 
     Attributes:
-      name: what is seen.
-      seen: a number read off the folder; the moment has come when it is another than it was.
-      later: seconds from there.
+      name: the change.
+      seen: reads a value from the folder; the moment has come when the value changes.
+      later: seconds after the change.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Moment:
     later: float
 
     def wait(self, folder: Path, process: subprocess.Popen) -> None:
-        """Returns at the moment, or when the process has ended."""
+        """Wait for the moment, or for the end of the process."""
         before, deadline = self.seen(folder), time.monotonic() + _PROCESS_SECONDS
         while self.seen(folder) == before and process.poll() is None:
             assert time.monotonic() < deadline
@@ -124,7 +124,7 @@ def _names(folder: Path, where: str, pattern: str) -> frozenset[str]:
     return frozenset(str(path) for path in (folder / where).glob(pattern))
 
 
-# What can be seen of a process from outside, by mode; the greatest delay from there in seconds.
+# By mode: the changes that can be seen from outside, and the longest delay after them in seconds.
 MOMENTS: dict[str, list[tuple[str, Callable[[Path], object], float]]] = {
     "train": [
         ("at any time", _never_the_same, 8.0),
@@ -145,13 +145,13 @@ MOMENTS: dict[str, list[tuple[str, Callable[[Path], object], float]]] = {
 
 
 def moment(mode: str, rng: np.random.Generator) -> Moment:
-    """A random moment of a process of the mode."""
+    """Return a random moment for a process of the mode."""
     name, seen, most = MOMENTS[mode][rng.integers(len(MOMENTS[mode]))]
     return Moment(name, seen, float(rng.uniform(0, most)))
 
 
 def assert_nothing_is_damaged(folder: Path) -> None:
-    """What a killed process has left can all be read, and no step is logged twice."""
+    """Check that all files of a killed process can be read, and no step is logged twice."""
     if not (folder / "config.json").exists():
         return
     run = Run.open(folder)
@@ -163,7 +163,7 @@ def assert_nothing_is_damaged(folder: Path) -> None:
 
 
 def assert_the_same_run(folder: Path, undisturbed: Path) -> None:
-    """Bit for bit the state, the metrics and every image's bits/dim."""
+    """Check that state, metrics and every image's bits/dim are equal bit for bit."""
     runs = [Run.open(each) for each in (folder, undisturbed)]
     tiny.assert_bitwise_equal(*(run.state(STEPS) for run in runs))
     lines, expected = (scan_metrics(run.workdir.metrics) for run in runs)
@@ -177,7 +177,7 @@ def assert_the_same_run(folder: Path, undisturbed: Path) -> None:
 
 
 def _numbers(summary: dict) -> dict:
-    """Without what tells how long it took, and the digest of all that."""
+    """Return a summary without its times, and without the digest over them."""
     return {name: value for name, value in summary.items() if "seconds" not in name} | {
         "sha256": None
     }

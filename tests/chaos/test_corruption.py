@@ -1,4 +1,4 @@
-"""Whatever happens to the files of a checkpoint: told, and never restored as something else."""
+"""Any change to the files of a checkpoint is reported, and never restored."""
 
 import hashlib
 import shutil
@@ -33,7 +33,7 @@ def _file(rng: Generator, folder: Path) -> Path:
 
 
 def _steps(rng: Generator, folder: Path) -> list[Path]:
-    """The folders of both steps, in any order."""
+    """Return the folders of both steps, in random order."""
     return [folder / str(step) for step in rng.permutation([OLD, NEW])]
 
 
@@ -120,7 +120,7 @@ def copy_over_another_step(rng, folder):
     shutil.copytree(a, b)
 
 
-def take_another_runs(rng, folder):
+def take_from_another_run(rng, folder):
     a, _ = _steps(rng, folder)
     shutil.rmtree(a)
     shutil.copytree(folder.parent.parent / "other" / "checkpoints" / a.name, a)
@@ -142,14 +142,14 @@ CORRUPTIONS: tuple[Callable[[Generator, Path], None], ...] = (
     *(flip_a_bit, truncate, append, zero_a_block, replace_by_noise),
     *(delete_a_file, delete_a_folder, delete_half_of_the_files),
     *(swap_files_of_a_step, swap_files_between_steps, swap_what_is_in_steps, swap_steps),
-    *(rename_a_step, copy_over_another_step, take_another_runs),
+    *(rename_a_step, copy_over_another_step, take_from_another_run),
     *(put_something_in, put_a_link_in_the_place),
 )
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A sound workdir, and what is in its checkpoints."""
+class Intact:
+    """A workdir without damage, and the states in its checkpoints."""
 
     root: Path
     run: str
@@ -166,7 +166,7 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(trained, tmp_path_factory) -> Kept:
+def intact(trained, tmp_path_factory) -> Intact:
     base = tmp_path_factory.mktemp("corrupted")
     root = Path(shutil.copytree(trained, base / "run"))
     shutil.copytree(root / "checkpoints", base / "pristine")
@@ -174,9 +174,9 @@ def kept(trained, tmp_path_factory) -> Kept:
     like = jax.eval_shape(lambda: initial_state(run.experiment))
     states = {step: run.state(step) for step in (OLD, NEW)}
     _of_another_run(base / "other" / "checkpoints", states)
-    found = verify_workdir(root)
+    found = verify_workdir(root, lambda path: None)
     assert DAMAGED not in {finding.state for finding in found}
-    return Kept(root, run.workdir.run, like, states, found)
+    return Intact(root, run.workdir.run, like, states, found)
 
 
 def _of_another_run(folder: Path, states: dict) -> None:
@@ -187,14 +187,14 @@ def _of_another_run(folder: Path, states: dict) -> None:
 
 
 @pytest.fixture
-def corrupted(kept) -> Kept:
-    shutil.rmtree(kept.folder)
-    shutil.copytree(kept.root.parent / "pristine", kept.folder)
-    return kept
+def corrupted(intact) -> Intact:
+    shutil.rmtree(intact.folder)
+    shutil.copytree(intact.root.parent / "pristine", intact.folder)
+    return intact
 
 
 def _contents(folder: Path) -> dict[str, str]:
-    """What is in a folder, links and empty folders told from files."""
+    """Return a digest of each file in a folder; links and folders count too."""
     return {
         path.relative_to(folder).as_posix(): (
             "link" if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
@@ -205,58 +205,58 @@ def _contents(folder: Path) -> dict[str, str]:
     }
 
 
-def _corrupt(corruption, rng: Generator, kept: Kept) -> None:
-    """Until something differs: zeros may be put over zeros."""
-    before = _contents(kept.folder)
-    while _contents(kept.folder) == before:
-        corruption(rng, kept.folder)
+def _corrupt(corruption, rng: Generator, intact: Intact) -> None:
+    """Corrupt a folder until something differs: a zero may replace a zero."""
+    before = _contents(intact.folder)
+    while _contents(intact.folder) == before:
+        corruption(rng, intact.folder)
 
 
-def _affected(kept: Kept, step: int) -> bool:
-    now, pristine = kept.folder / str(step), kept.root.parent / "pristine" / str(step)
+def _affected(intact: Intact, step: int) -> bool:
+    now, pristine = intact.folder / str(step), intact.root.parent / "pristine" / str(step)
     return not now.is_dir() or _contents(now) != _contents(pristine)
 
 
-def _check_restored(kept: Kept) -> None:
-    """A step that was touched is refused in one line; one that was not is what it was."""
-    checkpoints = kept.checkpoints()
+def _check_restored(intact: Intact) -> None:
+    """A changed step is refused in one line; another one comes back bit for bit."""
+    checkpoints = intact.checkpoints()
     for step in (OLD, NEW):
-        if not _affected(kept, step):
-            tiny.assert_bitwise_equal(checkpoints.restore(step, kept.like), kept.states[step])
+        if not _affected(intact, step):
+            tiny.assert_bitwise_equal(checkpoints.restore(step, intact.like), intact.states[step])
             continue
-        there = (kept.folder / str(step)).is_dir()
+        there = (intact.folder / str(step)).is_dir()
         with pytest.raises(DamagedError if there else CheckpointError) as caught:
-            checkpoints.restore(step, kept.like)
+            checkpoints.restore(step, intact.like)
         assert "\n" not in str(caught.value)
         assert f"step {step}" in str(caught.value)
 
 
-def _check_fallback(kept: Kept) -> None:
-    newest = kept.checkpoints().latest_intact()
-    sound = [step for step in (OLD, NEW) if not _affected(kept, step)]
+def _check_fallback(intact: Intact) -> None:
+    newest = intact.checkpoints().latest_intact()
+    sound = [step for step in (OLD, NEW) if not _affected(intact, step)]
     assert newest == max(sound, default=None)
 
 
-def _check_told(kept: Kept) -> None:
-    """By ``verify``; a step that is gone without a trace is no longer in the list."""
-    found = verify_workdir(kept.root)
-    assert found != kept.found
+def _check_reported(intact: Intact) -> None:
+    """``verify`` reports every change, except a step whose folder is gone."""
+    found = verify_workdir(intact.root, lambda path: None)
+    assert found != intact.found
     damaged = {finding.path for finding in found if finding.state == DAMAGED}
-    there = {path.name for path in kept.folder.iterdir()}
+    there = {path.name for path in intact.folder.iterdir()}
     wrong = {name for name in there if name not in (str(OLD), str(NEW))}
-    wrong |= {str(s) for s in (OLD, NEW) if str(s) in there and _affected(kept, s)}
+    wrong |= {str(s) for s in (OLD, NEW) if str(s) in there and _affected(intact, s)}
     assert {f"checkpoints/{name}" for name in wrong} <= damaged
     assert not any("\n" in finding.detail for finding in found)
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.__name__)
-def test_a_corrupted_checkpoint_is_told_and_never_restored_as_another(corrupted, corruption, seed):
+def test_a_corrupted_checkpoint_is_reported_and_never_restored(corrupted, corruption, seed):
     rng = np.random.default_rng([seed, CORRUPTIONS.index(corruption)])
     _corrupt(corruption, rng, corrupted)
     _check_restored(corrupted)
     _check_fallback(corrupted)
-    _check_told(corrupted)
+    _check_reported(corrupted)
 
 
 def test_there_are_two_hundred_corruptions():
@@ -274,7 +274,7 @@ def _main(root: Path, mode: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-# Those that can leave the older step alone.
+# Corruptions that can leave the older step unchanged.
 OF_ONE_STEP = (
     *(flip_a_bit, truncate, append, zero_a_block, replace_by_noise),
     *(delete_a_file, delete_a_folder),
@@ -283,15 +283,15 @@ OF_ONE_STEP = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("corruption", OF_ONE_STEP, ids=lambda corruption: corruption.__name__)
-def test_training_goes_on_from_what_is_sound_and_ends_where_it_would_have(corrupted, corruption):
-    """By real processes: told with status 2, then trained again to the same bits."""
+def test_training_resumes_from_an_intact_step_to_the_same_end(corrupted, corruption):
+    """Real processes: verify exits with status 2, then training repeats the same bits."""
     rng = np.random.default_rng([ROUNDS, CORRUPTIONS.index(corruption)])
     while not _affected(corrupted, NEW):
         corruption(rng, corrupted.folder / str(NEW))
-    told = _main(corrupted.root, "verify")
-    assert told.returncode == 2, told.stderr
-    assert "Traceback" not in told.stderr
-    assert len([line for line in told.stderr.splitlines() if "error:" in line]) == 1
+    verified = _main(corrupted.root, "verify")
+    assert verified.returncode == 2, verified.stderr
+    assert "Traceback" not in verified.stderr
+    assert len([line for line in verified.stderr.splitlines() if "error:" in line]) == 1
     metrics = scan_metrics(corrupted.root / "metrics.jsonl")
     done = _main(corrupted.root, "train")
     assert done.returncode == 0, done.stderr

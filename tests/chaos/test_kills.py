@@ -1,4 +1,4 @@
-"""A run that is killed again and again is the run that was not, bit for bit."""
+"""A run that is killed again and again equals an undisturbed run, bit for bit."""
 
 import signal
 from pathlib import Path
@@ -18,12 +18,12 @@ from killing import (
 from gradlog.experiment.run import Run
 
 KILLS = 50
-KILLS_OF_A_RUN = {"train": 12, "eval": 5}  # then it may come to its end
+KILLS_OF_A_RUN = {"train": 12, "eval": 5}  # afterwards it may run to its end
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Run:
-    """Trained and evaluated in one go each."""
+    """Train and evaluate without an interruption."""
     run = run_in(tmp_path_factory.mktemp("undisturbed") / "run")
     run.train()
     run.bits_per_dim()
@@ -32,7 +32,7 @@ def undisturbed(tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """Of programs that the processes have compiled."""
+    """The folder of compiled programs, which the processes share."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -56,7 +56,7 @@ def test_a_run_killed_three_times_and_interrupted_is_the_same(undisturbed, cache
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_lose_nothing(undisturbed, cache, tmp_path):
-    """As many runs as it takes; each ends as the undisturbed one, with the same checkpoints."""
+    """Every killed run ends as the undisturbed one, with the same checkpoints."""
     rng, moments = np.random.default_rng(6), []
     steps = undisturbed.steps("all")
     while len(moments) < KILLS:

@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 
 @pytest.fixture(autouse=True)
 def handled():
-    """As in a process of one's own, whatever this one was started by."""
+    """Install the default handlers, whatever started this process."""
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,15 +28,15 @@ def handled():
 
 
 @BOTH
-def test_a_signal_is_noticed_told_and_ends_nothing(signum, capfd):
+def test_a_deferred_signal_is_reported_and_ends_nothing(signum, capfd):
     with contextlib.suppress(KeyError), defer_signals() as interruption:
         assert interruption.poll(1) is None
         signal.raise_signal(signum)
         assert interruption.poll(2) == signum
         time.sleep(0.1)
         raise KeyError
-    told = f"{signum.name}: writing a checkpoint after this step, then leaving; a second signal "
-    assert capfd.readouterr().err == f"{told}leaves at once\n"
+    line = f"{signum.name}: writing a checkpoint after this step, then leaving; a second signal "
+    assert capfd.readouterr().err == f"{line}leaves at once\n"
 
 
 def test_the_first_signal_decides():
@@ -47,12 +47,12 @@ def test_the_first_signal_decides():
         raise KeyError
 
 
-def test_a_signal_that_no_step_has_seen_is_delivered_again_at_the_end():
+def test_a_signal_that_no_step_polled_is_raised_after_the_block():
     with pytest.raises(KeyboardInterrupt), defer_signals():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_the_handlers_before_are_there_again():
+def test_the_former_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with contextlib.suppress(KeyError), defer_signals():
         assert signal.getsignal(signal.SIGTERM) != before[0]
@@ -60,7 +60,7 @@ def test_the_handlers_before_are_there_again():
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_what_was_ignored_stays_ignored():
+def test_an_ignored_signal_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with defer_signals() as interruption:
         signal.raise_signal(signal.SIGINT)
@@ -68,7 +68,7 @@ def test_what_was_ignored_stays_ignored():
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
-def test_in_another_thread_nothing_changes():
+def test_nothing_changes_in_another_thread():
     seen = []
 
     def look():
@@ -83,13 +83,13 @@ def test_in_another_thread_nothing_changes():
 
 
 @BOTH
-def test_elsewhere_the_first_signal_is_an_exception(signum):
+def test_the_first_signal_raises_outside_training(signum):
     with pytest.raises(Interrupted, match=r"^interrupted$") as end, raise_on_signal():
         signal.raise_signal(signum)
     assert end.value.signum == signum
 
 
-def test_hosts_ask_each_other_at_every_tenth_step_and_leave_together(monkeypatch):
+def test_hosts_exchange_flags_at_every_tenth_step_and_stop_together(monkeypatch):
     monkeypatch.setattr("gradlog.training.interruption.jax.process_count", lambda: 2)
     asked = []
 
@@ -103,8 +103,8 @@ def test_hosts_ask_each_other_at_every_tenth_step_and_leave_together(monkeypatch
     assert asked == [False]
 
 
-# What a compiler does: it keeps the main thread outside Python, so that no handler runs. Another
-# thread says so when that one has begun to compute there.
+# Like a compiler, this keeps the main thread outside Python, so that no handler runs. Another thread
+# prints a line when the main thread has begun to compute.
 SCRIPT = """
 import hashlib, sys, threading, time
 from gradlog import training
@@ -125,7 +125,7 @@ finally:
 
 @pytest.mark.parametrize("context", ["defer_signals", "raise_on_signal"])
 def test_a_second_signal_ends_the_process_at_once(context):
-    """Also while the main thread waits in a library that never asks Python for signals."""
+    """The main thread waits in a library that never runs Python's handlers."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, context],
         cwd=tiny.ROOT,
@@ -150,8 +150,8 @@ def test_a_second_signal_ends_the_process_at_once(context):
 
 
 @BOTH
-def test_an_interruption_that_a_callback_swallows_comes_again(signum):
-    """As in a finalizer, or in JAX's callback of the garbage collector."""
+def test_an_interruption_that_a_callback_swallows_is_raised_again(signum):
+    """Finalizers swallow exceptions, and so does JAX's callback of the garbage collector."""
     deleted = []
 
     class Swallows:
@@ -160,12 +160,12 @@ def test_an_interruption_that_a_callback_swallows_comes_again(signum):
             signal.raise_signal(signum)
             time.sleep(0)  # here it is raised, and only printed
 
-    def go_on():
+    def run():
         Swallows()
         for _ in range(1000):
             time.sleep(0.001)
 
     with pytest.raises(Interrupted) as end, raise_on_signal():
-        go_on()
+        run()
     assert deleted == [True]
     assert end.value.signum == signum
