@@ -3,8 +3,9 @@
 from typing import Any
 
 from gradlog.evaluation.bits_per_dim import Result, common_settings
-from gradlog.evaluation.differences import BOUNDS, WHAT_A_BOUND_BOUNDS
+from gradlog.evaluation.comparison import BOUNDS, WHAT_A_BOUND_BOUNDS
 from gradlog.evaluation.over_training import figure as draw_over_training
+from gradlog.likelihood.parts import EPS, Part
 from gradlog.report.charts import draw_account, render_svg
 from gradlog.report.formatting import (
     format_command,
@@ -29,21 +30,6 @@ from gradlog.report.page import (
 )
 from gradlog.report.run_folder import RunFolder, attempt, list_differing_settings, load_sealed
 
-# What each term of an account is.
-MEANINGS = {
-    "prior": "the end of the path under the prior",
-    "divergence": "the change of volume by the network: the integral of its divergence along the "
-    "path",
-    "diffusion": "the denoising error over all noise levels. A bound has it instead of the "
-    "divergence",
-    "volume": "the change of volume by the process itself. It is equal for all images",
-    "eps": "the step from the image to the noise level eps, where the path starts",
-    "dequantization": "the density of the noise inside each level. For uniform noise it is zero",
-    "importance": "the gain of several dequantization draws over one",
-    "units": "the change from the model's units to those of the data: log2(levels/2), which is the "
-    "“+ 7” of 8 bits",
-}
-MEANINGS["dequantisation"] = MEANINGS["dequantization"]  # files of version 0.1
 _NO_STEP = "the image is read as the sample at eps: there is no step and no cost"
 _RESULT_COLUMNS = (
     ("step", NUMBER),
@@ -237,17 +223,14 @@ def _name_account(result: Result) -> str:
 
 
 def _list_account(result: Result) -> Table:
-    start = result.summary.get("eps", {}).get("start")
-    meanings = MEANINGS | ({"eps": _NO_STEP} if start == "as_sample" else {})
-    rows = [
-        (
-            line["term"],
-            format_with_error(line["bits_per_dim"], line["standard_error"]),
-            format_number(line["nats"], 2),
-            meanings.get(line["term"], ""),
-        )
-        for line in result.summary["account"]
-    ]
+    has_no_step = result.summary.get("eps", {}).get("start") == "as_sample"
+    rows = []
+    for line in result.summary["account"]:
+        meaning = line.get("meaning") or Part.named(line["term"]).meaning  # Version 0.1 has none.
+        bits = format_with_error(line["bits_per_dim"], line["standard_error"])
+        if has_no_step and line["term"] == EPS:
+            meaning = _NO_STEP
+        rows.append((line["term"], bits, format_number(line["nats"], 2), meaning))
     columns = (("term", CODE), ("bits/dim ± s.e.", NUMBER), ("nats", NUMBER), ("what it is", TEXT))
     return Table(_name_account(result), columns, rows)
 

@@ -44,7 +44,6 @@ from gradlog.report.page import (
 from gradlog.report.run_folder import (
     RunFolder,
     attempt,
-    load_per_image,
     load_sealed,
     load_settings,
 )
@@ -61,7 +60,7 @@ def show_single_images(folder: RunFolder) -> list[Block]:
     result = folder.headline
     if result is None:
         return []
-    arrays = load_per_image(result)
+    arrays = result.per_image
     good = np.flatnonzero(arrays["ok"])
     bits, errors = arrays["bits_per_dim"], arrays["standard_error"]
     values = bits[good]

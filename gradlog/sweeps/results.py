@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gradlog.evaluation.results import Result, load_result
+from gradlog.evaluation.bits_per_dim import Result, load_result
 from gradlog.sweeps.crossed_effects import crossed_mean, is_significant, pool_seed_variance
 from gradlog.sweeps.plan import SEED, Plan, read_plan
 from gradlog.sweeps.runs import DONE, SweepFolder

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from gradlog import terminal
 from gradlog.evaluation.pictures import save_figure
-from gradlog.run.holding import held
 from gradlog.storage import write_json, write_sealed, write_text
 from gradlog.sweeps import display
 from gradlog.sweeps.launchers import Launcher
 from gradlog.sweeps.plan import Plan, SweepError, keep_old_names, read_plan
 from gradlog.sweeps.results import SweepResults, read_results
 from gradlog.sweeps.runs import RunTask, SweepFolder, make_task
+from gradlog.training.workdir_training import lock_workdir
 
 # The columns of results.csv after the name and the swept keys.
 _COLUMNS = (
@@ -55,7 +55,7 @@ def run_sweep(folder: SweepFolder, plan: Plan, launcher: Launcher) -> None:
     """
     plan = _reconcile(folder, plan)
     tasks = [make_task(folder, plan, run) for run in plan.runs]
-    with held(folder.root):
+    with lock_workdir(folder.root):
         write_plan(folder, plan)
         display.show_plan(plan, tasks)
         if waiting := [task for task in tasks if not task.is_done]:

@@ -8,12 +8,11 @@ import pytest
 import tiny
 from ml_collections import ConfigDict
 
-from gradlog.evaluation import Evaluation, bits_per_dim, pictures
+from gradlog.evaluation import bits_per_dim, pictures
 from gradlog.evaluation.bits_per_dim import Provenance, Result, summarize
-from gradlog.evaluation.differences import all_paired
+from gradlog.evaluation.comparison import all_paired, save_comparison, save_differences
+from gradlog.evaluation.likelihood import Evaluation
 from gradlog.experiment.build import load_dataset
-from gradlog.likelihood import account
-from gradlog.run.comparison import save_comparison, save_differences
 from gradlog.storage import MetricsLog, Workdir, list_versions
 from gradlog.sweeps import SweepFolder, make_plan
 from gradlog.sweeps.runs import Record
@@ -53,13 +52,17 @@ def save_fake_result(
         "dequantization": np.zeros(count, np.float32),
     }
     evaluation = Evaluation(
-        account=account(parts, np.log(8.5), DIMS),
-        errors={"probes": np.abs(nats(2, 1))},
-        discretization=np.full(count, np.nan),
-        nfe=random.integers(90, 110, count),
-        jvps=random.integers(180, 220, count),
-        ok=np.arange(count) != failed,
-        freedom=np.full(count, np.inf),
+        values={
+            "parts": parts,
+            "errors": {"probes": np.abs(nats(2, 1))},
+            "discretization": np.full(count, np.nan),
+            "nfe": random.integers(90, 110, count),
+            "jvps": random.integers(180, 220, count),
+            "ok": np.arange(count) != failed,
+            "freedom": np.full(count, np.inf),
+        },
+        log_scale=float(np.log(8.5)),
+        dims=DIMS,
         seconds=6.25,
         compile_seconds=11.5,
     )

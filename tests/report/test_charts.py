@@ -5,6 +5,8 @@ import re
 import numpy as np
 from matplotlib.figure import Figure
 
+from gradlog.report.charts import draw_account, render_svg
+
 
 def _figure() -> Figure:
     figure = Figure(figsize=(7, 4))

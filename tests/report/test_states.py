@@ -16,13 +16,13 @@ from gradlog.cli.actions import report
 from gradlog.cli.flags import Options
 from gradlog.data import DataError
 from gradlog.evaluation.bits_per_dim import load_result
+from gradlog.evaluation.over_training import save_over_training
 from gradlog.experiment.build import load_dataset
 from gradlog.report import write_report
 from gradlog.report.charts import load_image_uri
 from gradlog.report.page import render_html
 from gradlog.report.run_folder import RunFolder
 from gradlog.report.run_report import make_run_page
-from gradlog.run.over_training import save_over_training
 from gradlog.storage import Workdir, WorkdirError
 
 

@@ -80,21 +80,22 @@ def test_short_keys_are_unique():
     ]
 
 
+# An expression -> what the message must name.
 MISTAKES = {
-    '[{"sde.nme": "ve"}]': r"config\.sde\.nme is unknown; did you mean 'name'\?",
-    '[{"sde": "ve"}]': r"config\.sde is a section: override one of its keys \['beta_max'",
-    '[{"seed.x": 1}]': r"config\.seed is a value, it has no key 'x'",
-    '[{"training.steps": 1.5}]': r"config\.training\.steps = 1\.5 must be a whole number",
-    '[{"model.dropout": 2.0}]': r"config\.model\.dropout = 2\.0 must lie in \[0, 1\)",
-    '[{"sde.name": "vpp"}]': r"config\.sde\.name = 'vpp' is unknown; choose one of \[",
-    '[{"compat": "ddpm"}]': r"config\.compat = 'ddpm' is unknown",
-    '[{"seed": 1}, {"seed": 1}]': r"gives the same run twice: \{'seed': 1\}",
-    '[{"sde.name": "vp"}, {}]': r"gives the same run twice: \{\}",  # the base's own
-    "[]": r"gives no overrides: there is nothing to run",
-    "[3]": r"gives 3: an override is a dict such as",
-    "[{3: 4}]": r"gives \{3: 4\}: an override is a dict such as",
-    'draw(1, 0, {"seed": log_uniform(0, 1)})': r"ValueError: log_uniform needs positive numbers",
-    "iter(dict, 0)": r"gives more than 10000 overrides",
+    '[{"sde.nme": "ve"}]': r"config\.sde\.nme .*sde\.name",
+    '[{"sde": "ve"}]': r"config\.sde .*'beta_max'",
+    '[{"seed.x": 1}]': r"config\.seed .*'x'",
+    '[{"training.steps": 1.5}]': r"config\.training\.steps .*1\.5",
+    '[{"model.dropout": 2.0}]': r"config\.model\.dropout .*\[0, 1\)",
+    '[{"sde.name": "vpp"}]': r"config\.sde\.name .*'vpp'",
+    '[{"compat": "ddpm"}]': r"config\.compat .*'ddpm'",
+    '[{"seed": 1}, {"seed": 1}]': r"the same run twice: \{'seed': 1\}",
+    '[{"sde.name": "vp"}, {}]': r"the same run twice: \{\}",  # the base's own
+    "[]": r"no overrides",
+    "[3]": r"gives 3: an override is a dict",
+    "[{3: 4}]": r"gives \{3: 4\}: an override is a dict",
+    'draw(1, 0, {"seed": log_uniform(0, 1)})': r"ValueError: log_uniform",
+    "iter(dict, 0)": r"more than 10000 overrides",
     "1 / 0": r"ZeroDivisionError: division by zero",
 }
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from gradlog.evaluation.results import load_result
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from planned_sweeps import STEP, finish, plan_sweep
 from rich.console import ConsoleDimensions
 
-from gradlog.evaluation.differences import paired
+from gradlog.evaluation.bits_per_dim import load_result
+from gradlog.evaluation.comparison import paired
 from gradlog.evaluation.uncertainty import mean
 from gradlog.storage import read_sealed
 from gradlog.sweeps import SweepFolder, read_results, read_sweep
