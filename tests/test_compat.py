@@ -1,23 +1,23 @@
 """``config.compat``: what it sets, what is kept from it, and the published bits at its end."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
 
-from gradlog.cli import command_line
+from gradlog.config_error import ConfigError
 from gradlog.configs import default
 from gradlog.data.dataset import from_arrays
-from gradlog.evaluation import LikelihoodEvaluator
+from gradlog.evaluation.likelihood import likelihood_evaluator
 from gradlog.experiment.build import build, check_config
 from gradlog.experiment.compat import COMPATS, compat_notes, resolve_compat
-from gradlog.experiment.reader import ConfigError
-from gradlog.experiment.saved import get_config
+from gradlog.experiment.loading import load_config, load_saved_config
+from gradlog.experiment.run import Run
 from gradlog.likelihood import AsSample, OneDraw, SciPyLikelihood, Uniform, scipy_ode
 from gradlog.losses import ScoreFlow
-from gradlog.run import RunDirectory
-from gradlog.run.drivers import likelihood_evaluator
 from gradlog.storage import write_json
 from tests.models.official import GOLDEN, load_golden
 
@@ -71,7 +71,7 @@ def test_score_flow_begins_where_its_published_experiments_are_trained_from():
     files = sorted((tiny.ROOT / "configs" / "score_flow").rglob("*.py"))
     assert len(files) == 8
     for file in files:
-        config = command_line.load_config(str(file))
+        config = load_config(str(file))
         config.compat = "score_flow"
         assert resolve_compat(config).likelihood.eps == config.objective.eps
 
@@ -153,15 +153,15 @@ def test_an_unknown_preset_is_named_with_the_known_ones(read):
 
 
 def test_a_workdir_made_before_there_was_a_preset_opens(trained):
-    saved = RunDirectory.open(trained).config.to_dict()
+    saved = Run.open(trained).config.to_dict()
     del saved["compat"]
     path = trained.parent / "before.json"
     write_json(path, saved)
-    assert get_config(str(path)).compat == ""
+    assert load_saved_config(path).compat == ""
 
 
 def test_a_trained_run_is_evaluated_with_it_and_remembers_what_it_set(workdir):
-    run = RunDirectory.open(workdir, tiny.points(**SCORE_FLOW), kept=["likelihood.eps"])
+    run = Run.open(workdir, tiny.points(**SCORE_FLOW), kept=["likelihood.eps"])
     assert run.config.likelihood.name == "scipy"
     assert run.config.likelihood.eps == 1e-2
     summary = run.bits_per_dim()
@@ -175,9 +175,9 @@ def test_a_trained_run_is_evaluated_with_it_and_remembers_what_it_set(workdir):
 
 def test_a_run_trained_with_it_opens_with_and_without_it_and_keeps_its_loss(tmp_path):
     config = tiny.points(**SCORE_FLOW, **{"training.steps": 1, "training.eval_every": 0})
-    RunDirectory.open(tmp_path / "run", config).train()
+    Run.open(tmp_path / "run", config).train()
     for again in (None, config):
-        run = RunDirectory.open(tmp_path / "run", again)
+        run = Run.open(tmp_path / "run", again)
         assert isinstance(run.experiment.loss.scaling, ScoreFlow)
         assert run.config.likelihood.name == "scipy"
 
@@ -197,6 +197,7 @@ def _official(name):
     return config, params, golden
 
 
+@jax.tree_util.register_static
 class Stored(Uniform):
     """The points as they were dequantized by the official code."""
 
@@ -211,14 +212,15 @@ def test_a_built_experiment_gives_the_official_bits_of_the_official_points(name,
     experiment = build(config, from_arrays("images", images, images, levels=256))
     monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(golden["epsilon"]))
     evaluator = likelihood_evaluator(experiment, experiment.estimators["scipy"])
-    assert evaluator.dequantization == Uniform(256)
-    evaluator = LikelihoodEvaluator(**vars(evaluator) | {"dequantization": Stored(256)})
-    found = evaluator(params, golden["x"], experiment.streams["eval"])
+    assert evaluator.model.dequantizer == Uniform(256)
+    model = dataclasses.replace(evaluator.model, dequantizer=Stored(256))
+    evaluator = dataclasses.replace(evaluator, model=model)
+    found = evaluator({"network": params}, golden["x"], experiment.streams["eval"])
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
     assert np.all(found.good)
     # As near to the float64 solve of the same equation as the official code.
     assert distance(found.account.bits_per_dim) <= distance(golden["bpd"])
-    np.testing.assert_allclose(found.nfe, golden["nfe"], rtol=0.05)
+    np.testing.assert_allclose(found.values["nfe"], golden["nfe"], rtol=0.05)
     np.testing.assert_allclose(found.account.terms["units"], -64 * 7 * np.log(2), rtol=1e-6)
     assert np.all(found.account.terms["eps"] == 0)
 

@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.evaluation import LikelihoodEvaluator
-from gradlog.evaluation.differences import IncomparableError
-from gradlog.evaluation.unfinished import Unfinished
-from gradlog.run import RunDirectory
-from gradlog.run.comparison import compare_runs, compare_steps, save_differences
-from gradlog.run.evaluation import EstimatorRun
+from gradlog.evaluation.batch_cache import BatchCache
+from gradlog.evaluation.bits_per_dim import EstimatorRun
+from gradlog.evaluation.comparison import (
+    IncomparableError,
+    compare_runs,
+    compare_steps,
+    save_differences,
+)
+from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.experiment.run import Run
 from gradlog.storage import CheckpointError, WorkdirError, read_json, read_sealed
 
 SUMMARY = {
@@ -41,7 +45,7 @@ SUMMARY = {
 @pytest.fixture(scope="module")
 def run(trained):
     """The finished run, for what leaves no files."""
-    return RunDirectory.open(trained)
+    return Run.open(trained)
 
 
 @pytest.fixture
@@ -53,7 +57,7 @@ def own(workdir):
     cheap = {"likelihood.name": "bound", "likelihood.samples": 2}
 
     def open_with(**overrides):
-        return RunDirectory.open(workdir, tiny.points(**cheap | overrides))
+        return Run.open(workdir, tiny.points(**cheap | overrides))
 
     return open_with
 
@@ -105,7 +109,7 @@ def test_training_changes_every_kernel_and_the_average_lags(run):
 def test_previews_are_drawn_at_their_steps(tmp_path):
     config = tiny.points(**{"training.steps": 4, "training.sample_every": 3})
     config.update_from_flattened_dict({"training.eval_every": 0, "training.checkpoint_every": 0})
-    run = RunDirectory.open(tmp_path / "run", config)
+    run = Run.open(tmp_path / "run", config)
     run.train()
     assert sorted(p.name for p in (tmp_path / "run" / "previews").iterdir()) == [
         "00000003.png",
@@ -131,7 +135,7 @@ def test_steps_that_are_not_there_are_an_error(run, which):
 
 
 def test_a_run_without_a_checkpoint_says_so_and_makes_no_folder(tmp_path):
-    run = RunDirectory.open(tmp_path / "new", tiny.points())
+    run = Run.open(tmp_path / "new", tiny.points())
     for act in (run.steps, run.bits_per_dim, run.params):
         with pytest.raises(CheckpointError, match="train first"):
             act()
@@ -221,12 +225,12 @@ def test_other_parameters_of_the_same_step_are_evaluated_again(tmp_path):
     """A run that was begun anew in its folder has another result, beside the old one."""
     folder = tmp_path / "run"
     few = {"training.steps": 4, "training.checkpoint_every": 4, "likelihood.name": "bound"}
-    run = RunDirectory.open(folder, tiny.points(**few))
+    run = Run.open(folder, tiny.points(**few))
     run.train()
     first = run.bits_per_dim()
     run.checkpoints.close()
     shutil.rmtree(run.workdir.checkpoints)
-    again = RunDirectory.open(folder, tiny.points(**few, **{"training.batch_size": 32}))
+    again = Run.open(folder, tiny.points(**few, **{"training.batch_size": 32}))
     again.train()
     assert again.bits_per_dim()["bits_per_dim"] != first["bits_per_dim"]
     assert len(_results(again)) == 2
@@ -329,18 +333,18 @@ def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monk
     run = own(**{"eval.batch_size": 2})
     script = (
         "import os, signal, sys, tiny\n"
-        "from evaluation.unfinished import Unfinished\n"
-        "from run import RunDirectory\n"
-        "save, saved = Unfinished.save, []\n"
+        "from gradlog.evaluation.batch_cache import BatchCache\n"
+        "from gradlog.experiment.run import Run\n"
+        "save, saved = BatchCache.save, []\n"
         "def save_and_die(self, indices, arrays):\n"
         "    save(self, indices, arrays)\n"
         "    saved.append(1)\n"
         "    if len(saved) == 3:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Unfinished.save = save_and_die\n"
+        "BatchCache.save = save_and_die\n"
         "config = tiny.points(**{'likelihood.name': 'bound', 'likelihood.samples': 2,"
         " 'eval.batch_size': 2})\n"
-        f"RunDirectory.open({str(run.workdir.root)!r}, config).bits_per_dim()\n"
+        f"Run.open({str(run.workdir.root)!r}, config).bits_per_dim()\n"
     )
     with pytest.raises(AssertionError):
         tiny.python("-c", script)
@@ -373,7 +377,7 @@ def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monk
 def test_an_interrupted_second_look_goes_on_as_well(own, monkeypatch):
     """It is of other draws, and the mean is of the first look alone."""
     run = own(**{"likelihood.name": "ode", "eval.batch_size": 6, "eval.second_look": 12})
-    save, saved = Unfinished.save, []
+    save, saved = BatchCache.save, []
 
     def interrupt(self, indices, arrays):
         save(self, indices, arrays)
@@ -382,7 +386,7 @@ def test_an_interrupted_second_look_goes_on_as_well(own, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Unfinished, "save", interrupt)
+        patched.setattr(BatchCache, "save", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run.bits_per_dim()
     assert saved == ["partial", "partial", "second_look"]
@@ -445,7 +449,7 @@ def test_checkpoints_are_compared_image_by_image(own):
 def test_runs_are_compared_with_the_first_ones_settings(own, tmp_path):
     """The other has a network of its own, and its saved config another estimator."""
     few = {"training.steps": 4, "training.checkpoint_every": 4, "model.hidden": 4}
-    other = RunDirectory.open(tmp_path / "other", tiny.points(**few, **{"seed": 3}))
+    other = Run.open(tmp_path / "other", tiny.points(**few, **{"seed": 3}))
     other.train()
     run = own(**{"eval.num_images": 7})
     (row,) = compare_runs(run, run.open_like(other.workdir.root), "")
@@ -461,9 +465,7 @@ def test_runs_are_compared_with_the_first_ones_settings(own, tmp_path):
 
 
 def test_runs_on_other_data_are_not_compared(own, tmp_path):
-    other = RunDirectory.open(
-        tmp_path / "other", tiny.points(**{"training.steps": 1, "data.num_test": 11})
-    )
+    other = Run.open(tmp_path / "other", tiny.points(**{"training.steps": 1, "data.num_test": 11}))
     other.train()
     run = own()
     with pytest.raises(IncomparableError, match="only runs on the same data can be compared"):
@@ -513,7 +515,7 @@ def test_saved_samples_are_an_archive_and_a_picture(own):
 
 
 def test_a_second_draw_of_samples_compiles_nothing(trained, caplog):
-    run = RunDirectory.open(trained)
+    run = Run.open(trained)
     run.sample(None, 6)
     with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
         run.sample(None, 6, step=10)

@@ -13,13 +13,13 @@ from gradlog.evaluation import pictures
 from gradlog.evaluation.classifier import ClassifierRun
 from gradlog.models import BoundModel, NoisyClassifier
 from gradlog.sampling import (
-    Conditioned,
     Guidance,
-    Kept,
     KnownPart,
+    KnownPixels,
     NoGuidance,
     PredictorCorrector,
     Projection,
+    ReplacementSampler,
     Sampler,
 )
 from gradlog.storage import digest_arrays
@@ -80,7 +80,7 @@ class Conditioning:
         x0, _ = model.dequantize(jax.random.fold_in(key, _KNOWN), known)
         assert isinstance(sampler, PredictorCorrector)
         known_part = KnownPart(self.projection, self.projection(x0))
-        return Conditioned(sampler, known_part, self.particles)
+        return ReplacementSampler(sampler, known_part, self.particles)
 
 
 def guide_params(experiment: "Experiment", classifier: ClassifierRun) -> Any:
@@ -131,7 +131,7 @@ def condition_settings(experiment: "Experiment") -> dict[str, Any]:
     projection = experiment.conditional_sampling.projection
     if projection is None:
         return {}
-    mask = projection.mask if isinstance(projection, Kept) else ()
+    mask = projection.known if isinstance(projection, KnownPixels) else ()
     return {
         "sampling.mask": digest_arrays(mask),
         "data.fingerprint": experiment.dataset.fingerprint,

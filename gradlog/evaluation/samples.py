@@ -23,7 +23,6 @@ from gradlog.evaluation.conditional_sampling import (
     save_sample_picture,
 )
 from gradlog.evaluation.devices import (
-    AXIS,
     Progress,
     fetch_rows,
     key_data_by_index,
@@ -32,6 +31,7 @@ from gradlog.evaluation.devices import (
     padded_batches,
     place,
 )
+from gradlog.experiment.sampling_parts import BATCH_AXES
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Sampler
 from gradlog.storage import Workdir, write_json, write_npz
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment
 
 UNCONDITIONAL = Conditioning()
-_BATCH_AXIS = "batch"
-# The axes over which a sampler takes a mean over the whole batch.
-BATCH_AXES = (_BATCH_AXIS, AXIS)
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class SampleDriver:
                 nfe = sample.nfe * conditioning.guidance.evaluations
                 return {"x": bound.to_data(sample.x), "nfe": nfe, "ok": sample.ok}
 
-            return jax.vmap(one, axis_name=_BATCH_AXIS)(*rows)
+            return jax.vmap(one, axis_name=BATCH_AXES[0])(*rows)
 
         self._batch = map_batch(batch)
 

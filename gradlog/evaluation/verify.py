@@ -64,14 +64,17 @@ class Finding:
         return cls(what, path, DAMAGED if complaint else SOUND, complaint or detail)
 
 
-def verify_workdir(root: Path, check_config: Callable[[Path], object]) -> list[Finding]:
+def verify_workdir(
+    root: Path, check_config: Callable[[Path], object] | None = None
+) -> list[Finding]:
     """Return the state of everything in a workdir; nothing is raised, whatever its bytes.
 
     A training may go on beside it.
 
     Args:
       root: the folder.
-      check_config: raises an error if a ``config.json`` is no configuration.
+      check_config: raises an error if a ``config.json`` is no configuration; by default any JSON
+        object is one.
     """
     workdir = Workdir(root)
     if not root.is_dir():
@@ -89,6 +92,7 @@ def verify_workdir(root: Path, check_config: Callable[[Path], object]) -> list[F
         return [Finding("workdir", ".", DAMAGED, "it has no config.json: this is no workdir")]
     # Checkpoints come first, each read once: the metrics are then at least as long as when the
     # checkpoints were written.
+    check_config = check_config or _read_object
     checkpoints = _Checkpoints(workdir)
     own = (workdir.config, workdir.provenance, workdir.metrics, workdir.checkpoints)
     elsewhere = (*(path.name for path in own), LOCK, *_TRACKED, _CLASSIFIER)

@@ -241,7 +241,7 @@ def test_a_file_that_would_execute_something_is_refused_and_does_not(tmp_path):
     for content in (_zipped(pickled), pickled):
         file = tmp_path / "weights.pth"
         file.write_bytes(content)
-        with pytest.raises(QualityError, match="that is no file of weights alone") as caught:
+        with pytest.raises(QualityError, match="it holds more than weights") as caught:
             read_weights(f"{file}")
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists()
@@ -298,11 +298,11 @@ DAMAGED = {
     "half a zip": (ZIP[: len(ZIP) // 2], "cannot be used"),
     "half a pickle": (LEGACY[:40], "cannot be used"),
     "legacy without its end": (LEGACY[:-8], "its numbers are not all there"),
-    "another pickle": (pickle.dumps(5, protocol=2), "it is no file of PyTorch's"),
+    "another pickle": (pickle.dumps(5, protocol=2), "it is not a file of PyTorch"),
     "big endian": (_zipped(b"", byteorder=b"big"), "of the other byte order"),
     "empty": (b"", "conv/conv2d_params is missing"),
-    "text": (b"<html>not found</html>", "it is no frozen TensorFlow graph"),
-    "half an archive": (_archive(bytes(9999))[:40], "it is no frozen TensorFlow graph"),
+    "text": (b"<html>not found</html>", "it is not a frozen TensorFlow graph"),
+    "half an archive": (_archive(bytes(9999))[:40], "it is not a frozen TensorFlow graph"),
     "another archive": (_archive(b"", "readme"), "there is no classify_image_graph_def.pb in it"),
     "other tensors": (ZIP, "Conv2d_1a_3x3.conv.weight is missing"),
     "misshapen": (
@@ -338,7 +338,7 @@ def test_too_few_numbers_in_a_graph_are_an_error(few, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("", "is not given: it names Inception's weights"), ("/none", "there is no file /none")],
+    [("", "config.quality.inception is empty"), ("/none", "there is no file /none")],
 )
 def test_a_missing_file_says_where_the_weights_are(path, message):
     with pytest.raises(QualityError, match=message) as caught:

@@ -144,7 +144,7 @@ def test_files_hold_what_is_found_and_the_table_names_the_best(tmp_path, capsys)
     output = capsys.readouterr().out
     probability = best["probability_best"]
     assert f"bound: step {best['step']} is the best with probability {probability:.2f}" in output
-    assert "a training with another seed may rank its steps otherwise" in output
+    assert "A training with another seed may rank its steps differently" in output
     assert figure(told).axes[0].get_legend_handles_labels()[1] == ["ode", "bound"]
 
 

@@ -162,7 +162,7 @@ def test_subsets_are_those_of_the_seed_and_at_most_half_of_a_set():
 def test_precision_and_recall_are_those_of_the_reference_implementation(count):
     found = precision_recall(X, Y, count)
     np.testing.assert_allclose(
-        [found.precision, found.recall], GOLDEN[f"neighbors/{count}"], rtol=1e-6
+        [found.precision, found.recall], GOLDEN[f"neighbours/{count}"], rtol=1e-6
     )
 
 
@@ -213,7 +213,7 @@ def test_a_summary_says_what_its_numbers_stand_on():
 
 
 MISTAKES = {
-    "features are tables": (X[:, 0], Y),
+    "features must be tables": (X[:, 0], Y),
     "at least 4 examples are needed, got 3": (X[:3], Y),
     "one set has 5 features, the other 6": (X[:, :5], Y),
     "1 of 150 examples have features that are not finite": (np.where(X[3, 3] == X, np.nan, X), Y),
