@@ -103,8 +103,8 @@ def test_hosts_exchange_flags_at_every_tenth_step_and_stop_together(monkeypatch)
     assert asked == [False]
 
 
-# Like a compiler, this keeps the main thread outside Python, so that no handler runs. Another thread
-# prints a line when the main thread has begun to compute.
+# Like a compiler, this keeps the main thread outside Python, so that no handler runs. A second
+# thread prints a line when the main thread has begun to compute.
 SCRIPT = """
 import hashlib, sys, threading, time
 from gradlog import training
