@@ -1,6 +1,6 @@
 r"""DDPM++ continuous with the sub-VP SDE on ImageNet 32x32 (the "new" version).
 
-This is the published experiment configs/score_flow/subvp/imagenet32_ddpmpp_continuous.py.
+It is the same experiment as configs/score_flow/subvp/imagenet32_ddpmpp_continuous.py.
 
 Command: python main.py --config=configs/subvp/imagenet32_ddpmpp_continuous.py \
     --workdir=runs/subvp_imagenet32_ddpmpp

@@ -2,7 +2,7 @@ r"""VDM on CIFAR-10 (Kingma et al. 2021, arXiv:2107.00630).
 
 Command: python main.py --config=configs/vdm/cifar10.py \
     --workdir=runs/vdm_cifar10
-Figure: 2.65 bits/dim (table 1), by its variational bound with a noise schedule that is learned; not
+Figure: 2.65 bits/dim (table 1), by the variational bound with a learned noise schedule; not
     measured here.
 Time: 10 million steps at batch 128 (not measured here).
 """

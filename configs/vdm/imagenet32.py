@@ -1,10 +1,10 @@
 r"""VDM on ImageNet 32x32 (Kingma et al. 2021, arXiv:2107.00630).
 
-The published figure is of the "old" version of the data, --config.data.version=old.
+The published figure is for the "old" version of the data: --config.data.version=old.
 
 Command: python main.py --config=configs/vdm/imagenet32.py \
     --workdir=runs/vdm_imagenet32
-Figure: 3.72 bits/dim (table 1), by its variational bound with a noise schedule that is learned; not
+Figure: 3.72 bits/dim (table 1), by the variational bound with a learned noise schedule; not
     measured here.
 Time: 10 million steps at batch 128 (not measured here).
 """

@@ -2,7 +2,7 @@ r"""DDPM++ continuous with the VE SDE on CIFAR-10.
 
 Command: python main.py --config=configs/ve/cifar10_ddpmpp_continuous.py \
     --workdir=runs/ve_cifar10_ddpmpp
-Figure: not measured here, none published for these settings.
+Figure: not measured here, and none is published for these settings.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 

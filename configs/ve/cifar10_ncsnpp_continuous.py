@@ -1,6 +1,6 @@
 r"""NCSN++ continuous with the VE SDE on CIFAR-10.
 
-This is the published experiment configs/score_sde/ve/cifar10_ncsnpp_continuous.py.
+It is the same experiment as configs/score_sde/ve/cifar10_ncsnpp_continuous.py.
 
 Command: python main.py --config=configs/ve/cifar10_ncsnpp_continuous.py \
     --workdir=runs/ve_cifar10_ncsnpp

@@ -1,6 +1,8 @@
 r"""DDPM++ continuous with the VP SDE on CIFAR-10.
 
-This is the published experiment configs/score_flow/vp/cifar10_ddpmpp_continuous.py.
+Three files have this name. configs/vp/ and configs/score_flow/vp/ are the same experiment,
+ScoreFlow: the likelihood weighting g^2 with importance sampling of times. configs/score_sde/vp/ has
+the same network and process with the loss of score_sde: the weighting sigma^2 and uniform times.
 
 Command: python main.py --config=configs/vp/cifar10_ddpmpp_continuous.py \
     --workdir=runs/vp_cifar10_ddpmpp

@@ -1,10 +1,11 @@
 r"""NCSN++ continuous with the VP SDE on CIFAR-10.
 
-With ScoreFlow's likelihood weighting, importance sampling and smallest times.
+It trains with the likelihood weighting, the importance sampling of times and the smallest times of
+ScoreFlow. Neither paper has this experiment.
 
 Command: python main.py --config=configs/vp/cifar10_ncsnpp_continuous.py \
     --workdir=runs/vp_cifar10_ncsnpp
-Figure: not measured here, none published for these settings.
+Figure: not measured here, and none is published for these settings.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 

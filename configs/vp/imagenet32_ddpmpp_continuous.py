@@ -1,6 +1,6 @@
 r"""DDPM++ continuous with the VP SDE on ImageNet 32x32 (the "new" version).
 
-This is the published experiment configs/score_flow/vp/imagenet32_ddpmpp_continuous.py.
+It is the same experiment as configs/score_flow/vp/imagenet32_ddpmpp_continuous.py.
 
 Command: python main.py --config=configs/vp/imagenet32_ddpmpp_continuous.py \
     --workdir=runs/vp_imagenet32_ddpmpp

@@ -1,13 +1,18 @@
 r"""ScoreFlow: DDPM++ with the sub-VP SDE on CIFAR-10 (arXiv:2101.09258).
 
-Flipped as in the official file; the paper's best figures are of images that are not:
---config.data.random_flip=False.
+Training mirrors images at random, as the official file does. The paper's best figures are without
+mirroring: --config.data.random_flip=False.
+
+Three files have this name. configs/subvp/ and configs/score_flow/subvp/ are the same experiment,
+ScoreFlow: the likelihood weighting g^2 with importance sampling of times. configs/score_sde/subvp/
+has the same network and process with the loss of score_sde: the weighting sigma^2 and uniform
+times. ScoreFlow's smallest time is 1e-2, that of score_sde 1e-5.
 
 Command: python main.py --config=configs/score_flow/subvp/cifar10_ddpmpp_continuous.py \
     --workdir=runs/score_flow_subvp_cifar10_ddpmpp
-Figure: 2.83 bits/dim is the best of the paper (abstract, table 2), with variational dequantization,
-    which is not here: what is evaluated here corresponds to its columns of uniform dequantization.
-    Not measured here.
+Figure: 2.83 bits/dim at best in the paper (abstract, table 2), with variational dequantization.
+    Here likelihoods have uniform dequantization: compare with those columns of the table. Not
+    measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 

@@ -1,13 +1,13 @@
 r"""ScoreFlow: DDPM++, deep, with the VP SDE on CIFAR-10 (arXiv:2101.09258).
 
-Flipped as in the official file; the paper's best figures are of images that are not:
---config.data.random_flip=False.
+Training mirrors images at random, as the official file does. The paper's best figures are without
+mirroring: --config.data.random_flip=False.
 
 Command: python main.py --config=configs/score_flow/vp/cifar10_ddpmpp_deep_continuous.py \
     --workdir=runs/score_flow_vp_cifar10_ddpmpp_deep
-Figure: 2.83 bits/dim is the best of the paper (abstract, table 2), with variational dequantization,
-    which is not here: what is evaluated here corresponds to its columns of uniform dequantization.
-    Not measured here.
+Figure: 2.83 bits/dim at best in the paper (abstract, table 2), with variational dequantization.
+    Here likelihoods have uniform dequantization: compare with those columns of the table. Not
+    measured here.
 Time: 950,000 steps at batch 128 (not measured here).
 """
 

@@ -1,12 +1,12 @@
 r"""ScoreFlow: DDPM++ with the VP SDE on ImageNet 32x32 (arXiv:2101.09258).
 
-The published figures are of the "old" version of the data, --config.data.version=old.
+The published figures are for the "old" version of the data: --config.data.version=old.
 
 Command: python main.py --config=configs/score_flow/vp/imagenet32_ddpmpp_continuous.py \
     --workdir=runs/score_flow_vp_imagenet32_ddpmpp
-Figure: 3.76 bits/dim is the best of the paper (abstract, table 2), with variational dequantization,
-    which is not here: what is evaluated here corresponds to its columns of uniform dequantization.
-    Not measured here.
+Figure: 3.76 bits/dim at best in the paper (abstract, table 2), with variational dequantization.
+    Here likelihoods have uniform dequantization: compare with those columns of the table. Not
+    measured here.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 

@@ -2,7 +2,7 @@ r"""NCSN++ continuous with the sub-VP SDE on CIFAR-10 (Song et al. 2021, arXiv:2
 
 Command: python main.py --config=configs/score_sde/subvp/cifar10_ncsnpp_continuous.py \
     --workdir=runs/score_sde_subvp_cifar10_ncsnpp
-Figure: not measured here, and none published for it.
+Figure: not measured here, and none is published.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 

@@ -2,7 +2,7 @@ r"""NCSN++ continuous, deep, with the sub-VP SDE on CIFAR-10 (Song et al. 2021, 
 
 Command: python main.py --config=configs/score_sde/subvp/cifar10_ncsnpp_deep_continuous.py \
     --workdir=runs/score_sde_subvp_cifar10_ncsnpp_deep
-Figure: not measured here, and none published for it.
+Figure: not measured here, and none is published.
 Time: 950,000 steps at batch 128 (not measured here).
 """
 

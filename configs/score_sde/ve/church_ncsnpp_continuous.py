@@ -1,11 +1,11 @@
 r"""NCSN++ with the VE SDE on LSUN churches at 256x256 (Song et al. 2021, arXiv:2011.13456).
 
-The data are a folder of images, or of train/ and test/: those of LSUN churches (www.yf.io/p/lsun)
-as files.
+The data are the images of LSUN churches (www.yf.io/p/lsun) as files, in one folder or in folders
+train/ and test/.
 
 Command: python main.py --config=configs/score_sde/ve/church_ncsnpp_continuous.py \
     --workdir=runs/score_sde_ve_church_ncsnpp --config.data.path=IMAGES
-Figure: samples alone are published (appendix H.3); not measured here.
+Figure: the paper shows samples, no number (appendix H.3); not measured here.
 Time: 2.4 million steps at batch 64 (not measured here).
 """
 

@@ -1,4 +1,4 @@
-r"""The network of DDPM on a ladder of 1000 levels, CIFAR-10, as score_sde_pytorch has it.
+r"""The network of DDPM on a ladder of 1000 levels, CIFAR-10, as in score_sde_pytorch.
 
 Command: python main.py --config=configs/score_sde/ve/cifar10_ddpm.py \
     --workdir=runs/score_sde_ve_cifar10_ddpm

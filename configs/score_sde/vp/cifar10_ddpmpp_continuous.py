@@ -1,5 +1,9 @@
 r"""DDPM++ continuous with the VP SDE on CIFAR-10 (Song et al. 2021, arXiv:2011.13456).
 
+Three files have this name. configs/vp/ and configs/score_flow/vp/ are the same experiment,
+ScoreFlow: the likelihood weighting g^2 with importance sampling of times. configs/score_sde/vp/ has
+the same network and process with the loss of score_sde: the weighting sigma^2 and uniform times.
+
 Command: python main.py --config=configs/score_sde/vp/cifar10_ddpmpp_continuous.py \
     --workdir=runs/score_sde_vp_cifar10_ddpmpp
 Figure: FID 2.55 (table 3); by the flow FID 3.93, 3.16 bits/dim (table 2); not measured here.

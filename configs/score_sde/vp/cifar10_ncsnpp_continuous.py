@@ -2,7 +2,7 @@ r"""NCSN++ continuous with the VP SDE on CIFAR-10 (Song et al. 2021, arXiv:2011.
 
 Command: python main.py --config=configs/score_sde/vp/cifar10_ncsnpp_continuous.py \
     --workdir=runs/score_sde_vp_cifar10_ncsnpp
-Figure: not measured here, and none published for it.
+Figure: not measured here, and none is published.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 

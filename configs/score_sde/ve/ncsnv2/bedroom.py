@@ -1,12 +1,12 @@
-r"""NCSNv2 on LSUN bedrooms at 128x128 (Song & Ermon 2020, arXiv:2006.09011), as score_sde has it.
+r"""NCSNv2 on LSUN bedrooms at 128x128 (Song & Ermon 2020, arXiv:2006.09011), as in score_sde.
 
-The data are a folder of images, or of train/ and test/: those of LSUN bedrooms (www.yf.io/p/lsun)
-as files. The official file misspells "continuous = False", without which its network, told indices,
-cannot be trained.
+The data are the images of LSUN bedrooms (www.yf.io/p/lsun) as files, in one folder or in folders
+train/ and test/. The official file misspells "continuous = False"; its network, which sees indices
+of levels, cannot be trained without it.
 
 Command: python main.py --config=configs/score_sde/ve/ncsnv2/bedroom.py \
     --workdir=runs/score_sde_ve_ncsnv2_bedroom --config.data.path=IMAGES
-Figure: samples alone are published (in its paper); not measured here.
+Figure: the paper shows samples and gives no number; not measured here.
 Time: 2.4 million steps at batch 128 (not measured here).
 """
 

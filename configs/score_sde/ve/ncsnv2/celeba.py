@@ -1,8 +1,8 @@
-r"""NCSNv2 on CelebA at 64x64 (Song & Ermon 2020, arXiv:2006.09011), as score_sde has it.
+r"""NCSNv2 on CelebA at 64x64 (Song & Ermon 2020, arXiv:2006.09011), as in score_sde.
 
-The data are a folder of images, or of train/ and test/: those of CelebA
-(mmlab.ie.cuhk.edu.hk/projects/CelebA) as files. Official: the center of 140x140 pixels, resized; a
-folder takes the largest square.
+The data are the images of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA) as files, in one folder or
+in folders train/ and test/. score_sde resizes the central 140x140 pixels; this loader resizes the
+largest central square.
 
 Command: python main.py --config=configs/score_sde/ve/ncsnv2/celeba.py \
     --workdir=runs/score_sde_ve_ncsnv2_celeba --config.data.path=IMAGES

@@ -1,4 +1,4 @@
-r"""NCSNv2 on CIFAR-10 (Song & Ermon 2020, arXiv:2006.09011), as score_sde has it.
+r"""NCSNv2 on CIFAR-10 (Song & Ermon 2020, arXiv:2006.09011), as in score_sde.
 
 Command: python main.py --config=configs/score_sde/ve/ncsnv2/cifar10.py \
     --workdir=runs/score_sde_ve_ncsnv2_cifar10

@@ -1,7 +1,7 @@
-r"""DDPM on LSUN bedrooms at 256x256 (Ho et al. 2020, arXiv:2006.11239), as score_sde has it.
+r"""DDPM on LSUN bedrooms at 256x256 (Ho et al. 2020, arXiv:2006.11239), as in score_sde.
 
-The data are a folder of images, or of train/ and test/: those of LSUN bedrooms (www.yf.io/p/lsun)
-as files.
+The data are the images of LSUN bedrooms (www.yf.io/p/lsun) as files, in one folder or in folders
+train/ and test/.
 
 Command: python main.py --config=configs/score_sde/vp/ddpm/bedroom.py \
     --workdir=runs/score_sde_vp_ddpm_bedroom --config.data.path=IMAGES

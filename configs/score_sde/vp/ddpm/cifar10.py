@@ -1,4 +1,4 @@
-r"""DDPM on CIFAR-10 (Ho et al. 2020, arXiv:2006.11239), as score_sde has it.
+r"""DDPM on CIFAR-10 (Ho et al. 2020, arXiv:2006.11239), as in score_sde.
 
 Command: python main.py --config=configs/score_sde/vp/ddpm/cifar10.py \
     --workdir=runs/score_sde_vp_ddpm_cifar10

@@ -2,7 +2,7 @@ r"""DDPM on CIFAR-10, the network not told the step: NCSNv2's technique 3 (arXiv
 
 Command: python main.py --config=configs/score_sde/vp/ddpm/cifar10_unconditional.py \
     --workdir=runs/score_sde_vp_ddpm_cifar10_unconditional
-Figure: not measured here, and none published for it.
+Figure: not measured here, and none is published.
 Time: 1.3 million steps at batch 128 (not measured here).
 """
 
