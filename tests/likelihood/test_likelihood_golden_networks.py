@@ -1,8 +1,10 @@
 """Bits of trained networks against those of the official code, and of float64 beside them.
 
-One rounding of x moves SciPy's answer in float32 by as much as it is wrong, and its evaluations by
-up to 7 per cent (measured; the official code is no better): its own distance from the float64
-solve is what can be asked for.
+SciPy's solver is chaotic here. It takes the longest steps that are stable, so that one rounding of
+x changes the number of steps, and with it the error. This holds in float64 too: a change of x by
+1e-13 moves 632 evaluations to 620 or 644. The official numbers are one draw from a distribution,
+and so are ours on each processor. The bounds below come from the spread of the draws: x was
+perturbed by one unit in the last place, 12 times for each process and tolerance (8 at 1e-5).
 """
 
 import dataclasses
@@ -87,14 +89,17 @@ def test_scipy_with_the_official_settings_is_as_near_to_float64_as_the_official_
     golden, got = stored(name), at_tolerance(name, 1e-5)
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
     assert np.all(got.ok)
-    assert distance(bits_per_dim(got)) <= distance(golden["bpd"])
-    assert abs(got.nfe[0] / golden["nfe"] - 1) < 0.05
+    # One image's error has a standard deviation of 0.4 official errors (the largest of the four
+    # images: 0.6 on average, at most 1.34). Five of them.
+    assert distance(bits_per_dim(got)) <= 2 * distance(golden["bpd"])
+    assert abs(got.nfe[0] / golden["nfe"] - 1) < 0.15  # s.d. 0.03
     np.testing.assert_array_equal(got.nfe, got.jvps)
-    # The latent is less sensitive than the log determinant; its tolerance is 1e-5 a step.
-    np.testing.assert_allclose(got.latent, golden["z"], rtol=0, atol=2e-2)
+    # The latent is less sensitive than the log determinant: 0.008 on average, s.d. 0.004.
+    np.testing.assert_allclose(got.latent, golden["z"], rtol=0, atol=3e-2)
     if name == "vp":
-        assert distance(bits_per_dim(got)) <= 2 * distance(golden["scoresde/bpd"])
-        assert abs(got.nfe[0] / golden["scoresde/nfe"] - 1) < 0.05
+        # This draw of score_sde has half the error of score_flow's.
+        assert distance(bits_per_dim(got)) <= 4 * distance(golden["scoresde/bpd"])
+        assert abs(got.nfe[0] / golden["scoresde/nfe"] - 1) < 0.15
 
 
 # The finest is the same program for three times as long.
@@ -107,6 +112,8 @@ def test_scipy_at_other_tolerances_is_of_the_official_accuracy_and_cost(name, to
         for name in NAMES
     ]
     error = np.abs(bits_per_dim(got) - stored(name)["ref64_bpd"]).max()
-    # Three roundings of x for each process: at most 1.3, 1.7 and 3.5 times the official error.
+    # One image's error has a standard deviation of at most 0.75 official errors. Five of them.
     assert error < 4 * max(official)
-    assert abs(got.nfe[0] / stored(name)[f"tol{tolerance:g}/nfe"] - 1) < 0.12
+    # The cost has a standard deviation of 3 (at 1e-3) to 10 per cent (at 1e-4). Five of them are a
+    # factor of 1.5. A tolerance ten times as large changes the cost by a factor of 2 to 3.4.
+    assert 1 / 1.5 < got.nfe[0] / stored(name)[f"tol{tolerance:g}/nfe"] < 1.5
