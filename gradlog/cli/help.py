@@ -120,8 +120,7 @@ def _mode(name: str) -> Iterator[RenderableType]:
     if mode.note:
         yield Text(f"\n{mode.note}")
     yield Text(f"\nAfter an interruption: {mode.resumes}.")
-    reads_steps = any("steps" in example for example in mode.examples) or mode.announce
-    flags = [*(["steps"] if reads_steps and name != "train" else []), *mode.flags]
+    flags = [*(["steps"] if mode.reads_steps else []), *mode.flags]
     if flags:
         yield heading("Flags of this mode")
         yield listed((f"--{flag}", _flag_meaning(flag)) for flag in flags)
@@ -162,8 +161,11 @@ def _command(example: str) -> RenderableType:
 
 def program() -> str:
     """Return how this command line is called."""
-    name = Path(sys.argv[0]).name
-    return {"gradlog": "gradlog", "__main__.py": "python -m gradlog"}.get(name, "python main.py")
+    path = Path(sys.argv[0])
+    if path.name == "gradlog":
+        return "gradlog"
+    is_module = path.parts[-2:] == ("gradlog", "__main__.py")
+    return "python -m gradlog" if is_module else "python main.py"
 
 
 # --- the layout of a page -------------------------------------------------------------------

@@ -32,6 +32,7 @@ class Mode:
       resumes: what the same command does after an interruption.
       keys: keys and sections of the configuration that belong to this mode, for ``--help``.
       flags: names of flags that no other mode has.
+      reads_steps: whether ``--steps`` selects its checkpoints.
       note: what else ``--help`` says.
       announce: returns the first line from the options and the steps of the checkpoints.
       reads: RUN, WORKDIR or NOTHING.
@@ -45,6 +46,7 @@ class Mode:
     resumes: str
     keys: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    reads_steps: bool = False
     note: str = ""
     announce: Callable[["Options", list[int]], str] | None = None
     reads: str = RUN
@@ -121,6 +123,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             keys=("eval", "likelihood"),
             flags=("summary",),
             announce=_estimates,
+            reads_steps=True,
         ),
         "compare": Mode(
             actions.compare,
@@ -138,6 +141,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
                 "two settings, train several seeds of each: see --help=sweep. The keys of the "
                 "estimators are those of --help=eval."
             ),
+            reads_steps=True,
             announce=_estimates,
         ),
         "classify": Mode(
@@ -147,6 +151,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             _BATCHES_RESUME,
             keys=("eval", "likelihood"),
             announce=_estimates,
+            reads_steps=True,
         ),
         "classifier": Mode(
             actions.train_classifier,
@@ -162,6 +167,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "the same command draws the samples again",
             keys=("sampling",),
             announce=_samples,
+            reads_steps=True,
         ),
         "quality": Mode(
             actions.measure_quality,
@@ -170,6 +176,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "finished samples and features are stored, and the same command resumes from them",
             keys=("quality", "sampling"),
             announce=_quality,
+            reads_steps=True,
         ),
         "import": Mode(
             actions.import_checkpoint,
@@ -186,6 +193,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "the same command begins again",
             keys=("sampling",),
             announce=_encodings,
+            reads_steps=True,
         ),
         "export": Mode(
             actions.export,
@@ -194,6 +202,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             "the same command writes the file again",
             keys=("likelihood",),
             several_hosts=False,
+            reads_steps=True,
         ),
         "study": Mode(
             actions.study,
