@@ -2,16 +2,16 @@
 
 python benchmarks/checkpoint.py [--config=FILE] [--steps=N] [--blocks=N] [--sizes=1e6,1e7]
 
-Training: one process runs blocks of as many steps as lie between two checkpoints. Blocks with and
-without a checkpoint take turns. A block with a checkpoint begins with the save: the arrays are
-copied, then written in the background (Orbax, checksums of arrays and files, reading back, fsync,
-retention). It ends when the steps are done and the checkpoint is on disk. The script prints the
-median ratio of neighboring blocks.
+Training: a block has as many steps as lie between two checkpoints. Blocks without and with a
+checkpoint take turns in one process. A block with a checkpoint begins by saving (copy the arrays,
+then beside the steps: Orbax, checksums of arrays and files, read back, fsync, retention). It ends
+when the steps are done and the checkpoint is on disk. The script prints the median of the ratios
+over blocks.
 
-Table: random float32 numbers in 32 arrays. 'blocking' is the time in which training stands still,
-and 'save' the time until all is on disk. 'restore' includes all checks, and 'verify' is the checks
-alone. The last columns are Orbax's own writing and reading of the same arrays, without checksums,
-reading back and fsync.
+Table: the state is random float32 in 32 arrays. "blocking" is the time that training stands still,
+"save" the time until all is on disk, "restore" the time to read with full verification, "verify"
+the verification alone. "orbax write" and "orbax read" are Orbax's own times for the same arrays,
+without checksums, reading back or fsync.
 """
 
 import argparse
@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 import numpy as np
-from gradlog.run.drivers import initial_state, parallel_step, training_source
 from rich.console import Console
 from rich.table import Table
 
 from gradlog.data import BatchStream
+from gradlog.evaluation.score_training import initial_state, parallel_step, training_source
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
@@ -44,7 +44,7 @@ _ARRAYS = 32
 
 
 class Training:
-    """Steps of a training, on and on."""
+    """A training without end."""
 
     def __init__(self, experiment: Experiment):
         self._step_fn = parallel_step(experiment)
@@ -55,7 +55,7 @@ class Training:
         self.position = 0
 
     def run(self, steps: int) -> None:
-        """Does the next steps."""
+        """Do the next steps."""
         for _ in range(steps):
             self.position += 1
             batch = self._stream[self.position - 1]
@@ -63,7 +63,7 @@ class Training:
         jax.block_until_ready(self.state)
 
     def fetch(self) -> Any:
-        """The state as a checkpoint gets it."""
+        """Return the state as a checkpoint gets it."""
         return self._step_fn.fetch(self.state)
 
 
@@ -74,7 +74,7 @@ def seconds(do: Callable[[], Any]) -> float:
 
 
 def cost_of_checkpoints(experiment: Experiment, folder: Path, steps: int, blocks: int) -> dict:
-    """Seconds of each block, without and with a checkpoint, and how long it held training up."""
+    """Return the seconds of each block without and with a checkpoint, and their ratios."""
     training, blocking = Training(experiment), []
     checkpoints = Checkpoints(folder, Retention(experiment.training.keep))
 
@@ -87,10 +87,12 @@ def cost_of_checkpoints(experiment: Experiment, folder: Path, steps: int, blocks
         checkpoints.finish()
 
     training.run(3)
-    save()  # what only the first one costs: imports
+    save()  # the first save also imports modules
     checkpoints.finish()
     pairs = [(seconds(lambda: training.run(steps)), seconds(block)) for _ in range(blocks)]
-    alone = [seconds(lambda: _again(checkpoints, training.position, save)) for _ in range(blocks)]
+    alone = [
+        seconds(lambda: _save_alone(checkpoints, training.position, save)) for _ in range(blocks)
+    ]
     checkpoints.close()
     ratios = [with_one / without for without, with_one in pairs]
     state = training.fetch()
@@ -106,15 +108,15 @@ def cost_of_checkpoints(experiment: Experiment, folder: Path, steps: int, blocks
     }
 
 
-def _again(checkpoints: Checkpoints, step: int, save: Callable[[], None]) -> None:
-    """A save with nothing beside it: all that it could cost at most."""
+def _save_alone(checkpoints: Checkpoints, step: int, save: Callable[[], None]) -> None:
+    """Save while nothing else runs: the largest possible cost."""
     shutil.rmtree(checkpoints.directory / str(step), ignore_errors=True)
     save()
     checkpoints.finish()
 
 
 def cost_by_size(size: int, folder: Path, repeats: int) -> dict[str, float]:
-    """Seconds of each operation on a state of so many bytes."""
+    """Return the seconds of each operation on a state of ``size`` bytes."""
     rng = np.random.default_rng(0)
     shape = (max(size // 4 // _ARRAYS, 1),)
     state = {f"array{i}": rng.standard_normal(shape, np.float32) for i in range(_ARRAYS)}
@@ -139,7 +141,7 @@ def _operations(state: dict[str, np.ndarray], folder: Path) -> dict[str, float]:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Both results."""
+    """Print both results."""
     console, training = Console(), report["training"]
     low, high = training["ratio_range"]
     console.print(

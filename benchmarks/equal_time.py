@@ -18,22 +18,22 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
-from gradlog.run.drivers import initial_state, parallel_step
 from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
 from gradlog.data import BatchStream
+from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.loading import load_config
-from gradlog.losses import OBJECTIVES
 from gradlog.experiment.run import Run
+from gradlog.losses import INTEGRANDS
 from gradlog.storage import write_json
 
 TIMED_STEPS = 60
 
 
 def seconds_per_step(run: Run) -> float:
-    """Of the compiled training step, data included."""
+    """Return the time of a compiled training step, with its batch."""
     step_fn = parallel_step(run.experiment)
     state = step_fn.place(initial_state(run.experiment))
     stream = BatchStream(run.experiment.dataset.train, run.experiment.training.batch_size, 0)
@@ -46,8 +46,8 @@ def seconds_per_step(run: Run) -> float:
     return (time.perf_counter() - started) / TIMED_STEPS
 
 
-def experiment_of(name: str, steps: int, images: int) -> ConfigDict:
-    """The configuration of the digits with another objective, length and number of test images."""
+def make_config(name: str, steps: int, images: int) -> ConfigDict:
+    """Return the configuration of the digits with changed objective, steps and test images."""
     config = load_config("configs/digits.py")
     rarely = dict.fromkeys(("checkpoint_every", "eval_every", "sample_every"), 0)
     config.update_from_flattened_dict(
@@ -64,10 +64,10 @@ def experiment_of(name: str, steps: int, images: int) -> ConfigDict:
 
 
 def measure(name: str, seconds: float, images: int, root: Path) -> dict:
-    """Trains and evaluates one objective; a row of the table."""
-    each = seconds_per_step(Run.open(root / name, experiment_of(name, 1, images)))
+    """Train and evaluate one objective; return a row of the table."""
+    each = seconds_per_step(Run.open(root / name, make_config(name, 1, images)))
     steps = max(1, round(seconds / each))
-    run = Run.open(root / f"{name}-{steps}", experiment_of(name, steps, images))
+    run = Run.open(root / f"{name}-{steps}", make_config(name, steps, images))
     started = time.perf_counter()
     run.train()
     trained = time.perf_counter() - started
@@ -106,8 +106,8 @@ def main() -> None:
     parser.add_argument("--json", default="")
     options = parser.parse_args()
     names = options.objectives.split(",")
-    if unknown := set(names) - set(OBJECTIVES):
-        parser.error(f"--objectives: {sorted(unknown)} unknown; choose from {sorted(OBJECTIVES)}")
+    if unknown := set(names) - set(INTEGRANDS):
+        parser.error(f"--objectives: {sorted(unknown)} unknown; choose from {sorted(INTEGRANDS)}")
     root = Path(options.workdir)
     rows = [measure(name, options.seconds, options.images, root) for name in names]
     show(rows, options.seconds)

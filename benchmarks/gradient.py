@@ -27,14 +27,14 @@ from rich.table import Table
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
+from gradlog.experiment.run import Run
 from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, log_density_fn
 from gradlog.ode import ADJOINTS, Adaptive, LogRhoFlow
-from gradlog.experiment.run import Run
 from gradlog.storage import write_json
 
 
 def load(config_file: str, workdir: str):
-    """An experiment and parameters of its network."""
+    """Return an experiment and parameters of its network."""
     if Path(workdir, "config.json").exists():
         run = Run.open(workdir)
         return run.experiment, run.params()
@@ -49,7 +49,7 @@ def load(config_file: str, workdir: str):
 
 
 def functions(experiment: Experiment, adjoint: str, tolerance: float, max_steps: int) -> dict:
-    """The sum of log densities over a batch, and its gradients: ``f(params, xs, keys)``."""
+    """Return the sum of log densities over a batch, and its gradients: ``f(params, xs, keys)``."""
     likelihood = ODELikelihood(
         Adaptive(tolerance, tolerance, max_steps, adjoint),
         LogRhoFlow(),
@@ -57,8 +57,7 @@ def functions(experiment: Experiment, adjoint: str, tolerance: float, max_steps:
         eps=1e-3,
         start=AsSample(),
     )
-    sde, model = experiment.sde, experiment.model
-    one = log_density_fn(likelihood, sde, lambda params: model.score_fn(sde, params))
+    one = log_density_fn(likelihood, experiment.model.bind)
 
     def total(params, xs, keys):
         return jnp.sum(jax.vmap(one, (None, 0, 0))(params, xs, keys))
@@ -71,7 +70,7 @@ def functions(experiment: Experiment, adjoint: str, tolerance: float, max_steps:
 
 
 def measure(function, inputs, repeats: int) -> dict:
-    """Seconds to compile, bytes of temporary memory, median seconds to run."""
+    """Return seconds to compile, bytes of temporary memory, and median seconds to run."""
     started = time.perf_counter()
     compiled = jax.jit(function).lower(*inputs).compile()
     compile_seconds = time.perf_counter() - started
@@ -90,20 +89,22 @@ def measure(function, inputs, repeats: int) -> dict:
 
 
 def points(experiment: Experiment, count: int):
-    """Test data as points of the model's space, with their keys."""
+    """Return test data as points of the model's space, and their keys."""
     keys = jax.random.split(jax.random.key(0), count)
     stored = jnp.asarray(experiment.dataset.test[np.arange(count)])
-    xs, _ = jax.vmap(experiment.dequantization)(keys, stored)
+    xs, _ = jax.vmap(experiment.model.dequantizer)(keys, stored)
     return xs, keys
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="configs/digits.py")
-    parser.add_argument("--workdir", default="runs/digits", help="parameters, where it is there")
+    parser.add_argument("--workdir", default="runs/digits", help="a run with trained parameters")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--tolerance", type=float, default=1e-4)
-    parser.add_argument("--max_steps", type=int, default=64, help="what 'direct' pays for")
+    parser.add_argument(
+        "--max_steps", type=int, default=64, help="steps that 'direct' always takes"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
@@ -127,7 +128,7 @@ def main() -> None:
 
 
 def show(rows: list[dict]) -> None:
-    """The table; each adjoint's own log density is what its gradients are held against."""
+    """Print the table; "times" compares with the log density under the same adjoint."""
     table = Table(title="log density and gradients of a batch")
     for name in ("adjoint", "of", "compile s", "temporary MB", "run s", "times"):
         table.add_column(name, justify="right")

@@ -22,25 +22,30 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.losses import Likelihood, ScoreMatchingLoss, UniformLogRho, UniformTime, stratified
 from gradlog.experiment.run import Run
+from gradlog.losses import (
+    Likelihood,
+    ScoreMatching,
+    UniformLogRho,
+    UniformTime,
+    example_keys,
+    stratified,
+)
 from gradlog.storage import write_json
 
 BATCHES = 400
 PROPOSALS = {"uniform in t": UniformTime(), "importance (uniform in log rho)": UniformLogRho()}
 
 
-def batch_losses(run: Run, params, loss: ScoreMatchingLoss, *, strata: bool) -> np.ndarray:
-    """The mean loss of each of BATCHES batches, in nats per dimension."""
+def batch_losses(run: Run, params, objective: ScoreMatching, *, strata: bool) -> np.ndarray:
+    """Return the mean loss of each of BATCHES batches, in nats per dimension."""
     size = run.experiment.training.batch_size
     train = run.experiment.dataset.train
 
     def one(params, x, key, position):
-        data_key, time_key, loss_key = jax.random.split(key, 3)
-        x0, _ = run.experiment.dequantization(data_key, x)
-        uniform = jax.random.uniform(time_key)
-        u = stratified(position, size, time_key) if strata else uniform
-        return loss(params, x0, u, loss_key, train=False)
+        time_key = example_keys(key).time
+        u = stratified(position, size, time_key) if strata else jax.random.uniform(time_key)
+        return objective(run.experiment.model.bind(params), x, u, key).value
 
     @jax.jit
     def batch(params, x, key):
@@ -53,7 +58,7 @@ def batch_losses(run: Run, params, loss: ScoreMatchingLoss, *, strata: bool) -> 
 
 
 def draw(path: Path, losses: dict[str, np.ndarray]) -> None:
-    """One strip of batch losses for each way of drawing times."""
+    """Draw one strip of batch losses for each way of drawing times."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for row, values in enumerate(losses.values()):
@@ -78,9 +83,10 @@ def main() -> None:
     params = run.params()
     losses = {}
     for name, proposal in PROPOSALS.items():
-        loss = replace(run.experiment.loss, weighting=Likelihood(), proposal=proposal)
-        losses[name] = batch_losses(run, params, loss, strata=False)
-        losses[f"{name}, stratified"] = batch_losses(run, params, loss, strata=True)
+        changes = {"weighting": Likelihood(), "proposal": proposal}
+        objective = replace(run.experiment.objective, **changes)
+        losses[name] = batch_losses(run, params, objective, strata=False)
+        losses[f"{name}, stratified"] = batch_losses(run, params, objective, strata=True)
 
     rows = [
         {

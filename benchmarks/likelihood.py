@@ -20,6 +20,7 @@ import argparse
 import math
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,24 +32,89 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bare import bare_evaluations, executed, median_seconds, timed
 from rich.console import Console
 from rich.table import Table
 from trained import load_or_train
 
 from gradlog.evaluation.devices import keys_by_index
-from gradlog.likelihood import Likelihood, LogProb, OneDraw, runs_on_host
 from gradlog.experiment.run import Run
+from gradlog.likelihood import (
+    Likelihood,
+    LogProb,
+    ODELikelihood,
+    OneDraw,
+    Quadrature,
+    runs_on_host,
+)
+from gradlog.models import DiffusionModel
+from gradlog.ode import LogRhoFlow
 from gradlog.storage import digest_arrays, write_json, write_npz
 
 TARGET = 0.02  # bits/dim
 _AT_ONCE = 4  # images of the reference
+_TIMED_CALLS = 5  # of a bare evaluation
 _OWN = {"likelihood.start": "as_sample", "likelihood.probes": 1, "likelihood.chunk": 64}
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds and the result of a call."""
+    started = time.perf_counter()
+    result = jax.block_until_ready(call())
+    return time.perf_counter() - started, result
+
+
+def median_seconds(call: Callable[[], Any]) -> float:
+    """Return the median time of a few calls in a row."""
+    return statistics.median(timed(call)[0] for _ in range(_TIMED_CALLS))
+
+
+def bare_evaluations(
+    likelihood: Likelihood, model: DiffusionModel, params: Any, xs: jax.Array
+) -> dict[str, Callable[[], Any]]:
+    """Return the evaluations of an estimator by kind: functions of a whole batch."""
+    process = model.bind(params).process
+    coordinates = jnp.linspace(process.log_rho(0.1), process.log_rho(0.9), len(xs))
+
+    def value(params, log_rho, y):
+        return LogRhoFlow().velocity(model.bind(params), log_rho, y)
+
+    def traced(divergence, params, log_rho, y):
+        probes = divergence.draw(jax.random.key(0), y.shape)
+        return divergence(partial(value, params, log_rho), y, probes)
+
+    def alone(fn, *arguments):
+        mapped = jax.jit(jax.vmap(fn, (None, *(0 for _ in arguments))))
+        with jax.default_matmul_precision("float32"):
+            compiled = mapped.lower(params, *arguments).compile()
+        jax.block_until_ready(compiled(params, *arguments))
+        return lambda: compiled(params, *arguments)
+
+    if isinstance(likelihood, ODELikelihood):
+        return {"both": alone(partial(traced, likelihood.divergence), coordinates, xs)}
+    if isinstance(likelihood, Quadrature):
+        nodes = jax.vmap(partial(traced, likelihood.node_divergence), (None, 0, 0))
+        several = partial(jnp.repeat, repeats=likelihood.node_chunk, axis=1)
+        side_by_side = [several(each[:, None]) for each in (coordinates, xs)]
+        return {"value": alone(value, coordinates, xs), "nodes": alone(nodes, *side_by_side)}
+    return {}
+
+
+def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str, int]:
+    """Return how many evaluations of each kind the slowest image of a batch took."""
+    if isinstance(likelihood, ODELikelihood):
+        return {"both": int(result.nfe.max())}
+    if isinstance(likelihood, Quadrature):
+        calls = result.jvps // likelihood.node_divergence.products(dims)
+        in_a_round = 2 * (likelihood.intervals + 1)
+        chunks = -(-in_a_round // likelihood.node_chunk)
+        rounds = int(calls.max()) // in_a_round
+        return {"value": int((result.nfe - calls).max()), "nodes": rounds * chunks}
+    return {}
 
 
 @dataclass
 class Record:
-    """The repetitions of one estimator, and of its bare evaluations."""
+    """Times and results of one estimator, and the times of its bare evaluations."""
 
     likelihood: Likelihood
     call: Callable[[jax.Array, jax.Array], LogProb]
@@ -58,7 +124,7 @@ class Record:
     alone: list[float] = field(default_factory=list)
 
     def repeat(self, xs: jax.Array, keys: jax.Array) -> None:
-        """Once more, with the evaluations it took timed alone right after."""
+        """Run the estimator once more, then time the evaluations that it took."""
         seconds, result = timed(lambda: self.call(xs, keys))
         counts = executed(self.likelihood, result, xs[0].size)
         self.seconds.append(seconds)
@@ -66,31 +132,31 @@ class Record:
         self.alone.append(sum(n * median_seconds(self.bare[kind]) for kind, n in counts.items()))
 
     def mean(self, name: str) -> float:
-        """Of a count, over images and repetitions."""
+        """Return the mean of a count over images and repetitions."""
         return float(np.mean([getattr(result, name) for result in self.results]))
 
 
 def points(run: Run, count: int) -> jax.Array:
-    """The first test images, dequantized."""
+    """Return the first test images, dequantized."""
     experiment, indices = run.experiment, np.arange(count)
     keys = keys_by_index(experiment.streams["eval"], indices)
     x = jnp.asarray(experiment.dataset.test[indices])
-    return jax.vmap(lambda key, x: experiment.dequantization(key, x)[0])(keys, x)
+    return jax.vmap(lambda key, x: experiment.model.dequantizer(key, x)[0])(keys, x)
 
 
-def likelihood_of(run: Run, name: str) -> Likelihood:
-    """An estimator of the run, of points of the model's space."""
+def load_likelihood(run: Run, name: str) -> Likelihood:
+    """Return the run's estimator for points of the model's space."""
     stored = run.experiment.estimators[name].likelihood
     assert isinstance(stored, OneDraw)
     return stored.likelihood
 
 
 def program(run: Run, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array], LogProb]:
-    """``(xs, keys) -> LogProb``, compiled, with the matrix products of an evaluation."""
-    model, sde, params = run.experiment.model, run.experiment.sde, run.params()
+    """Return a compiled ``(xs, keys) -> LogProb`` with float32 matrix products."""
+    model, params = run.experiment.model, run.params()
 
     def evaluate(params, xs, keys):
-        return likelihood(sde, model.score_fn(sde, params), xs, keys)
+        return likelihood(model.bind(params), xs, keys)
 
     evaluated = evaluate if runs_on_host(likelihood) else jax.jit(evaluate)
 
@@ -102,8 +168,8 @@ def program(run: Run, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array]
 
 
 def reference(run: Run, xs: jax.Array) -> np.ndarray:
-    """Log densities by the exact trace, nats; from the workdir if they are there."""
-    exact = likelihood_of(run, "exact")
+    """Return log densities by the exact trace in nats; read them if the workdir has them."""
+    exact = load_likelihood(run, "exact")
     name = f"exact-{digest_arrays((run.params(), xs, repr(exact)))}.npz"
     path = run.workdir.root / "benchmarks" / name
     if not path.exists():
@@ -116,16 +182,16 @@ def reference(run: Run, xs: jax.Array) -> np.ndarray:
 
 
 def record(run: Run, name: str, xs: jax.Array) -> Record:
-    """An estimator, compiled and warm."""
-    likelihood, experiment = likelihood_of(run, name), run.experiment
-    bare = bare_evaluations(likelihood, experiment.sde, experiment.model, run.params(), xs)
+    """Return the record of an estimator that is compiled and has run once."""
+    likelihood = load_likelihood(run, name)
+    bare = bare_evaluations(likelihood, run.experiment.model, run.params(), xs)
     call = program(run, likelihood)
     call(xs, jax.random.split(jax.random.key(0), len(xs)))
     return Record(likelihood, call, bare)
 
 
 def row(name: str, dataset: str, record: Record, truth: np.ndarray, dims: int) -> dict[str, Any]:
-    """The figures of one estimator; errors in bits/dim."""
+    """Return the figures of one estimator; errors are in bits/dim."""
     in_bits = partial(np.multiply, 1 / (dims * math.log(2)))
     nats = np.stack([result.nats for result in record.results]).astype(np.float64)
     reported = np.stack([result.standard_error for result in record.results])
@@ -151,7 +217,7 @@ def row(name: str, dataset: str, record: Record, truth: np.ndarray, dims: int) -
 
 
 def show(report: dict[str, Any]) -> None:
-    """The table, and how many times sooner than the first estimator each reaches the target."""
+    """Print the table; "times sooner" compares the time to the target with the first estimator."""
     table = Table(title=f"{report['dataset']}, {report['images']} images, {report['device']}")
     for name in ("estimator", "s/image", "values", "products", "rms error", "reported", "bias"):
         table.add_column(name, justify="right")
@@ -185,14 +251,14 @@ def main() -> None:
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
 
-    def opened(*names, rtol=None):
+    def open_run(*names, rtol=None):
         tight = {} if rtol is None else {"likelihood.rtol": rtol, "likelihood.atol": rtol}
         settings = {**_OWN, **tight, "eval.estimators": names}
         return load_or_train(arguments.config, arguments.workdir, settings)
 
-    run, scipy = opened("ode", "quadrature"), opened("scipy", rtol=1e-5)
+    run, scipy = open_run("ode", "quadrature"), open_run("scipy", rtol=1e-5)
     distinct = points(run, arguments.images)
-    truth = reference(opened("exact", rtol=arguments.reference_rtol), distinct)
+    truth = reference(open_run("exact", rtol=arguments.reference_rtol), distinct)
     truth = np.tile(truth, arguments.copies)
     xs = jnp.tile(distinct, (arguments.copies, *(1 for _ in distinct.shape[1:])))
     owners = {"scipy": scipy, "ode": run, "quadrature": run}

@@ -53,7 +53,7 @@ Run = Callable[[], Any]
 
 
 def written_out(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-    """Attention as the published code has it: all weights, their softmax, the sum."""
+    """Compute attention as the published code does: all weights, their softmax, the sum."""
     weights = jnp.einsum("bhwc,bHWc->bhwHW", query, key) * query.shape[-1] ** -0.5
     flat = jax.nn.softmax(weights.reshape(*weights.shape[:3], -1), axis=-1)
     return jnp.einsum("bhwHW,bHWc->bhwc", flat.reshape(weights.shape), value)
@@ -61,14 +61,14 @@ def written_out(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array
 
 @contextmanager
 def attention_of(variant: str) -> Iterator[None]:
-    """The attention that programs traced inside have."""
+    """Replace the attention of programs that are traced inside this context."""
     chosen = written_out if variant == REFERENCE else attention.attend
     with mock.patch.object(attention, "attend", chosen):
         yield
 
 
 def compiled_step(network: NCSNpp, params: Any, xs: jax.Array, labels: jax.Array):
-    """A training step on one noised batch, without a state; its arguments; what it keeps."""
+    """Return a training step on one noised batch, its arguments, and the arrays that it saves."""
     optimizer = optax.adam(1e-4)
 
     def loss(params: Any, key: jax.Array) -> jax.Array:
@@ -89,7 +89,7 @@ def compiled_step(network: NCSNpp, params: Any, xs: jax.Array, labels: jax.Array
 
 
 def compiled_evaluation(network: NCSNpp, params: Any, xs: jax.Array, labels: jax.Array):
-    """The network on a batch, without dropout; its arguments; nothing is kept."""
+    """Return the network on a batch without dropout, and its arguments; it saves no arrays."""
 
     def evaluate(params, xs, labels):
         return jax.vmap(partial(network.apply, {"params": params}, train=False))(xs, labels)
@@ -99,7 +99,7 @@ def compiled_evaluation(network: NCSNpp, params: Any, xs: jax.Array, labels: jax
 
 
 def programs(size: str, nf: int, batch: int) -> dict[tuple[str, str], tuple[Run, dict[str, float]]]:
-    """(work, variant) -> a run of it, and the megabytes that it keeps and holds."""
+    """Return by (work, variant) a run of it, and the megabytes that it saves and plans."""
     shape = SHAPES[size]
     xs = jax.random.normal(jax.random.key(0), (batch, *shape))
     labels = jnp.linspace(1.0, 999.0, batch)
@@ -123,7 +123,7 @@ def programs(size: str, nf: int, batch: int) -> dict[tuple[str, str], tuple[Run,
 
 
 def measure(runs: dict[Any, Run], steps: int, blocks: int) -> dict[Any, list[float]]:
-    """Seconds per run of each in every block, all in turn."""
+    """Return seconds per run of each in every block; all take turns."""
     seconds: dict[Any, list[float]] = {name: [] for name in runs}
     for block in range(blocks + 1):
         for name, run in runs.items():
@@ -136,7 +136,7 @@ def measure(runs: dict[Any, Run], steps: int, blocks: int) -> dict[Any, list[flo
 
 
 def rows_of(seconds: dict[Any, list[float]], memory: dict[Any, dict], batch: int) -> list[dict]:
-    """Of each program its times, its ratio to the reference and its memory."""
+    """Return a row for each program: its times, its ratio to the reference, its memory."""
     rows = []
     for (work, variant), times in seconds.items():
         reference = seconds[work, REFERENCE]
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def show(report: dict) -> None:
-    """The table."""
+    """Print the table."""
     title = f"{report['size']}, nf {report['nf']}, batch {report['batch_size']}"
     table = Table(title=f"{title}, {report['device']}")
     for name in ("work", "network", "ms", "images/s", "ratio", "blocks", "kept MB", "plan MB"):

@@ -29,38 +29,39 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from gradlog.distributions import Distribution, GaussianMixture
+from gradlog.distributions import GaussianMixture
 from gradlog.losses import (
-    OBJECTIVES,
+    INTEGRANDS,
     ExplicitScoreMatching,
+    Integrand,
     Likelihood,
-    Objective,
-    ScoreMatchingLoss,
+    ScoreMatching,
     UniformLogRho,
 )
-from gradlog.models import LABELS, Preconditioned, ScoreModel
+from gradlog.models import NOISE_LABELS, DiffusionModel, Preconditioned
 from gradlog.sde_lib import VP
 from gradlog.storage import write_json
-from gradlog.theory.gradients import GradientMoments, gradient_moments
+from gradlog.theory.gradients import GradientMeter, GradientMoments
 
 BATCH, MODES, STD, EPS = 64, 4, 0.5, 1e-3
 TRAINED = 50  # steps of training before gradients are measured
-# Exact traces cost d products: above so many, fewer blocks, and fewer draws of fewer at once.
-DEAR_DIMS, DEAR_BLOCKS, DEAR_DRAWS, DEAR_CHUNK = 256, 2, 64, 8
+# Exact traces cost d products. Above so many dimensions, take fewer blocks, draws and chunks.
+EXPENSIVE_DIMS, EXPENSIVE_BLOCKS, EXPENSIVE_DRAWS, EXPENSIVE_CHUNK = 256, 2, 64, 8
 CHUNK = 32  # gradients at once
 
 
 def mixture(dims: int) -> GaussianMixture:
-    """Equal modes at distance 2 from the origin: apart, and overlapping from some noise on."""
+    """Return equal modes at distance 2 from the origin, which overlap at large noise."""
     directions = jax.random.normal(jax.random.key(0), (MODES, dims))
     means = 2 * directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
     return GaussianMixture(jnp.full(MODES, 1 / MODES), means, jnp.full(MODES, STD))
 
 
 class PlainMLP(nn.Module):
-    """Without normalization, under which the Jacobian grows without bound where all inputs vanish.
+    """An MLP without normalization.
 
-    In the plane that alone would be most of what is measured.
+    With normalization the Jacobian grows without bound where all inputs vanish. In the plane that
+    effect would dominate the measurement.
     """
 
     hidden: int = 256
@@ -76,33 +77,35 @@ class PlainMLP(nn.Module):
 
 
 class Bench:
-    """The losses of all objectives on one mixture, of one example each: ``(params, key)``."""
+    """The losses of all objectives on one mixture: ``(params, key)``, for one example each."""
 
     def __init__(self, dims: int):
         self.oracle = mixture(dims)
         spread = float(jnp.sqrt(jnp.mean(self.oracle.means**2) + STD**2))
-        self._model = ScoreModel(PlainMLP(), Preconditioned(spread), LABELS["log_rho"]())
-        self.losses = {
-            name: self._loss(_make(OBJECTIVES[name], self.oracle)) for name in OBJECTIVES
-        }
-        self.params = self._trained(self._model.init(jax.random.key(1), (dims,)))
+        self._model = DiffusionModel(
+            VP(), PlainMLP(), Preconditioned(spread), NOISE_LABELS["log_rho"]()
+        )
+        self.losses = {name: self._make_loss(member) for name, member in INTEGRANDS.items()}
+        self.params = self._train(self._model.init(jax.random.key(1), (dims,)))
 
-    def _loss(self, objective: Objective):
-        loss = ScoreMatchingLoss(VP(), self._model, objective, Likelihood(), UniformLogRho(), EPS)
+    def _make_loss(self, member: type):
+        needs_law = member is ExplicitScoreMatching
+        integrand: Integrand = member(self.oracle) if needs_law else member()
+        objective = ScoreMatching(integrand, Likelihood(), UniformLogRho(), EPS)
 
         def one(params, key):
             data_key, time_key, loss_key = jax.random.split(key, 3)
             x0, u = self.oracle.sample(data_key), jax.random.uniform(time_key)
-            return loss(params, x0, u, loss_key, train=False)
+            return objective.at_point(self._model.bind(params), x0, u, loss_key)
 
         return one
 
-    def is_dear(self, name: str) -> bool:
-        """Whether one step of it takes seconds."""
-        return name == "ism" and self.oracle.shape[0] > DEAR_DIMS
+    def is_expensive(self, name: str) -> bool:
+        """Return whether one step of an objective takes seconds."""
+        return name == "ism" and self.oracle.shape[0] > EXPENSIVE_DIMS
 
     def step(self, name: str):
-        """The compiled value and gradient of a batch's mean."""
+        """Return the compiled value and gradient of a batch's mean."""
 
         def mean(params, key):
             keys = jax.random.split(key, BATCH)
@@ -110,8 +113,8 @@ class Bench:
 
         return jax.jit(jax.value_and_grad(mean))
 
-    def _trained(self, params: Any) -> Any:
-        """After TRAINED steps of Adam: neither where all is wrong nor where nothing is left."""
+    def _train(self, params: Any) -> Any:
+        """Return parameters after TRAINED steps of Adam: neither random nor fully trained."""
         optimizer, step = optax.adam(1e-3), self.step("dsm")
         state = optimizer.init(params)
         update = jax.jit(optimizer.update)
@@ -122,17 +125,13 @@ class Bench:
         return params
 
     def moments(self, name: str, draws: int, chunk: int) -> GradientMoments:
-        """Of the gradient of one example, at the trained parameters."""
+        """Return moments of the gradient of one example, at the trained parameters."""
         keys = jax.random.split(jax.random.key(3), draws)
-        return gradient_moments(self.losses[name], self.params, keys, chunk=chunk)
-
-
-def _make(member: type, oracle: Distribution) -> Objective:
-    return member(oracle) if member is ExplicitScoreMatching else member()
+        return GradientMeter(self.losses[name], chunk)(self.params, keys)
 
 
 def measure_steps(bench: Bench, blocks: int) -> dict[str, list[float]]:
-    """Seconds per step of each objective in every block, the objectives in turn."""
+    """Return seconds per step of each objective in every block; the objectives take turns."""
     key, steps = jax.random.key(4), {name: bench.step(name) for name in bench.losses}
     counts = {}
     for name, step in steps.items():
@@ -144,7 +143,7 @@ def measure_steps(bench: Bench, blocks: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for block in range(blocks):
         for name, step in steps.items():
-            if bench.is_dear(name) and block >= DEAR_BLOCKS:
+            if bench.is_expensive(name) and block >= EXPENSIVE_BLOCKS:
                 continue
             started = time.perf_counter()
             for _ in range(counts[name]):
@@ -154,12 +153,12 @@ def measure_steps(bench: Bench, blocks: int) -> dict[str, list[float]]:
 
 
 def measure(dims: int, blocks: int, draws: int) -> list[dict]:
-    """A row for each objective: the cost of its step, the variance of its gradient."""
+    """Return a row for each objective: the cost of its step, the variance of its gradient."""
     bench = Bench(dims)
     seconds = measure_steps(bench, blocks)
     moments = {}
     for name in bench.losses:
-        size = (DEAR_DRAWS, DEAR_CHUNK) if bench.is_dear(name) else (draws, CHUNK)
+        size = (EXPENSIVE_DRAWS, EXPENSIVE_CHUNK) if bench.is_expensive(name) else (draws, CHUNK)
         moments[name] = bench.moments(name, *size)
     explicit = moments["esm"]
     return [
@@ -204,7 +203,7 @@ def main() -> None:
 
 
 def show(rows: list[dict]) -> None:
-    """The table."""
+    """Print the table."""
     table = Table(title=f"step of {BATCH} examples, {jax.devices()[0].device_kind}")
     for name in ("d", "objective", "ms", "/ dsm", "noise", "variance / esm", "draws"):
         table.add_column(name, justify="right")

@@ -31,9 +31,10 @@ from rich.table import Table
 from trained import load_or_train
 
 from gradlog.distributions import GaussianMixture
-from gradlog.evaluation import SampleDriver
 from gradlog.evaluation.distances import random_directions, sliced_wasserstein
 from gradlog.evaluation.pictures import save_figure
+from gradlog.evaluation.samples import SampleDriver
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import (
     DDIM,
@@ -63,12 +64,12 @@ Draw = Callable[[Sampler], tuple[np.ndarray, float]]
 
 @dataclass(frozen=True)
 class Problem:
-    """What samplers are to draw from: ``draw`` gives samples and their mean evaluations."""
+    """A law for the samplers; ``draw`` returns samples and the mean number of evaluations."""
 
     name: str
     draw: Draw
     truth: np.ndarray
-    others: np.ndarray  # of the truth too, as many as are drawn
+    others: np.ndarray  # fresh draws of the truth
 
     def distance(self, x: np.ndarray) -> float:
         directions = random_directions(DIRECTIONS, self.truth.shape[1])
@@ -80,7 +81,7 @@ def predicting(predictor) -> Callable[[int], Sampler]:
 
 
 def on_grid(member, schedule, **options) -> Callable[[int], Sampler]:
-    """As many steps as the budget has room for, the last evaluation denoises."""
+    """Return a sampler by budget: as many steps as it allows, and one evaluation to denoise."""
     steps = lambda budget: (budget - 1) // member.EVALUATIONS_PER_STEP  # noqa: E731
     return lambda budget: member(steps(budget), EPS, schedule=schedule, **options)
 
@@ -108,14 +109,14 @@ FAST = {
 
 
 def oracle_problem(name: str, law: GaussianMixture, count: int) -> Problem:
-    """Samples of the exact score of a law."""
+    """Return the problem of sampling with the exact score of a law."""
     sde = VP()
 
     def draw(sampler: Sampler) -> tuple[np.ndarray, float]:
         def one(key):
             prior_key, path_key = jax.random.split(key)
             z = sde.prior_sample(prior_key, law.shape)
-            return sampler(sde, law.score_fn(sde), z, path_key)
+            return sampler(BoundModel(sde, law.score_fn(sde)), z, path_key)
 
         found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), count))
         return np.asarray(found.x), float(np.mean(found.nfe))
@@ -147,14 +148,7 @@ def digits(workdir: str) -> Problem:
     )
 
     def draw(sampler: Sampler) -> tuple[np.ndarray, float]:
-        driver = SampleDriver(
-            sampler,
-            experiment.sde,
-            experiment.model,
-            experiment.dequantization,
-            experiment.dataset.shape,
-            len(test),
-        )
+        driver = SampleDriver(sampler, experiment.model, experiment.dataset.shape, len(test))
         found = driver(params, len(test), jax.random.key(0))
         return found.x.reshape(len(test), -1), float(found.nfe.mean())
 
@@ -166,7 +160,7 @@ def adaptive(tolerance: float) -> Sampler:
 
 
 def measured(problem: Problem, budgets: list[int], slow: list[int]) -> list[dict[str, Any]]:
-    """A row for each sampler and budget."""
+    """Return a row for each sampler and budget."""
     cases = [(n, make(b)) for n, make in {**SLOW, **FAST}.items() for b in budgets]
     cases += [("predictor-corrector", corrected(b)) for b in slow]
     cases += [("adaptive flow", adaptive(tolerance)) for tolerance in TOLERANCES]
@@ -180,7 +174,7 @@ def measured(problem: Problem, budgets: list[int], slow: list[int]) -> list[dict
 
 
 def picture(path: Path, rows: list[dict[str, Any]], floors: dict[str, float]) -> None:
-    """Distance against evaluations, a panel for each problem, with the floor."""
+    """Draw distance against evaluations: a panel for each problem, with the floor."""
     figure = Figure(figsize=(5 * len(floors) + 2, 5), layout="constrained")
     panels = figure.subplots(1, len(floors), squeeze=False)[0]
     for axes, (problem, floor) in zip(panels, floors.items(), strict=True):
@@ -202,7 +196,7 @@ def picture(path: Path, rows: list[dict[str, Any]], floors: dict[str, float]) ->
 
 
 def show(problem: str, rows: list[dict[str, Any]], floor: float) -> None:
-    """A table of distances by that of the floor, and at how many evaluations."""
+    """Print distances in units of the floor, each with its number of evaluations."""
     table = Table(title=f"{problem}: distance, by the floor of {floor:.4f} (evaluations)")
     table.add_column("sampler")
     table.add_column("distances")

@@ -41,6 +41,7 @@ from gradlog.likelihood import (
     runs_on_host,
 )
 from gradlog.likelihood.quadrature import gregory
+from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import VP
 from gradlog.storage import write_json
@@ -53,7 +54,7 @@ SOLVER, FLOW = Adaptive(1e-4, 1e-4), LogRhoFlow()
 
 
 def make_estimators(law: StationaryGaussian) -> dict:
-    """By name; of those in ``CLOSED_FORMS`` the variance is known beforehand."""
+    """Return estimators by name; those in ``CLOSED_FORMS`` have a known variance."""
     ends: dict[str, Any] = {
         "eps": EPS,
         "start": AsSample(),
@@ -74,13 +75,13 @@ def bits_per_dim(law: StationaryGaussian, nats):
 
 
 def fixed_probe_sd(law: StationaryGaussian) -> float:
-    """Of one path integral with one probe of random signs along all of it, in bits/dim."""
+    """Return the s.d. of one path integral with one fixed probe of random signs, in bits/dim."""
     variance = 2 * law.squared_off_diagonal(law.integrated_flow_jacobian(*ENDS))
     return float(bits_per_dim(law, jnp.sqrt(variance)))
 
 
 def fresh_probes_sd(law: StationaryGaussian) -> float:
-    """Of the quadrature with two probes of random signs at each node, in bits/dim."""
+    """Return the s.d. of a quadrature with two new random probes at each node, in bits/dim."""
     at_nodes = jax.vmap(lambda s: law.squared_off_diagonal(law.flow_jacobian(s)))
     variances = at_nodes(jnp.linspace(*ENDS, INTERVALS + 1))
     weights = (ENDS[1] - ENDS[0]) * gregory(INTERVALS)
@@ -95,14 +96,15 @@ CLOSED_FORMS = {
 
 
 def measure(law: StationaryGaussian, name: str, product_cost: float) -> dict:
-    """One row: the spread over repeats on one image, and what a run costs."""
+    """Return a row: the spread over repeats on one image, and the cost of a run."""
     repeats = REPEATS.get(name, 64 if law.mean.size > 1000 else 256)
-    likelihood, score_fn = make_estimators(law)[name], law.score_fn(SDE)
+    likelihood = make_estimators(law)[name]
     x = SDE.perturb(
         law.sample(jax.random.key(1)), EPS, jax.random.normal(jax.random.key(2), law.shape)
     )
     inputs = jnp.tile(x, (repeats, 1, 1, 1)), jax.random.split(jax.random.key(0), repeats)
-    run = lambda xs, keys: likelihood(SDE, score_fn, xs, keys)  # noqa: E731
+    model = BoundModel(SDE, law.score_fn(SDE))
+    run = lambda xs, keys: likelihood(model, xs, keys)  # noqa: E731
     run = run if runs_on_host(likelihood) else jax.jit(run).lower(*inputs).compile()
     started = time.perf_counter()
     found = jax.device_get(run(*inputs))
@@ -126,7 +128,7 @@ def measure(law: StationaryGaussian, name: str, product_cost: float) -> dict:
 
 
 def draw(path: Path, rows: list[dict]) -> None:
-    """Left the standard deviations with their closed forms, right the cost."""
+    """Draw standard deviations with their closed forms on the left, the cost on the right."""
     figure = Figure(figsize=(10.5, 4.2), layout="constrained")
     spread, cost = figure.subplots(1, 2)
     draw_spread(spread, rows)
@@ -145,7 +147,7 @@ def draw(path: Path, rows: list[dict]) -> None:
 
 
 def draw_spread(axes, rows: list[dict]) -> None:
-    """Lines for the closed forms over sizes of gray and of color images, points as measured."""
+    """Draw lines for the closed forms of gray and color images, and points for measurements."""
     for closed_form, color in ((fixed_probe_sd, "C2"), (fresh_probes_sd, "C3")):
         for channels, style in ((1, "--"), (3, "-")):
             laws = [natural_images((size, size, channels)) for size in (4, 8, 16, 32, 64)]
@@ -176,7 +178,7 @@ COLUMNS = {
 
 
 def show(rows: list[dict]) -> None:
-    """The table: standard deviation and bias of one run in bits/dim."""
+    """Print the table; standard deviation and bias of one run are in bits/dim."""
     console = Console(width=110)  # whole numbers, also where output is piped
     table = Table(title=f"cost of ± {TARGET} bits/dim, exact score")
     for title in COLUMNS.values():

@@ -36,7 +36,7 @@ Times = tuple[float, float]
 
 
 def timed(checkout: Path, arguments: Sequence[str]) -> Times | None:
-    """Seconds until the first line and until the end; None if it fails."""
+    """Return the seconds until the first line and until the end; None if it fails."""
     began = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "main.py", *arguments],
@@ -53,7 +53,7 @@ def timed(checkout: Path, arguments: Sequence[str]) -> Times | None:
 
 
 def measure(checkouts: dict[str, Path], rounds: int, folder: Path) -> list[dict]:
-    """A row for each command of each checkout; once before, so that files are in memory."""
+    """Return a row for each command of each checkout; the first run only warms the file cache."""
     workdirs = {name: str(folder / name) for name in checkouts}
     for name, checkout in checkouts.items():
         if not timed(checkout, [*TINY, f"--workdir={workdirs[name]}"]):

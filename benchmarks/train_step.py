@@ -27,29 +27,18 @@ from rich.console import Console
 from rich.table import Table
 
 from gradlog.data import BatchStream
+from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
 from gradlog.storage import write_json
-from gradlog.training import MAPPINGS, ParallelStep, TrainStep, init_state
 
 
 def framework_step(experiment: Experiment, batch_size: int):
-    """``run(n)`` does the next n steps of training, reading batches."""
-    step = TrainStep(
-        experiment.loss,
-        experiment.dequantization,
-        experiment.optimizer,
-        experiment.ema_decay,
-        batch_size,
-    )
-    mapping = MAPPINGS[experiment.training.parallel]()
-    mapped = ParallelStep(step, experiment.streams["train"], mapping)
+    """Return ``run(n)``, which reads batches and does the next n steps of training."""
+    mapped = parallel_step(experiment)
     stream = BatchStream(experiment.dataset.train, batch_size, 0)
-    params = jax.jit(experiment.model.init, static_argnums=1)(
-        experiment.streams["init"], experiment.dataset.shape
-    )
-    state = mapped.place(init_state(params, experiment.optimizer))
+    state = mapped.place(initial_state(experiment))
     position = 0
 
     def run(steps: int) -> None:
@@ -63,11 +52,12 @@ def framework_step(experiment: Experiment, batch_size: int):
 
 
 def bare_step(experiment: Experiment, batch_size: int):
-    """``run(n)`` does n steps of forward, backward and Adam on one noised batch."""
+    """Return ``run(n)``: n steps of forward, backward and Adam on one noised batch."""
     network, shape = experiment.model.network, experiment.dataset.shape
     x = jax.random.normal(jax.random.key(1), (batch_size, *shape))
     label = jnp.linspace(-1.0, 1.0, batch_size)
-    params = jax.jit(experiment.model.init, static_argnums=1)(experiment.streams["init"], shape)
+    init = jax.jit(experiment.model.init, static_argnums=1)
+    params = init(experiment.streams["init"], shape)["network"]
     optimizer = optax.adam(1e-4)
     state = (params, optimizer.init(params))
 
@@ -98,7 +88,7 @@ def bare_step(experiment: Experiment, batch_size: int):
 
 
 def measure(runs: dict, steps: int, blocks: int) -> dict[str, list[float]]:
-    """Seconds per step of each in every block, the runs in turn."""
+    """Return seconds per step of each in every block; the runs take turns."""
     for run in runs.values():
         run(3)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -152,7 +142,7 @@ def main() -> None:
 
 
 def show(report: dict) -> None:
-    """The table."""
+    """Print the table."""
     table = Table(title=f"{report['config']}, batch {report['batch_size']}, {report['device']}")
     for name in ("step", "ms", "images/s"):
         table.add_column(name, justify="right")

@@ -8,7 +8,7 @@ from gradlog.experiment.run import Run
 
 
 def load_or_train(file: str, workdir: str, overrides: dict[str, Any]) -> Run:
-    """The run of a config in a workdir, with further settings that leave its training alone."""
+    """Return the run of a config in a workdir; ``overrides`` are settings of its evaluation."""
     config = load_config(file)
     if not Path(workdir, "checkpoints").is_dir():
         Run.open(workdir, config).train()
