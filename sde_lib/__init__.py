@@ -1,4 +1,4 @@
-"""Forward processes. A new one is a file with an ``SDE`` and a line here."""
+"""Forward processes. To add one, write a file with a subclass of ``SDE`` and add a line here."""
 
 from gradlog.sde_lib.base import SDE, Process, check_process
 from gradlog.sde_lib.ddpm import DDPM

@@ -17,12 +17,12 @@ Time = Scalar | float
 class Process:
     """A forward process, which turns data into noise.
 
-    A process may have numbers that are trained. `init` returns their initial values, and `bind` the
-    process that has given values. A process without such numbers returns itself.
+    A process may have trained numbers. `init` returns their initial values, and `bind` returns the
+    process that uses given values. A process without trained numbers returns itself.
     """
 
     def init(self, key: Array) -> dict[str, Any]:
-        """Return the initial values of the trained numbers; empty where there are none."""
+        """Return the initial values of the trained numbers: an empty dictionary if none."""
         del key
         return {}
 
@@ -36,84 +36,87 @@ class Process:
 class SDE(Process):
     """An affine Gaussian path ``x_t = alpha(t) x0 + sigma(t) z`` with ``z ~ N(0, I)``.
 
-    As an SDE it is ``dx = f(t) x dt + g(t) dW`` with ``f = alpha'/alpha`` and
-    ``g^2 = d(sigma^2)/dt - 2 f sigma^2 = 2 sigma^2 d(log rho)/dt``, ``rho = sigma/alpha``
+    The path is the solution of the SDE ``dx = f(t) x dt + g(t) dW`` with ``f = alpha'/alpha`` and
+    ``g^2 = d(sigma^2)/dt - 2 f sigma^2 = 2 sigma^2 d(log rho)/dt``, where ``rho = sigma/alpha``
     (Song et al. 2021, arXiv:2011.13456, section 3; Kingma et al. 2021, arXiv:2107.00630).
 
-    Times lie in (0, t_max]. A member gives ``log_alpha``, ``log_sigma`` and their inverse in log
-    rho; all functions take a scalar time, and are mapped over batches by their callers. Where to
-    start integrating (``eps``) belongs to the consumer. Instances are pytrees: their
-    numbers may be traced.
+    Times lie in (0, t_max]. A subclass defines ``log_alpha``, ``log_sigma`` and their inverses in
+    log rho. All functions take a scalar time; callers map them over batches. The first time of an
+    integration, ``eps``, belongs to the consumer and not to the process. Instances are pytrees, so
+    their numbers may be traced.
     """
 
     @property
     def t_max(self) -> float:
-        """The time at which the process has reached its prior."""
+        """The final time, at which x is close to the prior."""
         return 1.0
 
     @property
     def prior_std(self) -> Time:
-        """Standard deviation per dimension of the prior that stands for the law of x at t_max."""
+        """The standard deviation per dimension of the prior, which approximates x at t_max."""
         return 1.0
 
     @abstractmethod
     def log_alpha(self, t: Time) -> Scalar:
-        """Natural logarithm of the factor on the data."""
+        """Return the natural logarithm of the factor on the data."""
 
     @abstractmethod
     def log_sigma(self, t: Time) -> Scalar:
-        """Natural logarithm of the standard deviation of the noise."""
+        """Return the natural logarithm of the standard deviation of the noise."""
 
     @abstractmethod
     def log_alpha_of_log_rho(self, log_rho: Time) -> Scalar:
-        """``log_alpha`` as a function of ``log rho = log sigma - log alpha``."""
+        """Return ``log_alpha`` as a function of ``log rho = log sigma - log alpha``."""
 
     @abstractmethod
     def time_of_log_rho(self, log_rho: Time) -> Scalar:
-        """Inverse of ``log_rho``, which increases strictly with t."""
+        """Return the time at a noise level: the inverse of ``log_rho``, which increases with t."""
 
     def alpha(self, t: Time) -> Scalar:
-        """The factor on the data."""
+        """Return the factor on the data."""
         return jnp.exp(self.log_alpha(t))
 
     def sigma(self, t: Time) -> Scalar:
-        """The standard deviation of the noise."""
+        """Return the standard deviation of the noise."""
         return jnp.exp(self.log_sigma(t))
 
     def log_rho(self, t: Time) -> Scalar:
-        """Logarithm of the noise-to-signal ratio: minus half the log-SNR of Kingma et al. 2021."""
+        """Return the log of the noise-to-signal ratio, ``log(sigma/alpha)``.
+
+        This is minus half the log-SNR of Kingma et al. 2021.
+        """
         return self.log_sigma(t) - self.log_alpha(t)
 
     def log_rho_rate(self, t: Time) -> Scalar:
-        """``d(log rho)/dt``."""
+        """Return ``d(log rho)/dt``."""
         return jax.grad(self.log_rho)(jnp.asarray(t, float))
 
     def ladder(self, eps: float, num_scales: int) -> Float[Array, " num_scales"]:
-        """Times from t_max down to eps between which rho falls by one factor (Song & Ermon 2019).
+        """Return times from t_max to eps at which rho falls geometrically (Song & Ermon 2019).
 
-        For VE these are NCSN's noise levels, a geometric sequence whose first is the largest.
+        For VE these are NCSN's noise levels: a geometric sequence that starts at the largest.
         """
         levels = jnp.linspace(self.log_rho(self.t_max), self.log_rho(eps), num_scales)
         return jax.vmap(self.time_of_log_rho)(levels)
 
     def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
-        """``f(t)`` and ``g(t)^2``, derived by differentiating the marginal's coefficients."""
+        """Return ``f(t)`` and ``g(t)^2``, the derivatives of the coefficients of the path."""
         f = jax.grad(self.log_alpha)(jnp.asarray(t, float))
         return f, 2 * self.sigma(t) ** 2 * self.log_rho_rate(t)
 
     def perturb(self, x0: Float[Array, "*D"], t: Time, z: Float[Array, "*D"]) -> Float[Array, "*D"]:
-        """A draw of x_t given x0 and the standard normal z."""
+        """Return the sample of x_t for a datum x0 and standard normal noise z."""
         return self.alpha(t) * x0 + self.sigma(t) * z
 
     def prior_log_prob(self, z: Float[Array, "*D"]) -> Scalar:
-        """Log density of the prior ``N(0, prior_std^2 I)`` at z, in nats."""
+        """Return the log density of the prior ``N(0, prior_std^2 I)`` at z, in nats."""
         std = jnp.asarray(self.prior_std)
         return -0.5 * jnp.sum((z / std) ** 2) - z.size * (
             jnp.log(std) + 0.5 * math.log(2 * math.pi)
         )
 
     def prior_sample(self, key: Array, shape: tuple[int, ...]) -> Float[Array, "*D"]:
-        """A draw from the prior."""
+        """Return a sample of the prior."""
         return self.prior_std * jax.random.normal(key, shape)
 
 
@@ -122,7 +125,7 @@ def check_process(strategy: Any, process: Process) -> None:
 
     Args:
       strategy: has an attribute ``accepts``: a class of processes, or a tuple of classes.
-      process: bound, or not.
+      process: a forward process, bound or not.
 
     Raises:
       ValueError: the strategy needs another kind of process.

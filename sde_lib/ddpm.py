@@ -1,4 +1,4 @@
-"""The discrete chain of DDPM, as a path in continuous time."""
+"""The discrete chain of DDPM as a path in continuous time."""
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,13 @@ from gradlog.sde_lib.pytree import pytree
 class DDPM(SDE):
     """``alpha_i^2 = prod_{j<=i} (1 - beta_j)`` at ``t = i/N`` (Ho et al. 2020, arXiv:2006.11239).
 
-    ``beta_1 .. beta_N`` go evenly from ``beta_min/N`` to ``beta_max/N``; ``sigma^2 = 1 - alpha^2``,
-    and t = 0 is clean. Between two nodes log alpha is linear in t, so that a step from node to node
-    has exactly DDPM's beta_i. The index that score_sde counts from 0 is ``i - 1``.
+    The numbers ``beta_1 .. beta_N`` are evenly spaced from ``beta_min/N`` to ``beta_max/N``. The
+    variance is ``sigma^2 = 1 - alpha^2``, and x is clean at t = 0. Between two nodes log alpha is
+    linear in t, so a step from node to node has exactly DDPM's beta_i. score_sde counts from 0: its
+    index is ``i - 1``.
 
     Raises:
-      ValueError: a beta would not lie below one, or there is only one.
+      ValueError: a beta would not be below one, or there are fewer than two steps.
     """
 
     beta_min: float = 0.1
@@ -26,16 +27,16 @@ class DDPM(SDE):
     num_steps: int = struct.field(pytree_node=False, default=1000)
 
     def __post_init__(self) -> None:
-        # Of a number that is traced nothing can be said.
+        # A traced number has no value that could be checked.
         largest = self.beta_max if isinstance(self.beta_max, int | float) else 0
         if self.num_steps < 2 or self.num_steps <= largest:
             raise ValueError(
                 f"num_steps = {self.num_steps} must be at least 2, and more than beta_max = "
-                f"{self.beta_max}: beta_max/num_steps is a share of the variance"
+                f"{self.beta_max}: every beta must be below one"
             )
 
     def betas(self) -> Float[Array, " num_steps"]:
-        """``beta_1 .. beta_N``."""
+        """Return ``beta_1 .. beta_N``."""
         return jnp.linspace(self.beta_min, self.beta_max, self.num_steps) / self.num_steps
 
     def log_alpha(self, t: Time) -> Scalar:
@@ -55,18 +56,18 @@ class DDPM(SDE):
         return (i + (log_alpha - nodes[i]) / self._slopes()[i]) / self.num_steps
 
     def _interval(self, i: Scalar) -> Int[Array, ""]:
-        """The number of the interval between the nodes i and i + 1; the last goes on to the end."""
+        """Return i of the interval between the nodes i and i + 1; the last extends beyond t = 1."""
         return jnp.clip(i, 0, self.num_steps - 1).astype(int)
 
     def _slopes(self) -> Float[Array, " num_steps"]:
-        """What log alpha falls by from node to node."""
+        """Return the change of log alpha from each node to the next."""
         return 0.5 * jnp.log1p(-self.betas())
 
     def _nodes(self) -> Float[Array, " num_steps+1"]:
-        """``log alpha`` at ``t = 0, 1/N, .., 1``.
+        """Return ``log alpha`` at ``t = 0, 1/N, .., 1``.
 
-        The sum of betas in closed form, and of the rest, which is of their squares, by adding: the
-        rounding of a sum of a thousand terms would be seen in alpha.
+        The sum of the betas has a closed form, and only the rest, of the order of their squares, is
+        added up. A plain sum of a thousand terms would have a visible rounding error in alpha.
         """
         i = jnp.arange(self.num_steps + 1, dtype=float)
         growth = (self.beta_max - self.beta_min) / (2 * self.num_steps * (self.num_steps - 1))

@@ -1,4 +1,4 @@
-"""A process some of whose numbers are trained."""
+"""A process with trained numbers."""
 
 import dataclasses
 import math
@@ -14,11 +14,11 @@ from gradlog.sde_lib.base import SDE, Process
 class LearnedNumbers(Process):
     """A process with positive numbers that are trained, such as ``beta_max`` of `VP`.
 
-    The parameters are the logarithms of the numbers, so that a number stays positive whatever the
-    step. Training starts from the values of ``process``.
+    The parameters are the logarithms of the numbers, so every update leaves the numbers positive.
+    Training starts from the values of ``process``.
 
     Attributes:
-      process: gives the initial values, and all numbers that are not trained.
+      process: the initial values, and the numbers that are not trained.
       names: fields of the process, each a positive number.
 
     Raises:
@@ -38,7 +38,7 @@ class LearnedNumbers(Process):
                 )
 
     def init(self, key: jax.Array) -> dict[str, Any]:
-        """Return ``{name: log of its initial value}``."""
+        """Return ``{"log_" + name: the log of its initial value}``."""
         del key
         return {
             f"log_{name}": jnp.asarray(math.log(getattr(self.process, name)), jnp.float32)
@@ -46,6 +46,6 @@ class LearnedNumbers(Process):
         }
 
     def bind(self, params: dict[str, Any]) -> SDE:
-        """Return the process with the numbers that the parameters stand for."""
+        """Return the process whose numbers are the exponentials of the parameters."""
         values: dict[str, Any] = {name: jnp.exp(params[f"log_{name}"]) for name in self.names}
         return dataclasses.replace(self.process, **values)

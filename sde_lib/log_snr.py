@@ -1,4 +1,4 @@
-"""The path of a linear log-SNR."""
+"""A path whose log-SNR is linear in time."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,12 @@ from gradlog.sde_lib.pytree import pytree
 class LogSNR(SDE):
     """``alpha^2 = sigmoid(-gamma)``, ``sigma^2 = sigmoid(gamma)`` (Kingma et al. 2021).
 
-    arXiv:2107.00630, section 3.1, with the schedule ``gamma(t) = gamma_min + t (gamma_max -
-    gamma_min)`` held fixed: minus the log-SNR, so that ``log rho = gamma/2``. It begins with the
-    noise of gamma_min at t = 0; the prior ``N(0, I)`` stands for the law at gamma_max.
+    The path of arXiv:2107.00630, section 3.1, with the fixed schedule ``gamma(t) = gamma_min + t
+    (gamma_max - gamma_min)``. Gamma is minus the log-SNR, so ``log rho = gamma/2``. At t = 0 the
+    path has the noise of gamma_min. The prior ``N(0, I)`` approximates x at gamma_max.
 
     Raises:
-      ValueError: the noise would not grow.
+      ValueError: gamma_min is not below gamma_max.
     """
 
     gamma_min: float = -13.3
@@ -24,12 +24,12 @@ class LogSNR(SDE):
 
     def __post_init__(self) -> None:
         ends = (self.gamma_min, self.gamma_max)
-        # Tracers may stand for the ends, of which nothing can be said.
+        # A traced end has no value that could be checked.
         if all(isinstance(end, int | float) for end in ends) and ends[0] >= ends[1]:
             raise ValueError(f"gamma_min = {ends[0]} must be below gamma_max = {ends[1]}")
 
     def gamma(self, t: Time) -> Scalar:
-        """Minus the log-SNR, ``2 log rho``."""
+        """Return minus the log-SNR, ``2 log rho``."""
         t = jnp.asarray(t)
         return (1 - t) * self.gamma_min + t * self.gamma_max
 

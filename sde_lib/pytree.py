@@ -1,4 +1,4 @@
-"""Frozen dataclasses whose numbers JAX traces, each class a structure of its own."""
+"""Frozen dataclasses as pytrees, where each class has a tree structure of its own."""
 
 import dataclasses
 from typing import Any, TypeVar, dataclass_transform
@@ -11,31 +11,34 @@ T = TypeVar("T")
 
 @dataclass_transform(field_specifiers=(struct.field,), frozen_default=True)
 def pytree(cls: type[T]) -> type[T]:
-    """A frozen dataclass, its fields the children of a pytree, but for those that are static.
+    """Make a frozen dataclass, and register it as a pytree whose children are its fields.
 
-    As ``flax.struct.dataclass``; but of those JAX 0.10 takes two classes for one where they have as
-    many fields, and a function jitted for VP is then, now and then, run for VE. A field is static
-    by ``struct.field(pytree_node=False)``.
+    A field with ``struct.field(pytree_node=False)`` is static. This decorator differs from
+    ``flax.struct.dataclass`` in one point. JAX 0.10 may mix up two flax classes that have equally
+    many fields, and then runs a function that was jitted for VP on VE. Here the structures of two
+    classes are never equal.
     """
-    made: Any = dataclasses.dataclass(frozen=True)(cls)
-    fields = dataclasses.fields(made)
+    new_class: Any = dataclasses.dataclass(frozen=True)(cls)
+    fields = dataclasses.fields(new_class)
     traced = [field.name for field in fields if field.metadata.get("pytree_node", True)]
     static = [field.name for field in fields if field.name not in traced]
 
-    def flatten(one):
-        return [getattr(one, name) for name in traced], tuple(getattr(one, n) for n in static)
+    def flatten(instance):
+        children = [getattr(instance, name) for name in traced]
+        return children, tuple(getattr(instance, name) for name in static)
 
-    def flatten_with_keys(one):
-        children, kept = flatten(one)
+    def flatten_with_keys(instance):
+        children, static_values = flatten(instance)
         keys = map(jax.tree_util.GetAttrKey, traced)
-        return list(zip(keys, children, strict=True)), kept
+        return list(zip(keys, children, strict=True)), static_values
 
-    def unflatten(kept, children):
-        one = object.__new__(made)  # what is traced cannot be checked again
-        for name, value in (*zip(traced, children, strict=True), *zip(static, kept, strict=True)):
-            object.__setattr__(one, name, value)
-        return one
+    def unflatten(static_values, children):
+        instance = object.__new__(new_class)  # skips __post_init__, which cannot check tracers
+        values = zip([*traced, *static], [*children, *static_values], strict=True)
+        for name, value in values:
+            object.__setattr__(instance, name, value)
+        return instance
 
-    jax.tree_util.register_pytree_with_keys(made, flatten_with_keys, unflatten, flatten)
-    made.replace = dataclasses.replace
-    return made
+    jax.tree_util.register_pytree_with_keys(new_class, flatten_with_keys, unflatten, flatten)
+    new_class.replace = dataclasses.replace
+    return new_class

@@ -11,7 +11,7 @@ from gradlog.sde_lib.pytree import pytree
 class Straight(SDE):
     """``alpha = 1 - t``, ``sigma = t`` (Lipman et al. 2023, arXiv:2210.02747; Liu et al. 2023).
 
-    The path ends at ``t_max`` < 1, where some signal is left: at t = 1 the drift is infinite.
+    The path ends at ``t_max`` < 1, where x still has some signal: at t = 1 the drift is infinite.
     """
 
     t_max: float = 0.999  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -1,17 +1,17 @@
-"""Sub-variance preserving SDE."""
+"""The sub-variance preserving SDE."""
 
 import jax.numpy as jnp
 
 from gradlog.sde_lib.base import Scalar, Time
-from gradlog.sde_lib.linear_beta import LinearBetaSDE
 from gradlog.sde_lib.pytree import pytree
+from gradlog.sde_lib.vp import LinearBetaSDE
 
 
 @pytree
 class SubVP(LinearBetaSDE):
     """``dx = -beta/2 x dt + sqrt(beta (1 - exp(-2B))) dW`` (Song et al. 2021, eq. 12).
 
-    ``alpha = exp(-B/2)``, ``sigma = 1 - exp(-B)``, so that ``rho = 2 sinh(B/2)``.
+    ``alpha = exp(-B/2)`` and ``sigma = 1 - exp(-B)``, so ``rho = 2 sinh(B/2)``.
     """
 
     def log_sigma(self, t: Time) -> Scalar:

@@ -1,4 +1,4 @@
-"""Variance exploding SDE."""
+"""The variance exploding SDE."""
 
 import jax.numpy as jnp
 
@@ -24,7 +24,7 @@ class VE(SDE):
         return jnp.zeros_like(jnp.asarray(t, float))
 
     def log_sigma(self, t: Time) -> Scalar:
-        # Two products of moderate size round to half of what one of size log(s_max/s_min) does.
+        # Two products of moderate size have half the rounding error of t log(s_max/s_min).
         t = jnp.asarray(t)
         return (1 - t) * jnp.log(self.sigma_min) + t * jnp.log(self.sigma_max)
 

@@ -1,4 +1,4 @@
-"""The chain of DDPM against the official schedule, and as a path between its nodes."""
+"""Tests of the DDPM chain against the official schedule, and as a path between its nodes."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ with np.load(Path(__file__).parents[1] / "golden" / "sde_grid.npz") as stored:
 NODES = np.arange(1, 1001) / 1000
 
 
-def test_at_the_nodes_alpha_and_sigma_are_the_official_products():
+def test_alpha_and_sigma_at_the_nodes_equal_the_official_products():
     alpha, sigma = (jax.vmap(f)(NODES) for f in (DDPM().alpha, DDPM().sigma))
     # A rounding of t is one of log alpha, five here, to 5e-7.
     np.testing.assert_allclose(alpha**2, GOLDEN["vp/alphas_cumprod"], rtol=4e-6)
@@ -25,7 +25,7 @@ def test_at_the_nodes_alpha_and_sigma_are_the_official_products():
     np.testing.assert_allclose(sigma**2, variance, rtol=2e-6, atol=1e-6)
 
 
-def test_from_node_to_node_alpha_falls_by_the_official_betas():
+def test_alpha_ratios_between_nodes_equal_the_official_betas():
     np.testing.assert_allclose(DDPM().betas(), GOLDEN["vp/discrete_betas"], rtol=1e-6)
     with jax.enable_x64(True):
         log_alpha = jax.vmap(DDPM().log_alpha)(np.append(0, NODES))
@@ -34,15 +34,15 @@ def test_from_node_to_node_alpha_falls_by_the_official_betas():
 
 
 @pytest.mark.parametrize("t", [0.0005, 0.3, 0.70035, 1.0])
-def test_the_drift_is_that_of_the_interval_below(t):
-    """At a node too: a step backwards from it crosses that interval."""
+def test_drift_at_a_node_belongs_to_the_interval_below(t):
+    """A backward step from a node crosses the interval below it."""
     i = int(np.ceil(t * 1000 - 1e-6)) - 1
     f, _ = DDPM().drift_and_diffusion(t)
     np.testing.assert_allclose(f, 500 * np.log1p(-GOLDEN["vp/discrete_betas"][i]), rtol=1e-6)
 
 
-def test_with_many_steps_it_is_vp():
-    """The betas' half step to the right and their squares vanish as 1/N."""
+def test_chain_of_many_steps_tends_to_vp():
+    """The half step between the two grids of betas, and the squares of the betas, vanish as 1/N."""
     t = np.linspace(0.1, 1, 10)
 
     def distance(n):
@@ -53,12 +53,12 @@ def test_with_many_steps_it_is_vp():
 
 
 @pytest.mark.parametrize("steps", [1, 20])
-def test_a_beta_of_one_is_an_error(steps):
+def test_beta_of_one_raises(steps):
     with pytest.raises(ValueError, match="num_steps"):
         DDPM(num_steps=steps)
 
 
-def test_betas_may_be_traced():
+def test_betas_can_be_traced():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         got = jax.jit(jax.vmap(lambda b: DDPM(beta_max=b).log_alpha(0.5)))(jnp.array([10.0, 20.0]))

@@ -1,4 +1,4 @@
-"""Coefficients against those of the official score_flow code, and its discrete schedules."""
+"""Tests of the coefficients and discrete schedules against the official score_flow code."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ T, X = GOLDEN["t"], GOLDEN["x"]
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
-def test_coefficients_in_float32_are_the_stored_float64_ones(name):
+def test_float32_coefficients_equal_the_stored_float64_ones(name):
     sde = SDES[name]()
     # Ten roundings of float32; the official code's own are off by up to 6e-3 at small t.
     np.testing.assert_allclose(jax.vmap(sde.sigma)(T), GOLDEN[f"{name}/exact64_std"], rtol=1e-6)
@@ -28,7 +28,7 @@ def test_coefficients_in_float32_are_the_stored_float64_ones(name):
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
-def test_drift_and_prior_are_the_official_ones(name):
+def test_drift_and_prior_equal_the_official_ones(name):
     sde = SDES[name]()
     f, _ = jax.vmap(sde.drift_and_diffusion)(T)
     drift = np.reshape(f, (-1, 1, 1, 1)) * X
@@ -40,14 +40,14 @@ def test_drift_and_prior_are_the_official_ones(name):
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 @pytest.mark.parametrize("eps", [1e-5, 1e-3])
-def test_range_of_log_rho_is_half_the_official_normalizer(name, eps):
+def test_range_of_log_rho_equals_half_the_official_normalizer(name, eps):
     sde = SDES[name]()
     got = 2 * (sde.log_rho(sde.t_max) - sde.log_rho(eps))
     # The official Z is a difference of rounded float32 terms of size 40.
     np.testing.assert_allclose(got, GOLDEN[f"{name}/Z_eps{eps:g}"], rtol=1e-5)
 
 
-def test_ve_passes_through_the_official_ladder():
+def test_ve_has_the_official_noise_levels():
     sigmas = GOLDEN["ve/discrete_sigmas"]
     got = jax.vmap(SDES["ve"]().sigma)(jnp.linspace(0, 1, len(sigmas)))
     np.testing.assert_allclose(got, sigmas, rtol=2e-6)
@@ -55,8 +55,8 @@ def test_ve_passes_through_the_official_ladder():
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 @pytest.mark.parametrize("eps", [1e-5, 1e-3])
-def test_uniform_in_log_rho_are_the_times_that_the_official_code_draws(name, eps):
-    """Its quantiles run from 0 to Z: they are twice a difference of log rho."""
+def test_uniform_log_rho_gives_the_times_of_the_official_code(name, eps):
+    """The official quantiles run from 0 to Z: twice a difference of log rho."""
     sde = SDES[name]()
     low = sde.log_rho(eps)
     weight = 2 * (jax.vmap(sde.log_rho)(T) - low)
@@ -68,8 +68,10 @@ def test_uniform_in_log_rho_are_the_times_that_the_official_code_draws(name, eps
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
-def test_the_probability_flow_in_t_is_the_official_one(name):
-    """With the score ``-x/(1 + t)``; where f x and g^2 s/2 cancel, to the size of the terms."""
+def test_probability_flow_in_t_equals_the_official_one(name):
+    """The score is ``-x/(1 + t)``; where f x and g^2 s/2 cancel, the error is relative to the
+    terms.
+    """
     sde = SDES[name]()
     velocity = jax.vmap(
         lambda x, t: TimeFlow().velocity(BoundModel(sde, lambda x, t: -x / (1 + t)), t, x)
