@@ -1,6 +1,6 @@
-"""Objectives, weightings and the drawing of time."""
+"""Objectives, their weightings over time, and the distributions of training times."""
 
-from gradlog.losses.base import Integrand, Loss, Metrics, Objective
+from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.explicit import ExplicitScoreMatching
@@ -8,12 +8,15 @@ from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
 from gradlog.losses.implicit import ImplicitScoreMatching
 from gradlog.losses.keys import ExampleKeys, example_keys
-from gradlog.losses.noising import noised
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
 from gradlog.losses.score_matching import ScoreMatching
 from gradlog.losses.second_order import SecondOrderDenoising
-from gradlog.losses.sliced import ReducedVarianceScoreMatching, SlicedScoreMatching
-from gradlog.losses.slices import SLICE_LAWS, SliceLaw
+from gradlog.losses.sliced import (
+    SLICE_LAWS,
+    ReducedVarianceScoreMatching,
+    SlicedScoreMatching,
+    SliceLaw,
+)
 from gradlog.losses.times import (
     Ladder,
     OneLevel,
@@ -80,8 +83,8 @@ __all__ = [
     "UniformTime",
     "Unweighted",
     "Weighting",
+    "add_noise",
     "denoising_integrand",
     "example_keys",
-    "noised",
     "stratified",
 ]

@@ -1,4 +1,4 @@
-"""The contracts of an objective and of the integrand of score matching."""
+"""The contracts of objectives and of integrands, and the noisy point that integrands share."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,12 +6,13 @@ import jax
 from jaxtyping import Array, Float, Int, Num
 
 from gradlog.models import BoundModel
+from gradlog.sde_lib import SDE
 
 Metrics = dict[str, Float[Array, ""]]
 
 
 class Loss(NamedTuple):
-    """The loss of one example, to be minimized, and what is logged beside it."""
+    """The loss of one example, which training minimizes, and further metrics for the log."""
 
     value: Float[Array, ""]
     metrics: Metrics
@@ -20,14 +21,15 @@ class Loss(NamedTuple):
 class Objective(Protocol):
     """The training loss of one example.
 
-    Data come as stored: an objective dequantizes them itself, so that ``log q`` can be a part of
-    the loss. All random numbers are functions of the key (`losses.keys.example_keys`), but for u.
+    An objective receives data as stored and dequantizes them itself, so that ``log q`` can be a
+    part of the loss. All its random numbers except u are functions of the key
+    (`losses.keys.example_keys`).
 
     Args of a call:
       model: the process and its score.
       x: an example as stored.
       u: selects the noise level; uniform in [0, 1), stratified over a batch.
-      key: of the example.
+      key: the key of the example.
       condition: the class of the example, for a class-conditional model.
     """
 
@@ -42,14 +44,13 @@ class Objective(Protocol):
 
 
 class Integrand(Protocol):
-    """The integrand of a score-matching objective for one example at one noise level.
+    """The integrand of a score-matching objective, for one example at one noise level.
 
-    A call returns an unbiased estimate, over the key, of
-    ``sigma^2 / 2 E||s(x_t, t) - grad log p_t||^2`` up to a constant that no parameter changes. Its
-    unit is nats, summed over dimensions. The factor ``sigma^2`` keeps it of order d at every t;
-    other weightings multiply it. Two members estimate something else and say so: finite differences
-    have a bias that vanishes with the step, and second-order denoising adds terms of its own and
-    has the same minimizer.
+    A call returns an unbiased estimate, over the key, of ``sigma^2 / 2 E||s(x_t, t) - grad log
+    p_t||^2`` plus a constant that does not depend on the parameters. Its unit is nats, summed over
+    dimensions. With the factor ``sigma^2`` it is of order d at every t; a weighting multiplies it.
+    Two integrands estimate something else. Finite differences have a bias that vanishes with the
+    step. Second-order denoising adds terms of its own and has the same minimizer.
     """
 
     def __call__(
@@ -59,3 +60,11 @@ class Integrand(Protocol):
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]: ...
+
+
+def add_noise(
+    process: SDE, x0: Float[Array, "*D"], t: Float[Array, ""], key: jax.Array
+) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]:
+    """Return ``x_t = alpha x0 + sigma z`` and the standard normal z that was drawn for it."""
+    z = jax.random.normal(key, x0.shape)
+    return process.perturb(x0, t, z), z

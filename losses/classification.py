@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, Int
 
-from gradlog.losses.noising import noised
+from gradlog.losses.base import add_noise
 from gradlog.models import NoisyClassifier
 from gradlog.sde_lib import SDE
 
@@ -15,8 +15,8 @@ from gradlog.sde_lib import SDE
 class NoisyCrossEntropy:
     """``E[-log p(c | x_t)]`` in nats, with log rho uniform from eps to t_max.
 
-    Its minimizer is the posterior of the class at every noise level (Song et al. 2021,
-    arXiv:2011.13456, appendix I.1), however often each level is drawn.
+    The minimizer is the posterior of the class at every noise level (Song et al. 2021,
+    arXiv:2011.13456, appendix I.1). It does not depend on how often each level is drawn.
     """
 
     process: SDE
@@ -34,5 +34,5 @@ class NoisyCrossEntropy:
         """Return the loss of x0, of class ``condition``, at the level that u in [0, 1) selects."""
         low, high = self.process.log_rho(self.eps), self.process.log_rho(self.process.t_max)
         t = self.process.time_of_log_rho(low + u * (high - low))
-        x, _ = noised(self.process, x0, t, key)
+        x, _ = add_noise(self.process, x0, t, key)
         return -self.classifier.log_probs(self.process, params, x, t)[condition]

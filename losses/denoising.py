@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.noising import noised
+from gradlog.losses.base import add_noise
 from gradlog.models import BoundModel
 
 
@@ -16,7 +16,7 @@ def denoising_integrand(
     t: Float[Array, ""],
     z: Float[Array, "*D"],
 ) -> Float[Array, ""]:
-    """``1/2 ||sigma s(alpha x0 + sigma z) + z||^2``, in nats."""
+    """Return ``1/2 ||sigma s(alpha x0 + sigma z) + z||^2`` in nats."""
     residual = model.process.sigma(t) * model.score(model.process.perturb(x0, t, z), t) + z
     return 0.5 * jnp.sum(residual**2)
 
@@ -25,9 +25,9 @@ def denoising_integrand(
 class DenoisingScoreMatching:
     """``sigma^2/2 ||s(x_t) - grad log p(x_t|x0)||^2 = 1/2 ||sigma s(x_t) + z||^2`` (Vincent 2011).
 
-    With weighting ``sigma^2`` and a network that estimates z it is DDPM's simple loss. Equal in
-    expectation to explicit score matching plus half the mean posterior variance of the conditional
-    score, ``1/2 (d - sigma^2 E||grad log p_t||^2)``.
+    With the weighting ``sigma^2`` and a network that predicts z, this is DDPM's simple loss. Its
+    expectation is that of explicit score matching plus half the mean posterior variance of the
+    conditional score, ``1/2 (d - sigma^2 E||grad log p_t||^2)``.
     """
 
     def __call__(
@@ -37,5 +37,5 @@ class DenoisingScoreMatching:
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
-        _, z = noised(model.process, x0, t, key)
+        _, z = add_noise(model.process, x0, t, key)
         return denoising_integrand(model, x0, t, z)

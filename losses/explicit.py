@@ -1,4 +1,4 @@
-"""Explicit score matching: the distance itself, where the truth is known."""
+"""Explicit score matching: the distance to a known score."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.distributions import Distribution
-from gradlog.losses.noising import noised
+from gradlog.losses.base import add_noise
 from gradlog.models import BoundModel
 
 
@@ -15,10 +15,10 @@ from gradlog.models import BoundModel
 class ExplicitScoreMatching:
     """``sigma^2/2 ||s(x_t) - grad log p_t(x_t)||^2`` (Hyvarinen 2005, eq. 2), its constant zero.
 
-    The oracle must be the law that x0 is drawn from.
+    The data x0 must be samples of ``distribution``.
     """
 
-    oracle: Distribution
+    distribution: Distribution
 
     def __call__(
         self,
@@ -28,6 +28,6 @@ class ExplicitScoreMatching:
         key: jax.Array,
     ) -> Float[Array, ""]:
         process = model.process
-        x, _ = noised(process, x0, t, key)
-        error = model.score(x, t) - self.oracle.score_fn(process)(x, t)
+        x, _ = add_noise(process, x0, t, key)
+        error = model.score(x, t) - self.distribution.score_fn(process)(x, t)
         return 0.5 * process.sigma(t) ** 2 * jnp.sum(error**2)

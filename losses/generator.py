@@ -1,4 +1,4 @@
-"""Training a generator by two density estimators: of the data, and of what it generates."""
+"""The loss of a generator, from density estimators of the data and of the generated samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from gradlog.losses.noising import noised
+from gradlog.losses.base import add_noise
 from gradlog.sde_lib import SDE
 
 # ``(x, t) -> nats``, up to a constant for each t.
@@ -16,16 +16,16 @@ LogDensityFn = Callable[[Any, Any], Float[Array, ""]]
 
 @dataclass(frozen=True)
 class GeneratorKL:
-    """``log q(x_t) - log p(x_t)`` at a generated x0: in the mean ``KL(q_t || p_t)``, in nats.
+    """``log q(x_t) - log p(x_t)`` at a generated x0; its mean is ``KL(q_t || p_t)`` in nats.
 
     Bigdeli et al. 2020, "Learning Generative Models using Denoising Density Estimators",
-    arXiv:2001.02728: p_t and q_t are the laws of data and of generated samples with noise, each
-    known by its denoising density estimator, an energy trained by DSM at the level t. Both enter
-    up to a constant, which no gradient sees.
+    arXiv:2001.02728. The densities p_t and q_t are those of noisy data and of noisy generated
+    samples. Each is modeled by its denoising density estimator: an energy trained by DSM at the
+    level t. Both are known up to a constant, which does not change the gradient.
 
-    To be differentiated through x0, q held fixed: what q's own change would add to the gradient of
-    the KL is ``E_q grad log q = 0``. That holds for the q of the generator as it is, so its
-    estimator must follow it.
+    Differentiate through x0 and hold q fixed. The change of q itself adds ``E_q grad log q = 0`` to
+    the gradient of the KL. This holds for the q of the present generator, so its estimator must
+    follow the generator.
     """
 
     process: SDE
@@ -35,5 +35,5 @@ class GeneratorKL:
     def __call__(
         self, x0: Float[Array, "*D"], t: Float[Array, ""] | float, key: jax.Array
     ) -> Float[Array, ""]:
-        x, _ = noised(self.process, x0, t, key)  # pyright: ignore
+        x, _ = add_noise(self.process, x0, t, key)  # pyright: ignore
         return self.generated_log_density(x, t) - self.data_log_density(x, t)

@@ -1,4 +1,4 @@
-"""Implicit score matching: the trace of the score's Jacobian, exactly."""
+"""Implicit score matching, with the exact trace of the score's Jacobian."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gradlog.losses.noising import noised
+from gradlog.losses.base import add_noise
 from gradlog.models import BoundModel
 from gradlog.models.bound_model import ScoreFn
 
@@ -15,12 +15,12 @@ from gradlog.models.bound_model import ScoreFn
 class ImplicitScoreMatching:
     """``sigma^2 (tr grad s + 1/2 ||s||^2)`` at x_t (Hyvarinen 2005, eq. 4).
 
-    Equal in expectation to explicit score matching minus ``sigma^2/2 E||grad log p_t||^2``. The
-    trace takes a forward product for each of d dimensions, ``chunk`` of them at once; for a
-    gradient each chunk is computed again, so that no more than one is held.
+    Its expectation is that of explicit score matching minus ``sigma^2/2 E||grad log p_t||^2``. The
+    trace takes d Jacobian-vector products, ``chunk`` of them at once. The backward pass computes
+    each chunk again, so that memory holds one chunk at a time.
 
     Raises:
-      ValueError: the chunk is empty.
+      ValueError: ``chunk`` is below one.
     """
 
     chunk: int = 128
@@ -36,7 +36,7 @@ class ImplicitScoreMatching:
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
-        x, _ = noised(model.process, x0, t, key)
+        x, _ = add_noise(model.process, x0, t, key)
         score = model.score(x, t)
         return model.process.sigma(t) ** 2 * (
             self.trace(model.score, x, t) + 0.5 * jnp.sum(score**2)
@@ -45,7 +45,7 @@ class ImplicitScoreMatching:
     def trace(
         self, score_fn: ScoreFn, x: Float[Array, "*D"], t: Float[Array, ""]
     ) -> Float[Array, ""]:
-        """``tr grad s``."""
+        """Return ``tr grad s``."""
 
         def partial_trace(x: Float[Array, "*D"], rows: Int[Array, " n"]) -> Float[Array, ""]:
             def entry(i):
@@ -56,7 +56,7 @@ class ImplicitScoreMatching:
 
         if x.size <= self.chunk:
             return partial_trace(x, jnp.arange(x.size))
-        # Not a scan: gradients of convolutions inside loops are many times slower on CPU.
+        # Not a scan: on CPU the gradient of a convolution inside a loop is many times slower.
         starts = range(0, x.size, self.chunk)
         chunks = [jnp.arange(start, min(start + self.chunk, x.size)) for start in starts]
         return sum((jax.checkpoint(partial_trace)(x, rows) for rows in chunks), jnp.zeros(()))

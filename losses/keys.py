@@ -9,7 +9,7 @@ _CLASS_DROPOUT = 0xC1A55
 
 
 class ExampleKeys(NamedTuple):
-    """One key for each random thing about an example."""
+    """One key for each random choice about an example."""
 
     dequantization: jax.Array
     time: jax.Array
@@ -20,10 +20,10 @@ class ExampleKeys(NamedTuple):
 
 
 def example_keys(key: jax.Array) -> ExampleKeys:
-    """Derive the keys of an example from its own.
+    """Derive the keys of an example from the example's own key.
 
-    The addresses never change: a resumed run draws the numbers that it would have drawn. Keys that
-    were added later are folded in beside those of the splits.
+    The derivations never change, so that a resumed run draws the same numbers. Keys that were added
+    in later versions are folded in beside the results of the splits.
     """
     dequantization, time, loss = jax.random.split(key, 3)
     integrand, dropout = jax.random.split(loss)

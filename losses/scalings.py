@@ -1,4 +1,4 @@
-"""What the integral that a loss estimates, in nats per dimension, is multiplied by."""
+"""Constant factors of a loss, which otherwise estimates an integral in nats per dimension."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -12,7 +12,7 @@ from gradlog.sde_lib import SDE
 
 
 class Scaling(Protocol):
-    """A factor that no example and no time changes, for data of so many dimensions."""
+    """A factor for data of ``dims`` dimensions that depends on no example and no time."""
 
     def __call__(
         self, process: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
@@ -21,7 +21,7 @@ class Scaling(Protocol):
 
 @dataclass(frozen=True)
 class Integral:
-    """One: the loss is the integral over time."""
+    """The factor one: the loss is the integral over time."""
 
     def __call__(
         self, process: SDE, weighting: Weighting, proposal: TimeProposal, eps: float, dims: int
@@ -32,17 +32,17 @@ class Integral:
 
 @dataclass(frozen=True)
 class ScoreFlow:
-    """Makes the loss that of score_flow (Song et al. 2021, arXiv:2101.09258).
+    """The factor that turns the loss into that of score_flow (Song et al. 2021, arXiv:2101.09258).
 
-    ``mean_i (sigma s + z)_i^2``, times ``g^2/sigma^2`` where times are uniform and the weighting is
-    the likelihood's: neither the span of time nor the normalizer Z of the proposal is in it.
-    Without ``reduce_mean`` half the sum over dimensions stands for the mean. Right for the
-    weightings that score_flow has: ``sigma^2``, and in continuous time the likelihood's. On
-    discrete levels it is score_sde's loss of SMLD and of DDPM.
+    That loss is ``mean_i (sigma s + z)_i^2``, times ``g^2/sigma^2`` for uniform times and the
+    likelihood weighting. It contains neither the span of time nor the normalizer Z of the proposal.
+    Without ``reduce_mean`` it is half the sum over dimensions instead of the mean. The factor is
+    right for score_flow's weightings: ``sigma^2``, and in continuous time the likelihood weighting.
+    On discrete levels it gives score_sde's losses of SMLD and DDPM.
     """
 
     reduce_mean: bool = True
-    # The weightings of the official losses, by levels.
+    # The weightings of the official losses, by the kind of levels.
     WEIGHTINGS: ClassVar = {
         "continuous": ("likelihood", "sigma2"),
         "ladder": ("sigma2",),
@@ -54,8 +54,8 @@ class ScoreFlow:
     ) -> Float[Array, ""]:
         t, inverse_density = proposal(process, eps, jnp.asarray(0.5))
         in_proportion = type(proposal) is type(weighting.importance_proposal())
-        left_out = weighting(process, t) * inverse_density if in_proportion else inverse_density
-        return (2.0 if self.reduce_mean else dims) / left_out
+        excess = weighting(process, t) * inverse_density if in_proportion else inverse_density
+        return (2.0 if self.reduce_mean else dims) / excess
 
 
 SCALINGS: dict[str, type] = {"integral": Integral, "score_flow": ScoreFlow}

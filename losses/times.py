@@ -1,9 +1,9 @@
-"""Drawing the time of a training example: proposals with a known density.
+"""Distributions of the time of a training example: proposals with a known density.
 
-A proposal maps ``u ~ U[0, 1)`` to a time t in [eps, t_max] and ``1 / p(t)``, so that
-``weight(t) / p(t)`` times the integrand estimates the integral over time without bias, whatever the
-proposal. Stratified u (one in each of n equal cells) lower the variance further. The proposals of
-discrete levels stand for a mean over levels instead of the integral, and return one.
+A proposal maps ``u ~ U[0, 1)`` to a time t in [eps, t_max] and ``1 / p(t)``. Then ``weight(t) /
+p(t)`` times the integrand is an unbiased estimate of the integral over time for every proposal.
+Stratified u (one in each of n equal cells) reduce the variance further. Proposals of discrete
+levels give a mean over levels instead of an integral, and return one for ``1 / p``.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class TimeProposal(Protocol):
 
 @dataclass(frozen=True)
 class UniformTime:
-    """Uniform in t."""
+    """The uniform distribution of t."""
 
     def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         span = process.t_max - eps
@@ -38,7 +38,7 @@ class UniformTime:
 
 @dataclass(frozen=True)
 class UniformLogRho:
-    """Uniform in log rho: the density proportional to ``g^2/sigma^2``, without a table.
+    """The uniform distribution of log rho: its density is proportional to ``g^2/sigma^2``.
 
     For the likelihood weighting ``weight / p`` is the constant ``Z = 2 (log rho_T - log rho_eps)``.
     """
@@ -51,10 +51,11 @@ class UniformLogRho:
 
 @dataclass(frozen=True)
 class Tabulated:
-    """Density proportional to any weighting, by a tabulated inverse of its cumulative.
+    """The density proportional to any weighting, by a tabulated inverse of its cumulative.
 
-    The table is even in log rho; inside a cell the density is constant in log rho, and it is that
-    density which is returned: a coarse table costs variance, never bias.
+    The cells of the table are even in log rho, and inside a cell the density is constant in log
+    rho. The returned density is that of the table itself: a coarse table increases the variance but
+    adds no bias.
     """
 
     weighting: Weight
@@ -62,7 +63,7 @@ class Tabulated:
 
     def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         edges, cumulative = self.table(process, eps)
-        # Rounding may bring u to the far end, where the next edge is missing and cells are empty.
+        # Rounding may move u to the far end, where cells are empty and the next edge is missing.
         u = jnp.minimum(u, jnp.nextafter(cumulative[-1], 0.0))
         cell = jnp.clip(jnp.searchsorted(cumulative, u, side="right") - 1, 0, self.cells - 1)
         mass = cumulative[cell + 1] - cumulative[cell]
@@ -71,7 +72,7 @@ class Tabulated:
         return t, width / (mass * process.log_rho_rate(t))
 
     def table(self, process: SDE, eps: float) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        """Edges in log rho, and the share of the weight below each."""
+        """Return the edges of the cells in log rho, and the share of the weight below each edge."""
         edges = jnp.linspace(process.log_rho(eps), process.log_rho(process.t_max), self.cells + 1)
 
         def weight_per_log_rho(log_rho):
@@ -79,7 +80,7 @@ class Tabulated:
             return self.weighting(process, t) / process.log_rho_rate(t)
 
         weights = jax.vmap(weight_per_log_rho)(0.5 * (edges[1:] + edges[:-1]))
-        # A floor keeps the inverse defined where the weighting vanishes.
+        # With a floor the inverse exists where the weighting vanishes.
         weights = jnp.maximum(weights, 1e-6 * jnp.max(weights))
         cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(weights)])
         return edges, cumulative / cumulative[-1]
@@ -87,11 +88,11 @@ class Tabulated:
 
 @dataclass(frozen=True)
 class Ladder:
-    """One of ``num_scales`` levels, each as likely (Song & Ermon 2019, arXiv:1907.05600, eq. 6).
+    """``num_scales`` levels of equal probability (Song & Ermon 2019, arXiv:1907.05600, eq. 6).
 
-    The levels are those of ``process.ladder``: from t_max down to eps, geometric in rho. Where the
-    others estimate an integral over time, with it the loss is the mean over levels of ``weight``
-    times the integrand, so ``1 / p`` is one; NCSN's loss with the weighting ``sigma^2``.
+    The levels are those of ``process.ladder``: from t_max down to eps, geometric in rho. The loss
+    is then the mean over levels of ``weight`` times the integrand, not an integral over time, so
+    ``1 / p`` is one. With the weighting ``sigma^2`` it is NCSN's loss.
 
     Raises:
       ValueError: there are fewer than two levels.
@@ -104,20 +105,21 @@ class Ladder:
             raise ValueError(f"num_scales must be at least 2, got {self.num_scales}")
 
     def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
-        # Rounding may bring u to one.
+        # Rounding may move u to one.
         level = jnp.minimum(jnp.floor(u * self.num_scales).astype(int), self.num_scales - 1)
         return process.ladder(eps, self.num_scales)[level], jnp.ones(())
 
 
 @dataclass(frozen=True)
 class Steps:
-    """One of the times ``i t_max / num_steps``, i from 1 on, each as likely (Ho et al. 2020).
+    """The times ``i t_max / num_steps``, i from 1 on, with equal probability (Ho et al. 2020).
 
-    arXiv:2006.11239, algorithm 1: with the process `ddpm`, the weighting ``sigma^2`` and a network
-    that estimates z the loss is DDPM's simple one. Like `Ladder` a mean, so ``1 / p`` is one.
+    arXiv:2006.11239, algorithm 1. With the process `ddpm`, the weighting ``sigma^2`` and a network
+    that predicts z, the loss is DDPM's simple one. As for `Ladder` the loss is a mean, so ``1 / p``
+    is one.
 
     Raises:
-      ValueError: there is no step.
+      ValueError: ``num_steps`` is below one.
     """
 
     num_steps: int
@@ -128,14 +130,14 @@ class Steps:
 
     def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         del eps
-        # Rounding may bring u to one.
+        # Rounding may move u to one.
         step = jnp.minimum(jnp.floor(u * self.num_steps) + 1, self.num_steps)
         return process.t_max * step / self.num_steps, jnp.ones(())
 
 
 @dataclass(frozen=True)
 class OneLevel:
-    """The level eps, always: the loss is ``weight`` times the integrand there, ``1 / p`` is one."""
+    """The level eps alone: the loss is ``weight`` times the integrand there; ``1 / p`` is one."""
 
     def __call__(self, process: SDE, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
         del process
@@ -143,5 +145,5 @@ class OneLevel:
 
 
 def stratified(position: jax.Array, size: int, key: jax.Array) -> Scalar:
-    """``u`` in the cell ``[position, position + 1) / size``."""
+    """Return a number u that is uniform in the cell ``[position, position + 1) / size``."""
     return (position + jax.random.uniform(key)) / size

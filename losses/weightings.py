@@ -1,7 +1,8 @@
 """Weightings ``lambda(t)`` of score matching over time, divided by ``sigma^2``.
 
-``J(lambda) = 1/2 int lambda(t) E||s - grad log p_t||^2 dt``. The objectives already carry
-``sigma^2``, so a weighting is ``lambda / sigma^2``: a number of order one, with the unit 1/time.
+``J(lambda) = 1/2 int lambda(t) E||s - grad log p_t||^2 dt``. The integrands contain the factor
+``sigma^2`` already, so a weighting returns ``lambda / sigma^2``: a number of order one with the
+unit 1/time.
 """
 
 import math
@@ -18,12 +19,12 @@ Time = Float[Array, ""] | float
 
 
 class Weighting(Protocol):
-    """``lambda(t) / sigma(t)^2``, and how to draw t in proportion to it."""
+    """``lambda(t) / sigma(t)^2``, and the proposal of t that is proportional to it."""
 
     def __call__(self, process: SDE, t: Time) -> Float[Array, ""]: ...
 
     def importance_proposal(self) -> TimeProposal:
-        """The proposal with density proportional to ``lambda / sigma^2``."""
+        """Return the proposal with density proportional to ``lambda / sigma^2``."""
         ...
 
 
@@ -69,9 +70,9 @@ class Likelihood:
 class LogNormal:
     """EDM's weighting of noise levels (Karras et al. 2022, arXiv:2206.00364, table 1).
 
-    ``log rho ~ N(mean, std^2)``, each level weighted so that the preconditioned network's target
-    has unit variance: ``lambda / sigma^2 dt = 2 (rho^2 + sigma_data^2)/sigma_data^2 N(log rho)
-    d(log rho)`` for the loss on the noise.
+    ``log rho ~ N(mean, std^2)``. Each level is weighted so that the target of the preconditioned
+    network has unit variance. For the loss on the noise this is ``lambda / sigma^2 dt = 2 (rho^2 +
+    sigma_data^2)/sigma_data^2 N(log rho) d(log rho)``.
     """
 
     log_rho_mean: float = -1.2

@@ -99,7 +99,7 @@ def measure_gradients(
     integrand = reader.make(
         "objective",
         INTEGRANDS[name],
-        oracle=lambda: law,
+        distribution=lambda: law,
         slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
     )
 

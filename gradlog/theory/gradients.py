@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gradlog.distributions import Distribution, Estimate
-from gradlog.losses import DenoisingScoreMatching, ExplicitScoreMatching, noised
+from gradlog.losses import DenoisingScoreMatching, ExplicitScoreMatching, add_noise
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
 
@@ -130,7 +130,7 @@ def explicit_denoising_gap(
     def one(key):
         data_key, key = jax.random.split(key)
         x0 = oracle.sample(data_key)
-        x, _ = noised(sde, x0, time, key)
+        x, _ = add_noise(sde, x0, time, key)
         measured = denoising(model, x0, time, key) - explicit(model, x0, time, key)
         theory = 0.5 * (alpha / sigma) ** 2 * oracle.posterior_trace(x, alpha, sigma)
         return jnp.stack([measured, theory, measured - theory])

@@ -1,4 +1,4 @@
-"""Objectives with the parts they ask for, and the mixture they are tried on."""
+"""Integrands with the parts that they need, and the mixture that they are tested on."""
 
 import inspect
 
@@ -16,13 +16,13 @@ EXPLICIT_UP_TO_A_CONSTANT = sorted(INTEGRANDS.keys() - set(OF_OTHER_VALUE))
 
 
 def make_objective(name, oracle=MIXTURE, **settings):
-    """The member of that name; the settings that it does not know are not for it."""
+    """Return the integrand of that name, with those of the settings that it has."""
     known = inspect.signature(INTEGRANDS[name]).parameters
-    given = {"oracle": oracle} | settings
-    return INTEGRANDS[name](**{key: given[key] for key in known if key in given})
+    available = {"distribution": oracle} | settings
+    return INTEGRANDS[name](**{key: available[key] for key in known if key in available})
 
 
 def wrong_score(sde, a, oracle=MIXTURE):
-    """The true score plus a nonlinear field, so that losses differ between values of a."""
+    """Return the true score plus a nonlinear field, so that losses differ between values of a."""
     exact = oracle.score_fn(sde)
     return lambda x, t: exact(x, t) + a * jnp.tanh(x) / sde.sigma(t)

@@ -1,4 +1,4 @@
-"""Training on the levels of a discrete chain: DDPM's and SMLD's losses, as score_sde has them."""
+"""Tests of training on discrete levels: the losses of DDPM and SMLD as in score_sde."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ def _reduced(squares, reduce_mean):
 
 
 @pytest.mark.parametrize("reduce_mean", [True, False])
-def test_the_loss_of_ddpm_is_the_official_one_at_every_step(reduce_mean):
+def test_ddpm_loss_equals_the_official_one_at_every_step(reduce_mean):
     sde = DDPM(num_steps=LEVELS, beta_min=0.1, beta_max=5.0)
     steps = (Noise(), StepIndex(LEVELS), Steps(LEVELS))
     got = _loss_at(range(LEVELS), sde, *steps, reduce_mean=reduce_mean)
@@ -68,7 +68,7 @@ def test_the_loss_of_ddpm_is_the_official_one_at_every_step(reduce_mean):
 
 
 @pytest.mark.parametrize("reduce_mean", [True, False])
-def test_the_loss_of_smld_is_the_official_one_at_every_level(reduce_mean):
+def test_smld_loss_equals_the_official_one_at_every_level(reduce_mean):
     sde = VE(sigma_min=0.01, sigma_max=50.0)
     ladder = (Score(), LadderIndex(LEVELS, 0.0), Ladder(LEVELS))
     got = _loss_at(range(LEVELS), sde, *ladder, reduce_mean=reduce_mean)
@@ -77,7 +77,7 @@ def test_the_loss_of_smld_is_the_official_one_at_every_level(reduce_mean):
         np.testing.assert_allclose(got[i], _reduced(squares, reduce_mean), rtol=3e-5)
 
 
-def test_each_step_is_as_likely_and_the_last_is_the_end():
+def test_steps_have_equal_probability_and_the_last_is_t_max():
     us = jnp.linspace(0, 1, 6001)[:-1]
     times, inverse_density = jax.vmap(lambda u: Steps(6)(VP(), 0.1, u))(us)
     found, counts = np.unique(np.round(6 * times, 5), return_counts=True)
@@ -87,13 +87,13 @@ def test_each_step_is_as_likely_and_the_last_is_the_end():
     assert Steps(6)(VP(), 0.1, jnp.float32(1.0))[0] == 1.0  # where rounding brings u to one
 
 
-def test_the_index_of_a_step_is_an_integer_at_the_nodes_and_linear_between_them():
+def test_step_index_is_an_integer_at_the_nodes_and_linear_between_them():
     label = StepIndex(1000)
     nodes = jnp.arange(1, 1001) / 1000
     np.testing.assert_allclose(label(DDPM(), nodes), np.arange(1000), atol=1e-4)
     np.testing.assert_allclose(label(DDPM(), 0.25 + 0.5e-3), 249.5, atol=1e-4)
 
 
-def test_no_step_is_an_error():
+def test_fewer_than_one_step_raises():
     with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
         Steps(0)

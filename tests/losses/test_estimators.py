@@ -1,7 +1,7 @@
 """What each objective estimates, on a mixture with a nonlinear wrong score.
 
-Objectives are compared at the same points: a sliced objective splits its key, and looks where the
-exact one looks with the first half.
+Integrands are compared at the same points. A sliced integrand splits its key; the exact one
+therefore gets the first half.
 """
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.losses import SLICE_LAWS, noised
+from gradlog.losses import SLICE_LAWS, add_noise
 from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
 from tests.losses.making import MIXTURE, make_objective, wrong_score
@@ -45,9 +45,9 @@ def assert_mean_is_zero(differences, errors=3):
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_implicit_is_explicit_less_half_the_fisher_information(t):
+def test_implicit_equals_explicit_minus_half_the_fisher_information(t):
     def function(x0, t, key):
-        x, _ = noised(SDE, x0, t, key)
+        x, _ = add_noise(SDE, x0, t, key)
         constant = 0.5 * SDE.sigma(t) ** 2 * jnp.sum(EXACT(x, t) ** 2)
         implicit, explicit = (value(name, x0, t, key) for name in ("ism", "esm"))
         return implicit - (explicit - constant), explicit
@@ -59,11 +59,11 @@ def test_implicit_is_explicit_less_half_the_fisher_information(t):
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_denoising_is_explicit_plus_half_the_posterior_variance(t):
-    """``Cov[z | x_t] = I + sigma^2 grad^2 log p_t``, by the oracle's Hessian."""
+def test_denoising_equals_explicit_plus_half_the_posterior_variance(t):
+    """``Cov[z | x_t] = I + sigma^2 grad^2 log p_t``, from the Hessian of the mixture."""
 
     def function(x0, t, key):
-        x, _ = noised(SDE, x0, t, key)
+        x, _ = add_noise(SDE, x0, t, key)
         hessian = jax.jacfwd(EXACT)(x, t)
         variance = x.size + SDE.sigma(t) ** 2 * jnp.trace(hessian)
         denoising, explicit = (value(name, x0, t, key) for name in ("dsm", "esm"))
@@ -78,7 +78,7 @@ def test_denoising_is_explicit_plus_half_the_posterior_variance(t):
 
 @pytest.mark.parametrize("law", SLICE_LAWS)
 @pytest.mark.parametrize("name", ["ssm", "ssm_vr"])
-def test_sliced_is_implicit_on_average_and_its_variance_falls_with_slices(name, law):
+def test_sliced_has_the_mean_of_implicit_and_less_variance_with_more_slices(name, law):
     def function(x0, t, key):
         implicit = value("ism", x0, t, jax.random.split(key)[0])
         settings = {"slice_law": SLICE_LAWS[law]}
@@ -95,7 +95,7 @@ def test_sliced_is_implicit_on_average_and_its_variance_falls_with_slices(name, 
     assert error < 1
 
 
-def test_writing_the_mean_of_the_square_out_lowers_the_variance():
+def test_exact_mean_of_the_square_lowers_the_variance():
     def function(x0, t, key):
         implicit = value("ism", x0, t, jax.random.split(key)[0])
         return tuple(value(name, x0, t, key) - implicit for name in ("ssm", "ssm_vr"))
@@ -105,8 +105,8 @@ def test_writing_the_mean_of_the_square_out_lowers_the_variance():
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_finite_differences_tend_to_the_derivative_with_the_square_of_the_step(t):
-    """At the same points and directions: nothing random is left to compare."""
+def test_finite_differences_converge_at_second_order_in_the_step(t):
+    """Both use the same points and directions, so that nothing random differs."""
     steps = (0.1, 0.05, 0.025)
 
     def function(x0, t, key):
@@ -122,7 +122,7 @@ def test_finite_differences_tend_to_the_derivative_with_the_square_of_the_step(t
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_finite_differences_at_the_default_step_are_implicit_within_errors(t):
+def test_finite_differences_at_the_default_step_agree_with_implicit(t):
     def function(x0, t, key):
         return value("fsm", x0, t, key) - value("ism", x0, t, jax.random.split(key)[0])
 
@@ -130,8 +130,8 @@ def test_finite_differences_at_the_default_step_are_implicit_within_errors(t):
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_the_jacobian_of_the_score_meets_the_mean_of_second_order_targets(t):
-    """With the value of the score as it is and its Jacobian off by a multiple: best at none."""
+def test_score_jacobian_is_the_mean_of_the_second_order_targets(t):
+    """With the right score and a scaled Jacobian, the loss is smallest at the scale one."""
 
     def function(x0, t, key):
         objective = make_objective("dsm2", slices=2)
@@ -150,7 +150,7 @@ def test_the_jacobian_of_the_score_meets_the_mean_of_second_order_targets(t):
     assert rises.mean() > 5 * rises.std() / np.sqrt(5 * N)
 
 
-def test_second_order_without_its_weights_is_denoising():
+def test_second_order_with_zero_weights_is_denoising():
     def function(x0, t, key):
         both = value("dsm2", x0, t, key, trace_weight=0.0, jacobian_weight=0.0)
         return both - value("dsm", x0, t, jax.random.split(key)[0])

@@ -1,4 +1,4 @@
-"""The generator's objective is the KL of the noisy laws: closed forms on Gaussians."""
+"""Tests of the generator's loss against the KL of noisy Gaussians in closed form."""
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def over_draws(function):
     return np.mean(values, axis=0), np.std(values, axis=0) / np.sqrt(N)
 
 
-def test_its_mean_is_the_kl_of_the_noisy_laws(sde):
+def test_mean_equals_the_kl_of_the_noisy_distributions(sde):
     kl = objective(sde, MEAN, STD)
     mean, error = over_draws(lambda n, key: kl(MEAN + STD * n, T, key))
     want = closed_kl(sde, MEAN, STD)
@@ -55,7 +55,7 @@ def test_its_mean_is_the_kl_of_the_noisy_laws(sde):
     assert want > 10 * error
 
 
-def test_of_a_shift_every_single_draw_has_the_gradient_of_the_kl(sde):
+def test_every_draw_has_the_kl_gradient_for_a_shift(sde):
     """With equal variances ``grad log q_t - grad log p_t`` is a constant."""
     kl = objective(sde, MEAN, STD, data_std=STD)
     variance = (sde.alpha(T) * STD) ** 2 + sde.sigma(T) ** 2
@@ -66,7 +66,7 @@ def test_of_a_shift_every_single_draw_has_the_gradient_of_the_kl(sde):
         np.testing.assert_allclose(slope, want, rtol=1e-4)
 
 
-def test_its_gradient_is_that_of_the_kl_although_q_is_held_fixed(sde):
+def test_gradient_with_fixed_q_equals_that_of_the_kl(sde):
     kl = objective(sde, MEAN, STD)
 
     def slope(n, key):
@@ -80,15 +80,15 @@ def test_its_gradient_is_that_of_the_kl_although_q_is_held_fixed(sde):
     assert np.all(np.abs(want) > 10 * error)
 
 
-def test_an_estimator_that_lags_behind_the_generator_gives_another_gradient():
-    """What holds q fixed holds it at the generator as it is: a stale q is an error, not a noise."""
+def test_outdated_estimator_of_q_gives_another_gradient():
+    """An estimator of q that lags behind the generator causes a bias, not only noise."""
     stale = objective(VP(), MEAN + 0.3, STD)
     mean, error = over_draws(lambda n, key: jax.grad(lambda m: stale(m + STD * n, T, key))(MEAN))
     want = jax.grad(lambda m: closed_kl(VP(), m, STD))(MEAN)
     assert np.all(np.abs(mean - want) > 10 * error)
 
 
-def test_constants_of_the_densities_do_not_move_the_generator():
+def test_constants_of_the_densities_do_not_change_the_gradient():
     kl = objective(VP(), MEAN, STD)
     shifted = GeneratorKL(
         VP(),

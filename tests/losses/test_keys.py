@@ -1,4 +1,4 @@
-"""The keys of an example: each differs from all others, and their addresses never change."""
+"""Tests that the keys of an example all differ, and that their derivations never change."""
 
 import jax
 import numpy as np
@@ -10,12 +10,12 @@ def bits(keys):
     return np.stack([jax.random.key_data(key) for key in keys])
 
 
-def test_no_two_keys_are_equal():
+def test_keys_are_all_different():
     keys = example_keys(jax.random.key(3))
     assert len(np.unique(bits([*keys, jax.random.key(3)]), axis=0)) == len(keys) + 1
 
 
-def test_the_addresses_are_those_of_version_0_1():
+def test_keys_equal_those_of_version_0_1():
     key = jax.random.key(3)
     data, time, loss = jax.random.split(key, 3)
     integrand, dropout = jax.random.split(loss)

@@ -1,9 +1,9 @@
 """Every objective's minimizer is the score: linear scores of correlated Gaussian data.
 
 For ``x0 ~ N(m, C)`` the score at a level is ``-(alpha^2 C + sigma^2 I)^-1 (x - alpha m)``. With
-``s(x) = A x + b`` the loss is quadratic in (A, b), so that Newton's step from anywhere ends in the
-minimizer of the sampled loss. The loss with moving targets is quadratic for fixed ones, and a few
-steps end in its fixed point.
+``s(x) = A x + b`` the loss is quadratic in (A, b), so one Newton step from anywhere reaches the
+minimizer of the sampled loss. A loss with moving targets is quadratic for fixed targets, and a few
+steps reach its fixed point.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Objectives against explicit score matching on a mixture, where the true score is known."""
+"""Tests of the integrands against explicit score matching on a mixture with a known score."""
 
 import functools
 from functools import partial
@@ -67,7 +67,7 @@ def explicit_difference(sde, t):
 @pytest.mark.parametrize("sde_name", SDES)
 @pytest.mark.parametrize("name", EXPLICIT_UP_TO_A_CONSTANT)
 @pytest.mark.parametrize("t", [0.1, 0.6])
-def test_objective_is_explicit_score_matching_up_to_a_constant(name, sde_name, t):
+def test_integrand_equals_explicit_score_matching_up_to_a_constant(name, sde_name, t):
     sde, t = SDES[sde_name](), jnp.asarray(t)
     got, got_error = mean_difference(name, sde, t)
     want, want_error = explicit_difference(sde, t)
@@ -76,8 +76,8 @@ def test_objective_is_explicit_score_matching_up_to_a_constant(name, sde_name, t
 
 
 @pytest.mark.parametrize("name", INTEGRANDS)
-def test_objective_is_a_scalar_of_the_data_of_any_shape(name):
-    """And the same number whatever the shape, for the same noise in the same order."""
+def test_integrand_is_a_scalar_for_data_of_any_shape(name):
+    """The value does not depend on the shape, for the same noise in the same order."""
     sde, t, key = VP(), jnp.asarray(0.3), jax.random.key(3)
     score_fn = lambda x, t: -jnp.tanh(x) / sde.sigma(t)  # noqa: E731
     x0, flat = jnp.linspace(-1.0, 1.0, 12), DistributionOfShape((12,))
@@ -106,7 +106,7 @@ class DistributionOfShape(Distribution):
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 12])
-def test_trace_in_chunks_is_the_trace_and_has_its_gradient(chunk):
+def test_trace_in_chunks_has_the_same_value_and_gradient(chunk):
     x = jnp.linspace(-1.0, 1.0, 12).reshape(3, 4)
     weights = jax.random.normal(jax.random.key(0), (12, 12))
     objective = make_objective("ism", chunk=chunk)
@@ -124,8 +124,8 @@ def test_trace_in_chunks_is_the_trace_and_has_its_gradient(chunk):
 
 
 @pytest.mark.parametrize("name", SLICE_LAWS)
-def test_slices_have_unit_covariance_and_the_fourth_moment_of_their_law(name):
-    """``E (v^T D v)^2`` for D = diag(1, 2, 3): ``6^2`` plus the variance of the law."""
+def test_slices_have_unit_covariance_and_the_right_fourth_moment(name):
+    """``E (v^T D v)^2`` for D = diag(1, 2, 3) is ``6^2`` plus the variance of the distribution."""
     keys = jax.random.split(jax.random.key(5), 40_000)
     v = np.asarray(jax.vmap(lambda key: SLICE_LAWS[name](key, (3,), jnp.float32))(keys), float)
     products = v[:, :, None] * v[:, None, :]
@@ -147,7 +147,7 @@ def test_slices_have_unit_covariance_and_the_fourth_moment_of_their_law(name):
         ("dsm2", {"trace_weight": -1.0}, "must not be negative, got -1.0 and 1.0"),
     ],
 )
-def test_settings_without_meaning_are_refused(name, settings, message):
+def test_invalid_settings_raise(name, settings, message):
     with pytest.raises(ValueError, match=message):
         make_objective(name, **settings)
 
@@ -158,7 +158,7 @@ def scaled_truth(sde, factor):
     return BoundModel(sde, lambda x, t: factor * exact(x, t))
 
 
-def test_loss_integrates_over_time_whatever_the_proposal():
+def test_loss_integrates_over_time_for_every_proposal():
     from gradlog.losses import UniformTime
 
     sde, eps = VP(), 1e-3
@@ -180,8 +180,8 @@ LEVELS = 5
 
 
 @pytest.mark.parametrize("weighting", [Sigma2(), Unweighted()])
-def test_loss_over_a_ladder_is_the_mean_over_its_levels(weighting):
-    """The levels and the weights ``lambda / sigma^2`` by hand; every level seen once."""
+def test_loss_over_a_ladder_equals_the_mean_over_its_levels(weighting):
+    """The levels and weights ``lambda / sigma^2`` are computed by hand; every level occurs once."""
     sde, eps, objective = VE(sigma_min=0.1, sigma_max=10.0), 1e-3, DenoisingScoreMatching()
     x0, keys = draws(LEVELS)
     loss = ScoreMatching(objective, weighting, Ladder(LEVELS), eps)
@@ -198,7 +198,7 @@ def test_loss_over_a_ladder_is_the_mean_over_its_levels(weighting):
     np.testing.assert_allclose(jnp.mean(got), np.mean(by_hand), rtol=1e-4)
 
 
-def test_loss_at_one_level_is_the_integrand_there():
+def test_loss_at_one_level_equals_the_integrand_there():
     sde, eps, objective = VP(), 0.2, DenoisingScoreMatching()
     x0, keys = draws(3)
     loss, model = ScoreMatching(objective, Unweighted(), OneLevel(), eps), scaled_truth(sde, 0.7)

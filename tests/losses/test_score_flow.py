@@ -130,7 +130,7 @@ def relative_error(got, want) -> float:
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 @pytest.mark.parametrize("case", CASES)
-def test_losses_and_the_gradients_norm_are_the_official_ones(name, case):
+def test_losses_and_gradient_norm_equal_the_official_ones(name, case):
     for official, tolerance in ((False, TOLERANCE.get(f"{name} {case}", FLOAT32)), (True, FLOAT32)):
         values, grads = evaluate(name, case, official=official)
         want = {k: golden(name)[f"{case}_mean1/{k}"] for k in ("per_sample", "loss", "grad_norm")}
@@ -140,7 +140,7 @@ def test_losses_and_the_gradients_norm_are_the_official_ones(name, case):
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
-def test_gradients_are_the_official_ones(name):
+def test_gradients_equal_the_official_ones(name):
     path = SHARED / f"loss_{name}.npz"
     if not path.exists():
         pytest.skip("the whole set of golden arrays is not here")
@@ -156,8 +156,8 @@ def test_gradients_are_the_official_ones(name):
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 @pytest.mark.parametrize("case", CASES)
-def test_half_the_sum_over_dimensions_stands_for_the_mean(name, case):
-    """Of the loss nothing but the factor depends on it."""
+def test_without_reduce_mean_the_loss_is_half_the_sum(name, case):
+    """Only the factor of the loss depends on ``reduce_mean``."""
     scales = [
         loss.scaling(SDES[name](), loss.weighting, loss.proposal, loss.eps, 64)
         for loss in (loss_of(name, case, reduce_mean=mean) for mean in (False, True))

@@ -58,7 +58,7 @@ def value_and_slope(trace_weight, jacobian_weight):
 
 
 @pytest.mark.parametrize("weights", [(TRACE_WEIGHT, JACOBIAN_WEIGHT), (1.0, 0.0), (0.0, 1.0)])
-def test_value_and_slope_are_those_worked_out_by_hand_with_the_targets_held(weights):
+def test_value_and_gradient_equal_those_by_hand_with_fixed_targets(weights):
     with jax.enable_x64(True):
         factors = np.array([1.0, *weights])
         value, slope = value_and_slope(*weights)

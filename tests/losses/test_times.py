@@ -1,4 +1,4 @@
-"""Proposals draw what they say, and estimate integrals over time without bias."""
+"""Tests that proposals have the stated density and estimate integrals over time without bias."""
 
 import functools
 
@@ -89,7 +89,7 @@ def test_importance_sampling_makes_the_weight_constant(sde, name):
     ("name", "eps", "want"),
     [("vp", 1e-5, 23.8645), ("vp", 5e-5, 22.2511), ("subvp", 1e-2, 22.4841)],
 )
-def test_normalizer_of_the_likelihood_weighting_is_the_published_one(name, eps, want):
+def test_normalizer_of_the_likelihood_weighting_equals_the_published_one(name, eps, want):
     sde, weighting = SDES[name](), Likelihood()
     t, inverse = UniformLogRho()(sde, eps, jnp.asarray(0.3))
     np.testing.assert_allclose(weighting(sde, t) * inverse, want, rtol=3e-6)
@@ -112,7 +112,7 @@ def test_stratified_draws_fall_one_in_each_cell():
     assert np.ptp(np.asarray(u) * 16 - np.arange(16)) > 0.5
 
 
-def test_ladder_draws_every_level_equally_often_the_largest_noise_first(sde):
+def test_ladder_draws_every_level_equally_often_from_the_largest_noise(sde):
     u = jnp.append(midpoints(40), 1.0)
 
     @jax.jit
@@ -127,21 +127,21 @@ def test_ladder_draws_every_level_equally_often_the_largest_noise_first(sde):
     np.testing.assert_array_equal(inverse, 1)
 
 
-def test_one_level_is_eps_whatever_u(sde):
+def test_one_level_is_eps_for_every_u(sde):
     t, inverse = jax.vmap(lambda u: OneLevel()(sde, EPS, u))(midpoints(5))
     np.testing.assert_array_equal(t, jnp.full(5, EPS))
     np.testing.assert_array_equal(inverse, 1)
 
 
-def test_a_ladder_of_one_level_is_refused():
+def test_ladder_of_one_level_raises():
     with pytest.raises(ValueError, match="num_scales must be at least 2, got 1"):
         Ladder(1)
 
 
 @pytest.mark.parametrize("u", [0.0, 1.0 - 2.0**-24, 1.0])
 @pytest.mark.parametrize("mean", [-4.0, 1.0])
-def test_a_table_has_no_hole_where_the_weighting_vanishes(sde, mean, u):
-    """Cells of no mass in float32, at either end; u may round to one."""
+def test_table_is_defined_where_the_weighting_vanishes(sde, mean, u):
+    """Cells at either end have no mass in float32, and u may round to one."""
     table = Tabulated(LogNormal(log_rho_mean=mean, log_rho_std=0.2))
     t, inverse_density = jax.jit(lambda u: table(sde, EPS, u))(jnp.float32(u))
     assert EPS * (1 - 1e-4) <= t <= sde.t_max * (1 + 1e-4)
