@@ -1,11 +1,9 @@
-"""Samplers: each carries a draw of the prior to a sample of the data."""
+"""Samplers: each turns a sample of the prior into a sample of the data."""
 
-from gradlog.sampling.annealed_langevin import AnnealedLangevin
 from gradlog.sampling.base import Corrector, Predictor, Sample, Sampler
 from gradlog.sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
 from gradlog.sampling.ddim import DDIM
 from gradlog.sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
-from gradlog.sampling.encoding import Encoding
 from gradlog.sampling.guidance import (
     GUIDANCES,
     ClassifierFree,
@@ -16,13 +14,12 @@ from gradlog.sampling.guidance import (
     classifier_score,
 )
 from gradlog.sampling.heun import Heun
-from gradlog.sampling.langevin import LangevinDynamics
-from gradlog.sampling.masks import MASKS
+from gradlog.sampling.langevin import AnnealedLangevin, LangevinDynamics
 from gradlog.sampling.predictor_corrector import PredictorCorrector
 from gradlog.sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, ReverseDiffusion
-from gradlog.sampling.probability_flow import ProbabilityFlow
-from gradlog.sampling.projections import Gray, Kept, Projection
-from gradlog.sampling.replacement import Conditioned, KnownPart
+from gradlog.sampling.probability_flow import Encoding, ProbabilityFlow
+from gradlog.sampling.projections import MASKS, Gray, KnownPixels, Projection
+from gradlog.sampling.replacement import KnownPart, ReplacementSampler
 from gradlog.sampling.schedules import (
     TIME_SCHEDULES,
     KarrasSchedule,
@@ -68,7 +65,6 @@ __all__ = [
     "AnnealedLangevinDynamics",
     "ClassifierFree",
     "ClassifierGuidance",
-    "Conditioned",
     "Corrector",
     "DPMSolver2M",
     "DPMSolver3M",
@@ -79,8 +75,8 @@ __all__ = [
     "Guidance",
     "Heun",
     "KarrasSchedule",
-    "Kept",
     "KnownPart",
+    "KnownPixels",
     "Langevin",
     "LangevinDynamics",
     "LogSNRSchedule",
@@ -92,6 +88,7 @@ __all__ = [
     "ProbabilityFlow",
     "Projection",
     "QuadraticSchedule",
+    "ReplacementSampler",
     "ReverseDiffusion",
     "Sample",
     "Sampler",

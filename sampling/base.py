@@ -14,7 +14,7 @@ Scalar = Float[Array, ""]
 
 @struct.dataclass
 class Sample:
-    """One sample at time eps, how many evaluations of the score it took, whether it got there."""
+    """One sample at time eps, its number of score evaluations, and whether it succeeded."""
 
     x: Float[Array, "*D"]
     nfe: Int[Array, ""]
@@ -22,7 +22,7 @@ class Sample:
 
 
 class Sampler(Protocol):
-    """Carries a draw z of the prior to a sample, one example at a time.
+    """A sampler turns a prior sample z into a data sample, one example at a time.
 
     ``accepts`` names the class of the processes that the sampler can reverse.
     """
@@ -31,7 +31,7 @@ class Sampler(Protocol):
 
     @property
     def evaluations(self) -> int | None:
-        """Evaluations of the score that a sample takes; None if that is not known beforehand."""
+        """The number of score evaluations of a sample; None if it is not known beforehand."""
         ...
 
     def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample: ...
@@ -42,7 +42,7 @@ class Predictor(Protocol):
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of the score per call."""
+        """The number of score evaluations of a call."""
         ...
 
     def __call__(
@@ -57,16 +57,16 @@ class Predictor(Protocol):
     def mean_and_std(
         self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> tuple[Float[Array, "*D"], Scalar]:
-        """Of x at ``t_next``, given x at t."""
+        """Return the mean and standard deviation of x at ``t_next``, conditional on x at t."""
         ...
 
 
 class Corrector(Protocol):
-    """Steps that leave p_t invariant; the predictor will go from t to ``t_next``."""
+    """Steps that leave p_t invariant. The next predictor step goes from t to ``t_next``."""
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of the score per call."""
+        """The number of score evaluations of a call."""
         ...
 
     def __call__(

@@ -9,13 +9,13 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Scalar
-from gradlog.sampling.transition import transition
+from gradlog.sampling.transitions import transition_coefficients
 from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
 class NoCorrector:
-    """Leaves x as it is."""
+    """Leave x unchanged."""
 
     @property
     def evaluations(self) -> int:
@@ -35,7 +35,7 @@ class NoCorrector:
 
 @dataclass(frozen=True)
 class LangevinCorrector(ABC):
-    """``x + e s + sqrt(2 e) z``, ``corrector_steps`` times; a member gives the size e."""
+    """``x + e s + sqrt(2 e) z``, ``corrector_steps`` times; a subclass defines the size e."""
 
     snr: float = 0.16
     corrector_steps: int = 1
@@ -53,7 +53,7 @@ class LangevinCorrector(ABC):
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> Scalar:
-        """The size of a step with this score and this noise."""
+        """Return the size of a step with this score and this noise."""
 
     def step(
         self,
@@ -63,7 +63,7 @@ class LangevinCorrector(ABC):
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], Float[Array, "*D"]]:
-        """One step with the noise z, and its mean before the noise."""
+        """Return x after one step with the noise z, and its mean before the noise is added."""
         score = model.score(x, t)
         size = self.size(model.process, score, t, t_next, z)
         mean = x + size * score
@@ -85,17 +85,17 @@ class LangevinCorrector(ABC):
 
 @dataclass(frozen=True)
 class Langevin(LangevinCorrector):
-    """A step set by a signal-to-noise ratio (Song et al. 2021, arXiv:2011.13456, algorithms 4, 5).
+    """A step size from a signal-to-noise ratio (Song et al. 2021, algorithms 4 and 5).
 
-    ``e = 2 a^2 (snr ||z|| / ||s||)^2`` with ``a = alpha_t / alpha_{t'}``: ``a^2`` is one for VE and
-    ``1 - beta_i`` for the chain of DDPM. The norms are those of this example alone, so that
-    a sample does not depend on its batch mates; or their means over the named axes ``norm_axes``,
-    as in score_sde. The step is at most the variance ``alpha^2 + sigma^2`` of a law of unit data,
-    some twenty times the usual one: a score that vanishes by chance, or of an untrained network,
-    throws no sample away.
+    arXiv:2011.13456: ``e = 2 a^2 (snr ||z|| / ||s||)^2`` with ``a = alpha_t / alpha_{t'}``. Here
+    ``a^2`` is one for VE and ``1 - beta_i`` for the chain of DDPM. The norms are those of this
+    example alone, so a sample does not depend on its batch mates. With ``norm_axes`` they are means
+    over these named axes, as in score_sde. The step is at most ``alpha^2 + sigma^2``, the variance
+    of x_t for data of unit variance: about twenty times the usual step. So no sample diverges where
+    a score vanishes by chance, or where the network is untrained.
 
-    Since the step depends on the norms, variances come out too large, those of an isotropic law by
-    up to ``4/d`` of themselves: nothing for images, but not for use in a few dimensions.
+    The step depends on the norms, so variances come out too large: for an isotropic distribution by
+    a factor of up to ``1 + 4/d``. This is negligible for images, but not in a few dimensions.
     """
 
     norm_axes: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Langevin(LangevinCorrector):
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> Scalar:
-        a, _ = transition(process, t, t_next)
+        a, _ = transition_coefficients(process, t, t_next)
         largest = process.alpha(t) ** 2 + process.sigma(t) ** 2
         norms = jnp.linalg.norm(z), jnp.linalg.norm(score)
         if self.norm_axes:
@@ -118,7 +118,7 @@ class Langevin(LangevinCorrector):
 
 @dataclass(frozen=True)
 class AnnealedLangevinDynamics(LangevinCorrector):
-    """``e = 2 a^2 (snr sigma_t)^2``: a step set by the level of noise alone.
+    """``e = 2 a^2 (snr sigma_t)^2``: a step size from the noise level alone.
 
     Song & Ermon 2019, arXiv:1907.05600, with the constant of score_sde, which calls it ``ald``.
     """
@@ -132,5 +132,5 @@ class AnnealedLangevinDynamics(LangevinCorrector):
         z: Float[Array, "*D"],
     ) -> Scalar:
         del score, z
-        a, _ = transition(process, t, t_next)
+        a, _ = transition_coefficients(process, t, t_next)
         return 2 * (a * self.snr * process.sigma(t)) ** 2

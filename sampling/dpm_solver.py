@@ -1,11 +1,11 @@
 """DPM-Solver++: multistep methods that integrate the linear part of the flow exactly.
 
-With ``tau`` what log rho has fallen by since t, the flow of ``y = x/alpha`` is
-``dy/d tau = D - y``, ``D = E[x0 | y]``, so that over a step h
+Let ``tau`` be the decrease of log rho since t. The flow of ``y = x/alpha`` is ``dy/d tau = D - y``
+with ``D = E[x0 | y]``, so over a step h
 
     y' = exp(-h) y + int_0^h exp(-(h - tau)) D(tau) d tau,
 
-with a polynomial through the last values in the place of D (Lu et al. 2022, arXiv:2211.01095).
+where a polynomial through the last values replaces D (Lu et al. 2022, arXiv:2211.01095).
 """
 
 from dataclasses import dataclass
@@ -16,36 +16,36 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Scalar
-from gradlog.sampling.grid import GridSampler, predicted_datum
+from gradlog.sampling.grid import GridSampler, predict_x0
 
-# Two values of log rho that no process has: through nodes so far away the polynomial is flat, and
-# the first steps, that have no history, are of lower order.
-_LONG_AGO = (1e30, 2e30)
+# Values of log rho before the first step, far from those of every process. A polynomial through
+# nodes so far away is flat, so the first steps, which have no history, are of lower order.
+_NO_HISTORY = (1e30, 2e30)
 
 
 @struct.dataclass
 class History:
-    """The last two values of D, the newest first, and log rho there."""
+    """The last two values of D, the newest first, and their values of log rho."""
 
     datum: tuple[Float[Array, "*D"], Float[Array, "*D"]]
     log_rho: tuple[Scalar, Scalar]
 
 
 class Multistep(GridSampler):
-    """A step that remembers the values of D before it."""
+    """Base class of steps that use earlier values of D."""
 
     def memory(self, y: Float[Array, "*D"]) -> History:
         zero = jnp.zeros_like(y)
-        first, second = (jnp.asarray(value, y.dtype) for value in _LONG_AGO)
+        first, second = (jnp.asarray(value, y.dtype) for value in _NO_HISTORY)
         return History((zero, zero), (first, second))
 
 
-def _with(history: History, datum: Float[Array, "*D"], log_rho: Scalar) -> History:
+def _push(history: History, datum: Float[Array, "*D"], log_rho: Scalar) -> History:
     return History((datum, history.datum[0]), (log_rho, history.log_rho[0]))
 
 
 def _slope(history: History, datum: Float[Array, "*D"], log_rho: Scalar) -> Float[Array, "*D"]:
-    """``dD/d tau`` between the last value and this one."""
+    """Return ``dD/d tau`` between the last value and this one."""
     return (datum - history.datum[0]) / (history.log_rho[0] - log_rho)
 
 
@@ -65,17 +65,17 @@ class DPMSolver2M(Multistep):
         del z
         log_rho = model.process.log_rho(t)
         h = log_rho - model.process.log_rho(t_next)
-        datum = predicted_datum(model, y, t)
+        datum = predict_x0(model, y, t)
         middle = datum + 0.5 * h * _slope(memory, datum, log_rho)
-        return jnp.exp(-h) * y - jnp.expm1(-h) * middle, _with(memory, datum, log_rho)
+        return jnp.exp(-h) * y - jnp.expm1(-h) * middle, _push(memory, datum, log_rho)
 
 
 @dataclass(frozen=True)
 class DPMSolverSDE(Multistep):
     """``exp(-2h) y + (1 - exp(-2h)) (D + h/2 D') + rho' sqrt(1 - exp(-2h)) z``.
 
-    Their SDE-DPM-Solver++(2M): 2M for the reverse SDE. With D' left out it is the ancestral step
-    with the posterior variance.
+    This is their SDE-DPM-Solver++(2M): 2M for the reverse SDE. Without the term in D' it is the
+    ancestral step with the posterior variance.
     """
 
     def step(
@@ -89,21 +89,21 @@ class DPMSolverSDE(Multistep):
     ) -> tuple[Float[Array, "*D"], History]:
         log_rho, log_rho_next = model.process.log_rho(t), model.process.log_rho(t_next)
         h = log_rho - log_rho_next
-        datum = predicted_datum(model, y, t)
+        datum = predict_x0(model, y, t)
         middle = datum + 0.5 * h * _slope(memory, datum, log_rho)
         renewed = -jnp.expm1(-2 * h)
         y = jnp.exp(-2 * h) * y + renewed * middle
-        return y + jnp.exp(log_rho_next) * jnp.sqrt(renewed) * z, _with(memory, datum, log_rho)
+        return y + jnp.exp(log_rho_next) * jnp.sqrt(renewed) * z, _push(memory, datum, log_rho)
 
 
 @dataclass(frozen=True)
 class DPMSolver3M(Multistep):
     """The integral over the parabola through three values of D: of third order.
 
-    With ``D(tau) = D + b tau + c tau^2`` it is ``exp(-h) y + p1 D + p2 b + p3 c``, ``p1 = 1 -
-    exp(-h)``, ``p2 = h - p1``, ``p3 = h^2 - 2 p2``. The formula that is published in code, and
-    found in diffusers, has ``p3/2``, a slip that leaves it of second order (c is half of D''):
-    with ``published_third`` this is that one. The second step is of second order.
+    For ``D(tau) = D + b tau + c tau^2`` the step is ``exp(-h) y + p1 D + p2 b + p3 c`` with ``p1 =
+    1 - exp(-h)``, ``p2 = h - p1``, ``p3 = h^2 - 2 p2``. The published code and diffusers have
+    ``p3/2`` instead, an error that reduces the order to two (c is half of D''). ``published_third``
+    selects their formula. The second step is of second order.
     """
 
     published_third: bool = False
@@ -120,7 +120,7 @@ class DPMSolver3M(Multistep):
         del z
         log_rho = model.process.log_rho(t)
         h = log_rho - model.process.log_rho(t_next)
-        datum = predicted_datum(model, y, t)
+        datum = predict_x0(model, y, t)
         slope = _slope(memory, datum, log_rho)
         (last, older), (log_rho_last, log_rho_older) = memory.datum, memory.log_rho
         slope_before = (last - older) / (log_rho_older - log_rho_last)
@@ -130,4 +130,4 @@ class DPMSolver3M(Multistep):
         p2 = h - p1
         p3 = (h**2 - 2 * p2) * (0.5 if self.published_third else 1)
         y = jnp.exp(-h) * y + p1 * datum + p2 * slope_here + p3 * curvature
-        return y, _with(memory, datum, log_rho)
+        return y, _push(memory, datum, log_rho)

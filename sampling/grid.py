@@ -1,8 +1,8 @@
 """Samplers that go down a schedule of times, in the coordinates of the data.
 
-In ``y = x/alpha`` every process is data plus noise of std ``rho = sigma/alpha``, and the flow of
-probability is ``dy/d rho = eps_hat`` (Karras et al. 2022, arXiv:2206.00364, eq. 4), with
-``eps_hat = -sigma s(alpha y, t)`` the noise that the score predicts, ``y - rho eps_hat`` the datum.
+In ``y = x/alpha`` every process is data plus noise of std ``rho = sigma/alpha``. The probability
+flow is ``dy/d rho = eps_hat`` (Karras et al. 2022, arXiv:2206.00364, eq. 4). Here ``eps_hat =
+-sigma s(alpha y, t)`` is the predicted noise, and ``y - rho eps_hat`` the predicted datum.
 """
 
 from abc import ABC, abstractmethod
@@ -15,27 +15,27 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Sample, Scalar
-from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.schedules import UNIFORM, Schedule
+from gradlog.sampling.transitions import posterior_mean
 from gradlog.sde_lib import SDE, Process
 
 
-def predicted_noise(model: BoundModel, y: Float[Array, "*D"], t: Scalar) -> Float[Array, "*D"]:
-    """``-sigma s(alpha y, t)``, the mean of the noise in y."""
+def predict_noise(model: BoundModel, y: Float[Array, "*D"], t: Scalar) -> Float[Array, "*D"]:
+    """Return ``-sigma s(alpha y, t)``, the mean of the noise in y."""
     return -model.process.sigma(t) * model.score(model.process.alpha(t) * y, t)
 
 
-def predicted_datum(model: BoundModel, y: Float[Array, "*D"], t: Scalar) -> Float[Array, "*D"]:
-    """``E[x0 | y] = y - rho eps_hat``."""
-    return y - jnp.exp(model.process.log_rho(t)) * predicted_noise(model, y, t)
+def predict_x0(model: BoundModel, y: Float[Array, "*D"], t: Scalar) -> Float[Array, "*D"]:
+    """Return ``E[x0 | y] = y - rho eps_hat``."""
+    return y - jnp.exp(model.process.log_rho(t)) * predict_noise(model, y, t)
 
 
 @dataclass(frozen=True)
 class GridSampler(ABC):
-    """``num_steps`` steps from t_max to eps; a member gives the step.
+    """A sampler of ``num_steps`` steps from t_max to eps; a subclass defines the step.
 
-    A sample is the last state, at time eps; with ``denoise`` the posterior mean there, which is a
-    step of first order to no noise at all.
+    The sample is the last state, at time eps. With ``denoise`` it is the posterior mean there,
+    which is a first-order step to no noise.
     """
 
     accepts: ClassVar[type[Process]] = SDE
@@ -51,7 +51,7 @@ class GridSampler(ABC):
         return self.num_steps * self.EVALUATIONS_PER_STEP + int(self.denoise)
 
     def memory(self, y: Float[Array, "*D"]) -> Any:
-        """What the first step remembers of those before it; nothing, for a one-step method."""
+        """Return the initial memory of a multistep method; one-step methods have none."""
         del y
         return ()
 
@@ -65,13 +65,13 @@ class GridSampler(ABC):
         t_next: Scalar,
         z: Float[Array, "*D"],
     ) -> tuple[Float[Array, "*D"], Any]:
-        """``x/alpha`` and the memory at ``t_next`` from those at t, with the standard normal z."""
+        """Return ``x/alpha`` and the memory at ``t_next`` from those at t and the noise z."""
 
     def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
         process = model.process
         times = self.schedule(process, self.eps, self.num_steps)
 
-        def move(state, scanned):
+        def scan_step(state, scanned):
             t, t_next, step_key = scanned
             noise = jax.random.normal(step_key, z.shape)
             y, memory = state
@@ -79,7 +79,7 @@ class GridSampler(ABC):
 
         y = z / process.alpha(times[0])
         keys = jax.random.split(key, self.num_steps)
-        (y, _), _ = jax.lax.scan(move, (y, self.memory(y)), (times[:-1], times[1:], keys))
+        (y, _), _ = jax.lax.scan(scan_step, (y, self.memory(y)), (times[:-1], times[1:], keys))
         x = y * process.alpha(times[-1])
         if self.denoise:
             x = posterior_mean(model, x, times[-1])

@@ -1,4 +1,4 @@
-"""Guidance: scores that steer samples towards a class."""
+"""Guidance: scores that move samples toward a class."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,35 +17,35 @@ LogClassProb = Callable[[Float[Array, "*D"], Scalar], Float[Array, ""]]
 
 
 def classifier_free_score(conditional: ScoreFn, unconditional: ScoreFn, weight: float) -> ScoreFn:
-    """``s_c + w (s_c - s_0)``: the class exaggerated (Ho & Salimans 2022, arXiv:2207.12598, eq. 6).
+    """Return ``s_c + w (s_c - s_0)`` (Ho & Salimans 2022, arXiv:2207.12598, eq. 6).
 
-    The score of ``p(x_t | c) p(c | x_t)^w``: with w = 0 that of the class, w = -1 of no class. With
-    another w those laws are not the marginals of one forward process, and the samples are of none
-    of them: sharper and less varied.
+    This is the score of ``p(x_t | c) p(c | x_t)^w``: the score of the class for w = 0, that of no
+    class for w = -1. For other w these distributions are not the marginals of one forward process,
+    and the samples have none of them: they are sharper and less varied.
     """
 
     def score(x, t):
-        told = conditional(x, t)
-        return told + weight * (told - unconditional(x, t))
+        class_score = conditional(x, t)
+        return class_score + weight * (class_score - unconditional(x, t))
 
     return score
 
 
 def classifier_score(score_fn: ScoreFn, log_class_prob: LogClassProb, weight: float) -> ScoreFn:
-    """``s + w grad log p(c | x_t)`` (Song et al. 2021, arXiv:2011.13456, eq. 14; with w Dhariwal &
-    Nichol 2021, arXiv:2105.05233, section 4).
+    """Return ``s + w grad log p(c | x_t)`` (Song et al. 2021, arXiv:2011.13456, eq. 14).
 
-    By Bayes w = 1 is the score of ``p(x_t | c)``, exactly where s and the classifier are.
+    The weight w is that of Dhariwal & Nichol 2021, arXiv:2105.05233, section 4. By Bayes' rule w =
+    1 gives the score of ``p(x_t | c)``, exact if s and the classifier are.
     """
-    slope = jax.grad(log_class_prob)
-    return lambda x, t: score_fn(x, t) + weight * slope(x, t)
+    class_gradient = jax.grad(log_class_prob)
+    return lambda x, t: score_fn(x, t) + weight * class_gradient(x, t)
 
 
 class Guidance(Protocol):
-    """Changes the score of a model for one class, before a sampler sees it.
+    """Guidance changes the score of a model for one class, before a sampler uses it.
 
     Attributes:
-      needs_classifier: whether a classifier of noisy data must be there.
+      needs_classifier: whether guidance needs a classifier of noisy data.
       evaluations: network evaluations for one evaluation of the guided score.
     """
 
@@ -58,7 +58,7 @@ class Guidance(Protocol):
         """Return the guided model.
 
         Args:
-          model: without a condition.
+          model: a model without a condition.
           log_class_prob: ``log p(class | x_t)`` of the class, for a guidance that needs it.
           condition: the class; None for no class.
         """
@@ -67,7 +67,7 @@ class Guidance(Protocol):
 
 @dataclass(frozen=True)
 class NoGuidance:
-    """The model's own score of the class, or of none."""
+    """The model's own score of the class, or of no class."""
 
     needs_classifier: ClassVar[bool] = False
     evaluations: ClassVar[int] = 1
@@ -79,7 +79,7 @@ class NoGuidance:
 
 @dataclass(frozen=True)
 class ClassifierFree:
-    """A class-conditional model guided by itself; see ``classifier_free_score``."""
+    """Guidance of a class-conditional model by its own scores; see ``classifier_free_score``."""
 
     guidance_weight: float = 1.0
     needs_classifier: ClassVar[bool] = False
@@ -94,7 +94,7 @@ class ClassifierFree:
 
 @dataclass(frozen=True)
 class ClassifierGuidance:
-    """A model that is told no class, guided by a classifier of noisy data; ``classifier_score``."""
+    """Guidance of an unconditional model by a noisy-data classifier; see ``classifier_score``."""
 
     guidance_weight: float = 1.0
     needs_classifier: ClassVar[bool] = True

@@ -9,24 +9,25 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Scalar
-from gradlog.sampling.grid import GridSampler, predicted_noise
+from gradlog.sampling.grid import GridSampler, predict_noise
 from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
 class Heun(GridSampler):
-    """Noise is added, then the flow in rho is followed by a step of second order.
+    """Add noise, then follow the flow in rho by a step of second order.
 
-    Karras et al. 2022, arXiv:2206.00364, algorithm 2, on any process in ``y = x/alpha``; its last
-    step, to no noise, is ``denoise``. Noise goes from rho to ``(1 + gamma) rho``, ``gamma =
-    min(churn/num_steps, sqrt(2) - 1)``, but never above that of t_max, where ``churn_min <= rho <=
-    churn_max``. Without churn it is the flow alone. Their schedule is ``karras``.
+    Karras et al. 2022, arXiv:2206.00364, algorithm 2, for any process in ``y = x/alpha``. Their
+    last step, to no noise, is ``denoise``. The noise increases from rho to ``(1 + gamma) rho`` with
+    ``gamma = min(churn/num_steps, sqrt(2) - 1)`` where ``churn_min <= rho <= churn_max``, but never
+    above that of t_max. Without churn the sampler follows the flow alone. Their schedule is
+    ``karras``.
 
     Attributes:
       churn: their S_churn.
       churn_min: their S_tmin.
       churn_max: their S_tmax; 0 for no limit.
-      churn_noise: their S_noise, the std of what is added.
+      churn_noise: their S_noise, the std of the added noise.
     """
 
     EVALUATIONS_PER_STEP: ClassVar[int] = 2
@@ -47,16 +48,16 @@ class Heun(GridSampler):
     ) -> tuple[Float[Array, "*D"], Any]:
         process = model.process
         if self.churn:
-            y, t = self._churned(process, y, t, z)
+            y, t = self._add_churn(process, y, t, z)
         width = jnp.exp(process.log_rho(t_next)) - jnp.exp(process.log_rho(t))
-        slope = predicted_noise(model, y, t)
-        slope_next = predicted_noise(model, y + width * slope, t_next)
+        slope = predict_noise(model, y, t)
+        slope_next = predict_noise(model, y + width * slope, t_next)
         return y + width * 0.5 * (slope + slope_next), memory
 
-    def _churned(
+    def _add_churn(
         self, process: SDE, y: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]
     ) -> tuple[Float[Array, "*D"], Scalar]:
-        """y with more noise, and the time that has as much."""
+        """Return y with more noise, and the time of its new noise level."""
         log_rho = process.log_rho(t)
         highest = math.log(self.churn_max) if self.churn_max else math.inf
         lowest = math.log(self.churn_min) if self.churn_min else -math.inf

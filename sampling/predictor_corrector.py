@@ -9,17 +9,17 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Corrector, Predictor, Sample
-from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.schedules import UNIFORM, Schedule
+from gradlog.sampling.transitions import posterior_mean
 from gradlog.sde_lib import SDE, Process
 
 
 @dataclass(frozen=True)
 class PredictorCorrector:
-    """At each of ``num_steps`` times from t_max to eps: correct, then predict the next.
+    """At each of ``num_steps`` times from t_max to eps, correct and then predict the next state.
 
     Song et al. 2021, arXiv:2011.13456, algorithm 1, in the order and at the times of score_sde's
-    code. What comes after eps is, with ``denoise``, the posterior mean; without, nothing.
+    code. After eps the sample is replaced by its posterior mean if ``denoise`` is true.
     """
 
     accepts: ClassVar[type[Process]] = SDE
@@ -37,7 +37,7 @@ class PredictorCorrector:
         return predictions + self.num_steps * self.corrector.evaluations
 
     def times(self, process: SDE) -> Float[Array, " num_steps"]:
-        """Where it stands."""
+        """Return the times of the states."""
         return self.schedule(process, self.eps, self.num_steps - 1)
 
     def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:

@@ -1,6 +1,6 @@
 """Predictors: one step of the reverse-time SDE ``dx = [f x - g^2 s] dt + g dW``.
 
-Each is a Gaussian transition, given by its mean and its standard deviation. As the probability
+Each is a Gaussian transition with a mean and a standard deviation. As a step of the probability
 flow it takes half the score and adds no noise (Song et al. 2021, arXiv:2011.13456, appendix D.3).
 """
 
@@ -14,13 +14,13 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Scalar
-from gradlog.sampling.transition import shrinkage, transition
+from gradlog.sampling.transitions import added_noise_fraction, transition_coefficients
 
 MeanAndStd = tuple[Float[Array, "*D"], Scalar]
 
 
 class GaussianPredictor(ABC):
-    """Draws from the transition that a member gives."""
+    """Base class of predictors, which draws from the transition that a subclass defines."""
 
     @property
     def evaluations(self) -> int:
@@ -30,7 +30,7 @@ class GaussianPredictor(ABC):
     def mean_and_std(
         self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
-        """Of ``x_{t_next}`` given ``x_t = x``."""
+        """Return the mean and standard deviation of ``x_{t_next}``, conditional on ``x_t = x``."""
 
     def __call__(
         self,
@@ -63,8 +63,8 @@ class EulerMaruyama(GaussianPredictor):
 class ReverseDiffusion(GaussianPredictor):
     """The forward transition reversed to first order (Song et al. 2021, appendix E, eq. 46).
 
-    ``x - (a - 1) x + G^2 s + G z``, with the forward transition's a and G. score_sde has this for
-    VE and for the chain of DDPM; for other processes its step is that of Euler and Maruyama.
+    ``x - (a - 1) x + G^2 s + G z``, with a and G of the forward transition. score_sde has this step
+    for VE and for the chain of DDPM; for other processes its step is Euler-Maruyama.
     """
 
     probability_flow: bool = False
@@ -72,19 +72,19 @@ class ReverseDiffusion(GaussianPredictor):
     def mean_and_std(
         self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
-        a, G = transition(model.process, t, t_next)
+        a, G = transition_coefficients(model.process, t, t_next)
         share, std = (0.5, jnp.zeros(())) if self.probability_flow else (1, G)
         return (2 - a) * x + share * G**2 * model.score(x, t), std
 
 
 @dataclass(frozen=True)
 class Ancestral(GaussianPredictor):
-    """The posterior ``q(x_{t'} | x_t, x0)`` at ``x0 = E[x0 | x_t]``: mean ``(x + G^2 s) / a``.
+    """The posterior ``q(x_{t'} | x_t, x0)`` at ``x0 = E[x0 | x_t]``; mean ``(x + G^2 s) / a``.
 
     Ho et al. 2020, arXiv:2006.11239, section 3.2, and for VE Song et al. 2021, appendix F. The
-    variance is ``posterior``, ``G^2 sigma_{t'}^2 / sigma_t^2``, right for data of no width, or
-    ``beta``, ``G^2``, right for data of unit variance. score_sde has ``beta`` for VP and
-    ``posterior`` for VE; diffusers calls them 'fixed_large' and 'fixed_small'.
+    variance is ``posterior``, ``G^2 sigma_{t'}^2 / sigma_t^2``, which is right for data without
+    width, or ``beta``, ``G^2``, which is right for data of unit variance. score_sde uses ``beta``
+    for VP and ``posterior`` for VE; diffusers calls them 'fixed_large' and 'fixed_small'.
     """
 
     ancestral_variance: Literal["posterior", "beta"] = "posterior"
@@ -99,16 +99,16 @@ class Ancestral(GaussianPredictor):
         self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
     ) -> MeanAndStd:
         process = model.process
-        a, G = transition(process, t, t_next)
+        a, G = transition_coefficients(process, t, t_next)
         mean = (x + G**2 * model.score(x, t)) / a
         if self.ancestral_variance == "beta":
             return mean, G
-        return mean, process.sigma(t_next) * jnp.sqrt(shrinkage(process, t, t_next))
+        return mean, process.sigma(t_next) * jnp.sqrt(added_noise_fraction(process, t, t_next))
 
 
 @dataclass(frozen=True)
 class NoPredictor(GaussianPredictor):
-    """Leaves x as it is: the corrector alone goes down the levels."""
+    """Leave x unchanged: the corrector alone goes down the levels."""
 
     @property
     def evaluations(self) -> int:

@@ -1,17 +1,18 @@
-"""Sampling where a part of the result is known: inpainting and colorization.
+"""Sampling with a known part: inpainting and colorization.
 
-The part ``y = P x0`` is what an orthogonal projection P leaves. It is noised along a path of the
-forward process, and after every step the state's part is replaced by the point of that path at the
-time the state is then at (Song et al. 2021, arXiv:2011.13456, appendix I.2). The noise of y_t given
-y is independent of the rest, so that the rest of x_t is wanted given y_t alone. Three things bring
-its law there:
+The known part is ``y = P x0`` for an orthogonal projection P. The sampler adds noise to it along a
+path of the forward process. After every step it replaces the state's part by the point of that path
+at the state's time (Song et al. 2021, arXiv:2011.13456, appendix I.2). The noise of y_t is
+independent of everything else, so the rest of x_t must be sampled conditional on y_t alone. Three
+methods approach this distribution:
 
-- replacement by itself, which is biased: what is drawn beside y_t did not expect it;
-- a corrector, whose steps at fixed y_t leave ``p(x_t | y_t)`` as it is, and which so removes the
-  bias within a mode, with enough steps at each level;
-- several particles, of which after a step those survive that expected y_t: a particle filter along
-  the path, exact for any law in the limit of many (Trippe et al. 2023, arXiv:2206.04119). Without
-  it modes keep weights that they were given when y_t hardly told anything of them.
+- Replacement alone is biased: the rest was drawn without knowledge of the new y_t.
+- A corrector at fixed y_t leaves ``p(x_t | y_t)`` invariant. With enough steps at each level it
+  removes the bias within a mode.
+- Several particles: after a step the particles that predicted y_t well survive. This particle
+  filter along the path is exact for every distribution in the limit of many particles (Trippe et
+  al. 2023, arXiv:2206.04119). Without it modes keep the weights that they got while y_t was still
+  too noisy to distinguish them.
 """
 
 from dataclasses import dataclass, replace
@@ -23,10 +24,13 @@ from jaxtyping import Array, Float, Int
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Corrector, Predictor, Sample, Scalar
-from gradlog.sampling.denoising import posterior_mean
 from gradlog.sampling.predictor_corrector import PredictorCorrector
 from gradlog.sampling.projections import Projection
-from gradlog.sampling.transition import shrinkage, transition
+from gradlog.sampling.transitions import (
+    added_noise_fraction,
+    posterior_mean,
+    transition_coefficients,
+)
 from gradlog.sde_lib import SDE, Process
 
 Particles = Float[Array, "particles *D"]
@@ -34,37 +38,37 @@ Particles = Float[Array, "particles *D"]
 
 @dataclass(frozen=True)
 class KnownPart:
-    """What is known of a sample: ``projection(x) = part``."""
+    """The constraint ``projection(x) = part`` on a sample."""
 
     projection: Projection
     part: Float[Array, "*D"]
 
-    def put(self, x: Float[Array, "*D"], part: Float[Array, "*D"]) -> Float[Array, "*D"]:
-        """x with another part in the place of its own."""
+    def replace(self, x: Float[Array, "*D"], part: Float[Array, "*D"]) -> Float[Array, "*D"]:
+        """Return x with its known part replaced by another part."""
         return x - self.projection(x) + part
 
     def start(self, process: SDE, key: jax.Array) -> Float[Array, "*D"]:
-        """The part noised to t_max."""
+        """Return the part with the noise of t_max."""
         noise = self.projection(jax.random.normal(key, self.part.shape))
         return process.perturb(self.part, process.t_max, noise)
 
     def step(
         self, process: SDE, part: Float[Array, "*D"], t: Scalar, t_next: Scalar, key: jax.Array
     ) -> Float[Array, "*D"]:
-        """The noised part at ``t_next`` < t, given that at t: a step of the path, backwards.
+        """Return a noisy part at ``t_next`` < t from that at t, by a backward step of the path.
 
-        With ``r = (rho_next / rho)^2`` and the known y:
-        ``y_next/alpha_next ~ N(y + r (y_t/alpha - y), rho_next^2 (1 - r) I)``.
+        With ``r = (rho_next / rho)^2`` and the known y: ``y_next/alpha_next ~ N(y + r (y_t/alpha -
+        y), rho_next^2 (1 - r) I)``.
         """
-        share = shrinkage(process, t, t_next)
-        mean = self.part + (1 - share) * (part / process.alpha(t) - self.part)
+        fraction = added_noise_fraction(process, t, t_next)
+        mean = self.part + (1 - fraction) * (part / process.alpha(t) - self.part)
         noise = self.projection(jax.random.normal(key, part.shape))
-        return process.alpha(t_next) * mean + process.sigma(t_next) * jnp.sqrt(share) * noise
+        return process.alpha(t_next) * mean + process.sigma(t_next) * jnp.sqrt(fraction) * noise
 
 
 @dataclass(frozen=True)
 class ReplacingPredictor:
-    """A predictor of particles, all with one noised part; those go on that expected the next."""
+    """A predictor of particles with a common noisy part, which resamples them by the next part."""
 
     predictor: Predictor
     known: KnownPart
@@ -77,25 +81,22 @@ class ReplacingPredictor:
         self, model: BoundModel, x: Particles, t: Scalar, t_next: Scalar, key: jax.Array
     ) -> Particles:
         predict_key, path_key, choice_key = jax.random.split(key, 3)
-        one = lambda x: self.predictor.mean_and_std(model, x, t, t_next)  # noqa: E731
-        mean, std = jax.vmap(one, out_axes=(0, None))(x)
+        mean, std = jax.vmap(
+            lambda x: self.predictor.mean_and_std(model, x, t, t_next), out_axes=(0, None)
+        )(x)
         moved = mean + std * jax.random.normal(predict_key, x.shape)
         part = self.known.step(model.process, self.known.projection(x[0]), t, t_next, path_key)
-        _, forward_std = transition(model.process, t, t_next)
-        chosen = resampled(self._log_weights(mean, part, forward_std), choice_key)
-        return jax.vmap(self.known.put, (0, None))(moved[chosen], part)
-
-    def _log_weights(
-        self, mean: Particles, part: Float[Array, "*D"], std: Scalar
-    ) -> Float[Array, " particles"]:
-        """``log N(part; P mean, std^2)`` up to a constant: how much each expected the part."""
-        off = jax.vmap(self.known.projection)(mean) - part
-        return -0.5 * jnp.sum(off**2, axis=tuple(range(1, off.ndim))) / std**2
+        _, forward_std = transition_coefficients(model.process, t, t_next)
+        # log N(part; P mean, forward_std^2) up to a constant, for each particle
+        error = jax.vmap(self.known.projection)(mean) - part
+        squares = jnp.sum(error**2, axis=tuple(range(1, error.ndim)))
+        chosen = systematic_resample(-0.5 * squares / forward_std**2, choice_key)
+        return jax.vmap(self.known.replace, (0, None))(moved[chosen], part)
 
 
 @dataclass(frozen=True)
 class ReplacingCorrector:
-    """A corrector of one step, ``steps`` times, at a fixed noised part."""
+    """A corrector of one step, applied ``steps`` times at a fixed noisy part."""
 
     corrector: Corrector
     steps: int
@@ -110,7 +111,7 @@ class ReplacingCorrector:
     ) -> Particles:
         def one(x, key):
             part = self.known.projection(x)
-            return self.known.put(self.corrector(model, x, t, t_next, key), part)
+            return self.known.replace(self.corrector(model, x, t, t_next, key), part)
 
         def step(x, step_key):
             return jax.vmap(one)(x, jax.random.split(step_key, len(x))), None
@@ -119,13 +120,13 @@ class ReplacingCorrector:
 
 
 @dataclass(frozen=True)
-class Conditioned:
-    """A predictor-corrector sampler of what is not known; the known part of a sample is exact.
+class ReplacementSampler:
+    """A predictor-corrector sampler conditional on a known part, which is exact in the sample.
 
-    Each sample is one of ``particles`` of its own, so that it does not depend on its batch mates.
+    Each sample is one of ``particles`` of its own, so it does not depend on its batch mates.
 
     Raises:
-      ValueError: there are fewer than one.
+      ValueError: ``particles`` is below one.
     """
 
     accepts: ClassVar[type[Process]] = SDE
@@ -150,35 +151,36 @@ class Conditioned:
             jax.random.split(prior_key, self.particles)[1:]
         )
         part = self.known.start(process, part_key)
-        start = jax.vmap(self.known.put, (0, None))(jnp.concatenate([z[None], more]), part)
-        found = self._replacing()(model, start, path_key)
-        x = found.x[jax.random.randint(choice_key, (), 0, self.particles)]
+        start = jax.vmap(self.known.replace, (0, None))(jnp.concatenate([z[None], more]), part)
+        result = self._with_replacement()(model, start, path_key)
+        x = result.x[jax.random.randint(choice_key, (), 0, self.particles)]
         if self.sampler.denoise:
             x = posterior_mean(model, x, self.sampler.times(process)[-1])
-        return Sample(self.known.put(x, self.known.part), jnp.asarray(self.evaluations), found.ok)
+        x = self.known.replace(x, self.known.part)
+        return Sample(x, jnp.asarray(self.evaluations), result.ok)
 
-    def _replacing(self) -> PredictorCorrector:
-        """The sampler, with the part replaced after every step of predictor and corrector."""
+    def _with_replacement(self) -> PredictorCorrector:
+        """Return the sampler that replaces the part after every step of predictor and corrector."""
         one_step: Any = self.sampler.corrector
         steps = getattr(one_step, "corrector_steps", 1)
-        if steps > 1:
+        if steps > 1:  # the part is replaced after each of them
             one_step = replace(one_step, corrector_steps=1)
         return replace(
             self.sampler,
             predictor=ReplacingPredictor(self.sampler.predictor, self.known),
             corrector=ReplacingCorrector(one_step, steps, self.known),
-            denoise=False,  # one particle is to be
+            denoise=False,  # only the chosen particle is denoised
         )
 
 
-def resampled(log_weights: Float[Array, " n"], key: jax.Array) -> Int[Array, " n"]:
-    """Indices of n draws in proportion to the weights, as even as they can be (systematic).
+def systematic_resample(log_weights: Float[Array, " n"], key: jax.Array) -> Int[Array, " n"]:
+    """Return n indices in proportion to the weights, by systematic resampling (Kitagawa 1996).
 
-    Each is drawn ``n w`` times, rounded up or down at random (Kitagawa 1996); equal weights leave
-    every particle where it is. Weights of which none is finite do so too.
+    Each index occurs ``n w`` times, rounded up or down at random. Equal weights leave every
+    particle in its place, and so do weights of which none is finite.
     """
     n = len(log_weights)
     weights = jax.nn.softmax(log_weights)
     weights = jnp.where(jnp.all(jnp.isfinite(weights)), weights, 1 / n)
-    places = (jnp.arange(n) + jax.random.uniform(key)) / n
-    return jnp.clip(jnp.searchsorted(jnp.cumsum(weights), places), 0, n - 1)
+    positions = (jnp.arange(n) + jax.random.uniform(key)) / n
+    return jnp.clip(jnp.searchsorted(jnp.cumsum(weights), positions), 0, n - 1)

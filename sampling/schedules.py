@@ -1,6 +1,6 @@
-"""Schedules: the times at which a sampler stands, from t_max down to eps.
+"""Schedules: the times of a sampler's states, from t_max down to eps.
 
-A new one is a dataclass with ``__call__(process, eps, num_steps)`` and a line in the registry.
+To add one, write a dataclass with ``__call__(process, eps, num_steps)`` and add it to the registry.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ Times = Float[Array, " num_steps+1"]
 
 
 class Schedule(Protocol):
-    """``num_steps + 1`` times that fall from t_max to eps."""
+    """``num_steps + 1`` times that decrease from t_max to eps."""
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times: ...
 
 
 @dataclass(frozen=True)
 class UniformSchedule:
-    """Even in t (Song et al. 2021, arXiv:2011.13456)."""
+    """Times evenly spaced in t (Song et al. 2021, arXiv:2011.13456)."""
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
         return jnp.linspace(process.t_max, eps, num_steps + 1)
@@ -31,17 +31,17 @@ class UniformSchedule:
 
 @dataclass(frozen=True)
 class QuadraticSchedule:
-    """Even in the square root of t (Song, Meng & Ermon 2021, arXiv:2010.02502, appendix D.3)."""
+    """Times evenly spaced in sqrt(t) (Song, Meng & Ermon 2021, arXiv:2010.02502, appendix D.3)."""
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
-        return _with_ends(
+        return _fix_ends(
             process, eps, jnp.linspace(process.t_max**0.5, eps**0.5, num_steps + 1) ** 2
         )
 
 
 @dataclass(frozen=True)
 class KarrasSchedule:
-    """Even in ``rho^(1/k)``, k the exponent (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
+    """Times even in ``rho^(1/k)``, k the exponent (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
 
     karras_exponent: float = 7.0
 
@@ -50,19 +50,19 @@ class KarrasSchedule:
             jnp.exp(process.log_rho(t) / self.karras_exponent) for t in (process.t_max, eps)
         )
         log_rho = self.karras_exponent * jnp.log(jnp.linspace(high, low, num_steps + 1))
-        return _with_ends(process, eps, jax.vmap(process.time_of_log_rho)(log_rho))
+        return _fix_ends(process, eps, jax.vmap(process.time_of_log_rho)(log_rho))
 
 
 @dataclass(frozen=True)
 class LogSNRSchedule:
-    """Even in log rho, minus half the log-SNR (Lu et al. 2022, arXiv:2206.00927, section 3.4)."""
+    """Times even in log rho or log-SNR (Lu et al. 2022, arXiv:2206.00927, section 3.4)."""
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
-        return _with_ends(process, eps, process.ladder(eps, num_steps + 1))
+        return _fix_ends(process, eps, process.ladder(eps, num_steps + 1))
 
 
-def _with_ends(process: SDE, eps: float, times: Times) -> Times:
-    """The ends as they are, not as a function and its inverse round them."""
+def _fix_ends(process: SDE, eps: float, times: Times) -> Times:
+    """Set both ends exactly, without the rounding error of a function and its inverse."""
     return times.at[-1].set(eps).at[0].set(process.t_max)
 
 

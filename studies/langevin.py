@@ -18,7 +18,7 @@ from gradlog.evaluation.pictures import save_gif
 from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.sampling import LangevinDynamics
-from gradlog.sampling.chains import LangevinChain
+from gradlog.sampling.langevin import LangevinChain
 from gradlog.studies.common import fixed_process, study_folder, write_results
 from gradlog.studies.plane import (
     draw_modes,

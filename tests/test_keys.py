@@ -4,19 +4,18 @@ import pytest
 
 from gradlog.configs import default
 from gradlog.data import DATASETS
-from gradlog.evaluation.features.inception.convention import CONVENTIONS
+from gradlog.evaluation.quality.features.inception import CONVENTIONS
 from gradlog.experiment.compat import COMPATS
 from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
 from gradlog.experiment.sampling_parts import TASKS
 from gradlog.likelihood import LIKELIHOODS
 from gradlog.likelihood.divergences import DIVERGENCES
-from gradlog.losses import OBJECTIVES, WEIGHTINGS
-from gradlog.losses.slices import SLICE_LAWS
+from gradlog.losses import OBJECTIVES, SLICE_LAWS, WEIGHTINGS
 from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS
 from gradlog.models.networks import ncsnpp, ncsnv2
 from gradlog.ode import FLOWS
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
-from gradlog.sampling.masks import MASKS
+from gradlog.sampling.projections import MASKS
 from gradlog.sde_lib import SDES
 from gradlog.studies import STUDIES
 from gradlog.training import MAPPINGS, SCHEDULES

@@ -22,7 +22,7 @@ from gradlog.sampling import (
     Encoding,
     Gray,
     Guidance,
-    Kept,
+    KnownPixels,
     NoGuidance,
     PredictorCorrector,
     Projection,
@@ -188,7 +188,7 @@ def inpaint(reader: Reader, dataset: Dataset | None) -> Projection | None:
     hidden = np.broadcast_to(hidden, shape)
     if hidden.all() or not hidden.any():
         raise ConfigError(f"config.sampling.mask = {name!r} hides all of it, or nothing")
-    return Kept(jnp.asarray(~hidden))
+    return KnownPixels(jnp.asarray(~hidden))
 
 
 def colorize(reader: Reader, dataset: Dataset | None) -> Projection:

@@ -1,4 +1,4 @@
-"""Step by step against the schedulers of diffusers, recorded by ``golden/make_diffusers.py``."""
+"""Tests of every step against the schedulers of diffusers (see ``golden/make_diffusers.py``)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from gradlog.distributions import GaussianMixture
 from gradlog.models import BoundModel
 from gradlog.sampling import DDIM, Ancestral, DPMSolver2M, DPMSolver3M, DPMSolverSDE
-from gradlog.sampling.grid import predicted_datum
+from gradlog.sampling.grid import predict_x0
 from gradlog.sde_lib import DDPM
 
 with np.load(Path(__file__).parents[1] / "golden" / "diffusers.npz") as stored:
@@ -40,7 +40,7 @@ def walk_of(sampler, sde, score_fn, x, times, noises):
     for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
         y, memory = sampler.step(BoundModel(sde, score_fn), y, memory, t, t_next, z)
         yield y * sde.alpha(t_next)
-    yield predicted_datum(BoundModel(sde, score_fn), y, times[-1])
+    yield predict_x0(BoundModel(sde, score_fn), y, times[-1])
 
 
 def walk_of_ancestral(predictor, sde, score_fn, x, times, noises):
@@ -48,12 +48,12 @@ def walk_of_ancestral(predictor, sde, score_fn, x, times, noises):
         mean, std = predictor.mean_and_std(BoundModel(sde, score_fn), x, t, t_next)
         x = mean + std * z
         yield x
-    yield predicted_datum(BoundModel(sde, score_fn), x / sde.alpha(times[-1]), times[-1])
+    yield predict_x0(BoundModel(sde, score_fn), x / sde.alpha(times[-1]), times[-1])
 
 
 @pytest.mark.parametrize("name", [*SAMPLERS, *PREDICTORS])
-def test_every_state_is_that_of_diffusers(name):
-    """Their last step goes to no noise at all, from the last node: there ours denoises."""
+def test_every_state_equals_that_of_diffusers(name):
+    """Their last step goes from the last node to no noise; ours denoises there."""
     with jax.enable_x64(True):
         sde, times = DDPM(), (GOLDEN[f"{name}/timesteps"] + 1) / 1000
         walk = walk_of_ancestral if name in PREDICTORS else walk_of
@@ -70,8 +70,8 @@ def test_every_state_is_that_of_diffusers(name):
         np.testing.assert_allclose(got[:last], want, rtol=0, atol=TOLERANCE)
 
 
-def test_the_recorded_steps_do_not_agree_with_each_other():
-    """Each case is told apart by more than a hundred tolerances."""
+def test_recorded_steps_differ_from_each_other():
+    """The difference between any two cases is more than a hundred tolerances."""
     ends = [GOLDEN[f"{name}/states"][-2] for name in [*SAMPLERS, "ancestral_beta"]]
     for i, end in enumerate(ends):
         assert all(np.abs(end - other).max() > 100 * TOLERANCE for other in ends[:i])

@@ -1,4 +1,4 @@
-"""Guidance on a mixture whose classes are its components: the exact conditional is known."""
+"""Tests of guidance on a mixture whose classes are its components, with known conditionals."""
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ def values(score_fn):
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
-def test_the_exact_classifier_with_weight_one_gives_the_score_of_the_class(name):
+def test_exact_classifier_with_weight_one_gives_the_score_of_the_class(name):
     sde = SDES[name]()
     got = values(guided(sde, ClassifierGuidance(1.0)).score)
     want = values(WANTED.score_fn(sde))
@@ -72,14 +72,14 @@ def test_the_exact_classifier_with_weight_one_gives_the_score_of_the_class(name)
         (ClassifierGuidance(0.0), None),
     ],
 )
-def test_weights_that_leave_a_score_of_the_model(guidance, condition):
+def test_some_weights_give_a_score_of_the_model(guidance, condition):
     sde = SDES["vp"]()
     want = values(model_of(sde).conditioned(condition).score)
     got = values(guided(sde, guidance).score)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 * np.abs(want).max())
 
 
-def test_both_guidances_follow_the_same_law_where_model_and_classifier_are_exact():
+def test_both_guidances_agree_if_model_and_classifier_are_exact():
     """``s_c + w (s_c - s_0) = s_0 + (1 + w) grad log p(c | x)`` by Bayes."""
     sde = SDES["vp"]()
     free = values(guided(sde, ClassifierFree(1.5)).score)
@@ -100,7 +100,7 @@ def _samples(guidance, count=4000):
 
 
 @pytest.mark.parametrize("guidance", [ClassifierGuidance(1.0), ClassifierFree(0.0)])
-def test_samples_guided_to_a_class_have_its_mean_and_covariance(guidance):
+def test_guided_samples_have_the_mean_and_covariance_of_the_class(guidance):
     x = _samples(guidance)
     variance, count = float(MIXTURE.stds[CLASS] ** 2), len(x)
     mean_error = np.sqrt(variance / count)
@@ -109,13 +109,13 @@ def test_samples_guided_to_a_class_have_its_mean_and_covariance(guidance):
     assert np.all(np.abs(np.cov(x.T) - variance * np.eye(2)) < 3 * errors)
 
 
-def test_a_larger_weight_draws_samples_that_are_surer_of_their_class():
+def test_larger_weight_gives_samples_of_higher_class_probability():
     mixture_says = jax.vmap(lambda x: MIXTURE.responsibilities(x, 1.0, 1e-3)[CLASS])
     told = [np.mean(mixture_says(_samples(ClassifierFree(w), 1000))) for w in (0.0, 2.0)]
     assert told[0] < told[1] - 0.05
 
 
-def test_only_the_classifiers_guidance_needs_one_and_only_the_free_one_costs_twice():
+def test_classifier_guidance_needs_a_classifier_and_classifier_free_costs_twice():
     assert {name: g.needs_classifier for name, g in GUIDANCES.items()} == {
         "classifier": True,
         "classifier_free": False,
@@ -125,7 +125,7 @@ def test_only_the_classifiers_guidance_needs_one_and_only_the_free_one_costs_twi
     assert costs == {"classifier": 1, "classifier_free": 2, "none": 1}
 
 
-def test_masks_hide_what_their_names_say():
+def test_masks_hide_the_named_parts():
     hidden = {name: mask(8, 12) for name, mask in MASKS.items()}
     np.testing.assert_array_equal(hidden["left"], ~hidden["right"])
     np.testing.assert_array_equal(hidden["top"], ~hidden["bottom"])

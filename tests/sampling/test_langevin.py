@@ -1,4 +1,4 @@
-"""Langevin dynamics at one level and annealed: the published rule, and laws in closed form."""
+"""Tests of Langevin dynamics, plain and annealed: the published rule, and closed forms."""
 
 import functools
 
@@ -75,7 +75,7 @@ def mixture_score(x, sigma):
     return joint @ offsets / joint.sum() / (1 + sigma**2)
 
 
-def test_on_ve_annealed_langevin_is_algorithm_1_of_song_and_ermon():
+def test_annealed_langevin_on_ve_is_algorithm_1_of_song_and_ermon():
     with jax.enable_x64(True):
         sde, key, z = VE(1.0, 20.0), jax.random.key(3), jnp.array([3.0, -8.0])
         sampler = AnnealedLangevin(1e-9, False, num_scales=5, step_size=0.1, steps_per_level=3)
@@ -88,7 +88,7 @@ def test_on_ve_annealed_langevin_is_algorithm_1_of_song_and_ermon():
     np.testing.assert_allclose(got, want, rtol=1e-7)
 
 
-def test_plain_langevin_is_the_last_level_of_the_annealed():
+def test_plain_langevin_equals_the_last_level_of_annealed_langevin():
     with jax.enable_x64(True):
         sde, key, z = VE(1.0, 20.0), jax.random.key(3), jnp.array([3.0, -8.0])
         sampler = LangevinDynamics(1e-9, False, step_size=0.1, langevin_steps=7)
@@ -99,8 +99,8 @@ def test_plain_langevin_is_the_last_level_of_the_annealed():
 
 
 @pytest.mark.parametrize("name", sorted(set(SDES) - {"ve"}))
-def test_on_any_path_the_chain_is_that_of_ve_in_x_over_alpha(name):
-    """``y = x/alpha`` is data plus noise of std rho: a VE whose sigma has the same ends."""
+def test_chain_on_any_path_equals_that_of_ve_in_x_over_alpha(name):
+    """``y = x/alpha`` is data plus noise of std rho: a VE path with the same range of sigma."""
     with jax.enable_x64(True):
         sde, eps, key, y = SDES[name](), 1e-2, jax.random.key(1), jnp.array([40.0, -90.0])
         ve = VE(*(jnp.exp(sde.log_rho(jnp.float64(t))) for t in (eps, sde.t_max)))
@@ -161,8 +161,8 @@ def test_samples_of_a_gaussian_have_the_mean_and_variance_of_the_linear_chain(sa
     np.testing.assert_allclose(got.x.var(axis=0), v, rtol=4 * np.sqrt(2 / count))
 
 
-def test_unadjusted_langevin_has_a_variance_that_is_too_large_by_the_published_factor():
-    """``v/(1 - a/(4v))``, to which the chain's own recursion has come after 200 steps."""
+def test_variance_of_unadjusted_langevin_is_too_large_by_the_published_factor():
+    """The factor is ``1/(1 - a/(4v))``; the chain's own recursion converges to it in 200 steps."""
     sampler = LangevinDynamics(EPS, False, step_size=1.0, langevin_steps=200)
     variance = np.square(np.float64(GAUSSIAN.std)) + 1
     _, v = moments_of_the_chain(sampler, LADDER_20_TO_1)
@@ -178,14 +178,14 @@ def share_of_the_small_mode(x):
 
 
 def test_annealed_langevin_recovers_the_weights_of_far_modes_within_0_03():
-    """Ladder 20 to 1, step 0.1, 100 steps a level; the standard error of a share is 0.0045."""
+    """Ladder 20 to 1, step 0.1, 100 steps per level; the standard error of a weight is 0.0045."""
     got = draw(ANNEALED, LADDER_20_TO_1, MIXTURE, 8000)
     assert got.ok.all()
     assert abs(share_of_the_small_mode(got.x) - 0.2) < 0.03
 
 
 def test_plain_langevin_misses_the_weights_by_more_than_0_2():
-    """Half of a symmetric start is nearer to the small mode, and stays there."""
+    """Half of the symmetric starts are nearer to the small mode, and stay there."""
     got = draw(PLAIN, LADDER_20_TO_1, MIXTURE, 8000)
     assert got.ok.all()
     error = share_of_the_small_mode(got.x) - 0.2
@@ -193,7 +193,7 @@ def test_plain_langevin_misses_the_weights_by_more_than_0_2():
     assert abs(error - 0.3) < 4 * np.sqrt(0.25 / 8000) + 0.01  # some cross: 0.294 of 200,000
 
 
-def test_within_each_mode_annealed_langevin_has_the_variance_of_the_last_level():
+def test_annealed_langevin_has_the_variance_of_the_last_level_in_each_mode():
     x = draw(ANNEALED, LADDER_20_TO_1, MIXTURE, 8000).x
     for mode in (x[x.sum(axis=1) < 0] + 5, x[x.sum(axis=1) > 0] - 5):
         # Modes ten apart overlap by nothing: v = 2, of the step v/(1 - 0.1/(4 v)).
@@ -202,8 +202,8 @@ def test_within_each_mode_annealed_langevin_has_the_variance_of_the_last_level()
         )
 
 
-def test_a_chain_that_diverges_is_not_ok():
-    """The ladder from 10 to 0.1 with the same step: 10 sigma^2 is more than four variances."""
+def test_diverging_chain_is_not_ok():
+    """On the ladder from 10 to 0.1 with the same step, 10 sigma^2 is more than four variances."""
     got = draw(ANNEALED, VE(sigma_min=0.1, sigma_max=10.0), MIXTURE, 50)
     assert not got.ok.any()
 
@@ -217,7 +217,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_sample_depends_neither_on_its_place_in_the_batch_nor_on_its_mates(name):
+def test_sample_does_not_depend_on_its_position_or_batch_mates(name):
     sampler, law = SMALL[name], Hashed(MIXTURE)
     assert SAMPLERS[name] is type(sampler)
     run, keys = compiled(sampler, LADDER_20_TO_1, law), jax.random.split(jax.random.key(0), 64)
@@ -227,14 +227,14 @@ def test_a_sample_depends_neither_on_its_place_in_the_batch_nor_on_its_mates(nam
     np.testing.assert_array_equal(run(mates.at[7].set(keys[7])).x[7], together[7])
 
 
-def test_an_annealed_chain_needs_two_levels():
+def test_annealed_chain_with_one_level_raises():
     with pytest.raises(ValueError, match="num_scales must be at least 2, got 1"):
         AnnealedLangevin(EPS, num_scales=1)
 
 
 @pytest.mark.parametrize("denoise", [False, True])
 @pytest.mark.parametrize("name", SMALL)
-def test_evaluations_of_the_score_are_counted(name, denoise):
+def test_score_evaluations_are_counted(name, denoise):
     sampler = type(SMALL[name])(**vars(SMALL[name]) | {"denoise": denoise})
     evaluations = []
 
@@ -248,7 +248,7 @@ def test_evaluations_of_the_score_are_counted(name, denoise):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_path_begins_at_the_start_and_ends_at_the_sample(name):
+def test_path_starts_at_the_latent_and_ends_at_the_sample(name):
     sampler, sde, z, key = SMALL[name], LADDER_20_TO_1, jnp.array([20.0, -3.0]), jax.random.key(2)
     path = functools.partial(sampler.path, BoundModel(sde, MIXTURE.score_fn(sde)), z, key)
     every, some = path(13), path(4)

@@ -64,7 +64,7 @@ def drawn(sampler, name):
 
 
 @pytest.mark.parametrize(("sampler", "name"), CASES)
-def test_means_and_covariances_lie_within_three_standard_errors(sampler, name):
+def test_means_and_covariances_agree_within_three_standard_errors(sampler, name):
     sde, x = SDES[name](), np.float64(drawn(sampler, name))
     alpha, sigma = float(sde.alpha(EPS)), float(sde.sigma(EPS))
     std = np.sqrt((alpha * np.float64(LAW.std)) ** 2 + sigma**2)

@@ -1,4 +1,4 @@
-"""What samplers are in their limits, and published algorithms line by line."""
+"""Tests of samplers in their limits, and of published algorithms line by line."""
 
 import jax
 import jax.numpy as jnp
@@ -42,8 +42,8 @@ def ancestral_step(sde, t, t_next):
 
 @pytest.mark.parametrize("name", SDES)
 @pytest.mark.parametrize("sampler", [DDIM(1, EPS, eta=1.0), DPMSolverSDE(1, EPS)])
-def test_with_all_noise_a_step_is_ancestral_with_the_posterior_variance(sampler, name):
-    """DDIM's with eta one, and the first of SDE-DPM-Solver++, which has no slope yet."""
+def test_full_noise_step_is_ancestral_with_the_posterior_variance(sampler, name):
+    """DDIM with eta one, and the first step of SDE-DPM-Solver++, which has no slope yet."""
     with jax.enable_x64(True):
         sde = SDES[name]()
         got, want = (f(sde, 0.5, 0.45) for f in (lambda *a: grid_step(sampler, *a), ancestral_step))
@@ -52,7 +52,7 @@ def test_with_all_noise_a_step_is_ancestral_with_the_posterior_variance(sampler,
 
 @pytest.mark.parametrize("name", SDES)
 @pytest.mark.parametrize("sampler", [DDIM(1, EPS), DPMSolver2M(1, EPS), DPMSolver3M(1, EPS)])
-def test_without_noise_the_first_step_is_eulers_of_the_flow_in_rho(sampler, name):
+def test_first_step_without_noise_is_an_euler_step_of_the_flow_in_rho(sampler, name):
     with jax.enable_x64(True):
         sde = SDES[name]()
         got = grid_step(sampler, sde, 0.5, 0.45)
@@ -65,7 +65,7 @@ def test_without_noise_the_first_step_is_eulers_of_the_flow_in_rho(sampler, name
 
 
 @pytest.mark.parametrize("t", [0.001, 0.3, 1.0])
-def test_ancestral_of_the_chain_is_ho_et_als(t):
+def test_ancestral_step_of_the_chain_is_that_of_ho_et_al(t):
     """Their eq. 7 at the predicted x0, with both of their choices of the variance."""
     i = round(1000 * t)
     betas = np.linspace(1e-4, 2e-2, 1000)
@@ -95,7 +95,7 @@ def heun(sde, key=0, **options):
 
 
 @pytest.mark.parametrize("name", SDES)
-def test_without_churn_heun_is_a_function_of_its_latent(name):
+def test_heun_without_churn_is_a_function_of_its_latent(name):
     sde = SDES[name]()
     still = heun(sde)
     np.testing.assert_array_equal(still, heun(sde, key=1))
@@ -135,7 +135,7 @@ def test_heun_with_churn_is_algorithm_2_of_karras_et_al():
     np.testing.assert_allclose(got, want, rtol=1e-8)
 
 
-def test_churn_never_goes_beyond_the_end_of_the_process():
+def test_churn_never_exceeds_the_noise_of_t_max():
     levels = []
 
     def score_fn(x, t):
@@ -153,7 +153,7 @@ def test_churn_never_goes_beyond_the_end_of_the_process():
 # --- correctors -----------------------------------------------------------------------------
 
 
-def test_with_named_axes_all_examples_have_the_mean_norms_of_the_batch():
+def test_norm_axes_use_the_mean_norms_of_the_batch():
     xs = jnp.array([[1.0, 2.0], [-3.0, 0.5], [0.1, 0.2]])
     zs = jnp.array([[0.3, -1.0], [0.2, 0.4], [1.5, 0.1]])
     corrector = Langevin(0.1, norm_axes=("batch",))
@@ -167,8 +167,8 @@ def test_with_named_axes_all_examples_have_the_mean_norms_of_the_batch():
     np.testing.assert_allclose(got, (1 - 2 * size) * xs, rtol=1e-6)
 
 
-def test_langevins_step_shrinks_with_the_signal_of_the_step_to_come():
-    """By ``1 - beta_i`` on the chain: 0.98 at its end."""
+def test_langevin_step_shrinks_with_the_signal_of_the_next_step():
+    """The factor is ``1 - beta_i`` on the chain: 0.98 at its end."""
     with jax.enable_x64(True):
         sizes = [
             float(Langevin().size(sde, SCORE, 1.0, 0.999, Z)) for sde in (DDPM(), SDES["ve"]())
@@ -176,7 +176,7 @@ def test_langevins_step_shrinks_with_the_signal_of_the_step_to_come():
     np.testing.assert_allclose(sizes[0] / sizes[1], 0.98, rtol=1e-9)
 
 
-def test_annealed_langevin_leaves_a_gaussian_with_the_variance_of_its_linear_chain():
+def test_annealed_langevin_has_the_stationary_variance_of_its_linear_chain():
     """``x' = (1 - e/v) x + sqrt(2 e) z`` rests at ``v / (1 - e/(2v))``, ``e = 2 (snr sigma)^2``."""
     sde, snr, t, steps, count = VE(), 0.3, 0.5, 60, 40_000
     v = float(sde.sigma(t)) ** 2
@@ -189,7 +189,7 @@ def test_annealed_langevin_leaves_a_gaussian_with_the_variance_of_its_linear_cha
     np.testing.assert_allclose(np.var(x), v / (1 - snr**2), rtol=3 * np.sqrt(2 / count))
 
 
-def test_no_predictor_moves_nothing_and_takes_nothing():
+def test_no_predictor_leaves_x_and_needs_no_evaluations():
     step = (BoundModel(SDES["vp"](), lambda x, t: SCORE), X, 0.5, 0.4, jax.random.key(0))
     np.testing.assert_array_equal(NoPredictor()(*step), jnp.asarray(X))
     assert NoPredictor().evaluations == 0
@@ -199,6 +199,6 @@ def test_no_predictor_moves_nothing_and_takes_nothing():
     ("make", "name"),
     [(lambda: DDIM(4, EPS, eta=1.5), "eta"), (lambda: Ancestral("gamma"), "ancestral_variance")],
 )
-def test_what_cannot_be_is_an_error(make, name):
+def test_invalid_settings_raise(make, name):
     with pytest.raises(ValueError, match=name):
         make()

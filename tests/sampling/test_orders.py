@@ -1,4 +1,4 @@
-"""How fast deterministic samplers approach the flow, measured on an oracle in float64."""
+"""Tests of convergence orders of deterministic samplers, on a known distribution in float64."""
 
 import functools
 
@@ -61,13 +61,13 @@ def order(make, name, steps):
 )
 @pytest.mark.parametrize("name", ["vp", "ve", "straight"])
 @pytest.mark.parametrize(("sampler", "expected"), [("ddim", 1), ("heun", 2), ("2m", 2), ("3m", 3)])
-def test_the_order_of_convergence(sampler, expected, name, schedule):
+def test_order_of_convergence(sampler, expected, name, schedule):
     make = lambda n: GRID[sampler](n, EPS, denoise=False, schedule=schedule)  # noqa: E731
     assert abs(order(make, name, 160) - expected) < 0.2
 
 
 @pytest.mark.parametrize("name", ["vp", "ve", "straight"])
-def test_the_published_third_order_step_is_of_second_order(name):
+def test_published_third_order_step_is_of_second_order(name):
     make = lambda n: DPMSolver3M(  # noqa: E731
         n, EPS, denoise=False, schedule=LogSNRSchedule(), published_third=True
     )

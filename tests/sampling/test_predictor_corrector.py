@@ -1,4 +1,4 @@
-"""The whole of predictor and corrector against score_sde's loop, written out."""
+"""Tests of the whole predictor-corrector sampler against score_sde's loop."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from gradlog.sampling import (
     PredictorCorrector,
     ReverseDiffusion,
 )
-from gradlog.sampling.denoising import posterior_mean
+from gradlog.sampling.transitions import posterior_mean
 from gradlog.sde_lib import DDPM, SDES
 
 N = 1000
@@ -43,7 +43,7 @@ def sampled(sde, predictor, eps=1e-3, steps=N):
     return np.asarray(found.x)
 
 
-def test_the_flow_of_ddpms_chain_is_score_sdes_loop_to_its_last_step():
+def test_flow_of_the_ddpm_chain_equals_score_sdes_loop_to_its_last_step():
     """``x + (1 - sqrt(1 - beta_i)) x + beta_i s / 2`` from i = N - 1 to 0, in float64.
 
     The last of score_sde is half a step of the flow; ours takes all of the noise away, which its
@@ -60,7 +60,7 @@ def test_the_flow_of_ddpms_chain_is_score_sdes_loop_to_its_last_step():
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
-def test_euler_on_the_flow_is_score_sdes_loop(name):
+def test_euler_on_the_flow_equals_score_sdes_loop(name):
     """``t_k = linspace(1, 1e-3, N)``, each step of 1/N (its last excepted, as above)."""
     sde = SDES[name]()
     with jax.enable_x64(True):
@@ -74,7 +74,7 @@ def test_euler_on_the_flow_is_score_sdes_loop(name):
     np.testing.assert_allclose(sampled(sde, EulerMaruyama(True)), last, rtol=2e-4)
 
 
-def test_reverse_diffusion_of_ve_stands_on_smlds_ladder():
+def test_reverse_diffusion_of_ve_visits_smlds_levels():
     """``x + (s_i^2 - s_{i-1}^2) s / 2``; the last, from the smallest sigma, to none."""
     sigmas = np.exp(np.linspace(np.log(0.01), np.log(50), N))
     x = X.astype(np.float64)
@@ -85,7 +85,7 @@ def test_reverse_diffusion_of_ve_stands_on_smlds_ladder():
     np.testing.assert_allclose(got, wanted, rtol=2e-3)
 
 
-def test_the_last_prediction_is_ancestral_samplings_mean():
+def test_last_prediction_is_the_mean_of_ancestral_sampling():
     """From DDPM's node 1 to the clean end: ``(x + beta_0 s) / sqrt(1 - beta_0)``."""
     sde, x, node = DDPM(), jnp.asarray(X), jnp.float32(1 / N)
     mean, std = Ancestral().mean_and_std(BoundModel(sde, flow_score(sde)), x, node, jnp.zeros(()))
@@ -95,7 +95,7 @@ def test_the_last_prediction_is_ancestral_samplings_mean():
     assert std == 0
 
 
-def test_without_denoising_it_ends_at_eps():
+def test_sampler_without_denoising_ends_at_eps():
     sde = SDES["vp"]()
     kept = PredictorCorrector(NoPredictor(), NoCorrector(), 4, 1e-3, denoise=False)
     found = kept(BoundModel(sde, flow_score(sde)), jnp.asarray(X), KEY)

@@ -1,4 +1,4 @@
-"""Single steps against the published formulas, and what correctors leave invariant."""
+"""Tests of single steps against published formulas, and of invariance under correctors."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def step(predictor, sde, t, t_next):
 
 
 @pytest.mark.parametrize("i", [1, 300, 999])
-def test_reverse_diffusion_of_ve_is_smlds(i):
+def test_reverse_diffusion_of_ve_equals_smlds(i):
     """``x + (s_i^2 - s_{i-1}^2) score``, plus noise of that variance, on the official ladder."""
     x, mean = step(ReverseDiffusion(), SDES["ve"](), i / 999, (i - 1) / 999)
     variance = np.float64(SIGMAS[i]) ** 2 - np.float64(SIGMAS[i - 1]) ** 2
@@ -39,7 +39,7 @@ def test_reverse_diffusion_of_ve_is_smlds(i):
 
 
 @pytest.mark.parametrize("t", [0.1, 0.5, 1.0])
-def test_reverse_diffusion_of_vp_tends_to_ddpms_with_the_square_of_the_step(t):
+def test_reverse_diffusion_of_vp_tends_to_ddpms_at_second_order(t):
     """``(2 - sqrt(1 - beta_i)) x + beta_i score``, noise ``beta_i``, ``beta_i = beta(t) / N``."""
     with jax.enable_x64(True):
         sde = SDES["vp"]()
@@ -57,14 +57,14 @@ def test_reverse_diffusion_of_vp_tends_to_ddpms_with_the_square_of_the_step(t):
             assert coarse < 1e-3
 
 
-def test_ddpms_betas_are_those_of_the_linear_schedule():
+def test_ddpm_betas_are_those_of_the_linear_schedule():
     got = jax.vmap(SDES["vp"]().beta)(jnp.linspace(0, 1, 1000)) / 1000
     np.testing.assert_allclose(got, BETAS, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", SDES)
-def test_predictors_agree_as_the_step_goes_to_zero(name):
-    """Both are of first order in the step: their difference is of second, of its noise too."""
+def test_predictors_agree_as_the_step_tends_to_zero(name):
+    """Both are of first order, so their difference is of second order, in the noise too."""
     with jax.enable_x64(True):
         sde = SDES[name]()
 
@@ -79,7 +79,7 @@ def test_predictors_agree_as_the_step_goes_to_zero(name):
 
 
 @pytest.mark.parametrize("name", SDES)
-def test_euler_maruyama_is_the_reverse_sde(name):
+def test_euler_maruyama_is_a_step_of_the_reverse_sde(name):
     sde, t, h = SDES[name](), 0.5, 1e-2
     f, g2 = sde.drift_and_diffusion(t)
     x, mean = step(EulerMaruyama(), sde, t, t - h)
@@ -94,7 +94,7 @@ def langevin(score, x, sde=None, snr=0.16, steps=1, t=0.5, key=KEY):
     return corrector(model, x, t, t, key)
 
 
-def test_langevins_step_is_set_by_the_norms_of_this_example():
+def test_langevin_step_depends_on_the_norms_of_one_example():
     z = jax.random.normal(jax.random.split(KEY, 1)[0], X.shape)
     size = 2 * (0.16 * np.linalg.norm(z) / np.linalg.norm(SCORE)) ** 2
     want = X + size * SCORE + np.sqrt(2 * size) * z
@@ -108,8 +108,8 @@ def test_langevins_step_is_set_by_the_norms_of_this_example():
 
 @pytest.mark.parametrize("name", SDES)
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-6])
-def test_a_vanishing_score_makes_no_absurd_step(name, size):
-    """As of an untrained network: the noise added is at most that of the law of x itself."""
+def test_vanishing_score_gives_a_bounded_step(name, size):
+    """The added noise has at most the variance of x; an untrained network has such a score."""
     sde = SDES[name]()
     x = jnp.zeros(500)
     moved = langevin(lambda x: jnp.full(x.shape, size), x, sde)
@@ -117,7 +117,7 @@ def test_a_vanishing_score_makes_no_absurd_step(name, size):
     np.testing.assert_allclose(np.std(moved), scale, rtol=4 / np.sqrt(2 * 500))
 
 
-def test_langevin_leaves_the_marginal_of_many_dimensions_invariant():
+def test_langevin_leaves_the_marginal_in_many_dimensions_invariant():
     dims, std, snr = 512, 0.3, 0.1
     x = std * jax.random.normal(jax.random.key(1), (100, dims))
     keys = jax.random.split(jax.random.key(2), 100)
@@ -137,7 +137,7 @@ def test_langevin_leaves_the_marginal_of_many_dimensions_invariant():
     assert abs(correlation) < 0.05  # it did move
 
 
-def test_no_corrector_moves_nothing():
+def test_no_corrector_leaves_x_unchanged():
     model = BoundModel(SDES["vp"](), lambda x, t: SCORE)
     same = NoCorrector()(model, X, *jnp.array([0.5, 0.4]), KEY)
     np.testing.assert_array_equal(same, X)

@@ -1,4 +1,4 @@
-"""Inpainting and colorization against the exact conditional law of an oracle."""
+"""Tests of inpainting and colorization against exact conditional distributions."""
 
 import functools
 
@@ -12,16 +12,16 @@ from gradlog.distributions import CorrelatedGaussian, GaussianMixture
 from gradlog.models import BoundModel
 from gradlog.sampling import (
     AnnealedLangevinDynamics,
-    Conditioned,
     Gray,
-    Kept,
     KnownPart,
+    KnownPixels,
     LogSNRSchedule,
     NoCorrector,
     PredictorCorrector,
+    ReplacementSampler,
     ReverseDiffusion,
 )
-from gradlog.sampling.replacement import resampled
+from gradlog.sampling.replacement import systematic_resample
 from gradlog.sde_lib import SDES
 
 SDE = SDES["vp"]()
@@ -41,9 +41,11 @@ MIXTURE = GaussianMixture(
     jnp.array([[0.8, 0.6, -0.5], [-0.6, 0.2, 0.7], [0.3, -0.9, -0.1]]),
     jnp.array([0.35, 0.3, 0.4]),
 )
-FIRST_TWO = KnownPart(Kept(jnp.array([True, True, False, False])), jnp.array([1.0, 0.2, 0.0, 0.0]))
+FIRST_TWO = KnownPart(
+    KnownPixels(jnp.array([True, True, False, False])), jnp.array([1.0, 0.2, 0.0, 0.0])
+)
 COLORLESS = KnownPart(Gray(), Gray()(IMAGE.mean + 0.5))
-FIRST = KnownPart(Kept(jnp.array([True, False, False])), jnp.array([0.1, 0.0, 0.0]))
+FIRST = KnownPart(KnownPixels(jnp.array([True, False, False])), jnp.array([0.1, 0.0, 0.0]))
 
 
 def sampler(known, *, steps=100, corrector_steps=5, particles=1):
@@ -51,7 +53,7 @@ def sampler(known, *, steps=100, corrector_steps=5, particles=1):
     inner = PredictorCorrector(
         ReverseDiffusion(), corrector, steps, 1e-3, schedule=LogSNRSchedule()
     )
-    return Conditioned(inner, known, particles)
+    return ReplacementSampler(inner, known, particles)
 
 
 def one(sample, law, key):
@@ -84,14 +86,14 @@ def deviations(x, mean, covariance):
 
 
 @pytest.mark.parametrize(("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLORLESS)])
-def test_inpainting_and_colorization_of_a_gaussian_have_the_exact_conditional_moments(law, known):
+def test_inpainting_and_colorization_of_a_gaussian_have_exact_conditional_moments(law, known):
     exact = law.condition(matrix(law, known.projection), known.part)
     x = draw(sampler(known, steps=300, particles=16), law)
     moments = np.asarray(exact.mean), np.asarray(exact.covariance)
     assert max(deviations(x, *moments)) < 3
 
 
-def test_corrector_steps_alone_bring_a_gaussian_there_and_replacement_alone_does_not():
+def test_corrector_steps_remove_the_bias_of_replacement_on_a_gaussian():
     exact = VECTOR.condition(matrix(VECTOR, FIRST_TWO.projection), FIRST_TWO.part)
     moments = np.asarray(exact.mean), np.asarray(exact.covariance)
     corrected = draw(sampler(FIRST_TWO, corrector_steps=80), VECTOR)
@@ -112,7 +114,7 @@ def conditional_of_the_mixture():
     return mean, covariance
 
 
-def test_particles_give_the_modes_of_a_mixture_their_weights_and_a_corrector_does_not():
+def test_particles_and_not_correctors_give_the_right_weights_of_modes():
     moments = conditional_of_the_mixture()
     filtered = draw(sampler(FIRST, steps=200, corrector_steps=1, particles=64), MIXTURE)
     assert max(deviations(filtered[:, 1:], *moments)) < 3
@@ -123,7 +125,7 @@ def test_particles_give_the_modes_of_a_mixture_their_weights_and_a_corrector_doe
 @pytest.mark.parametrize(
     ("law", "known"), [(VECTOR, FIRST_TWO), (IMAGE, COLORLESS), (MIXTURE, FIRST)]
 )
-def test_a_sample_has_the_known_part_exactly(law, known):
+def test_sample_has_the_known_part_exactly(law, known):
     x = draw(sampler(known, steps=4, corrector_steps=1, particles=3), law, 5)
     projected = jax.vmap(known.projection)(x)
     want = np.broadcast_to(known.part, x.shape)
@@ -131,7 +133,7 @@ def test_a_sample_has_the_known_part_exactly(law, known):
     assert np.all(np.std(x - projected, axis=0).sum() > 0)
 
 
-def test_a_sample_does_not_depend_on_its_batch_mates():
+def test_sample_does_not_depend_on_its_batch_mates():
     sample = sampler(FIRST, steps=5, corrector_steps=2, particles=4)
     together = draw(sample, MIXTURE, 6)
     keys = jax.random.split(jax.random.key(0), 6)
@@ -140,7 +142,7 @@ def test_a_sample_does_not_depend_on_its_batch_mates():
     np.testing.assert_allclose(together[3:], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_the_path_of_the_known_part_has_the_marginals_of_the_process():
+def test_path_of_the_known_part_has_the_marginals_of_the_process():
     """From t_max in three steps: ``N(alpha y, sigma^2)`` in the known entries, zero elsewhere."""
     times = jnp.array([SDE.t_max, 0.6, 0.3, 0.05])
 
@@ -160,22 +162,22 @@ def test_the_path_of_the_known_part_has_the_marginals_of_the_process():
     np.testing.assert_allclose(x[:, :2].std(0), sigma, atol=3 * error / np.sqrt(2))
 
 
-def test_resampling_takes_each_as_often_as_its_weight_says():
+def test_resampling_draws_in_proportion_to_the_weights():
     weights = jnp.array([0.5, 0.3, 0.15, 0.05])
     keys = jax.random.split(jax.random.key(3), 4000)
-    drawn = np.asarray(jax.vmap(lambda key: resampled(jnp.log(weights), key))(keys))
+    drawn = np.asarray(jax.vmap(lambda key: systematic_resample(jnp.log(weights), key))(keys))
     counts = np.stack([(drawn == k).sum(1) for k in range(4)], axis=1)
     np.testing.assert_allclose(counts.mean(0), 4 * weights, atol=0.03)
     assert np.all(np.abs(counts - 4 * np.asarray(weights)) < 1)
 
 
 @pytest.mark.parametrize("log_weights", [jnp.zeros(5), jnp.full(5, jnp.nan)])
-def test_particles_without_a_difference_stay_where_they_are(log_weights):
-    assert resampled(log_weights, jax.random.key(0)).tolist() == [0, 1, 2, 3, 4]
+def test_resampling_keeps_particles_of_equal_or_invalid_weights(log_weights):
+    assert systematic_resample(log_weights, jax.random.key(0)).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_the_evaluations_are_those_of_all_particles():
-    """Ten corrections of three steps and nine predictions of each, then the mean of the one."""
+def test_evaluations_of_all_particles_are_counted():
+    """Each particle has ten times three corrections and nine predictions; one is denoised."""
     found = sampler(FIRST, steps=10, corrector_steps=3, particles=4)
     assert found.evaluations == 4 * (10 * 3 + 9) + 1
     with pytest.raises(ValueError, match="particles must be at least 1, got 0"):

@@ -1,4 +1,4 @@
-"""Samples made with an exact score have the law of the data."""
+"""Tests that samplers with an exact score sample the distribution of the data."""
 
 import functools
 
@@ -103,7 +103,7 @@ def named(value):
     return value if isinstance(value, str) else type(value).__name__
 
 
-def test_every_registered_part_is_tested_here():
+def test_every_registered_part_is_tested():
     langevin = {"annealed_langevin", "langevin"}  # in test_langevin.py
     here = {"predictor_corrector", "probability_flow", *GRID}
     assert SAMPLERS.keys() - langevin == here
@@ -134,7 +134,7 @@ def test_samples_of_a_mixture_have_its_weights_means_and_covariances(sampler, sd
     ids=named,
 )
 def test_samples_of_a_gaussian_have_its_mean_and_covariance(sampler):
-    """Without Langevin steps, whose size is biased in three dimensions; see the correctors."""
+    """Without Langevin steps, whose size has a bias in three dimensions (see the correctors)."""
     got = draw(sampler, "vp", "gaussian", count=4000)
     residual = (got.x - np.asarray(GAUSSIAN.mean)) / np.asarray(GAUSSIAN.std)
     covariance = residual.T @ residual / 4000
@@ -144,7 +144,7 @@ def test_samples_of_a_gaussian_have_its_mean_and_covariance(sampler):
 
 
 @pytest.mark.parametrize("sampler", [s for s, sde in SAMPLER_AND_SDE if sde == "vp"], ids=named)
-def test_a_sample_does_not_depend_on_its_batch_mates(sampler):
+def test_sample_does_not_depend_on_its_batch_mates(sampler):
     keys = jax.random.split(jax.random.key(0), COUNT)
     together = draw(sampler, "vp", "mixture")
     mates = jax.random.split(jax.random.key(5), COUNT)
@@ -154,7 +154,7 @@ def test_a_sample_does_not_depend_on_its_batch_mates(sampler):
 
 
 @pytest.mark.parametrize("coordinate", [LogRhoFlow(), TimeFlow()], ids=named)
-def test_the_flow_is_a_function_of_z_alone_and_inverts_encoding(coordinate):
+def test_flow_is_a_function_of_z_and_inverts_encoding(coordinate):
     sde, eps = SDES["vp"](), 1e-3
     score_fn = GAUSSIAN.score_fn(sde)
     solver = Adaptive(1e-6, 1e-6)
@@ -175,7 +175,7 @@ def test_the_flow_is_a_function_of_z_alone_and_inverts_encoding(coordinate):
     assert not np.allclose(z, x, atol=0.1)
 
 
-def test_the_flow_counts_its_evaluations_and_denoises():
+def test_flow_counts_its_evaluations_and_denoises():
     sde, score_fn = SDES["vp"](), GAUSSIAN.score_fn(SDES["vp"]())
 
     @jax.jit
@@ -208,7 +208,7 @@ COUNTED = [
 
 
 @pytest.mark.parametrize(("sampler", "expected"), COUNTED, ids=named)
-def test_a_sampler_knows_beforehand_how_often_it_asks_for_the_score(sampler, expected):
+def test_sampler_knows_its_score_evaluations_beforehand(sampler, expected):
     evaluations, z = [], jnp.ones(3)
 
     def score_fn(x, t):
@@ -221,12 +221,12 @@ def test_a_sampler_knows_beforehand_how_often_it_asks_for_the_score(sampler, exp
     assert sampler.evaluations == int(got.nfe) == len(evaluations) == expected
 
 
-def test_of_the_adaptive_flow_nobody_knows():
+def test_adaptive_flow_does_not_know_its_evaluations_beforehand():
     assert flow().evaluations is None
 
 
 @pytest.mark.parametrize("predictor", STEPPING)
-def test_denoising_takes_the_noise_of_the_last_step_away(predictor):
+def test_denoising_removes_the_noise_of_the_last_step(predictor):
     """With one step from t_max to eps, the noise of that step is all there is.
 
     For a point mass at the origin the posterior mean is where it lies, whatever the noise.
@@ -251,7 +251,7 @@ def test_denoising_takes_the_noise_of_the_last_step_away(predictor):
     np.testing.assert_allclose(np.var(noise), variance, rtol=4 * np.sqrt(2 / 2000))
 
 
-def test_a_sample_that_is_not_finite_is_not_ok():
+def test_non_finite_sample_is_not_ok():
     sampler = predictor_corrector("euler_maruyama", steps=2)
     got = sampler(
         BoundModel(SDES["vp"](), lambda x, t: x * jnp.nan), jnp.ones(2), jax.random.key(0)

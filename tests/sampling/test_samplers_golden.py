@@ -1,4 +1,4 @@
-"""Single steps and whole flows against those of the official score_flow code, with its noise."""
+"""Tests of single steps and whole flows against the official score_flow code, with its noise."""
 
 import functools
 from pathlib import Path
@@ -67,27 +67,27 @@ def check(got, name, t, key):
 @pytest.mark.parametrize("t", TIMES)
 @pytest.mark.parametrize("probability_flow", [False, True])
 @pytest.mark.parametrize("name", ["vp", "subvp"])
-def test_euler_maruyama_is_the_official(name, probability_flow, t):
+def test_euler_maruyama_equals_the_official_step(name, probability_flow, t):
     got = predicted(EulerMaruyama(probability_flow), SDES[name](), name, float(t))
     check(got, name, t, "euler_maruyama" + "_pf" * probability_flow)
 
 
 @pytest.mark.parametrize("t", TIMES)
 @pytest.mark.parametrize("probability_flow", [False, True])
-def test_reverse_diffusion_of_the_chain_is_the_official_of_vp(probability_flow, t):
+def test_reverse_diffusion_of_the_chain_equals_the_official_one_of_vp(probability_flow, t):
     got = predicted(ReverseDiffusion(probability_flow), DDPM(), "vp", float(t))
     check(got, "vp", t, "reverse_diffusion" + "_pf" * probability_flow)
 
 
 @pytest.mark.parametrize("t", TIMES)
 @pytest.mark.parametrize("probability_flow", [False, True])
-def test_euler_maruyama_is_the_official_reverse_diffusion_of_subvp(probability_flow, t):
+def test_euler_maruyama_equals_the_official_reverse_diffusion_of_subvp(probability_flow, t):
     got = predicted(EulerMaruyama(probability_flow), SDES["subvp"](), "subvp", float(t))
     check(got, "subvp", t, "reverse_diffusion" + "_pf" * probability_flow)
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_ancestral_of_the_chain_with_beta_is_the_official_of_vp(t):
+def test_ancestral_step_of_the_chain_with_beta_equals_the_official_one_of_vp(t):
     check(predicted(Ancestral("beta"), DDPM(), "vp", float(t)), "vp", t, "ancestral_sampling")
 
 
@@ -107,7 +107,7 @@ def corrected(corrector, sde, t):
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_langevin_of_the_chain_with_the_norms_of_the_batch_is_the_official(t):
+def test_langevin_of_the_chain_with_batch_norms_equals_the_official_one(t):
     corrector = Langevin(float(golden("vp")["snr"]), norm_axes=("batch",))
     x, mean = corrected(corrector, DDPM(), float(t))
     # The step's factor is a difference of float32 logarithms.
@@ -116,7 +116,7 @@ def test_langevin_of_the_chain_with_the_norms_of_the_batch_is_the_official(t):
 
 
 @pytest.mark.parametrize("t", TIMES)
-def test_annealed_langevin_steps_are_the_official(t):
+def test_annealed_langevin_steps_equal_the_official_ones(t):
     """With the alpha of VP, whose ``exp(-beta_i)`` is their ``1 - beta_i`` to 1e-4 of a step."""
     corrector = AnnealedLangevinDynamics(float(golden("vp")["snr"]))
     x, mean = corrected(corrector, SDES["vp"](), float(t))
@@ -125,7 +125,7 @@ def test_annealed_langevin_steps_are_the_official(t):
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
-def test_the_flow_from_a_stored_latent_gives_the_official_sample(name):
+def test_flow_from_a_stored_latent_gives_the_official_sample(name):
     """Theirs is SciPy's RK45 at 1e-5 with float32 networks: its own error is what is left.
 
     SciPy's solver, run again on this flow at the same tolerance, takes one step less and ends at
@@ -145,7 +145,7 @@ def test_the_flow_from_a_stored_latent_gives_the_official_sample(name):
     ("predictor", "sde", "name"),
     [(ReverseDiffusion(), DDPM(), "vp"), (EulerMaruyama(), SDES["subvp"](), "subvp")],
 )
-def test_the_official_last_step_of_the_flow_is_a_predictors_mean(predictor, sde, name):
+def test_official_last_step_of_the_flow_is_the_mean_of_a_predictor(predictor, sde, name):
     """From eps to ``eps - 1/1000 = 0``."""
     model = network(name).replace(process=sde)
     x = 2 * golden(name)["ode/denoise0/sample"] - 1
@@ -159,8 +159,8 @@ def test_the_official_last_step_of_the_flow_is_a_predictors_mean(predictor, sde,
 
 
 @pytest.mark.parametrize("i", [1, 50, 699, 999])
-def test_on_ve_the_steps_are_those_of_the_official_ladder(i):
-    """Rung i is the time ``i/999``; ancestral steps have the posterior's variance there."""
+def test_steps_on_ve_equal_those_of_the_official_ladder(i):
+    """Level i is at the time ``i/999``; ancestral steps have the posterior variance there."""
     x, score = np.array([0.3, -1.2, 2.0]), np.array([-1.0, 0.5, 0.2])
     sigma, adjacent = SIGMAS[i], SIGMAS[i - 1]
     G2 = sigma**2 - adjacent**2
@@ -180,7 +180,7 @@ def test_on_ve_the_steps_are_those_of_the_official_ladder(i):
 
 
 @pytest.mark.parametrize("i", [1, 999])
-def test_on_ve_langevins_factor_is_one(i):
+def test_langevin_factor_on_ve_is_one(i):
     x, score, z = np.array([0.3, -1.2]), np.array([-3.0, 0.5]), np.array([0.2, 0.1])
     with jax.enable_x64(True):
         step = (BoundModel(SDES["ve"](), lambda *_: score), x, i / 999, (i - 1) / 999, z)

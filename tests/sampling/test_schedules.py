@@ -1,4 +1,4 @@
-"""Schedules of times: their ends, their order, their published formulas."""
+"""Tests of time schedules: their ends, their order, their published formulas."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ EPS = 1e-3
 
 @pytest.mark.parametrize("sde", SDES)
 @pytest.mark.parametrize("name", TIME_SCHEDULES)
-def test_times_fall_from_t_max_to_eps(name, sde):
+def test_times_decrease_from_t_max_to_eps(name, sde):
     sde = SDES[sde]()
     times = np.asarray(TIME_SCHEDULES[name]()(sde, EPS, 50))
     assert times.shape == (51,)
@@ -22,7 +22,7 @@ def test_times_fall_from_t_max_to_eps(name, sde):
 
 
 @pytest.mark.parametrize("name", TIME_SCHEDULES)
-def test_one_step_goes_from_end_to_end(name):
+def test_one_step_spans_the_whole_range(name):
     np.testing.assert_array_equal(TIME_SCHEDULES[name]()(VP(), EPS, 1), np.float32([1, EPS]))
 
 
@@ -33,7 +33,7 @@ def test_quadratic_times_have_even_square_roots():
 
 
 @pytest.mark.parametrize("exponent", [1.0, 3.0, 7.0])
-def test_on_ve_karras_times_have_the_sigmas_of_equation_5(exponent):
+def test_karras_times_on_ve_have_the_sigmas_of_equation_5(exponent):
     with jax.enable_x64(True):
         sde = VE(0.002, 80.0)
         times = KarrasSchedule(exponent)(sde, 1e-12, 17)
@@ -53,11 +53,11 @@ def test_log_snr_times_have_an_even_log_rho(name):
     np.testing.assert_allclose(steps, steps.mean(), rtol=1e-6)
 
 
-def test_the_schedule_of_ve_that_is_even_in_t_is_even_in_log_sigma():
+def test_uniform_times_of_ve_are_even_in_log_sigma():
     uniform, log = (s(VE(), EPS, 10) for s in (UniformSchedule(), LogSNRSchedule()))
     np.testing.assert_allclose(uniform, log, rtol=1e-4, atol=1e-6)
 
 
-def test_a_schedule_may_be_traced():
+def test_schedules_can_be_traced():
     got = jax.jit(lambda top: KarrasSchedule()(VE(0.01, top), EPS, 5))(jnp.float32(50.0))
     np.testing.assert_allclose(got, KarrasSchedule()(VE(), EPS, 5), rtol=1e-5)
