@@ -30,7 +30,7 @@ from gradlog.evaluation.uncertainty import (
     error_split,
     mean,
 )
-from gradlog.likelihood import Noised, tightened
+from gradlog.likelihood import Noised, Part, tightened
 from gradlog.models import Continuous
 from gradlog.storage import (
     Workdir,
@@ -305,14 +305,15 @@ def per_image_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
     account = evaluation.account
     to_error = lambda nats: np.abs(account.to_bits_per_dim(nats))  # noqa: E731
     named = ("parts", "errors", "ok")
-    others: Any = {k: v for k, v in evaluation.values.items() if k not in named}
+    others = {k: v for k, v in evaluation.values.items() if k not in named}
+    flat: Any = flatten_dict(others, sep="_")
     return {
         "bits_per_dim": account.bits_per_dim,
         "standard_error": to_error(evaluation.standard_error),
         **{f"standard_error_{name}": to_error(nats) for name, nats in evaluation.errors.items()},
         "ok": evaluation.good,
         **{f"nats_{name}": term for name, term in account.terms.items()},
-        **flatten_dict(others, sep="_"),
+        **flat,
     }
 
 
@@ -335,6 +336,8 @@ def load_result(folder: Path) -> Result | None:
         return None
     with reading_result(folder, "eval"):
         summary = modern_result(read_sealed(folder / RESULT))
+        for line in summary.get("account", ()):  # version 0.1 did not write the meaning of a term
+            line.setdefault("meaning", Part.named(line["term"]).meaning)
         with np.load(folder / PER_IMAGE) as arrays:
             return Result(summary, modern_result(dict(arrays)), folder)
 

@@ -19,7 +19,8 @@ def show_results(results: list[Row]) -> None:
     """Print a row for each result, then the parts of its error and the account of the last step."""
     rows = [_result_cells(result) for result in results]
     console.print(table_of("bits per dimension", _RESULTS, rows))
-    say(WHAT_THE_COLUMNS_ARE)
+    for line in WHAT_THE_COLUMNS_ARE:
+        say(line)
     newest = {result["estimator"]: result for result in results}  # by step; the files have all
     for result in results:
         if result["account"] and result is newest[result["estimator"]]:
@@ -33,11 +34,11 @@ _RESULTS = (
     *(Column("± draws", optional=2), Column("images", optional=1), Column("NFE", optional=3)),
     *(Column("JVPs", optional=3), Column("s", optional=3)),
 )
-# The one definition of the words for the cost of a number.
+# The one definition of the words for the error and the cost of a number.
 WHAT_THE_COLUMNS_ARE = (
-    "± s.e.: standard error of the mean over images; ± draws: its part from the estimator's own "
-    "random draws, probes or the times of a bound; NFE: score evaluations an image; JVPs: "
-    "Jacobian-vector products of the score an image"
+    "± s.e.: standard error of the mean over images",
+    "± draws: its part from the estimator's own random draws: probes, or times for a bound",
+    "NFE: score evaluations an image; JVPs: Jacobian-vector products an image, one for each probe",
 )
 
 
@@ -240,7 +241,7 @@ def _account_cells(line: Row, result: Row) -> tuple[str, ...]:
         _number(line["bits_per_dim"], 4),
         _number(line["standard_error"], 4),
         _number(line["nats"], 2),
-        line.get("meaning", ""),  # results of version 0.1 have none
+        line.get("meaning", ""),
     )
 
 
