@@ -54,15 +54,10 @@ class SecondOrderDenoising(SlicedIntegrand):
         sigma, vs = model.process.sigma(t), self.directions(slice_key, x)
         score, derivatives = score_and_derivatives(model.score, x, t, vs)
         residual = sigma * score + z
-        mismatch = sigma**2 * derivatives - self._targets(jax.lax.stop_gradient(residual), vs)
+        fixed = jax.lax.stop_gradient(residual)
+        # The target r r^T v - v is a sample of sigma^2 grad^2 log p_t v.
+        mismatch = sigma**2 * derivatives - jax.vmap(lambda v: fixed * jnp.vdot(fixed, v) - v)(vs)
         trace = jnp.mean(dot_per_slice(vs, mismatch)) ** 2
         jacobian = jnp.mean(dot_per_slice(mismatch, mismatch))
         second = self.trace_weight * trace + self.jacobian_weight * jacobian
         return 0.5 * jnp.sum(residual**2) + second / x.size
-
-    @staticmethod
-    def _targets(
-        residual: Float[Array, "*D"], vs: Float[Array, "slices *D"]
-    ) -> Float[Array, "slices *D"]:
-        """Return ``r r^T v - v``, a sample of ``sigma^2 grad^2 log p_t v`` for each v."""
-        return jax.vmap(lambda v: residual * jnp.vdot(residual, v) - v)(vs)

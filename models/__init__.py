@@ -1,4 +1,4 @@
-"""Networks, and what turns a network into a score function."""
+"""Diffusion models: networks, parametrizations that turn them into scores, and dequantizers."""
 
 from gradlog.models.bound_model import BoundModel
 from gradlog.models.classifier import ClassifierNetwork, NoisyClassifier
@@ -39,9 +39,9 @@ NOISE_LABELS: dict[str, type] = {
     "time": ScaledTime,
 }
 
-# Maps whose log q a likelihood can count.
+# Dequantizers with a log q, which a likelihood can count.
 DEQUANTIZERS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
-# Maps that a network may be trained on.
+# Dequantizers for training.
 TRAINING_DEQUANTIZERS: dict[str, type] = {
     "centers": Centers,
     "scaled": Scaled,

@@ -1,4 +1,4 @@
-"""A model with its numbers: everything that a sampler, an estimator or an objective needs."""
+"""A model with its parameters, as samplers, estimators and objectives need it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,17 +22,26 @@ ScoreFn = Callable[..., Any]
 class BoundModel:
     """A forward process and its score, parameters included.
 
-    A bound model is a pytree, so it may be an argument of a jitted function, and gradients flow
-    through the numbers of the process as well as through those of the network.
-    `DiffusionModel.bind` makes one of a network; ``BoundModel(process, law.score_fn(process))``
-    makes one of a law whose score is known.
+    A bound model is a pytree, so it may be an argument of a jitted function. Gradients flow through
+    the numbers of the process as well as through those of the network. `DiffusionModel.bind` makes
+    one from a network. ``BoundModel(process, distribution.score_fn(process))`` makes one from a
+    distribution with a known score.
+
+    >>> import jax.numpy as jnp
+    >>> from gradlog.distributions import Gaussian
+    >>> from gradlog.models import BoundModel
+    >>> from gradlog.sde_lib import VP
+    >>> data = Gaussian(mean=jnp.zeros(2), std=jnp.ones(2))
+    >>> model = BoundModel(VP(), data.score_fn(VP()))
+    >>> [f"{value:.3f}" for value in model.score(jnp.array([1.0, -2.0]), 0.5)]
+    ['-1.000', '2.000']
 
     Attributes:
       process: the forward process.
-      score_fn: ``(x, t) -> s`` for one example, or ``(x, t, condition) -> s`` where a condition is
+      score_fn: ``(x, t) -> s`` for one example, or ``(x, t, condition) -> s`` if a condition is
         bound. A plain function is wrapped in `jax.tree_util.Partial`.
-      dequantizer: the map between stored data and the points that the model describes.
-      condition: the class whose score this is; None for the score of all classes together.
+      dequantizer: the map between stored data and points of the model's space.
+      condition: the class of the score; None for the score of all classes together.
     """
 
     process: SDE
@@ -51,7 +60,7 @@ class BoundModel:
         return self.score_fn(x, t, self.condition)
 
     def conditioned(self, condition: Condition) -> "BoundModel":
-        """Return the model of one class: 0 .. num_classes - 1, or None for all of them."""
+        """Return the model of one class, 0 .. num_classes - 1, or of all classes for None."""
         return self.replace(condition=condition)
 
     def dequantize(
@@ -61,7 +70,7 @@ class BoundModel:
         return self.dequantizer(key, x)
 
     def to_data(self, x0: Float[Array, "*D"]) -> Num[Array, "*D"]:
-        """Return the stored datum that a point of the model's space stands for."""
+        """Return the stored datum of a point of the model's space."""
         return self.dequantizer.to_data(x0)
 
     @property

@@ -1,4 +1,4 @@
-"""A small network that tells the class of noisy data, at every level of noise."""
+"""A small classifier of noisy data, for every noise level."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +16,18 @@ from gradlog.sde_lib import SDE
 Params = Any
 Time = Float[Array, ""] | float
 
-_SMALLEST_SIDE = 4  # images are halved down to it
+_SMALLEST_SIDE = 4  # images are halved until a side is below twice this
 _DENSE_BLOCKS = 2
 
 
 class ClassifierNetwork(nn.Module):
-    """``(x, label) -> (logits, features)``; convolutions for images, else dense layers.
+    """``(x, label) -> (logits, features)``; convolutions for images, dense layers for other data.
 
-    The features are what the last, linear layer reads. A residual block adds a linear map of the
-    embedded label; images are halved, and their channels doubled once, between blocks. Raises
-    ValueError where ``nf`` is not a multiple of four.
+    The features are the inputs of the last, linear layer. A residual block adds a linear map of the
+    embedded label. Between blocks, images are halved, and their channels are doubled once.
+
+    Raises:
+      ValueError: ``nf`` is not a multiple of four.
     """
 
     num_classes: int
@@ -69,33 +71,33 @@ class ClassifierNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class NoisyClassifier:
-    """``p(c | x_t)`` at every t: binds parameters to the network; holds none itself.
+    """``p(c | x_t)`` at every t: a network without its parameters.
 
-    The network sees ``x / sqrt(alpha^2 + sigma^2)``, of order one at every noise for data of order
-    one, and ``log(rho) / 4``.
+    The input of the network is ``x / sqrt(alpha^2 + sigma^2)``, of order one at every noise level
+    for data of order one, and ``log(rho) / 4``.
     """
 
     network: ClassifierNetwork
 
     @property
     def num_classes(self) -> int:
-        """Classes that it tells apart."""
+        """The number of classes."""
         return self.network.num_classes
 
     def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
-        """Parameters for data of the given shape (of one example), float32."""
+        """Return float32 parameters for data of this shape (of one example)."""
         return self.network.init(key, jnp.zeros(shape), jnp.zeros(()))["params"]
 
     def log_probs(
         self, process: SDE, params: Params, x: Float[Array, "*D"], t: Time
     ) -> Float[Array, " classes"]:
-        """``log p(c | x_t)`` in nats for every class c."""
+        """Return ``log p(c | x_t)`` in nats for every class c."""
         return jax.nn.log_softmax(self._apply(process, params, x, t)[0])
 
     def features(
         self, process: SDE, params: Params, x: Float[Array, "*D"], t: Time
     ) -> Float[Array, " hidden"]:
-        """What the last layer reads."""
+        """Return the inputs of the last layer."""
         return self._apply(process, params, x, t)[1]
 
     def _apply(self, process: SDE, params: Params, x: Float[Array, "*D"], t: Time) -> Any:

@@ -1,7 +1,7 @@
 """Maps between stored data and the model's continuous space, with their cost in nats.
 
-A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u)]``, u in [0, 1)^d
-(Theis et al. 2016, arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275).
+A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u)]`` with u in [0,
+1)^d (Theis et al. 2016, arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275).
 """
 
 import math
@@ -24,18 +24,18 @@ class Dequantizer(Protocol):
     def __call__(
         self, key: jax.Array, x: Num[Array, "*D"]
     ) -> tuple[Float[Array, "*D"], Float[Array, ""]]:
-        """A point of the model's space for the datum x, and ``log q(u)`` in nats."""
+        """Return a point of the model's space for the datum x, and ``log q(u)`` in nats."""
         ...
 
     def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
-        """What a point of the model's space stands for, in the data's own units."""
+        """Return the stored datum of a point of the model's space, in the data's own units."""
         ...
 
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class Continuous:
-    """Data that is continuous already: the model's space is the data's."""
+    """The identity, for continuous data: the model's space is that of the data."""
 
     @property
     def log_scale(self) -> float:
@@ -66,8 +66,8 @@ class Levels:
         return -1 if self.centered else 0
 
     @property
-    def _edge(self) -> float:
-        """How far from the bins' edges u must keep, in float32, for `to_data` to give x back."""
+    def _margin(self) -> float:
+        """The distance of u from the edges of its bin with which `to_data` inverts in float32."""
         return self.levels * 2.0**-22
 
     def _level_at(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
@@ -83,10 +83,18 @@ class Levels:
 class Uniform(Levels):
     """``(k + u) / levels`` with u uniform in [0, 1), spread over [-1, 1] or [0, 1]: ``log q = 0``.
 
-    For 256 levels it is score_flow's ``(u + 255 x)/256``, then ``2x - 1`` where the space is
-    centered. One unit of that space is ``levels / 2`` stored units (``levels`` if not centered):
-    for 256 levels 7 bits (8), the "+ 7" of the published codes. Float32 resolves u to about
-    ``levels * 2^-23``, and u keeps that far from the edges of its level.
+    For 256 levels this is score_flow's ``(u + 255 x)/256``, then ``2x - 1`` if the space is
+    centered. One unit of that space is ``levels / 2`` stored units (``levels`` if not centered).
+    For 256 levels this is 7 bits (8): the "+ 7" of the published codes. Float32 resolves u to about
+    ``levels * 2^-23``, and u has at least that distance from the edges of its level.
+
+    >>> import jax, jax.numpy as jnp
+    >>> dequantizer = Uniform(levels=256)
+    >>> x0, log_q = dequantizer(jax.random.key(0), jnp.array([0, 128, 255], jnp.uint8))
+    >>> bool(jnp.all((-1 <= x0) & (x0 < 1))), float(log_q)
+    (True, 0.0)
+    >>> dequantizer.to_data(x0).tolist()
+    [0, 128, 255]
     """
 
     @property
@@ -94,7 +102,7 @@ class Uniform(Levels):
         return math.log(self.levels / self._width)
 
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
-        u = jnp.clip(jax.random.uniform(key, x.shape), self._edge, 1 - self._edge)
+        u = jnp.clip(jax.random.uniform(key, x.shape), self._margin, 1 - self._margin)
         return self._low + self._width * (x + u) / self.levels, jnp.zeros(())
 
     def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
@@ -104,21 +112,21 @@ class Uniform(Levels):
 @jax.tree_util.register_static
 @dataclass(frozen=True, kw_only=True)
 class TruncatedNormal(Levels):
-    """The kernel's own noise, cut at the edges of the level: the point is the sample at eps.
+    """The noise of the process itself, cut at the edges of the level: the point is a sample at eps.
 
-    ``x_eps = alpha c + sigma r`` with c the center of the level in the model's space and r standard
-    normal given ``|r| < 1/(2 tau)``, ``tau = sigma / (alpha x width of a level)`` (i-DODE, Zheng et
-    al. 2023, arXiv:2305.03935). In units of one level ``u = 1/2 + tau r`` and
+    ``x_eps = alpha c + sigma r``, where c is the center of the level in the model's space and r is
+    standard normal with ``|r| < 1/(2 tau)``, ``tau = sigma / (alpha x width of a level)`` (i-DODE,
+    Zheng et al. 2023, arXiv:2305.03935). In units of one level ``u = 1/2 + tau r`` and
 
     ``log q(u) = sum [log phi(r) - log tau - log(2 Phi(1/(2 tau)) - 1)]`` nats.
 
-    So a likelihood must take the point as it is at eps (the start `AsSample`): nothing is left over
-    there. Where the level is wider than that, r is cut at 5 instead, beyond which float32 draws
-    nothing but the cut itself. ``alpha`` and ``sigma`` are the path's at eps; one unit of x_eps is
-    ``1/alpha`` units of the data's space, which `log_scale` counts. Float32 resolves u as it does
-    for `Uniform`.
+    So a likelihood must use the point as it is at eps (the start `AsSample`): the account has no
+    further term there. For a very wide level r is cut at 5 instead, because float32 draws nothing
+    beyond. ``alpha`` and ``sigma`` are those of the path at eps. One unit of x_eps is ``1/alpha``
+    units of the data's space, which `log_scale` counts. Float32 resolves u as for `Uniform`.
 
-    Raises ValueError where alpha or sigma is not positive.
+    Raises:
+      ValueError: alpha or sigma is not positive.
     """
 
     alpha: float
@@ -136,7 +144,7 @@ class TruncatedNormal(Levels):
 
     @property
     def tau(self) -> float:
-        """The kernel's standard deviation in units of one level."""
+        """The standard deviation of the noise in units of one level."""
         return self.sigma / self.alpha * self.levels / self._width
 
     @property
@@ -146,18 +154,18 @@ class TruncatedNormal(Levels):
 
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
         cut = self._cut
-        within = min(cut, (0.5 - self._edge) / self.tau)
+        within = min(cut, (0.5 - self._margin) / self.tau)
         r = jnp.clip(jax.random.truncated_normal(key, -cut, cut, x.shape), -within, within)
         center = self._low + self._width * (x + 0.5) / self.levels
         return self.alpha * center + self.sigma * r, self._log_q(r)
 
     def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
-        """Of a point at eps: that of ``x / alpha``."""
+        """Return the stored datum of a point at eps, from ``x / alpha``."""
         return self._level_at(x / self.alpha)
 
     def _log_q(self, r: Float[Array, "*D"]) -> Float[Array, ""]:
-        # 2 Phi(a) - 1 = erf(a / sqrt 2); its product with tau tends to phi(0) as tau grows, so that
-        # both are taken together, in double precision, and only the squares are left to float32.
+        # 2 Phi(a) - 1 = erf(a / sqrt 2). Its product with tau tends to phi(0) as tau grows, so the
+        # product is computed as a whole in float64; only the squares are in float32.
         mass = self.tau * math.erf(self._cut / math.sqrt(2))
         constant = -math.log(mass) - 0.5 * math.log(2 * math.pi)
         return r.size * constant - 0.5 * jnp.sum(r**2)
@@ -168,7 +176,7 @@ class TruncatedNormal(Levels):
 class Scaled(Levels):
     """``k / (levels - 1)``, spread over [-1, 1] or [0, 1], whose ends are levels.
 
-    What score_sde trains on, as it sets ``uniform_dequantization = False``.
+    score_sde trains on these points if ``uniform_dequantization = False``.
     """
 
     @property
@@ -180,7 +188,7 @@ class Scaled(Levels):
         return self._low + self._width * (x / (self.levels - 1)), jnp.zeros(())
 
     def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
-        """The nearest level; score_sde takes the next lower one."""
+        """Return the nearest level; score_sde takes the next lower one."""
         return self._as_level(jnp.round((x - self._low) / self._width * (self.levels - 1)))
 
 
@@ -189,8 +197,8 @@ class Scaled(Levels):
 class Centers(Levels):
     """``(k + 1/2) / levels``, spread over [-1, 1] or [0, 1]: the middle of each level's bin.
 
-    What VDM trains on (Kingma et al. 2021, arXiv:2107.00630): beside its noise at t = 0 the data
-    are not dequantized.
+    VDM trains on these points (Kingma et al. 2021, arXiv:2107.00630), without dequantization beside
+    its noise at t = 0.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""A diffusion model: what is fixed before training."""
+"""A diffusion model: everything that is fixed before training."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,17 +21,29 @@ Params = dict[str, Any]  # a tree of parameters for each group: "network", "proc
 
 @dataclass(frozen=True)
 class DiffusionModel:
-    """A process, a network and what its output means. It holds no trained numbers.
+    """A process, a network and the meaning of its output. It holds no trained numbers.
 
-    Trained numbers lie in groups: "network" always, "process" where the process has some. A group
-    may have its own learning rate, or be held fixed. `bind` joins the model and its parameters.
+    Trained numbers lie in groups: "network" always, "process" if the process has trained numbers.
+    Each group may have its own learning rate, or be frozen. `bind` joins the model and its
+    parameters.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from gradlog.models import Noise, QuarterLogRho
+    >>> from gradlog.models.networks import MLP
+    >>> from gradlog.sde_lib import VP
+    >>> model = DiffusionModel(VP(), MLP(hidden=8, num_layers=1), Noise(), QuarterLogRho())
+    >>> params = model.init(jax.random.key(0), shape=(2,))
+    >>> list(params)
+    ['network']
+    >>> model.bind(params).score(jnp.array([1.0, -2.0]), 0.5).shape
+    (2,)
 
     Attributes:
       process: the forward process, or one with trained numbers.
       network: ``(x, label, condition, *, train) -> F`` for one example.
       parametrization: turns the output F into a score.
-      noise_label: the number by which the network knows the noise level.
-      dequantizer: the map between stored data and the points that training sees.
+      noise_label: the number that tells the network the noise level.
+      dequantizer: the map between stored data and the points of training.
     """
 
     process: Process
@@ -42,11 +54,11 @@ class DiffusionModel:
 
     @property
     def num_classes(self) -> int:
-        """The number of classes that the network knows; 0 for an unconditional network."""
+        """The number of classes of the network; 0 for an unconditional network."""
         return getattr(self.network, "num_classes", 0)
 
     def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
-        """Return initial parameters by group, float32, for examples of the given shape."""
+        """Return initial parameters by group, float32, for examples of this shape."""
         variables = self.network.init(key, jnp.zeros(shape), jnp.zeros(()), train=False)
         process = self.process.init(jax.random.fold_in(key, 1))
         return {"network": variables["params"]} | ({"process": process} if process else {})
@@ -56,14 +68,14 @@ class DiffusionModel:
 
         Args:
           params: by group, as `init` returns them.
-          dropout_key: draws the dropout of one training example; without it there is no dropout.
+          dropout_key: the key of the dropout of one training example; None for no dropout.
         """
         process: Any = self.process.bind(params.get("process", {}))
         score_fn = Partial(_Score(*self._parts), process, params["network"], dropout_key)
         return BoundModel(process, score_fn, self.dequantizer)
 
     def in_float32(self) -> "DiffusionModel":
-        """Return the same model computing in float32, as a likelihood needs it."""
+        """Return the same model with computations in float32, as a likelihood needs them."""
         if getattr(self.network, "dtype", "float32") == "float32":
             return self
         return replace(self, network=self.network.clone(dtype="float32"))
@@ -72,7 +84,7 @@ class DiffusionModel:
         """Return ``log q(x, t)`` in nats, up to a constant for each t; its gradient is the score.
 
         Raises:
-          ValueError: the parametrization is not an energy, so the model has a score alone.
+          ValueError: the parametrization is not an energy, so the model has only a score.
         """
         if not hasattr(self.parametrization, "log_density"):
             raise ValueError(
@@ -89,9 +101,9 @@ class DiffusionModel:
 
 @dataclass(frozen=True)
 class _NetworkFunction:
-    """A function of a network that takes every number as an argument.
+    """A function of a network whose numbers are all arguments.
 
-    It compares by value, so that a program compiled for one set of parameters serves for all.
+    Instances compare by value, so one compiled program serves all parameters.
     """
 
     network: nn.Module

@@ -1,4 +1,4 @@
-"""A scalar network whose gradient is the score: the model has a density one can read off."""
+"""A scalar network whose gradient is the score, so that the model has an explicit density."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ LogDensityFn = Callable[[Float[Array, "*D"], Time], Float[Array, ""]]
 
 
 def potential(network_fn: NetworkFn, u: Float[Array, "*D"], t: Time) -> Float[Array, ""]:
-    """``N(u, t) = <u, F> - ||F||^2 / 2``, that is ``||u||^2 / 2 - ||u - F||^2 / 2``.
+    """Return ``N(u, t) = <u, F> - ||F||^2 / 2``, that is ``||u||^2 / 2 - ||u - F||^2 / 2``.
 
-    The scalar head of Salimans & Ho 2021 ("Should EBMs model the energy or the score?"), which any
-    network fits whose output is shaped like its input. Its gradient ``F + F'^T (u - F)`` is F where
-    F is constant; near F = 0 it is linear in F, so that a last layer of zeros still learns.
+    This is the scalar head of Salimans & Ho 2021 ("Should EBMs model the energy or the score?"). It
+    fits every network whose output has the shape of its input. Its gradient ``F + F'^T (u - F)`` is
+    F if F is constant. Near F = 0 it is linear in F, so a last layer of zeros still learns.
     """
     output = network_fn(u, t)
     return jnp.vdot(u, output) - 0.5 * jnp.sum(output**2)
@@ -30,24 +30,24 @@ SCALES = ("data", "noise")
 
 @dataclass(frozen=True)
 class Energy:
-    """The score is ``grad_x log q`` of an unnormalized density q, preconditioned like EDM's.
+    """The score is ``grad_x log q`` of an unnormalized density q, preconditioned as in EDM.
 
     ``log q(x, t) = -||y||^2 / (2 total^2) + c N(y / total, t)`` in nats, with ``y = x/alpha``,
-    ``rho = sigma/alpha`` and ``total^2 = rho^2 + sigma_data^2``: the Gaussian of the data's
-    standard deviation, tilted. `energy_scale` sets c:
+    ``rho = sigma/alpha`` and ``total^2 = rho^2 + sigma_data^2``: a Gaussian with the standard
+    deviation of the data, and a correction. `energy_scale` selects c:
 
-    noise: ``sigma_data / rho``. ``grad_u N`` stands in the place of the output of `Preconditioned`,
-      whose coefficients (Karras et al. 2022, table 1) these are integrated: at small noise it is of
-      order one for data near a manifold, as images are.
-    data: ``sigma_data / total``. N is of order one at every noise for a law with a smooth density,
-      and tends to a limit as the noise vanishes; levels of small noise, whose targets are noisy,
-      so learn from each other.
+    noise: ``sigma_data / rho``. ``grad_u N`` replaces the output of `Preconditioned`; the
+    coefficients are the integrals of EDM's (Karras et al. 2022, table 1). At small noise the output
+    is of order one for data near a manifold, such as images.
+    data: ``sigma_data / total``. N is of order one at every noise for a distribution with a smooth
+    density, and has a limit as the noise vanishes. So levels of small noise, whose targets are
+    noisy, learn from each other.
 
-    A score costs a forward and a backward pass of the network. Its activations should be smooth:
-    with relu the score jumps, and a trace by derivatives (ISM, SSM) does not see the jumps.
+    A score needs a forward and a backward pass of the network. The activations should be smooth:
+    with relu the score has jumps, and a trace by derivatives (ISM, SSM) does not see them.
 
     Raises:
-      ValueError: another `energy_scale`.
+      ValueError: `energy_scale` is unknown.
     """
 
     sigma_data: float = 0.5
@@ -69,7 +69,7 @@ class Energy:
         return Preconditioned(self.sigma_data)(process, slope)
 
     def log_density(self, process: SDE, network_fn: NetworkFn) -> LogDensityFn:
-        """``log q(x, t)`` in nats, up to a constant for each t."""
+        """Return ``log q(x, t)`` in nats, up to a constant for each t."""
 
         def log_density(x, t):
             rho, total = self._levels(process, t)

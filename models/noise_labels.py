@@ -1,4 +1,4 @@
-"""What a network is told about the noise level: maps from t to its label."""
+"""Noise labels: the number that tells a network the noise level at time t."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,8 +41,8 @@ class QuarterLogRho:
 class NormalizedGamma:
     """``(gamma(t) - gamma_min) / (gamma_max - gamma_min)``, ``gamma = log sigma^2/alpha^2``.
 
-    The label of VDM (Kingma et al. 2021, arXiv:2107.00630), in [0, 1] between the two; t itself
-    where gamma is linear from the one to the other.
+    The label of VDM (Kingma et al. 2021, arXiv:2107.00630), in [0, 1] between the two ends. It
+    equals t if gamma is linear in t between them.
 
     Raises:
       ValueError: gamma_min is not below gamma_max.
@@ -65,9 +65,9 @@ class NormalizedGamma:
 class LadderIndex:
     """The index of the nearest level, in log rho, of ``ladder(eps, num_scales)``, from 0 on.
 
-    The label of NCSN (Song & Ermon 2019, arXiv:1907.05600), 0 for the largest noise. For a network
-    trained at those levels only: between them the score of the nearest one is what it gives. A
-    constant between two jumps, its derivative in t is zero.
+    The label of NCSN (Song & Ermon 2019, arXiv:1907.05600), 0 for the largest noise. It suits a
+    network that is trained at these levels only: between them it gives the score of the nearest
+    level. It is constant between jumps, so its derivative in t is zero.
 
     Raises:
       ValueError: there are fewer than two levels.
@@ -90,8 +90,8 @@ class LadderIndex:
 class StepIndex:
     """``num_steps t / t_max - 1``: DDPM's index of a step from 0 on, at the nodes of its chain.
 
-    Ho et al. 2020, arXiv:2006.11239. score_sde trains its discrete models with it, and samples with
-    ``(num_steps - 1) t``: at its grid of times up to one below.
+    Ho et al. 2020, arXiv:2006.11239. score_sde trains its discrete models with it. It samples with
+    ``(num_steps - 1) t``: on its grid of times the two differ by up to one.
     """
 
     num_steps: int

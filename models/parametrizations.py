@@ -1,7 +1,7 @@
-"""What a network's output means: each parametrization turns it into the same score.
+"""Parametrizations, which turn the output of a network into the score.
 
-With ``x = alpha x0 + sigma z`` the score is ``-E[z | x] / sigma``; every parametrization here is a
-way to read the noise ``E[z | x]``, or the score itself, off the output ``F``.
+With ``x = alpha x0 + sigma z`` the score is ``-E[z | x] / sigma``. Every parametrization obtains
+the noise ``E[z | x]``, or the score itself, from the output ``F``.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ NetworkFn = Callable[[Float[Array, "*D"], Time], Float[Array, "*D"]]
 
 
 class Parametrization(Protocol):
-    """Makes a score function of one example from a network function."""
+    """A call turns a network function into a score function of one example."""
 
     def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn: ...
 
@@ -37,7 +37,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Noise:
-    """``F`` estimates z: ``s = -F / sigma`` (Ho et al. 2020, arXiv:2006.11239, eq. 11)."""
+    """``F`` predicts z: ``s = -F / sigma`` (Ho et al. 2020, arXiv:2006.11239, eq. 11)."""
 
     def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
         return lambda x, t: -network_fn(x, t) / process.sigma(t)
@@ -45,11 +45,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Preconditioned:
-    """EDM's preconditioned estimate of x0 (Karras et al. 2022, arXiv:2206.00364, table 1).
+    """EDM's preconditioned prediction of x0 (Karras et al. 2022, arXiv:2206.00364, table 1).
 
-    ``D(y; rho) = c_skip y + c_out F(c_in y)`` with ``y = x/alpha``, ``rho = sigma/alpha`` and
-    ``s = (alpha D - x) / sigma^2``. The noise ``(y - D) / rho`` is written without the subtraction,
-    which would cancel at small rho. ``sigma_data`` is the data's standard deviation.
+    ``D(y; rho) = c_skip y + c_out F(c_in y)`` with ``y = x/alpha``, ``rho = sigma/alpha`` and ``s =
+    (alpha D - x) / sigma^2``. The noise ``(y - D) / rho`` is computed without the subtraction,
+    which would cancel at small rho. ``sigma_data`` is the standard deviation of the data.
     """
 
     sigma_data: float = 0.5
@@ -67,11 +67,11 @@ class Preconditioned:
 
 @dataclass(frozen=True)
 class Velocity:
-    """``F`` estimates the unit-speed velocity ``a x0 + b z``, ``(a, b)`` the tangent of the path.
+    """``F`` predicts the unit-speed velocity ``a x0 + b z``, ``(a, b)`` the tangent of the path.
 
-    ``(a, b) = (alpha', sigma') / |(alpha', sigma')|``. For VP this is the v-prediction
-    ``alpha z - sigma x0`` (Salimans & Ho 2022, arXiv:2202.00512); on the straight path it is flow
-    matching's ``z - x0`` (Lipman et al. 2023) over the square root of 2.
+    ``(a, b) = (alpha', sigma') / |(alpha', sigma')|``. For VP this is the v-prediction ``alpha z -
+    sigma x0`` (Salimans & Ho 2022, arXiv:2202.00512). On the straight path it is flow matching's
+    ``z - x0`` (Lipman et al. 2023) over the square root of 2.
     """
 
     def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
@@ -85,9 +85,9 @@ class Velocity:
 
 
 def path_tangent(process: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Unit tangent of the curve ``(alpha, sigma)`` at t.
+    """Return the unit tangent of the curve ``(alpha, sigma)`` at t.
 
-    Differentiated in log rho, where nothing is infinite at small t.
+    The derivative is taken in log rho, where it stays finite at small t.
     """
     log_alpha_rate = jax.grad(process.log_alpha_of_log_rho)(process.log_rho(t))
     a, b = process.alpha(t) * log_alpha_rate, process.sigma(t) * (1 + log_alpha_rate)

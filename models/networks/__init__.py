@@ -1,8 +1,7 @@
-"""Networks: `(x, label, condition, *, train) -> array like x`, for one example, no batch axis.
+"""Networks: `(x, label, condition, *, train) -> array like x`, for one example, without batch axis.
 
-`label` is the scalar by which a parametrization tells the network how noisy x is; `condition` the
-index of a class from 0 on, `num_classes` or None for no class. Dropout draws from the flax stream
-"dropout", and only when `train`.
+`label` is the scalar noise label. `condition` is the index of a class from 0 on; `num_classes` or
+None stand for no class. Dropout draws from the flax stream "dropout", and only if `train` is true.
 """
 
 from gradlog.models.networks.ddpm import DDPM

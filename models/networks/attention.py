@@ -10,12 +10,12 @@ Image = Float[Array, "b h w c"]
 
 
 def attend(query: Image, key: Image, value: Image) -> Image:
-    """One head of dot-product attention over all pixels (Vaswani et al. 2017).
+    """Return one head of dot-product attention over all pixels (Vaswani et al. 2017).
 
-    JAX's own, as XLA fuses it; its softmax is in float32 whatever the input. Not cuDNN's: that has
-    no forward-mode derivative, which likelihoods and several objectives take, none in float32,
-    and none of the 256-channel heads of these networks before Hopper. With the 256 pixels at which
-    they attend, the matrix of weights that it would save is small.
+    It uses JAX's own function, which XLA fuses; its softmax is in float32 for every input. It does
+    not use cuDNN's, which has no forward-mode derivative (likelihoods and several objectives need
+    it), no float32 version, and before Hopper no heads of 256 channels as in these networks. These
+    networks attend over 256 pixels, so the weight matrix that cuDNN would save is small.
     """
     b, height, width, c = query.shape
     flat = (a.reshape(b, height * width, 1, c) for a in (query, key, value))
@@ -31,21 +31,22 @@ class AttnBlockpp(nn.Module):
     @nn.compact
     def __call__(self, x: Image) -> Image:
         normed = GroupNorm()(x)
-        return residual_sum(x, _attended(normed, self.init_scale), rescale=self.skip_rescale)
+        return residual_sum(x, _attention(normed, self.init_scale), rescale=self.skip_rescale)
 
 
 class AttnBlock(nn.Module):
-    """Attention as a residual block; normalizes 32 groups, starts as the identity (Ho et al. 2020).
+    """Attention as a residual block with 32 groups; the identity at the start (Ho et al. 2020).
 
-    Raises ValueError unless the channels are a multiple of 32.
+    Raises:
+      ValueError: the number of channels is not a multiple of 32.
     """
 
     @nn.compact
     def __call__(self, x: Image) -> Image:
-        return x + _attended(GroupNorm(32)(x), 0.0)
+        return x + _attention(GroupNorm(32)(x), 0.0)
 
 
-def _attended(normed: Image, init_scale: float) -> Image:
+def _attention(normed: Image, init_scale: float) -> Image:
     c = normed.shape[-1]
     query, key, value = (NIN(c)(normed) for _ in range(3))
     return NIN(c, init_scale=init_scale)(attend(query, key, value))

@@ -1,10 +1,10 @@
-"""The small layers that every network shares.
+"""Small layers that all networks share.
 
-Conventions: images are (batch, height, width, channels), and a layer built by a function here
-takes its name (`Conv_0`, `GroupNorm_0`, `NIN_0`, ...) from the module that calls it, so that
-parameter trees have the names of the published score_sde checkpoints. Parameters are float32, and
-every layer computes in the precision of its input: a network that casts its input to bfloat16
-computes in it throughout, but for the statistics of its normalizations.
+Conventions: images are (batch, height, width, channels). A layer that a function here returns takes
+its name (`Conv_0`, `GroupNorm_0`, `NIN_0`, ...) from the module that calls it. So parameter trees
+have the names of the published score_sde checkpoints. Parameters are float32, and every layer
+computes in the precision of its input. A network that casts its input to bfloat16 therefore
+computes in bfloat16, except for the statistics of its normalizations.
 """
 
 import functools
@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 Activation = Callable[[Array], Array]
 Initializer = Callable[..., Array]
 
-DTYPES = ("bfloat16", "float32")  # to compute in
+DTYPES = ("bfloat16", "float32")  # dtypes of the computation
 
 ACTIVATIONS: dict[str, Activation] = {
     "elu": nn.elu,
@@ -31,13 +31,13 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def check_choice(field: str, value: str, choices: Collection[str]) -> None:
-    """Raises ValueError naming the choices if `value` is not one of them."""
+    """Raise a ValueError with the choices if `value` is not one of them."""
     if value not in choices:
         raise ValueError(f"{field} = {value!r} is unknown; choose one of {sorted(choices)}")
 
 
 def check_halvings(shape: tuple[int, ...], halvings: int) -> None:
-    """Raises ValueError if `shape` is not that of one image that can be halved so many times."""
+    """Raise a ValueError if `shape` is not that of one image that can be halved this many times."""
     divisor = 2**halvings
     if len(shape) != 3 or shape[0] % divisor or shape[1] % divisor:
         raise ValueError(
@@ -47,31 +47,31 @@ def check_halvings(shape: tuple[int, ...], halvings: int) -> None:
 
 
 def activation(name: str) -> Activation:
-    """The elementwise nonlinearity called `name`."""
+    """Return the elementwise nonlinearity of that name."""
     check_choice("nonlinearity", name, ACTIVATIONS)
     return ACTIVATIONS[name]
 
 
-def to_compute(x: Array, dtype: str) -> Array:
-    """`x` in bfloat16 if `dtype` says so; "float32" leaves it as it is (it may be float64)."""
+def cast_to(x: Array, dtype: str) -> Array:
+    """Cast `x` to bfloat16 if `dtype` is "bfloat16"; "float32" keeps it (it may be float64)."""
     return x.astype(jnp.bfloat16) if dtype == "bfloat16" else x
 
 
-def like_input(
+def promote_to_input(
     *arrays: Array | None, dtype: Any = None, inexact: bool = True
 ) -> list[Array | None]:
-    """The input, and parameters in its precision: how flax's layers are to promote the two."""
-    del dtype, inexact  # what flax would promote to
+    """Cast parameters to the precision of the input: the promotion rule of flax's layers."""
+    del dtype, inexact  # the dtype that flax would promote to
     x = arrays[0]
     assert x is not None
     return [a if a is None else a.astype(x.dtype) for a in arrays]
 
 
-def through(block: nn.Module, *inputs: Array | None, remat: bool, **options: bool) -> Array:
-    """Applies a block; with `remat` its activations are computed again on the way back.
+def apply_block(block: nn.Module, *inputs: Array | None, remat: bool, **options: bool) -> Array:
+    """Apply a block; with `remat` the backward pass recomputes its activations.
 
     The parameters keep their names, which a class made by `nn.remat` would change. XLA on CPU
-    merges the two computations again: measured, the memory there is the same.
+    merges the two computations again, so there the measured memory is the same.
     """
 
     def apply(block, *inputs):
@@ -81,10 +81,10 @@ def through(block: nn.Module, *inputs: Array | None, remat: bool, **options: boo
 
 
 def uniform_init(bound: float) -> Initializer:
-    """`U(-bound, bound)`.
+    """Return an initializer with `U(-bound, bound)`.
 
-    The numbers are drawn as one flat vector: XLA compiles a random generator once for every
-    distinct shape, and four-dimensional ones are slow to compile.
+    It draws the numbers as one flat vector. XLA compiles a random generator once for every distinct
+    shape, and four-dimensional shapes are slow to compile.
     """
 
     def init(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
@@ -94,10 +94,10 @@ def uniform_init(bound: float) -> Initializer:
 
 
 def default_init(scale: float = 1.0) -> Initializer:
-    """Uniform variance scaling by the mean of fan-in and fan-out (Ho et al. 2020).
+    """Return uniform variance scaling by the mean of fan-in and fan-out (Ho et al. 2020).
 
-    `U(-b, b)` with `b = sqrt(3 scale / fan_avg)`, for kernels whose last two axes are (in, out).
-    A scale of 0 means 1e-10: practically zero, but nowhere exactly so.
+    `U(-b, b)` with `b = sqrt(3 scale / fan_avg)`, for kernels whose last two axes are (in, out). A
+    scale of 0 means 1e-10: practically zero, but not exactly.
     """
     scale = scale or 1e-10
 
@@ -110,41 +110,44 @@ def default_init(scale: float = 1.0) -> Initializer:
 
 
 def conv3x3(features: int, *, stride: int = 1, init_scale: float = 1.0) -> nn.Conv:
-    """A 3x3 convolution with bias that keeps the image size (or divides it by `stride`)."""
+    """Return a 3x3 convolution with bias, which keeps the image size or divides it by `stride`."""
     return nn.Conv(
         features,
         (3, 3),
         (stride, stride),
         "SAME",
         kernel_init=default_init(init_scale),
-        promote_dtype=like_input,
+        promote_dtype=promote_to_input,
     )
 
 
 def conv1x1(features: int) -> nn.Conv:
-    """A 1x1 convolution with bias."""
-    return nn.Conv(features, (1, 1), kernel_init=default_init(), promote_dtype=like_input)
+    """Return a 1x1 convolution with bias."""
+    return nn.Conv(features, (1, 1), kernel_init=default_init(), promote_dtype=promote_to_input)
 
 
 def dense(features: int, *, init_scale: float = 1.0) -> nn.Dense:
-    """A fully connected layer with bias."""
-    return nn.Dense(features, kernel_init=default_init(init_scale), promote_dtype=like_input)
+    """Return a fully connected layer with bias."""
+    return nn.Dense(features, kernel_init=default_init(init_scale), promote_dtype=promote_to_input)
 
 
 def residual_sum(x: Array, h: Array, *, rescale: bool) -> Array:
-    """`x + h`, divided by sqrt(2) if `rescale`, which keeps the variance of independent terms."""
+    """Return `x + h`; `rescale` divides by sqrt(2), to keep the variance of independent terms."""
     return (x + h) / math.sqrt(2.0) if rescale else x + h
 
 
 class GroupNorm(nn.Module):
-    """Normalizes groups of channels over the image (Wu & He 2018), in float32 at least.
+    """Normalization of groups of channels over the image (Wu & He 2018), at least in float32.
 
-    The same function and parameters as flax's GroupNorm, but the variance is that of the centered
-    values (flax subtracts squares, which cancels), and each channel is summed before the groups
-    are, which takes half the time on CPU. Raises ValueError if the groups cannot be equal.
+    It has the function and the parameters of flax's GroupNorm, with two differences. The variance
+    is that of the centered values (flax subtracts squares, which cancels). Each channel is averaged
+    before the groups are, which takes half the time on CPU.
+
+    Raises:
+      ValueError: the groups cannot be equal.
     """
 
-    groups: int = 0  # 0: of at least 4 channels, at most 32 groups
+    groups: int = 0  # 0: groups of at least 4 channels, at most 32 of them
     epsilon: float = 1e-6
 
     @nn.compact
@@ -172,7 +175,7 @@ class GroupNorm(nn.Module):
 
 
 def _group_mean(x: Float[Array, "b h w c"], groups: int) -> Float[Array, "b 1 1 c"]:
-    """The mean over space and over the group of every channel, repeated for its channels."""
+    """Return the mean over space and over each group, repeated for the channels of the group."""
     b, _, _, c = x.shape
     means = x.mean(axis=(1, 2)).reshape(b, groups, c // groups).mean(axis=-1)
     return means.repeat(c // groups, axis=-1)[:, None, None, :]

@@ -1,9 +1,9 @@
-"""A residual multilayer perceptron for vectors, or anything small enough to be flattened."""
+"""A residual multilayer perceptron for vectors, and for other small data."""
 
 import flax.linen as nn
 from jaxtyping import Array, Float, Int
 
-from gradlog.models.networks.embeddings import EMBEDDING_TYPES, as_label, embed_label, with_class
+from gradlog.models.networks.embeddings import EMBEDDING_TYPES, add_class, cast_label, embed_label
 from gradlog.models.networks.layers import (
     ACTIVATIONS,
     activation,
@@ -16,16 +16,18 @@ CHOICES = {"nonlinearity": tuple(ACTIVATIONS), "embedding_type": EMBEDDING_TYPES
 
 
 class MLP(nn.Module):
-    """Maps one datum of any shape and its noise label to an array of the same shape.
+    """A map from one datum of any shape and its noise label to an array of the same shape.
 
-    `num_layers` pre-normalized residual blocks of width `hidden`, each of which adds a linear map
-    of the noise embedding. Hyper-parameters that share a name with NCSNpp share its meaning.
-    Raises ValueError on an unknown choice.
+    It has `num_layers` pre-normalized residual blocks of width `hidden`; each adds a linear map of
+    the noise embedding. Hyperparameters with the same name in NCSNpp have the same meaning.
+
+    Raises:
+      ValueError: a choice is unknown.
     """
 
     hidden: int = 128
     num_layers: int = 3  # residual blocks
-    embedding: int = 64  # sines and cosines of the label
+    embedding: int = 64  # number of sines and cosines of the label
     nonlinearity: str = "swish"
     dropout: float = 0.0
     skip_rescale: bool = False
@@ -33,9 +35,9 @@ class MLP(nn.Module):
     embedding_type: str = "positional"
     fourier_scale: float = 16.0
     trainable_embedding: bool = False
-    num_scales: int = 1000  # rows of an embedding by 'table'
-    init_scale: float = 0.0  # of the last layer of every block, and of the network
-    num_classes: int = 0  # that it can be told; 0: unconditional
+    num_scales: int = 1000  # rows of the table of embedding_type 'table'
+    init_scale: float = 0.0  # of the last layer of every block and of the network
+    num_classes: int = 0  # 0: unconditional
 
     def __post_init__(self) -> None:
         for field, choices in CHOICES.items():
@@ -52,8 +54,8 @@ class MLP(nn.Module):
         train: bool,
     ) -> Float[Array, "*D"]:
         act = activation(self.nonlinearity)
-        temb = self._embed(as_label(label, x)) if self.conditional else None
-        temb = with_class(temb, condition, num_classes=self.num_classes, size=self.hidden)
+        temb = self._embed(cast_label(label, x)) if self.conditional else None
+        temb = add_class(temb, condition, num_classes=self.num_classes, size=self.hidden)
         h = dense(self.hidden)(x.reshape(-1))
         for _ in range(self.num_layers):
             h = self._residual_block(h, temb, train)

@@ -1,8 +1,8 @@
 """The U-Net of Song et al. 2021, "Score-Based Generative Modeling through SDEs" (Appendix H).
 
-One class covers DDPM++ (positional embedding, no filter, no pyramids) and NCSN++ (Fourier
-embedding of sigma, FIR filters, progressive growing). Modules and parameters carry the names of
-the score_sde release, so its checkpoints load as they are.
+One class covers DDPM++ (positional embedding, no filter, no pyramids) and NCSN++ (Fourier embedding
+of sigma, FIR filters, progressive growing). Modules and parameters have the names of the score_sde
+release, so its checkpoints load directly.
 """
 
 import flax.linen as nn
@@ -12,23 +12,23 @@ from jaxtyping import Array, Float, Int
 from gradlog.models.networks.attention import AttnBlockpp
 from gradlog.models.networks.embeddings import (
     EMBEDDING_TYPES,
-    as_label,
+    add_class,
+    cast_label,
     embed_label,
     ladder_sigma,
-    with_class,
 )
 from gradlog.models.networks.layers import (
     ACTIVATIONS,
     DTYPES,
     GroupNorm,
     activation,
+    apply_block,
+    cast_to,
     check_choice,
     check_halvings,
     conv3x3,
     dense,
     residual_sum,
-    through,
-    to_compute,
 )
 from gradlog.models.networks.resnet_blocks import Combine, ResnetBlockBigGANpp, ResnetBlockDDPMpp
 from gradlog.models.networks.up_or_down import Downsample, Upsample
@@ -48,17 +48,19 @@ CHOICES = {
 
 
 class NCSNpp(nn.Module):
-    """Maps one image and its noise label to an image of the same shape.
+    """A map from one image and its noise label to an image of the same shape.
 
     The defaults are those of `cifar10_ddpmpp_deep_continuous` with half its depth.
-    Raises ValueError on an unknown choice, and when called on an image whose height or width is
-    not divisible by 2 to the number of resolutions minus one.
+
+    Raises:
+      ValueError: a choice is unknown, or the height or width of the image is not divisible by 2 to
+        the number of resolutions minus one.
     """
 
-    nf: int = 128  # channels at the full resolution
+    nf: int = 128  # channels at full resolution
     ch_mult: tuple[int, ...] = (1, 2, 2, 2)  # channels at each resolution, in units of nf
-    num_res_blocks: int = 4  # per resolution, on the way down; one more on the way up
-    attn_resolutions: tuple[int, ...] = (16,)  # image heights at which there is attention
+    num_res_blocks: int = 4  # per resolution in the encoder; the decoder has one more
+    attn_resolutions: tuple[int, ...] = (16,)  # image heights with attention
     dropout: float = 0.1
     nonlinearity: str = "swish"
     resamp_with_conv: bool = True  # ddpm blocks only: resample with a convolution
@@ -67,28 +69,28 @@ class NCSNpp(nn.Module):
     fir_kernel: tuple[int, ...] = (1, 3, 3, 1)
     skip_rescale: bool = True  # divide residual sums by sqrt(2)
     resblock_type: str = "biggan"
-    progressive: str = "none"  # how the output is assembled over the resolutions
-    progressive_input: str = "none"  # how the input is fed in at lower resolutions
-    progressive_combine: str = "sum"  # with input_skip
+    progressive: str = "none"  # how the resolutions combine to the output
+    progressive_input: str = "none"  # how the input enters at lower resolutions
+    progressive_combine: str = "sum"  # for input_skip
     embedding_type: str = "positional"
     fourier_scale: float = 16.0
     trainable_embedding: bool = False
-    init_scale: float = 0.0  # of the last layer of every block, and of the network
-    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centered here
-    scale_by_sigma: bool = False  # divide the output by the label's sigma
-    sigma_min: float = 0.01  # the ladder of labels that are indices: see `_sigma_of_label`
+    init_scale: float = 0.0  # of the last layer of every block and of the network
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and are centered here
+    scale_by_sigma: bool = False  # divide the output by the sigma of the label
+    sigma_min: float = 0.01  # the noise ladder of labels that are indices: see `_sigma_of_label`
     sigma_max: float = 50.0
-    num_scales: int = 1000  # levels of that ladder, rows of an embedding by 'table'
-    num_classes: int = 0  # that it can be told; 0: unconditional
-    dtype: str = "float32"  # to compute in; parameters and output are float32
-    remat: bool = False  # compute the blocks' activations again on the way back
+    num_scales: int = 1000  # levels of the ladder; rows of the table of embedding_type 'table'
+    num_classes: int = 0  # 0: unconditional
+    dtype: str = "float32"  # of the computation; parameters and output are float32
+    remat: bool = False  # recompute the blocks' activations in the backward pass
 
     def __post_init__(self) -> None:
         for field, choices in CHOICES.items():
             check_choice(field, getattr(self, field), choices)
         if self.scale_by_sigma and self.embedding_type == "fourier_linear":
             raise ValueError(
-                "scale_by_sigma = True needs a label that tells sigma: embedding_type = 'fourier'"
+                "scale_by_sigma = True needs a label that gives sigma: embedding_type = 'fourier'"
                 " (the label is sigma) or 'positional' or 'table' (an index), got 'fourier_linear'"
             )
         super().__post_init__()
@@ -103,15 +105,16 @@ class NCSNpp(nn.Module):
         train: bool,
     ) -> Float[Array, "h w c"]:
         check_halvings(x.shape, len(self.ch_mult) - 1)
-        images = to_compute(x[None], self.dtype)  # blocks take batches, as convolutions do
+        images = cast_to(x[None], self.dtype)  # convolutions, and so all blocks, need a batch
         if not self.centered:
             images = 2.0 * images - 1.0
-        label = as_label(label, x)
+        label = cast_label(label, x)
         temb = self._embed(label)
-        temb = with_class(temb, condition, num_classes=self.num_classes, size=4 * self.nf)
-        temb = None if temb is None else to_compute(temb, self.dtype)
+        temb = add_class(temb, condition, num_classes=self.num_classes, size=4 * self.nf)
+        temb = None if temb is None else cast_to(temb, self.dtype)
         skips = self._encode(images, temb, train)
-        h = self._bottleneck(skips[-1], temb, train)
+        h = self._residual(skips[-1], temb, train)
+        h = self._residual(self._attention()(h), temb, train)
         h = self._decode(h, skips, temb, train, channels=x.shape[-1]).astype(x.dtype)
         if self.scale_by_sigma:
             h = h / self._sigma_of_label(label).astype(h.dtype)
@@ -134,7 +137,7 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _sigma_of_label(self, label: Float[Array, ""]) -> Float[Array, ""]:
-        """The label itself with Fourier embeddings; else it is an index of the ladder."""
+        """Return the label itself for Fourier embeddings; otherwise look it up in the ladder."""
         if self.embedding_type == "fourier":
             return label
         return ladder_sigma(
@@ -146,24 +149,18 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _encode(self, images: Image, temb: Embedding | None, train: bool) -> list[Image]:
-        """All feature maps of the way down, which the way up takes again in reverse order."""
+        """Return all feature maps of the encoder; the decoder takes them in reverse order."""
         pyramid = images
         skips = [conv3x3(self.nf)(images)]
         for level, mult in enumerate(self.ch_mult):
             for _ in range(self.num_res_blocks):
                 h = self._residual(skips[-1], temb, train, out_ch=self.nf * mult)
-                skips.append(self._attend_if_listed(h))
+                skips.append(self._maybe_attend(h))
             if level != len(self.ch_mult) - 1:
                 h = self._down(skips[-1], temb, train)
                 pyramid, h = self._feed_input(pyramid, h)
                 skips.append(h)
         return skips
-
-    @nn.nowrap
-    def _bottleneck(self, h: Image, temb: Embedding | None, train: bool) -> Image:
-        h = self._residual(h, temb, train)
-        h = self._attention()(h)
-        return self._residual(h, temb, train)
 
     @nn.nowrap
     def _decode(
@@ -175,7 +172,7 @@ class NCSNpp(nn.Module):
             for _ in range(self.num_res_blocks + 1):
                 h = jnp.concatenate([h, skips.pop()], axis=-1)
                 h = self._residual(h, temb, train, out_ch=self.nf * mult)
-            h = self._attend_if_listed(h)
+            h = self._maybe_attend(h)
             pyramid, h = self._grow_output(pyramid, h, channels)
             if level != 0:
                 h = self._up(h, temb, train)
@@ -186,7 +183,7 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _feed_input(self, pyramid: Image, h: Image) -> tuple[Image, Image]:
-        """Halves the input pyramid and joins it to the feature map h of that resolution."""
+        """Halve the input pyramid, and join it to the feature map h of that resolution."""
         if self.progressive_input == "input_skip":
             pyramid = self._resampler(Downsample, with_conv=False)(pyramid)
             return pyramid, Combine(self.progressive_combine)(pyramid, h)
@@ -200,7 +197,7 @@ class NCSNpp(nn.Module):
     def _grow_output(
         self, pyramid: Image | None, h: Image, channels: int
     ) -> tuple[Image | None, Image]:
-        """Doubles the output pyramid and joins the feature map h of that resolution to it."""
+        """Double the output pyramid, and join the feature map h of that resolution to it."""
         if self.progressive == "output_skip":
             if pyramid is None:
                 return self._head(h, channels, init_scale=self.init_scale), h
@@ -233,7 +230,7 @@ class NCSNpp(nn.Module):
 
     @nn.nowrap
     def _residual(self, h: Image, temb: Embedding | None, train: bool, **kwargs) -> Image:
-        return through(self._block(**kwargs), h, temb, train=train, remat=self.remat)
+        return apply_block(self._block(**kwargs), h, temb, train=train, remat=self.remat)
 
     @nn.nowrap
     def _block(self, **kwargs) -> ResnetBlockDDPMpp | ResnetBlockBigGANpp:
@@ -256,5 +253,5 @@ class NCSNpp(nn.Module):
         return AttnBlockpp(skip_rescale=self.skip_rescale, init_scale=self.init_scale)
 
     @nn.nowrap
-    def _attend_if_listed(self, h: Image) -> Image:
+    def _maybe_attend(self, h: Image) -> Image:
         return self._attention()(h) if h.shape[1] in self.attn_resolutions else h

@@ -1,19 +1,21 @@
-"""The RefineNet of Song & Ermon 2020, "Improved Techniques for Training Score-Based Generative
-Models" (NCSNv2, arXiv:2006.09011), as score_sde has it: with its names, so its checkpoints load.
+"""The RefineNet of Song & Ermon 2020 (NCSNv2, arXiv:2006.09011).
+
+"Improved Techniques for Training Score-Based Generative Models", as in score_sde: modules have its
+names, so its checkpoints load directly.
 """
 
 import flax.linen as nn
 from jaxtyping import Array, Float, Int
 
-from gradlog.models.networks.embeddings import as_label, ladder_sigma
+from gradlog.models.networks.embeddings import cast_label, ladder_sigma
 from gradlog.models.networks.layers import (
     ACTIVATIONS,
     DTYPES,
     activation,
+    apply_block,
+    cast_to,
     check_choice,
     check_halvings,
-    through,
-    to_compute,
 )
 from gradlog.models.networks.refine_blocks import (
     INTERPOLATIONS,
@@ -30,38 +32,40 @@ CHOICES = {
     "interpolation": tuple(INTERPOLATIONS),
     "dtype": DTYPES,
 }
-# Of each stage after the first: its channels in units of nf, and its dilation; 1 halves the image.
+# (channels in units of nf, dilation) of each stage after the first; dilation 1 halves the image.
 BACKBONES = {
     64: ((2, 1), (2, 2), (2, 4)),
     128: ((2, 1), (2, 1), (4, 2), (4, 4)),
     256: ((2, 1), (2, 1), (2, 1), (4, 2), (4, 4)),
 }
-# Channels of what is refined, from the last stage to the first, in units of nf.
+# Channels of the refined feature maps, from the last stage to the first, in units of nf.
 REFINED = {64: (2, 2, 2, 1), 128: (4, 2, 2, 1, 1), 256: (4, 2, 2, 2, 1, 1)}
 
 
 class NCSNv2(nn.Module):
-    """Maps one image and its noise label to an image of the same shape.
+    """A map from one image and its noise label to an image of the same shape.
 
-    The network is not told the noise: the label, the index of a level of the ladder, only says
-    which sigma the output is divided by, if at all. Hyper-parameters that share a name with NCSNpp
-    share its meaning. The published ones have nonlinearity 'elu' and divide.
-    Raises ValueError on an unknown choice, on classes, which it cannot be told, and when called on
-    an image whose height or width cannot be halved as often as the backbone does.
+    The network does not use the noise level: the label, an index of the noise ladder, only selects
+    the sigma that divides the output, if any. Hyperparameters with the same name in NCSNpp have the
+    same meaning. The published networks have nonlinearity 'elu' and divide by sigma.
+
+    Raises:
+      ValueError: a choice is unknown; `num_classes` is not 0; or the height or width of the image
+        cannot be halved as often as the backbone does.
     """
 
-    nf: int = 128  # channels at the full resolution
-    backbone: int = 64  # image size that it is for: 64 (and 32), 128 or 256
+    nf: int = 128  # channels at full resolution
+    backbone: int = 64  # image size that it suits: 64 (and 32), 128 or 256
     nonlinearity: str = "swish"
     interpolation: str = "bilinear"
-    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and centered here
-    scale_by_sigma: bool = False  # divide the output by sigma number `int(label)` of the ladder
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and are centered here
+    scale_by_sigma: bool = False  # divide the output by level `int(label)` of the noise ladder
     sigma_min: float = 0.01
     sigma_max: float = 50.0
-    num_scales: int = 1000  # levels of that ladder
-    num_classes: int = 0  # none: there is no embedding that could tell one
-    dtype: str = "float32"  # to compute in; parameters and output are float32
-    remat: bool = False  # compute the blocks' activations again on the way back
+    num_scales: int = 1000  # levels of the noise ladder
+    num_classes: int = 0  # must be 0: the network has no embedding of a class
+    dtype: str = "float32"  # of the computation; parameters and output are float32
+    remat: bool = False  # recompute the blocks' activations in the backward pass
 
     def __post_init__(self) -> None:
         for field, choices in CHOICES.items():
@@ -70,8 +74,8 @@ class NCSNv2(nn.Module):
             raise ValueError(f"backbone = {self.backbone} must be one of {sorted(BACKBONES)}")
         if self.num_classes:
             raise ValueError(
-                f"num_classes = {self.num_classes}: the RefineNet has no embedding to tell it a "
-                "class by; choose 0, or another network"
+                f"num_classes = {self.num_classes}: the RefineNet has no embedding of a class; "
+                "choose 0, or another network"
             )
         super().__post_init__()
 
@@ -84,20 +88,28 @@ class NCSNv2(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, "h w c"]:
-        del train  # nothing is dropped
+        del train  # there is no dropout
         if condition is not None:
-            raise ValueError("a class is given, but the RefineNet knows none")
+            raise ValueError("the RefineNet has no classes, but got a condition")
         check_halvings(x.shape, sum(dilation == 1 for _, dilation in BACKBONES[self.backbone]))
-        images = to_compute(x[None], self.dtype)
+        images = cast_to(x[None], self.dtype)
         h = ncsn_conv3x3(images if self.centered else 2.0 * images - 1.0, self.nf)
         h = self._refine(self._stages(h))
         h = activation(self.nonlinearity)(InstanceNorm2dPlus()(h))
         h = ncsn_conv3x3(h, x.shape[-1])[0].astype(x.dtype)
-        return h / self._sigma(as_label(label, x)).astype(x.dtype) if self.scale_by_sigma else h
+        if not self.scale_by_sigma:
+            return h
+        sigma = ladder_sigma(
+            cast_label(label, x),
+            sigma_min=self.sigma_min,
+            sigma_max=self.sigma_max,
+            num_scales=self.num_scales,
+        )
+        return h / sigma.astype(x.dtype)
 
     @nn.nowrap
     def _stages(self, h: Image) -> list[Image]:
-        """The last feature map of every stage."""
+        """Return the last feature map of every stage."""
         h = self._residual(h)
         stages = [self._residual(h)]
         for mult, dilation in BACKBONES[self.backbone]:
@@ -115,18 +127,9 @@ class NCSNv2(nn.Module):
                 self.interpolation,
                 units=3 if stage is stages[0] else 1,
             )
-            refined = [through(block, stage, *refined, remat=self.remat)]
+            refined = [apply_block(block, stage, *refined, remat=self.remat)]
         return refined[0]
 
     @nn.nowrap
     def _residual(self, h: Image, **kwargs) -> Image:
-        return through(ResidualBlock(self.nonlinearity, **kwargs), h, remat=self.remat)
-
-    @nn.nowrap
-    def _sigma(self, label: Float[Array, ""]) -> Float[Array, ""]:
-        return ladder_sigma(
-            label,
-            sigma_min=self.sigma_min,
-            sigma_max=self.sigma_max,
-            num_scales=self.num_scales,
-        )
+        return apply_block(ResidualBlock(self.nonlinearity, **kwargs), h, remat=self.remat)

@@ -9,21 +9,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.models.networks.layers import activation, like_input, uniform_init
+from gradlog.models.networks.layers import activation, promote_to_input, uniform_init
 from gradlog.models.networks.up_or_down import mean_downsample
 
 Image = Float[Array, "b h w c"]
 
-# What `jax.image.resize` calls them.
+# The names of the methods in `jax.image.resize`.
 INTERPOLATIONS = {"bilinear": "bilinear", "nearest_neighbor": "nearest"}
 
 
 class InstanceNorm2dPlus(nn.Module):
-    """Every channel normalized over the image, and its mean given back relative to the others'.
+    """Normalization of every channel over the image, which keeps the channels' relative means.
 
-    ``gamma (x - mean_c)/std_c + alpha (mean_c - m)/v) + beta``, m and v the mean and the standard
-    deviation of the channels' means (Song & Ermon 2019, arXiv:1907.05600, appendix A), all in
-    float32 at least. One image's statistics are its own.
+    ``gamma ((x - mean_c)/std_c + alpha (mean_c - m)/v) + beta``, with m and v the mean and standard
+    deviation of the channels' means (Song & Ermon 2019, arXiv:1907.05600, appendix A). Computed at
+    least in float32, for each image by itself.
     """
 
     epsilon: float = 1e-5
@@ -47,7 +47,7 @@ class InstanceNorm2dPlus(nn.Module):
 
 
 def ncsn_conv3x3(x: Image, features: int, *, dilation: int = 1, use_bias: bool = True) -> Image:
-    """A 3x3 convolution of x, which starts as PyTorch's do: all numbers below 1/sqrt(fan-in)."""
+    """Apply a 3x3 convolution with PyTorch's initialization: all numbers below 1/sqrt(fan-in)."""
     init = uniform_init(1 / math.sqrt(9 * x.shape[-1]))
     return nn.Conv(
         features,
@@ -56,7 +56,7 @@ def ncsn_conv3x3(x: Image, features: int, *, dilation: int = 1, use_bias: bool =
         use_bias=use_bias,
         kernel_init=init,
         bias_init=init,
-        promote_dtype=like_input,
+        promote_dtype=promote_to_input,
     )(x)
 
 
@@ -69,14 +69,14 @@ class ConvMeanPool(nn.Module):
     @nn.compact
     def __call__(self, x: Image) -> Image:
         kernel = (self.kernel_size, self.kernel_size)
-        return mean_downsample(nn.Conv(self.features, kernel, promote_dtype=like_input)(x))
+        return mean_downsample(nn.Conv(self.features, kernel, promote_dtype=promote_to_input)(x))
 
 
 class ResidualBlock(nn.Module):
     """norm, act, conv, norm, act, conv; plus the input, all dilated (Yu & Koltun 2016).
 
-    With `down` it has other `features` than the input at half the resolution; where `dilation` is
-    above 1, that stands for the halving, and the resolution stays.
+    With `down` it has `features` channels at half the resolution. A `dilation` above 1 replaces the
+    halving, and the resolution stays.
     """
 
     nonlinearity: str
@@ -115,7 +115,7 @@ class RCUBlock(nn.Module):
 
 
 class MSFBlock(nn.Module):
-    """Multi-resolution fusion: all inputs convolved, brought to one resolution, and added."""
+    """Multi-resolution fusion: the sum of all inputs, convolved and resized to one resolution."""
 
     shape: tuple[int, ...]  # height and width
     features: int
@@ -131,7 +131,7 @@ class MSFBlock(nn.Module):
 
 
 class CRPBlock(nn.Module):
-    """Chained residual pooling: twice, the maximum of 5x5 neighbors, convolved, is added."""
+    """Chained residual pooling: twice, add the convolved maximum of 5x5 neighbors."""
 
     nonlinearity: str
 
@@ -146,9 +146,9 @@ class CRPBlock(nn.Module):
 
 
 class RefineBlock(nn.Module):
-    """Joins a feature map and what came of the lower resolutions, at that of the first.
+    """Joins a feature map with the refined one of the lower resolutions, at its own resolution.
 
-    Without the second it keeps the channels of the first. `units` is that of the last RCUBlock.
+    With one input it keeps that input's channels. `units` is that of the last RCUBlock.
     """
 
     features: int

@@ -44,9 +44,10 @@ class ResnetBlockDDPMpp(nn.Module):
 
 
 class ResnetBlockDDPM(nn.Module):
-    """The block of Ho et al. 2020: 32 groups, starts as the identity, adds without rescaling.
+    """The block of Ho et al. 2020: 32 groups, no rescaling, the identity at the start.
 
-    Raises ValueError unless all channels are a multiple of 32.
+    Raises:
+      ValueError: a number of channels is not a multiple of 32.
     """
 
     nonlinearity: str
@@ -62,7 +63,7 @@ class ResnetBlockDDPM(nn.Module):
 
 
 class ResnetBlockBigGANpp(nn.Module):
-    """ResnetBlockDDPMpp, which can also change the resolution inside (Brock et al. 2019).
+    """ResnetBlockDDPMpp with an optional change of resolution inside (Brock et al. 2019).
 
     `resample` is "none", "up" or "down": applied after the first activation and to the input.
     """
@@ -81,14 +82,14 @@ class ResnetBlockBigGANpp(nn.Module):
         in_ch = x.shape[-1]
         out_ch = self.out_ch or in_ch
         h = activation(self.nonlinearity)(GroupNorm()(x))
-        h, x = self._resampled(h), self._resampled(x)
+        h, x = self._resample(h), self._resample(x)
         h = _conditioned_convs(self, h, temb, out_ch, init_scale=self.init_scale, train=train)
         if out_ch != in_ch or self.resample != "none":
             x = conv1x1(out_ch)(x)
         return residual_sum(x, h, rescale=self.skip_rescale)
 
     @nn.nowrap
-    def _resampled(self, x: Image) -> Image:
+    def _resample(self, x: Image) -> Image:
         if self.resample == "up":
             return fir_upsample(x, self.fir_kernel) if self.fir else repeat_upsample(x)
         if self.resample == "down":
@@ -117,7 +118,7 @@ def _conditioned_convs(
     groups: int = 0,
     train: bool,
 ) -> Image:
-    """The part all blocks share: conv, + embedding, norm, act, dropout, conv."""
+    """Apply the part that all blocks share: conv, + embedding, norm, act, dropout, conv."""
     act = activation(block.nonlinearity)
     h = conv3x3(out_ch)(h)
     if temb is not None:

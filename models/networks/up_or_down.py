@@ -1,9 +1,9 @@
 """Doubling and halving the resolution of an image, with or without an anti-aliasing filter.
 
 The filtered versions are those of StyleGAN2 (Karras et al. 2020; Zhang 2019): insert zeros, pad,
-filter with a finite impulse response (FIR), keep every second pixel. The filters are separable,
-so each axis is a weighted sum of shifted slices: cheaper than a depthwise convolution on CPU,
-and its derivatives are of the same kind.
+filter with a finite impulse response (FIR), keep every second pixel. The filters are separable, so
+each axis is a weighted sum of shifted slices. On CPU this is faster than a depthwise convolution,
+and its derivatives have the same form.
 """
 
 import functools
@@ -24,31 +24,31 @@ Taps = tuple[float, ...]
 
 
 def repeat_upsample(x: Image) -> Float[Array, "b 2*h 2*w c"]:
-    """Every pixel four times."""
+    """Repeat every pixel four times."""
     return x.repeat(FACTOR, axis=1).repeat(FACTOR, axis=2)
 
 
 def mean_downsample(x: Image) -> Float[Array, "b h/2 w/2 c"]:
-    """The mean of every 2x2 block."""
+    """Return the mean of every 2x2 block."""
     b, h, w, c = x.shape
     return x.reshape(b, h // FACTOR, FACTOR, w // FACTOR, FACTOR, c).mean(axis=(2, 4))
 
 
 def fir_upsample(x: Image, kernel: Taps) -> Float[Array, "b 2*h 2*w c"]:
-    """Zeros between the pixels, then the filter with gain 4, which keeps the mean."""
+    """Insert zeros between the pixels, then filter with gain 4, which keeps the mean."""
     p = len(kernel) - FACTOR
     pad = ((p + 1) // 2 + FACTOR - 1, p // 2)
     return _upfirdn(x, _normalized(kernel, gain=FACTOR), pad, up=FACTOR)
 
 
 def fir_downsample(x: Image, kernel: Taps) -> Float[Array, "b h/2 w/2 c"]:
-    """The filter, then every second pixel."""
+    """Filter, then keep every second pixel."""
     p = len(kernel) - FACTOR
     return _upfirdn(x, _normalized(kernel), ((p + 1) // 2, p // 2), down=FACTOR)
 
 
 def fir_upsample_conv(x: Image, w: Float[Array, "k k in out"], kernel: Taps) -> Image:
-    """A convolution of the zero-interleaved image, then the filter with gain 4."""
+    """Convolve the zero-interleaved image, then filter with gain 4."""
     k = w.shape[0]
     x = _conv(x, w, padding=k - 1, up=FACTOR)
     p = len(kernel) - FACTOR - (k - 1)
@@ -57,7 +57,7 @@ def fir_upsample_conv(x: Image, w: Float[Array, "k k in out"], kernel: Taps) -> 
 
 
 def fir_downsample_conv(x: Image, w: Float[Array, "k k in out"], kernel: Taps) -> Image:
-    """The filter, then a convolution of stride 2."""
+    """Filter, then convolve with stride 2."""
     p = len(kernel) - FACTOR + (w.shape[0] - 1)
     x = _upfirdn(x, _normalized(kernel), ((p + 1) // 2, p // 2))
     return _conv(x, w, padding=0, stride=FACTOR)
@@ -81,7 +81,7 @@ class Conv2d(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the resolution; `out_ch` channels if there is a convolution (0: as many as before)."""
+    """Twice the resolution; a convolution has `out_ch` channels (0: those of the input)."""
 
     with_conv: bool
     fir: bool
@@ -100,7 +100,7 @@ class Upsample(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Half the resolution; `out_ch` channels if there is a convolution (0: as many as before)."""
+    """Half the resolution; a convolution has `out_ch` channels (0: those of the input)."""
 
     with_conv: bool
     fir: bool
@@ -118,12 +118,12 @@ class Downsample(nn.Module):
 
 
 def _normalized(kernel: Taps, gain: float = 1.0) -> Taps:
-    """The taps of one axis, scaled to the sum `gain`."""
+    """Return the taps of one axis, scaled to the sum `gain`."""
     return tuple(gain * tap / math.fsum(kernel) for tap in kernel)
 
 
 def _upfirdn(x: Image, taps: Taps, pad: tuple[int, int], *, up: int = 1, down: int = 1) -> Image:
-    """Up-sample by zeros, pad, filter, down-sample: on height and width alike."""
+    """Upsample by zeros, pad, filter and downsample along height and width."""
     for axis in (1, 2):
         x = _upfirdn_axis(x, taps, pad, axis, up=up, down=down)
     return x
@@ -133,10 +133,10 @@ def _upfirdn_axis(
     x: Image, taps: Taps, pad: tuple[int, int], axis: int, *, up: int, down: int
 ) -> Image:
     padding = [(0, 0, 0)] * x.ndim
-    padding[axis] = (pad[0], pad[1] + up - 1, up - 1)  # zeros between the pixels, one set after
+    padding[axis] = (pad[0], pad[1] + up - 1, up - 1)  # zeros between and after the pixels
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
     length = x.shape[axis] - len(taps) + 1
-    terms = [  # a convolution, not a correlation: the last tap meets the first pixel
+    terms = [  # a convolution, not a correlation: the last tap multiplies the first pixel
         tap * jax.lax.slice_in_dim(x, i, i + length, stride=down, axis=axis)
         for i, tap in enumerate(reversed(taps))
     ]

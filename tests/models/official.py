@@ -1,4 +1,4 @@
-"""Reading of score_sde's configs and parameters into ours: hyper-parameters and trees."""
+"""Conversion of score_sde's configs and parameters to ours: hyperparameters and trees."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ from gradlog.models.networks import NETWORKS
 from gradlog.storage import read_official
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-# All of them; those that the repository has no room for are compared where this folder is.
+# All golden arrays. The large ones are not in the repository; they are tested if this exists.
 SHARED = Path(__file__).parents[3] / "shared" / "golden"
 
 # Fields of config.model that say nothing about this network, or that it does not vary.
@@ -34,7 +34,7 @@ _UNREAD = {
 
 
 def hyper_parameters(config: str) -> dict:
-    """Our network's fields from the `repr` of an official config."""
+    """Return our network's fields from the `repr` of an official config."""
     sections = ast.literal_eval(config)
     name, _, backbone = sections["model"]["name"].partition("_")
     skipped = _NOT_OURS | _UNREAD[name]
@@ -45,13 +45,13 @@ def hyper_parameters(config: str) -> dict:
 
 
 def network_of(config: str) -> nn.Module:
-    """Our network with the hyper-parameters of the `repr` of an official config."""
+    """Return our network with the hyperparameters of the `repr` of an official config."""
     name = ast.literal_eval(config)["model"]["name"].partition("_")[0]
     return NETWORKS[name](**hyper_parameters(config))
 
 
 def parameters(golden: dict[str, np.ndarray]) -> dict:
-    """The flax tree of the `params/...` arrays; GroupNorm's (1, 1, 1, C) become (C,).
+    """Return the flax tree of the `params/...` arrays; GroupNorm's (1, 1, 1, C) become (C,).
 
     Those of `likelihood_vp.npz` are stored once, as the average in `checkpoint_1`.
     """
@@ -67,7 +67,7 @@ def parameters(golden: dict[str, np.ndarray]) -> dict:
 
 
 def load_golden(path: Path) -> tuple[nn.Module, dict, dict[str, np.ndarray]]:
-    """The network, its parameters and all arrays of a golden file."""
+    """Return the network, its parameters and all arrays of a golden file."""
     with np.load(path) as file:
         golden = dict(file)
     return network_of(str(golden["config"])), parameters(golden), golden

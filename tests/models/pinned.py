@@ -1,7 +1,8 @@
-"""Outputs recorded from this code when it agreed with the official arrays of `shared/golden`.
+"""Outputs of this code, recorded when it agreed with the official arrays of `shared/golden`.
 
-They stand in where those are not: `python -m tests.models.pinned` records them again, which is to
-be done only after `tests/models/test_golden.py` has passed with that folder beside the repository.
+They replace those arrays where the folder is missing. `python -m tests.models.pinned` records them
+again. Do this only after `tests/models/test_golden.py` has passed with that folder beside the
+repository.
 """
 
 import flax.linen as nn
@@ -37,7 +38,7 @@ CASES: dict[str, nn.Module] = {
 
 
 def output(name: str) -> np.ndarray:
-    """Of parameters and of an image drawn by NumPy from a fixed seed, at label 3."""
+    """Return the output at label 3, for parameters and an image from a fixed seed."""
     network = CASES[name]
     image = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
     variables = random_variables(network, SHAPE)

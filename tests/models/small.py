@@ -1,4 +1,4 @@
-"""Small networks and cheap parameters for the tests of this room."""
+"""Small networks with cheap parameters, for the tests of models."""
 
 import dataclasses
 from typing import Any
@@ -30,18 +30,18 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 
 def declares(name: str, *fields: str) -> bool:
-    """Whether the network called `name` has these hyper-parameters."""
+    """Return whether the network of this name has these hyperparameters."""
     return set(fields) <= {field.name for field in dataclasses.fields(NETWORKS[name])}
 
 
 def make(name: str, **overrides: Any) -> nn.Module:
-    """The tiny network called `name`."""
+    """Return the tiny network of this name."""
     tiny = {key: value for key, value in TINY.items() if declares(name, key)}
     return NETWORKS[name](**(tiny | NEEDED.get(name, {}) | overrides))
 
 
 def abstract_init(network: nn.Module, shape: tuple[int, ...]):
-    """Shapes and dtypes of the output and of the variables, without computing anything."""
+    """Return shapes and dtypes of the output and of the variables, without computing them."""
     return jax.eval_shape(
         lambda x, label: network.init_with_output(jax.random.key(0), x, label, train=False),
         jax.ShapeDtypeStruct(shape, jnp.float32),
@@ -50,7 +50,7 @@ def abstract_init(network: nn.Module, shape: tuple[int, ...]):
 
 
 def random_variables(network: nn.Module, shape: tuple[int, ...]):
-    """Variables with every entry random: nothing to compile, and no branch is zero."""
+    """Return variables with random entries: nothing to compile, and no branch is zero."""
     generator = np.random.default_rng(0)
     _, variables = abstract_init(network, shape)
     return jax.tree.map(

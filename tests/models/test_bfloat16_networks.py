@@ -1,4 +1,4 @@
-"""Computing in bfloat16, and computing activations twice: what changes and what does not."""
+"""Tests of networks in bfloat16, and of networks that recompute activations."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +27,7 @@ def network_of(name, **overrides):
 
 
 def equations(jaxpr) -> Iterator:
-    """All equations of a program, those of its subprograms too."""
+    """Yield all equations of a program and of its subprograms."""
     for equation in jaxpr.eqns:
         yield equation
         for value in jax.tree.leaves(tuple(equation.params.values()), is_leaf=_is_jaxpr):
@@ -40,20 +40,20 @@ def _is_jaxpr(value) -> bool:
 
 
 def program(network, **kwargs):
-    """The program of an evaluation; the parameters are abstract."""
+    """Return the program of an evaluation, with abstract parameters."""
     _, variables = abstract_init(network, SHAPE)
     return jax.make_jaxpr(lambda v, x: network.apply(v, x, LABEL, train=False, **kwargs))(
         variables, X
     ).jaxpr
 
 
-def test_every_network_of_images_has_both():
+def test_every_image_network_has_bfloat16_and_remat():
     assert IMAGES == ["ddpm", "ncsnpp", "ncsnv2", "vdm"]
 
 
 @pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_convolutions_and_attention_are_in_the_dtype_and_the_parameters_are_not(name, dtype):
+def test_convolutions_and_attention_have_the_dtype_and_parameters_float32(name, dtype):
     network = network_of(name, dtype=dtype)
     output, variables = abstract_init(network, SHAPE)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
@@ -72,7 +72,7 @@ def test_convolutions_and_attention_are_in_the_dtype_and_the_parameters_are_not(
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_bfloat16_is_the_same_network_to_its_precision(name):
+def test_bfloat16_output_agrees_to_its_precision(name):
     variables = random_variables(network_of(name), SHAPE)
     networks = [network_of(name, dtype=dtype) for dtype in ("float32", "bfloat16")]
     exact, rounded = (
@@ -84,7 +84,7 @@ def test_bfloat16_is_the_same_network_to_its_precision(name):
 
 @pytest.mark.parametrize("norm", [GroupNorm(), InstanceNorm2dPlus()])
 def test_statistics_are_in_float32(norm):
-    """Of a mean of 256, bfloat16 has no digit behind the point left."""
+    """For a mean of 256, bfloat16 has no digits after the point."""
     x = (256 + jax.random.normal(jax.random.key(0), (1, 32, 32, 4)) * 8).astype(jnp.bfloat16)
     variables = norm.init(jax.random.key(1), x)
     normed = jax.jit(norm.apply)(variables, x)
@@ -96,7 +96,7 @@ def test_statistics_are_in_float32(norm):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_rematerialization_changes_neither_parameters_nor_gradients(name):
+def test_remat_does_not_change_parameters_or_gradients(name):
     plain, again = network_of(name), network_of(name, remat=True)
     variables = random_variables(plain, SHAPE)
     trees = [abstract_init(network, SHAPE)[1] for network in (plain, again)]
@@ -126,10 +126,10 @@ def test_rematerialization_changes_neither_parameters_nor_gradients(name):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_rematerialization_keeps_less_for_the_way_back(name):
-    """All but the inputs of the blocks, and what lies between them."""
+def test_remat_stores_less_for_the_backward_pass(name):
+    """Only the inputs of the blocks, and the values between blocks, are stored."""
 
-    def kept(network):
+    def stored_numbers(network):
         _, variables = abstract_init(network, (8, 8, 3))
         x = jax.ShapeDtypeStruct((8, 8, 3), jnp.float32)
 
@@ -140,11 +140,11 @@ def test_rematerialization_keeps_less_for_the_way_back(name):
         sizes = {leaf.shape for leaf in jax.tree.leaves(variables)}
         return sum(leaf.size for leaf in residuals if leaf.shape not in sizes)
 
-    assert kept(network_of(name, remat=True)) < 0.6 * kept(network_of(name))
+    assert stored_numbers(network_of(name, remat=True)) < 0.6 * stored_numbers(network_of(name))
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_rematerialization_has_a_forward_derivative(name):
+def test_remat_has_a_forward_derivative(name):
     plain, again = network_of(name), network_of(name, remat=True)
     variables = random_variables(plain, SHAPE)
 
@@ -158,7 +158,7 @@ def test_rematerialization_has_a_forward_derivative(name):
 
 
 @pytest.mark.parametrize("name", ["mlp", *IMAGES])
-def test_a_likelihood_has_the_model_in_float32(name):
+def test_in_float32_gives_a_float32_network(name):
     exact = DiffusionModel(VP(), network_of(name), Noise(), NOISE_LABELS["time"]())
     assert exact.in_float32() is exact
     if name in IMAGES:

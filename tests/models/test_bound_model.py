@@ -1,4 +1,4 @@
-"""A bound model: a pytree of a process and its score, whose numbers can be trained."""
+"""Tests of a bound model: a pytree of a process and its score, whose numbers can be trained."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ def network_model(process=VP()):  # noqa: B008
     return DiffusionModel(process, network, Noise(), QuarterLogRho())
 
 
-def test_a_bound_model_is_an_argument_of_a_jitted_function():
+def test_bound_model_can_be_an_argument_of_a_jitted_function():
     traces = []
 
     @jax.jit
@@ -42,7 +42,7 @@ def test_a_bound_model_is_an_argument_of_a_jitted_function():
     np.testing.assert_allclose(found[0], model.bind(first).score(x, 0.5), rtol=1e-5)
 
 
-def test_a_known_law_is_a_model_too():
+def test_known_distribution_is_a_model_too():
     model = BoundModel(VP(), LAW.score_fn(VP()), Uniform(4))
     x = jnp.array([0.3, -1.0])
     np.testing.assert_array_equal(model.score(x, 0.5), LAW.score_fn(VP())(x, 0.5))
@@ -69,7 +69,7 @@ def test_only_positive_numbers_of_the_process_can_be_learned(name):
         LearnedNumbers(process, (name,))
 
 
-def test_a_process_of_another_kind_is_refused_in_one_line():
+def test_process_of_another_kind_raises_in_one_line():
     check_process(DDIM(10, 1e-3), VP())
     with pytest.raises(ValueError, match=r"DDIM .* SDE, got Process"):
         check_process(DDIM(10, 1e-3), Process())
@@ -82,7 +82,7 @@ BOUND = make_bound(8, 1e-3)
 
 @dataclass(frozen=True)
 class NegativeBound:
-    """Minus the variational bound, in nats per dimension: every part of it counts."""
+    """Minus the variational bound with all its parts, in nats per dimension."""
 
     def __call__(self, model, x, u, key, condition=None):
         del u, condition
@@ -92,8 +92,8 @@ class NegativeBound:
         return Loss((log_q - found.nats[0]) / x0.size, {})
 
 
-def test_the_bound_has_a_gradient_in_the_numbers_of_the_process():
-    """Against central differences, with the same draws."""
+def test_bound_has_a_gradient_in_the_numbers_of_the_process():
+    """Compared with central differences, with the same draws."""
     learned = network_model(LearnedNumbers(VP(beta_max=2.0), ("beta_max",)))
     params = learned.init(jax.random.key(0), SHAPE)
     x, key = LAW.sample(jax.random.key(1)), jax.random.key(2)
@@ -128,7 +128,7 @@ def train(groups, steps=300, batch=64):
     return first.params, last.params, float(losses[-50:].mean())
 
 
-def test_a_learned_beta_max_grows_until_the_prior_fits_and_lowers_the_bound():
+def test_learned_beta_max_grows_and_lowers_the_bound():
     network = ParameterGroup(optax.adam(3e-3))
     first, learned, lower = train({"network": network, "process": ParameterGroup(optax.adam(3e-2))})
     _, frozen, higher = train({"network": network, "process": ParameterGroup(None)})

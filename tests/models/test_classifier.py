@@ -1,4 +1,4 @@
-"""The classifier of noisy data: a network, and the law that its loss is least at."""
+"""Tests of the classifier of noisy data: its network, and the minimizer of its loss."""
 
 import jax
 import jax.numpy as jnp
@@ -33,14 +33,14 @@ def test_images_and_vectors_have_logits_and_features(shape):
     assert classifier.num_classes == 5
 
 
-def test_it_is_told_the_noise():
+def test_output_depends_on_the_noise_label():
     classifier = NoisyClassifier(ClassifierNetwork(3, nf=4, hidden=8))
     params = classifier.init(jax.random.key(0), (2,))
-    told = [classifier.features(SDE, params, jnp.ones(2), t) for t in (0.1, 0.5)]
-    assert np.abs(told[0] - told[1]).max() > 1e-3
+    features = [classifier.features(SDE, params, jnp.ones(2), t) for t in (0.1, 0.5)]
+    assert np.abs(features[0] - features[1]).max() > 1e-3
 
 
-def test_the_loss_is_the_cross_entropy_at_the_time_that_u_selects():
+def test_loss_is_the_cross_entropy_at_the_time_that_u_selects():
     classifier = NoisyClassifier(ClassifierNetwork(3, nf=4, hidden=8))
     params = classifier.init(jax.random.key(0), (2,))
     loss, key, x0 = NoisyCrossEntropy(SDE, classifier, 1e-2), jax.random.key(5), jnp.ones(2)
@@ -51,8 +51,8 @@ def test_the_loss_is_the_cross_entropy_at_the_time_that_u_selects():
     np.testing.assert_allclose(got, -classifier.log_probs(SDE, params, x, t)[2], rtol=1e-4)
 
 
-def test_trained_on_a_mixture_it_learns_the_posterior_of_its_components():
-    """Against the exact responsibilities, at three levels of noise."""
+def test_classifier_of_a_mixture_learns_the_posterior_of_the_components():
+    """Compared with the exact responsibilities, at three noise levels."""
     law = GaussianMixture(
         jnp.array([0.3, 0.7]), jnp.array([[1.0, 0.0], [-1.0, 0.5]]), jnp.array([0.4, 0.6])
     )

@@ -1,4 +1,4 @@
-"""The score of an energy is a gradient, of a density that one can read off."""
+"""Tests of the energy parametrization: its score is the gradient of an explicit log density."""
 
 import functools
 
@@ -50,7 +50,7 @@ def params(**options):
 
 
 def potential_of(sde, std, scale="noise"):
-    """The F with ``c N`` the log ratio of ``N(0, std^2 I)`` to ``N(0, S^2 I)``, both with noise."""
+    """Return the F whose ``c N`` is the log ratio of noisy ``N(0, std^2 I)`` to ``N(0, S^2 I)``."""
 
     def network_fn(u, t):
         rho = jnp.exp(sde.log_rho(t))
@@ -61,7 +61,7 @@ def potential_of(sde, std, scale="noise"):
     return network_fn
 
 
-def test_without_a_network_it_is_the_gaussian_of_the_datas_std(sde):
+def test_zero_network_gives_the_gaussian_with_the_std_of_the_data(sde):
     variance = (float(sde.alpha(T)) * S) ** 2 + float(sde.sigma(T)) ** 2
     energy = Energy(S).log_density(sde, lambda u, t: jnp.zeros_like(u))
     want = -0.5 * (jnp.sum(X**2) - jnp.sum(OTHER**2)) / variance
@@ -71,7 +71,7 @@ def test_without_a_network_it_is_the_gaussian_of_the_datas_std(sde):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_with_the_right_network_it_is_another_gaussian(sde, scale):
+def test_right_network_gives_another_gaussian(sde, scale):
     std, network_fn = 0.5, potential_of(sde, 0.5, scale)
     variance = (float(sde.alpha(T)) * std) ** 2 + float(sde.sigma(T)) ** 2
     energy = Energy(S, scale).log_density(sde, network_fn)
@@ -81,12 +81,12 @@ def test_with_the_right_network_it_is_another_gaussian(sde, scale):
     np.testing.assert_allclose(score, -X / variance, rtol=1e-4)
 
 
-def test_an_unknown_scale_is_refused():
+def test_unknown_scale_raises():
     with pytest.raises(ValueError, match="choose one of"):
         Energy(S, "both")
 
 
-def test_differences_of_an_exact_energy_are_those_of_the_ode():
+def test_differences_of_an_exact_energy_equal_those_of_the_ode():
     """Two ways to one number: the energy at eps, and the divergence along the whole path."""
     sde, std, eps = VP(), 0.5, 1e-3
     law = Gaussian(jnp.zeros(2), jnp.full(2, std))
@@ -108,7 +108,7 @@ def test_differences_of_an_exact_energy_are_those_of_the_ode():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_score_is_the_gradient_of_the_log_density(sde, scale):
+def test_score_is_the_gradient_of_the_log_density(sde, scale):
     fitted, made = params(), model(Energy(S, scale), sde=sde)
 
     @jax.jit
@@ -122,7 +122,7 @@ def test_the_score_is_the_gradient_of_the_log_density(sde, scale):
     assert np.abs(score - gaussian).max() > 0.1 * np.abs(gaussian).max()
 
 
-def test_the_jacobian_is_symmetric_as_no_other_networks_is():
+def test_jacobian_is_symmetric_unlike_that_of_a_score_network():
     fitted = params()
 
     @jax.jit
@@ -137,8 +137,8 @@ def test_the_jacobian_is_symmetric_as_no_other_networks_is():
     assert preconditioned > 1e-3
 
 
-def test_a_last_layer_of_zeros_learns_as_fast_as_that_of_a_score():
-    """Near F = 0 the slope of the potential is linear in F: no saddle to leave."""
+def test_last_layer_of_zeros_learns_as_fast_as_for_a_score():
+    """Near F = 0 the slope of the potential is linear in F, so there is no saddle."""
     fitted = params(init_scale=0.0)["network"]
     last_name = max(fitted, key=lambda name: (name.startswith("Dense"), name))
 
@@ -156,7 +156,7 @@ def test_a_last_layer_of_zeros_learns_as_fast_as_that_of_a_score():
     assert 0.2 < energy / preconditioned < 5
 
 
-def test_the_log_density_is_that_of_use_without_dropout_and_a_pytree():
+def test_log_density_has_no_dropout_and_is_a_pytree():
     dropping = model(dropout=0.5)
     fitted = dropping.init(jax.random.key(0), X.shape)
     apply = jax.jit(lambda f, x: f(x, T))
@@ -167,7 +167,7 @@ def test_the_log_density_is_that_of_use_without_dropout_and_a_pytree():
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETRIZATIONS.keys() - {"energy"}))
-def test_a_parametrization_of_the_score_has_no_density(name):
+def test_parametrization_of_the_score_has_no_density(name):
     with pytest.raises(ValueError, match="density"):
         model(PARAMETRIZATIONS[name]()).log_density_fn({})
 
@@ -192,7 +192,7 @@ def fitted():
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", INTEGRANDS)
-def test_every_objective_trains_it_at_either_scale(fitted, name, scale):
+def test_every_objective_trains_an_energy_at_both_scales(fitted, name, scale):
     made = experiment(**{"objective.name": name, "model.energy_scale": scale})
 
     def loss(p):
@@ -215,7 +215,7 @@ def test_every_objective_trains_it_at_either_scale(fitted, name, scale):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler_takes_it(fitted, name):
+def test_every_sampler_accepts_an_energy(fitted, name):
     made = experiment(**{"sampling.name": name})
     sample = jax.jit(made.sampler)(made.model.bind(fitted), X, jax.random.key(2))
     assert sample.ok
@@ -234,7 +234,7 @@ POINTS, KEYS = jnp.array([[0.4], [-1.3]]), jax.random.split(jax.random.key(3), 2
 
 @functools.cache
 def on_line(name):
-    """Return a likelihood, a bound model, and what the one finds of the other."""
+    """Return a likelihood, a bound model, and the likelihood's result for it."""
     made = experiment(**LINE | {"likelihood.name": name})
     fitted = jax.jit(made.model.init, static_argnums=1)(jax.random.key(0), (1,))
     likelihood = made.estimators[name].likelihood.likelihood
@@ -243,7 +243,7 @@ def on_line(name):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_every_likelihood_takes_it_and_those_of_the_flow_agree(name):
+def test_every_likelihood_accepts_an_energy_and_flows_agree(name):
     *_, found = on_line(name)
     *_, exact = on_line("exact")
     assert found.ok.all()
@@ -252,7 +252,7 @@ def test_every_likelihood_takes_it_and_those_of_the_flow_agree(name):
         np.testing.assert_allclose(found.nats, exact.nats, atol=1e-3)
 
 
-def test_importance_weights_take_it():
+def test_importance_weighting_accepts_an_energy():
     likelihood, bound, _ = on_line("exact")
     weighted = ImportanceWeighted(likelihood, 3)
     found = weighted(bound.replace(dequantizer=Uniform(2)), jnp.array([[0], [1]]), KEYS)

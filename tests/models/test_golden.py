@@ -1,4 +1,4 @@
-"""The networks against arrays computed by the official score_sde modules (float32, CPU)."""
+"""Tests of the networks against arrays of the official score_sde modules (float32, CPU)."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ NAMES = [
 
 @pytest.fixture(scope="module", params=NAMES)
 def case(request):
-    """The network, its parameters and all arrays of a golden file."""
+    """Return the network, its parameters and all arrays of a golden file."""
     places = [folder / f"{request.param}.npz" for folder in (GOLDEN, SHARED)]
     found = [path for path in places if path.exists()]
     if not found:
@@ -36,12 +36,12 @@ def relative_error(actual, expected) -> float:
     return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
-def test_every_golden_file_that_is_there_is_listed():
+def test_every_golden_file_is_listed():
     found = {path.stem for folder in (GOLDEN, SHARED) for path in folder.glob("model_*.npz")}
     assert found <= set(NAMES)
 
 
-def test_output_and_vector_jacobian_product(case):
+def test_output_and_vector_jacobian_product_equal_the_official_ones(case):
     network, params, golden = case
     labels = golden["labels"] if "labels" in golden else golden["time_cond"]
 
@@ -58,7 +58,7 @@ def test_output_and_vector_jacobian_product(case):
     assert relative_error(vjp_x, golden["vjp_x"]) < TOLERANCE
 
 
-def test_initialization_makes_the_official_tree(case):
+def test_initialization_gives_the_official_tree(case):
     network, params, golden = case
     _, drawn = abstract_init(network, golden["x"].shape[1:])
     shapes = jax.tree.map(lambda leaf: leaf.shape, drawn["params"])

@@ -1,4 +1,4 @@
-"""Networks that are told the index of a noise level on a ladder, or are told nothing at all."""
+"""Tests of networks whose label is an index of a noise ladder, or that have no label."""
 
 import jax
 import jax.numpy as jnp
@@ -21,18 +21,18 @@ def sde(request):
     return SDES[request.param]()
 
 
-def test_a_ladders_own_times_have_the_labels_from_zero_on(sde):
+def test_times_of_a_ladder_have_the_labels_from_zero_on(sde):
     labels = jax.jit(jax.vmap(lambda t: LABEL(sde, t)))(sde.ladder(EPS, LEVELS))
     np.testing.assert_array_equal(labels, np.arange(LEVELS))
     assert labels.dtype == jnp.float32
 
 
-def test_the_largest_noise_has_label_zero(sde):
+def test_largest_noise_has_label_zero(sde):
     assert LABEL(sde, sde.t_max) == 0
     assert LABEL(sde, EPS) == LEVELS - 1
 
 
-def test_any_time_has_the_label_of_the_level_that_is_nearest_in_log_rho(sde):
+def test_label_is_that_of_the_nearest_level_in_log_rho(sde):
     with jax.enable_x64(True):
         times = jnp.asarray(np.random.default_rng(0).uniform(1e-5, sde.t_max, 500))
         ladder = jax.vmap(sde.log_rho)(sde.ladder(EPS, LEVELS))
@@ -43,14 +43,14 @@ def test_any_time_has_the_label_of_the_level_that_is_nearest_in_log_rho(sde):
     np.testing.assert_array_equal(labels, nearest)
 
 
-def test_the_label_can_be_differentiated_and_does_not_change_between_its_jumps(sde):
+def test_label_has_derivative_zero(sde):
     value, slope = jax.jit(lambda t: jax.jvp(lambda t: LABEL(sde, t), (t,), (1.0,)))(0.3)
     assert slope == 0
     assert value == LABEL(sde, 0.3)
     assert jax.grad(lambda t: LABEL(sde, t))(0.3) == 0
 
 
-def test_every_label_is_made_without_parameters_but_those_of_a_ladder_or_of_steps():
+def test_only_labels_of_ladders_and_steps_need_settings():
     needed = {"ladder": (LEVELS, EPS), "step": (1000,)}
     for name, label in NOISE_LABELS.items():
         arguments = needed.get(name, ())
@@ -58,13 +58,13 @@ def test_every_label_is_made_without_parameters_but_those_of_a_ladder_or_of_step
 
 
 @pytest.mark.parametrize("num_scales", [1, 0, -3])
-def test_a_ladder_needs_two_levels(num_scales):
+def test_ladder_with_one_level_raises(num_scales):
     with pytest.raises(ValueError, match=f"num_scales must be at least 2, got {num_scales}"):
         LadderIndex(num_scales, EPS)
 
 
 @pytest.mark.parametrize("name", WITH_TABLE)
-def test_a_table_gives_every_level_its_own_vector_and_reads_no_other(name):
+def test_table_has_one_vector_for_each_level(name):
     network = make(name, embedding_type="table", num_scales=LEVELS)
     variables, x = random_variables(network, SHAPES[name]), jnp.ones(SHAPES[name])
     table = variables["params"].pop("Embed_0")["embedding"]
@@ -86,7 +86,7 @@ def test_a_table_gives_every_level_its_own_vector_and_reads_no_other(name):
 
 
 @pytest.mark.parametrize("name", WITH_TABLE)
-def test_a_table_starts_with_rows_of_unit_variance(name):
+def test_table_starts_with_rows_of_unit_variance(name):
     network = make(name, embedding_type="table", num_scales=500)
     rngs, label = jax.random.key(0), jnp.zeros(())
     init = jax.jit(lambda x: network.init(rngs, x, label, train=False)["params"]["Embed_0"])
@@ -94,7 +94,7 @@ def test_a_table_starts_with_rows_of_unit_variance(name):
     np.testing.assert_allclose(np.var(table), 1, rtol=4 * np.sqrt(2 / table.size))
 
 
-def test_a_score_of_a_ladder_label_is_that_of_the_nearest_level(sde):
+def test_score_with_a_ladder_label_is_that_of_the_nearest_level(sde):
     network = make("mlp", embedding_type="table", num_scales=LEVELS)
     model = DiffusionModel(sde, network, Score(), LABEL)
     params, x = random_variables(network, (3,))["params"], jnp.array([0.3, -1.0, 2.0])
@@ -109,8 +109,8 @@ def test_a_score_of_a_ladder_label_is_that_of_the_nearest_level(sde):
 @pytest.mark.parametrize(
     ("name", "process"), [*(("mlp", process) for process in SDES), ("ncsnpp", "ve")]
 )
-def test_an_unconditional_network_that_estimates_the_noise_is_ncsnv2s(name, process):
-    """``s = F(x)/sigma`` (Song & Ermon 2020, arXiv:2006.09011, technique 3): F is told no level."""
+def test_unconditional_network_that_predicts_noise_is_that_of_ncsnv2(name, process):
+    """``s = F(x)/sigma`` (Song & Ermon 2020, arXiv:2006.09011, technique 3): F has no label."""
     network, process = make(name, conditional=False), SDES[process]()
     model = DiffusionModel(process, network, Noise(), NOISE_LABELS["time"]())
     variables, x = random_variables(network, SHAPES[name]), jnp.ones(SHAPES[name])
@@ -120,7 +120,7 @@ def test_an_unconditional_network_that_estimates_the_noise_is_ncsnv2s(name, proc
     assert np.abs(noise[0]).max() > 0.1
 
 
-def test_an_unconditional_perceptron_has_no_parameters_for_the_level():
+def test_unconditional_mlp_has_no_parameters_for_the_label():
     sizes = {
         conditional: sum(
             leaf.size for leaf in jax.tree.leaves(random_variables(make("mlp", **c), (3,)))

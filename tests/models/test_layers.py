@@ -1,4 +1,4 @@
-"""Resampling filters against their definitions, and the initializer's distribution."""
+"""Tests of resampling filters against their definitions, and of the initializer's distribution."""
 
 import flax.linen as nn
 import jax
@@ -21,7 +21,7 @@ KERNELS = [(1, 3, 3, 1), (1, 2, 3, 4), (1, 2, 1), (1, 5, 2, 3, 1, 4)]
 X = jax.random.normal(jax.random.key(0), (2, 6, 4, 3))
 
 
-def test_the_box_filter_is_repetition_and_mean():
+def test_box_filter_is_repetition_and_mean():
     np.testing.assert_allclose(fir_upsample(X, (1, 1)), repeat_upsample(X), atol=1e-6)
     np.testing.assert_allclose(fir_downsample(X, (1, 1)), mean_downsample(X), atol=1e-6)
 
@@ -47,7 +47,7 @@ def test_downsampling_is_the_adjoint_of_upsampling_by_the_mirrored_kernel(kernel
     np.testing.assert_allclose(jnp.vdot(y, fir_downsample(x, kernel)), up, rtol=1e-4, atol=1e-5)
 
 
-def test_filtered_convolutions_with_a_unit_kernel_are_the_filters():
+def test_filtered_convolutions_with_a_unit_kernel_equal_the_filters():
     w = jnp.eye(3)[None, None]
     kernel = (1, 3, 3, 1)
     np.testing.assert_allclose(fir_upsample_conv(X, w, kernel), fir_upsample(X, kernel), atol=1e-6)
@@ -57,7 +57,7 @@ def test_filtered_convolutions_with_a_unit_kernel_are_the_filters():
 
 
 @pytest.mark.parametrize("channels", [4, 24, 160])
-def test_group_norm_is_flax_group_norm(channels):
+def test_group_norm_equals_flax_group_norm(channels):
     x = jax.random.normal(jax.random.key(0), (2, 3, 5, channels)) + jnp.sin(jnp.arange(channels))
     scale, bias = jnp.linspace(-1, 2, channels), jnp.linspace(0, 1, channels)
     variables = {"params": {"scale": scale, "bias": bias}}
@@ -66,7 +66,7 @@ def test_group_norm_is_flax_group_norm(channels):
 
 
 def test_group_norm_does_not_cancel():
-    """A large mean costs the precision of x, not that of x squared."""
+    """With a large mean the error is relative to x, not to x squared."""
     noise = jax.random.normal(jax.random.key(0), (1, 8, 8, 4))
     x = 4096.0 + noise  # exact to 2^-12
     normed = jnp.asarray(
@@ -76,7 +76,7 @@ def test_group_norm_does_not_cancel():
     np.testing.assert_allclose(normed, (noise - noise.mean()) / noise.std(), atol=2e-3)
 
 
-def test_group_norm_refuses_unequal_groups():
+def test_group_norm_of_unequal_groups_raises():
     with pytest.raises(ValueError, match="34 channels"):
         GroupNorm().init(jax.random.key(0), jnp.zeros((1, 2, 2, 34)))
 

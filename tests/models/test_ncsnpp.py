@@ -1,4 +1,4 @@
-"""NCSNpp's options: each does what it says, and every combination builds."""
+"""Tests of the options of NCSNpp, and that every combination can be built."""
 
 import itertools
 from typing import Any, cast
@@ -17,7 +17,7 @@ ONE_LEVEL = {"ch_mult": (1,), "attn_resolutions": ()}
 
 
 def unet(**overrides: Any) -> NCSNpp:
-    """A tiny U-Net; of one resolution unless told otherwise, because that compiles fast."""
+    """Return a tiny U-Net, by default of one resolution, which compiles fast."""
     return cast(NCSNpp, make("ncsnpp", **(ONE_LEVEL | overrides)))
 
 
@@ -52,7 +52,7 @@ def test_every_combination_builds(combination):
 
 @pytest.mark.parametrize("embedding_type", ["fourier", "positional"])
 def test_scale_by_sigma_divides_the_output(embedding_type):
-    """By the label itself, or by the entry of the geometric ladder that it points at."""
+    """By the label itself, or by the entry of the geometric ladder with that index."""
     ladder = {"sigma_min": 0.1, "sigma_max": 20.0, "num_scales": 7}
     plain = unet(embedding_type=embedding_type)
     scaled = unet(embedding_type=embedding_type, scale_by_sigma=True, **ladder)
@@ -77,7 +77,7 @@ def test_unconditional_ignores_the_label():
     np.testing.assert_array_equal(first, second)
 
 
-def test_fourier_is_of_the_logarithm_of_fourier_linear():
+def test_fourier_equals_fourier_linear_of_the_logarithm():
     logarithmic = unet(embedding_type="fourier")
     linear = unet(embedding_type="fourier_linear")
     variables = random_variables(logarithmic, X.shape)
@@ -86,7 +86,7 @@ def test_fourier_is_of_the_logarithm_of_fourier_linear():
 
 
 @pytest.mark.parametrize("trainable", [False, True])
-def test_fourier_frequencies_learn_only_if_trainable(trainable):
+def test_fourier_frequencies_train_only_if_trainable(trainable):
     network = unet(embedding_type="fourier", trainable_embedding=trainable)
     variables = random_variables(network, X.shape)
 
@@ -104,7 +104,7 @@ def test_zero_init_scale_starts_at_zero():
 
 
 def test_normalization_is_over_the_whole_image():
-    """Not row by row, as GroupNorm does when the batch axis is missing."""
+    """GroupNorm without a batch axis would normalize each row alone."""
     network = unet(conditional=False)
     variables = random_variables(network, X.shape)
     far = X.at[3].multiply(5.0)
@@ -112,13 +112,13 @@ def test_normalization_is_over_the_whole_image():
     assert np.abs(changed[0]).max() > 1e-3
 
 
-def test_scale_by_sigma_needs_a_label_that_tells_sigma():
+def test_scale_by_sigma_with_fourier_linear_raises():
     with pytest.raises(ValueError, match="scale_by_sigma"):
         NCSNpp(embedding_type="fourier_linear", scale_by_sigma=True)
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 1), (8, 6, 1), (8, 8), (1, 8, 8, 1)])
-def test_shapes_that_cannot_be_halved_are_refused(shape):
+def test_shapes_that_cannot_be_halved_raise(shape):
     network = unet(ch_mult=(1, 1, 1))
     with pytest.raises(ValueError, match="divisible by 4"):
         abstract_init(network, shape)

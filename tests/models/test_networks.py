@@ -1,4 +1,4 @@
-"""What every network of the registry promises."""
+"""Tests of the contract of every registered network."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ SHAPE = (4, 4, 2)
 
 @pytest.fixture(scope="module", params=sorted(NETWORKS))
 def case(request):
-    """A network, its variables, a batch, and its batched and compiled evaluation."""
+    """Return a network, its variables, a batch, and its batched and compiled evaluation."""
     network = make(
         request.param, **({"dropout": 0.5} if declares(request.param, "dropout") else {})
     )
@@ -31,7 +31,7 @@ def case(request):
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_traces_and_keeps_shape_and_dtype(name):
+def test_output_has_the_shape_and_dtype_of_the_input(name):
     output, _ = abstract_init(make(name), SHAPE)
     assert output.shape == SHAPE
     assert output.dtype == jnp.float32
@@ -46,7 +46,7 @@ def test_batch_equals_one_by_one(case):
     np.testing.assert_allclose(batched, singly, rtol=0, atol=atol)
 
 
-def test_batch_mates_do_not_matter(case):
+def test_output_does_not_depend_on_batch_mates(case):
     _, _, xs, labels, one = case
     batched = jax.jit(jax.vmap(one))
     other = xs.at[1:].multiply(-3.0)
@@ -54,12 +54,12 @@ def test_batch_mates_do_not_matter(case):
     np.testing.assert_array_equal(batched(xs, labels)[0], changed[0])
 
 
-def test_the_label_matters(case):
+def test_output_depends_on_the_label(case):
     _, _, xs, labels, one = case
     assert np.abs(one(xs[0], labels[1]) - one(xs[0], labels[2])).max() > 1e-4
 
 
-def test_dropout_only_in_training(case):
+def test_dropout_is_only_active_in_training(case):
     network, variables, xs, labels, one = case
     if not hasattr(network, "dropout"):
         pytest.skip(f"{type(network).__name__} drops nothing")
@@ -75,7 +75,7 @@ def test_dropout_only_in_training(case):
     assert np.abs(first - evaluated).max() > 1e-3
 
 
-def test_hyper_parameters_are_plain_and_hashable():
+def test_hyperparameters_are_plain_and_hashable():
     allowed = (str, int, float, bool, tuple)
     for name in NETWORKS:
         network = make(name)
@@ -85,7 +85,7 @@ def test_hyper_parameters_are_plain_and_hashable():
                 assert isinstance(getattr(network, field.name), allowed), field.name
 
 
-def test_shared_hyper_parameters_have_one_type():
+def test_shared_hyperparameters_have_one_type():
     types: dict[str, type] = {}
     for network_type in NETWORKS.values():
         for field in dataclasses.fields(network_type):
@@ -104,7 +104,7 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("name", "field", "choice"), CHOICES)
-def test_unknown_choice_is_refused_and_known_ones_are_named(name, field, choice):
+def test_unknown_choice_raises_with_the_known_ones(name, field, choice):
     assert getattr(make(name, **{field: choice}), field) == choice
     with pytest.raises(ValueError, match=field) as refusal:
         make(name, **{field: "nonsense"})
@@ -114,8 +114,8 @@ def test_unknown_choice_is_refused_and_known_ones_are_named(name, field, choice)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_precision_follows_the_data_not_the_label(name, dtype):
-    """Under x64 a float32 network must stay float32, whatever the label's precision."""
+def test_precision_follows_the_data_and_not_the_label(name, dtype):
+    """Under x64 a float32 network must stay float32 for labels of every precision."""
     network = make(name)
     with jax.enable_x64(True):
         output, variables = jax.eval_shape(

@@ -1,4 +1,4 @@
-"""Every parametrization turns its exact regression target into the exact score."""
+"""Tests that every parametrization turns its exact regression target into the exact score."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def times(sde):
 
 
 def coefficients64(sde, t):
-    """Alpha and sigma and their derivatives in t, in float64."""
+    """Return alpha and sigma and their derivatives in t, in float64."""
     with jax.enable_x64(True):
         t = jnp.asarray(t, jnp.float64)
         values = [jax.vmap(f)(t) for f in (sde.alpha, sde.sigma)]
@@ -44,7 +44,7 @@ def coefficients64(sde, t):
 
 
 def targets(name, sde, t):
-    """What the network has to learn when all data is one point: per time, in float64."""
+    """Return the output that a network must learn for a single data point, in float64."""
     alpha, sigma, alpha_rate, sigma_rate = coefficients64(sde, t)
     if name == "noise":
         return np.tile(Z, (len(t), 1))
@@ -58,7 +58,7 @@ def targets(name, sde, t):
 
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
-def test_the_exact_target_gives_the_exact_score_down_to_1e_5(sde, name):
+def test_exact_target_gives_the_exact_score_down_to_1e_5(sde, name):
     t = times(sde)
     target = jnp.asarray(targets(name, sde, t), jnp.float32)
     parametrization = PARAMETRIZATIONS[name]()
@@ -84,7 +84,7 @@ def test_velocity_of_vp_is_the_v_prediction():
     np.testing.assert_allclose(b, alpha[:, 0], atol=1e-4)
 
 
-def test_velocity_of_the_straight_path_is_flow_matchings():
+def test_velocity_of_the_straight_path_is_that_of_flow_matching():
     sde, t = SDES["straight"](), np.linspace(0.01, 0.99, 50)
     want = np.tile((Z - DATUM) / np.sqrt(2), (50, 1))
     np.testing.assert_allclose(targets("velocity", sde, t), want, atol=1e-12)
@@ -103,7 +103,7 @@ def test_tangent_has_unit_length_and_the_direction_of_the_path(sde):
     assert np.all(np.abs(b - sigma_rate[:, 0] / length) < atol)
 
 
-def test_preconditioning_is_that_of_karras(sde):
+def test_preconditioning_is_that_of_karras_et_al(sde):
     """``D = c_skip y + c_out F(c_in y)`` for a network that depends on its input."""
     t, x, s = jnp.float32(0.4), jnp.array([0.3, -1.2]), 0.7
     alpha, rho = float(sde.alpha(t)), float(jnp.exp(sde.log_rho(t)))
@@ -118,7 +118,7 @@ def test_preconditioning_is_that_of_karras(sde):
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETRIZATIONS.keys() - {"energy", "preconditioned"}))
-def test_other_networks_see_x_itself(sde, name):
+def test_other_parametrizations_do_not_scale_the_input(sde, name):
     seen = []
     x = jnp.array([0.3, -1.2])
     PARAMETRIZATIONS[name]()(sde, lambda u, t: seen.append((u, t)) or u)(x, jnp.float32(0.4))
@@ -150,7 +150,7 @@ def score_model(sde, label="time", parametrization=None, dropout=0.5):
     return DiffusionModel(sde, network, parametrization or Score(), NOISE_LABELS[label]())
 
 
-def test_score_model_drops_out_only_with_a_key():
+def test_bound_model_has_dropout_only_with_a_key():
     model, x = score_model(SDES["vp"]()), jnp.array([0.3, -1.2])
     params = model.init(jax.random.key(0), x.shape)
 
@@ -169,7 +169,7 @@ def test_score_model_drops_out_only_with_a_key():
     np.testing.assert_allclose(without, expected, rtol=1e-5)
 
 
-def test_score_model_joins_network_label_and_parametrization():
+def test_bound_model_joins_network_label_and_parametrization():
     sde, x, t = SDES["straight"](), jnp.array([0.3, -1.2]), jnp.float32(0.3)
     model = score_model(sde, "log_rho", Velocity(), dropout=0.0)
     params = model.init(jax.random.key(0), x.shape)

@@ -1,4 +1,4 @@
-"""The networks still give what they gave when they agreed with the official code."""
+"""Tests that the networks still give the outputs that agreed with the official code."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ from tests.models.pinned import CASES, PATH, output
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_output_is_the_recorded_one(name):
+def test_output_equals_the_recorded_one(name):
     with np.load(PATH) as recorded:
         want = recorded[name]
     assert np.abs(output(name) - want).max() < 2e-5 * np.abs(want).max()
 
 
-def test_no_case_is_left_unrecorded():
+def test_every_case_is_recorded():
     with np.load(PATH) as recorded:
         assert set(recorded) == set(CASES)

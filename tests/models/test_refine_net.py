@@ -1,4 +1,4 @@
-"""NCSNv2's blocks against their definitions, its backbones, its sigma."""
+"""Tests of NCSNv2: its blocks against their definitions, its backbones, its sigma."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from tests.models.small import abstract_init, make, random_variables
 X = np.random.default_rng(0).normal(size=(1, 4, 6, 5)).astype(np.float32)
 
 
-def test_instance_norm_plus_is_its_definition():
+def test_instance_norm_plus_equals_its_definition():
     """Song & Ermon 2019, appendix A: in float64, channel by channel."""
     alpha, gamma, beta = np.random.default_rng(1).normal(size=(3, 1, 1, 1, 5))
     means = X.mean(axis=(0, 1, 2), dtype=float)
@@ -26,8 +26,8 @@ def test_instance_norm_plus_is_its_definition():
     np.testing.assert_allclose(InstanceNorm2dPlus().apply({"params": params}, X), want, atol=2e-6)
 
 
-def test_instance_norm_plus_keeps_what_a_shift_of_one_channel_says():
-    """Which instance normalization takes away: only a shift of all channels is lost."""
+def test_instance_norm_plus_shows_a_shift_of_one_channel():
+    """Instance normalization alone removes it; here only a shift of all channels has no effect."""
     norm = InstanceNorm2dPlus()
     variables = norm.init(jax.random.key(0), X)
     base, all_shifted, one_shifted = (
@@ -38,8 +38,8 @@ def test_instance_norm_plus_keeps_what_a_shift_of_one_channel_says():
     assert np.abs(one_shifted - base).max() > 0.5
 
 
-def test_a_unit_kernel_makes_residual_units_doubling_maps():
-    """With convolutions that copy and a linear act (x > 0), each unit adds its input once."""
+def test_residual_units_with_a_unit_kernel_double_their_input():
+    """With convolutions that copy and a linear activation (x > 0), a unit adds its input."""
     identity = jnp.zeros((3, 3, 5, 5)).at[1, 1].set(jnp.eye(5))
     params = {f"Conv_{i}": {"kernel": identity} for i in range(6)}
     x = np.abs(X)
@@ -47,7 +47,7 @@ def test_a_unit_kernel_makes_residual_units_doubling_maps():
 
 
 def test_chained_pooling_adds_maxima_of_neighbors():
-    """Of 5x5, then of those again: 9x9. The kernels copy."""
+    """The maxima of 5x5 neighbors, then of those again: 9x9. The kernels copy."""
     identity = jnp.zeros((3, 3, 5, 5)).at[1, 1].set(jnp.eye(5))
     params = {f"Conv_{i}": {"kernel": identity} for i in range(2)}
     x = np.abs(X)
@@ -57,8 +57,8 @@ def test_chained_pooling_adds_maxima_of_neighbors():
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest_neighbor"])
-def test_fusion_adds_at_the_resolution_of_the_first(interpolation):
-    """A ramp of half the resolution comes out a ramp; by nearest neighbors, one of steps."""
+def test_fusion_adds_at_the_resolution_of_the_first_input(interpolation):
+    """A ramp of half the resolution stays a ramp; nearest neighbors give one with steps."""
     identity = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1.0)
     conv = {"kernel": identity, "bias": jnp.zeros(1)}
     ramp = jnp.broadcast_to(jnp.arange(4.0)[None, :, None, None], (1, 4, 4, 1))
@@ -72,7 +72,7 @@ def test_fusion_adds_at_the_resolution_of_the_first(interpolation):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_backbone_takes_images_that_it_can_halve(backbone):
+def test_every_backbone_accepts_images_that_it_can_halve(backbone):
     network = make("ncsnv2", backbone=backbone)
     halvings = {64: 1, 128: 2, 256: 3}[backbone]
     size = 2**halvings
@@ -84,12 +84,12 @@ def test_every_backbone_takes_images_that_it_can_halve(backbone):
         abstract_init(network, (size, size + size // 2, 3))
 
 
-def test_an_unknown_backbone_is_named_with_the_choices():
+def test_unknown_backbone_raises_with_the_choices():
     with pytest.raises(ValueError, match=r"backbone = 32 must be one of \[64, 128, 256\]"):
         make("ncsnv2", backbone=32)
 
 
-def test_the_label_only_says_which_sigma_divides():
+def test_label_only_selects_the_dividing_sigma():
     ladder = {"sigma_min": 0.1, "sigma_max": 20.0, "num_scales": 7}
     x = jnp.asarray(X[0])
     variables = random_variables(make("ncsnv2"), x.shape)

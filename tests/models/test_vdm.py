@@ -1,4 +1,4 @@
-"""What the network of VDM promises beyond the others."""
+"""Tests of the network of VDM beyond the contract of all networks."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ X = jnp.linspace(-1, 1, 32).reshape(SHAPE)
 
 
 @pytest.mark.parametrize("with_attention", [False, True])
-def test_at_the_start_the_noise_is_estimated_by_the_image_itself(with_attention):
+def test_initial_output_is_the_image(with_attention):
     network = make("vdm", with_attention=with_attention)
     init = jax.jit(lambda key: network.init_with_output(key, X, jnp.float32(0.3), train=False)[0])
     np.testing.assert_array_equal(init(jax.random.key(0)), X)
@@ -34,7 +34,7 @@ def test_fourier_features_are_sines_and_cosines_at_64_and_128_periods():
 
 
 @pytest.mark.parametrize("features", [False, True])
-def test_fourier_features_stand_beside_the_image(features):
+def test_fourier_features_are_concatenated_to_the_image(features):
     _, variables = abstract_init(make("vdm", with_fourier_features=features), SHAPE)
     assert variables["params"]["conv_in"]["kernel"].shape == (3, 3, 2 + 8 * features, 64)
 
@@ -51,12 +51,12 @@ def test_attention_is_in_the_middle_or_after_every_block():
     }
 
 
-def test_any_resolution_will_do():
+def test_every_resolution_is_accepted():
     output, _ = abstract_init(make("vdm"), (5, 7, 3))
     assert output.shape == (5, 7, 3)
 
 
-def test_a_thousandth_of_the_labels_range_is_a_step_of_the_embedding():
+def test_label_is_multiplied_by_a_thousand():
     network = make("vdm")
     variables = random_variables(network, SHAPE)
     run = jax.jit(lambda label: network.apply(variables, X, label, train=False))
@@ -65,18 +65,18 @@ def test_a_thousandth_of_the_labels_range_is_a_step_of_the_embedding():
 
 
 @pytest.mark.parametrize("nf", [16, 32, 48])
-def test_channels_that_the_normalization_cannot_group_are_refused(nf):
+def test_channels_that_cannot_be_grouped_raise(nf):
     with pytest.raises(ValueError, match=f"nf = {nf} must be a multiple of 32"):
         make("vdm", nf=nf)
 
 
-def test_its_label_is_time_where_gamma_is_linear():
+def test_label_is_time_if_gamma_is_linear():
     sde, t = SDES["log_snr"](), jnp.linspace(0, 1, 11)
     label = NOISE_LABELS["gamma"](sde.gamma_min, sde.gamma_max)
     np.testing.assert_allclose(jax.vmap(lambda t: label(sde, t))(t), t, atol=1e-6)
 
 
-def test_its_label_is_the_place_of_gamma_between_the_ends():
+def test_label_is_the_relative_position_of_gamma():
     vp, label = SDES["vp"](), NOISE_LABELS["gamma"](-10.0, 6.0)
     for t in (0.01, 0.3, 1.0):
         alpha, sigma = float(vp.alpha(t)), float(vp.sigma(t))
@@ -84,6 +84,6 @@ def test_its_label_is_the_place_of_gamma_between_the_ends():
         np.testing.assert_allclose(label(vp, t), want, rtol=2e-5)
 
 
-def test_the_ends_of_gamma_have_an_order():
+def test_ends_of_gamma_in_the_wrong_order_raise():
     with pytest.raises(ValueError, match=r"gamma_min = 5\.0 must be below gamma_max = 5\.0"):
         NOISE_LABELS["gamma"](5.0, 5.0)
