@@ -1,4 +1,4 @@
-"""Estimators of log densities, divergences, dequantization and the account of bits."""
+"""Estimators of log densities, divergences, and the account of bits."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,7 @@ from gradlog.likelihood.divergences import (
     Rademacher,
     Sphere,
 )
-from gradlog.likelihood.exact import make_exact
-from gradlog.likelihood.ode import ODELikelihood
+from gradlog.likelihood.ode import ODELikelihood, make_exact
 from gradlog.likelihood.parts import Part
 from gradlog.likelihood.quadrature import Quadrature
 from gradlog.likelihood.scipy_ode import SciPyLikelihood

@@ -1,9 +1,8 @@
-"""The account of bits: every term of a log probability, adding up to bits per dimension.
+"""The account of bits: all terms of a log probability, as bits per dimension.
 
-``log P(datum) = sum of the estimator's parts - d log(stored units per model unit)``, the parts with
-the dequantization's ``-log q(u)`` among them;
-``bits/dim = -log P / (d ln 2)`` (field convention; for 256 levels centered on zero the last line is
-the "+ 7" of score_sde and score_flow).
+``log P(datum) = sum of the estimator's parts - d log(stored units per model unit)``, where the
+parts include the dequantization's ``-log q(u)``. ``bits/dim = -log P / (d ln 2)``, as the field
+defines it. For 256 levels centered on zero the last term is the "+ 7" of score_sde and score_flow.
 """
 
 import math
@@ -20,7 +19,7 @@ PerExample = Float[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class Line:
-    """One term of the account: its mean over the data in bits/dim, and that mean's error."""
+    """One term of the account: its mean over the data in bits/dim, with its standard error."""
 
     name: Part
     bits_per_dim: float
@@ -41,19 +40,19 @@ class Account:
 
     @property
     def bits_per_dim(self) -> PerExample:
-        """Of each datum; lower is better."""
+        """Bits per dimension of each datum; lower is better."""
         return self.to_bits_per_dim(self.nats)
 
     def to_bits_per_dim(self, nats):
-        """Negated, over ``d ln 2``."""
+        """Return ``-nats / (d ln 2)``."""
         return -np.asarray(nats, np.float64) / (self.dims * math.log(2))
 
     def lines(self) -> list[Line]:
-        """The terms in order, each as a mean over the data with its standard error."""
+        """Return the terms in order, each as a mean over the data with its standard error."""
         return [self._line(name, self.to_bits_per_dim(term)) for name, term in self.terms.items()]
 
     def total(self) -> Line:
-        """The sum of the lines, with the standard error of the data-set mean."""
+        """Return the sum of the lines, with the standard error of the mean over the data."""
         return self._line(TOTAL, self.bits_per_dim)
 
     @staticmethod
@@ -62,16 +61,24 @@ class Account:
 
 
 def mean_standard_error(values: PerExample) -> float:
-    """Standard error of the mean of independent values; NaN for fewer than two."""
+    """Return the standard error of the mean of independent values; NaN for fewer than two."""
     n = len(values)
     return float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
 def account(parts: dict[Part, PerExample], log_scale: float, dims: int) -> Account:
-    """Opens the account of an estimator's parts.
+    """Return the account of an estimator's parts.
+
+    >>> import numpy as np
+    >>> from gradlog.likelihood.parts import PRIOR
+    >>> bits = account({PRIOR: np.array([-2.0, -3.0])}, log_scale=np.log(128), dims=2)
+    >>> [(line.name, round(line.bits_per_dim, 3)) for line in bits.lines()]
+    [('prior', 1.803), ('units', 7.0)]
+    >>> round(bits.total().bits_per_dim, 3)
+    8.803
 
     Args:
-      parts: the estimator's terms, nats per example, the dequantization's among them.
+      parts: the estimator's terms, nats per example, including those of the dequantization.
       log_scale: log of stored units per unit of the model's space, nats per dimension.
       dims: number of dimensions of one datum.
     """

@@ -1,4 +1,4 @@
-"""Variational bounds: continuous in time, and of a diffusion of K steps."""
+"""Variational bounds: in continuous time, and of a diffusion of K steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,41 +8,43 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
+from gradlog.likelihood.bound_forms import FORMS, Form, control_slopes
 from gradlog.likelihood.divergences import sample_variance_of_mean
-from gradlog.likelihood.integrands import FORMS, Form, control_slopes
 from gradlog.likelihood.parts import DIFFUSION, EPS, PRIOR, VOLUME
 from gradlog.likelihood.start import reconstruction
-from gradlog.likelihood.steps import Steps
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
 
-_DRAWS_PER_END = 8  # draws of time to one of the ends, whose variance is far smaller
+Scalar = Float[Array, ""]
+
+_DRAWS_PER_END = 8  # draws of time for one draw of the end terms, whose variance is far smaller
 
 
 @dataclass(frozen=True)
 class VariationalBound(PerExample):
     """A lower bound on the log density of x under the SDE's model (Song et al. 2021).
 
-    arXiv:2101.09258, theorem 3, with ``x`` carried to eps and the reconstruction
-    ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``; a, b are alpha, sigma(eps):
+    arXiv:2101.09258, theorem 3. The path starts at eps, with the reconstruction ``q(x0 | x_eps) =
+    N(x_eps/a + b^2 s/a, (b/a)^2 I)``; a, b are alpha, sigma at eps:
 
     ``log p(x) >= E log prior(x_T) - int d(log rho) (E||sigma s + z||^2 - d)
     + d (log alpha_T - log alpha_eps) + E[log q(x | x_eps) - log N(x_eps; a x, b^2 I)]``.
 
-    Log rho, which is drawn in proportion to ``g^2/sigma^2 dt``, is stratified: two of the
-    ``samples`` fall into each of equal cells, each with its own noises. With ``steps`` each is
-    rounded up to the end of its step: the bound of the diffusion that has these steps. The error
-    comes from the differences inside the cells and is unbiased. It bounds the likelihood of the
-    SDE; the ODE's own may lie on either side when the score is imperfect. ``chunk`` draws are
+    Log rho is drawn in proportion to ``g^2/sigma^2 dt`` and stratified: two of the ``samples`` fall
+    into each of equal cells, each with noises of its own. With ``steps`` each is rounded up to the
+    end of its step, which gives the bound of the diffusion with these steps. The standard error
+    comes from the differences inside the cells and is unbiased. The bound is on the likelihood of
+    the SDE; that of the ODE may lie on either side if the score is imperfect. ``chunk`` draws are
     evaluated at once.
 
-    Raises ValueError unless ``samples`` is even.
+    Raises:
+      ValueError: ``samples`` is odd, or below two.
     """
 
     samples: int
     eps: float
     form: Form
-    steps: Steps | None = None
+    steps: "StepGrid | None" = None
     prior_log_prob: PriorLogProb | None = None
     chunk: int = 128
 
@@ -54,14 +56,14 @@ class VariationalBound(PerExample):
 
     @property
     def ends(self) -> int:
-        """How many draws are made of the terms at eps and at t_max."""
+        """The number of draws of the terms at eps and at t_max."""
         return max(2, self.samples // _DRAWS_PER_END)
 
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         process = model.process
         time_key, end_key = jax.random.split(key)
-        diffusion = self._diffusion(model, x, time_key)
-        ends, latents = self._map(lambda k: self._end(model, x, k), end_key, self.ends)
+        diffusion = self._diffusion_terms(model, x, time_key)
+        ends, latents = self._map(lambda k: self._end_terms(model, x, k), end_key, self.ends)
         variance = jnp.sum((diffusion[:, 0] - diffusion[:, 1]) ** 2)
         variance += sample_variance_of_mean(ends[PRIOR] + ends[EPS])
         return LogProb(
@@ -79,10 +81,10 @@ class VariationalBound(PerExample):
             freedom=jnp.asarray(self.samples / 2),
         )
 
-    def _diffusion(
+    def _diffusion_terms(
         self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array
     ) -> Float[Array, "cells 2"]:
-        """``-int d(log rho) (E||sigma s + z||^2 - d)``: what each draw adds to it."""
+        """Return the contribution of each draw to ``-int d(log rho) (E||sigma s + z||^2 - d)``."""
         process = model.process
         low, high = process.log_rho(self.eps), process.log_rho(process.t_max)
 
@@ -90,7 +92,10 @@ class VariationalBound(PerExample):
             position, key = position_and_key
             time_key, noise_key, form_key = jax.random.split(key, 3)
             share = 2 * (position // 2 + jax.random.uniform(time_key)) / self.samples
-            log_rho, weight = self._round(process, low + share * (high - low))
+            log_rho = low + share * (high - low)
+            weight = jnp.ones_like(log_rho)
+            if self.steps is not None:
+                log_rho, weight = self.steps(process, self.eps, log_rho)
             z = jax.random.normal(noise_key, x.shape)
             t = process.time_of_log_rho(log_rho)
             value, square = self.form(model, x, t, z, form_key)
@@ -102,13 +107,8 @@ class VariationalBound(PerExample):
         controlled = weight * (value - slope * (noise - x.size))
         return (high - low) / self.samples * (x.size - controlled)
 
-    def _round(self, process: SDE, log_rho: Float[Array, ""]):
-        if self.steps is None:
-            return log_rho, jnp.ones_like(log_rho)
-        return self.steps(process, self.eps, log_rho)
-
-    def _end(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array):
-        """The prior's term and that of eps at one draw of each."""
+    def _end_terms(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array):
+        """Return the terms of the prior and of eps at one draw each, and the latent."""
         process = model.process
         last, first = jax.random.normal(key, (2, *x.shape))
         latent = process.perturb(x, process.t_max, last)
@@ -121,15 +121,62 @@ class VariationalBound(PerExample):
 
     def _map(self, draw: Callable, key: jax.Array, count: int, *, numbered: bool = False):
         keys = jax.random.split(key, count)
-        over = (jnp.arange(count), keys) if numbered else keys
-        return jax.lax.map(draw, over, batch_size=min(self.chunk, count))
+        inputs = (jnp.arange(count), keys) if numbered else keys
+        return jax.lax.map(draw, inputs, batch_size=min(self.chunk, count))
 
 
 def _prior_control(process: SDE, x: Float[Array, "*D"], z: Float[Array, "*D"]) -> Float[Array, ""]:
-    """Of mean zero: what ``log N(x_T; 0, prior_std^2 I)`` lacks at this draw of x_T."""
+    """Return a control of mean zero: the noise of ``log N(x_T; 0, prior_std^2 I)`` at this draw."""
     scale = process.sigma(process.t_max) / jnp.asarray(process.prior_std)
     signal = process.alpha(process.t_max) / jnp.asarray(process.prior_std)
     return 0.5 * scale**2 * (jnp.sum(z**2) - x.size) + scale * signal * jnp.vdot(z, x)
+
+
+def _even_in_log_rho(process: SDE, eps: float, count: int) -> Float[Array, " edges"]:
+    return jnp.linspace(process.log_rho(eps), process.log_rho(process.t_max), count + 1)
+
+
+def _even_in_time(process: SDE, eps: float, count: int) -> Float[Array, " edges"]:
+    return jax.vmap(process.log_rho)(jnp.linspace(eps, process.t_max, count + 1))
+
+
+GRIDS: dict[str, Callable[[SDE, float, int], Float[Array, " edges"]]] = {
+    "log_rho": _even_in_log_rho,
+    "t": _even_in_time,
+}
+
+
+@dataclass(frozen=True)
+class StepGrid:
+    """The steps of a discrete diffusion: a call rounds log rho up to the end of its step.
+
+    The call also returns the factor that turns the integral into a sum over steps. The term of a
+    step from log rho ``l`` to ``l'`` in the discrete bound is a KL divergence of two Gaussians with
+    the posterior's variance: ``1/2 expm1(2 (l' - l)) E||sigma s + z||^2`` at the end l' (Kingma et
+    al. 2021, arXiv:2107.00630, eq. 13 and 14, ``SNR = rho^-2``). Relative to ``(l' - l) E||sigma s
+    + z||^2`` it has the factor ``expm1(2 (l' - l)) / (2 (l' - l))``, which tends to one. So a sum
+    over steps is an integral whose time is rounded up.
+
+    Raises:
+      ValueError: ``count`` is below one, or the variable is unknown.
+    """
+
+    count: int
+    variable: str = "log_rho"
+
+    def __post_init__(self):
+        if self.count < 1:
+            raise ValueError(f"vlb_steps = {self.count} must be at least 1")
+        if self.variable not in GRIDS:
+            raise ValueError(
+                f"variable = {self.variable!r} is unknown; choose one of {sorted(GRIDS)}"
+            )
+
+    def __call__(self, process: SDE, eps: float, log_rho: Scalar) -> tuple[Scalar, Scalar]:
+        edges = GRIDS[self.variable](process, eps, self.count)
+        k = jnp.searchsorted(edges, log_rho, side="left").clip(1, self.count)
+        width = edges[k] - edges[k - 1]
+        return edges[k], jnp.expm1(2 * width) / (2 * width)
 
 
 def make_bound(
@@ -139,9 +186,10 @@ def make_bound(
     prior_log_prob: PriorLogProb | None = None,
     chunk: int = 128,
 ) -> VariationalBound:
-    """The bound in continuous time, in its DSM or SSM form.
+    """Return the bound in continuous time, in its DSM or SSM form.
 
-    Raises ValueError where the form is unknown or ``samples`` is odd.
+    Raises:
+      ValueError: the form is unknown, or ``samples`` is odd.
     """
     if form not in FORMS:
         raise ValueError(f"form = {form!r} is unknown; choose one of {sorted(FORMS)}")
@@ -156,12 +204,14 @@ def make_vlb(
     prior_log_prob: PriorLogProb | None = None,
     chunk: int = 128,
 ) -> VariationalBound:
-    """The bound of a diffusion of ``vlb_steps`` steps, even in log rho or in t (Ho et al. 2020).
+    """Return the bound of a diffusion with ``vlb_steps`` steps (Ho et al. 2020).
 
-    arXiv:2006.11239, eq. 5. With ``samples`` a multiple of ``2 vlb_steps`` every step of a grid
-    even in log rho has equally many; otherwise steps are drawn, stratified.
+    arXiv:2006.11239, eq. 5. The steps are even in log rho or in t. If ``samples`` is a multiple of
+    ``2 vlb_steps``, every step of a grid even in log rho has the same number of draws. Otherwise
+    steps are drawn, stratified.
 
-    Raises ValueError where the variable is unknown or a number is impossible.
+    Raises:
+      ValueError: the variable is unknown, or a number is out of range.
     """
-    steps = Steps(vlb_steps, variable)
+    steps = StepGrid(vlb_steps, variable)
     return VariationalBound(samples, eps, FORMS["dsm"], steps, prior_log_prob, chunk)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
-from gradlog.likelihood.divergences import Divergence
+from gradlog.likelihood.divergences import Divergence, Exact
 from gradlog.likelihood.parts import DIVERGENCE, EPS, PRIOR, VOLUME, Part
 from gradlog.likelihood.start import AS_SAMPLE, Start
 from gradlog.models import BoundModel
@@ -20,9 +20,9 @@ class ODELikelihood(PerExample):
     """``log p_eps(x) = log prior(x_T) + volume + int div`` (Song et al. 2021, eq. 39).
 
     The state and its log determinant are integrated together from eps to t_max; every example has
-    its own steps. One log determinant is carried for each draw of the divergence; the estimate is
-    their mean and the standard error their spread. ``prior_log_prob`` replaces the SDE's prior, in
-    tests by the exact law of x_T.
+    its own steps. Each draw of the divergence has its own log determinant: their mean is the
+    estimate, and their spread gives the standard error. ``prior_log_prob`` replaces the prior of
+    the process; tests use the exact density of x_T. `LogProb` has an example.
     """
 
     solver: Solver
@@ -33,7 +33,7 @@ class ODELikelihood(PerExample):
     prior_log_prob: PriorLogProb | None = None
 
     def tightened(self) -> "ODELikelihood":
-        """The same with a tighter solver."""
+        """Return the same estimator with a tighter solver."""
         return replace(self, solver=self.solver.tightened())
 
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
@@ -72,9 +72,24 @@ def path_parts(
     latent: Float[Array, "*D"],
     prior_log_prob: PriorLogProb | None,
 ) -> dict[Part, Float[Array, ""]]:
-    """The terms that the ends of a path decide: the prior at the latent, the change of volume."""
+    """Return the terms of the ends of a path: the prior's density and the volume change."""
     stretch = flow.log_volume(process, process.t_max) - flow.log_volume(process, eps)
     return {
         PRIOR: (prior_log_prob or process.prior_log_prob)(latent),
         VOLUME: latent.size * stretch,
     }
+
+
+def make_exact(
+    solver: Solver,
+    flow: Flow,
+    eps: float,
+    start: Start,
+    prior_log_prob: PriorLogProb | None = None,
+    chunk: int = 128,
+) -> ODELikelihood:
+    """Return an adaptive solve with the exact divergence: d products, ``chunk`` of them at once.
+
+    This is the reference for estimates by random probes: only its start may be random.
+    """
+    return ODELikelihood(solver, flow, Exact(chunk), eps, start, prior_log_prob)

@@ -1,4 +1,4 @@
-"""The terms of a log probability: their names, their order and what they mean."""
+"""The terms of a log probability: their names, their order and their meaning."""
 
 from typing import ClassVar
 
@@ -6,8 +6,8 @@ from typing import ClassVar
 class Part(str):
     """The name of a term, with its place in the account.
 
-    A part is a string, so that it serves as a key: ``parts["prior"]``. An estimator that needs a
-    new term defines a `Part` in its own file; nothing else has to know of it.
+    A part is a string, so it serves as a key: ``parts["prior"]``. An estimator with a new term
+    defines a `Part` in its own file; nothing else has to change.
 
     Attributes:
       order: the account lists its terms by increasing order, from the prior to the stored datum.
@@ -26,7 +26,7 @@ class Part(str):
 
     @classmethod
     def named(cls, name: str) -> "Part":
-        """Return the part of a name that was read from a file; KeyError if none is defined."""
+        """Return the part of a name that was read from a file; KeyError if it is unknown."""
         return cls._known[name]
 
     def __getnewargs__(self) -> tuple[str, int, str]:

@@ -1,8 +1,8 @@
-"""Draws counted node by node in two halves, and where the next ones are worth most.
+"""The probes at each node of a quadrature, in two halves, and the allocation of further ones.
 
-The halves decide for each other: how many draws one has at a node depends on the first draws of the
-other alone. Draws that chose their own number would be biased, like every experiment that is
-stopped when it looks good: by a fifth of the standard error, where that was measured.
+The number of probes of one half at a node depends on the first probes of the other half alone. If
+probes determined their own number, their mean would be biased, like any experiment that stops at a
+favorable result: here by a fifth of the standard error, as measured.
 """
 
 from dataclasses import replace
@@ -14,15 +14,15 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 Weights = Float[Array, " nodes"]
-_NEIGHBORS = np.ones(5, np.float32)  # made without a device: hosts join before there is one
+_NEIGHBORS = np.ones(5, np.float32)  # NumPy: imports run before hosts connect and see devices
 
 
 @struct.dataclass
 class ProbeAllocation:
-    """Number, mean and sum of squared deviations of the draws of each half at each node.
+    """Number, mean and sum of squared deviations of the probes of each half at each node.
 
-    ``guide`` is the variance by which each half decides: the pooled one of the first draws of the
-    other.
+    ``guide`` is the variance by which each half allocates further probes: the pooled variance of
+    the first probes of the other half.
     """
 
     count: Float[Array, "2 nodes"]
@@ -32,51 +32,52 @@ class ProbeAllocation:
 
     @classmethod
     def empty(cls, nodes: int) -> "ProbeAllocation":
-        """No draw anywhere."""
+        """Return the state before the first probe."""
         return cls(*jnp.zeros((4, 2, nodes)))
 
     def add(
         self, nodes: Int[Array, "2 calls"], draws: Float[Array, "2 calls draws"]
     ) -> "ProbeAllocation":
-        """With further draws; a node may be named more than once."""
+        """Return the state with further probes; a node may occur more than once."""
         first, after = jnp.all(self.count == 0), jax.vmap(_add)(self, nodes, draws)
         return replace(after, guide=jnp.where(first, after.pooled_variance[::-1], self.guide))
 
     @property
     def mean(self) -> Weights:
-        """Of both halves, with equal weights."""
+        """The mean at each node, with equal weights of both halves."""
         return jnp.mean(self.average, axis=0)
 
     @property
     def variance(self) -> Float[Array, "2 nodes"]:
-        """Of one draw at each node; zero where there are fewer than two draws."""
+        """The variance of one probe at each node; zero for fewer than two probes."""
         return self.squares / jnp.maximum(self.count - 1, 1)
 
     @property
     def pooled_variance(self) -> Float[Array, "2 nodes"]:
-        """The same over neighboring nodes together: that of few draws alone is a poor guide."""
+        """The variance pooled over neighboring nodes: that of a few probes is uncertain."""
         pool = jax.vmap(lambda row: jnp.convolve(row, _NEIGHBORS, mode="same"))
         return pool(self.squares) / jnp.maximum(pool(self.count - 1), 1)
 
     def standard_error(self, weights: Weights) -> Float[Array, ""]:
-        """Of the weighted sum of the means."""
+        """Return the standard error of the weighted sum of the means."""
         return jnp.sqrt(jnp.sum(weights**2 * self.variance / self.count)) / 2
 
     def freedom(self, weights: Weights) -> Float[Array, ""]:
-        """Degrees of freedom of the standard error (Welch 1947, Satterthwaite 1946)."""
+        """Return the degrees of freedom of the standard error (Welch 1947, Satterthwaite 1946)."""
         shares = weights**2 * self.variance / self.count
         spread = jnp.sum(shares**2 / jnp.maximum(self.count - 1, 1))
         return jnp.where(spread > 0, jnp.sum(shares) ** 2 / spread, jnp.inf)
 
-    def above(self, weights: Weights, target: float) -> Bool[Array, "2"]:
-        """Halves that need further draws for the mean of both to be known to the target."""
+    def needs_more(self, weights: Weights, target: float) -> Bool[Array, "2"]:
+        """Return which halves need further probes to reach the target error of the mean of both."""
         square = jnp.sum(weights**2 * self.guide / self.count, axis=1)
         return square > 2 * target**2
 
-    def allot(self, weights: Weights, draws: int, calls: int) -> Int[Array, "2 calls"]:
-        """Nodes for so many calls of so many draws, each where it lowers the variance most.
+    def allocate(self, weights: Weights, draws: int, calls: int) -> Int[Array, "2 calls"]:
+        """Return the nodes of the next calls, where they reduce the variance most.
 
-        Neyman's optimal allocation (1934), taken in steps.
+        There are ``calls`` calls of ``draws`` probes each for each half. This is Neyman's optimal
+        allocation (1934), in steps.
         """
 
         def one(count, variance):
@@ -92,7 +93,7 @@ class ProbeAllocation:
 def _add(
     half: ProbeAllocation, nodes: Int[Array, " calls"], draws: Float[Array, "calls draws"]
 ) -> ProbeAllocation:
-    """Two sets of draws merged (Chan et al. 1983, eq. 2.1)."""
+    """Merge two sets of probes (Chan et al. 1983, eq. 2.1)."""
     zeros = jnp.zeros_like(half.count)
     count = zeros.at[nodes].add(draws.shape[1])
     mean = zeros.at[nodes].add(jnp.sum(draws, axis=1)) / jnp.maximum(count, 1)

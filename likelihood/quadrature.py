@@ -1,8 +1,8 @@
-"""The trajectory first, then the divergence along it by quadrature.
+"""The probability flow first, then the divergence along it by quadrature.
 
 The path does not depend on the divergence, so it needs no Jacobian. The divergence is evaluated
-afterwards at the nodes of a grid, many nodes side by side, with fresh probes at each: errors are
-independent along the path and average out, and their own variance is an honest standard error.
+afterwards at the nodes of a grid, many nodes at once, with new probes at each node. So the errors
+at the nodes are independent and average out, and their variance gives a standard error.
 """
 
 import math
@@ -24,7 +24,7 @@ from gradlog.likelihood.start import AS_SAMPLE, Start
 from gradlog.models import BoundModel
 from gradlog.ode import LogRhoFlow, Solver
 
-# (node, key) -> a trace for each draw of the divergence there.
+# (node, key) -> one trace for each draw of the divergence.
 TracesAt = Callable[[Int[Array, ""], jax.Array], Float[Array, " draws"]]
 
 # Gregory's weights at either end of an even grid, in units of its spacing; inside they are one.
@@ -36,17 +36,18 @@ _LEAST_INTERVALS = 2 * len(_END_WEIGHTS) - 1
 class Quadrature(PerExample):
     """``log p_eps(x) = log prior(x_T) + volume + int div``, the integral by Gregory's rule.
 
-    The path runs through ``intervals`` + 1 nodes, even in log rho, each the end of a solver's step:
-    there the integrand is smooth, since an exact one is ``d - tr Cov[x0 | y] / rho^2``.
-    ``discretization`` is the change from every other node to all of them: it costs nothing and
-    bounds, in practice, what finer nodes would still change.
+    The path runs through ``intervals`` + 1 nodes, even in log rho; each is the end of a solver
+    step. There the integrand is smooth: for the exact score it is ``d - tr Cov[x0 | y] / rho^2``.
+    ``discretization`` is the change of the sum from every other node to all nodes. It needs no
+    further evaluations, and in practice bounds the change by a finer grid.
 
-    Every node has two calls of the divergence, with all its draws, one for each half.
-    Halves whose standard error is still above ``standard_error`` (bits/dim, of the mean of both)
-    have up to ``rounds`` further rounds of as many calls as there are nodes, each where it lowers
+    Every node has two calls of the divergence, with all its draws, one for each half. A half whose
+    standard error is still above ``standard_error`` (bits/dim, of the mean of both) gets up to
+    ``rounds`` further rounds. A round has as many calls as there are nodes, each where it reduces
     the variance most. ``node_chunk`` calls are evaluated at once.
 
-    Raises ValueError for fewer than 10 intervals, or an odd number.
+    Raises:
+      ValueError: ``intervals`` is odd, or below 10.
     """
 
     solver: Solver
@@ -65,7 +66,7 @@ class Quadrature(PerExample):
             raise ValueError(f"intervals = {self.intervals} must be even and at least {least}")
 
     def tightened(self) -> "Quadrature":
-        """Twice the nodes, and the solver's tolerances tightened."""
+        """Return the same estimator with twice the nodes and a tighter solver."""
         return replace(self, intervals=2 * self.intervals, solver=self.solver.tightened())
 
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
@@ -82,13 +83,16 @@ class Quadrature(PerExample):
             probes = self.node_divergence.draw(draw_key, x.shape)
             return self.node_divergence(partial(field, grid[node]), path.state[node], probes)[1]
 
+        # NaN if one random draw per call leaves its error unknown, else zero
+        draws = jax.eval_shape(traces_at, jnp.asarray(0), key).shape
+        unknown = self.node_divergence.variance_of_mean(jnp.zeros(draws))
         weights = (high - low) * gregory(self.intervals)
         allocation, calls = self._sample(traces_at, weights, probe_key, x.size)
         latent = flow.data(process, path.state[-1], process.t_max)
         return LogProb(
             parts=path_parts(process, flow, self.eps, latent, self.prior_log_prob)
             | {DIVERGENCE: jnp.vdot(weights, allocation.mean), EPS: step},
-            errors={"probes": allocation.standard_error(weights) + self._unknown(traces_at, key)},
+            errors={"probes": allocation.standard_error(weights) + unknown},
             discretization=jnp.vdot(weights - every_other(weights), allocation.mean),
             latent=latent,
             nfe=path.nfe + self.start.nfe + calls,
@@ -98,7 +102,7 @@ class Quadrature(PerExample):
         )
 
     def _sample(self, traces_at: TracesAt, weights: Weights, key: jax.Array, dims: int):
-        """The draws at all nodes, and the calls they took."""
+        """Return the probes at all nodes, and the number of calls."""
         nodes = len(weights)
         draws = jax.eval_shape(traces_at, jnp.asarray(0), key).size
         target = self.standard_error * dims * math.log(2)
@@ -106,42 +110,37 @@ class Quadrature(PerExample):
 
         def call(index, which):
             keys = jax.random.split(jax.random.fold_in(key, index), 2 * nodes)
-            jobs = (which.ravel(), keys)
-            found = jax.lax.map(lambda job: traces_at(*job), jobs, batch_size=self.node_chunk)
-            return found.reshape(2, nodes, draws)
+            calls = (which.ravel(), keys)
+            traces = jax.lax.map(lambda call: traces_at(*call), calls, batch_size=self.node_chunk)
+            return traces.reshape(2, nodes, draws)
 
-        def wants(carry):
+        def active(carry):
             allocation, index = carry
-            return (index == 0) | (allocation.above(weights, target) & (index <= self.rounds))
+            return (index == 0) | (allocation.needs_more(weights, target) & (index <= self.rounds))
 
         def one_round(carry):
             allocation, index = carry
-            which = jnp.where(index == 0, everywhere, allocation.allot(weights, draws, nodes))
+            which = jnp.where(index == 0, everywhere, allocation.allocate(weights, draws, nodes))
             after = allocation.add(which, call(index, which))
-            add = wants(carry)[:, None]
+            add = active(carry)[:, None]
             return jax.tree.map(
                 lambda new, old: jnp.where(add, new, old), after, allocation
             ), index + 1
 
         first = (ProbeAllocation.empty(nodes), jnp.asarray(0))
-        if self.rounds == 0:  # nothing to decide: and the loop's gradient would not exist
+        if self.rounds == 0:  # a while loop would have no gradient
             return first[0].add(everywhere, call(0, everywhere)), jnp.asarray(2 * nodes)
         allocation, rounds = jax.lax.while_loop(
-            lambda carry: jnp.any(wants(carry)), one_round, first
+            lambda carry: jnp.any(active(carry)), one_round, first
         )
         return allocation, rounds * 2 * nodes
 
-    def _unknown(self, traces_at: TracesAt, key: jax.Array) -> Float[Array, ""]:
-        """NaN where a single random draw leaves the error of a call unknown, else zero."""
-        draws = jax.eval_shape(traces_at, jnp.asarray(0), key).shape
-        return self.node_divergence.variance_of_mean(jnp.zeros(draws))
-
 
 def gregory(intervals: int) -> Float[np.ndarray, " nodes"]:
-    """Weights of Gregory's rule of order four on [0, 1], for ``intervals`` + 1 even nodes.
+    """Return weights of Gregory's rule of order four on [0, 1], for ``intervals`` + 1 even nodes.
 
-    The trapezoidal rule with differences at the ends (Hildebrand 1974, section 5.9): exact for
-    cubics, and like the trapezoidal rule for what is flat at both ends.
+    This is the trapezoidal rule with differences at the ends (Hildebrand 1974, section 5.9). It is
+    exact for cubics, and equals the trapezoidal rule for functions that are flat at both ends.
     """
     weights = np.ones(intervals + 1)
     weights[: len(_END_WEIGHTS)] = _END_WEIGHTS
@@ -150,7 +149,7 @@ def gregory(intervals: int) -> Float[np.ndarray, " nodes"]:
 
 
 def every_other(weights: Weights) -> Weights:
-    """The same rule on every other node, zero between; for an even number of intervals."""
+    """Return the same rule on every other node, zero between; for an even number of intervals."""
     intervals = len(weights) - 1
     span = weights.sum()
     return jnp.zeros(intervals + 1).at[::2].set(span * gregory(intervals // 2))

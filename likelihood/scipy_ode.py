@@ -1,4 +1,4 @@
-"""SciPy's solver over a whole batch at once: the estimator of the published codes."""
+"""The estimator of the published codes: SciPy's solver over a whole batch at once."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from gradlog.likelihood.base import LogProb, PriorLogProb, two_keys
+from gradlog.likelihood.base import LogProb, PriorLogProb, split_keys
 from gradlog.likelihood.ode import path_parts
 from gradlog.likelihood.parts import DIVERGENCE, EPS
 from gradlog.likelihood.start import Start
@@ -20,16 +20,16 @@ from gradlog.sde_lib import SDE, Process
 
 @dataclass(frozen=True)
 class SciPyLikelihood:
-    """``log p_eps(x)`` exactly as score_sde and score_flow compute it; it exists to compare with.
+    """``log p_eps(x)`` exactly as score_sde and score_flow compute it, for comparisons with them.
 
-    ``dx/dt = f x - g^2 s/2`` and its divergence (Song et al. 2021, arXiv:2011.13456, eq. 39) from
-    eps to t_max by SciPy's RK45, the images of a batch and their log determinants one float64
-    vector with one step size; a Rademacher probe for each image, fixed along the path; divergences
-    by vector-Jacobian products, which ``jvps`` counts. The norm of the error is over the batch: a
-    number depends on its batch mates, and where one image fails all of them do. One probe gives no
-    standard error. ``nfe`` is the solver's, the same for each image.
+    It integrates ``dx/dt = f x - g^2 s/2`` and its divergence (Song et al. 2021, arXiv:2011.13456,
+    eq. 39) from eps to t_max by SciPy's RK45. The images of a batch and their log determinants form
+    one float64 vector with one step size. Each image has one Rademacher probe, fixed along the
+    path. Divergences are vector-Jacobian products, which ``jvps`` counts. The error norm is over
+    the batch, so a result depends on its batch mates, and all images of a batch fail together. One
+    probe gives no standard error. ``nfe`` is that of the solver, the same for each image.
 
-    It runs on the host and cannot be traced. A model is compiled once, whatever its parameters.
+    It runs on the host and cannot be traced. A model is compiled once for all its parameters.
     """
 
     rtol: float
@@ -42,7 +42,7 @@ class SciPyLikelihood:
     accepts: ClassVar[type[Process]] = SDE
 
     def tightened(self) -> "SciPyLikelihood":
-        """The same with tolerances ten times smaller."""
+        """Return the same estimator with tolerances ten times smaller."""
         return replace(self, rtol=self.rtol / 10, atol=self.atol / 10)
 
     def __call__(
@@ -51,8 +51,8 @@ class SciPyLikelihood:
         xs: Float[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        start_keys, probe_keys = two_keys(keys)
-        xs_eps, steps = _begin(self.start, self.eps, model, xs, start_keys)
+        start_keys, probe_keys = split_keys(keys)
+        xs_eps, steps = _start_batch(self.start, self.eps, model, xs, start_keys)
         probes = random_signs(probe_keys, xs_eps)
 
         def field(t, states):
@@ -62,12 +62,12 @@ class SciPyLikelihood:
         process, prior = model.process, self.prior_log_prob
         ends = partial(path_parts, process, TimeFlow(), self.eps, prior_log_prob=prior)
         latent = jnp.asarray(path.states, xs_eps.dtype)
-        nothing = jnp.full(len(xs), jnp.nan)
+        unknown = jnp.full(len(xs), jnp.nan)
         return LogProb(
             parts=jax.vmap(lambda z: ends(latent=z))(latent)
             | {DIVERGENCE: path.integrals, EPS: steps},
-            errors={"probes": nothing},
-            discretization=nothing,
+            errors={"probes": unknown},
+            discretization=unknown,
             latent=latent,
             nfe=jnp.full(len(xs), path.nfe + self.start.nfe),
             jvps=jnp.full(len(xs), path.nfe),
@@ -77,7 +77,7 @@ class SciPyLikelihood:
 
 @dataclass(frozen=True)
 class Path:
-    """Where a batch arrived, what it integrated on the way, in how many evaluations."""
+    """The end of the path of a batch: states, integrals, evaluations and success."""
 
     states: Float[np.ndarray, "batch *D"]
     integrals: Float[np.ndarray, " batch"]
@@ -86,7 +86,7 @@ class Path:
 
 
 def solve(field, xs: Float[Array, "batch *D"], span: tuple[float, float], rtol, atol) -> Path:
-    """Carries states, and integrals that begin at zero, along ``field(t, states)``.
+    """Integrate states, and integrals that start at zero, along ``field(t, states)``.
 
     The field is evaluated in the precision of ``xs``; the solver works in float64.
     """
@@ -96,13 +96,13 @@ def solve(field, xs: Float[Array, "batch *D"], span: tuple[float, float], rtol, 
         return np.concatenate([np.ravel(rate) for rate in rates])
 
     y = np.concatenate([np.ravel(xs), np.zeros(len(xs))])
-    # From a slope that is not finite SciPy's choice of a first step never returns.
+    # SciPy's choice of the first step does not return if the slope is not finite.
     if not np.all(np.isfinite(flat(span[0], y))):
         return _path(np.full(y.shape, np.nan), xs.shape, nfe=0, success=False)
-    from scipy.integrate import solve_ivp  # half a second, of no use to other estimators
+    from scipy.integrate import solve_ivp  # half a second that other estimators do not need
 
-    found = solve_ivp(flat, span, y, method="RK45", rtol=rtol, atol=atol)
-    return _path(found.y[:, -1], xs.shape, nfe=found.nfev, success=found.success)
+    solution = solve_ivp(flat, span, y, method="RK45", rtol=rtol, atol=atol)
+    return _path(solution.y[:, -1], xs.shape, nfe=solution.nfev, success=solution.success)
 
 
 def _path(y: Float[np.ndarray, " n"], shape: tuple[int, ...], *, nfe: int, success: bool) -> Path:
@@ -118,7 +118,7 @@ def right_hand_side(
     xs: Float[Array, "batch *D"],
     probes: Float[Array, "batch *D"],
 ) -> tuple[Float[Array, "batch *D"], Float[Array, " batch"]]:
-    """``f x - g^2 s/2`` and ``v^T J v`` of it for each x with its probe v, by reverse mode."""
+    """Return ``f x - g^2 s/2`` and its ``v^T J v`` for each x with its probe v, by reverse mode."""
 
     def one(x, v):
         drift, pull_back = jax.vjp(lambda x: TimeFlow().velocity(model, t, x), x)
@@ -129,10 +129,10 @@ def right_hand_side(
 
 @jax.jit
 def random_signs(keys: jax.Array, xs: Float[Array, "batch *D"]) -> Float[Array, "batch *D"]:
-    """One probe for each x, in its precision."""
+    """Return one probe for each x, in its precision."""
     return jax.vmap(lambda key, x: jax.random.rademacher(key, x.shape, x.dtype))(keys, xs)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _begin(start: Start, eps: float, model: BoundModel, xs, keys):
+def _start_batch(start: Start, eps: float, model: BoundModel, xs, keys):
     return jax.vmap(lambda x, key: start(model, x, eps, key))(xs, keys)

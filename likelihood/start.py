@@ -1,7 +1,7 @@
-"""Where a path begins: from the datum x0 to x at eps, and what the step is worth in nats.
+"""The start of a path: from the datum x0 to x at eps, and the nats of this step.
 
-No path begins at t = 0. Either the datum is given the kernel's noise and the step is paid for, or
-the model is read as a density of x at eps and there is no step.
+No path starts at t = 0. Either the datum gets the noise of eps, and the account counts the step; or
+the model is a density of x at eps, and there is no step.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from gradlog.models import BoundModel
 
 
 class Start(Protocol):
-    """``x_eps``, and the term that belongs to the account beside ``log p_eps(x_eps)``, in nats."""
+    """A call returns ``x_eps``, and the nats that the account adds to ``log p_eps(x_eps)``."""
 
-    nfe: int  # values of the score it needs
+    nfe: int  # its score evaluations
 
     def __call__(
         self, model: BoundModel, x: Float[Array, "*D"], eps: float, key: jax.Array
@@ -26,10 +26,11 @@ class Start(Protocol):
 
 @dataclass(frozen=True)
 class AsSample:
-    """The datum is the sample at eps, as it is: ``log p_eps(x)`` and a term of zero.
+    """The datum itself is the sample at eps: ``log p_eps(x)`` and a term of zero.
 
-    The convention of score_sde and score_flow, and right for data that was dequantized with the
-    kernel's own noise (truncated normal, i-DODE). p_eps is a density like any other.
+    This is the convention of score_sde and score_flow. It is right for data that were dequantized
+    with the noise of the process itself (truncated normal, i-DODE). p_eps is a density like any
+    other.
     """
 
     nfe = 0
@@ -44,7 +45,7 @@ AS_SAMPLE = AsSample()
 
 @dataclass(frozen=True)
 class Noised:
-    """The datum is noised to eps and read back by the model's Gaussian ``q(x0 | x_eps)``.
+    """The datum gets the noise of eps; the model's Gaussian ``q(x0 | x_eps)`` reconstructs it.
 
     ``log p_0(x) >= E[log p_eps(x_eps) + log q(x | x_eps) - log N(x_eps; a x, b^2 I)]`` (Song et al.
     2021, arXiv:2101.09258, appendix C), with a, b = alpha, sigma at eps.
@@ -60,11 +61,11 @@ class Noised:
 def reconstruction(
     model: BoundModel, x: Float[Array, "*D"], eps: float, z: Float[Array, "*D"]
 ) -> Float[Array, ""]:
-    """``log q(x | x_eps) - log N(x_eps; a x, b^2 I)`` at ``x_eps = a x + b z``.
+    """Return ``log q(x | x_eps) - log N(x_eps; a x, b^2 I)`` at ``x_eps = a x + b z``.
 
-    ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``: the error of its mean is
-    ``-(b/a) (z + b s)``. The kernel's density is taken at the draw, not on average (its entropy, as
-    score_flow has it): the two squares nearly cancel, and with them the variance.
+    ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``; the error of its mean is ``-(b/a) (z + b
+    s)``. The density of the noise is taken at the draw and not averaged (score_flow uses its
+    entropy): the two squares nearly cancel, and so does the variance.
     """
     process = model.process
     residual = z + process.sigma(eps) * model.score(process.perturb(x, eps, z), eps)

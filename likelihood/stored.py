@@ -1,4 +1,4 @@
-"""From data as stored to a likelihood: how many points of the model's space stand for a datum."""
+"""Likelihoods of stored data, from one or several points of the model's space per datum."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,16 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Num
 
-from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host, two_keys
+from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host, split_keys
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DEQUANTIZATION, IMPORTANCE
 from gradlog.models import BoundModel
 
 
 class StoredLikelihood(Protocol):
-    """Log probability of stored data, less the unit offset; the keys belong to the examples.
+    """Estimators of the log probability of stored data, without the unit offset.
 
-    Its parts have the dequantization's ``-log q(u)`` among them.
+    The keys belong to the examples. The parts include the dequantization's ``-log q(u)``.
     """
 
     def __call__(
@@ -44,13 +44,13 @@ class OneDraw:
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        draw_keys, likelihood_keys = two_keys(keys)
+        draw_keys, likelihood_keys = split_keys(keys)
         points, log_q = jax.vmap(model.dequantize)(draw_keys, xs)
-        found = self.likelihood(model, points, likelihood_keys)
-        return replace(found, parts=found.parts | {DEQUANTIZATION: -log_q})
+        log_prob = self.likelihood(model, points, likelihood_keys)
+        return replace(log_prob, parts=log_prob.parts | {DEQUANTIZATION: -log_q})
 
     def tightened(self) -> "OneDraw | None":
-        """The same with a tighter likelihood; None where that has nothing to tighten."""
+        """Return the same with a tighter likelihood; None if that has nothing to tighten."""
         tighter = tightened(self.likelihood)
         return tighter and replace(self, likelihood=tighter)
 
@@ -59,16 +59,16 @@ class OneDraw:
 class ImportanceWeighted:
     """``log (1/K) sum_k p(x(u_k)) / q(u_k)`` over K draws: a tighter bound on average.
 
-    Burda et al. 2016, arXiv:1509.00519, eq. 8; its expectation rises with K to ``log P``. K is
-    ``samples``, and K = 1 is ``OneDraw``. The parts are means over the draws, and 'importance' is
-    the rest, never negative.
+    Burda et al. 2016, arXiv:1509.00519, eq. 8; the expectation increases with K to ``log P``. K is
+    ``samples``, and K = 1 is ``OneDraw``. The parts are means over the draws; 'importance' is the
+    rest and never negative.
 
-    All draws of a datum share the likelihood's key. Errors e_k of log p with variance v (nats^2)
-    that are independent would raise the result by about v/2 on average, as the dequantization's own
-    spread rightly does: a bias upwards. The errors of one set of probes are nearly the same for all
-    draws, which differ within a level only: a common error goes through the logarithm unchanged.
-    A noise at eps is common as well, one draw of it for all. Draws are taken one after the other,
-    so that they need the memory of one.
+    All draws of a datum share the likelihood's key. Independent errors e_k of log p with variance v
+    (nats^2) would increase the result by about v/2 on average, as the spread of the dequantization
+    rightly does: an upward bias. With one set of probes the errors are nearly the same for all
+    draws, which differ within a level only. A common error passes through the logarithm unchanged.
+    The noise at eps is common as well: one draw for all. Draws run one after the other, so they
+    need the memory of one.
     """
 
     likelihood: Likelihood
@@ -80,30 +80,30 @@ class ImportanceWeighted:
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        draw_keys, likelihood_keys = two_keys(keys)
+        draw_keys, likelihood_keys = split_keys(keys)
 
         def draw(k: Int[Array, ""]) -> LogProb:
-            # The first is that of OneDraw, for paired comparisons.
+            # The first draw is that of OneDraw, for paired comparisons.
             own = jnp.where(
                 k == 0, draw_keys, jax.vmap(jax.random.fold_in, (0, None))(draw_keys, k)
             )
             points, log_q = jax.vmap(model.dequantize)(own, xs)
-            found = self.likelihood(model, points, likelihood_keys)
-            return replace(found, parts=found.parts | {DEQUANTIZATION: -log_q})
+            log_prob = self.likelihood(model, points, likelihood_keys)
+            return replace(log_prob, parts=log_prob.parts | {DEQUANTIZATION: -log_q})
 
         return log_mean_exp(jax.lax.map(draw, jnp.arange(self.samples)))
 
     def tightened(self) -> "ImportanceWeighted | None":
-        """The same with a tighter likelihood; None where that has nothing to tighten."""
+        """Return the same with a tighter likelihood; None if that has nothing to tighten."""
         tighter = tightened(self.likelihood)
         return tighter and replace(self, likelihood=tighter)
 
 
 def log_mean_exp(draws: LogProb) -> LogProb:
-    """One estimate from draws along a first axis; its error is the delta method's.
+    """Return one estimate from draws along a first axis, with the error of the delta method.
 
-    ``sd(w) / (sqrt(K) mean(w))`` with ``w_k = exp(nats_k)``; NaN for a single draw. Errors of other
-    sources are common to the draws, so that their mean is the result's.
+    The error is ``sd(w) / (sqrt(K) mean(w))`` with ``w_k = exp(nats_k)``; NaN for a single draw.
+    Errors of other sources are common to the draws, so their mean is that of the result.
     """
     nats, count = draws.nats, len(draws.nats)
     means = {name: jnp.mean(part, axis=0) for name, part in draws.parts.items()}
@@ -124,5 +124,5 @@ def log_mean_exp(draws: LogProb) -> LogProb:
 
 
 def tightened(likelihood: Any) -> Any:
-    """An estimator with tighter numerics; None where it has nothing to tighten."""
+    """Return an estimator with tighter numerics; None if it has nothing to tighten."""
     return likelihood.tightened() if hasattr(likelihood, "tightened") else None

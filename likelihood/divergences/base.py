@@ -1,8 +1,8 @@
-"""The contract of an estimator of the trace of a Jacobian, and what its members share.
+"""The contract of an estimator of the trace of a Jacobian, and functions that estimators share.
 
-Forward mode, because inside a solver's loop the reverse mode of a convolution is many times slower
-on CPU, and because the value comes with it. Every member draws its probes once; with the probes
-fixed along a path the spread across draws is that of the path integrals.
+Estimators use forward mode. Inside a solver's loop on CPU the reverse mode of a convolution is many
+times slower, and forward mode gives the value as well. An estimator draws its probes once. With
+fixed probes along a path, the spread across draws is that of the path integrals.
 
 Variances are those of one draw, with ``S = (J + J^T)/2`` the symmetric part of the Jacobian.
 """
@@ -19,7 +19,7 @@ Probes = Any
 
 
 class Divergence(Protocol):
-    """``draw`` makes the probes of one example; the call gives ``f(x)`` and a trace per draw."""
+    """``draw`` returns the probes of one example; a call returns ``f(x)`` and a trace per draw."""
 
     def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Probes: ...
 
@@ -28,23 +28,23 @@ class Divergence(Protocol):
     ) -> tuple[Float[Array, "*D"], Float[Array, " draws"]]: ...
 
     def products(self, dims: int) -> int:
-        """How many Jacobian-vector products one call makes for data of so many dimensions."""
+        """Return the number of Jacobian-vector products of a call for data of this dimension."""
         ...
 
     def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
-        """Of the mean over draws of what is linear in the traces; NaN where it cannot be told."""
+        """Return the variance of the mean of traces over draws; NaN if it is unknown."""
         ...
 
 
 class IndependentDraws:
-    """For members whose draws are independent, at least given what they share."""
+    """Base class of estimators with independent draws, at least conditional on what they share."""
 
     def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
         return sample_variance_of_mean(traces)
 
 
 def sample_variance_of_mean(draws: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
-    """Variance of the mean of independent draws; NaN for a single one."""
+    """Return the variance of the mean of independent draws; NaN for a single one."""
     n = draws.shape[-1]
     if n == 1:
         return jnp.full(draws.shape[:-1], jnp.nan)
@@ -54,16 +54,16 @@ def sample_variance_of_mean(draws: Float[Array, "*batch draws"]) -> Float[Array,
 def value_and_forms(
     f: Field, x: Float[Array, "*D"], probes: Float[Array, "probes *D"]
 ) -> tuple[Float[Array, "*D"], Float[Array, " probes"]]:
-    """``f(x)`` and ``v^T (df/dx) v`` for each probe v along the first axis; one value for all."""
+    """Return ``f(x)``, and ``v^T (df/dx) v`` for each probe v along the first axis."""
 
-    def along(v):
+    def value_and_form(v):
         v = v.astype(x.dtype)
         value, derivative = jax.jvp(f, (x,), (v,))
         return value, jnp.vdot(v, derivative)
 
-    return jax.vmap(along, out_axes=(None, 0))(probes)
+    return jax.vmap(value_and_form, out_axes=(None, 0))(probes)
 
 
 def random_signs(key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
-    """Independent signs, each way with probability one half."""
+    """Draw independent signs, each with probability one half."""
     return jax.random.rademacher(key, shape, jnp.float32)

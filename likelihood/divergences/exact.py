@@ -1,4 +1,4 @@
-"""The trace itself."""
+"""The exact trace."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from gradlog.likelihood.divergences.base import Field, Probes
 
 @dataclass(frozen=True)
 class Exact:
-    """The trace itself, by one product per dimension, ``chunk`` of them at a time: no variance."""
+    """The exact trace, by one product per dimension, ``chunk`` of them at once: no variance."""
 
     chunk: int = 128
 
     def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Probes:
-        """Nothing is random: there are no probes."""
+        """Return no probes, since nothing is random."""
         del key, shape
         return ()
 

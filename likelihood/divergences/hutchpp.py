@@ -14,13 +14,14 @@ from gradlog.likelihood.divergences.base import Field, IndependentDraws, Probes,
 class HutchPP(IndependentDraws):
     """Hutch++ (Meyer, Musco, Musco, Woodruff 2021, arXiv:2010.09649, algorithm 1).
 
-    ``tr(Q^T J Q) + v^T P J P v`` with ``P = I - Q Q^T`` and Q an orthonormal basis of ``J G``, G
-    being ``rank`` columns of random signs, drawn once: Q follows the Jacobian along the path. Each
-    of the ``probes`` draws has its own v, of random signs. Its mean is the trace whatever Q is, and
-    its variance given Q is ``2 sum_{a != b} (P S P)_ab^2``: the draws share Q, and their spread
-    tells the error of their mean. Worth its ``2 rank + probes`` products where the spectrum decays;
-    where J is close to a multiple of the identity, as on trained denoisers of images, as many
-    random signs err ten times less. Gradients hold Q fixed, which leaves them unbiased.
+    ``tr(Q^T J Q) + v^T P J P v`` with ``P = I - Q Q^T`` and Q an orthonormal basis of ``J G``. The
+    ``rank`` columns of G are random signs, drawn once: Q follows the Jacobian along the path. Each
+    of the ``probes`` draws has its own v of random signs. The mean is the trace for every Q; the
+    variance for a fixed Q is ``2 sum_{a != b} (P S P)_ab^2``. The draws share Q, and their spread
+    gives the error of their mean. The ``2 rank + probes`` products pay off if the spectrum decays.
+    If J is close to a multiple of the identity, as for trained denoisers of images, the same number
+    of random signs has a ten times smaller error. Gradients hold Q fixed, which leaves them
+    unbiased.
 
     Raises:
       ValueError: ``rank`` exceeds the dimensions, when the probes are drawn.
@@ -41,9 +42,9 @@ class HutchPP(IndependentDraws):
 
     def __call__(self, f: Field, x: Float[Array, "*D"], probes: Probes):
         sketch, v = (rows.reshape(len(rows), -1).astype(x.dtype) for rows in probes)
-        value, along = jax.linearize(f, x)
-        product = jax.vmap(lambda row: along(row.reshape(x.shape)).ravel())
-        # Householder's Q is orthonormal even where J S has not full rank; its derivative is not.
+        value, jvp = jax.linearize(f, x)
+        product = jax.vmap(lambda row: jvp(row.reshape(x.shape)).ravel())
+        # Householder's Q is orthonormal even for a rank deficient J G, where it has no derivative.
         Q = jax.lax.stop_gradient(jnp.linalg.qr(product(sketch).T)[0])
         residual = v - (v @ Q) @ Q.T
         rest = jnp.sum(residual * product(residual), axis=1)

@@ -1,4 +1,4 @@
-"""What the bounds of a Gaussian law tend to at each point, in closed form and in float64."""
+"""The limits of the bounds of a Gaussian at each point, in closed form and in float64."""
 
 import functools
 
@@ -10,7 +10,7 @@ from gradlog.sde_lib import SDES
 
 
 def _residual(x, log_rho) -> np.ndarray:
-    """``E||sigma s + z||^2`` at ``x_t = alpha x + sigma z``, with the exact score."""
+    """Return ``E||sigma s + z||^2`` at ``x_t = alpha x + sigma z``, with the exact score."""
     mean, variance = (np.asarray(a, np.float64) for a in (LAWS["gaussian"].mean, _variance()))
     rho2 = np.exp(2 * np.asarray(log_rho))[..., None, None]
     value = (variance**2 + rho2 * (np.asarray(x, np.float64) - mean) ** 2) / (variance + rho2) ** 2
@@ -23,7 +23,7 @@ def _variance() -> np.ndarray:
 
 @functools.cache
 def _ends(sde_name: str, eps: float) -> dict[str, float]:
-    """log alpha, log sigma at eps and at t_max."""
+    """Return log alpha and log sigma at eps and at t_max."""
     with jax.enable_x64(True):
         sde = in_float64(SDES[sde_name]())
         names = {"eps": eps, "end": sde.t_max}
@@ -32,7 +32,7 @@ def _ends(sde_name: str, eps: float) -> dict[str, float]:
 
 
 def edges(sde_name: str, eps: float, count: int, variable: str = "log_rho") -> np.ndarray:
-    """Log rho at the ends of the steps."""
+    """Return log rho at the ends of the steps."""
     ends = _ends(sde_name, eps)
     if variable == "log_rho":
         low, high = (ends[f"log_sigma_{k}"] - ends[f"log_alpha_{k}"] for k in ("eps", "end"))
@@ -43,7 +43,7 @@ def edges(sde_name: str, eps: float, count: int, variable: str = "log_rho") -> n
 
 
 def bound(xs, sde_name: str, eps: float, steps: int = 0, variable: str = "log_rho") -> np.ndarray:
-    """Nats at each point, of ``steps`` steps, 0 for continuous time; the exact prior."""
+    """Return the bound of ``steps`` steps (0: continuous time) at each point, in nats."""
     ends, d = _ends(sde_name, eps), xs.shape[-1]
     grid = edges(sde_name, eps, steps or 20_000, variable)
     width = np.diff(grid)
@@ -58,7 +58,7 @@ def bound(xs, sde_name: str, eps: float, steps: int = 0, variable: str = "log_rh
 
 
 def _prior(xs, ends) -> np.ndarray:
-    """``E log p_T(x_T)`` given x."""
+    """Return ``E log p_T(x_T)`` conditional on x."""
     alpha2, sigma2 = np.exp(2 * ends["log_alpha_end"]), np.exp(2 * ends["log_sigma_end"])
     variance = alpha2 * _variance() + sigma2
     distance = np.asarray(xs, np.float64) - np.asarray(LAWS["gaussian"].mean, np.float64)

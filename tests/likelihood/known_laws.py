@@ -1,4 +1,4 @@
-"""Laws whose log density is known at every noise level, and points drawn from them."""
+"""Distributions with a known log density at every noise level, and samples of them."""
 
 import functools
 
@@ -29,7 +29,7 @@ LAWS: dict[str, Distribution] = {
 
 
 def draw(law: Distribution, sde: SDE, eps: float, count: int = POINTS):
-    """Points of p_eps."""
+    """Draw points of p_eps."""
 
     def one(key):
         data_key, noise_key = jax.random.split(key)
@@ -39,12 +39,12 @@ def draw(law: Distribution, sde: SDE, eps: float, count: int = POINTS):
 
 
 def in_float64(tree):
-    """Copies the leaves in float64; for use where it is enabled."""
+    """Copy the leaves in float64; x64 must be enabled."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), tree)
 
 
 def log_density64(law: Distribution, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -> np.ndarray:
-    """Log density in nats at each point, computed in float64."""
+    """Return the log density in nats at each point, computed in float64."""
     with jax.enable_x64(True):
         law = in_float64(law)
         density = functools.partial(law.log_density, alpha=alpha(), sigma=sigma())
@@ -52,10 +52,10 @@ def log_density64(law: Distribution, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -
 
 
 def exact_prior(law: Distribution, sde: SDE):
-    """The log density of x at t_max, in the place of the SDE's prior."""
+    """Return the log density of x at t_max, to replace the prior of the process."""
     return lambda z: law.log_density_fn(sde)(z, sde.t_max)
 
 
 def keys(count: int = POINTS, seed: int = 0):
-    """One key per example."""
+    """Return one key per example."""
     return jax.random.split(jax.random.key(seed), count)

@@ -18,7 +18,7 @@ EPS = 1e-5
 
 @functools.cache
 def stored(name: str) -> dict[str, np.ndarray]:
-    """The arrays of a process."""
+    """Return the arrays of a process."""
     return load_golden(GOLDEN / f"likelihood_{name}.npz")[2]
 
 
@@ -32,14 +32,14 @@ def network(name: str):
 
 
 def bits_per_dim(found: LogProb) -> np.ndarray:
-    """Of each image, as those of 256 levels in [-1, 1]: the published 7 bits are added."""
+    """Return bits/dim of each image of 256 levels in [-1, 1], with the published 7 bits added."""
     return account(
         jax.device_get(found.parts), Uniform(256).log_scale, found.latent[0].size
     ).bits_per_dim
 
 
 def give_probes(monkeypatch, probes: np.ndarray) -> None:
-    """Every batch gets these probes."""
+    """Replace the probes of every batch by these."""
     monkeypatch.setattr(scipy_ode, "random_signs", lambda keys, xs: jnp.asarray(probes, xs.dtype))
 
 

@@ -1,4 +1,4 @@
-"""Dequantizer covers the bins exactly, and the account of bits adds up."""
+"""Tests that uniform dequantization covers the bins, and that the account of bits adds up."""
 
 import math
 
@@ -20,13 +20,13 @@ def stored_levels(levels):
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("u", [None, 0.0, 1 - 2.0**-24])
-def test_every_draw_in_a_bin_stands_for_its_level(levels, centered, u, monkeypatch):
-    """Also the least and the greatest numbers that a draw of float32 can give."""
+def test_every_draw_in_a_bin_maps_back_to_its_level(levels, centered, u, monkeypatch):
+    """Including the smallest and the largest float32 draws."""
     if u is not None:
         monkeypatch.setattr(jax.random, "uniform", lambda key, shape: jnp.full(shape, u))
     dequantization, k = Uniform(levels, centered=centered), jnp.asarray(stored_levels(levels))
     x, log_q = dequantization(jax.random.key(0), k)
-    again = dequantization.stored(x)
+    again = dequantization.to_data(x)
     assert x.dtype == jnp.float32
     assert again.dtype == k.dtype
     np.testing.assert_array_equal(again, k)
@@ -35,7 +35,7 @@ def test_every_draw_in_a_bin_stands_for_its_level(levels, centered, u, monkeypat
 
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("levels", [2, 17, 256, 1000])
-def test_draws_are_uniform_over_the_bins_and_the_bins_over_the_space(levels, centered):
+def test_draws_are_uniform_over_the_space(levels, centered):
     low, high = (-1, 1) if centered else (0, 1)
     width = (high - low) / levels
     k = np.repeat(stored_levels(levels), 4000 // levels + 1)
@@ -48,16 +48,16 @@ def test_draws_are_uniform_over_the_bins_and_the_bins_over_the_space(levels, cen
     assert high - width < x.max() <= high
 
 
-def test_values_outside_the_space_stand_for_the_end_levels():
-    stored = Uniform(17).stored(jnp.array([-3.0, -1.0, 1.0, 3.0]))
+def test_values_outside_the_space_map_to_the_end_levels():
+    stored = Uniform(17).to_data(jnp.array([-3.0, -1.0, 1.0, 3.0]))
     np.testing.assert_array_equal(stored, [0, 0, 16, 16])
 
 
-def test_continuous_data_is_left_as_it_is():
+def test_continuous_data_is_unchanged():
     x = jnp.array([0.3, -2.0])
     same, log_q = Continuous()(jax.random.key(0), x)
     np.testing.assert_array_equal(same, x)
-    np.testing.assert_array_equal(Continuous().stored(x), x)
+    np.testing.assert_array_equal(Continuous().to_data(x), x)
     assert log_q == 0
     assert Continuous().log_scale == 0
     opened = account({"prior": np.array([-2.0, -4.0])}, Continuous().log_scale, 2)
@@ -67,13 +67,13 @@ def test_continuous_data_is_left_as_it_is():
 @pytest.mark.parametrize(
     ("levels", "centered", "bits"), [(256, True, 7), (256, False, 8), (2, True, 0), (16, False, 4)]
 )
-def test_scale_is_the_published_offset(levels, centered, bits):
+def test_scale_equals_the_published_offset(levels, centered, bits):
     assert math.isclose(Uniform(levels, centered=centered).log_scale / math.log(2), bits)
 
 
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("levels", LEVELS)
-def test_a_uniform_density_costs_the_logarithm_of_the_levels(levels, centered):
+def test_uniform_density_has_the_bits_of_the_number_of_levels(levels, centered):
     dims = 5
     density = np.full(3, -dims * math.log(2 if centered else 1))
     scale = Uniform(levels, centered=centered).log_scale
@@ -83,7 +83,7 @@ def test_a_uniform_density_costs_the_logarithm_of_the_levels(levels, centered):
         assert round(opened.total().bits_per_dim, 4) == 4.0875
 
 
-def test_every_sign_of_the_account():
+def test_signs_of_the_account():
     """``log P = parts - d log(levels per unit)``, with ``-log q`` a part."""
     parts = {"prior": np.array([1.0]), "eps": np.array([2.0]), "dequantization": np.array([-0.25])}
     opened = account(parts, 0.5, dims=4)
@@ -91,7 +91,7 @@ def test_every_sign_of_the_account():
     np.testing.assert_allclose(opened.bits_per_dim, -0.75 / (4 * math.log(2)))
 
 
-def test_lines_add_up_to_the_total_and_carry_the_error_of_their_mean():
+def test_lines_add_up_to_the_total_and_have_standard_errors():
     rng = np.random.default_rng(0)
     parts = {"prior": rng.normal(size=20) - 90, "divergence": 3 * rng.normal(size=20) + 40}
     parts = {"dequantization": rng.normal(size=20)} | parts

@@ -1,4 +1,4 @@
-"""The variational bound is tight where the score is exact, and a bound where it is not."""
+"""Tests that the variational bound is tight for the exact score, and a bound for any other."""
 
 import functools
 
@@ -10,7 +10,7 @@ import pytest
 from known_laws import LAWS, draw, exact_prior, keys, log_density64
 
 from gradlog.likelihood import make_bound
-from gradlog.likelihood.integrands import FORMS, control_slopes
+from gradlog.likelihood.bound_forms import FORMS, control_slopes
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES, VE, VP
 
@@ -40,7 +40,7 @@ def compiled(law_name: str, sde_name: str, form: str):
 def evaluate(
     law_name: str, sde_name: str, form: str = "dsm", factor: float = 1.0, eps: float = EPS
 ):
-    """Bounds at points of the data's law, from the exact score times a factor; and the points."""
+    """Return bounds at points of the data, for the exact score times a factor, and the points."""
     xs = draw(LAWS[law_name], SDES[sde_name](), EPS, count=POINTS)
     run = compiled(law_name, sde_name, form)
     return jax.device_get(run(xs, keys(POINTS, seed=1), factor, eps)), xs
@@ -53,14 +53,14 @@ def assert_standard_normal(errors):
 
 
 @pytest.mark.parametrize(("law", "sde", "form"), CASES)
-def test_bound_with_the_exact_score_is_the_log_density_within_its_standard_error(law, sde, form):
+def test_bound_with_the_exact_score_equals_the_log_density_within_its_error(law, sde, form):
     got, xs = evaluate(law, sde, form)
     assert np.all(got.ok)
     assert_standard_normal((got.nats - log_density64(LAWS[law], xs)) / got.standard_error)
 
 
 @pytest.mark.parametrize(("form", "sde"), FORM_AND_SDE)
-def test_bound_of_a_gaussian_is_its_closed_form_at_any_eps(sde, form):
+def test_bound_of_a_gaussian_equals_its_closed_form_at_any_eps(sde, form):
     got, xs = evaluate("gaussian", sde, form, eps=0.05)
     want = closed_bounds.bound(xs, sde, 0.05)
     assert_standard_normal((got.nats - want) / got.standard_error)
@@ -69,7 +69,7 @@ def test_bound_of_a_gaussian_is_its_closed_form_at_any_eps(sde, form):
 @pytest.mark.parametrize("factor", [0.8, 1.2])
 @pytest.mark.parametrize("sde", ["vp", "ve"])
 def test_bound_with_a_wrong_score_is_below_the_entropy(sde, factor):
-    """On average over the law; at single points another density may be the larger."""
+    """This holds on average over the data; at single points the bound may be larger."""
     got, xs = evaluate("mixture", sde, factor=factor)
     gap = got.nats - log_density64(LAWS["mixture"], xs)
     assert gap.mean() + 4 * gap.std() / np.sqrt(POINTS) < 0
@@ -87,7 +87,7 @@ def test_parts_of_the_bound_add_up_and_its_evaluations_are_counted(sde, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_evaluations_are_made_as_many_times_as_they_are_counted(form):
+def test_counted_evaluations_equal_those_made(form):
     calls = []
 
     def score_fn(x, t):
@@ -103,7 +103,7 @@ def test_evaluations_are_made_as_many_times_as_they_are_counted(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_chunks_change_nothing(form):
+def test_result_does_not_depend_on_chunks(form):
     law, sde, xs = LAWS["plane"], VP(), draw(LAWS["plane"], VP(), EPS, count=4)
     bounds = [make_bound(16, EPS, form, chunk=chunk) for chunk in (5, 128)]
     run = jax.jit(
@@ -115,8 +115,8 @@ def test_chunks_change_nothing(form):
 
 
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=["vp", "ve"])
-def test_a_normal_prior_has_no_error(sde):
-    """The control is all that varies: what is left is the expectation in closed form."""
+def test_term_of_a_normal_prior_has_no_error(sde):
+    """The control cancels all noise, and the expectation in closed form remains."""
     xs = draw(LAWS["plane"], sde, EPS, count=4)
     bound = jax.jit(
         lambda xs, keys: make_bound(2, EPS)(BoundModel(sde, LAWS["plane"].score_fn(sde)), xs, keys)
@@ -129,8 +129,8 @@ def test_a_normal_prior_has_no_error(sde):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_slopes_of_the_control_are_those_of_gaussian_data(form):
-    """``v/(v + rho^2)`` of the noise is left by the denoiser, the rest is in the score."""
+def test_control_slopes_equal_those_of_gaussian_data(form):
+    """The denoiser leaves ``v/(v + rho^2)`` of the noise; the rest is in the score."""
     v, log_rho = 0.3, np.linspace(-4, 4, 24).reshape(-1, 2)
     left = lambda log_rho: v / (v + np.exp(2 * log_rho))  # noqa: E731
     share = left if form == "dsm" else lambda log_rho: 1 - left(log_rho)
@@ -142,8 +142,8 @@ def test_slopes_of_the_control_are_those_of_gaussian_data(form):
     np.testing.assert_allclose(got[0], share(log_rho)[0], rtol=1e-5)
 
 
-def test_the_control_lowers_the_error():
-    """Of the mixture in 12 dimensions by a factor of more than two, against ``- ||z||^2``."""
+def test_control_lowers_the_error():
+    """For the mixture in 12 dimensions by a factor of more than two, against ``- ||z||^2``."""
     law, sde = LAWS["mixture"], VP()
     got, xs = evaluate("mixture", "vp")
     low, high = float(sde.log_rho(EPS)), float(sde.log_rho(1.0))
@@ -161,12 +161,12 @@ def test_the_control_lowers_the_error():
 
 
 @pytest.mark.parametrize("samples", [0, 1, 7])
-def test_an_odd_number_of_samples_is_an_error(samples):
+def test_odd_number_of_samples_raises(samples):
     with pytest.raises(ValueError, match=f"samples = {samples} must be even and at least 2"):
         make_bound(samples, EPS)
 
 
-def test_an_unknown_form_is_named_with_the_choices():
+def test_unknown_form_raises_with_the_choices():
     with pytest.raises(
         ValueError, match=r"form = 'ism' is unknown; choose one of \['dsm', 'ssm'\]"
     ):

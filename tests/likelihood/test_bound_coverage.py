@@ -1,4 +1,4 @@
-"""Intervals of the bounds cover what the bounds estimate as often as they say."""
+"""Tests that intervals of the bounds cover the estimated value with the stated frequency."""
 
 import functools
 
@@ -23,7 +23,7 @@ ESTIMATORS = {
 
 @functools.cache
 def compiled(name: str, law_name: str, sde_name: str):
-    """Repetitions at one point."""
+    """Return a function of repetitions at one point."""
     law, sde = LAWS[law_name], SDES[sde_name]()
     estimate = ESTIMATORS[name](SAMPLES, EPS, prior_log_prob=exact_prior(law, sde))
     x = draw(law, sde, EPS, count=1)
@@ -39,7 +39,7 @@ def compiled(name: str, law_name: str, sde_name: str):
 
 @functools.cache
 def repeat(name: str, law_name: str, sde_name: str, factor: float):
-    """With a score that is off by a factor."""
+    """Repeat the estimate with a score that is off by a factor."""
     return jax.device_get(compiled(name, law_name, sde_name)(factor))
 
 
@@ -54,7 +54,7 @@ def test_intervals_cover_the_estimators_own_expectation(name, case, factor):
 
 @pytest.mark.parametrize("case", [("mixture", "vp"), ("plane", "ve")])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_the_variance_is_unbiased(name, case):
+def test_variance_is_unbiased(name, case):
     got = repeat(name, *case, 1.0)
     stated, found = np.mean(got.standard_error**2), np.var(got.nats, ddof=1)
     spread = np.std(got.standard_error**2) / np.sqrt(REPETITIONS)

@@ -1,7 +1,7 @@
-"""The bound's terms at stored times and noises, against score_flow's official code.
+"""Tests of the bound's terms at stored times and noises against score_flow's official code.
 
-Its integrand at t has the drift's divergence, drawn like the rest, in the place of our volume:
-``[g^2 (...) - 2 d f]`` over the density of t.
+Its integrand at t contains the divergence of the drift, ``[g^2 (...) - 2 d f]`` over the density of
+t, where ours has the volume.
 """
 
 import functools
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.likelihood.integrands import denoising, sliced
+from gradlog.likelihood.bound_forms import denoising, sliced
 from gradlog.likelihood.start import reconstruction
 from gradlog.models import DiffusionModel
 from gradlog.models.noise_labels import ScaledTime
@@ -45,7 +45,7 @@ def bits(nats) -> np.ndarray:
 
 @functools.cache
 def compiled():
-    """Integrands, prior and reconstruction in float32, as the official ones."""
+    """Return integrands, prior and reconstruction in float32, like the official ones."""
     net, params, _ = load_golden(GOLDEN / "likelihood_vp.npz")
     sde, x = OfficialVP(), jnp.asarray(golden()["x"])
     model = DiffusionModel(sde, net, Noise(), ScaledTime()).bind({"network": params})
@@ -73,7 +73,7 @@ def evaluate(iw: str):
 
 
 def official_integrand(iw: str, form: str) -> np.ndarray:
-    """Ours, with the drift's divergence and the density of t, in nats."""
+    """Return our integrand with the drift's divergence and the density of t, in nats."""
     sde, eps = VP(), float(golden()["eps_time"])
     times = jnp.asarray(golden()[f"{iw}/times"])
     drift, g2 = jax.vmap(jax.vmap(sde.drift_and_diffusion))(times)
@@ -85,13 +85,13 @@ def official_integrand(iw: str, form: str) -> np.ndarray:
 
 
 def official_offset(iw: str) -> np.ndarray:
-    """Ours, with the kernel's entropy in the place of its log density at the draw, in nats."""
+    """Return our offset with the kernel's entropy instead of its log density, in nats."""
     z = golden()[f"{iw}/offset_noise"].reshape(4, -1)
     return -evaluate(iw)["offset"] + 0.5 * (np.sum(z**2, axis=1) - 64)
 
 
 @pytest.mark.parametrize(("iw", "form"), CASES)
-def test_integrands_are_the_official_ones(iw, form):
+def test_integrands_equal_the_official_ones(iw, form):
     got, want = official_integrand(iw, form), golden()[f"{iw}/{form}/integrand"]
     # Half the mean over times enters the bound; the largest is some 1000 nats.
     assert np.max(np.abs(bits(0.5 * (got - want).mean(axis=0)))) < TOLERANCE
@@ -100,14 +100,14 @@ def test_integrands_are_the_official_ones(iw, form):
 
 
 @pytest.mark.parametrize("iw", ["iw0", "iw1"])
-def test_offset_is_the_official_one_with_the_kernels_entropy(iw):
+def test_offset_with_the_kernel_entropy_equals_the_official_one(iw):
     error = bits(official_offset(iw) - golden()[f"{iw}/offset_nats"])
     assert np.max(np.abs(error)) < TOLERANCE
 
 
 @pytest.mark.parametrize(("iw", "form"), CASES)
 @pytest.mark.parametrize("offset", [0, 1])
-def test_bits_are_the_official_ones(iw, form, offset):
+def test_bits_equal_the_official_ones(iw, form, offset):
     nats = -evaluate(iw)["prior"] + 0.5 * official_integrand(iw, form).mean(axis=0)
     got = bits(nats + offset * official_offset(iw)) + 7
     np.testing.assert_allclose(

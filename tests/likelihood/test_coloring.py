@@ -1,4 +1,4 @@
-"""Probes on colors of the dimensions: which dimensions share one, and what is gained."""
+"""Tests of probes on colors: which dimensions share a color, and the reduction of the variance."""
 
 import itertools
 
@@ -34,7 +34,7 @@ SHAPES = [(8, 8, 1), (16, 16, 3), (5, 7, 3), (1, 9, 2), (30,), (4, 6), (2, 2, 2,
 
 
 @pytest.mark.parametrize(("shape", "count"), itertools.product(SHAPES, (1, 2, 5, 16, 24, 10**4)))
-def test_every_color_is_of_some_dimension(shape, count):
+def test_every_color_has_a_dimension(shape, count):
     colors = regular_partition(shape, min(count, int(np.prod(shape))))
     assert colors.shape == shape
     assert set(colors.ravel().tolist()) == set(range(min(count, colors.size)))
@@ -49,12 +49,12 @@ def test_neighbors_and_channels_have_different_colors(shape, count):
         assert not set(colors[..., a].ravel()) & set(colors[..., b].ravel())
 
 
-def test_what_is_not_an_image_has_its_index_modulo_the_colors():
+def test_data_that_are_no_images_use_their_index_modulo_the_colors():
     np.testing.assert_array_equal(regular_partition((7,), 3), [0, 1, 2, 0, 1, 2, 0])
     np.testing.assert_array_equal(regular_partition((2, 3), 2), [[0, 1, 0], [1, 0, 1]])
 
 
-def test_random_classes_are_as_equal_as_can_be_and_differ_by_key():
+def test_random_colors_have_equal_sizes_and_differ_by_key():
     keys = jax.random.split(jax.random.key(0), 50)
     classes = np.asarray(jax.vmap(lambda key: random_partition(key, (2, 7), 4))(keys))
     for one in classes:
@@ -63,7 +63,7 @@ def test_random_classes_are_as_equal_as_can_be_and_differ_by_key():
 
 
 def dense(shape, seed=0):
-    """A linear field of all dimensions, its matrix."""
+    """A linear field with a dense matrix."""
     dims = int(np.prod(shape))
     matrix = np.random.default_rng(seed).normal(size=(dims, dims)).astype(np.float32)
     return lambda x: (matrix @ x.ravel()).reshape(shape), matrix
@@ -71,7 +71,7 @@ def dense(shape, seed=0):
 
 @pytest.mark.parametrize("member", [Probing, Orthogonal])
 @pytest.mark.parametrize("shape", [(6,), (3, 2, 2)])
-def test_a_color_for_every_dimension_is_exact(member, shape):
+def test_one_color_per_dimension_is_exact(member, shape):
     field, matrix = dense(shape)
     divergence = member(probes=2, colors=100)
     _, draws = divergence(field, jnp.ones(shape), divergence.draw(jax.random.key(0), shape))
@@ -79,7 +79,7 @@ def test_a_color_for_every_dimension_is_exact(member, shape):
     assert divergence.products(len(matrix)) == 2 * len(matrix)
 
 
-def test_local_correlations_of_an_image_cost_probing_nothing():
+def test_probing_has_no_error_for_local_correlations():
     """Entries between pixels less than four apart, and between channels, never share a color."""
     shape = (8, 8, 2)
     place = np.stack(np.indices(shape)).reshape(3, -1).T
@@ -97,7 +97,7 @@ def test_local_correlations_of_an_image_cost_probing_nothing():
 
 
 @pytest.mark.parametrize("count", [2, 4, 6])
-def test_an_orthogonal_block_has_less_variance_than_as_many_independent_probes(count):
+def test_orthogonal_block_has_less_variance_than_independent_probes(count):
     dims, many = 12, 20_000
     field, matrix = dense((dims,))
     divergence = Orthogonal(probes=many, colors=count)

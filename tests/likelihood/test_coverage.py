@@ -1,6 +1,6 @@
-"""Intervals of 95 per cent of what is random cover what it estimates as often as they say.
+"""Tests that 95 per cent intervals cover the estimated value with the stated frequency.
 
-Those of the quadrature and of the bounds are in their own files.
+The intervals of the quadrature and of the bounds are in their own files.
 """
 
 import functools
@@ -36,7 +36,7 @@ SIZES = {
 
 @functools.cache
 def path_integral(name):
-    """Of one image, with other probes each time; and with the exact trace."""
+    """Return the integral of one image for many probes, and with the exact trace."""
     x = SDE.perturb(
         LAW.sample(jax.random.key(1)), EPS, jax.random.normal(jax.random.key(2), (4, 4, 1))
     )
@@ -52,20 +52,20 @@ def path_integral(name):
 
 
 def covered(got, expectation):
-    """The share of intervals with the expectation in them."""
+    """Return the share of intervals that contain the expectation."""
     half = scipy.stats.t.ppf(0.975, got.freedom) * got.standard_error
     return np.mean(np.abs(np.asarray(got.nats, float) - expectation) <= half)
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_of_a_path_integral_by_any_divergence(name):
+def test_intervals_of_a_path_integral_cover_with_every_divergence(name):
     got, expectation = path_integral(name)
     assert 0.90 <= covered(got, expectation) <= 0.99
     assert abs(got.nats.mean() - expectation) < 4 * got.nats.std() / np.sqrt(REPEATS)
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_one_draw_has_no_error_that_is_known(name):
+def test_error_of_one_draw_is_unknown(name):
     likelihood = ODELikelihood(Fixed(2), LogRhoFlow(), DIVERGENCES[name](), EPS, AsSample())
     stored, xs = OneDraw(likelihood), jnp.zeros((2, 4, 4, 1))
     keys = jax.random.split(jax.random.key(0), 2)
@@ -73,12 +73,12 @@ def test_one_draw_has_no_error_that_is_known(name):
     assert np.isnan(got.standard_error).all()
 
 
-def test_of_importance_samples():
+def test_intervals_of_importance_samples_cover():
     """Their expectation, below the truth, is the mean over the repetitions."""
     samples, levels = 256, 64
     exact = ODELikelihood(Fixed(6), LogRhoFlow(), Exact(), EPS, AsSample())
     stored = ImportanceWeighted(exact, samples)
-    k = Uniform(levels).stored(jnp.clip(LAW.sample(jax.random.key(1)), -1, 1))
+    k = Uniform(levels).to_data(jnp.clip(LAW.sample(jax.random.key(1)), -1, 1))
     keys = jax.random.split(jax.random.key(3), REPEATS)
     run = jax.jit(lambda xs: stored(BoundModel(SDE, LAW.score_fn(SDE), Uniform(levels)), xs, keys))
     got = jax.device_get(run(jnp.broadcast_to(k, (REPEATS, *k.shape))))

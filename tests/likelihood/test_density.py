@@ -1,4 +1,4 @@
-"""The gradient of a log density, by the point and by the parameters."""
+"""Tests of the gradient of a log density in the point and in the parameters."""
 
 import functools
 from dataclasses import replace
@@ -46,7 +46,7 @@ def estimate(divergence="exact", adjoint="checkpoint", start=_AT_THE_POINT):
 
 
 def density(likelihood):
-    """``f(law, x)``: the law is the parameters, of the score and of the exact prior."""
+    """Return ``f(distribution, x)``, with the score and the exact prior of that distribution."""
 
     def f(law, x):
         own = replace(likelihood, prior_log_prob=exact_prior(law, SDE))
@@ -56,7 +56,7 @@ def density(likelihood):
 
 
 def flat(law_name):
-    """Parameters and the point as one vector in float64, and the way back."""
+    """Return the parameters and the point as one vector in float64, and the inverse map."""
     return ravel_pytree((in_float64(LAWS[law_name]), jnp.asarray(X, float)))
 
 
@@ -82,7 +82,7 @@ def truth(law_name):
 
 @functools.cache
 def differences(law_name, divergence, step=1e-4):
-    """Central differences by every parameter and every coordinate of the point."""
+    """Return central differences in every parameter and every coordinate of the point."""
     with jax.enable_x64(True):
         point, unflat = flat(law_name)
         f = density(estimate(divergence))
@@ -99,10 +99,8 @@ CLOSED_FORMS = [("gaussian", "rademacher"), ("mixture", "exact")]
 
 @pytest.mark.parametrize("adjoint", ADJOINTS)
 @pytest.mark.parametrize(("law", "divergence"), CLOSED_FORMS)
-def test_by_the_point_it_is_the_score_and_by_the_parameters_that_of_the_law(
-    law, divergence, adjoint
-):
-    """Local errors of 1e-9 over some hundred steps, each amplified by at most 1/std = 10."""
+def test_gradients_in_x_and_parameters_equal_those_of_the_distribution(law, divergence, adjoint):
+    """Local errors of 1e-9 over some hundred steps, each amplified by up to 1/std = 10."""
     (value, got), (want_value, want) = gradient(law, divergence, adjoint), truth(law)
     np.testing.assert_allclose(value, want_value, rtol=0, atol=1e-6)
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
@@ -114,19 +112,19 @@ def test_by_the_point_it_is_the_score_and_by_the_parameters_that_of_the_law(
 @pytest.mark.parametrize(
     ("divergence", "adjoint"), [*(("exact", a) for a in ADJOINTS), ("rademacher", "checkpoint")]
 )
-def test_it_agrees_with_central_differences_of_the_same_estimate(divergence, adjoint):
-    """Their error is step^2 times third derivatives of some 1/std^3 over 6: below 2e-5 absolute."""
+def test_gradient_agrees_with_central_differences_of_the_estimate(divergence, adjoint):
+    """Central differences have an error of step^2 / (6 std^3): below 2e-5 absolute."""
     _, got = gradient("mixture", divergence, adjoint)
     np.testing.assert_allclose(got, differences("mixture", divergence), rtol=1e-5, atol=2e-5)
 
 
-def test_a_fixed_probe_has_its_own_gradient():
-    """Else the test above could not tell the two apart."""
+def test_gradient_depends_on_the_probe():
+    """Otherwise the test above could not distinguish the two."""
     exact, probed = (gradient("mixture", name, "checkpoint")[1] for name in DIVERGENCES)
     assert np.abs(exact - probed).max() > 0.1
 
 
-def test_examples_do_not_mix_and_the_step_to_eps_is_differentiated():
+def test_gradient_is_per_example_and_includes_the_step_to_eps():
     with jax.enable_x64(True):
         f = density(estimate(start=Noised()))
         run = jax.jit(jax.vmap(jax.value_and_grad(f, argnums=1), (None, 0)))
@@ -139,7 +137,7 @@ def test_examples_do_not_mix_and_the_step_to_eps_is_differentiated():
     np.testing.assert_allclose(slopes[0].sum(), (values[1] - values[2]) / (2 * step), rtol=1e-5)
 
 
-def test_value_and_gradient_are_not_numbers_where_the_solver_fails():
+def test_value_and_gradient_are_nan_where_the_solver_fails():
     few = replace(estimate(), solver=Adaptive(1e-6, 1e-6, max_steps=3))
     law = LAWS["gaussian"]
     both = jax.jit(jax.value_and_grad(density(few), argnums=1))
@@ -148,7 +146,7 @@ def test_value_and_gradient_are_not_numbers_where_the_solver_fails():
     assert np.all(np.isnan(slope))
 
 
-def test_quadrature_has_a_gradient_once_it_is_made_differentiable():
+def test_differentiable_quadrature_has_a_gradient():
     with jax.enable_x64(True):
         solver = Adaptive(rtol=1e-7, atol=1e-7, max_steps=512)
         wanted = Quadrature(solver, Exact(), eps=EPS, start=AsSample(), intervals=48)
@@ -160,7 +158,7 @@ def test_quadrature_has_a_gradient_once_it_is_made_differentiable():
     np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-def test_the_adjoint_is_set_and_the_rest_kept():
+def test_differentiable_changes_the_adjoint_alone():
     changed = differentiable(estimate(), "direct")
     assert changed == replace(estimate(adjoint="direct"))
     assert differentiable(estimate()) == estimate()
@@ -174,7 +172,7 @@ def test_the_adjoint_is_set_and_the_rest_kept():
         (estimate(), "forwards", "choose one of .'backsolve', 'checkpoint', 'direct'."),
     ],
 )
-def test_what_has_no_gradient_says_so_in_one_line(likelihood, adjoint, says):
+def test_estimators_without_gradient_raise(likelihood, adjoint, says):
     with pytest.raises(ValueError, match=says) as caught:
         differentiable(likelihood, adjoint)
     assert "\n" not in str(caught.value)

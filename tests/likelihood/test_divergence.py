@@ -1,4 +1,4 @@
-"""Estimators of the trace against the trace, and the standard errors they report."""
+"""Tests of divergence estimators against the exact trace, and of their standard errors."""
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ def linear(x):
 
 
 def twisted(x):
-    """A field that is not linear, on data that is not a vector."""
+    """A nonlinear field on data that are not a vector."""
     return jnp.sin(x) * jnp.sum(x**2) + jnp.roll(x, 1, axis=0) ** 3
 
 
@@ -61,7 +61,7 @@ def traces(divergence, f, x, seed=0):
 
 
 @pytest.mark.parametrize("name", VARIANCES)
-def test_random_probes_are_unbiased_with_the_variance_of_the_formula(name):
+def test_random_probes_are_unbiased_with_the_stated_variance(name):
     value, draws = traces(made(name, probes=MANY), linear, POINT)
     np.testing.assert_allclose(value, MATRIX @ np.asarray(POINT), rtol=1e-5)
     draws = np.asarray(draws, np.float64)
@@ -81,14 +81,14 @@ def test_random_signs_are_exact_on_a_diagonal():
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
-def test_shapes_of_data_and_values_of_fields_are_kept(name):
+def test_shape_of_data_and_value_of_the_field_are_unchanged(name):
     x = jnp.linspace(-1, 1, 12).reshape(3, 2, 2)
     value, _ = traces(DIVERGENCES[name](), twisted, x)
     np.testing.assert_allclose(value, twisted(x), rtol=1e-6)
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 12, 128])
-def test_exact_trace_is_that_of_the_jacobian_in_chunks_of_any_size(chunk):
+def test_exact_trace_equals_that_of_the_jacobian_for_every_chunk(chunk):
     x = jnp.linspace(-1, 1, 12).reshape(3, 2, 2)
     # The derivative of sum(x^2) sin(x_i) by x_i; the rolled term is off the diagonal.
     want = np.sum(np.cos(x) * np.sum(x**2) + 2 * np.sin(x) * x)
@@ -98,7 +98,7 @@ def test_exact_trace_is_that_of_the_jacobian_in_chunks_of_any_size(chunk):
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
-def test_float64_is_kept_where_it_is_enabled(name):
+def test_float64_stays_float64(name):
     with jax.enable_x64(True):
         x = jnp.linspace(-1, 1, 12).reshape(3, 2, 2)
         value, draws = traces(DIVERGENCES[name](), twisted, x)
@@ -106,8 +106,8 @@ def test_float64_is_kept_where_it_is_enabled(name):
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_there_are_as_many_draws_as_probes_and_as_many_products_as_are_told(name):
-    """Every vector along which the field is differentiated is counted by a callback."""
+def test_number_of_draws_and_products_is_as_stated(name):
+    """A callback counts every vector along which the field is differentiated."""
     divergence, seen = made(name, probes=3), []
 
     @jax.custom_jvp
@@ -127,7 +127,7 @@ def test_there_are_as_many_draws_as_probes_and_as_many_products_as_are_told(name
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_one_probe_gives_no_standard_error_and_several_that_of_their_mean(name):
+def test_one_probe_has_no_standard_error_and_several_that_of_their_mean(name):
     one, three = made(name, probes=1), made(name, probes=3)
     assert np.isnan(one.variance_of_mean(jnp.ones(1)))
     want = np.var([1, 2, 6], ddof=1) / 3
@@ -135,7 +135,7 @@ def test_one_probe_gives_no_standard_error_and_several_that_of_their_mean(name):
     np.testing.assert_allclose(three.variance_of_mean(draws), [want, want], rtol=1e-6)
 
 
-def test_the_exact_trace_has_no_error():
+def test_exact_trace_has_no_error():
     assert Exact().variance_of_mean(jnp.ones(1)) == 0
     assert Exact().products(768) == 768
 
@@ -154,10 +154,10 @@ HONEST = [
 
 
 @pytest.mark.parametrize("divergence", HONEST, ids=lambda divergence: type(divergence).__name__)
-def test_the_standard_error_of_a_log_density_is_honest(divergence):
-    """Over repetitions with other probes, the spread is what is reported, and the mean the truth.
+def test_standard_error_of_a_log_density_equals_the_spread(divergence):
+    """Over repetitions with other probes the spread is the reported error, and the mean the truth.
 
-    The law is a Gaussian with correlations, so that no kind of probe is exact.
+    The Gaussian has correlations, so that no kind of probe is exact.
     """
     sde, law = SDES["vp"](), Gaussian(mean=jnp.zeros(4), std=jnp.array([0.05, 0.3, 0.6, 1.0]))
     rotation = np.linalg.qr(MATRIX[:4, :4])[0]

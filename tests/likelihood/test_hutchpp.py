@@ -1,4 +1,4 @@
-"""Hutch++ on matrices whose range and spectrum are known."""
+"""Tests of Hutch++ on matrices of known range and spectrum."""
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +24,8 @@ def draws_of(divergence, matrix, seed=0):
 
 @pytest.mark.parametrize("rank", [3, 5, DIMS])
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_it_is_exact_where_the_sketch_holds_the_range(rank, symmetric):
-    """Also where it holds more than the range, and the factorization has not full rank."""
+def test_trace_is_exact_if_the_sketch_contains_the_range(rank, symmetric):
+    """Also if it contains more than the range, so that the factorization is rank deficient."""
     left = RNG.normal(size=(DIMS, 3))
     right = left if symmetric else RNG.normal(size=(DIMS, 3))
     matrix = (left @ right.T).astype(np.float32)
@@ -34,12 +34,12 @@ def test_it_is_exact_where_the_sketch_holds_the_range(rank, symmetric):
     np.testing.assert_allclose(draws, np.trace(matrix), rtol=0, atol=2e-4)
 
 
-def test_a_jacobian_of_zero_is_no_trouble():
+def test_zero_jacobian_has_zero_trace():
     np.testing.assert_array_equal(draws_of(HutchPP(probes=2), np.zeros((DIMS, DIMS))), 0)
 
 
 @pytest.mark.parametrize("matrix", [DENSE, DECAYING], ids=["dense", "decaying"])
-def test_given_the_sketch_it_is_unbiased_with_the_variance_of_the_formula(matrix):
+def test_estimate_for_a_fixed_sketch_is_unbiased_with_the_stated_variance(matrix):
     divergence = HutchPP(probes=MANY, rank=4)
     draws = draws_of(divergence, matrix)
     sketch = np.asarray(divergence.draw(jax.random.key(0), X.shape)[0], np.float64)
@@ -54,8 +54,8 @@ def test_given_the_sketch_it_is_unbiased_with_the_variance_of_the_formula(matrix
     assert abs(variance - want) < 4 * error
 
 
-def test_over_sketches_it_is_unbiased_and_far_better_than_random_signs_where_the_spectrum_decays():
-    """Of 17 products each: the sketch of rank 8 with one probe, against 17 independent probes."""
+def test_estimate_beats_random_signs_if_the_spectrum_decays():
+    """With 17 products each: a sketch of rank 8 and one probe, against 17 independent probes."""
     divergence = HutchPP(probes=1, rank=8)
 
     def one(key):
@@ -72,8 +72,8 @@ def test_over_sketches_it_is_unbiased_and_far_better_than_random_signs_where_the
     assert draws.var() < independent / 100
 
 
-def test_its_gradient_is_that_of_the_trace_on_average():
-    """The trace of ``c A`` by c is tr A; and it is finite where the sketch has not full rank."""
+def test_mean_gradient_is_that_of_the_trace():
+    """The derivative of the trace of ``c A`` in c is tr A, also for a rank deficient sketch."""
     divergence = HutchPP(probes=MANY, rank=4)
 
     def estimate(scale, matrix):
@@ -89,6 +89,6 @@ def test_its_gradient_is_that_of_the_trace_on_average():
     np.testing.assert_allclose(slope, np.trace(low_rank), rtol=0, atol=1e-3)
 
 
-def test_a_sketch_larger_than_the_data_is_an_error():
+def test_sketch_larger_than_the_data_raises():
     with pytest.raises(ValueError, match=r"needs rank <= 2, the dimensions .* got rank = 8"):
         HutchPP().draw(jax.random.key(0), (2,))

@@ -1,4 +1,4 @@
-"""Importance samples of the dequantization: tighter, never above the truth, honest about probes."""
+"""Tests of importance sampling of the dequantization: tighter, never above the truth."""
 
 import dataclasses
 import functools
@@ -34,7 +34,7 @@ XS = jnp.asarray(np.random.default_rng(0).integers(2, 6, size=(IMAGES, DIMS)).as
 
 @dataclass(frozen=True)
 class Known:
-    """The log density of a known law, with an error of the probe's: normal, of this spread."""
+    """The log density of a known distribution plus a normal error of the probe with this spread."""
 
     noise: float = 0.0
 
@@ -42,14 +42,14 @@ class Known:
         nats = jax.vmap(LAW.log_density)(xs)
         errors = self.noise * jax.vmap(jax.random.normal)(keys)
         ones = jnp.ones(len(xs), int)
-        told = {"probes": jnp.full(len(xs), self.noise)}
+        reported = {"probes": jnp.full(len(xs), self.noise)}
         nothing = jnp.full(len(xs), jnp.nan)
-        return LogProb({"prior": nats + errors}, told, nothing, xs, 2 * ones, ones, ones == 1)
+        return LogProb({"prior": nats + errors}, reported, nothing, xs, 2 * ones, ones, ones == 1)
 
 
 @functools.cache
 def estimate(samples, noise=0.0, repeats=1):
-    """Every image ``repeats`` times over, each with its own key."""
+    """Return estimates of every image ``repeats`` times, each with its own key."""
     stored: Any = ImportanceWeighted(Known(noise), samples) if samples else OneDraw(Known(noise))
     keys = jax.random.split(jax.random.key(0), IMAGES * repeats)
     run = jax.jit(lambda xs, keys: stored(SDE, None, DEQUANTIZATION, xs, keys))
@@ -57,7 +57,7 @@ def estimate(samples, noise=0.0, repeats=1):
 
 
 def truth():
-    """``log P(k)`` less the unit offset: the law's mass in the bin over the bin's width."""
+    """Return ``log P(k)`` without the unit offset: the mass in the bin over the bin's width."""
     cdf = np.vectorize(lambda x: 0.5 * math.erfc(-x / math.sqrt(2)))
     mean, std = np.asarray(LAW.mean, float), np.asarray(LAW.std, float)
     edges = [-1 + 2 * (np.asarray(XS, float) + side) / LEVELS for side in (0, 1)]
@@ -66,7 +66,7 @@ def truth():
 
 
 def gaps(samples, noise=0.0, repeats=1):
-    """Estimate minus truth, in nats."""
+    """Return estimate minus truth, in nats."""
     nats = np.asarray(estimate(samples, noise, repeats).nats, float)
     return nats.reshape(repeats, IMAGES) - truth()
 
@@ -78,8 +78,8 @@ def test_one_sample_is_one_draw():
     assert np.isnan(one.errors["dequantization"]).all()
 
 
-def test_it_rises_with_the_samples_to_the_truth_from_below():
-    """A bound of K samples lies below the truth on average, and below that of more."""
+def test_bound_increases_with_the_samples_to_the_truth():
+    """A bound of K samples is on average below the truth, and below that of more samples."""
     means = []
     for samples in (1, 4, 16, 256):
         gap = gaps(samples, repeats=20).mean(axis=1)
@@ -90,8 +90,8 @@ def test_it_rises_with_the_samples_to_the_truth_from_below():
     assert abs(means[-1]) < 0.01
 
 
-def test_the_logarithm_of_the_number_of_samples_is_subtracted():
-    """Where all draws weigh the same it changes nothing."""
+def test_log_of_the_number_of_samples_is_subtracted():
+    """With equal weights of all draws the number of samples has no effect."""
 
     def flat(model, xs, keys):
         ones = jnp.ones(len(xs))
@@ -103,7 +103,7 @@ def test_the_logarithm_of_the_number_of_samples_is_subtracted():
     np.testing.assert_allclose(got.errors["dequantization"], 0, atol=1e-6)
 
 
-def test_parts_are_means_and_what_importance_adds_is_never_negative():
+def test_parts_are_means_and_the_importance_part_is_not_negative():
     got = estimate(16)
     assert set(got.parts) == {"prior", "dequantization", "importance"}
     assert np.all(got.parts["importance"] >= -1e-5)
@@ -112,19 +112,19 @@ def test_parts_are_means_and_what_importance_adds_is_never_negative():
     assert (got.jvps == 16).all()
 
 
-def test_its_error_is_that_of_the_log_mean():
-    """The spread over repetitions, of an image whose draws differ much."""
+def test_error_is_that_of_the_log_mean():
+    """Compared with the spread over repetitions, for an image whose draws differ much."""
     repeats, samples = 400, 512
     got = estimate(samples, repeats=repeats)
     nats = np.asarray(got.nats, float).reshape(repeats, IMAGES)
-    told = np.square(got.errors["dequantization"], dtype=float)
-    ratio = told.mean() / nats.var(axis=0, ddof=1).mean()
+    reported = np.square(got.errors["dequantization"], dtype=float)
+    ratio = reported.mean() / nats.var(axis=0, ddof=1).mean()
     # 64 variances, each to sqrt(2/400). The delta method errs by some 10/K here: 0.15 at K = 64.
     assert abs(ratio - 1) < 4 * math.sqrt(2 / repeats / IMAGES) + 10 / samples
 
 
-def test_common_probes_leave_the_mean_where_it_was_and_independent_ones_raise_it():
-    """Independent errors of spread s raise the log of a mean of exponentials by nearly s^2/2."""
+def test_common_probes_leave_the_mean_and_independent_ones_increase_it():
+    """Independent errors of spread s increase the log of a mean of exponentials by nearly s^2/2."""
     noise, repeats, samples = 1.0, 40, 64
     clean = gaps(samples, repeats=repeats).mean(axis=1)
     common = gaps(samples, noise, repeats).mean(axis=1) - clean
@@ -136,7 +136,7 @@ def test_common_probes_leave_the_mean_where_it_was_and_independent_ones_raise_it
 
 
 def with_independent_probes(samples, noise, repeats):
-    """The same with another key of the likelihood for each draw: what is not done."""
+    """Return the mean with another key of the likelihood for each draw, which we do not do."""
     keys = jax.random.split(jax.random.key(0), (samples, IMAGES * repeats))
     one = OneDraw(Known(noise))
     xs = jnp.tile(XS, (repeats, 1))
@@ -145,13 +145,13 @@ def with_independent_probes(samples, noise, repeats):
     return (np.logaddexp.reduce(nats) - math.log(samples)).reshape(repeats, IMAGES) - truth()
 
 
-def test_an_error_common_to_the_draws_is_told_as_the_probes():
+def test_error_common_to_the_draws_is_reported_as_that_of_the_probes():
     np.testing.assert_allclose(estimate(16, 0.25).errors["probes"], 0.25)
 
 
 @functools.cache
 def by_ode(divergence, samples):
-    """The flow with the exact score and the exact prior, in place of the known law."""
+    """Return the flow with the exact score and the exact prior, instead of the known density."""
     flow = ODELikelihood(
         Adaptive(rtol=1e-5, atol=1e-5),
         LogRhoFlow(),
@@ -167,7 +167,7 @@ def by_ode(divergence, samples):
     return jax.device_get(run(XS, keys))
 
 
-def test_the_flow_gives_the_truth_within_its_error():
+def test_flow_gives_the_truth_within_its_error():
     got = by_ode(Exact(), 32)
     want = estimate(32)
     assert got.ok.all()
@@ -178,7 +178,7 @@ def test_the_flow_gives_the_truth_within_its_error():
     assert set(got.parts) >= {"prior", "divergence", "volume", "eps", "importance"}
 
 
-def test_tightening_reaches_through():
+def test_tightened_tightens_the_inner_likelihood():
     flow = ODELikelihood(Adaptive(rtol=1e-4, atol=1e-4), LogRhoFlow(), Rademacher(), eps=1e-3)
     tighter = ImportanceWeighted(flow, 4).tightened()
     assert tighter is not None

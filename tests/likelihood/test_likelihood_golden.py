@@ -1,7 +1,7 @@
-"""Log densities of analytic laws against those computed with the official score_flow code.
+"""Tests of log densities of known distributions against the official score_flow code.
 
-The stored values are exact, or float64 at a tolerance of 1e-8: the official solver's own are up to
-3e-3 bits/dim away from them. The conventions are the published ones: prior ``N(0, I)`` (VE
+The stored values are exact, or float64 at a tolerance of 1e-8; those of the official solver differ
+from them by up to 3e-3 bits/dim. The conventions are the published ones: prior ``N(0, I)`` (VE
 ``N(0, sigma_max^2 I)``), eps = 1e-5, 256 levels in [-1, 1].
 """
 
@@ -38,7 +38,7 @@ def mixture():
 
 @functools.cache
 def evaluate(case: str):
-    """The estimate in float64."""
+    """Return the estimate in float64."""
     kind, sde_name = case.split("_")
     with jax.enable_x64(True):
         sde, law = SDES[sde_name](), gaussian() if kind == "gauss" else mixture()
@@ -55,7 +55,7 @@ def bits_per_dim(parts, dims):
 
 
 @pytest.mark.parametrize("case", ["gauss_vp", "gauss_subvp", "gauss_ve"])
-def test_bits_of_a_gaussian_are_the_stored_exact_ones(case):
+def test_bits_of_a_gaussian_equal_the_stored_exact_ones(case):
     got, true_prior = evaluate(case)
     # The solver's tolerance of 1e-9, summed over some hundreds of steps.
     bits = bits_per_dim(got.parts, 8)
@@ -65,7 +65,7 @@ def test_bits_of_a_gaussian_are_the_stored_exact_ones(case):
     np.testing.assert_allclose(nats, GOLDEN[f"{case}/exact_logp_t_eps"], rtol=0, atol=1e-5)
 
 
-def test_bits_of_a_mixture_are_the_stored_float64_ones():
+def test_bits_of_a_mixture_equal_the_stored_float64_ones():
     got, true_prior = evaluate("gmm_vp")
     want = {name: GOLDEN[f"gmm_vp/{name}"] for name in ("ref64_z", "ref64_bpd_exact_trace")}
     # The stored solve's tolerance of 1e-8, likewise.

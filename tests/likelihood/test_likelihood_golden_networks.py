@@ -25,7 +25,7 @@ NAMES = ["vp", "subvp"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Given(Rademacher):
-    """The probe of one example, as it was stored."""
+    """The stored probe of one example."""
 
     probe: jax.Array | None = None
 
@@ -34,7 +34,7 @@ class Given(Rademacher):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_drift_and_divergence_are_the_official_ones(name):
+def test_drift_and_divergence_equal_the_official_ones(name):
     golden = stored(name)
     x, probes = jnp.asarray(golden["x"]), jnp.asarray(golden["epsilon"])
     for i, t in enumerate(golden["rhs_t"]):
@@ -47,7 +47,7 @@ def test_drift_and_divergence_are_the_official_ones(name):
 
 @functools.cache
 def tight(name: str):
-    """The joint adaptive solve in log rho, float32, at a tolerance of 1e-6; of two images."""
+    """Return the joint adaptive solve in log rho, float32, tolerance 1e-6, for two images."""
     golden = stored(name)
 
     @jax.jit
@@ -66,7 +66,7 @@ def tight(name: str):
 
 # In log rho the two processes differ in scalars alone.
 @pytest.mark.parametrize("name", ["vp", pytest.param("subvp", marks=pytest.mark.slow)])
-def test_our_flow_at_a_tight_tolerance_gives_the_float64_bits(name):
+def test_flow_at_a_tight_tolerance_gives_the_float64_bits(name):
     golden, got = stored(name), tight(name)
     assert np.all(got.ok)
     # What is promised. Measured in float32: 1.5e-5 (VP), 3.0e-5 (sub-VP); in float64 at 1e-7 of the

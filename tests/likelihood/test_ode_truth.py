@@ -1,4 +1,4 @@
-"""The probability flow with the exact score and the exact prior gives the exact log density."""
+"""Tests that the probability flow with exact score and prior gives the exact log density."""
 
 import functools
 
@@ -34,7 +34,7 @@ def compiled(law_name: str, sde_name: str):
 
 @functools.cache
 def evaluate(law_name: str, sde_name: str):
-    """Points of p_eps and their log probabilities in float32, integrated in log rho."""
+    """Return points of p_eps and their log probabilities in float32, integrated in log rho."""
     xs = draw(LAWS[law_name], SDES[sde_name](), EPS)
     return xs, jax.device_get(compiled(law_name, sde_name)(xs, keys()))
 
@@ -45,7 +45,7 @@ def truth(law_name: str, sde_name: str, xs):
 
 
 @pytest.mark.parametrize(("law", "sde"), LAW_AND_SDE)
-def test_log_density_in_float32_is_the_truth_to_1e_4_nats_per_dimension(law, sde):
+def test_float32_log_density_is_exact_to_1e_4_nats_per_dimension(law, sde):
     # What is promised. Measured: at most 9e-6 (sub-VP).
     xs, got = evaluate(law, sde)
     error = np.abs(got.nats.astype(np.float64) - truth(law, sde, xs)) / xs[0].size
@@ -56,8 +56,8 @@ def test_log_density_in_float32_is_the_truth_to_1e_4_nats_per_dimension(law, sde
 
 @pytest.mark.parametrize("flow", sorted(FLOWS.keys() - {"log_rho"}))
 @pytest.mark.parametrize("sde", sorted(SDES.keys() - {"ddpm"}))  # in t it has a kink at each node
-def test_other_flows_agree_with_the_truth_in_float64(sde, flow):
-    """In t, the rounding of float32 alone costs 6e-4 nats per dimension."""
+def test_other_flows_give_the_truth_in_float64(sde, flow):
+    """In t, the rounding of float32 alone has an error of 6e-4 nats per dimension."""
     with jax.enable_x64(True):
         process, law = SDES[sde](), in_float64(LAWS["plane"])
         xs = in_float64(draw(LAWS["plane"], process, EPS, count=8))
@@ -82,8 +82,8 @@ def test_parts_add_up_and_the_exact_trace_has_no_error(law, sde):
 
 
 @pytest.mark.parametrize("sde", SDES)
-def test_volume_is_the_change_of_length_of_the_data(sde):
-    """It is analytic, so that the solver need not integrate the drift."""
+def test_volume_is_the_change_of_scale_of_the_data(sde):
+    """It is analytic, so the solver need not integrate the drift."""
     process = SDES[sde]()
     xs, got = evaluate("gaussian", sde)
     want = xs[0].size * np.log(process.alpha(process.t_max) / process.alpha(EPS))
@@ -92,7 +92,7 @@ def test_volume_is_the_change_of_length_of_the_data(sde):
 
 @pytest.mark.parametrize("sde", SDES)
 def test_latent_of_a_gaussian_is_the_rescaled_point(sde):
-    """The flow of a Gaussian is linear: every deviation grows with its standard deviation."""
+    """The flow of a Gaussian is linear: it scales every deviation like its standard deviation."""
     process, law = SDES[sde](), LAWS["gaussian"]
     xs, got = evaluate("gaussian", sde)
 

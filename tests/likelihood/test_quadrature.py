@@ -1,4 +1,4 @@
-"""The trajectory first, the divergence by quadrature: against closed forms, with honest errors."""
+"""Tests of the quadrature along the flow against closed forms, and of its standard errors."""
 
 import functools
 
@@ -56,25 +56,25 @@ def evaluate(law_name, sde_name, divergence, intervals):
 
 @pytest.mark.parametrize("intervals", [5, 10, 24, 25])
 @pytest.mark.parametrize("power", [0, 1, 2, 3])
-def test_the_rule_is_exact_for_cubics(intervals, power):
+def test_rule_is_exact_for_cubics(intervals, power):
     nodes = np.linspace(0, 1, intervals + 1)
     np.testing.assert_allclose(gregory(intervals) @ nodes**power, 1 / (power + 1), rtol=1e-12)
 
 
-def test_the_rule_is_of_order_four():
+def test_rule_is_of_order_four():
     errors = [abs(gregory(n) @ np.exp(np.linspace(0, 1, n + 1)) - (np.e - 1)) for n in (16, 32, 64)]
     assert 14 < errors[0] / errors[1] < 18
     assert 15 < errors[1] / errors[2] < 17
 
 
-def test_the_coarse_rule_uses_every_other_node():
+def test_coarse_rule_uses_every_other_node():
     coarse = every_other(2.5 * jnp.asarray(gregory(24)))
     np.testing.assert_allclose(coarse[::2], 2.5 * gregory(12), rtol=1e-6)
     np.testing.assert_array_equal(coarse[1::2], 0)
 
 
 @pytest.mark.parametrize("intervals", [8, 13])
-def test_too_few_or_an_odd_number_of_intervals_are_an_error(intervals):
+def test_too_few_or_odd_intervals_raise(intervals):
     with pytest.raises(ValueError, match=f"intervals = {intervals} must be even and at least 10"):
         Quadrature(SOLVER, Exact(), EPS, intervals=intervals)
 
@@ -83,10 +83,10 @@ def test_too_few_or_an_odd_number_of_intervals_are_an_error(intervals):
 
 
 @pytest.mark.parametrize(("law", "sde"), LAW_AND_SDE)
-def test_with_the_exact_trace_it_is_the_log_density(law, sde):
-    """To 1e-4 nats/dim, where it does not say itself that the nodes are too few.
+def test_exact_trace_gives_the_log_density(law, sde):
+    """To 1e-4 nats/dim, unless ``discretization`` shows that there are too few nodes.
 
-    A path between two modes takes its turn within less than two nodes: one point of 32.
+    A path between two modes turns within less than two nodes: one point of 32.
     """
     got, want = evaluate(law, sde, Exact(), 96)
     assert np.all(got.ok)
@@ -97,7 +97,7 @@ def test_with_the_exact_trace_it_is_the_log_density(law, sde):
 
 
 @pytest.mark.parametrize(("law", "sde"), OF_A_KIND)
-def test_what_the_last_refinement_changed_is_more_than_what_is_left(law, sde):
+def test_last_refinement_changes_more_than_the_remaining_error(law, sde):
     coarse, want = evaluate(law, sde, Exact(), 24)
     errors, said = coarse.nats - want, coarse.discretization
     # On average: at single points the two may cancel. 1e-5 nats/dim is the rounding of float32.
@@ -105,8 +105,8 @@ def test_what_the_last_refinement_changed_is_more_than_what_is_left(law, sde):
 
 
 @pytest.mark.parametrize(("law", "sde"), OF_A_KIND)
-def test_with_probes_it_is_the_log_density_within_its_standard_error(law, sde):
-    """The exact trace at the same nodes is the expectation."""
+def test_probes_give_the_log_density_within_its_standard_error(law, sde):
+    """The expectation is the exact trace at the same nodes."""
     got, _ = evaluate(law, sde, Rademacher(6), 96)
     exact, want = evaluate(law, sde, Exact(), 96)
     errors = (got.nats - exact.nats) / np.maximum(got.standard_error, 1e-4)
@@ -124,8 +124,8 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 @pytest.mark.parametrize("sde", ["vp", "subvp", "ve", "straight"])
-def test_in_float32_nothing_is_lost_at_3072_dimensions(sde, name):
-    """A diagonal Gaussian: random signs are exact on its Jacobian, so that no error is theirs."""
+def test_float32_is_accurate_at_3072_dimensions(sde, name):
+    """On a diagonal Gaussian random signs are exact, so that they add no error."""
     process = SDES[sde]()
     law = Gaussian(mean=jnp.zeros(3072), std=jnp.geomspace(0.03, 1.0, 3072))
     xs = draw(law, process, EPS, count=2)
@@ -143,7 +143,7 @@ def test_in_float32_nothing_is_lost_at_3072_dimensions(sde, name):
 
 @functools.cache
 def repeated(divergence, rounds, target):
-    """One point, evaluated with other probes each time; and with the exact trace."""
+    """Return estimates at one point for many probes, and with the exact trace."""
     x = draw(LAWS["mixture"], SDES["vp"](), EPS, count=1)
     xs = jnp.tile(x, (REPEATS, 1))
     run = compiled("mixture", "vp", divergence, 24, rounds, target)
@@ -161,7 +161,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_intervals_of_95_per_cent_cover_the_expectation(setting):
-    """Student's t: the variance of a path may come from few of its nodes."""
+    """They use Student's t: the variance of a path may come from a few of its nodes."""
     got, expectation = repeated(*setting)
     quantile = scipy.stats.t.ppf(0.975, got.freedom)
     covered = np.abs(got.nats - expectation) <= quantile * got.standard_error
@@ -169,7 +169,7 @@ def test_intervals_of_95_per_cent_cover_the_expectation(setting):
     assert abs(np.mean(got.nats - expectation)) < 4 * got.nats.std() / np.sqrt(REPEATS)
 
 
-def test_rounds_go_on_until_the_requested_standard_error():
+def test_rounds_continue_until_the_requested_standard_error():
     nothing, _ = repeated(Rademacher(2), 0, 0.0)
     enough, _ = repeated(Rademacher(2), 8, 0.01)
     every, _ = repeated(Rademacher(2), 4, 0.0)
@@ -186,21 +186,21 @@ def test_rounds_go_on_until_the_requested_standard_error():
     np.testing.assert_array_equal(every.nfe - nothing.nfe, 4 * 2 * 25)
 
 
-def test_draws_where_the_variance_is_are_worth_more_than_draws_everywhere():
+def test_allocated_probes_reduce_the_error_more_than_uniform_ones():
     allotted, _ = repeated(Rademacher(2), 4, 0.0)
     evenly, _ = repeated(Rademacher(10), 0, 0.0)
     assert allotted.jvps[0] == evenly.jvps[0]
     assert allotted.nats.std() < 0.9 * evenly.nats.std()
 
 
-def test_one_draw_a_call_gives_no_error_and_asks_for_no_more():
+def test_one_draw_per_call_has_unknown_error_and_no_rounds():
     got, expectation = repeated(Rademacher(1), 8, 0.02)
     assert np.isnan(got.standard_error).all()
     np.testing.assert_array_equal(got.jvps, 2 * 25)
     assert abs(np.mean(got.nats - expectation)) < 4 * got.nats.std() / np.sqrt(REPEATS)
 
 
-def test_the_exact_trace_needs_no_rounds():
+def test_exact_trace_needs_no_rounds():
     got, _ = repeated(Exact(), 8, 0.02)
     np.testing.assert_array_equal(got.jvps, 2 * 25 * 12)
     np.testing.assert_array_equal(got.standard_error, 0)
@@ -218,7 +218,7 @@ def test_examples_do_not_depend_on_their_batch_mates():
 
 
 @pytest.mark.parametrize("solver", [Adaptive(1e-8, 1e-8), Fixed(24), Fixed(50)])
-def test_paths_run_through_every_node(solver):
+def test_path_runs_through_every_node(solver):
     """The flow of a Gaussian is known: ``y`` in proportion to the standard deviation."""
     grid = jnp.linspace(-2.0, 3.0, 25)
     with jax.enable_x64(True):

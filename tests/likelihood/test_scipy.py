@@ -1,4 +1,4 @@
-"""The estimator of the published codes: their numbers on analytic laws, and its own conduct."""
+"""Tests of the estimator of the published codes, against official numbers on known scores."""
 
 import dataclasses
 import functools
@@ -36,7 +36,7 @@ def score_of(law, sde_name: str):
 
 @pytest.mark.parametrize("tolerance", [1e-5, 1e-3])
 @pytest.mark.parametrize("case", CASES)
-def test_bits_of_analytic_scores_are_the_official_ones(case, tolerance, monkeypatch):
+def test_bits_of_analytic_scores_equal_the_official_ones(case, tolerance, monkeypatch):
     give_probes(monkeypatch, GOLDEN[f"{case}/epsilon"])
     estimate = SciPyLikelihood(tolerance, tolerance, float(GOLDEN["eps_time"]), AsSample())
     x = jnp.asarray(GOLDEN[f"{case.split('/')[0]}/x"])
@@ -51,10 +51,10 @@ def test_bits_of_analytic_scores_are_the_official_ones(case, tolerance, monkeypa
 
 
 @pytest.mark.parametrize("sde_name", sorted(SDES.keys() - {"ddpm"}))
-def test_log_density_of_a_gaussian_is_the_truth(sde_name):
-    """Its flow is linear with a diagonal matrix: one probe of signs is exact.
+def test_log_density_of_a_gaussian_is_exact(sde_name):
+    """Its flow is linear with a diagonal matrix, so one probe of signs is exact.
 
-    The rates of DDPM's chain jump at its nodes, which a solver in t steps over.
+    The rates of DDPM's chain jump at its nodes, which a solver in t does not see.
     """
     law, sde = LAWS["gaussian"], SDES[sde_name]()
     estimate = SciPyLikelihood(1e-6, 1e-6, EPS, AsSample(), exact_prior(law, sde))
@@ -78,7 +78,7 @@ def of_plane():
     return sde, Partial(LAWS["plane"].score_fn(sde)), draw(LAWS["plane"], sde, 1e-2, count=6)
 
 
-def test_the_probes_are_those_of_the_keys_and_fixed_along_the_path():
+def test_probes_depend_on_the_keys_and_are_fixed_along_the_path():
     _, _, xs = of_plane()
     signs = scipy_ode.random_signs(keys(6), xs)
     np.testing.assert_array_equal(np.abs(signs), 1)
@@ -86,7 +86,7 @@ def test_the_probes_are_those_of_the_keys_and_fixed_along_the_path():
         np.testing.assert_array_equal(own, Rademacher(1).draw(key, x.shape)[0])
 
 
-def test_the_mean_over_both_kinds_of_signs_has_the_exact_trace(monkeypatch):
+def test_mean_over_all_signs_has_the_exact_trace(monkeypatch):
     sde, score, xs = of_plane()
     prior = exact_prior(LAWS["plane"], sde)
     estimate = dataclasses.replace(plane(tolerance=1e-6), prior_log_prob=prior)
@@ -100,7 +100,7 @@ def test_the_mean_over_both_kinds_of_signs_has_the_exact_trace(monkeypatch):
     np.testing.assert_allclose((found[0] + found[1]) / 2, truth, rtol=0, atol=2 * 6e-4)
 
 
-def test_a_number_depends_on_its_batch_mates_and_says_so():
+def test_result_depends_on_batch_mates():
     sde, score, xs = of_plane()
     together, alone = (
         plane()(BoundModel(sde, score), xs, keys(6)),
@@ -111,7 +111,7 @@ def test_a_number_depends_on_its_batch_mates_and_says_so():
     assert "depends on its batch mates" in " ".join(SciPyLikelihood.__doc__.split())
 
 
-def test_a_noised_start_is_paid_for_and_counted():
+def test_noised_start_is_in_the_account():
     sde, score, xs = of_plane()
     as_sample, noised = (
         plane()(BoundModel(sde, score), xs, keys(6)),
@@ -122,7 +122,7 @@ def test_a_noised_start_is_paid_for_and_counted():
     np.testing.assert_array_equal(as_sample.nfe, as_sample.jvps)
 
 
-def test_evaluations_are_counted_as_they_are_made(monkeypatch):
+def test_counted_evaluations_equal_those_made(monkeypatch):
     sde, score, xs = of_plane()
     calls = []
 
@@ -136,20 +136,20 @@ def test_evaluations_are_counted_as_they_are_made(monkeypatch):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_batch_with_an_image_that_is_not_finite_fails_and_ends(bad):
+def test_batch_with_a_non_finite_image_is_not_ok(bad):
     sde, score, xs = of_plane()
     got = plane()(BoundModel(sde, score), xs.at[2, 0].set(bad), keys(6))
     assert not np.any(got.ok)
     assert np.all(np.isnan(got.latent))
 
 
-def test_a_score_that_becomes_infinite_on_the_way_fails_and_ends():
+def test_score_that_becomes_infinite_is_not_ok():
     sde, _, xs = of_plane()
     got = plane()(BoundModel(sde, lambda x, t: jnp.where(t < 0.3, -x, jnp.nan)), xs, keys(6))
     assert not np.any(got.ok)
 
 
-def test_a_solve_in_float64_integrates_what_it_should():
+def test_solve_in_float64_is_accurate():
     def field(t, states):
         return -states, states.sum(axis=1)
 
@@ -161,7 +161,7 @@ def test_a_solve_in_float64_integrates_what_it_should():
     assert np.all(path.ok)
 
 
-def test_parameters_are_arguments_so_that_one_program_serves_them_all():
+def test_one_compiled_program_serves_all_parameters():
     sde, _, xs = of_plane()
     linear = lambda scale, x, t: -scale * x  # noqa: E731
     before = right_hand_side._cache_size()
@@ -170,7 +170,7 @@ def test_parameters_are_arguments_so_that_one_program_serves_them_all():
     assert right_hand_side._cache_size() == before + 1
 
 
-def test_one_draw_of_the_dequantization_stands_before_it():
+def test_one_draw_dequantizes_first():
     sde, score, xs = of_plane()
     stored = OneDraw(plane())
     assert runs_on_host(stored)
@@ -178,7 +178,7 @@ def test_one_draw_of_the_dequantization_stands_before_it():
     assert set(got.parts) == {"prior", "divergence", "volume", "eps", "dequantization"}
 
 
-def test_tightened_it_is_the_same_with_a_tenth_of_the_tolerances():
+def test_tightened_divides_the_tolerances_by_ten():
     tighter = plane().tightened()
     np.testing.assert_allclose([tighter.rtol, tighter.atol], 1e-6)
     assert dataclasses.replace(tighter, rtol=1e-5, atol=1e-5) == plane()

@@ -1,4 +1,4 @@
-"""Probabilities of integers, and SciPy's path: against the law's own, for every process."""
+"""Tests of probabilities of integers, and of SciPy's path, against the truth for every process."""
 
 import functools
 
@@ -30,7 +30,7 @@ CASES = [*(("mixture", sde) for sde in SDES), ("gaussian", "vp")]
 
 
 def log_mass(law, k):
-    """``log P(k)`` less the unit offset: the mean density over each bin, by Gauss-Legendre."""
+    """Return ``log P(k)`` without the unit offset, from Gauss-Legendre quadrature of the bin."""
     nodes, weights = np.polynomial.legendre.leggauss(12)
     u = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1).reshape(-1, 2) / 2 + 0.5
     xs = -1 + 2 * (np.asarray(k, float)[:, None] + u) / LEVELS
@@ -44,7 +44,7 @@ def importance(law_name, sde_name):
     solver, prior = Adaptive(1e-5, 1e-5), exact_prior(law, sde)
     base = ODELikelihood(solver, LogRhoFlow(), Exact(), EPS, AsSample(), prior)
     stored = ImportanceWeighted(base, SAMPLES)
-    k = Uniform(LEVELS).stored(draw(law, sde, EPS, count=IMAGES))
+    k = Uniform(LEVELS).to_data(draw(law, sde, EPS, count=IMAGES))
     run = jax.jit(
         lambda k, keys: stored(BoundModel(sde, law.score_fn(sde), Uniform(LEVELS)), k, keys)
     )
@@ -61,7 +61,7 @@ def test_importance_samples_give_the_probability_of_the_integers(law, sde):
 
 
 @pytest.mark.parametrize("sde", SDES)
-def test_scipy_is_the_log_density_of_a_mixture_on_average_over_probes(sde):
+def test_mean_of_scipy_over_probes_is_the_log_density_of_a_mixture(sde):
     process, law, repeats = SDES[sde](), PLANE["mixture"], 64
     with jax.enable_x64(True):
         law = in_float64(law)

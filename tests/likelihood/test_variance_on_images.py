@@ -20,12 +20,12 @@ REPEATS = 1000
 
 
 def fixed_probe_variance() -> float:
-    """``2 sum_{i != j} (int J)_ij^2`` in nats^2: a probe stays the same along its path."""
+    """Return ``2 sum_{i != j} (int J)_ij^2`` in nats^2, for a probe fixed along the path."""
     return 2 * float(LAW.squared_off_diagonal(LAW.integrated_flow_jacobian(*ENDS)))
 
 
 def fresh_probes_variance() -> float:
-    """``2 sum_k w_k^2 sum_{i != j} (J_k)_ij^2`` over two: independent nodes, two probes at each."""
+    """Return ``sum_k w_k^2 sum_{i != j} (J_k)_ij^2``, for two new probes at each node."""
     weights = (ENDS[1] - ENDS[0]) * gregory(INTERVALS)
     at_nodes = jax.vmap(lambda s: LAW.squared_off_diagonal(LAW.flow_jacobian(s)))
     return float(jnp.sum(weights**2 * at_nodes(jnp.linspace(*ENDS, INTERVALS + 1))))
@@ -47,7 +47,7 @@ ESTIMATORS = {
 
 @functools.cache
 def divergences(name):
-    """Of one image, with other probes each time, in nats."""
+    """Return the integrals of one image for many probes, in nats."""
     x = SDE.perturb(LAW.sample(jax.random.key(1)), EPS, 0.0)
     keys = jax.random.split(jax.random.key(0), REPEATS)
     likelihood, score_fn = ESTIMATORS[name][0], LAW.score_fn(SDE)
@@ -58,7 +58,7 @@ def divergences(name):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_the_variance_of_a_run_is_that_of_the_closed_form(name):
+def test_variance_equals_the_closed_form(name):
     deviations = divergences(name) - divergences(name).mean()
     variance = np.mean(deviations**2)
     error = np.sqrt((np.mean(deviations**4) - variance**2) / REPEATS)
@@ -67,18 +67,18 @@ def test_the_variance_of_a_run_is_that_of_the_closed_form(name):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_its_mean_is_the_integral_of_the_trace(name):
+def test_mean_is_the_integral_of_the_trace(name):
     values = divergences(name)
     want = float(LAW.integrated_flow_jacobian(*ENDS).sum())
     assert abs(values.mean() - want) < 4 * values.std() / np.sqrt(REPEATS)
 
 
-def test_fresh_probes_along_the_path_have_a_tenth_of_the_variance_of_a_fixed_one():
+def test_new_probes_along_the_path_have_a_tenth_of_the_variance_of_a_fixed_one():
     assert fresh_probes_variance() < 0.1 * fixed_probe_variance()
 
 
-def test_the_standard_error_per_dimension_falls_with_the_root_of_their_number():
-    """The off-diagonal of an image grows in proportion to its pixels, once they are many."""
+def test_standard_error_per_dimension_falls_with_the_root_of_the_dimension():
+    """The off-diagonal of an image grows in proportion to its pixels, once there are many."""
     per_pixel = []
     for size in (16, 32, 64):
         law = natural_images((size, size, 1))

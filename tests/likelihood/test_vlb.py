@@ -1,4 +1,4 @@
-"""The bound of a diffusion of K steps: each KL divergence in closed form, its limit in K."""
+"""Tests of the bound of K diffusion steps: closed forms, and the limit of many steps."""
 
 import functools
 
@@ -10,7 +10,7 @@ import pytest
 from known_laws import LAWS, draw, exact_prior, keys
 
 from gradlog.likelihood import make_bound, make_vlb
-from gradlog.likelihood.steps import GRIDS, Steps
+from gradlog.likelihood.bound import GRIDS, StepGrid
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDES, VP
 
@@ -33,7 +33,7 @@ def compiled(law_name: str, sde_name: str, steps: int, variable: str):
 
 @functools.cache
 def evaluate(law_name: str, sde_name: str, steps: int, variable: str = "log_rho"):
-    """The bound of so many steps, 0 for that in continuous time; and the points."""
+    """Return the bound of ``steps`` steps (0: continuous time), and the points."""
     xs = draw(LAWS[law_name], SDES[sde_name](), EPS, count=POINTS)
     run = compiled(law_name, sde_name, steps, variable)
     return jax.device_get(run(xs, keys(POINTS, seed=3))), xs
@@ -46,8 +46,8 @@ GAUSSIAN += [(sde, 5, "log_rho") for sde in OTHERS] + [(sde, 5, "t") for sde in 
 
 
 @pytest.mark.parametrize(("sde", "steps", "variable"), GAUSSIAN)
-def test_bound_of_a_gaussian_is_the_sum_of_its_divergences(sde, steps, variable):
-    """K below and above the number of samples, a divisor of neither."""
+def test_bound_of_a_gaussian_equals_the_sum_of_its_divergences(sde, steps, variable):
+    """K is below and above the number of samples, and a divisor of neither."""
     got, xs = evaluate("gaussian", sde, steps, variable)
     want = closed_bounds.bound(xs, sde, EPS, steps, variable)
     errors = (got.nats - want) / got.standard_error
@@ -74,7 +74,7 @@ def test_more_steps_are_never_looser_and_tend_to_continuous_time(law, sde):
 
 
 @pytest.mark.parametrize("sde", SDES)
-def test_the_closed_form_itself_tends_to_the_integral(sde):
+def test_closed_form_tends_to_the_integral(sde):
     xs = draw(LAWS["gaussian"], SDES[sde](), EPS, count=4)
     want = closed_bounds.bound(xs, sde, EPS)
     gaps = [want - closed_bounds.bound(xs, sde, EPS, steps) for steps in (100, 1000, 10_000)]
@@ -84,8 +84,8 @@ def test_the_closed_form_itself_tends_to_the_integral(sde):
 
 
 @pytest.mark.parametrize("variable", GRIDS)
-def test_a_time_is_rounded_up_and_the_factors_add_up_to_the_weights(variable):
-    sde, steps = VP(), Steps(7, variable)
+def test_times_are_rounded_up_and_factors_add_up_to_the_weights(variable):
+    sde, steps = VP(), StepGrid(7, variable)
     edges = np.asarray(GRIDS[variable](sde, EPS, 7))
     inside = jnp.asarray(0.3 * edges[:-1] + 0.7 * edges[1:])
     ends, factors = jax.vmap(lambda log_rho: steps(sde, EPS, log_rho))(inside)
@@ -97,7 +97,7 @@ def test_a_time_is_rounded_up_and_the_factors_add_up_to_the_weights(variable):
     assert steps(sde, EPS, jnp.asarray(edges[-1] + 1e-3))[0] == edges[-1]
 
 
-def test_every_step_is_evaluated_equally_often_where_the_samples_allow_it():
+def test_every_step_is_evaluated_equally_often_if_possible():
     times = []
 
     def score_fn(x, t):
@@ -115,11 +115,11 @@ def test_every_step_is_evaluated_equally_often_where_the_samples_allow_it():
 
 
 @pytest.mark.parametrize("steps", [0, -1])
-def test_less_than_one_step_is_an_error(steps):
+def test_less_than_one_step_raises(steps):
     with pytest.raises(ValueError, match=f"vlb_steps = {steps} must be at least 1"):
         make_vlb(8, EPS, steps)
 
 
-def test_an_unknown_variable_is_named_with_the_choices():
+def test_unknown_variable_raises_with_the_choices():
     with pytest.raises(ValueError, match=r"'rho' is unknown; choose one of \['log_rho', 't'\]"):
         make_vlb(8, EPS, 3, "rho")

@@ -1,7 +1,7 @@
-"""Integrands of the bounds at a given time and given noises, and their control.
+"""Forms of the bound's integrand at one time and one noise, and a control variate for them.
 
-With ``x_t = alpha x + sigma z`` every form has the expectation ``E||sigma s + z||^2``, so that the
-bound's integral over ``d(log rho) = g^2/(2 sigma^2) dt`` does not know which was taken.
+With ``x_t = alpha x + sigma z`` every form has the expectation ``E||sigma s + z||^2``. So the
+bound's integral over ``d(log rho) = g^2/(2 sigma^2) dt`` does not depend on the form.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Value = tuple[Scalar, Scalar]
 
 
 def denoising(model: BoundModel, x: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]) -> Value:
-    """``||sigma s + z||^2`` in nats per log rho, and the same again as its square in z.
+    """Return ``||sigma s + z||^2`` in nats per log rho, twice: the value, and its square in z.
 
     ``sigma^2 ||s - grad log p(x_t | x)||^2`` (Song et al. 2021, arXiv:2101.09258, eq. 13).
     """
@@ -34,10 +34,10 @@ def sliced(
     z: Float[Array, "*D"],
     v: Float[Array, "*D"],
 ) -> Value:
-    """``sigma^2 (||s||^2 + 2 v^T grad s v) + d`` in nats per log rho, and ``sigma^2 ||s||^2``.
+    """Return ``sigma^2 (||s||^2 + 2 v^T grad s v) + d`` and ``sigma^2 ||s||^2``.
 
-    ``||s||^2 + 2 div s`` (Song et al. 2021, arXiv:2101.09258, eq. 12), the divergence by a probe v
-    with ``E v v^T = I``.
+    Both are in nats per log rho. The first is ``||s||^2 + 2 div s`` (Song et al. 2021,
+    arXiv:2101.09258, eq. 12), where a probe v with ``E v v^T = I`` estimates the divergence.
     """
     score, product = jax.jvp(lambda y: model.score(y, t), (model.process.perturb(x, t, z),), (v,))
     terms = jnp.stack([jnp.sum(score**2), jnp.vdot(v, product)])
@@ -46,10 +46,10 @@ def sliced(
 
 
 class Form(Protocol):
-    """An integrand whose noises, apart from z, come from a key.
+    """A form of the integrand, whose random numbers except z come from a key.
 
-    ``trend`` is the slope over log rho of the log odds of ``square/||z||^2`` where the data are
-    Gaussian with one variance per dimension.
+    ``trend`` is the slope over log rho of the log odds of ``square/||z||^2``, for Gaussian data
+    with one variance per dimension.
     """
 
     trend: ClassVar[float]
@@ -60,7 +60,7 @@ class Form(Protocol):
 
 @dataclass(frozen=True)
 class Denoising:
-    """The DSM form: the share of the noise left by the denoiser falls with rho."""
+    """The DSM form: the share of the noise that the denoiser leaves decreases with rho."""
 
     trend: ClassVar[float] = -2.0
     jvps: ClassVar[int] = 0
@@ -72,7 +72,7 @@ class Denoising:
 
 @dataclass(frozen=True)
 class Sliced:
-    """The SSM form, sliced by one vector of random signs: the share of the score rises with rho."""
+    """The SSM form with one vector of random signs: the share of the score increases with rho."""
 
     trend: ClassVar[float] = 2.0
     jvps: ClassVar[int] = 1
@@ -90,12 +90,12 @@ def control_slopes(
     noise: Float[Array, "cells 2"],
     trend: float,
 ) -> Float[Array, "cells 2"]:
-    """Coefficients of the zero-mean control ``||z||^2 - d``, each in (0, 1).
+    """Return coefficients of the zero-mean control variate ``||z||^2 - d``, each in (0, 1).
 
-    The ratio ``square/||z||^2`` that the cell before found, carried to the draw's own log rho as
-    that of a Gaussian would be. It depends on draws of other cells alone, so that a cell's mean
-    stays unbiased and its two draws stay alike: its variance is still seen in their difference. The
-    first cell takes Gaussian data of unit variance.
+    A coefficient is the ratio ``square/||z||^2`` of the cell before, extrapolated to the draw's own
+    log rho as for a Gaussian. It depends only on draws of other cells. So the mean of a cell stays
+    unbiased, and its two draws stay identically distributed: their difference still shows the
+    variance. The first cell assumes Gaussian data of unit variance.
     """
     ratio = jnp.sum(square, axis=1) / jnp.sum(noise, axis=1)
     log_odds = jax.scipy.special.logit(jnp.clip(ratio, 1e-6, 1 - 1e-6))

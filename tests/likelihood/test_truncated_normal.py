@@ -1,4 +1,4 @@
-"""The truncated normal: a density over the level, and the bound it gives on a known law."""
+"""Tests of the truncated normal: its density over a level, and its bound on known data."""
 
 import functools
 import math
@@ -27,7 +27,7 @@ def with_tau(tau, levels=256, centered=True, alpha=0.9):
 
 
 def residuals(dequantization, x, k):
-    """u of each point, in float64."""
+    """Return u of each point, in float64."""
     width = (1 + dequantization.centered) / dequantization.levels
     x0 = np.asarray(x, np.float64) / dequantization.alpha + dequantization.centered
     return x0 / width - k
@@ -39,15 +39,15 @@ def reference(tau):
 
 @functools.cache
 def draws(tau, count=20_000):
-    """One level of 17 many times: u, and ``log q`` of each alone."""
+    """Return u and ``log q`` of many draws in one level of 17."""
     dequantization, k = with_tau(tau, levels=17), 5
     make = jax.jit(jax.vmap(lambda key: dequantization(key, jnp.array([k]))))
     x, log_q = jax.device_get(make(jax.random.split(jax.random.key(0), count)))
     return residuals(dequantization, x[:, 0], k), log_q
 
 
-def test_a_narrow_kernel_is_cut_before_float32_draws_nothing_but_its_cut():
-    """A draw at the edge of a level fifty deviations wide would be worth 1250 nats."""
+def test_narrow_kernel_is_cut_at_five_deviations():
+    """A float32 draw at the edge of a level fifty deviations wide would count 1250 nats."""
     narrow = with_tau(0.01, levels=17)
     assert narrow._cut == 5
     x, _ = jax.jit(narrow)(jax.random.key(3), jnp.full(20_000_000, 5, jnp.uint8))
@@ -65,7 +65,7 @@ def test_log_q_is_the_density_of_u(tau):
 
 
 @pytest.mark.parametrize("tau", TAUS)
-def test_draws_have_the_law_of_the_truncated_normal(tau):
+def test_draws_have_the_truncated_normal_distribution(tau):
     u, _ = draws(tau)
     assert u.min() > 0
     assert u.max() < 1
@@ -75,7 +75,7 @@ def test_draws_have_the_law_of_the_truncated_normal(tau):
 
 
 @pytest.mark.parametrize("tau", TAUS)
-def test_the_density_integrates_to_one_over_the_level(tau):
+def test_density_integrates_to_one_over_the_level(tau):
     """With log q as the class computes it, at points r of a fine grid."""
     dequantization = with_tau(tau)
     reach = min(0.5, 5 * tau)
@@ -85,7 +85,7 @@ def test_the_density_integrates_to_one_over_the_level(tau):
     np.testing.assert_allclose(integrate.simpson(np.exp(log_q), x=u), 1, rtol=1e-9)
 
 
-def test_its_limits_are_the_normal_and_the_uniform():
+def test_limits_are_the_normal_and_the_uniform():
     u, log_q = draws(1e-3)
     r = (u - 0.5) / 1e-3
     want = -0.5 * r**2 - 0.5 * math.log(2 * math.pi) + math.log(1e3)
@@ -109,33 +109,33 @@ def test_log_q_of_several_dimensions_is_their_sum_at_any_size():
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("tau", [1e-2, 30.0])
-def test_every_point_stands_for_its_level(levels, centered, tau):
+def test_every_point_maps_back_to_its_level(levels, centered, tau):
     dequantization = with_tau(tau, levels, centered)
     k = np.arange(levels, dtype=np.uint8 if levels <= 256 else np.uint16)
     x, _ = dequantization(jax.random.key(0), jnp.asarray(k))
-    again = dequantization.stored(x)
+    again = dequantization.to_data(x)
     assert again.dtype == k.dtype
     np.testing.assert_array_equal(again, k)
 
 
 @pytest.mark.parametrize("r", [-1.0, 1.0])
-def test_the_farthest_draw_still_stands_for_its_level(r, monkeypatch):
+def test_most_extreme_draw_maps_back_to_its_level(r, monkeypatch):
     """Float32 may round a draw to the very end of its interval."""
     monkeypatch.setattr(
         jax.random, "truncated_normal", lambda key, low, high, shape: jnp.full(shape, r * high)
     )
     k = np.arange(256, dtype=np.uint8)
     dequantization = with_tau(1.0)
-    np.testing.assert_array_equal(dequantization.stored(dequantization(None, k)[0]), k)
+    np.testing.assert_array_equal(dequantization.to_data(dequantization(None, k)[0]), k)
 
 
-def test_scale_counts_the_factor_on_the_data():
+def test_scale_includes_the_factor_on_the_data():
     assert math.isclose(with_tau(0.3, alpha=1.0).log_scale, Uniform(256).log_scale)
     assert math.isclose(with_tau(0.3, alpha=0.5).log_scale, Uniform(256).log_scale + math.log(2))
 
 
 @pytest.mark.parametrize("wrong", [{"alpha": 0.0, "sigma": 1.0}, {"alpha": 1.0, "sigma": -1.0}])
-def test_a_kernel_without_width_is_an_error(wrong):
+def test_kernel_without_width_raises(wrong):
     with pytest.raises(ValueError, match="alpha and sigma must be positive; got alpha = "):
         TruncatedNormal(256, **wrong)
 
@@ -153,8 +153,8 @@ LAW = GaussianMixture(
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.4])
-def test_log_p_of_integers_is_bounded_from_below_and_tightly_for_a_narrow_kernel(tau):
-    """The mass of p_eps in a level is the truth; for a narrow kernel it is P of the level."""
+def test_log_p_of_integers_has_a_lower_bound_tight_for_a_narrow_kernel(tau):
+    """The truth is the mass of p_eps in a level; for a narrow kernel it is P of the level."""
     sde = SDES["vp"]()
     eps = float(sde.time_of_log_rho(math.log(tau * (1 + CENTERED) / COUNT)))
     alpha, sigma = float(sde.alpha(eps)), float(sde.sigma(eps))
@@ -191,7 +191,7 @@ def test_log_p_of_integers_is_bounded_from_below_and_tightly_for_a_narrow_kernel
 
 
 def masses(dequantization):
-    """Probability that a sample at eps lies in each of the law's levels."""
+    """Return the probability of each level for a sample at eps."""
     edges = (np.arange(COUNT + 1) * 2 / COUNT - 1) * dequantization.alpha
     centers = np.asarray(LAW.means, np.float64) * dequantization.alpha
     cdf = stats.norm.cdf((edges[:, None, None] - centers) / dequantization.sigma)
