@@ -1,14 +1,19 @@
-"""State, step, device mapping and loop of training."""
+"""Training: trainables, optimizer, state, step, mapping over devices, and loop."""
 
-from gradlog.training.augmentation import Augmentation, RandomFlip, Unchanged
-from gradlog.training.interruption import Interrupted, Interruption, noticed, unwinding
-from gradlog.training.loop import Every, NonFiniteError, Plan, Save, train
+from gradlog.training.interruption import Interrupted, Interruption, defer_signals, raise_on_signal
+from gradlog.training.loop import Every, NonFiniteError, Pending, Plan, Save, train
 from gradlog.training.optimizer import SCHEDULES, adam
 from gradlog.training.parallel import MAPPINGS, ParallelStep
 from gradlog.training.state import NETWORK, ParameterGroup, TrainState, init_state
 from gradlog.training.step import TrainStep
-from gradlog.training.trainable import Example, ScoreModelTraining, Trainable
-from gradlog.training.window import Pending
+from gradlog.training.trainable import (
+    Augmentation,
+    Example,
+    RandomFlip,
+    ScoreModelTraining,
+    Trainable,
+    Unchanged,
+)
 
 __all__ = [
     "MAPPINGS",
@@ -32,8 +37,8 @@ __all__ = [
     "Trainable",
     "Unchanged",
     "adam",
+    "defer_signals",
     "init_state",
-    "noticed",
+    "raise_on_signal",
     "train",
-    "unwinding",
 ]

@@ -1,29 +1,31 @@
-"""The training loop: one line of steps, and what is done at fixed intervals."""
+"""The training loop: steps, with logging, checkpoints and callbacks at fixed intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
 from gradlog.data.batches import BatchStream
 from gradlog.training.interruption import Interrupted, Interruption
 from gradlog.training.parallel import ParallelStep
 from gradlog.training.state import TrainState
-from gradlog.training.window import Bad, Pending, Window, not_finite
 
 MetricsSink = Callable[[int, dict[str, float]], None]
-# Receives a step, its state and what is to be kept beside it.
+# Receives a step, its state, and notes to store beside it.
 Save = Callable[[int, TrainState, dict[str, Any]], None]
+# Steps with their metrics as JSON stores them: None for a number that is not finite.
+Pending = Sequence[tuple[int, dict[str, float | None]]]
 
 
 class NonFiniteError(RuntimeError):
-    """A step gave a metric that is not finite; the message names both."""
+    """A metric of a step is not finite; the message names both."""
 
 
 @dataclass(frozen=True)
 class Every:
-    """Calls back after each ``steps``-th step, and after the last one; never for 0."""
+    """A callback after each ``steps``-th step and after the last one; 0 means never."""
 
     steps: int
     callback: Callable[[int, TrainState], Any]
@@ -33,24 +35,24 @@ class Every:
 
 
 def due(every: int, step: int, last: int) -> bool:
-    """Whether a step is a multiple, or the last one; never for 0."""
+    """Return whether a step is a multiple of ``every``, or the last one; never for 0."""
     return bool(every) and (step % every == 0 or step == last)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done when.
+    """The last step of a training, and its logs, checkpoints and callbacks.
 
     Attributes:
-      steps: the step to end at.
-      log_every: steps over which metrics are averaged before they are logged.
+      steps: the last step.
+      log_every: the number of steps whose mean metrics form one line of the log.
       save_every: steps from one checkpoint to the next.
-      log: receives the step and its metrics, once a step.
-      save: receives the step, the state, and notes: the metrics of the step that were measured, and
-        under ``pending`` those of steps that are in no line yet.
-      measures: called with the step and the state; return further metrics of that step.
-      callbacks: called with the step and the state, after it was logged.
-      warn: receives a line for each step that was left out.
+      log: receives a step and its metrics, once for each line.
+      save: receives the step, the state, and notes: the measures of the step, and under
+        ``pending`` the metrics of steps that are in no line yet.
+      measures: receive the step and the state; return further metrics of that step.
+      callbacks: receive the step and the state, after the line of the step is logged.
+      warn: receives one warning for each skipped step.
     """
 
     steps: int
@@ -63,7 +65,7 @@ class Plan:
     warn: Callable[[str], None] = lambda line: None
 
     def line_due(self, step: int) -> bool:
-        """Whether the metrics of a step are logged: at its interval, and whenever it is used."""
+        """Return whether a step gets a line: at its interval, or with a callback or checkpoint."""
         others = (*self.measures, *self.callbacks)
         return due(self.log_every, step, self.steps) or (
             self.save_due(step) or any(every.due(step, self.steps) for every in others)
@@ -81,111 +83,172 @@ def train(
     pending: Pending = (),
     interruption: Interruption | None = None,
 ) -> TrainState:
-    """Trains from ``state.step`` to ``plan.steps`` and returns the state there.
+    """Train from ``state.step`` to ``plan.steps``, and return the last state.
 
     Args:
       step_fn: the mapped step.
-      state: where to begin, placed on the devices.
+      state: the first state, placed on the devices.
       stream: batches by step.
-      plan: what is done when.
-      pending: what ``plan.save`` received under this name with the state.
-      interruption: whether to leave; asked before every step.
+      plan: the last step, and the logs, checkpoints and callbacks.
+      pending: the notes of that name that ``plan.save`` received with the state.
+      interruption: requests to stop; polled before every step.
 
     Raises:
-      NonFiniteError: a loss or gradient norm was not finite, and it was one too many; the state
-        before it is saved. Or a measure was not; the state that it was of is saved.
-      Interrupted: a signal asked to leave; the state is saved.
+      NonFiniteError: a loss or gradient norm is not finite, and no more steps may be skipped; the
+        state before it is saved. Or a measure is not finite; its state is saved.
+      Interrupted: a signal requested to stop; the state is saved.
     """
-    return _Loop(step_fn, state, stream, plan, Window(pending), interruption).run()
+    interruption = interruption or Interruption()
+    window = MetricsWindow(pending)
+    start = int(state.step)
+    saved = start or None  # no checkpoint has the state of step 0
 
+    def save(step: int, notes: dict[str, Any]) -> None:
+        """Save the state, which is that of the step, unless it is saved already."""
+        nonlocal saved
+        if step != saved:
+            pending = window.until(step)
+            plan.save(step, state, notes | ({"pending": pending} if pending else {}))
+            saved = step
 
-class _Loop:
-    """Training between two steps: the state, the window, and the step last saved."""
-
-    def __init__(self, step_fn, state, stream, plan, window, interruption):
-        self._step_fn: ParallelStep = step_fn
-        self._state: TrainState = state
-        self._stream: BatchStream = stream
-        self._plan: Plan = plan
-        self._window: Window = window
-        self._interruption: Interruption = interruption or Interruption()
-        self._start = int(state.step)
-        self._saved = self._start or None  # the state of step 0 is in no checkpoint
-
-    def run(self) -> TrainState:
-        rows = self._step_fn.rows(self._stream.batch_size)
-        if len(self._window):  # a line that was due, and could not be written
-            self._between(self._start)
-        for step in range(self._start + 1, self._plan.steps + 1):
-            self._leave_if_wanted(step - 1)
-            batch = self._stream.slice(step - 1, rows[0], rows[-1] + 1)
-            self._state, metrics = self._step_fn(self._state, batch, step)
-            self._window.add(step, metrics)
-            self._between(step)
-        self._leave_if_wanted(self._plan.steps)
-        return self._state
-
-    def _between(self, step: int) -> None:
-        """What is due after a step."""
-        plan, notes = self._plan, {}
-        if plan.line_due(step):
-            notes = self._log(step)
-        for every in plan.callbacks:
-            if every.due(step, plan.steps):
-                every.callback(step, self._state)
-        if plan.save_due(step):
-            self._save(step, notes)
-
-    def _log(self, step: int) -> dict[str, float]:
-        """Logs the window's line; gives what was measured."""
-        self._check_progress(step)
-        logged, measured = self._window.averages(), self._measured(step)
-        for bad in not_finite(step, measured):
-            self._save(step, {})
-            raise NonFiniteError(f"{bad}; the state is kept as the checkpoint of step {step}")
-        for bad in self._window.bad():
-            self._plan.warn(f"warning: {bad}; the step was left out")
-        self._plan.log(step, logged | measured)
-        self._window.clear()
-        return measured
-
-    def _measured(self, step: int) -> dict[str, float]:
-        measured = {}
-        for every in self._plan.measures:
-            if every.due(step, self._plan.steps):
-                measured |= every.callback(step, self._state)
-        return measured
-
-    def _check_progress(self, step: int) -> None:
-        """Raises NonFiniteError where the state stands still before a step that is one too many."""
-        reached = int(jax.device_get(self._state.step))
+    def check_progress(step: int) -> None:
+        """Save the state and raise NonFiniteError if it stopped before this step."""
+        reached = int(jax.device_get(state.step))
         if reached == step:
             return
-        bad = next(bad for bad in self._window.bad() if bad.step > reached)
-        self._save(reached, {})
-        raise NonFiniteError(_too_many(bad, int(jax.device_get(self._state.skipped))))
+        metric = next(metric for metric in window.non_finite() if metric.step > reached)
+        save(reached, {})
+        skipped = int(jax.device_get(state.skipped))
+        raise NonFiniteError(
+            f"{metric}{f', after {skipped} skipped steps' if skipped else ''}; the state before it "
+            f"is saved as the checkpoint of step {reached}: resume and skip such steps with "
+            f"--config.training.max_skips={max(10, 2 * skipped)}, or start another workdir with a "
+            "lower learning rate"
+        )
 
-    def _leave_if_wanted(self, step: int) -> None:
-        signum = self._interruption.wanted(step)
+    def stop_if_requested(step: int) -> None:
+        signum = interruption.poll(step)
         if signum is None:
             return
-        if step > self._start:
-            self._check_progress(step)
-            self._save(step, {})
+        if step > start:
+            check_progress(step)
+            save(step, {})
         raise Interrupted(signum, step)
 
-    def _save(self, step: int, notes: dict[str, Any]) -> None:
-        """Saves the state, whose step this is, unless it is the one that is saved already."""
-        if step != self._saved:
-            pending = self._window.until(step)
-            self._plan.save(step, self._state, notes | ({"pending": pending} if pending else {}))
-            self._saved = step
+    def write_line(step: int) -> dict[str, float]:
+        """Log the line of a step, and return its measures."""
+        check_progress(step)
+        means, measured = window.means(), {}
+        for every in plan.measures:
+            if every.due(step, plan.steps):
+                measured |= every.callback(step, state)
+        for metric in non_finite_metrics(step, measured):
+            save(step, {})
+            raise NonFiniteError(f"{metric}; its state is saved as the checkpoint of step {step}")
+        for metric in window.non_finite():
+            plan.warn(f"warning: {metric}; the step was skipped")
+        plan.log(step, means | measured)
+        window.clear()
+        return measured
+
+    def finish_step(step: int) -> None:
+        notes = write_line(step) if plan.line_due(step) else {}
+        for every in plan.callbacks:
+            if every.due(step, plan.steps):
+                every.callback(step, state)
+        if plan.save_due(step):
+            save(step, notes)
+
+    rows = step_fn.rows(stream.batch_size)
+    if len(window):  # the line of the first state may be due: its measure was not finite before
+        finish_step(start)
+    for step in range(start + 1, plan.steps + 1):
+        stop_if_requested(step - 1)
+        batch = stream.slice(step - 1, rows[0], rows[-1] + 1)
+        state, metrics = step_fn(state, batch, step)
+        window.add(step, metrics)
+        finish_step(step)
+    stop_if_requested(plan.steps)
+    return state
 
 
-def _too_many(bad: Bad, skipped: int) -> str:
-    before = f", after {skipped} steps that were left out" if skipped else ""
-    return (
-        f"{bad}{before}; the state before it is kept as the checkpoint of step {bad.step - 1}: go "
-        f"on without such steps by --config.training.max_skips={max(10, 2 * skipped)}, or begin "
-        "another workdir with a lower learning rate"
-    )
+@dataclass(frozen=True)
+class NonFiniteMetric:
+    """A metric of a step that is not finite."""
+
+    step: int
+    name: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"step {self.step}: {self.name} is {self.value}"
+
+
+class MetricsWindow:
+    """The metrics of the steps since the last line of the log, on devices until they are used.
+
+    Args:
+      pending: metrics of steps before a checkpoint that are in no line yet. They are restored bit
+        for bit, so the line is that of an uninterrupted training.
+    """
+
+    def __init__(self, pending: Pending = ()):
+        self._steps: list[tuple[int, dict[str, Any]]] = [
+            (
+                step,
+                {
+                    name: np.float32(np.nan if value is None else value)
+                    for name, value in metrics.items()
+                },
+            )
+            for step, metrics in pending
+        ]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, step: int, metrics: dict[str, Any]) -> None:
+        """Add the metrics of a step."""
+        self._steps.append((step, metrics))
+
+    def clear(self) -> None:
+        """Remove all steps, whose line is written."""
+        self._steps = []
+
+    def non_finite(self) -> list[NonFiniteMetric]:
+        """Return the first metric that is not finite of each step that has one."""
+        firsts = (next(non_finite_metrics(*step), None) for step in self._fetch())
+        return [metric for metric in firsts if metric is not None]
+
+    def means(self) -> dict[str, float]:
+        """Return means over the finite steps, and the number of the others as ``skipped``."""
+        skipped = {metric.step for metric in self.non_finite()}
+        good = [metrics for step, metrics in self._fetch() if step not in skipped]
+        names = good[0] if good else {}
+        means = {name: float(np.mean([metrics[name] for metrics in good])) for name in names}
+        return means | ({"skipped": len(skipped)} if skipped else {})
+
+    def until(self, step: int) -> Pending:
+        """Return the steps up to this one, in numbers that JSON stores exactly."""
+        return [
+            (
+                each,
+                {
+                    name: float(value) if np.isfinite(value) else None
+                    for name, value in metrics.items()
+                },
+            )
+            for each, metrics in self._fetch()
+            if each <= step
+        ]
+
+    def _fetch(self) -> list[tuple[int, dict[str, Any]]]:
+        self._steps = jax.device_get(self._steps)
+        return self._steps
+
+
+def non_finite_metrics(step: int, metrics: dict[str, Any]) -> Iterator[NonFiniteMetric]:
+    """Yield the metrics of a step that are not finite."""
+    for name, value in metrics.items():
+        if not np.isfinite(float(value)):
+            yield NonFiniteMetric(step, name, float(value))

@@ -1,4 +1,4 @@
-"""The state of a training run at one step, and the groups of its parameters."""
+"""The state of a training at one step, and the settings of its parameter groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ NETWORK = "network"  # the group that every score model has
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """How one group of parameters is trained.
+    """The training settings of one group of parameters.
 
     Attributes:
-      optimizer: the update rule; None holds the group fixed.
+      optimizer: the update rule; None freezes the group.
       ema_decay: decay of the exponential moving average, per update.
-      ema_warmup: whether a young average forgets its start: after k batches the decay is
+      ema_warmup: whether the average forgets its start: after k batches the decay is
         ``min(ema_decay, (1 + k)/(10 + k))``. score_sde has no such warm-up.
     """
 
@@ -29,7 +29,7 @@ class ParameterGroup:
     ema_warmup: bool = True
 
     def decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        """Return the decay of the average after so many batches."""
+        """Return the decay of the average after ``step`` batches."""
         if not self.ema_warmup:
             return jnp.asarray(self.ema_decay)
         return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
@@ -37,14 +37,14 @@ class ParameterGroup:
 
 @struct.dataclass
 class TrainState:
-    """Everything that training needs to go on: data and random numbers are functions of the step.
+    """Everything that training needs to resume; data and random numbers are functions of the step.
 
     Attributes:
-      step: number of batches done, those left out included.
+      step: number of batches, skipped ones included.
       params: parameters by group.
       ema: their exponential moving averages by group.
-      opt_state: the state of the optimizer of each group that is trained.
-      skipped: number of batches left out because their loss or gradient was not finite.
+      opt_state: the optimizer state of each group that is trained.
+      skipped: number of batches skipped because their loss or gradient was not finite.
     """
 
     step: Int[Array, ""]
@@ -62,7 +62,7 @@ def init_state(params: dict[str, Any], groups: Mapping[str, ParameterGroup]) -> 
     """
     if params.keys() != groups.keys():
         raise ValueError(
-            f"parameters have the groups {sorted(params)}, settings were given for {sorted(groups)}"
+            f"parameters have the groups {sorted(params)}, but the settings {sorted(groups)}"
         )
     return TrainState(
         step=jnp.zeros((), jnp.int32),

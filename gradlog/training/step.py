@@ -1,4 +1,4 @@
-"""One training step, per device: a loss with its gradient, and a pure update.
+"""One training step per device: a loss with its gradient, and a pure update.
 
 `training/parallel.py` averages over devices between the two.
 """
@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, Num
 
 from gradlog.data import Labeled, split_label
 from gradlog.losses import Loss, example_keys, stratified
-from gradlog.training.optimizer import updated
+from gradlog.training.optimizer import is_update_complete
 from gradlog.training.state import ParameterGroup, TrainState
 from gradlog.training.trainable import Example, Trainable
 
@@ -26,15 +26,15 @@ LossFn = Callable[[Params], tuple[Array, dict[str, Array]]]
 class TrainStep:
     """The training step of one device, on its rows of the global batch.
 
-    Every random number is addressed by the step and the position in the global batch, so that a
-    batch has the same loss on any number of devices.
+    Every random number depends only on the step and the position in the global batch. So a batch
+    has the same loss on any number of devices.
 
     Attributes:
-      trainable: gives the loss of one example.
-      groups: how each group of parameters is trained.
+      trainable: the loss of one example.
+      groups: the settings of each group of parameters.
       batch_size: rows of the global batch.
-      max_skips: number of batches that may be left out because their loss or gradient is not
-        finite. At the next one the state stands still.
+      max_skips: number of batches that may be skipped because their loss or gradient is not finite.
+        The next such batch stops the state.
     """
 
     trainable: Trainable
@@ -48,16 +48,16 @@ class TrainStep:
         state: TrainState,
         batch: Num[Array, "rows *D"] | Labeled,
         positions: Int[Array, " rows"],
-        of_shards: Callable[[LossFn], LossFn] = lambda loss: loss,
+        shard_loss: Callable[[LossFn], LossFn] = lambda loss: loss,
     ) -> tuple[Loss, Params]:
-        """Return the mean loss of these rows and its gradient by the groups that are trained.
+        """Return the mean loss of these rows, and its gradient by the groups that are trained.
 
         Args:
           key: the training stream of the run.
           state: the parameters and the step.
-          batch: data as stored, with their classes where the model is class-conditional.
-          positions: the rows' places in the global batch.
-          of_shards: turns a loss of full parameters into one of the shards in the state.
+          batch: data as stored, with their classes if the model is class-conditional.
+          positions: the positions of the rows in the global batch.
+          shard_loss: turns a loss of full parameters into one of the shards in the state.
         """
         step_key = jax.random.fold_in(key, state.step)
 
@@ -71,7 +71,7 @@ class TrainStep:
             each = jax.vmap(example_loss, (None, 0, 0))(params, batch, positions)
             return jnp.mean(each.value), jax.tree.map(jnp.mean, each.metrics)
 
-        full_loss = of_shards(mean_loss)
+        full_loss = shard_loss(mean_loss)
         frozen = {name: state.params[name] for name in state.params if name not in state.opt_state}
         trained = {name: state.params[name] for name in state.opt_state}
         (value, metrics), grads = jax.value_and_grad(
@@ -84,19 +84,19 @@ class TrainStep:
     ) -> tuple[TrainState, dict[str, Array]]:
         """Return the next state, and the metrics of the batch.
 
-        A batch only changes the state of the step before its own. Where the state stands still
-        before a batch that was not finite, later batches change nothing.
+        A batch only changes the state of the step before it. If a batch that is not finite stopped
+        the state, later batches change nothing.
 
         Args:
-          state: after the step before.
+          state: the state after the step before.
           loss: the mean over the global batch.
-          grads: its gradient by group.
+          grads: the gradient of the mean, by group.
           step: the number of this batch, from 1 on.
         """
         norm = optax.global_norm(grads)
-        own = state.step == step - 1
+        applies = state.step == step - 1
         finite = jnp.isfinite(loss.value) & jnp.isfinite(norm)
-        left_out = own & ~finite & (state.skipped < self.max_skips)
+        skipped = applies & ~finite & (state.skipped < self.max_skips)
 
         params, ema, opt_state = dict(state.params), dict(state.ema), dict(state.opt_state)
         for name, grad in grads.items():
@@ -104,21 +104,21 @@ class TrainStep:
             assert group.optimizer is not None
             updates, opt_state[name] = group.optimizer.update(grad, opt_state[name], params[name])
             params[name] = optax.apply_updates(params[name], updates)
-            # Between the updates of an accumulation the average stands still.
-            rate = jnp.where(updated(opt_state[name]), 1 - group.decay(state.step), 0.0)
+            # Between the updates of an accumulation the average does not change.
+            rate = jnp.where(is_update_complete(opt_state[name]), 1 - group.decay(state.step), 0.0)
             ema[name] = jax.tree.map(lambda a, p, r=rate: a + r * (p - a), ema[name], params[name])
 
         params, ema, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(own & finite, new, old),
+            lambda new, old: jnp.where(applies & finite, new, old),
             (params, ema, opt_state),
             (state.params, state.ema, state.opt_state),
         )
-        done = (own & finite) | left_out
+        done = (applies & finite) | skipped
         after = TrainState(
             state.step + done.astype(jnp.int32),
             params,
             ema,
             opt_state,
-            skipped=state.skipped + left_out.astype(jnp.int32),
+            skipped=state.skipped + skipped.astype(jnp.int32),
         )
         return after, {"loss": loss.value, "grad_norm": norm, **loss.metrics}

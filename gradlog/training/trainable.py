@@ -1,4 +1,4 @@
-"""What can be trained: the contract, and the score model."""
+"""Models that can be trained: the contract, and the score model with its augmentations."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Int, Num
 
 from gradlog.losses import Loss, Objective, example_keys
 from gradlog.models import DiffusionModel
-from gradlog.training.augmentation import Augmentation, Unchanged
 
 Params = dict[str, Any]  # a tree of parameters for each group
 
@@ -19,8 +18,8 @@ class Example(NamedTuple):
 
     Attributes:
       x: the datum as stored.
-      u: uniform in [0, 1), stratified over the batch; a loss may draw a noise level by it.
-      condition: the class, where the model is class-conditional.
+      u: uniform in [0, 1), stratified over the batch; it may select a noise level.
+      condition: the class, if the model is class-conditional.
     """
 
     x: Num[Array, "*D"]
@@ -31,8 +30,8 @@ class Example(NamedTuple):
 class Trainable(Protocol):
     """Parameters in groups, and a loss of one example that depends on them.
 
-    The score model, the classifier of noisy data and the generator are trainables: one trainer
-    serves all of them.
+    One trainer serves all trainables: the score model, the classifier of noisy data and the
+    generator.
     """
 
     def init(self, key: jax.Array) -> Params:
@@ -44,18 +43,41 @@ class Trainable(Protocol):
         ...
 
 
+class Augmentation(Protocol):
+    """A call returns a random variation of a stored datum."""
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]) -> Num[Array, "*D"]: ...
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """No augmentation."""
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]) -> Num[Array, "*D"]:
+        del key
+        return x
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror an image left to right with probability one half."""
+
+    def __call__(self, key: jax.Array, x: Num[Array, "h w c"]) -> Num[Array, "h w c"]:
+        return jnp.where(jax.random.bernoulli(key), x[:, ::-1], x)
+
+
 @dataclass(frozen=True)
 class ScoreModelTraining:
     """The training of a diffusion model by an objective.
 
-    With probability ``class_dropout`` a class-conditional model sees no class, so that one network
+    With probability ``class_dropout`` a class-conditional model gets no class, so that one network
     learns both scores (Ho & Salimans 2022, arXiv:2207.12598, algorithm 1).
 
     Attributes:
-      model: the model.
+      model: the diffusion model.
       objective: its loss.
-      shape: of one example.
-      augmentation: a random change of the stored data.
+      shape: the shape of one example.
+      augmentation: a random variation of the stored data.
       class_dropout: probability in [0, 1].
     """
 

@@ -142,7 +142,7 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
     if newest is None:
         notes: dict[str, Any] = {}
         with terminal.working("compiling and drawing the initial parameters"):
-            state = step_fn.started(task.initial)
+            state = step_fn.initialize(task.initial)
     else:
         with terminal.working(f"reading the checkpoint of step {newest}"):
             state = step_fn.place(checkpoints.restore(newest, jax.eval_shape(task.initial)))

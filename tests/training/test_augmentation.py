@@ -1,4 +1,4 @@
-"""Random flips, and that the randomness beside them is what it was."""
+"""Tests of random flips, and that they do not change other random numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ PARAMS = {"network": {"w": jnp.zeros(())}}
 
 @dataclass(frozen=True)
 class _Dequantized:
-    """A model of which a loss sees the dequantizer alone."""
+    """A model that shows a loss only its dequantizer."""
 
     w: Any = 0.0
 
@@ -35,7 +35,7 @@ class _Dequantized:
 
 
 def _seen(augmentation, look, step=0, rows=range(8)):
-    """Return what the loss sees for each of these rows of a global batch of eight."""
+    """Return the input of the loss for each of these rows of a global batch of eight."""
 
     def objective(model, x, u, key, condition):
         del condition
@@ -51,11 +51,11 @@ def _seen(augmentation, look, step=0, rows=range(8)):
 
 
 def _place(at):
-    """One level of the image as the loss sees it."""
+    """Return one level of the image as the loss gets it."""
     return lambda x0, u, key: jnp.floor((x0[at] + 1) / 2 * 17)
 
 
-def test_an_image_is_mirrored_left_to_right_or_left_as_it_is():
+def test_image_is_mirrored_left_to_right_or_unchanged():
     flips = []
     for key in jax.random.split(jax.random.key(0), 400):
         x = RandomFlip()(key, jnp.asarray(IMAGES[0]))
@@ -65,7 +65,7 @@ def test_an_image_is_mirrored_left_to_right_or_left_as_it_is():
     assert abs(np.mean(flips) - 0.5) < 4 * 0.5 / 20
 
 
-def test_each_row_is_flipped_by_its_own_number_and_anew_each_step():
+def test_flips_are_independent_over_rows_and_steps():
     right = IMAGES[:, 0, -1, 0]
     seen = [_seen(RandomFlip(), _place((0, 0, 0)), step) for step in range(4)]
     flipped = np.array([(s == right) & (right != IMAGES[:, 0, 0, 0]) for s in seen])
@@ -74,7 +74,7 @@ def test_each_row_is_flipped_by_its_own_number_and_anew_each_step():
     np.testing.assert_array_equal(_seen(RandomFlip(), _place((0, 0, 0)), rows=[5])[0], seen[0][5])
 
 
-def test_times_and_noises_are_what_they_are_without_flips():
+def test_flips_do_not_change_times_and_noises():
     looks = (lambda x0, u, key: u, lambda x0, u, key: jax.random.uniform(key))
     for look in looks:
         same = [_seen(augmentation, look) for augmentation in (Unchanged(), RandomFlip())]

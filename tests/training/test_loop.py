@@ -1,4 +1,4 @@
-"""The loop: what is logged, saved and called, and when."""
+"""Tests of the training loop: what it logs, saves and calls, and when."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -20,9 +20,9 @@ class State:
 
 @dataclass
 class Steps:
-    """A mapped step that counts; its loss is the step, or what is given for one.
+    """A mapped step that counts; its loss is the step, unless ``special`` has another.
 
-    It treats what is not finite as ``TrainStep`` does.
+    It treats metrics that are not finite as ``TrainStep`` does.
     """
 
     special: dict = field(default_factory=dict)
@@ -44,11 +44,11 @@ class Steps:
 
 @dataclass
 class Record:
-    """What came out of a training."""
+    """The results of a training."""
 
     logged: list = field(default_factory=list)
     saved: dict = field(default_factory=dict)
-    told: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
     order: list = field(default_factory=list)
     state: State | None = None
 
@@ -63,22 +63,22 @@ class Record:
 
 @dataclass
 class SignalAt(Interruption):
-    """Asks to leave once a step is done."""
+    """An interruption that requests to stop after a step."""
 
     step: int
 
-    def wanted(self, step):
+    def poll(self, step):
         return 15 if step >= self.step else None
 
 
 def _train(
     steps, *, step_fn=None, record=None, state=None, pending=(), signal_at=None, **options
 ) -> Record:
-    """Trains on the numbers 0 .. 99, logging every fourth step."""
+    """Train on the numbers 0 .. 99, logging every fourth step."""
     record = record or Record()
     defaults = {"log_every": 4, "save_every": 0}
     plan = Plan(
-        steps, **defaults | options, log=record.log, save=record.save, warn=record.told.append
+        steps, **defaults | options, log=record.log, save=record.save, warn=record.warnings.append
     )
     stream = BatchStream(np.arange(100.0)[:, None], 3, seed=0)
     leave = None if signal_at is None else SignalAt(signal_at)
@@ -93,7 +93,7 @@ def _mean(*steps):
 # --- lines and callbacks --------------------------------------------------------------------
 
 
-def test_metrics_are_averages_over_the_steps_since_the_last_record():
+def test_metrics_are_means_over_the_steps_since_the_last_line():
     record = _train(10)
     assert [(step, m["loss"]) for step, m in record.logged] == [
         (4, _mean(1, 2, 3, 4)),
@@ -103,7 +103,7 @@ def test_metrics_are_averages_over_the_steps_since_the_last_record():
     assert record.state == State(10)
 
 
-def test_training_goes_on_from_its_step_with_the_batches_of_its_steps():
+def test_training_resumes_with_the_batches_of_its_steps():
     whole, rest = Steps(), Steps()
     _train(10, step_fn=whole)
     record = _train(10, state=State(6), step_fn=rest)
@@ -111,20 +111,20 @@ def test_training_goes_on_from_its_step_with_the_batches_of_its_steps():
     assert [step for step, _ in record.logged] == [8, 10]
 
 
-def test_callbacks_come_at_their_steps_and_at_the_last_one():
+def test_callbacks_run_at_their_interval_and_at_the_last_step():
     called = []
     each = Every(4, lambda step, state: called.append((step, state.step)))
     _train(10, callbacks=[each])
     assert called == [(4, 4), (8, 8), (10, 10)]
 
 
-def test_zero_is_never():
+def test_interval_of_zero_means_never():
     called = []
     record = _train(10, callbacks=[Every(0, lambda *_: called.append(1))])
     assert (called, record.saved) == ([], {})
 
 
-def test_a_measure_joins_the_metrics_of_its_step():
+def test_measures_join_the_metrics_of_their_step():
     measure = Every(3, lambda step, state: {"held_out": -float(step)})
     logged = _train(10, measures=[measure]).logged
     assert [step for step, _ in logged] == [3, 4, 6, 8, 9, 10]
@@ -136,14 +136,14 @@ def test_a_measure_joins_the_metrics_of_its_step():
     }
 
 
-def test_callbacks_and_checkpoints_find_the_record_of_their_step_already_logged():
+def test_line_is_logged_before_callbacks_and_checkpoints():
     record = Record()
     call = Every(2, lambda step, _: record.order.append(f"call {step}"))
     _train(3, record=record, log_every=100, save_every=2, callbacks=[call])
     assert record.order == ["log 2", "call 2", "save 2", "log 3", "call 3", "save 3"]
 
 
-def test_a_checkpoint_has_what_was_measured_at_its_step_beside_it():
+def test_checkpoint_notes_have_the_measures_of_its_step():
     measure = Every(4, lambda step, state: {"held_out_loss": step / 7})
     record = _train(8, save_every=2, measures=[measure])
     assert {step: notes for step, (_, notes) in record.saved.items()} == {
@@ -158,7 +158,7 @@ def test_a_checkpoint_has_what_was_measured_at_its_step_beside_it():
 
 
 @pytest.mark.parametrize("left_at", [1, 5, 6, 8, 9, 12])
-def test_a_run_left_on_a_signal_goes_on_to_the_same_lines(left_at):
+def test_interrupted_run_resumes_to_the_same_lines(left_at):
     whole = _train(12, save_every=6)
     record = Record()
     with pytest.raises(Interrupted, match=f"^interrupted at step {left_at}$") as end:
@@ -172,7 +172,7 @@ def test_a_run_left_on_a_signal_goes_on_to_the_same_lines(left_at):
     assert record.saved.keys() == whole.saved.keys() | {left_at}
 
 
-def test_a_run_left_twice_within_a_line_goes_on_to_the_same_lines():
+def test_run_interrupted_twice_within_a_line_resumes_to_the_same_lines():
     record = Record()
     with pytest.raises(Interrupted):
         _train(12, log_every=10, record=record, signal_at=3)
@@ -188,7 +188,7 @@ def test_a_run_left_twice_within_a_line_goes_on_to_the_same_lines():
     assert record.logged == _train(12, log_every=10).logged
 
 
-def test_a_signal_before_the_first_step_leaves_at_once_and_writes_nothing():
+def test_signal_before_the_first_step_writes_nothing():
     steps, record = Steps(), Record()
     with pytest.raises(Interrupted):
         _train(12, step_fn=steps, record=record, state=State(6), signal_at=0)
@@ -200,13 +200,13 @@ def test_a_signal_before_the_first_step_leaves_at_once_and_writes_nothing():
 
 @pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf")])
 @pytest.mark.parametrize("metric", ["loss", "grad_norm"])
-def test_a_metric_that_is_not_finite_ends_training_with_its_step_and_name(metric, value):
+def test_non_finite_metric_raises_with_step_and_name(metric, value):
     with pytest.raises(NonFiniteError, match=rf"^step 6: {metric} is -?(nan|inf); the state "):
         _train(10, step_fn=Steps({6: {metric: value}}))
 
 
 @pytest.mark.parametrize("bad", [1, 3, 6, 8])
-def test_the_state_before_it_is_saved_with_the_steps_that_are_in_no_line(bad):
+def test_state_before_a_non_finite_step_is_saved_with_pending_metrics(bad):
     record = Record()
     with pytest.raises(NonFiniteError, match=f"checkpoint of step {bad - 1}: .*max_skips=10"):
         _train(10, step_fn=Steps({bad: {"loss": NAN}}), record=record, save_every=8)
@@ -215,7 +215,7 @@ def test_the_state_before_it_is_saved_with_the_steps_that_are_in_no_line(bad):
     assert [each for each, _ in notes.get("pending", ())] == list(range(bad // 5 * 4 + 1, bad))
 
 
-def test_going_on_with_the_step_left_out_gives_the_run_that_left_it_out():
+def test_resuming_with_skips_equals_a_run_with_skips():
     special, record = {6: {"loss": NAN}}, Record()
     with pytest.raises(NonFiniteError):
         _train(10, step_fn=Steps(special), record=record)
@@ -224,7 +224,7 @@ def test_going_on_with_the_step_left_out_gives_the_run_that_left_it_out():
     assert record.logged == _train(10, step_fn=Steps(special, 1)).logged
 
 
-def test_a_training_that_ended_so_ends_so_again_and_saves_nothing_more():
+def test_rerun_of_a_failed_training_fails_again_and_saves_nothing():
     special, record = {6: {"loss": NAN}}, Record()
     for _ in range(2):
         state, notes = record.saved.pop(5, (State(0), {}))
@@ -234,35 +234,35 @@ def test_a_training_that_ended_so_ends_so_again_and_saves_nothing_more():
     assert record.saved == {}
 
 
-def test_steps_left_out_are_told_counted_and_in_no_average():
+def test_skipped_steps_are_reported_counted_and_in_no_mean():
     special = {2: {"loss": NAN}, 3: {"grad_norm": float("inf")}, 7: {"loss": NAN}}
     record = _train(8, step_fn=Steps(special, 3))
     assert record.logged == [
         (4, {"grad_norm": 1.0, "loss": _mean(1, 4), "skipped": 2}),
         (8, {"grad_norm": 1.0, "loss": _mean(5, 6, 8), "skipped": 1}),
     ]
-    assert record.told == [
-        "warning: step 2: loss is nan; the step was left out",
-        "warning: step 3: grad_norm is inf; the step was left out",
-        "warning: step 7: loss is nan; the step was left out",
+    assert record.warnings == [
+        "warning: step 2: loss is nan; the step was skipped",
+        "warning: step 3: grad_norm is inf; the step was skipped",
+        "warning: step 7: loss is nan; the step was skipped",
     ]
     assert record.state == State(8, 3)
 
 
-def test_a_line_of_steps_that_were_all_left_out_has_no_averages():
+def test_line_of_skipped_steps_has_no_means():
     special = {step: {"loss": NAN} for step in range(1, 5)}
     assert _train(4, step_fn=Steps(special, 9)).logged == [(4, {"skipped": 4})]
 
 
-def test_one_step_more_than_may_be_left_out_ends_training_with_its_number():
+def test_one_skip_too_many_raises():
     special = {step: {"loss": NAN} for step in (2, 5, 6)}
     record = Record()
-    with pytest.raises(NonFiniteError, match=r"^step 6: loss is nan, after 2 steps that were left"):
+    with pytest.raises(NonFiniteError, match=r"^step 6: loss is nan, after 2 skipped steps"):
         _train(10, step_fn=Steps(special, 2), record=record)
     assert record.saved[5][0] == State(5, 2)
 
 
-def test_a_step_left_out_is_told_after_a_signal_in_its_line_as_well():
+def test_skipped_step_before_a_signal_is_reported_after_resuming():
     special, record = {2: {"loss": NAN}}, Record()
     with pytest.raises(Interrupted):
         _train(4, step_fn=Steps(special, 1), record=record, signal_at=3)
@@ -271,15 +271,15 @@ def test_a_step_left_out_is_told_after_a_signal_in_its_line_as_well():
     assert record.logged == _train(4, step_fn=Steps(special, 1)).logged
 
 
-def test_a_signal_after_a_step_that_is_one_too_many_is_told_as_the_step():
+def test_skip_too_many_precedes_a_signal():
     with pytest.raises(NonFiniteError, match=r"^step 2"):
         _train(9, step_fn=Steps({2: {"loss": NAN}}), signal_at=3)
 
 
-def test_a_measure_that_is_not_finite_ends_training_and_its_state_is_kept():
+def test_non_finite_measure_raises_and_its_state_is_saved():
     record = Record()
     measure = Every(4, lambda step, state: {"held_out_loss": NAN if step == 8 else 1.0})
-    message = "^step 8: held_out_loss is nan; the state is kept as the checkpoint of step 8$"
+    message = "^step 8: held_out_loss is nan; its state is saved as the checkpoint of step 8$"
     with pytest.raises(NonFiniteError, match=message):
         _train(12, measures=[measure], record=record)
     assert [step for step, _ in record.logged] == [4]

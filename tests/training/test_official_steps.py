@@ -1,4 +1,4 @@
-"""Five steps of training against those of score_sde's own step function (float32)."""
+"""Tests of five training steps against score_sde's own step function (float32)."""
 
 import functools
 from dataclasses import dataclass, fields, replace
@@ -24,7 +24,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class GivenTimes:
-    """The stored time of the row whose cell of eight u lies in."""
+    """The stored time of the row whose cell of eight contains u."""
 
     ts: jax.Array
 
@@ -44,7 +44,7 @@ class GivenNoise:
 
 
 def _tree(arrays, name):
-    """By path the arrays whose keys begin with a name; GroupNorm's are made flat."""
+    """Return by path the arrays whose keys begin with a name; those of GroupNorm are flattened."""
     return {
         key.removeprefix(f"{name}/"): value.reshape(-1) if "GroupNorm" in key else value
         for key, value in arrays.items()
@@ -53,7 +53,7 @@ def _tree(arrays, name):
 
 
 def _experiment(golden):
-    """What the official configuration becomes here."""
+    """Return our experiment of the official configuration."""
     config = default.get_config()
     network = network_of(str(golden["config"]))
     assert isinstance(network, NCSNpp)
@@ -74,7 +74,7 @@ def _experiment(golden):
 
 @functools.cache
 def _run(path):
-    """The arrays of the file; the metrics of our steps; the state after them."""
+    """Return the arrays of the file, the metrics of our steps, and the state after them."""
     with np.load(path) as file:
         golden = dict(file)
     experiment = _experiment(golden)
@@ -105,14 +105,14 @@ def run(request):
 
 
 @pytest.mark.parametrize("name", ["loss", "grad_norm"])
-def test_losses_and_norms_are_the_official_ones(run, name):
+def test_losses_and_norms_equal_the_official_ones(run, name):
     golden, metrics, _ = run
     found = [step[name] for step in metrics]
     np.testing.assert_allclose(found, golden[name], rtol=1e-5)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("params", "target"), ("ema", "params_ema")])
-def test_parameters_and_their_average_are_the_official_ones(run, ours, theirs):
+def test_parameters_and_their_average_equal_the_official_ones(run, ours, theirs):
     golden, _, state = run
     found = flax.traverse_util.flatten_dict(getattr(state, ours)["network"], sep="/")
     for name, want in _tree(golden, theirs).items():

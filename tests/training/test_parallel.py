@@ -1,4 +1,4 @@
-"""The mapping of the step over devices: the same numbers whatever the mapping."""
+"""Tests that the mapping of the step over devices does not change the numbers."""
 
 import json
 import logging
@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from gradlog.run.drivers import initial_state, parallel_step
 
 from gradlog.data import BatchStream
+from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.build import build, load_dataset
 from gradlog.training import MAPPINGS, ParallelStep, ScoreModelTraining, TrainStep, init_state
 
@@ -28,10 +28,10 @@ print(json.dumps(test_parallel.on_many_devices()))
 
 
 def _start(mapping):
-    """A mapped step, its batches, and the state to begin with: wide enough to be divided.
+    """Return a mapped step, its batches, and a first state that is wide enough to be divided.
 
-    Adam divides a gradient that is zero but for rounding by itself, and so magnifies what the
-    order of a sum leaves; a larger eps takes that out of the comparison.
+    Adam divides a gradient that is zero up to rounding by itself, which magnifies the order of a
+    sum. A larger eps avoids this.
     """
     config = tiny.points(**{"model.hidden": 256, "optimizer.adam_eps": 1e-5})
     experiment = build(config, load_dataset(config))
@@ -44,7 +44,7 @@ def _start(mapping):
 
 
 def _run(mapped, stream, state, steps=range(STEPS)):
-    """The state after some steps, and every step's loss and gradient norm."""
+    """Return the state after some steps, and every step's loss and gradient norm."""
     found = []
     for step in steps:
         state, metrics = mapped(state, stream[step], step + 1)
@@ -53,7 +53,7 @@ def _run(mapped, stream, state, steps=range(STEPS)):
 
 
 def on_many_devices():
-    """What the tests below ask of a process with many devices, as JSON."""
+    """Return the results of a process with many devices for the tests below, as JSON."""
     started = {name: _start(name) for name in MAPPINGS}
     first = jax.tree.map(np.copy, ParallelStep.fetch(started["pmap"][2]))
     found, states = {}, {}
@@ -69,7 +69,7 @@ def on_many_devices():
 
 
 def _changing(started, state, names):
-    """The state after all steps, each mapping doing its share, as from checkpoint to checkpoint."""
+    """Return the state after all steps, with each mapping for a part, as between checkpoints."""
     each = STEPS // len(names)
     for number, name in enumerate(names):
         mapped, stream, _ = started[name]
@@ -79,26 +79,26 @@ def _changing(started, state, names):
 
 
 def _apart(a, b):
-    """The largest difference of two states, relative to the size of each leaf."""
+    """Return the largest difference of two states, relative to the size of each leaf."""
     size = lambda leaf: max(float(np.abs(leaf).max()), 1e-3)  # noqa: E731
     apart = jax.tree.map(lambda x, y: float(np.abs(x - y).max()) / size(y), a, b)
     return max(jax.tree.leaves(apart))
 
 
 def _gathers(mapped, stream, state):
-    """How often a parameter is gathered in a step, as it is written, before it is compiled."""
+    """Return how often the program of a step gathers a parameter, before compilation."""
     step = jax.make_jaxpr(lambda state: mapped(state, stream[STEPS], STEPS + 1))
     return str(step(state)).count("= all_gather[")
 
 
 def _matrices(state):
-    """Of how many matrices a device holds its part alone: the way back needs those."""
+    """Return the number of matrices that a device holds in part, for the backward pass."""
     leaves = jax.tree.leaves(state.params)
     return sum(leaf.ndim > 1 and not leaf.is_fully_replicated for leaf in leaves)
 
 
 def _stands_still(mapped, stream, state):
-    """Whether a datum that is not a number, on one device, leaves the state as it was on all."""
+    """Return whether a NaN datum on one device leaves the state unchanged on all."""
     before = jax.tree.map(np.copy, mapped.fetch(state))
     rows = np.array(stream[STEPS], np.float32)
     rows[0] = np.nan
@@ -107,7 +107,7 @@ def _stands_still(mapped, stream, state):
 
 
 def _bytes(state):
-    """Of parameters, their average and the optimizer's state: on the first device, and in all."""
+    """Return bytes of parameters, average and optimizer state: on the first device, and in all."""
     leaves = jax.tree.leaves((state.params, state.ema, state.opt_state))
     on_first = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
     return on_first, sum(leaf.nbytes for leaf in leaves)
@@ -124,7 +124,7 @@ def one_device():
 
 @pytest.fixture(scope="module")
 def many_devices():
-    """``on_many_devices`` of a process with eight virtual devices."""
+    """Return `on_many_devices` from a process with eight virtual devices."""
     script = f"import sys; sys.path.append('tests/training')\n{SCRIPT}"
     return json.loads(tiny.python("-c", script, environment=ON_DEVICES)[-1])
 
@@ -144,49 +144,49 @@ def test_eight_devices_give_the_losses_of_one(one_device, many_devices, name):
 
 
 @pytest.mark.parametrize("name", sorted(set(MAPPINGS) - {"pmap"}))
-def test_every_mapping_trains_as_pmap_does_on_eight_devices(many_devices, name):
-    """Parameters, average, optimizer; losses and gradient norms."""
+def test_every_mapping_agrees_with_pmap_on_eight_devices(many_devices, name):
+    """In parameters, average and optimizer state; in losses and gradient norms."""
     assert many_devices[name]["apart"] < 1e-5
     np.testing.assert_allclose(
         many_devices[name]["metrics"], many_devices["pmap"]["metrics"], rtol=1e-5
     )
 
 
-def test_a_run_may_change_its_mapping(many_devices):
+def test_run_can_change_its_mapping(many_devices):
     assert many_devices["changed"] < 1e-5 < many_devices["moved"]
 
 
-def test_a_device_holds_its_part_of_the_state_alone(many_devices):
+def test_device_holds_only_its_part_of_the_state(many_devices):
     divided, whole = many_devices["fsdp"]["bytes"]
     assert divided < 1.2 * whole / DEVICES  # small leaves are on all
     assert many_devices["pmap"]["bytes"] == [whole, whole]
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-def test_a_datum_that_is_not_a_number_stops_all_devices(many_devices, name):
+def test_nan_datum_stops_all_devices(many_devices, name):
     assert many_devices[name]["stood_still"]
 
 
-def test_parameters_are_gathered_again_on_the_way_back_and_not_kept(many_devices):
-    """XLA for CPUs makes one of both: what is asked for is read here, before it is compiled."""
+def test_parameters_are_gathered_again_in_the_backward_pass(many_devices):
+    """Read from the program before compilation: XLA on CPU merges both gathers into one."""
     gathers, matrices = many_devices["fsdp"]["gathers"], many_devices["fsdp"]["matrices"]
     assert gathers == 2 * matrices - 1 > 1  # the first layer hands no gradient on
     assert many_devices["shard_map"]["gathers"] == 0
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-def test_a_first_state_is_made_where_it_is_held(name):
+def test_initial_state_is_created_in_its_shards(name):
     config = tiny.points(**{"training.parallel": name})
     experiment = build(config, load_dataset(config))
     step_fn = parallel_step(experiment)
-    made = step_fn.started(lambda: initial_state(experiment))
+    made = step_fn.initialize(lambda: initial_state(experiment))
     placed = step_fn.place(initial_state(experiment))
     tiny.assert_bitwise_equal(step_fn.fetch(made), step_fn.fetch(placed))
     assert jax.tree.map(lambda a: a.sharding, made) == jax.tree.map(lambda a: a.sharding, placed)
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-def test_the_step_is_compiled_once(name, caplog):
+def test_step_is_compiled_once(name, caplog):
     mapped, stream, state = _start(name)
     with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
         state, _ = mapped(state, stream[0], 1)
@@ -202,7 +202,7 @@ def test_the_step_is_compiled_once(name, caplog):
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-def test_a_state_read_from_a_file_does_not_compile_the_step_again(name, caplog):
+def test_restored_state_does_not_compile_the_step_again(name, caplog):
     mapped, stream, state = _start(name)
     state, _ = mapped(state, stream[0], 1)
     restored = mapped.place(mapped.fetch(state))
@@ -211,7 +211,7 @@ def test_a_state_read_from_a_file_does_not_compile_the_step_again(name, caplog):
     assert [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()] == []
 
 
-def test_a_batch_that_does_not_divide_over_the_devices_names_its_key(monkeypatch):
+def test_batch_that_does_not_divide_over_the_devices_raises(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 3)
     with pytest.raises(ValueError, match=r"config\.training\.batch_size = 16 .* 3 devices"):
         _start("pmap")

@@ -1,4 +1,4 @@
-"""A run that was interrupted is the run that was not."""
+"""Tests that an interrupted and resumed run equals an uninterrupted one."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def in_one_go(tmp_path_factory):
 
 
 @pytest.mark.parametrize("first", [75, 100])
-def test_steps_in_two_parts_give_bitwise_the_state_of_one_part(in_one_go, tmp_path, first):
+def test_resume_is_bitwise_equal(in_one_go, tmp_path, first):
     _train(tmp_path / "run", first)
     resumed = _train(tmp_path / "run", 200)
     state = in_one_go.state(200)
@@ -45,15 +45,15 @@ def test_steps_in_two_parts_give_bitwise_the_state_of_one_part(in_one_go, tmp_pa
     tiny.assert_bitwise_equal(resumed.state(200), state)
 
 
-def test_a_resumed_run_logs_every_step_once_and_the_same_numbers(in_one_go, tmp_path):
+def test_resumed_run_logs_every_step_once_with_the_same_numbers(in_one_go, tmp_path):
     _train(tmp_path / "run", 100)
     resumed = _train(tmp_path / "run", 200)
     assert resumed.metrics()["step"].tolist() == list(range(25, 201, 25))
     tiny.assert_bitwise_equal(resumed.metrics(), in_one_go.metrics())
 
 
-def test_what_was_logged_after_the_last_checkpoint_is_done_again(in_one_go, tmp_path):
-    """As after a crash between checkpoints: steps 100 and 125 were logged, not saved."""
+def test_steps_after_the_last_checkpoint_are_repeated(in_one_go, tmp_path):
+    """As after a crash between checkpoints: steps 100 and 125 were logged and not saved."""
     run = _train(tmp_path / "run", 75)
     with run.workdir.metrics.open("a") as file:
         file.write('{"step": 100, "loss": -1.0}\n{"step": 125, "lo')
@@ -62,17 +62,17 @@ def test_what_was_logged_after_the_last_checkpoint_is_done_again(in_one_go, tmp_
     tiny.assert_bitwise_equal(resumed.state(200), in_one_go.state(200))
 
 
-def test_a_run_that_is_done_is_left_as_it_is(in_one_go, capsys):
+def test_finished_run_is_unchanged(in_one_go, capsys):
     files = sorted(path for path in in_one_go.workdir.root.rglob("*") if path.is_file())
-    told = ("provenance.json", ".lock")
-    before = {path: path.stat().st_mtime_ns for path in files if path.name not in told}
+    changing = ("provenance.json", ".lock")
+    before = {path: path.stat().st_mtime_ns for path in files if path.name not in changing}
     Run.open(in_one_go.workdir.root).train()
     assert "already trained: 200 steps" in capsys.readouterr().out
     before.pop(in_one_go.workdir.config)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_the_folder_may_be_named_from_where_one_is(in_one_go, tmp_path, monkeypatch):
+def test_workdir_can_be_a_relative_path(in_one_go, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _train("run", 75)
     tiny.assert_bitwise_equal(_train("run", 200).state(200), in_one_go.state(200))
@@ -84,7 +84,7 @@ def test_another_seed_gives_other_parameters(in_one_go, tmp_path):
         tiny.assert_bitwise_equal(other.state(200).params, in_one_go.state(200).params)
 
 
-def test_the_state_is_that_of_its_step(in_one_go):
+def test_state_is_that_of_its_step(in_one_go):
     assert in_one_go.steps("all") == [75, 150, 200]
     states = [in_one_go.state(step) for step in (75, 150, 200)]
     assert [int(state.step) for state in states] == [75, 150, 200]
@@ -117,7 +117,7 @@ def _wait_for(condition, seconds=120):
         time.sleep(0.01)
 
 
-def test_a_process_killed_after_a_checkpoint_goes_on_bitwise(tmp_path):
+def test_run_killed_after_a_checkpoint_resumes_bitwise(tmp_path):
     folder = tmp_path / "killed"
     process = _start_process(folder)
     metrics = folder / "metrics.jsonl"

@@ -1,4 +1,4 @@
-"""The two halves of a step: a loss with gradients, and a pure update."""
+"""Tests of the two halves of a step: a loss with gradients, and a pure update."""
 
 import itertools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import tiny
 
 from gradlog.losses import Loss, example_keys
 from gradlog.training import SCHEDULES, ParameterGroup, TrainStep, adam, init_state
-from gradlog.training.optimizer import with_warmup
+from gradlog.training.optimizer import add_warmup
 
 SETTINGS = {
     "warmup": 0,
@@ -72,7 +72,7 @@ def _close(a, b, tolerance=1e-6):
 
 
 def _moment(state):
-    """Adam's mean of gradients, wherever it is in the optimizer's state."""
+    """Return Adam's mean of gradients, at any depth of the optimizer state."""
     return next(s for s in jax.tree.leaves(state, is_leaf=_is_adam) if _is_adam(s)).mu
 
 
@@ -83,7 +83,7 @@ def _is_adam(node):
 # --- accumulation ---------------------------------------------------------------------------
 
 
-def test_with_accumulation_parameters_and_average_move_only_every_second_step():
+def test_accumulation_changes_parameters_and_average_every_second_step():
     states = _run(_optimizer(accumulate=2), _gradients(6))
     for before, after in itertools.pairwise(states):
         moves = int(after.step) % 2 == 0
@@ -93,7 +93,7 @@ def test_with_accumulation_parameters_and_average_move_only_every_second_step():
 
 
 @pytest.mark.parametrize("accumulate", [2, 3])
-def test_an_accumulated_update_is_that_of_the_mean_gradient(accumulate):
+def test_accumulated_update_is_that_of_the_mean_gradient(accumulate):
     gradients = _gradients(2 * accumulate)
     means = [
         jax.tree.map(lambda *g: sum(g) / accumulate, *gradients[i : i + accumulate])
@@ -114,7 +114,7 @@ def test_warm_up_counts_updates_and_not_batches():
 # --- rates ----------------------------------------------------------------------------------
 
 
-def test_update_0_of_a_warm_up_changes_nothing_and_later_ones_grow_linearly():
+def test_warm_up_starts_at_zero_and_grows_linearly():
     gradient = _gradients(1)[0]
     states = _run(_optimizer(rate=0.1, warmup=4), [gradient] * 6)
     assert _same(states[1].params, PARAMS)
@@ -123,30 +123,30 @@ def test_update_0_of_a_warm_up_changes_nothing_and_later_ones_grow_linearly():
     np.testing.assert_allclose(steps, 0.1 * np.array([0, 0.25, 0.5, 0.75, 1, 1]), rtol=1e-4)
 
 
-def test_without_a_warm_up_the_first_update_is_whole():
+def test_first_update_without_warm_up_is_full():
     states = _run(_optimizer(rate=0.1), _gradients(1))
     moved = jnp.abs(_w(states[1]) - _w(states[0]))
     np.testing.assert_allclose(moved, 0.1, rtol=1e-4)
 
 
-def test_a_cosine_falls_from_the_rate_to_a_hundredth_of_it_and_stays():
+def test_cosine_decreases_from_the_rate_to_a_hundredth():
     schedule = SCHEDULES["cosine"](2e-3, 1000)
     rates = np.array([schedule(k) for k in (0, 500, 1000, 5000)])
     np.testing.assert_allclose(rates, 2e-3 * np.array([1, 0.505, 0.01, 0.01]), rtol=1e-5)
 
 
-def test_a_constant_schedule_is_constant():
+def test_constant_schedule_is_constant():
     schedule = SCHEDULES["constant"](2e-3)
     assert schedule(0) == schedule(10**6) == 2e-3
 
 
-def test_a_cosine_without_its_length_is_an_error():
+def test_cosine_without_length_raises():
     with pytest.raises(ValueError, match="decay_steps must be at least 1"):
         SCHEDULES["cosine"](2e-3, 0)
 
 
 def test_warm_up_multiplies_the_schedule():
-    warm = with_warmup(SCHEDULES["cosine"](1.0, 100), 50)
+    warm = add_warmup(SCHEDULES["cosine"](1.0, 100), 50)
     plain = SCHEDULES["cosine"](1.0, 100)
     for k in (0, 10, 49, 50, 80):
         np.testing.assert_allclose(warm(k), min(k / 50, 1) * plain(k), rtol=1e-6)
@@ -164,13 +164,13 @@ def test_clipping_bounds_the_norm_of_the_gradient_that_adam_sees():
     _close(seen, direction["network"], 1e-5)
 
 
-def test_clipping_leaves_a_small_gradient_as_it_is():
+def test_clipping_does_not_change_a_small_gradient():
     small = jax.tree.map(lambda g: 1e-3 * g, _gradients(1)[0])
     clipped, free = (_run(_optimizer(grad_clip=clip), [small])[-1] for clip in (1.0, 0.0))
     assert _same(clipped.params, free.params)
 
 
-def test_the_metrics_are_the_loss_and_the_norm_before_clipping():
+def test_metrics_are_the_loss_and_the_norm_before_clipping():
     step = _step(_optimizer(grad_clip=1.0))
     gradient = {"network": {"w": jnp.array([3.0, 0.0, 0.0]), "b": jnp.array(4.0)}}
     loss = Loss(jnp.array(2.5), {"extra": jnp.array(7.0)})
@@ -182,13 +182,13 @@ def test_the_metrics_are_the_loss_and_the_norm_before_clipping():
     }
 
 
-def test_weight_decay_pulls_towards_zero_in_proportion_to_the_rate():
+def test_weight_decay_is_proportional_to_the_rate():
     zero = jax.tree.map(jnp.zeros_like, PARAMS)
     state = _run(_optimizer(rate=0.1, weight_decay=0.5), [zero])[-1]
     _close(state.params, jax.tree.map(lambda p: p * (1 - 0.1 * 0.5), PARAMS))
 
 
-def test_biases_may_be_left_out_of_the_decay():
+def test_biases_can_be_excluded_from_the_decay():
     params = {"Dense_0": {"kernel": jnp.array(2.0), "bias": jnp.array(2.0)}}
     zero = jax.tree.map(jnp.zeros_like, params)
     optimizer = _optimizer(rate=0.1, weight_decay=0.5, decay_biases=False)
@@ -200,7 +200,7 @@ def test_biases_may_be_left_out_of_the_decay():
 
 
 @pytest.mark.parametrize("decay", [0.15, 0.9999])
-def test_the_average_follows_min_of_the_decay_and_1_plus_k_over_10_plus_k(decay):
+def test_average_has_the_decay_of_its_warm_up(decay):
     states = _run(_optimizer(), _gradients(8), ema_decay=decay)
     average = jax.tree.map(lambda value: np.asarray(value, np.float64), PARAMS)
     for k, state in enumerate(states[1:]):
@@ -209,7 +209,7 @@ def test_the_average_follows_min_of_the_decay_and_1_plus_k_over_10_plus_k(decay)
         _close(state.ema, average, 1e-5)
 
 
-def test_without_a_warm_up_the_average_has_the_same_decay_from_the_first_update_on():
+def test_average_without_warm_up_has_a_constant_decay():
     states = _run(_optimizer(), _gradients(5), ema_decay=0.9, ema_warmup=False)
     average = jax.tree.map(lambda value: np.asarray(value, np.float64), PARAMS)
     for state in states[1:]:
@@ -217,7 +217,7 @@ def test_without_a_warm_up_the_average_has_the_same_decay_from_the_first_update_
         _close(state.ema, average, 1e-5)
 
 
-def test_the_average_starts_at_the_parameters_in_memory_of_its_own():
+def test_average_starts_as_a_copy_of_the_parameters():
     state = _start(_step(_optimizer()))
     assert _same(state.params, state.ema)
     assert _w(state) is not state.ema["network"]["w"]
@@ -241,7 +241,7 @@ def _counts(state):
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("accumulate", [1, 3])
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_batch_that_is_not_finite_changes_nothing_but_the_counts(kind, accumulate, at):
+def test_non_finite_batch_changes_only_the_counts(kind, accumulate, at):
     step = _step(_optimizer(accumulate=accumulate), 0.5, max_skips=2)
     state = _start(step)
     for number in range(1, at):
@@ -256,7 +256,7 @@ def _but_counts(state):
 
 
 @pytest.mark.parametrize("max_skips", [0, 2])
-def test_at_one_too_many_the_state_stands_still_and_later_batches_pass_it_by(max_skips):
+def test_state_stops_at_one_skip_too_many(max_skips):
     step = _step(_optimizer(), 0.5, max_skips=max_skips)
     state = _advance(step, _start(step), 1)
     for number in range(2, 2 + max_skips):
@@ -268,7 +268,7 @@ def test_at_one_too_many_the_state_stands_still_and_later_batches_pass_it_by(max
         tiny.assert_bitwise_equal(still, state)
 
 
-def test_a_batch_is_applied_to_the_state_before_it_alone():
+def test_batch_only_changes_the_state_of_the_step_before():
     step = _step(_optimizer(), 0.5, max_skips=9)
     state = _advance(step, _start(step), 1)
     for number in (1, 3):
@@ -276,7 +276,7 @@ def test_a_batch_is_applied_to_the_state_before_it_alone():
         tiny.assert_bitwise_equal(_advance(step, state, number, *BAD["loss"]), state)
 
 
-def test_an_accumulation_with_a_batch_left_out_takes_the_next_in_its_place():
+def test_accumulation_replaces_a_skipped_batch_by_the_next():
     step = _step(_optimizer(accumulate=2), 0.0, max_skips=1)
     state = _start(step)
     for number, bad in ((1, ()), (2, BAD["loss"]), (3, ())):
@@ -293,7 +293,7 @@ TWO = {"network": {"w": jnp.array([1.0, -2.0])}, "process": {"log_beta_max": jnp
 
 
 class _Quadratic:
-    """``|w|^2 + log_beta_max^2``, whatever the example."""
+    """``|w|^2 + log_beta_max^2``, for every example."""
 
     def init(self, key):
         return TWO
@@ -326,14 +326,14 @@ def test_each_group_has_its_own_optimizer_and_average():
     assert not _same(state.ema["network"], state.params["network"])
 
 
-def test_a_frozen_group_keeps_its_numbers_and_has_no_gradient():
+def test_frozen_group_is_constant_and_has_no_gradient():
     state, grads = _two_groups(ParameterGroup(optax.sgd(0.1)), ParameterGroup(None))
     assert _same((state.params["process"], state.ema["process"]), (TWO["process"],) * 2)
     assert not _same(state.params["network"], TWO["network"])
     assert grads.keys() == state.opt_state.keys() == {"network"}
 
 
-def test_groups_without_settings_are_refused():
+def test_groups_without_settings_raise():
     with pytest.raises(ValueError, match="process"):
         init_state(TWO, {"network": ParameterGroup(None)})
 
@@ -343,7 +343,7 @@ def test_groups_without_settings_are_refused():
 
 @pytest.fixture(scope="module")
 def losses():
-    """A jitted ``(state, batch, positions) -> (loss, gradients)``, a state and a batch."""
+    """Return a jitted ``(state, batch, positions) -> (loss, gradients)``, a state and a batch."""
     trainable = tiny.trainable()
     step = _step(optax.sgd(0.1), trainable=trainable, size=8)
     # The last layer begins at zero: move it, so that everything has a gradient.
@@ -355,7 +355,7 @@ def losses():
     return compute, state, np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
 
 
-def test_the_mean_over_halves_of_a_batch_is_that_of_the_whole(losses):
+def test_mean_over_halves_of_a_batch_is_that_of_the_whole(losses):
     compute, state, batch = losses
     whole = compute(state, batch, np.arange(8))
     halves = [compute(state, batch[rows], rows) for rows in (np.arange(4), np.arange(4, 8))]
@@ -363,7 +363,7 @@ def test_the_mean_over_halves_of_a_batch_is_that_of_the_whole(losses):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), whole, mean)
 
 
-def test_an_examples_randomness_belongs_to_its_place_in_the_global_batch(losses):
+def test_random_numbers_depend_on_the_position_in_the_global_batch(losses):
     compute, state, batch = losses
     same = np.broadcast_to(batch[:1], batch.shape)
     alone = [float(compute(state, same[:1], np.array([i]))[0].value) for i in range(8)]
@@ -376,7 +376,7 @@ def test_an_examples_randomness_belongs_to_its_place_in_the_global_batch(losses)
     )
 
 
-def test_randomness_is_a_function_of_the_step(losses):
+def test_random_numbers_depend_on_the_step(losses):
     compute, state, batch = losses
     first, again = (float(compute(state, batch, np.arange(8))[0].value) for _ in range(2))
     later = float(compute(state.replace(step=state.step + 1), batch, np.arange(8))[0].value)
@@ -385,7 +385,7 @@ def test_randomness_is_a_function_of_the_step(losses):
 
 @dataclass(frozen=True)
 class _Looking:
-    """A loss that is what ``look(example, key)`` returns."""
+    """A trainable whose loss is ``look(example, key)``."""
 
     look: Callable
 
@@ -397,7 +397,7 @@ class _Looking:
 
 
 def _seen_by_the_loss(positions, look, step=0, size=8):
-    """Return what the loss of each row sees, for a batch of one row at a time."""
+    """Return the input of the loss of each row, for a batch of one row at a time."""
     looking = _step(_optimizer(), trainable=_Looking(look), size=size)
     state = _start(looking).replace(step=jnp.asarray(step))
     key, row = jax.random.key(0), np.zeros((1, 2), np.float32)
@@ -406,14 +406,14 @@ def _seen_by_the_loss(positions, look, step=0, size=8):
     ]
 
 
-def test_each_row_has_a_noise_of_its_own_and_a_new_one_each_step():
+def test_noise_is_independent_over_rows_and_steps():
     noise = lambda example, key: jax.random.uniform(example_keys(key).integrand)  # noqa: E731
     first, second = (_seen_by_the_loss(range(8), noise, step=step) for step in (0, 1))
     assert len({*first, *second}) == 16
 
 
 def test_times_are_stratified_over_the_global_batch():
-    """One in each of eight equal cells, at a place that differs from cell to cell."""
+    """One in each of eight equal cells, at a position that differs between cells."""
     u = np.array(_seen_by_the_loss(range(8), lambda example, key: example.u))
     np.testing.assert_array_equal(np.floor(8 * u), np.arange(8))
     assert len(set(np.round(8 * u - np.arange(8), 4))) == 8
