@@ -17,8 +17,8 @@ RNG = np.random.default_rng(0)
 X0, Z = RNG.normal(size=(2, 3, 2)).astype(np.float32)
 
 
-class Told(nn.Module):
-    """An output that depends on the point and on the index of the level."""
+class LabelNetwork(nn.Module):
+    """A network whose output depends on the point and on the index of the level."""
 
     @nn.compact
     def __call__(self, x, label, condition=None, *, train):
@@ -38,7 +38,7 @@ class GivenNoise:
 
 
 def _loss_at(levels, sde, parametrization, label, proposal, *, reduce_mean):
-    """The loss of one example at each of these levels, the first being that of u near 0."""
+    """Return the loss of one example at each of these levels; u near 0 selects the first."""
     loss = ScoreMatching(
         integrand=GivenNoise(),
         weighting=Sigma2(),
@@ -47,7 +47,7 @@ def _loss_at(levels, sde, parametrization, label, proposal, *, reduce_mean):
         scaling=ScoreFlow(reduce_mean=reduce_mean),
     )
     us = (np.asarray(levels) + 0.5) / LEVELS
-    model = DiffusionModel(sde, Told(), parametrization, label).bind({"network": {}})
+    model = DiffusionModel(sde, LabelNetwork(), parametrization, label).bind({"network": {}})
     run = lambda u: loss.at_point(model, jnp.asarray(X0), u, jax.random.key(0))  # noqa: E731
     return jax.vmap(run)(jnp.asarray(us, jnp.float32))
 

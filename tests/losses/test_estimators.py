@@ -1,4 +1,4 @@
-"""What each objective estimates, on a mixture with a nonlinear wrong score.
+"""Tests of the expectation of each integrand, on a mixture with a nonlinear wrong score.
 
 Integrands are compared at the same points. A sliced integrand splits its key; the exact one
 therefore gets the first half.
@@ -22,7 +22,7 @@ EXACT = MIXTURE.score_fn(SDE)
 
 
 def over_draws(function, t, n=N, seed=11):
-    """``function(x0, t, key)`` for many draws, in float64."""
+    """Return ``function(x0, t, key)`` for many draws, in float64."""
     with jax.enable_x64(True):
         x0_keys, keys = jax.random.split(jax.random.key(seed), (2, n))
         t = jnp.asarray(t, float)
@@ -39,7 +39,7 @@ def value(name, x0, t, key, **settings):
 
 
 def assert_mean_is_zero(differences, errors=3):
-    """Within standard errors that are not so large that anything would be."""
+    """Check the mean against its standard error, and that the error is small enough to tell."""
     error = differences.std() / np.sqrt(len(differences))
     assert abs(differences.mean()) < errors * error
 

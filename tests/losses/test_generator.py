@@ -25,7 +25,7 @@ def gaussian(mean, std):
 
 
 def objective(sde, mean, std, data_mean=DATA_MEAN, data_std=DATA_STD):
-    """With exact densities in the place of both estimators."""
+    """Return the objective with exact densities instead of both estimators."""
     return GeneratorKL(
         sde,
         data_log_density=gaussian(data_mean, data_std).log_density_fn(sde),
@@ -41,7 +41,7 @@ def closed_kl(sde, mean, std):
 
 
 def over_draws(function):
-    """Mean and standard error of ``function(n, key)`` over latents and noises."""
+    """Return mean and standard error of ``function(n, key)`` over latents and noises."""
     latents = jax.random.normal(jax.random.key(0), (N, 2))
     values = jax.jit(jax.vmap(function))(latents, jax.random.split(jax.random.key(1), N))
     return np.mean(values, axis=0), np.std(values, axis=0) / np.sqrt(N)

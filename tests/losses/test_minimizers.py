@@ -57,7 +57,7 @@ class CorrelatedGaussian(Distribution):
 
 @functools.cache
 def compiled(name):
-    """Gradient and Hessian of the mean loss in (A, b) flattened."""
+    """Return gradient and Hessian of the mean loss in (A, b), flattened."""
     oracle = CorrelatedGaussian(jnp.asarray(MEAN), jnp.asarray(COVARIANCE))
     objective, sde = make_objective(name, oracle), VP()
     unravel = ravel_pytree(jax.tree.map(jnp.asarray, START))[1]

@@ -38,7 +38,7 @@ def draws(n=N):
 
 @functools.cache
 def compiled(name):
-    """Loss at a = 0.5 minus loss at a = 0, of every example."""
+    """Return the loss at a = 0.5 minus the loss at a = 0 of every example."""
     objective = make_objective(name)
 
     def difference(sde, t, x0, key):
@@ -54,7 +54,7 @@ def noisy(sde, t, x0, keys):
 
 
 def mean_difference(name, sde, t):
-    """With its standard error."""
+    """Return the mean difference and its standard error."""
     values = np.asarray(compiled(name)(sde, t, *draws()))
     return values.mean(), values.std() / np.sqrt(N)
 
@@ -90,7 +90,7 @@ def test_integrand_is_a_scalar_for_data_of_any_shape(name):
 
 @struct.dataclass
 class DistributionOfShape(Distribution):
-    """Standard normal."""
+    """A standard normal distribution."""
 
     size: tuple = struct.field(pytree_node=False)
 

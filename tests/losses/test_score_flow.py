@@ -1,4 +1,4 @@
-"""The loss in score_flow's scaling against arrays computed with its official code (float32)."""
+"""Tests of the loss in score_flow's scaling against arrays of its official code (float32)."""
 
 import functools
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ FLOAT32 = 5e-6
 
 @struct.dataclass
 class OfficialVP(VP):
-    """VP with the branch that score_flow's has where ``-log alpha`` is small; our own at 0."""
+    """VP with score_flow's branch where ``-log alpha`` is small; our own at 0."""
 
     small: float = 1e-3
 
@@ -50,7 +50,7 @@ class OfficialVP(VP):
 
 @dataclass(frozen=True)
 class GivenNoise:
-    """Denoising score matching at a stored noise, where another process brings the point."""
+    """Denoising score matching at a stored noise, with the point from another process."""
 
     z: jax.Array
     process: SDE
@@ -68,7 +68,7 @@ def golden(name: str) -> dict[str, np.ndarray]:
 
 @functools.cache
 def network(name: str):
-    """The model and the parameters: those of the stored likelihoods."""
+    """Return the model and the parameters of the stored likelihoods."""
     net, params, _ = load_golden(GOLDEN / f"likelihood_{name}.npz")
     model = DiffusionModel(SDES[name](), net, Noise(), ScaledTime())
     return model, {"network": jax.tree.map(jnp.asarray, params)}
@@ -96,7 +96,7 @@ def quantiles(name: str, loss: ScoreMatching, ts: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def compiled(name: str, case: str):
-    """Losses of the stored images at a process's points, and the gradient of their mean."""
+    """Return losses of the stored images at a process's points, and the gradient of their mean."""
     loss = loss_of(name, case, reduce_mean=True)
 
     def mean(params, process, xs, us, zs):
@@ -116,7 +116,7 @@ def compiled(name: str, case: str):
 
 @functools.cache
 def evaluate(name: str, case: str, *, official: bool = False):
-    """Losses and gradient at the points of our own process, or of the official one."""
+    """Return losses and gradient at the points of our own process, or of the official one."""
     process = OfficialVP(small=1e-3 if official else 0.0) if name == "vp" else SDES[name]()
     stored = golden(name)
     us = quantiles(name, loss_of(name, case, reduce_mean=True), stored[f"{case}/t"])

@@ -1,4 +1,4 @@
-"""Second-order denoising by hand: a score of three dimensions, the same noise and directions."""
+"""Tests of second-order denoising by hand: three dimensions, the same noise and directions."""
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +16,14 @@ SLICES, TRACE_WEIGHT, JACOBIAN_WEIGHT = 2, 0.3, 2.0
 
 
 def draws():
-    """z and the directions, from the keys that the objective draws them from."""
+    """Return z and the directions from the keys of the integrand."""
     noise_key, slice_key = jax.random.split(KEY)
     vs = [jax.random.normal(key, (3,)) for key in jax.random.split(slice_key, SLICES)]
     return np.asarray(jax.random.normal(noise_key, (3,))), np.stack(vs)
 
 
 def by_hand(matrix, held_at):
-    """The three terms for ``s(x) = tanh(matrix x)``; the targets are those of ``held_at``."""
+    """Return the three terms for ``s(x) = tanh(matrix x)``, with the targets of ``held_at``."""
     (z, vs), sigma = draws(), float(SDE.sigma(T))
     x = float(SDE.alpha(T)) * X0 + sigma * z
     score = np.tanh(matrix @ x)
@@ -36,7 +36,7 @@ def by_hand(matrix, held_at):
 
 
 def slope_by_hand(held):
-    """Central differences in each entry, with the targets held or not."""
+    """Return central differences in each entry, with the targets fixed or not."""
     slope, h = np.zeros((3, 3, 3)), 1e-5
     for entry in np.ndindex(3, 3):
         step = np.zeros((3, 3))

@@ -35,7 +35,7 @@ def midpoints(n):
 
 @functools.cache
 def drawn(sde, name):
-    """Times and inverse densities at both ends of u, and at the midpoints of 200,000 cells."""
+    """Return times and inverse densities at both ends of u, and at 200,000 midpoints of cells."""
     u = jnp.append(jnp.array([0.0, 1 - 1e-7]), midpoints(200_000))
     return jax.device_get(jax.jit(jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u)))(u))
 
@@ -63,7 +63,7 @@ def test_ends_are_eps_and_t_max(sde, name):
 
 @pytest.mark.parametrize("name", PROPOSALS)
 def test_integral_over_time_is_unbiased(sde, name):
-    """``int t exp(-t) dt`` by 200,000 midpoints of u, against the closed form."""
+    """``int t exp(-t) dt`` by 200,000 midpoints of u, compared with the closed form."""
     t, inverse = (values[2:] for values in drawn(sde, name))
     primitive = lambda t: -(t + 1) * np.exp(-t)  # noqa: E731
     want = primitive(sde.t_max) - primitive(EPS)

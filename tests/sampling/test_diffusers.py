@@ -34,7 +34,7 @@ def mixture():
 
 
 def walk_of(sampler, sde, score_fn, x, times, noises):
-    """All states of a sampler at these times, and at last the predicted datum."""
+    """Yield all states of a sampler at these times, and finally the predicted datum."""
     y = x / sde.alpha(times[0])
     memory = sampler.memory(y)
     for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):

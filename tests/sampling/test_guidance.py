@@ -43,8 +43,8 @@ def model_of(sde):
 
 def log_class_prob(sde):
     """The exact classifier."""
-    told = lambda x, t: MIXTURE.responsibilities(x, sde.alpha(t), sde.sigma(t))  # noqa: E731
-    return lambda x, t: jnp.log(told(x, t)[CLASS])
+    class_probs = lambda x, t: MIXTURE.responsibilities(x, sde.alpha(t), sde.sigma(t))  # noqa: E731
+    return lambda x, t: jnp.log(class_probs(x, t)[CLASS])
 
 
 def guided(sde, guidance):
@@ -111,8 +111,8 @@ def test_guided_samples_have_the_mean_and_covariance_of_the_class(guidance):
 
 def test_larger_weight_gives_samples_of_higher_class_probability():
     mixture_says = jax.vmap(lambda x: MIXTURE.responsibilities(x, 1.0, 1e-3)[CLASS])
-    told = [np.mean(mixture_says(_samples(ClassifierFree(w), 1000))) for w in (0.0, 2.0)]
-    assert told[0] < told[1] - 0.05
+    probabilities = [np.mean(mixture_says(_samples(ClassifierFree(w), 1000))) for w in (0.0, 2.0)]
+    assert probabilities[0] < probabilities[1] - 0.05
 
 
 def test_classifier_guidance_needs_a_classifier_and_classifier_free_costs_twice():

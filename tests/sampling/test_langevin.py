@@ -26,7 +26,7 @@ PLAIN = LangevinDynamics(EPS, denoise=False, step_size=0.1)
 
 @functools.cache
 def compiled(sampler, sde, law):
-    """Samples from the prior, of keys together."""
+    """Return a function of keys that samples from prior draws."""
 
     def one(key):
         prior_key, path_key = jax.random.split(key)
@@ -44,7 +44,7 @@ def draw(sampler, sde, law, count):
 
 
 class Hashed:
-    """A law with the hash of its identity."""
+    """A distribution that is hashed by identity."""
 
     def __init__(self, law):
         self.shape, self.score_fn, self._law = law.shape, law.score_fn, law
@@ -69,7 +69,7 @@ def annealed_by_hand(score, x, sigmas, step, noises):
 
 
 def mixture_score(x, sigma):
-    """Of the mixture plus noise, in NumPy."""
+    """Return the score of the mixture plus noise, in NumPy."""
     offsets = np.asarray(MIXTURE.means) - x
     joint = np.asarray(MIXTURE.weights) * np.exp(-0.5 * (offsets**2).sum(1) / (1 + sigma**2))
     return joint @ offsets / joint.sum() / (1 + sigma**2)
@@ -125,7 +125,7 @@ def test_chain_on_any_path_equals_that_of_ve_in_x_over_alpha(name):
 
 
 def moments_of_the_chain(sampler, sde):
-    """Mean and variance of ``x/alpha`` after every step on a Gaussian, exactly, from the prior."""
+    """Return the exact mean and variance of ``x/alpha`` after all steps on a Gaussian."""
     mean, std = np.float64(GAUSSIAN.mean), np.float64(GAUSSIAN.std)
     m, v = 0.0 * mean, (sde.prior_std / np.float64(sde.alpha(sde.t_max))) ** 2 + 0 * mean
     for t, a in zip(*map(np.asarray, jax.jit(sampler.schedule)(sde)), strict=True):

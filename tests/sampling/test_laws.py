@@ -1,8 +1,8 @@
-"""Every stochastic sampler, and every process: means and covariances of a Gaussian.
+"""Tests of means and covariances of a Gaussian for every stochastic sampler and every process.
 
-A sampler meets a process in its coefficients alone, which ``test_limits.py`` and
-``test_predictors_and_correctors.py`` compare step by step for all pairs: here each sampler runs on
-one process that keeps the variance and on one that explodes, and each other process once.
+A sampler depends on a process only by its coefficients, which ``test_limits.py`` and
+``test_predictors_and_correctors.py`` compare step by step for all pairs. So here each sampler runs
+on one process that preserves the variance and on one that explodes, and each other process once.
 """
 
 import functools
@@ -52,7 +52,7 @@ CASES += [("dpm_sde", name) for name in SDES if name not in ("vp", "ve")]
 
 @functools.cache
 def drawn(sampler, name):
-    """Samples at eps, begun in the law at t_max itself, and the process."""
+    """Return samples at eps that start in the exact distribution at t_max, and the process."""
     sde = SDES[name]()
 
     def one(key):

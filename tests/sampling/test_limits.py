@@ -29,7 +29,7 @@ EPS = 1e-2
 
 
 def grid_step(sampler, sde, t, t_next):
-    """The first step from X, in x, with the noise Z."""
+    """Return the first step from X, in x, with the noise Z."""
     y = X / sde.alpha(t)
     y, _ = sampler.step(BoundModel(sde, lambda *_: SCORE), y, sampler.memory(y), t, t_next, Z)
     return np.asarray(y * sde.alpha(t_next))

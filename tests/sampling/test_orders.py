@@ -49,7 +49,7 @@ def solution(name):
 
 
 def order(make, name, steps):
-    """The exponent of the error between two numbers of steps, one twice the other."""
+    """Return the exponent of the error between two step counts, one twice the other."""
     with jax.enable_x64(True):
         found = [ends(make(n), SDES[name]()) for n in (steps, 2 * steps)]
     coarse, fine = (np.abs(x - solution(name)).max() for x in found)

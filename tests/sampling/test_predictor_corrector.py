@@ -24,7 +24,7 @@ BETAS = np.linspace(0.1 / N, 20 / N, N)
 
 
 def flow_score(sde):
-    """Of data ``N(0, 1/4)``, which every process carries to a Gaussian."""
+    """The score of data ``N(0, 1/4)``, which stay Gaussian under every process."""
 
     def score(x, t):
         return -x / (sde.alpha(t) ** 2 / 4 + sde.sigma(t) ** 2)
@@ -46,8 +46,8 @@ def sampled(sde, predictor, eps=1e-3, steps=N):
 def test_flow_of_the_ddpm_chain_equals_score_sdes_loop_to_its_last_step():
     """``x + (1 - sqrt(1 - beta_i)) x + beta_i s / 2`` from i = N - 1 to 0, in float64.
 
-    The last of score_sde is half a step of the flow; ours takes all of the noise away, which its
-    stochastic loop does.
+    The last step of score_sde is half a step of the flow; ours removes all noise, as its stochastic
+    loop does.
     """
     alpha_bar = np.cumprod(1 - BETAS)
     x = X.astype(np.float64)
@@ -97,7 +97,7 @@ def test_last_prediction_is_the_mean_of_ancestral_sampling():
 
 def test_sampler_without_denoising_ends_at_eps():
     sde = SDES["vp"]()
-    kept = PredictorCorrector(NoPredictor(), NoCorrector(), 4, 1e-3, denoise=False)
-    found = kept(BoundModel(sde, flow_score(sde)), jnp.asarray(X), KEY)
+    sampler = PredictorCorrector(NoPredictor(), NoCorrector(), 4, 1e-3, denoise=False)
+    found = sampler(BoundModel(sde, flow_score(sde)), jnp.asarray(X), KEY)
     np.testing.assert_array_equal(found.x, X)
-    assert found.nfe == kept.evaluations == 0
+    assert found.nfe == sampler.evaluations == 0

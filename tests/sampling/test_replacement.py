@@ -70,13 +70,13 @@ def draw(sample, law, count=COUNT):
 
 
 def matrix(law, projection):
-    """The projection as a matrix of the flattened datum."""
+    """Return the projection as a matrix on the flattened datum."""
     units = np.eye(int(np.prod(law.shape)), dtype=np.float32).reshape(-1, *law.shape)
     return np.asarray(jax.vmap(projection)(units)).reshape(len(units), -1).T
 
 
 def deviations(x, mean, covariance):
-    """Errors of the moments of x, in standard errors; of what is not known alone."""
+    """Return errors of the moments of the unknown part of x, in standard errors."""
     free = np.diag(covariance) > 1e-6
     x, mean, V = x.reshape(len(x), -1)[:, free], mean.ravel()[free], covariance[free][:, free]
     variances = np.diag(V)
@@ -103,7 +103,7 @@ def test_corrector_steps_remove_the_bias_of_replacement_on_a_gaussian():
 
 
 def conditional_of_the_mixture():
-    """Mean and covariance of the last two coordinates given the first."""
+    """Return mean and covariance of the last two coordinates conditional on the first."""
     stds, means = np.asarray(MIXTURE.stds), np.asarray(MIXTURE.means)
     square = (float(FIRST.part[0]) - means[:, 0]) ** 2 / stds**2
     weights = np.asarray(MIXTURE.weights) * np.exp(-0.5 * square) / stds

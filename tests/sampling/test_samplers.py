@@ -81,7 +81,7 @@ SAMPLER_AND_SDE = [
 
 @functools.cache
 def compiled(sampler, sde_name: str, law_name: str):
-    """Samples of keys, together."""
+    """Return a function of keys that samples."""
     sde, law = SDES[sde_name](), {"mixture": MIXTURE, "gaussian": GAUSSIAN}[law_name]
 
     def one(key):
@@ -227,9 +227,9 @@ def test_adaptive_flow_does_not_know_its_evaluations_beforehand():
 
 @pytest.mark.parametrize("predictor", STEPPING)
 def test_denoising_removes_the_noise_of_the_last_step(predictor):
-    """With one step from t_max to eps, the noise of that step is all there is.
+    """With one step from t_max to eps, the noise of that step is the only noise.
 
-    For a point mass at the origin the posterior mean is where it lies, whatever the noise.
+    For a point mass at the origin the posterior mean is the origin for every noise.
     """
     sde, z = SDES["ve"](), jnp.ones(2000)
 

@@ -37,7 +37,7 @@ def golden(name):
 
 @functools.cache
 def score_at(name, t):
-    """Of the trained network at the stored points."""
+    """Return the score of the trained network at the stored points."""
     score = network(name).score
     return jax.jit(jax.vmap(lambda x: score(x, jnp.float32(t))))(golden(name)["x"])
 
@@ -47,7 +47,7 @@ def assert_close(got, want, tolerance=TOLERANCE):
 
 
 def predicted(predictor, sde, name, t):
-    """The step from t, and its mean, with the stored noise."""
+    """Return the step from t, and its mean, with the stored noise."""
     arrays = golden(name)
 
     def one(x, score, z):
@@ -92,7 +92,7 @@ def test_ancestral_step_of_the_chain_with_beta_equals_the_official_one_of_vp(t):
 
 
 def corrected(corrector, sde, t):
-    """Two steps with the stored noise and the norms of the batch, and the last one's mean."""
+    """Return two steps with the stored noise and batch norms, and the mean of the last."""
     arrays = golden("vp")
     model = network("vp").replace(process=sde)
 
@@ -126,11 +126,11 @@ def test_annealed_langevin_steps_equal_the_official_ones(t):
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 def test_flow_from_a_stored_latent_gives_the_official_sample(name):
-    """Theirs is SciPy's RK45 at 1e-5 with float32 networks: its own error is what is left.
+    """The official sample is SciPy's RK45 at 1e-5 with float32 networks, so its error remains.
 
     SciPy's solver, run again on this flow at the same tolerance, takes one step less and ends at
-    2e-3 (VP) and 3e-3 (sub-VP) from it, in units where images lie in [0, 1]; the solution itself
-    lies at 5e-3 and 8e-3, whatever the coordinate it is found in.
+    2e-3 (VP) and 3e-3 (sub-VP) from it, in units where images lie in [0, 1]. The exact solution
+    lies at 5e-3 and 8e-3, for every coordinate of the solver.
     """
     model = network(name)
     sampler = ProbabilityFlow(Adaptive(1e-5, 1e-5), TimeFlow(), eps=1e-3, denoise=False)

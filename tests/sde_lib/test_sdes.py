@@ -17,13 +17,13 @@ def sde(request):
 
 
 def times(sde, n=2001):
-    """Float32 times, half of them spread over the decades above EPS."""
+    """Return float32 times, half of them spread over the decades above EPS."""
     log = np.geomspace(EPS, sde.t_max, n)
     return np.unique(np.concatenate([log, np.linspace(EPS, sde.t_max, n)]).astype(np.float32))
 
 
 def float64_alpha_sigma(sde, t):
-    """The definitions of the field, written out in NumPy float64."""
+    """Return alpha and sigma by the field's definitions, in NumPy float64."""
     t = t.astype(np.float64)
     name = type(sde).__name__
     if name == "VE":
