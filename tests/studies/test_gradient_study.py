@@ -1,6 +1,5 @@
 """The draws behind the picture of gradients: data and noise must be independent."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -9,7 +8,6 @@ import pytest
 
 from gradlog.configs.theory import gradient_variance
 from gradlog.distributions import Gaussian
-from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
 from gradlog.studies.gradient_variance import measure_gaps, measure_gradients
@@ -25,19 +23,14 @@ class Gain:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run():
     """A run on Gaussian data in one dimension; equal keys would give equal data and noise."""
-    config = gradient_variance.get_config()
-    config.data.update(num_train=32, num_test=16)
-    opened = Run.open(tmp_path_factory.mktemp("gradient") / "run", config)
     law = Gaussian(jnp.zeros(1), jnp.full(1, STD))
-    experiment = replace(
-        opened.experiment,
-        model=Gain(),
-        dataset=replace(opened.experiment.dataset, law=law, shape=(1,)),
-    )
+    experiment = SimpleNamespace(model=Gain(), dataset=SimpleNamespace(law=law, shape=(1,)))
     return SimpleNamespace(
-        experiment=experiment, config=opened.config, params=lambda: jnp.asarray(-0.3)
+        experiment=experiment,
+        config=gradient_variance.get_config(),
+        params=lambda: jnp.asarray(-0.3),
     )
 
 

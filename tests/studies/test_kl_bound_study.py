@@ -5,6 +5,7 @@ import pytest
 
 from gradlog.configs.theory import kl_bound
 from gradlog.experiment.run import Run
+from gradlog.models import BoundModel
 from gradlog.studies.kl_bound import densities_per_x
 from gradlog.theory.bound import tabulate_law, tabulate_model
 from gradlog.theory.fokker_planck import LineGrid
