@@ -78,7 +78,8 @@ def _training(options: "Options", steps: list[int]) -> str:
 def _estimates(options: "Options", steps: list[int]) -> str:
     config = _config(options)
     names = config.eval.estimators or (config.likelihood.name,)
-    return f"{_checkpoints(options, steps)}, by {', '.join(names)}"
+    separate = ",".join(names).split(",")  # --config.eval.estimators=ode,bound is one text
+    return f"{_checkpoints(options, steps)}, by {', '.join(separate)}"
 
 
 def _samples(options: "Options", steps: list[int]) -> str:
