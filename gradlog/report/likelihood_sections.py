@@ -166,8 +166,10 @@ def show_over_training(folder: RunFolder) -> list[Block]:
             tables.append(Table(title, _STEP_COLUMNS, rows, [steps.index(each["best"])]))
         chart = Chart("Bits/dim over training", svg, description)
         # The comparison with the settings of the headline comes first.
-        settings = best and stored.get("settings", {}).get(best.summary["estimator"])
-        first = settings is not None and settings == common_settings(best.folder)
+        settings = stored.get("settings", {})
+        first = best is not None and (
+            settings.get(best.summary["estimator"]) == common_settings(best.folder)
+        )
         comparisons.append((not first, [Columns([chart, Paragraph(text)]), *tables]))
     comparisons.sort(key=lambda pair: pair[0])
     shown = [block for _, blocks in comparisons[:1] for block in blocks]

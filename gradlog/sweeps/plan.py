@@ -136,7 +136,7 @@ def read_plan(path: Path) -> Plan:
         )
         flat = flatten_dict(to_tuples(stored["config"]), sep=".", keep_empty_nodes=True)
         config = unflatten_dict(aliases.modern_settings(flat), sep=".")
-        keys = tuple(aliases.KEYS.get(key, key) for key in stored["given"])
+        keys = tuple(aliases.modern_settings(dict.fromkeys(stored["given"])))
         return Plan(stored["file"], stored["title"], config, keys, runs)
     except (LookupError, TypeError, AttributeError) as error:
         raise DamagedFileError(f"{path} is damaged: it is not the plan of a sweep") from error

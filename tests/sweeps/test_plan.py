@@ -1,6 +1,8 @@
 """A sweep's file becomes runs with names of their own, or one line that says what is wrong."""
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -10,7 +12,7 @@ from gradlog.experiment.loading import load
 from gradlog.experiment.schema import ConfigFileError
 from gradlog.storage import DamagedFileError
 from gradlog.sweeps import SweepError, SweepFolder, make_plan, read_plan, show_sweep_plan
-from gradlog.sweeps.plan import read_slurm_settings, shorten_keys
+from gradlog.sweeps.plan import keep_old_names, read_slurm_settings, shorten_keys
 
 WEIGHTINGS = 'grid({"objective.weighting": ["likelihood", "edm"]})'
 
@@ -149,3 +151,19 @@ def test_shipped_sweep_has_nine_settings_with_three_seeds():
     settings = {plan.label(run.setting) for run in plan.runs}
     assert (len(plan.runs), len(settings)) == (27, 9)
     assert {run.overrides["seed"] for run in plan.runs} == {0, 1, 2}
+
+
+def test_sweep_of_version_0_1_is_recognized(tmp_path):
+    """Version 0.1 computed these names and this digest from keys in British spelling."""
+    file = "configs/sweeps/digits_weighting_sde.py"
+    plan = make_plan(file, load("sweep", str(tiny.ROOT / file))["get_config"]())
+    assert plan.runs[0].name == "vp_weighting-likelihood_seed-0-c916633b"
+    assert plan.settings_digest(plan.runs[0]) == "5af48dda"
+    old_name, path = "dequantisation-centres_seed-3-0123abcd", tmp_path / "sweep.json"
+    old_run = {"name": old_name, "overrides": {"objective.dequantisation": "centres", "seed": 3}}
+    plan.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": [old_run]}))
+    old = read_plan(path)
+    assert old.runs[0].overrides == {"objective.dequantization": "centers", "seed": 3}
+    new = replace(old, runs=(replace(old.runs[0], name="dequantization-centers_seed-3-0123abcd"),))
+    assert keep_old_names(new, old).runs[0].name == old_name

@@ -198,10 +198,10 @@ def test_interrupted_sweep_stops_its_runs_and_resumes_them(sweep, signum):
     _wait(lambda: _gone(sweep))
     plan = sweep.plan("seeds(3)", **{"training.steps": 30})
     assert sweep.statuses(plan) == [STARTED, STARTED, WAITING]
-    told = [b"told 15" in sweep.folder.log(each.name).read_bytes() for each in plan.runs[:2]]
-    assert told == [signum == signal.SIGTERM] * 2
-    begun = {each.name: sweep.folder.step(each.name) for each in plan.runs[:2]}
-    assert all(5 <= step < 30 for step in begun.values())
+    stopped = [b"told 15" in sweep.folder.log(each.name).read_bytes() for each in plan.runs[:2]]
+    assert stopped == [signum == signal.SIGTERM] * 2
+    steps = {each.name: sweep.folder.newest_step(each.name) for each in plan.runs[:2]}
+    assert all(5 <= step < 30 for step in steps.values())
     before = len(sweep.events)
     sweep.set(STEP_SECONDS="0")
     sweep.run("seeds(3)", jobs=2, **{"training.steps": 30})
