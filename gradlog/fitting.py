@@ -1,0 +1,249 @@
+"""Train a small model from Python, without a configuration file and without a workdir.
+
+For checkpoints, resumption, several devices' state and files of results, use a `Run`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Num
+
+from gradlog.data import BatchStream, LabeledSource
+from gradlog.likelihood import (
+    Noised,
+    ODELikelihood,
+    OneDraw,
+    StoredLikelihood,
+    account,
+    mean_standard_error,
+)
+from gradlog.likelihood.divergences import Exact, Rademacher
+from gradlog.losses import DenoisingScoreMatching, Likelihood, Objective, ScoreMatching
+from gradlog.models import BoundModel, DiffusionModel
+from gradlog.models.diffusion_model import Params
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
+from gradlog.training import (
+    MAPPINGS,
+    ParallelStep,
+    ParameterGroup,
+    Plan,
+    ScoreModelTraining,
+    TrainStep,
+    adam,
+    init_state,
+    train,
+)
+
+EPS = 1e-3  # the smallest noise level, in time
+_EXACT_DIMS = 16  # so many Jacobian products give the exact trace
+_BATCH = 256  # examples at once in an evaluation
+
+
+class BitsPerDim(NamedTuple):
+    """A mean over data with its standard error, in bits per dimension of stored data."""
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A trained model. Data and samples are in the units of the training data.
+
+    Attributes:
+      model: what was fixed before training.
+      params: the averaged parameters by group.
+      shape: of one example.
+      losses: the mean loss of every logged step, in nats per dimension.
+      eps: the smallest time, at which likelihoods begin and samples end.
+    """
+
+    model: DiffusionModel
+    params: Params
+    shape: tuple[int, ...]
+    losses: np.ndarray
+    eps: float = EPS
+
+    @property
+    def bound(self) -> BoundModel:
+        """The model with its parameters, in float32: for every estimator and sampler."""
+        return self.model.in_float32().bind(self.params)
+
+    def log_prob(
+        self,
+        x: Num[np.ndarray, "n *D"],
+        key: jax.Array,
+        likelihood: StoredLikelihood | None = None,
+        condition: int | None = None,
+    ) -> Float[np.ndarray, " n"]:
+        """Return the log probability of stored data in nats; NaN where the solver failed.
+
+        For data with levels it is ``log P`` of the levels, for continuous data a log density.
+
+        Args:
+          x: data as stored.
+          key: of the probes and the dequantization.
+          likelihood: the estimator; by default the probability-flow ODE with the exact trace, or
+            from 17 dimensions on with Hutchinson's trace of two probes.
+          condition: the class, of a class-conditional model.
+        """
+        dims = int(np.prod(self.shape))
+        likelihood = likelihood or default_likelihood(dims, self.eps)
+
+        @jax.jit
+        def evaluate(model: BoundModel, xs: Array, keys: jax.Array):
+            with jax.default_matmul_precision("float32"):
+                return likelihood(model, xs, keys)
+
+        model, keys = self.bound.conditioned(condition), jax.random.split(key, len(x))
+        nats = []
+        for first in range(0, len(x), _BATCH):
+            rows = slice(first, first + _BATCH)
+            found = evaluate(model, jnp.asarray(x[rows]), keys[rows])
+            terms = {part: np.asarray(term) for part, term in found.parts.items()}
+            total = account(terms, model.log_scale, dims).nats
+            nats.append(np.where(found.ok, total, np.nan))
+        return np.concatenate(nats)
+
+    def bits_per_dim(
+        self,
+        x: Num[np.ndarray, "n *D"],
+        key: jax.Array,
+        likelihood: StoredLikelihood | None = None,
+    ) -> BitsPerDim:
+        """Return the mean bits per dimension of stored data, with its standard error.
+
+        Data whose solver failed make the mean NaN. The arguments are those of ``log_prob``.
+        """
+        bits = -self.log_prob(x, key, likelihood) / (np.prod(self.shape) * np.log(2))
+        return BitsPerDim(float(np.mean(bits)), mean_standard_error(bits))
+
+    def sample(
+        self,
+        n: int,
+        key: jax.Array,
+        sampler: Sampler | None = None,
+        condition: int | None = None,
+    ) -> Num[np.ndarray, "n *D"]:
+        """Return n samples, as the data are stored.
+
+        Args:
+          n: the number of samples.
+          key: sample i depends on the key and on i alone.
+          sampler: by default DPM-Solver++(2M) with 40 steps.
+          condition: the class, of a class-conditional model.
+        """
+        sampler = sampler or DPMSolver2M(num_steps=40, eps=self.eps, schedule=LogSNRSchedule())
+
+        @jax.jit
+        def draw(model: BoundModel, keys: jax.Array):
+            def one(key):
+                prior_key, path_key = jax.random.split(key)
+                z = model.process.prior_sample(prior_key, self.shape)
+                return model.to_data(sampler(model, z, path_key).x)
+
+            return jax.vmap(one)(keys)
+
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
+        return np.asarray(draw(self.bound.conditioned(condition), keys))
+
+
+def fit(
+    model: DiffusionModel,
+    data: Num[np.ndarray, "n *D"],
+    objective: Objective | None = None,
+    *,
+    steps: int,
+    batch_size: int = 128,
+    optimizer: optax.GradientTransformation | None = None,
+    ema_decay: float = 0.999,
+    labels: Int[np.ndarray, " n"] | None = None,
+    eps: float = EPS,
+    seed: int = 0,
+    log_every: int = 100,
+    log: Callable[[int, dict[str, float]], Any] = lambda step, metrics: None,
+) -> FittedModel:
+    """Train a model on an array, and return it with its averaged parameters.
+
+    The batches, the noise and the initial parameters are functions of the seed: the same call gives
+    the same model.
+
+    >>> import jax, numpy as np
+    >>> from gradlog import DiffusionModel, MLP, Noise, ScaledTime, VP, fit
+    >>> points = np.random.default_rng(0).normal(size=(512, 2)).astype("float32")
+    >>> model = DiffusionModel(VP(), MLP(hidden=16), Noise(), ScaledTime())
+    >>> fitted = fit(model, points, steps=4, batch_size=64)
+    >>> fitted.sample(3, jax.random.key(0)).shape
+    (3, 2)
+
+    Args:
+      model: the process, the network and the meaning of its output.
+      data: the examples as stored. Integer data need a model with a dequantizer.
+      objective: by default denoising score matching with the likelihood weighting and importance
+        sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps.
+      steps: number of updates.
+      batch_size: examples per update; a multiple of the number of devices.
+      optimizer: by default Adam with a cosine schedule from 2e-3.
+      ema_decay: decay of the averaged parameters.
+      labels: the class of each example, for a class-conditional model.
+      eps: the smallest time of training, likelihoods and samples.
+      seed: of everything random.
+      log_every: updates over which a logged loss is the mean.
+      log: is called with the step and its metrics.
+
+    Raises:
+      NonFiniteError: the loss or its gradient is not finite.
+      ValueError: the batch does not divide over the devices.
+    """
+    weighting = Likelihood()
+    objective = objective or ScoreMatching(
+        DenoisingScoreMatching(), weighting, weighting.importance_proposal(), eps
+    )
+    optimizer = optimizer or default_optimizer(steps)
+    shape = data.shape[1:]
+    trainable = ScoreModelTraining(model, objective, shape, class_dropout=0.1)
+    init_key, train_key = jax.random.split(jax.random.key(seed))
+    spec = jax.eval_shape(trainable.init, init_key)
+    groups = dict.fromkeys(spec, ParameterGroup(optimizer, ema_decay))
+    step = ParallelStep(TrainStep(trainable, groups, batch_size), train_key, MAPPINGS["pmap"]())
+    state = step.initialize(lambda: init_state(trainable.init(init_key), groups))
+    source = data if labels is None else LabeledSource(data, labels)
+    losses = []
+
+    def record(number: int, metrics: dict[str, float]) -> None:
+        losses.append(metrics["loss"])
+        log(number, metrics)
+
+    keep_nothing = lambda number, state, notes: None  # noqa: E731
+    plan = Plan(steps, log_every, steps, record, keep_nothing)
+    state = train(step, state, BatchStream(source, batch_size, seed), plan)
+    params = jax.tree.map(jnp.asarray, step.fetch(state.ema))
+    return FittedModel(model, params, shape, np.asarray(losses), eps)
+
+
+def default_optimizer(steps: int) -> optax.GradientTransformation:
+    """Return Adam with a short warmup and a cosine schedule from 2e-3 over the steps."""
+    return adam(
+        optax.cosine_decay_schedule(2e-3, steps, alpha=0.01),
+        warmup=min(100, steps // 10),
+        beta1=0.9,
+        beta2=0.999,
+        adam_eps=1e-8,
+        weight_decay=0.0,
+        grad_clip=10.0,
+        accumulate=1,
+    )
+
+
+def default_likelihood(dims: int, eps: float) -> OneDraw:
+    """Return the estimator by the probability-flow ODE, with tolerances of 1e-4."""
+    divergence = Exact(chunk=dims) if dims <= _EXACT_DIMS else Rademacher(probes=2)
+    return OneDraw(
+        ODELikelihood(Adaptive(1e-4, 1e-4), LogRhoFlow(), divergence, eps, start=Noised())
+    )
