@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradlog.likelihood import Account, account, mean_standard_error
+from gradlog.likelihood.parts import DEQUANTIZATION, DIVERGENCE, EPS, PRIOR
 from gradlog.models import Continuous, Uniform
 
 LEVELS = [2, 17, 256, 1000, 65536]
@@ -60,7 +61,7 @@ def test_continuous_data_is_unchanged():
     np.testing.assert_array_equal(Continuous().to_data(x), x)
     assert log_q == 0
     assert Continuous().log_scale == 0
-    opened = account({"prior": np.array([-2.0, -4.0])}, Continuous().log_scale, 2)
+    opened = account({PRIOR: np.array([-2.0, -4.0])}, Continuous().log_scale, 2)
     np.testing.assert_array_equal(opened.nats, [-2, -4])
 
 
@@ -77,7 +78,7 @@ def test_uniform_density_has_the_bits_of_the_number_of_levels(levels, centered):
     dims = 5
     density = np.full(3, -dims * math.log(2 if centered else 1))
     scale = Uniform(levels, centered=centered).log_scale
-    opened = account({"prior": density}, scale, dims)
+    opened = account({PRIOR: density}, scale, dims)
     np.testing.assert_allclose(opened.bits_per_dim, math.log2(levels), rtol=1e-12)
     if levels == 17:
         assert round(opened.total().bits_per_dim, 4) == 4.0875
@@ -85,7 +86,7 @@ def test_uniform_density_has_the_bits_of_the_number_of_levels(levels, centered):
 
 def test_signs_of_the_account():
     """``log P = parts - d log(levels per unit)``, with ``-log q`` a part."""
-    parts = {"prior": np.array([1.0]), "eps": np.array([2.0]), "dequantization": np.array([-0.25])}
+    parts = {PRIOR: np.array([1.0]), EPS: np.array([2.0]), DEQUANTIZATION: np.array([-0.25])}
     opened = account(parts, 0.5, dims=4)
     np.testing.assert_allclose(opened.nats, 1 + 2 - 0.25 - 4 * 0.5)
     np.testing.assert_allclose(opened.bits_per_dim, -0.75 / (4 * math.log(2)))
@@ -93,8 +94,8 @@ def test_signs_of_the_account():
 
 def test_lines_add_up_to_the_total_and_have_standard_errors():
     rng = np.random.default_rng(0)
-    parts = {"prior": rng.normal(size=20) - 90, "divergence": 3 * rng.normal(size=20) + 40}
-    parts = {"dequantization": rng.normal(size=20)} | parts
+    parts = {PRIOR: rng.normal(size=20) - 90, DIVERGENCE: 3 * rng.normal(size=20) + 40}
+    parts = {DEQUANTIZATION: rng.normal(size=20)} | parts
     opened = account(parts, Uniform(17).log_scale, dims=6)
     lines = opened.lines()
     assert [line.name for line in lines] == ["prior", "divergence", "dequantization", "units"]

@@ -80,7 +80,7 @@ def test_network_without_noise_label_can_have_classes():
 def test_condition_of_an_unconditional_network_raises(name):
     network = make(name)
     _, variables = abstract_init(network, SHAPE)
-    with pytest.raises(ValueError, match="a class is given"):
+    with pytest.raises(ValueError, match="condition"):
         jax.eval_shape(lambda v: network.apply(v, X, LABEL, 1, train=False), variables)
 
 
