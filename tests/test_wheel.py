@@ -104,13 +104,13 @@ def test_a_shipped_experiment_is_found_and_a_local_file_wins(project):
         "from gradlog.configs.toy import mixture\n\n\ndef get_config():\n"
         "    config = mixture.get_config()\n    config.seed = 7\n    return config\n"
     )
-    assert "seed  *7 (0)" in project(*mixture, "--help=seed")
+    assert "*7 (0)" in project(*mixture, "--help=seed")
 
 
 @pytest.mark.slow
 def test_a_sweep_starts_its_runs_without_a_checkout(project):
     (project.folder / "project" / "small.py").write_text(
-        "from gradlog.configs.toy import mixture\nfrom gradlog.sweeps import seeds\n\n\n"
+        "from gradlog.configs.toy import mixture\nfrom gradlog.sweeps.overrides import seeds\n\n\n"
         "def get_config():\n    config = mixture.get_config()\n    config.model.hidden = 8\n"
         "    config.data.update(num_train=64, num_test=8)\n    config.training.steps = 2\n"
         "    config.likelihood.name = 'bound'\n    return config\n\n\n"
