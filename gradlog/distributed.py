@@ -193,11 +193,11 @@ def gather(tree: dict[str, Any]) -> list[dict[str, Any]]:
 
     Args:
       tree: nested dictionaries of NumPy arrays of any shapes and types. They arrive bit for bit:
-        they travel as bytes, because devices would convert some types.
+        they travel as bytes, because devices would convert some types. Keys arrive as plain `str`.
     """
     if not is_multihost():
         return [tree]
-    mine = np.frombuffer(msgpack_serialize(tree), np.uint8)
+    mine = np.frombuffer(msgpack_serialize(_with_plain_keys(tree)), np.uint8)
     _wait_for_all()
     # The size travels in two halves: without 64-bit types a device has no longer integer.
     halves = np.array(divmod(len(mine), 2**31), np.uint32)
@@ -211,6 +211,14 @@ def gather(tree: dict[str, Any]) -> list[dict[str, Any]]:
     rows = np.concatenate(parts, axis=1)
     each = (row[:size].tobytes() for row, size in zip(rows, sizes, strict=True))
     return [cast(dict, msgpack_restore(data)) for data in each]
+
+
+def _with_plain_keys(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return dictionaries whose keys are no subclass of `str`, which msgpack does not take."""
+    return {
+        str(key): _with_plain_keys(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+    }
 
 
 def check_agreement(texts: dict[str, str]) -> None:
