@@ -9,7 +9,6 @@ import math
 from typing import Any
 
 import jax
-import numpy as np
 
 UNIT = 2.0**-24  # of float32: half the distance from 1 to the next number
 
@@ -42,5 +41,5 @@ def sums(terms: int) -> float:
 def terms_of(variables: Any) -> int:
     """Return how many terms a network sums from its input to an output: all kernels' fan-ins."""
     return sum(
-        math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(variables) if np.ndim(leaf) > 1
+        math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(variables) if len(leaf.shape) > 1
     )
