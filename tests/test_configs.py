@@ -13,51 +13,47 @@ import pytest
 import tiny
 from flax.traverse_util import flatten_dict
 
-from gradlog.cli import command_line
+from gradlog.config_error import ConfigError
 from gradlog.configs import default
 from gradlog.data import DATASETS, DataError
 from gradlog.data.dataset import from_arrays
-from gradlog.experiment.build import (
-    IDENTITY,
-    build,
-    check_config,
-    load_dataset,
-    notes,
-    unread_overrides,
-)
-from gradlog.experiment.importance import estimator_names
-from gradlog.experiment.parts import OPTIMIZERS
-from gradlog.experiment.ranges import RANGES
-from gradlog.experiment.reader import ConfigError
-from gradlog.likelihood import (
-    DIVERGENCES,
-    LIKELIHOODS,
-    TRAINING_POINTS,
+from gradlog.evaluation.devices import AXIS
+from gradlog.evaluation.likelihood import likelihood_evaluator
+from gradlog.evaluation.quality import features
+from gradlog.experiment.build import build, check_config, load_dataset
+from gradlog.experiment.experiment import CONVENTIONS, FEATURES
+from gradlog.experiment.keys import RANGES, identifies_workdir
+from gradlog.experiment.likelihood_parts import estimator_names
+from gradlog.experiment.loading import load_config
+from gradlog.experiment.notes import notes, unread_overrides
+from gradlog.experiment.sampling_parts import BATCH_AXES
+from gradlog.experiment.training_parts import OPTIMIZERS
+from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
+from gradlog.losses import INTEGRANDS, LEVELS, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
+from gradlog.models import (
+    NETWORKS,
+    NOISE_LABELS,
+    PARAMETRIZATIONS,
+    TRAINING_DEQUANTIZERS,
     Continuous,
     TruncatedNormal,
     Uniform,
 )
-from gradlog.losses import LEVELS, OBJECTIVES, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
-from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS
 from gradlog.ode import FLOWS
-from gradlog.run.drivers import likelihood_evaluator
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
 from gradlog.sde_lib import SDES
 from gradlog.studies import STUDIES
-from gradlog.training import MAPPINGS, SCHEDULES, RandomFlip, TrainStep, init_state
+from gradlog.training import (
+    MAPPINGS,
+    SCHEDULES,
+    RandomFlip,
+    ScoreModelTraining,
+    TrainStep,
+    init_state,
+)
 
 CONFIGS = tiny.ROOT / "configs"
-SHARED = {
-    "__init__.py",
-    "default.py",
-    "keys.py",
-    "loading.py",
-    "own.py",
-    "published.py",
-    "saved.py",
-    "schema.py",
-    "sweeping.py",
-}
+SHARED = {"__init__.py", "default.py", "own.py", "published.py"}
 FILES = sorted(
     str(path.relative_to(tiny.ROOT))
     for path in CONFIGS.rglob("*.py")
@@ -74,7 +70,7 @@ DIGITS = from_arrays("d", *(np.zeros((9, 8, 8, 1), np.uint8),) * 2, levels=17)
 
 
 def _load(file):
-    return command_line.load_config(file)
+    return load_config(file)
 
 
 def _dataset(config):
@@ -198,7 +194,7 @@ def _parameters(key):
     dataset = _dataset(config)
     experiment = build(config, dataset)
     state = jax.eval_shape(
-        lambda k: init_state(experiment.model.init(k, dataset.shape), experiment.optimizer),
+        lambda k: init_state(experiment.model.init(k, dataset.shape), experiment.groups),
         jax.random.key(0),
     )
     return experiment, state
@@ -207,7 +203,14 @@ def _parameters(key):
 @functools.cache
 def _gradients(key):
     experiment, state = _parameters(key)
-    step = TrainStep(experiment.loss, experiment.dequantization, experiment.optimizer, 0.9, 2)
+    trainable = ScoreModelTraining(
+        experiment.model,
+        experiment.objective,
+        experiment.dataset.shape,
+        experiment.augmentation,
+        experiment.class_dropout,
+    )
+    step = TrainStep(trainable, experiment.groups, 2)
     batch = jax.ShapeDtypeStruct((2, *experiment.dataset.shape), experiment.dataset.train.dtype)
     positions = jax.ShapeDtypeStruct((2,), jnp.int32)
     return jax.eval_shape(step.loss_and_grads, jax.random.key(0), state, batch, positions)
@@ -227,7 +230,7 @@ def test_a_file_builds_and_its_training_step_traces(file):
     key = _register(_traced(file) if file.startswith(PUBLISHED) else _load(file))
     _, state = _parameters(key)
     loss, grads = _gradients(key)
-    assert (loss.shape, loss.dtype) == ((), jnp.float32)
+    assert (loss.value.shape, loss.value.dtype) == ((), jnp.float32)
     layout = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)  # noqa: E731
     assert layout(grads) == layout(state.params)
     assert {leaf.dtype for leaf in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
@@ -243,17 +246,15 @@ def _likelihoods_and_samples(key):
 
     def likelihood(estimator):
         def run(params, xs):
-            score_fn = experiment.model.score_fn(experiment.sde, params)
-            stands_on = estimator.dequantization
-            found = estimator.likelihood(experiment.sde, score_fn, stands_on, xs, keys)
+            model = experiment.model.bind(params).replace(dequantizer=estimator.dequantizer)
+            found = estimator.likelihood(model, xs, keys)
             return found.nats, found.latent
 
         return jax.eval_shape(run, state.params, batch)
 
     def sample(params, z):
-        score_fn = experiment.model.score_fn(experiment.sde, params)
-        sampled = experiment.sampler(experiment.sde, score_fn, z, keys[0])
-        return experiment.dequantization.stored(sampled.x)
+        model = experiment.model.bind(params)
+        return model.to_data(experiment.sampler(model, z, keys[0]).x)
 
     estimators = {name: likelihood(e) for name, e in experiment.estimators.items()}
     latent = jax.ShapeDtypeStruct(shape, jnp.float32)
@@ -285,11 +286,11 @@ REGISTRIES = {
     "sde.name": SDES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
-    "model.label": LABELS,
-    "objective.name": OBJECTIVES,
+    "model.label": NOISE_LABELS,
+    "objective.name": INTEGRANDS,
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
-    "objective.dequantization": TRAINING_POINTS,
+    "objective.dequantization": TRAINING_DEQUANTIZERS,
     "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
     "optimizer.schedule": SCHEDULES,
@@ -362,7 +363,7 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
-PARTS |= {"oracle", "slice_law", "norm_axes"}
+PARTS |= {"distribution", "slice_law", "norm_axes"}
 OTHERS = {"parent", "name"}
 # A key names what is made.
 MADE = {"start", "slice_law", "schedule"}
@@ -436,9 +437,9 @@ def test_the_keys_that_stay_are_there():
 
 def test_the_process_of_a_name_does_not_read_the_numbers_of_another():
     vp = build(tiny.points(**{"sde.t_max": 0.5}), POINTS)
-    assert vp.sde.t_max == 1.0
+    assert vp.process.t_max == 1.0
     straight = build(tiny.points(**{"sde.name": "straight", "sde.t_max": 0.5}), POINTS)
-    assert straight.sde.t_max == 0.5
+    assert straight.process.t_max == 0.5
 
 
 def test_the_estimators_default_to_the_likelihoods_name():
@@ -460,15 +461,15 @@ AT_EPS = {"likelihood.dequantization": "truncated_normal", "likelihood.start": "
 
 
 def test_the_truncated_normal_has_the_kernel_at_eps_and_a_note_says_what_was_trained():
-    experiment = build(config := tiny.images(**AT_EPS), DIGITS)
-    alpha, sigma = float(experiment.sde.alpha(1e-5)), float(experiment.sde.sigma(1e-5))
+    experiment = build(tiny.images(**AT_EPS), DIGITS)
+    alpha, sigma = float(experiment.process.alpha(1e-5)), float(experiment.process.sigma(1e-5))
     want = TruncatedNormal(17, centered=True, alpha=alpha, sigma=sigma)
-    assert experiment.estimators["ode"].dequantization == want
+    assert experiment.estimators["ode"].dequantizer == want
     evaluator = likelihood_evaluator(experiment, experiment.estimators["ode"])
-    assert evaluator.dequantization == want
+    assert evaluator.model.dequantizer == want
     assert experiment.estimators["ode"].settings.items() >= AT_EPS.items()
-    assert experiment.dequantization == build(tiny.images(), DIGITS).dequantization
-    (note,) = notes(experiment, config, [])
+    assert experiment.model.dequantizer == build(tiny.images(), DIGITS).model.dequantizer
+    (note,) = notes(experiment)
     assert "truncated_normal" in note
     assert note.endswith("the network was trained on uniformly dequantized data")
 
@@ -476,11 +477,11 @@ def test_the_truncated_normal_has_the_kernel_at_eps_and_a_note_says_what_was_tra
 def test_dequantization_is_that_of_training_by_default_and_continuous_data_have_none():
     config = tiny.images()
     experiment = build(config, DIGITS)
-    assert experiment.estimators["ode"].dequantization == experiment.dequantization
-    assert notes(experiment, config, []) == []
-    points = build(config := tiny.points(**AT_EPS), POINTS)
-    assert points.estimators["ode"].dequantization == Continuous()
-    assert not any("dequantize" in note for note in notes(points, config, []))
+    assert experiment.estimators["ode"].dequantizer == experiment.model.dequantizer
+    assert notes(experiment) == []
+    points = build(tiny.points(**AT_EPS), POINTS)
+    assert points.estimators["ode"].dequantizer == Continuous()
+    assert not any("dequantize" in note for note in notes(points))
 
 
 def test_the_streams_of_randomness_are_all_different_and_the_seeds():
@@ -491,9 +492,41 @@ def test_the_streams_of_randomness_are_all_different_and_the_seeds():
     assert len(set(data.values())) == len(data) == 10
 
 
+def test_a_sampler_does_not_change_the_identity():
+    """Nor does its ladder, whose number of levels is a key of the model."""
+    changes = {"sampling.name": "annealed_langevin", "sampling.num_scales": 0}
+    with_ladder = build(tiny.images(**changes, **{"model.name": "vdm", "model.nf": 64}), DIGITS)
+    without = build(tiny.images(**{"model.name": "vdm", "model.nf": 64}), DIGITS)
+    assert with_ladder.sampler.num_scales == with_ladder.config.model.num_scales
+    assert with_ladder.identity == without.identity
+    assert "model.num_scales" not in without.identity
+
+
+def test_an_evaluation_builds_no_optimizer():
+    experiment = build(tiny.points(), POINTS)
+    assert experiment.estimators
+    assert experiment.identity
+    assert "groups" not in vars(experiment)
+
+
+def test_a_part_is_built_once():
+    experiment = check_config(tiny.points())
+    process, sampler = experiment.process, experiment.sampler
+    with_data = experiment.with_data(POINTS)
+    assert with_data.process is process
+    assert with_data.sampler is sampler
+    assert with_data.objective is with_data.objective
+
+
+def test_names_that_are_written_twice_agree():
+    assert set(FEATURES) == set(features.FEATURES)
+    assert set(CONVENTIONS) == set(features.CONVENTIONS)
+    assert BATCH_AXES[1] == AXIS
+
+
 def test_the_identity_holds_what_a_training_depends_on_and_nothing_else():
     identity = build(tiny.points(), POINTS).identity
-    assert all(key.startswith(IDENTITY) for key in identity)
+    assert all(identifies_workdir(key) for key in identity)
     expected = {"seed", "data.name", "data.fingerprint", "sde.beta_max", "model.hidden"}
     expected |= {"objective.eps", "optimizer.learning_rate", "optimizer.ema_decay"}
     assert expected <= set(identity)
@@ -506,7 +539,7 @@ def test_the_identity_holds_what_a_training_depends_on_and_nothing_else():
 
 def _complaint(changes, dataset=POINTS, config=None):
     with pytest.raises(ConfigError) as caught:
-        build(_edited(config or tiny.points(), **changes), dataset)
+        build(_edited(config or tiny.points(), **changes), dataset).check()
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -635,12 +668,10 @@ def test_a_number_that_cannot_be_is_an_error(key, value):
 
 
 def test_every_range_is_of_a_key_that_exists():
-    keys = [key for keys in RANGES.values() for key in keys]
-    assert len(keys) == len(set(keys))
-    assert set(keys) <= set(_flat(default.get_config()))
+    assert set(RANGES) <= set(_flat(default.get_config()))
 
 
-# What its own room checks, or what any number is allowed for.
+# Keys that the process checks, or for which every number is allowed.
 WITHOUT_RANGE = {"objective.eps", "likelihood.eps", "sampling.eps", "objective.log_rho_mean"}
 
 
@@ -650,7 +681,7 @@ def test_every_number_has_a_range():
         for key, value in _flat(default.get_config()).items()
         if type(value) in (int, float) and not key.startswith("data.")
     }
-    assert numbers - {key for keys in RANGES.values() for key in keys} <= WITHOUT_RANGE
+    assert numbers - set(RANGES) <= WITHOUT_RANGE
 
 
 def test_zero_may_mean_never_all_or_none():
@@ -687,7 +718,7 @@ def test_a_truncated_normal_that_would_be_noised_again_is_an_error():
     assert message.startswith("config.likelihood.dequantization = 'truncated_normal' gives samples")
     assert message.endswith("needs config.likelihood.start = 'as_sample', got 'noised'")
     message = _complaint(AT_EPS | {"eval.estimators": ("ode", "bound")}, DIGITS, tiny.images())
-    assert "but 'bound' noises the data itself; choose 'uniform', or another" in message
+    assert "'bound'" in message
 
 
 def test_an_unknown_dequantization_is_named_with_the_choices():
@@ -764,10 +795,10 @@ def test_points_of_the_plane_are_not_mirrored():
     ("name", "words"), [("scaled", "levels as they are, scaled"), ("centers", "the centers of")]
 )
 def test_a_note_tells_that_a_likelihood_stands_on_other_points_than_the_training(name, words):
-    experiment = build(config := tiny.images(**{"objective.dequantization": name}), DIGITS)
-    assert experiment.dequantization == TRAINING_POINTS[name](17, centered=True)
-    assert experiment.estimators["ode"].dequantization == Uniform(17, centered=True)
-    (note,) = notes(experiment, config, [])
+    experiment = build(tiny.images(**{"objective.dequantization": name}), DIGITS)
+    assert experiment.model.dequantizer == TRAINING_DEQUANTIZERS[name](17, centered=True)
+    assert experiment.estimators["ode"].dequantizer == Uniform(17, centered=True)
+    (note,) = notes(experiment)
     assert f"but the network was trained on {words}" in note
 
 
@@ -780,7 +811,7 @@ def test_where_there_is_no_noise_no_score_is_asked_for(process):
 def test_a_chain_is_one_for_process_objective_and_label():
     discrete = {"sde.name": "ddpm", "objective.levels": "steps", "model.label": "step"}
     experiment = build(tiny.points(**discrete, **{"sde.num_steps": 77}), POINTS)
-    parts = (experiment.sde, experiment.loss.proposal, experiment.model.label)
+    parts = (experiment.process, experiment.objective.proposal, experiment.model.noise_label)
     assert [part.num_steps for part in parts] == [77, 77, 77]
 
 
@@ -788,7 +819,7 @@ def test_a_scaling_is_part_of_the_identity():
     identity = build(tiny.points(), POINTS).identity
     assert identity["objective.scaling"] == "integral"
     official = build(tiny.points(**{"objective.scaling": "score_flow"}), POINTS)
-    assert official.loss.scaling == ScoreFlow(reduce_mean=True)
+    assert official.objective.scaling == ScoreFlow(reduce_mean=True)
     added = {"objective.scaling": "score_flow", "objective.reduce_mean": True}
     assert official.identity == identity | added
 
@@ -796,8 +827,8 @@ def test_a_scaling_is_part_of_the_identity():
 def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_law():
     explicit = {"objective.name": "esm"}
     known = load_dataset(tiny.points())
-    assert build(tiny.points(**explicit), known).loss.objective.oracle is known.law
-    empirical = build(tiny.points(**explicit), POINTS).loss.objective.oracle
+    assert build(tiny.points(**explicit), known).objective.integrand.oracle is known.law
+    empirical = build(tiny.points(**explicit), POINTS).objective.integrand.oracle
     np.testing.assert_array_equal(empirical.points, POINTS.train)
 
 
@@ -815,7 +846,7 @@ def test_a_table_of_levels_needs_a_label_that_is_a_level():
 @pytest.mark.parametrize("law", SLICE_LAWS)
 def test_slices_have_the_law_of_their_key(law):
     changes = {"objective.name": "ssm", "objective.slice_law": law, "objective.slices": 3}
-    objective = build(tiny.points(**changes), POINTS).loss.objective
+    objective = build(tiny.points(**changes), POINTS).objective.integrand
     assert (objective.slice_law, objective.slices) == (SLICE_LAWS[law], 3)
 
 
@@ -825,11 +856,11 @@ LADDER |= {"objective.eps": 1e-2, "sampling.eps": 1e-2}
 
 
 def test_a_ladder_is_one_for_objective_label_and_sampler():
-    experiment = build(config := tiny.points(**LADDER), POINTS)
-    parts = (experiment.loss.proposal, experiment.model.label, experiment.sampler)
+    experiment = build(tiny.points(**LADDER), POINTS)
+    parts = (experiment.objective.proposal, experiment.model.noise_label, experiment.sampler)
     assert [part.num_scales for part in parts] == [7, 7, 7]
-    assert experiment.model.label.eps == experiment.loss.eps
-    assert notes(experiment, config, []) == []
+    assert experiment.model.noise_label.eps == experiment.objective.eps
+    assert notes(experiment) == []
 
 
 @pytest.mark.parametrize(
@@ -837,12 +868,12 @@ def test_a_ladder_is_one_for_objective_label_and_sampler():
     [
         ({"sampling.eps": 1e-1}, "of 7 levels down to eps = 0.1 is not the network's, of 7 down"),
         ({"sampling.num_scales": 12}, "the sampler's ladder of 12 levels"),
-        ({"objective.levels": "continuous"}, "config.objective.levels is not: the network is told"),
+        ({"objective.levels": "continuous"}, "config.objective.levels is not: the network sees"),
     ],
 )
 def test_another_ladder_than_the_networks_is_told(change, note):
-    experiment = build(config := tiny.points(**LADDER | change), POINTS)
-    assert any(note in found for found in notes(experiment, config, []))
+    experiment = build(tiny.points(**LADDER | change), POINTS)
+    assert any(note in found for found in notes(experiment))
 
 
 def test_a_missing_key_is_named():

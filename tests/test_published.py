@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.cli import command_line
-from gradlog.experiment.build import build, notes, shape_of_data
+from gradlog.experiment.build import build, load_shape
+from gradlog.experiment.loading import load_config
+from gradlog.experiment.notes import notes
 from gradlog.losses import Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
 from gradlog.models import LadderIndex, NoiseLevel, ScaledTime, StepIndex
 from gradlog.sampling import Ancestral, AnnealedLangevinDynamics, Langevin, NoCorrector, NoPredictor
@@ -34,8 +35,8 @@ PUBLISHED = {_file(row): row for row in _rows()}
 
 @functools.cache
 def _experiment(file):
-    config = command_line.load_config(file)
-    return config, build(config, shape_of_data(config))
+    config = load_config(file)
+    return build(config, load_shape(config))
 
 
 @functools.cache
@@ -60,20 +61,20 @@ def test_there_is_a_file_for_each_published_configuration_and_no_other():
 
 
 def test_ddpm_on_a_ladder_is_told_the_level_and_divides_by_its_sigma():
-    _, experiment = _experiment(UNCOUNTED)
+    experiment = _experiment(UNCOUNTED)
     network = experiment.model.network
-    assert (type(network).__name__, type(experiment.sde).__name__) == ("DDPM", "VE")
+    assert (type(network).__name__, type(experiment.process).__name__) == ("DDPM", "VE")
     assert (network.scale_by_sigma, network.centered, network.num_res_blocks) == (True, False, 2)
-    assert isinstance(experiment.model.label, LadderIndex)
-    assert isinstance(experiment.loss.proposal, Ladder)
-    assert experiment.loss.scaling == ScoreFlow(reduce_mean=False)
+    assert isinstance(experiment.model.noise_label, LadderIndex)
+    assert isinstance(experiment.objective.proposal, Ladder)
+    assert experiment.objective.scaling == ScoreFlow(reduce_mean=False)
     assert experiment.sampler.corrector == Langevin(snr=0.16, corrector_steps=1)
     assert not isinstance(experiment.sampler.predictor, NoPredictor)
 
 
 @pytest.mark.parametrize("file", PUBLISHED)
 def test_the_network_has_as_many_parameters_as_the_official_one(file):
-    _, experiment = _experiment(file)
+    experiment = _experiment(file)
     row, shape = PUBLISHED[file], experiment.dataset.shape
     assert shape == (int(row["image_size"]),) * 2 + (3,)
     # Dropout has no parameters: networks that differ in nothing else are counted once.
@@ -84,8 +85,8 @@ def test_the_network_has_as_many_parameters_as_the_official_one(file):
 
 @pytest.mark.parametrize("file", PUBLISHED)
 def test_nothing_about_it_has_to_be_noted_but_the_points_that_likelihoods_stand_on(file):
-    config, experiment = _experiment(file)
-    (note,) = notes(experiment, config, [])
+    experiment = _experiment(file)
+    (note,) = notes(experiment)
     assert "trained on levels as they are, scaled" in note
 
 
@@ -103,29 +104,31 @@ def _by_name(names):
 
 @pytest.mark.parametrize("file", PUBLISHED)
 def test_process_label_and_levels_are_those_of_its_name(file):
-    _, experiment = _experiment(file)
+    experiment = _experiment(file)
     source, config = PUBLISHED[file]["source"], PUBLISHED[file]["config"]
     process, label, proposal = _by_name(config.split("."))
     proposal = UniformLogRho if source == "score_flow" else proposal
-    loss = experiment.loss
-    assert type(experiment.sde).__name__ == process
-    assert isinstance(experiment.model.label, label)
-    assert isinstance(loss.proposal, proposal)
+    objective = experiment.objective
+    assert type(experiment.process).__name__ == process
+    assert isinstance(experiment.model.noise_label, label)
+    assert isinstance(objective.proposal, proposal)
     # FFHQ at 1024 is the one VE experiment whose loss is a mean.
     mean = process != "VE" or config == "ve.ffhq_ncsnpp_continuous"
-    assert loss.scaling == ScoreFlow(reduce_mean=mean)
+    assert objective.scaling == ScoreFlow(reduce_mean=mean)
     flips = Unchanged() if "imagenet32" in config else RandomFlip()
     assert experiment.augmentation == flips
-    assert not experiment.ema_warmup
+    assert not experiment.groups["network"].ema_warmup
 
 
 def test_levels_of_a_ladder_go_down_to_sigma_min():
-    _, experiment = _experiment("configs/score_sde/ve/ncsnv2/celeba.py")
-    loss, sde = experiment.loss, experiment.sde
+    experiment = _experiment("configs/score_sde/ve/ncsnv2/celeba.py")
+    objective, process = experiment.objective, experiment.process
     us = (np.arange(500, dtype=np.float32) + 0.5) / 500
-    times = jax.vmap(lambda u: loss.proposal(sde, loss.eps, u)[0])(us)
-    np.testing.assert_allclose(jax.vmap(sde.sigma)(times), np.geomspace(90, 0.01, 500), rtol=2e-5)
-    indices = jax.vmap(lambda t: experiment.model.label(sde, t))(times)
+    times = jax.vmap(lambda u: objective.proposal(process, objective.eps, u)[0])(us)
+    np.testing.assert_allclose(
+        jax.vmap(process.sigma)(times), np.geomspace(90, 0.01, 500), rtol=2e-5
+    )
+    indices = jax.vmap(lambda t: experiment.model.noise_label(process, t))(times)
     np.testing.assert_array_equal(indices, np.arange(500))
 
 
@@ -218,7 +221,7 @@ VALUES = {
 )
 def test_a_value_is_that_of_the_official_file(name, key):
     section, field = key.split(".")
-    config = command_line.load_config(f"configs/{name}.py")
+    config = load_config(f"configs/{name}.py")
     assert config[section][field] == VALUES[name][key]
 
 
@@ -284,7 +287,7 @@ def test_every_file_has_its_row():
 
 @pytest.mark.parametrize("name", TABLE)
 def test_values_are_those_of_the_official_file(name):
-    config = command_line.load_config(f"configs/{name}.py")
+    config = load_config(f"configs/{name}.py")
     wanted = dict(zip(COLUMNS, TABLE[name], strict=True))
     if config.sde.name != "ve":
         assert wanted.pop("sde.sigma_max") == "-"
@@ -300,26 +303,26 @@ SAMPLERS = {
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_sampler_is_the_official_one(name):
-    _, experiment = _experiment(f"configs/{name}.py")
+    experiment = _experiment(f"configs/{name}.py")
     sampler = experiment.sampler
     assert (sampler.predictor, sampler.corrector) == SAMPLERS[name]
 
 
 def test_ncsnv2_is_sampled_without_a_posterior_mean_at_the_end():
-    _, experiment = _experiment("configs/score_sde/ve/ncsnv2/cifar10.py")
+    experiment = _experiment("configs/score_sde/ve/ncsnv2/cifar10.py")
     assert experiment.sampler.evaluations == 232 * 5
 
 
 def test_ve_is_sampled_by_predictor_and_langevin_corrector():
-    _, experiment = _experiment("configs/score_sde/ve/church_ncsnpp_continuous.py")
+    experiment = _experiment("configs/score_sde/ve/church_ncsnpp_continuous.py")
     assert experiment.sampler.corrector == Langevin(snr=0.075, corrector_steps=1)
     assert experiment.sampler.num_steps == 2000
 
 
 def test_a_chain_is_sampled_at_its_nodes():
     """A thousand steps, each told the index that it was trained with."""
-    _, experiment = _experiment("configs/score_sde/vp/ddpm/cifar10.py")
-    sampler, sde, label = experiment.sampler, experiment.sde, experiment.model.label
+    experiment = _experiment("configs/score_sde/vp/ddpm/cifar10.py")
+    sampler, sde, label = experiment.sampler, experiment.process, experiment.model.noise_label
     times = sampler.times(sde)
     indices = jax.vmap(lambda t: label(sde, t))(times)
     np.testing.assert_allclose(indices, np.arange(999, -1, -1), atol=2e-4)
@@ -328,13 +331,15 @@ def test_a_chain_is_sampled_at_its_nodes():
 
 @pytest.mark.parametrize(("name", "n"), [("cifar10", 128), ("imagenet32", 256)])
 def test_vdm_has_its_network_and_its_schedule_from_time_zero_on(name, n):
-    config, experiment = _experiment(f"configs/vdm/{name}.py")
-    assert experiment.loss.eps == 0
-    assert isinstance(experiment.loss.proposal, UniformLogRho)
-    np.testing.assert_allclose(experiment.model.label(experiment.sde, 0.25), 0.25, atol=1e-6)
-    (note,) = notes(experiment, config, [])
+    experiment = _experiment(f"configs/vdm/{name}.py")
+    assert experiment.objective.eps == 0
+    assert isinstance(experiment.objective.proposal, UniformLogRho)
+    np.testing.assert_allclose(
+        experiment.model.noise_label(experiment.process, 0.25), 0.25, atol=1e-6
+    )
+    (note,) = notes(experiment)
     assert "trained on the centers of their levels" in note
-    sampler, sde = experiment.sampler, experiment.sde
+    sampler, sde = experiment.sampler, experiment.process
     assert (sampler.evaluations, sampler.denoise) == (1000, False)
     times = sampler.times(sde)
     np.testing.assert_allclose(times, np.linspace(1, 0, 1001), atol=1e-6)

@@ -101,9 +101,9 @@ def test_training_changes_every_kernel_and_the_average_lags(run):
         if "kernel" in str(path):
             assert not np.array_equal(before, after), path
     with pytest.raises(AssertionError):
-        tiny.assert_bitwise_equal(last.params, last.ema_params)
-    tiny.assert_bitwise_equal(run.params(20), last.ema_params)
-    tiny.assert_bitwise_equal(run.params(), last.ema_params)
+        tiny.assert_bitwise_equal(last.params, last.ema)
+    tiny.assert_bitwise_equal(run.params(20), last.ema)
+    tiny.assert_bitwise_equal(run.params(), last.ema)
 
 
 def test_previews_are_drawn_at_their_steps(tmp_path):
@@ -507,7 +507,7 @@ def test_samples_are_a_function_of_the_key_and_of_their_index(run):
 
 def test_saved_samples_are_an_archive_and_a_picture(own):
     run = own()
-    folder = run.samples.save(20)
+    folder = run.save_samples(20)
     assert folder == run.workdir.root / "samples" / "20"
     with np.load(folder / "samples.npz") as found:
         np.testing.assert_array_equal(found["samples"], run.sample(None, 6).x)
@@ -526,17 +526,17 @@ def test_a_second_draw_of_samples_compiles_nothing(trained, caplog):
 
 def test_all_folders_of_samples_are_looked_at_before_one_is_drawn(own):
     run = own()
-    folder = run.samples.save(20)
+    folder = run.save_samples(20)
     (folder / "settings.json").write_text("{")
     with pytest.raises(WorkdirError, match=r"settings\.json.*move .*20 away, and it is made again"):
-        run.at_steps("all", run.samples.save, run.samples.check)
+        run.at_steps("all", run.save_samples, run.samples.check)
     assert [path.name for path in folder.parent.iterdir()] == ["20"]
 
 
 def test_samples_of_other_settings_are_put_beside(own):
-    first = own().samples.save(20)
+    first = own().save_samples(20)
     before = (first / "samples.npz").read_bytes()
-    second = own(**{"sampling.num_steps": 5}).samples.save(20)
+    second = own(**{"sampling.num_steps": 5}).save_samples(20)
     assert second.parent == first
     assert (first / "samples.npz").read_bytes() == before
     assert read_json(second / "settings.json")["sampling.num_steps"] == 5
