@@ -17,8 +17,8 @@ from gradlog.storage.files import find_free_name, write_text
 Record = dict[str, Any]  # "step" and the metrics of that step
 LOGGED = "logged"  # in the notes of a checkpoint: the digest of the lines up to its step
 _VALUES = (int, float, type(None))  # types of a metric; None if it was not finite
-# The key of a line's wall time, as Unix time in seconds. A repeated run has other times, so they are
-# no part of a digest.
+# The key of a line's wall time, as Unix time in seconds. A repeated run has other times, so they
+# are no part of a digest.
 _TIME = "time"
 
 
