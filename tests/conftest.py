@@ -45,20 +45,20 @@ def forget_programs():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """The workdir of a finished tiny run, checkpoints at steps 10 and 20: not to be changed."""
-    from gradlog.run import RunDirectory
+    from gradlog.experiment.run import Run
 
     folder = tmp_path_factory.mktemp("trained") / "run"
-    RunDirectory.open(folder, tiny.points()).train()
+    Run.open(folder, tiny.points()).train()
     return folder
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """The workdir of a finished run on data with levels, one checkpoint at step 4."""
-    from gradlog.run import RunDirectory
+    from gradlog.experiment.run import Run
 
     folder = tmp_path_factory.mktemp("digits") / "run"
-    RunDirectory.open(folder, tiny.digits()).train()
+    Run.open(folder, tiny.digits()).train()
     return folder
 
 

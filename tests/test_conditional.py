@@ -62,7 +62,7 @@ def test_an_unconditional_run_reads_nothing_of_classes():
     config = tiny.images()
     experiment = build(config, load_dataset(config))
     assert "objective.class_dropout" not in experiment.keys_read
-    assert experiment.loss.class_dropout == 0.0
+    assert experiment.class_dropout == 0.0
 
 
 def test_classes_of_the_model_must_be_those_of_the_data():
