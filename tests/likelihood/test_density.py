@@ -22,6 +22,7 @@ from gradlog.likelihood import (
     differentiable,
     log_density_fn,
 )
+from gradlog.models import BoundModel
 from gradlog.ode import ADJOINTS, Adaptive, Fixed, LogRhoFlow
 from gradlog.sde_lib import VP
 
@@ -50,7 +51,8 @@ def density(likelihood):
 
     def f(law, x):
         own = replace(likelihood, prior_log_prob=exact_prior(law, SDE))
-        return log_density_fn(own, SDE, lambda law: law.score_fn(SDE))(law, x, KEY)
+        bind = lambda law: BoundModel(SDE, law.score_fn(SDE))  # noqa: E731
+        return log_density_fn(own, bind)(law, x, KEY)
 
     return f
 
