@@ -11,7 +11,6 @@ from gradlog.config_error import ConfigError
 from gradlog.evaluation.pictures import save_figure
 from gradlog.experiment.run import Run
 from gradlog.models import Energy
-from gradlog.sde_lib import SDE
 from gradlog.storage import write_json
 
 
@@ -61,15 +60,3 @@ def require_energy(run: Run) -> None:
     """Raise ConfigError unless the model is an energy, which has a density."""
     parametrization = run.experiment.model.parametrization
     require(isinstance(parametrization, Energy), "config.model.parametrization = 'energy'")
-
-
-def fixed_process(run: Run) -> SDE:
-    """Return the run's forward process.
-
-    Raises:
-      ConfigError: the process has trained parameters, so it is not known before training.
-    """
-    process = run.experiment.model.process
-    if not isinstance(process, SDE):
-        raise ConfigError("this study needs a process without trained parameters: config.sde.name")
-    return process

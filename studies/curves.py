@@ -10,7 +10,6 @@ from jaxtyping import Array, Float
 
 from gradlog.distributions import Estimate
 from gradlog.experiment.run import Run
-from gradlog.studies.common import fixed_process
 
 Numbers = Float[np.ndarray, " n"]
 Curve = tuple[Numbers, Numbers]  # means and their standard errors
@@ -26,7 +25,7 @@ class NoiseLevels(NamedTuple):
 
 def noise_levels(run: Run, count: int) -> NoiseLevels:
     """Return levels from ``objective.eps`` to t_max, even in log rho."""
-    sde = fixed_process(run)
+    sde = run.experiment.process
     times = sde.ladder(run.experiment.objective.eps, count)[::-1]
     log_rho, rate = (np.asarray(jax.vmap(f)(times)) for f in (sde.log_rho, sde.log_rho_rate))
     return NoiseLevels(times, np.exp(log_rho), 1 / rate)

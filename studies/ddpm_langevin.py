@@ -18,7 +18,7 @@ from gradlog.losses import DenoisingScoreMatching, Sigma2, UniformTime
 from gradlog.models import Noise
 from gradlog.sampling import NoCorrector, PredictorCorrector, ReverseDiffusion
 from gradlog.sde_lib import VP
-from gradlog.studies.common import fixed_process, write_results
+from gradlog.studies.common import write_results
 from gradlog.studies.plane import (
     draw_modes,
     draw_noisy,
@@ -44,7 +44,7 @@ class DDPMLangevin:
     samples: int = 10_000
 
     def __call__(self, run: Run) -> None:
-        sde = fixed_process(run)
+        sde = run.experiment.process
         require_ddpm_loss(run)
         law, annealed = require_mixture(run), require_annealed_langevin(run)
         run.train()

@@ -17,7 +17,7 @@ from gradlog import terminal
 from gradlog.evaluation.distances import distances_within, random_directions
 from gradlog.experiment.run import Run
 from gradlog.losses import OneLevel
-from gradlog.studies.common import fixed_process, require, require_energy, write_results
+from gradlog.studies.common import require, require_energy, write_results
 from gradlog.studies.generator import DIRECTIONS, Alternation, Generator, train_generator
 from gradlog.studies.plane import PlaneGrid, draw_cloud, draw_map
 
@@ -64,7 +64,7 @@ class DenoisingDensity:
         require(one_level, "config.objective.levels = 'one'")
         positive = min(self.generator_steps, self.measurements) >= 1
         require(positive, "config.study.generator_steps and measurements of at least 1")
-        sde, t = fixed_process(run), run.experiment.objective.eps
+        sde, t = run.experiment.process, run.experiment.objective.eps
         run.train()
 
         alternation = Alternation(

@@ -16,7 +16,7 @@ from gradlog import terminal
 from gradlog.distributions import Estimate, gaussian_entropy
 from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
-from gradlog.studies.common import fixed_process, write_results
+from gradlog.studies.common import write_results
 from gradlog.studies.curves import (
     Curve,
     curves_to_json,
@@ -43,7 +43,7 @@ class Entropy:
     times: int = 40
 
     def __call__(self, run: Run) -> None:
-        law, sde = law_of(run.experiment.dataset), fixed_process(run)
+        law, sde = law_of(run.experiment.dataset), run.experiment.process
         levels = noise_levels(run, self.times)
         keys = jax.random.split(run.experiment.streams["eval"], 3)
 

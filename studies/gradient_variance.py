@@ -17,7 +17,7 @@ from gradlog.experiment.reader import Reader
 from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
 from gradlog.losses import INTEGRANDS, SLICE_LAWS
-from gradlog.studies.common import fixed_process, write_results
+from gradlog.studies.common import write_results
 from gradlog.theory.gradients import GradientMeter, GradientMoments, explicit_denoising_gap
 
 _CHUNK = 512
@@ -37,7 +37,7 @@ class GradientVariance:
     draws: int = 4096
 
     def __call__(self, run: Run) -> None:
-        sde = fixed_process(run)
+        sde = run.experiment.process
         run.train()
         times = sde.ladder(run.experiment.objective.eps, self.noise_levels)
         rho = np.exp(np.asarray(jax.vmap(sde.log_rho)(times), float))

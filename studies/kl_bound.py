@@ -16,7 +16,7 @@ from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.experiment.run import Run
 from gradlog.sde_lib import SDE
-from gradlog.studies.common import fixed_process, write_results
+from gradlog.studies.common import write_results
 from gradlog.studies.curves import curves_to_json, label_axes
 from gradlog.theory.bound import (
     Divergences,
@@ -51,7 +51,8 @@ class KLBound:
     half_width: float = 6.0
 
     def __call__(self, run: Run) -> None:
-        law, sde, eps = run.experiment.dataset.law, fixed_process(run), run.experiment.objective.eps
+        law, sde = run.experiment.dataset.law, run.experiment.process
+        eps = run.experiment.objective.eps
         if law is None or law.shape != (1,):
             raise ConfigError(
                 "this study needs a known law in one dimension: config.data.name = 'mixture', "

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from gradlog import terminal
 from gradlog.distributions import Estimate, Gaussian
 from gradlog.experiment.run import Run
-from gradlog.studies.common import fixed_process, write_results
+from gradlog.studies.common import write_results
 from gradlog.studies.curves import (
     Curve,
     curves_to_json,
@@ -49,7 +49,7 @@ class KLRates:
     gains: int = 25
 
     def __call__(self, run: Run) -> None:
-        law, sde = require_mixture(run), fixed_process(run)
+        law, sde = require_mixture(run), run.experiment.process
         levels = noise_levels(run, self.times)
         other = replace(law, weights=jnp.full_like(law.weights, 1 / len(law.weights)))
         keys = jax.random.split(run.experiment.streams["eval"], 3)

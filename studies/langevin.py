@@ -19,7 +19,7 @@ from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.sampling import LangevinDynamics
 from gradlog.sampling.langevin import LangevinChain
-from gradlog.studies.common import fixed_process, study_folder, write_results
+from gradlog.studies.common import study_folder, write_results
 from gradlog.studies.plane import (
     draw_modes,
     draw_noisy,
@@ -50,7 +50,7 @@ class Langevin:
     frames: int = 40
 
     def __call__(self, run: Run) -> None:
-        law, sde = require_mixture(run), fixed_process(run)
+        law, sde = require_mixture(run), run.experiment.process
         annealed = require_annealed_langevin(run)
         plain = LangevinDynamics(
             annealed.eps,

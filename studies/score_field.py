@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.experiment.run import Run
-from gradlog.studies.common import fixed_process, write_results
+from gradlog.studies.common import write_results
 from gradlog.studies.plane import PlaneGrid, draw_arrows, draw_contours, draw_map, require_mixture
 
 _LOG_RARE = np.log(1e-4)  # relative to the maximum density: hardly any training points
@@ -30,7 +30,7 @@ class ScoreField:
     extent: float = 8.0
 
     def __call__(self, run: Run) -> None:
-        law, sde, eps = require_mixture(run), fixed_process(run), run.experiment.objective.eps
+        law, sde, eps = require_mixture(run), run.experiment.process, run.experiment.objective.eps
         run.train()
         learned = run.experiment.model.bind(run.params()).score
         exact, log_density = law.score_fn(sde), law.log_density_fn(sde)

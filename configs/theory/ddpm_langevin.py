@@ -1,11 +1,12 @@
 """A network trained with DDPM's simple loss, sampled by its own steps and by annealed Langevin.
 
-The mixture of Song & Ermon 2019, coordinates divided by 5, on VP; the ladder of 20 levels of
-rho = sigma/alpha goes from 152 to 0.1, and the modes of std 0.2 come out with that noise.
+The data are the mixture of Song & Ermon 2019 with coordinates divided by 5; the process is VP. The
+ladder has 20 levels of rho = sigma/alpha, from 152 to 0.1. The sampled modes of std 0.2 contain the
+noise of the last level.
 
 Command: python main.py --config=configs/theory/ddpm_langevin.py --workdir=runs/ddpm --mode=study
-Figure: weight of the first mode, +- 0.004: 0.199 by DDPM's steps, 0.222 by annealed Langevin, 0.2
-in truth; std within modes 0.225 and 0.227, 0.224 in truth.
+Figure: weight of the first mode, +- 0.004: 0.199 by DDPM's steps, 0.222 by annealed Langevin; the
+true weight is 0.2. The std within modes is 0.225 and 0.227; the true one is 0.224.
 Time: two minutes on two CPU cores.
 """
 

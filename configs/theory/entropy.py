@@ -1,7 +1,7 @@
-"""The entropy of a mixture under noise, and its rate, by scores and by itself.
+"""The entropy of a mixture under noise, and its rate from scores and by differentiation.
 
 Command: python main.py --config=configs/theory/entropy.py --workdir=runs/entropy --mode=study
-Figure: entropy from 0.121 to 2.838 nats: a gain of 2.717, by the score 2.74 +- 0.03.
+Figure: entropy rises from 0.121 to 2.838 nats, by 2.717; by the score 2.74 +- 0.03.
 Time: 20 seconds on two CPU cores.
 """
 
@@ -12,7 +12,7 @@ def get_config():
     config = default.get_config()
     config.data.update(name="mixture", scale=5.0, num_train=100, num_test=100)
     config.sde.name = "vp"
-    config.model.update(name="mlp", dropout=0.0)  # not trained: all is of the data's law
+    config.model.update(name="mlp", dropout=0.0)  # not trained: only the data's law is used
     config.objective.eps = 1e-4
     config.likelihood.eps = 1e-4
     config.study.name = "entropy"

@@ -1,7 +1,7 @@
-"""How much each objective's gradient varies, over noise levels, and DSM's gap to ESM.
+"""The variance of each objective's gradient over noise levels, and the gap of DSM to ESM.
 
-The mixture of Song & Ermon 2019, coordinates divided by 5, and an MLP trained for a short while by
-denoising: its gradients are measured where training still has something to do.
+The data are the mixture of Song & Ermon 2019 with coordinates divided by 5. The network is an MLP
+after a short training by denoising, so that its gradients are not yet zero.
 
 Command: python main.py --config=configs/theory/gradient_variance.py --workdir=runs/gradients
     --mode=study

@@ -1,10 +1,10 @@
-"""A generator of the two moons, trained by two energies: Bigdeli's denoising density estimators.
+"""A generator of two moons, trained by two energies: Bigdeli's denoising density estimators.
 
-Bigdeli et al. 2020, arXiv:2001.02728, at one level of noise, of std 0.2.
+Bigdeli et al. 2020, arXiv:2001.02728, at one noise level of standard deviation 0.2.
 
 Command: python main.py --config=configs/toy/denoising_density.py --workdir=runs/dde --mode=study
 Figure: the sliced Wasserstein distance of 2,000 samples to 2,000 test points falls from 0.54 to
-0.028; another 2,000 points of the data are 0.031 +- 0.005 away.
+0.028. For another 2,000 points of the data the distance is 0.031 +- 0.005.
 Time: one minute on two CPU cores.
 """
 

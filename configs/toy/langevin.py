@@ -1,13 +1,13 @@
 """Samples of 1/5 N([-5,-5], I) + 4/5 N([5,5], I): exact, Langevin, annealed Langevin.
 
-Song & Ermon 2019, arXiv:1907.05600, figure 3, with their ladder from 20 to 1, 100 steps of size
-0.1 at each of 10 levels, and the exact score; with --config.study.learned=True one that is learned
-as theirs was, by denoising score matching on the ladder.
+Song & Ermon 2019, arXiv:1907.05600, figure 3. The ladder is theirs, from 20 to 1, with 100 steps of
+size 0.1 at each of 10 levels. The score is exact. With --config.study.learned=True it is learned as
+in the paper, by denoising score matching on the ladder.
 
 Command: python main.py --config=configs/toy/langevin.py --workdir=runs/langevin --mode=study
-Figure: weight of the first mode, +- 0.004: 0.494 by Langevin, 0.212 by annealed Langevin, 0.2 in
-truth; with the learned score 0.463 and 0.220. (Of 200,000 chains: 0.217 +- 0.001.)
-Time: twenty seconds on two CPU cores; with learning a minute and a half.
+Figure: weight of the first mode, +- 0.004: 0.494 by Langevin, 0.212 by annealed Langevin; the true
+weight is 0.2. With the learned score: 0.463 and 0.220. (200,000 chains give 0.217 +- 0.001.)
+Time: twenty seconds on two CPU cores; with training a minute and a half.
 """
 
 from gradlog.configs import default

@@ -1,9 +1,9 @@
-"""A circle in ten dimensions, its score by sliced score matching, with and without a little noise.
+"""The score of a circle in ten dimensions by sliced score matching, with and without noise.
 
-Song & Ermon 2019, figure 1, in small: without noise the loss has no minimum.
+Song & Ermon 2019, arXiv:1907.05600, figure 1, in small. Without noise the loss has no minimum.
 
 Command: python main.py --config=configs/toy/manifold.py --workdir=runs/manifold --mode=study
-Figure: the loss settles with noise of std 0.05; without, it falls and jumps without end.
+Figure: the loss converges with noise of std 0.05. Without noise it keeps falling and jumping.
 Time: a minute and a half on two CPU cores.
 """
 

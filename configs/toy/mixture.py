@@ -1,8 +1,8 @@
 """The two-dimensional mixture of Song & Ermon (2019): 1/5 N([-5,-5], I) + 4/5 N([5,5], I).
 
 Command: python main.py --config=configs/toy/mixture.py --workdir=runs/mixture
-Figure: 0.097 +- 0.018 bits/dim (ode). Coordinates are divided by 5; the entropy of the law, the
-best any model can do, is 0.119 nats, 0.086 bits/dim.
+Figure: 0.097 +- 0.018 bits/dim (ode). Coordinates are divided by 5. The entropy of the law is the
+lower bound for any model: 0.119 nats, or 0.086 bits/dim.
 Time: 20 seconds of training on two CPU cores.
 """
 

@@ -1,9 +1,10 @@
 """The score of 1/5 N([-5,-5], I) + 4/5 N([5,5], I), learned by sliced score matching.
 
-Song & Ermon 2019, figure 2: what was learned is right where data are, and wrong where they are not.
+Song & Ermon 2019, arXiv:1907.05600, figure 2. The learned score is accurate near the data and
+inaccurate elsewhere.
 
 Command: python main.py --config=configs/toy/score_field.py --workdir=runs/score_field --mode=study
-Figure: an rms error of 0.09 under the density, of 5.0 where hardly a point lies.
+Figure: the rms error is 0.09 under the density, and 5.0 where there are hardly any points.
 Time: one minute on two CPU cores.
 """
 

@@ -16,7 +16,7 @@ def test_with_the_true_score_all_densities_are_the_datas_and_integrate_to_one(sc
     config = kl_bound.get_config()
     config.data.update(scale=scale, num_train=64, num_test=16)
     run = Run.open(tmp_path / "run", config)
-    law, sde = run.experiment.dataset.law, run.experiment.model.process
+    law, sde = run.experiment.dataset.law, run.experiment.process
     eps = run.experiment.objective.eps
     grid = LineGrid(5.0 / scale, 6.0, 300, 100)
     truth = tabulate_law(law, sde, grid, eps)

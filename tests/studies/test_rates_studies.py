@@ -38,7 +38,7 @@ def test_levels_are_even_in_log_rho_and_have_the_time_per_unit_of_it(name, tmp_p
     config.sde.name = name
     run = Run.open(tmp_path / "run", config)
     levels = noise_levels(run, 31)
-    sde, log_rho = run.experiment.model.process, np.log(levels.rho)
+    sde, log_rho = run.experiment.process, np.log(levels.rho)
     np.testing.assert_allclose(np.diff(log_rho), (log_rho[-1] - log_rho[0]) / 30, rtol=1e-3)
     with jax.enable_x64():
         ahead, behind = (

@@ -75,4 +75,4 @@ def test_a_variant_is_a_separate_run_with_changed_keys(tmp_path):
     run = Run.open(tmp_path / "run", tiny.points())
     other = open_variant(run, "other", {"sde.beta_max": 7.0})
     assert other.workdir.root == tmp_path / "run" / "other"
-    assert [each.experiment.model.process.beta_max for each in (other, run)] == [7.0, 20.0]
+    assert [each.experiment.process.beta_max for each in (other, run)] == [7.0, 20.0]
