@@ -54,6 +54,6 @@ if __name__ == "__main__":
         devices=jax.device_count(),
         bits_per_dim=evaluation.account.bits_per_dim,
         standard_error=evaluation.standard_error,
-        nfe=evaluation.nfe,
+        nfe=evaluation.values["nfe"],
         samples=jnp.asarray(samples.x),
     )
