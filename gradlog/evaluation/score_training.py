@@ -96,8 +96,12 @@ def train_score_model(
         losses = ", ".join(
             f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last
         )
-        terminal.say(f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim")
-        terminal.say("note: losses under two weightings (config.objective) are not comparable")
+        # Losses under two weightings are not comparable, so the line names the weighting.
+        weighting = config["objective"]["weighting"]
+        terminal.say(
+            f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim under the "
+            f"weighting {weighting!r}"
+        )
 
     train_in_workdir(
         WorkdirTraining(
