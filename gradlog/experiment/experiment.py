@@ -29,7 +29,7 @@ from gradlog.experiment.sampling_parts import (
     build_encoding,
     build_sampler,
 )
-from gradlog.experiment.schema import check_config_values
+from gradlog.experiment.schema import check_ranges
 from gradlog.experiment.training_parts import (
     build_augmentation,
     build_model,
@@ -157,7 +157,7 @@ class Experiment:
     not need. ``check`` builds all parts once, to find every mistake that needs no data.
 
     Args:
-      config: a whole configuration, without a preset in ``config.compat``.
+      config: a whole configuration, as `compat.resolve_compat` returns it.
       dataset: its data; without them the parts that depend on the data are of no use but to check
         the configuration.
 
@@ -166,11 +166,11 @@ class Experiment:
       keys_of_parts: the keys that each part depends on, of the parts that were built.
 
     Raises:
-      ConfigError: a key is missing or unknown, or its value has another type or lies out of range.
+      ConfigError: a number lies outside of its range; the message names the key.
     """
 
     def __init__(self, config: ConfigDict, dataset: Dataset | None = None):
-        check_config_values(config)
+        check_ranges(config)
         self.config = config
         self.keys_of_parts: dict[str, frozenset[str]] = {}
         self._dataset = dataset

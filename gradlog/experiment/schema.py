@@ -23,14 +23,12 @@ class ConfigFileError(ConfigError):
     """A file that holds no configuration; the message is one line that names the file."""
 
 
-def check_config_values(config: ConfigDict) -> None:
-    """Check keys, types and ranges.
+def check_ranges(config: ConfigDict) -> None:
+    """Check the numbers of a configuration in which ``find_problem`` found no problem.
 
     Raises:
-      ConfigError: a key is missing or unknown, or its value has another type or lies out of range.
+      ConfigError: a number lies outside of its range; the message names the key.
     """
-    if problem := find_problem(config):
-        raise ConfigError(problem)
     values = dict(flatten(config))
     for key, value in values.items():
         # The command line does not look inside tuples.
