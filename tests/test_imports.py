@@ -128,3 +128,9 @@ def test_evaluation_is_mapped_over_devices_in_one_file():
 
 def _files_with(name: str, *words: str) -> list[str]:
     return [f.name for f in _files(name) if any(word in f.read_text() for word in words)]
+
+
+def test_no_two_test_files_have_one_name():
+    """Pytest imports them by their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
