@@ -1,11 +1,11 @@
-"""How the site is built: `make docs`."""
+"""The settings of the site, which `make site` builds."""
 
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc, and for reference.py beside this file
+sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc, and for reference.py in this folder
 
 import reference  # noqa: E402
 
@@ -24,7 +24,7 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-# Folders of the repository are links there, words here. tests/docs finds links to what is not.
+# Links to files of the repository work on GitHub only. tests/docs finds those that lead nowhere.
 nitpick_ignore_regex = [("myst", r"\.\./.*")]
 
 autodoc_default_options = {"exclude-members": "replace"}  # every flax.struct has it
@@ -45,8 +45,8 @@ html_theme_options = {
 
 
 def setup(app) -> None:
-    """Writes the reference pages before the pages are read."""
-    app.connect("autodoc-process-docstring", reference.as_sentence, priority=400)
-    app.connect("autodoc-process-docstring", reference.as_rst)
-    app.connect("autodoc-process-signature", reference.as_words)
+    """Write the reference pages before the pages are read."""
+    app.connect("autodoc-process-docstring", reference.protect_colons, priority=400)
+    app.connect("autodoc-process-docstring", reference.escape_markup)
+    app.connect("autodoc-process-signature", reference.shorten_types)
     reference.write(DOCS)

@@ -1,4 +1,4 @@
-"""The reference pages of the site: written from the docstrings and from configs/default.py."""
+"""Write the reference pages of the site, from the docstrings and from configs/default.py."""
 
 import ast
 import importlib
@@ -6,13 +6,29 @@ from pathlib import Path
 
 from gradlog.experiment import keys
 
-# In the order in which they are wanted.
-ROOMS = (
-    *("run", "sde_lib", "oracles", "solvers", "models", "data", "losses", "likelihood", "sampling"),
-    *("theory", "evaluation", "training", "storage", "hosts", "studies", "sweeps", "reports"),
-    "terminal",
-)
-_PAGE = """# `{room}`
+# Modules by page, in the order in which readers need them. A page without modules shows a package.
+PAGES: dict[str, tuple[str, ...]] = {
+    "gradlog": ("experiment.run", "fitting", "experiment.build", "experiment.experiment"),
+    "gradlog.sde_lib": (),
+    "gradlog.models": (),
+    "gradlog.models.networks": (),
+    "gradlog.losses": (),
+    "gradlog.sampling": (),
+    "gradlog.likelihood": (),
+    "gradlog.ode": (),
+    "gradlog.distributions": (),
+    "gradlog.data": (),
+    "gradlog.theory": (),
+    "gradlog.training": (),
+    "gradlog.evaluation": (),
+    "gradlog.storage": (),
+    "gradlog.studies": (),
+    "gradlog.sweeps": (),
+    "gradlog.report": (),
+    "gradlog.distributed": (),
+    "gradlog.terminal": (),
+}
+_PAGE = """# `{name}`
 
 ```{{eval-rst}}
 {modules}
@@ -22,13 +38,14 @@ _MODULE = """.. automodule:: {name}
    :members:
 """
 _ITS_OWN = "   :imported-members:\n"
-_COLON = "\ua789"  # looks like one; stands for one until napoleon has passed
+_COLON = "\ua789"  # looks like a colon, and replaces it until napoleon has run
 _INDEX = """# API
 
-The public names of each room, from their docstrings. A room imports only rooms below it;
-`tests/test_imports.py` has the order.
+The public names of each package, from their docstrings. A package imports only packages below it;
+`tests/test_imports.py` has the order. The names that you need first, such as `Run`, `fit` and `VP`, can be
+imported from `gradlog` itself.
 
-| room | |
+| module | contents |
 |---|---|
 {rows}
 
@@ -40,86 +57,97 @@ The public names of each room, from their docstrings. A room imports only rooms 
 """
 _KEYS = """# Every key of a configuration
 
-From the comments of `configs/default.py`. Each can be overridden on the command line by
-`--config.KEY=VALUE`; `python main.py --help` shows the same, and with `--config=FILE` that file's
-values. Empty texts and zeros stand for "not given".
+This page lists all keys with their defaults and meanings, from the comments of `configs/default.py`. You can
+override each key on the command line by `--config.KEY=VALUE`. `python main.py --help` shows the same list,
+and with `--config=FILE` the values of that file. An empty text or a zero means "not set".
 """
 
 
 def write(docs: Path) -> None:
-    """Writes ``api/`` and ``config_keys.md``; files that are as they should be stay untouched."""
+    """Write ``api/`` and ``config_keys.md``. Files whose text is right already stay untouched."""
     folder = docs / "api"
     folder.mkdir(exist_ok=True)
-    rooms = {room: _head(docs.parent / room / "__init__.py") for room in ROOMS}
-    for room in rooms:
-        modules = "\n".join(_modules(docs.parent / room))
-        _put(folder / f"{room}.md", _PAGE.format(room=room, modules=modules))
-    rows = "\n".join(f"| [`{room}`]({room}.md) | {head} |" for room, head in rooms.items())
-    _put(folder / "index.md", _INDEX.format(rows=rows, names="\n".join(rooms)))
+    root = docs.parent
+    for name, chosen in PAGES.items():
+        modules = "\n".join(_modules(root, name, chosen))
+        _put(folder / f"{name}.md", _PAGE.format(name=name, modules=modules))
+    rows = "\n".join(f"| [`{name}`]({name}.md) | {_summary(root, name)} |" for name in PAGES)
+    _put(folder / "index.md", _INDEX.format(rows=rows, names="\n".join(PAGES)))
     _put(docs / "config_keys.md", keys_page())
 
 
 def keys_page() -> str:
-    """Every key with its default and meaning, a table for each section."""
+    """Return the page of every key with its default and meaning, with a table for each section."""
     return _KEYS + "".join(_section(name) for name in keys.sections())
 
 
 def _section(name: str) -> str:
     rows = "\n".join(
         f"| `{key.name}` | `{key.default!r}` | {key.meaning.replace('|', chr(92) + '|')} |"
-        for key in keys.in_section(name)
+        for key in keys.keys_in_section(name)
     )
     title = f"`{name}`" if name else "At the top"
     return f"\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n{rows}\n"
 
 
-def as_sentence(app, what, name, obj, options, lines: list[str]) -> None:
-    """Keeps napoleon, which comes next, from taking a property's words for its type."""
+def protect_colons(app, what, name, obj, options, lines: list[str]) -> None:
+    """Keep napoleon, which runs next, from reading a property's first words as its type."""
     if what in ("property", "attribute") and lines:
         lines[0] = lines[0].replace(":", _COLON)
 
 
-def as_rst(app, what, name, obj, options, lines: list[str]) -> None:
-    """Takes the stars and bars of a docstring for themselves: they are products and norms there.
+def escape_markup(app, what, name, obj, options, lines: list[str]) -> None:
+    """Escape the stars and bars of a docstring, where they mean products and norms.
 
-    What stands between backticks, one or two, is code and stays as it is.
+    Code between backticks, one or two, stays as it is.
     """
     parts = "\n".join(lines).replace("``", "`").split("`")
-    parts[::2] = [_escaped(part) for part in parts[::2]]
+    parts[::2] = [_escape(part) for part in parts[::2]]
     lines[:] = "``".join(parts).replace(_COLON, ":").split("\n")
 
 
-def _escaped(words: str) -> str:
-    return words.replace("*", r"\*").replace("|", r"\|").replace("_ ", r"\_ ")
+def _escape(text: str) -> str:
+    return text.replace("*", r"\*").replace("|", r"\|").replace("_ ", r"\_ ")
 
 
-def as_words(app, what, name, obj, options, signature: str | None, returned: str | None):
-    """The signature, in which arrays have the name by which one asks for them."""
+def shorten_types(app, what, name, obj, options, signature: str | None, returned: str | None):
+    """Return the signature with the public name of JAX's arrays."""
     return tuple(
         part and part.replace("jaxlib._jax.Array", "Array") for part in (signature, returned)
     )
 
 
-def _modules(room: Path) -> list[str]:
-    """What shows a room: the names that it makes its own, or where it has none, its modules."""
-    if "__all__" in (room / "__init__.py").read_text():
-        _settle(room.name)
-        return [_MODULE.format(name=room.name) + _ITS_OWN]
-    files = sorted(room.glob("[!_]*.py"))
-    return [
-        _MODULE.format(name=name) for name in [room.name, *(f"{room.name}.{f.stem}" for f in files)]
-    ]
+def _modules(root: Path, name: str, chosen: tuple[str, ...]) -> list[str]:
+    """Return the directives of a page: of the chosen modules, or of a package or module.
+
+    A package with ``__all__`` shows the names in it, and another package shows its modules.
+    """
+    if chosen:
+        return [_MODULE.format(name=f"{name}.{module}") for module in chosen]
+    file = _file(root, name)
+    if file.name != "__init__.py":
+        return [_MODULE.format(name=name)]
+    if "__all__" in file.read_text():
+        _import_names(name)
+        return [_MODULE.format(name=name) + _ITS_OWN]
+    modules = sorted(path.stem for path in file.parent.glob("[!_]*.py"))
+    return [_MODULE.format(name=module) for module in [name, *(f"{name}.{m}" for m in modules)]]
 
 
-def _settle(name: str) -> None:
-    """Gives a room those names that it would import when they are first asked for."""
-    room = importlib.import_module(name)
-    vars(room).update({public: getattr(room, public) for public in room.__all__})
+def _import_names(name: str) -> None:
+    """Import the names that a package would import at their first use."""
+    package = importlib.import_module(name)
+    vars(package).update({public: getattr(package, public) for public in package.__all__})
 
 
-def _head(file: Path) -> str:
-    """The first line of a room's docstring."""
-    return (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0]
+def _file(root: Path, name: str) -> Path:
+    path = root.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _summary(root: Path, name: str) -> str:
+    """Return the first line of a module's docstring."""
+    return (ast.get_docstring(ast.parse(_file(root, name).read_text())) or "").partition("\n")[0]
 
 
 def _put(file: Path, text: str) -> None:
