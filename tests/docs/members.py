@@ -1,6 +1,6 @@
-"""A pytest plugin: the members that the pages on extending write, in the dicts of their rooms.
+"""A pytest plugin that registers the members that the pages on extending define.
 
-So the tests of each room take them up, as they would in the repository.
+The tests of each folder then cover them, as they would in the repository.
 """
 
 import importlib
@@ -9,13 +9,13 @@ import numpy as np
 
 from tests.docs.pages import blocks
 
-# Of each page: the dict that a member is put into, its name there, and what the page calls it.
+# The page and folder, the registry, the name in it, and the name on the page.
 MEMBERS = (
     ("sde_lib", "SDES", "cosine", "Cosine"),
     ("models", "NETWORKS", "torus", "Torus"),
     ("models", "PARAMETRIZATIONS", "beside_gaussian", "BesideGaussian"),
     ("data", "DATASETS", "spiral", "load_spiral"),
-    ("losses", "OBJECTIVES", "antithetic", "AntitheticScoreMatching"),
+    ("losses", "INTEGRANDS", "antithetic", "AntitheticScoreMatching"),
     ("losses", "WEIGHTINGS", "min_snr", "MinSNR"),
     ("likelihood", "DIVERGENCES", "coordinates", "Coordinates"),
 )
@@ -23,23 +23,24 @@ MEMBERS = (
 
 def pytest_configure(config):
     del config
-    for room, registry, name, called in MEMBERS:
-        getattr(importlib.import_module(room), registry)[name] = member(room, called)
+    for folder, registry, name, defined in MEMBERS:
+        package = importlib.import_module(f"gradlog.{folder}")
+        getattr(package, registry)[name] = member(folder, defined)
 
 
-def member(room, called):
-    """What a page defines under a name, by those of its blocks alone that define members."""
-    page = blocks(f"docs/extending/{room}.md")
+def member(folder, defined):
+    """Return what a page defines under a name. Run only those of its blocks that define members."""
+    page = blocks(f"docs/extending/{folder}.md")
     wanted = [f"{word} {name}" for _, _, _, name in MEMBERS for word in ("class", "def")]
     namespace = {"__name__": "page"}
     for block in page:
         if block.language == "python" and any(text in block.code for text in wanted):
             exec(block.code, namespace)
-    return namespace[called]
+    return namespace[defined]
 
 
 def pytest_collection_modifyitems(items):
-    """What the pages say that a test must be told besides: the truth, written out once more."""
+    """Add what the pages say that a test needs besides: the exact values, written once more."""
     for module in {item.module for item in items}:
         if hasattr(module, "float64_alpha_sigma"):
             module.float64_alpha_sigma = _with_cosine(module.float64_alpha_sigma)
