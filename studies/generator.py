@@ -5,7 +5,7 @@ arXiv:2001.02728. Parameters lie in two groups, "generator" and "estimator". Eac
 trains one group while the other is frozen. The estimator of the data never changes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
@@ -167,10 +167,10 @@ class Alternation:
         latent_key, loss_key = jax.random.split(key)
         shape = (self.batch, *self.generator.shape)
         latents = jax.random.normal(jax.random.fold_in(latent_key, state.step), shape)
-        own = state.replace(opt_state={trained: state.opt_state[trained]})
+        own = replace(state, opt_state={trained: state.opt_state[trained]})
         loss, grads = step.loss_and_grads(loss_key, own, latents, jnp.arange(self.batch))
         after, _ = step.update(own, loss, grads, state.step + 1)
-        return after.replace(opt_state=state.opt_state | after.opt_state)
+        return replace(after, opt_state=state.opt_state | after.opt_state)
 
 
 def measurement_rounds(rounds: int, measurements: int) -> list[int]:
