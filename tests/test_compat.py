@@ -16,8 +16,9 @@ from gradlog.experiment.build import build, check_config
 from gradlog.experiment.compat import COMPATS, compat_notes, resolve_compat
 from gradlog.experiment.loading import load_config, load_saved_config
 from gradlog.experiment.run import Run
-from gradlog.likelihood import AsSample, OneDraw, SciPyLikelihood, Uniform, scipy_ode
+from gradlog.likelihood import AsSample, OneDraw, SciPyLikelihood, scipy_ode
 from gradlog.losses import ScoreFlow
+from gradlog.models import Uniform
 from gradlog.storage import write_json
 from tests.models.official import GOLDEN, load_golden
 

@@ -10,8 +10,8 @@ from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, section
 from gradlog.experiment.sampling_parts import TASKS
 from gradlog.likelihood import LIKELIHOODS
 from gradlog.likelihood.divergences import DIVERGENCES
-from gradlog.losses import OBJECTIVES, SLICE_LAWS, WEIGHTINGS
-from gradlog.models import LABELS, NETWORKS, PARAMETRIZATIONS
+from gradlog.losses import INTEGRANDS, SLICE_LAWS, WEIGHTINGS
+from gradlog.models import NETWORKS, NOISE_LABELS, PARAMETRIZATIONS
 from gradlog.models.networks import ncsnpp, ncsnv2
 from gradlog.ode import FLOWS
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
@@ -26,10 +26,10 @@ MEMBERS = {
     "sde.name": SDES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
-    "model.label": LABELS,
+    "model.label": NOISE_LABELS,
     **{f"model.{name}": found for name, found in ncsnpp.CHOICES.items()},
     "model.interpolation": ncsnv2.CHOICES["interpolation"],
-    "objective.name": OBJECTIVES,
+    "objective.name": INTEGRANDS,
     "objective.weighting": WEIGHTINGS,
     "objective.slice_law": SLICE_LAWS,
     "optimizer.schedule": SCHEDULES,
@@ -51,7 +51,9 @@ MEMBERS = {
 
 
 def test_every_key_is_there_once_with_its_default():
-    assert {name: key.default for name, key in keys().items()} == dict(flatten(default.get_config()))
+    assert {name: key.default for name, key in keys().items()} == dict(
+        flatten(default.get_config())
+    )
 
 
 @pytest.mark.parametrize("name", keys())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from gradlog.run import RunDirectory
+from gradlog.experiment.run import Run
 
 # A process in the background of a shell would be born with SIGINT ignored.
 MAIN = (
@@ -85,7 +85,7 @@ def test_training_writes_a_checkpoint_of_its_step_and_says_how_to_go_on(start, t
     process.wait_for(lambda: metrics.exists() and metrics.stat().st_size)
     process.send(signal.SIGINT)
     status, errors = process.end()
-    (step,) = RunDirectory.open(tmp_path / "run").steps("all")
+    (step,) = Run.open(tmp_path / "run").steps("all")
     assert status == 130
     assert errors.splitlines() == [
         "SIGINT: writing a checkpoint after this step, then leaving; a second signal leaves at "
@@ -121,14 +121,14 @@ def test_a_second_signal_leaves_at_once_and_loses_no_checkpoint(start, tmp_path)
     process.wait_for(lambda: list((folder / "checkpoints").glob("[0-9]*")))
     process.send(signal.SIGTERM)
     process.send(signal.SIGSTOP)
-    known = RunDirectory.open(folder).steps("all")
+    known = Run.open(folder).steps("all")
     process.send(signal.SIGCONT)
     time.sleep(0.4)
     process.send(signal.SIGTERM)
     status, errors = process.end()
     assert status in (143, -signal.SIGTERM)  # the latter when Python is already gone
     assert "Traceback" not in errors
-    assert set(known) <= set(RunDirectory.open(folder).steps("all"))
+    assert set(known) <= set(Run.open(folder).steps("all"))
 
 
 def test_an_evaluation_keeps_its_batches(start, workdir):

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tensorboardX.proto import graph_pb2
 
-from gradlog.evaluation.features.inception import weights
+from gradlog.evaluation.quality.features.inception import weights
 from tests.docs.pages import ROOT
 from tests.docs.small.rules import shortened
 from tests.evaluation import inception_weights

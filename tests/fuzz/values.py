@@ -4,7 +4,7 @@ import ast
 from random import Random
 
 from gradlog.configs import default
-from gradlog.experiment.saved import defaults
+from gradlog.experiment.loading import defaults
 
 # As Python writes them in a config file.
 WRONG = (
