@@ -42,8 +42,8 @@ _COLON = "\ua789"  # looks like a colon, and replaces it until napoleon has run
 _INDEX = """# API
 
 The public names of each package, from their docstrings. A package imports only packages below it;
-`tests/test_imports.py` has the order. The names that you need first, such as `Run`, `fit` and `VP`, can be
-imported from `gradlog` itself.
+`tests/test_imports.py` has the order. You can import the names that you need first, such as `Run`,
+`fit` and `VP`, from `gradlog` itself.
 
 | module | contents |
 |---|---|
@@ -57,9 +57,10 @@ imported from `gradlog` itself.
 """
 _KEYS = """# Every key of a configuration
 
-This page lists all keys with their defaults and meanings, from the comments of `configs/default.py`. You can
-override each key on the command line by `--config.KEY=VALUE`. `python main.py --help` shows the same list,
-and with `--config=FILE` the values of that file. An empty text or a zero means "not set".
+This page lists all keys with their defaults and meanings, from the comments of
+`configs/default.py`. You can override each key on the command line by `--config.KEY=VALUE`.
+`python main.py --help` shows the same list, and with `--config=FILE` the values of that file. An
+empty text or a zero means "not set".
 """
 
 
