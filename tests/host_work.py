@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from gradlog import distributed
+from gradlog.cli import actions
 from gradlog.cli.flags import Options
 from gradlog.cli.main import run_mode
-from gradlog.cli.modes import MODES
 from gradlog.experiment.loading import load_config
 
 DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
@@ -77,4 +77,4 @@ if __name__ == "__main__":
     distributed._SEEN_SECONDS = 0.5
     check_gathering(host)
     check_agreeing(host, Path(workdir))
-    MODES["eval"].run(replace(options, mode="eval"))
+    actions.evaluate(replace(options, mode="eval"))

@@ -148,7 +148,7 @@ def _traced(file, *, seen=False):
 
 
 def _key(config):
-    """What a program traced from the config depends on: all but the name of the data."""
+    """All that a program traced from the config depends on: not the name of the data."""
     shape = (_dataset(config).shape, _dataset(config).levels)
     return json.dumps([shape, _edited(config, **{"data.name": "any"}).to_dict()], sort_keys=True)
 

@@ -16,7 +16,7 @@ import tiny
 import two_hosts
 
 from gradlog import distributed, supervisor
-from gradlog.cli.actions import UsageError
+from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options
 from gradlog.distributed import HostError, Hosts
 from gradlog.experiment.run import Run

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ TIERS = (
     ("training",),
     ("experiment",),
     ("evaluation",),
-    ("experiment.run",),
+    ("experiment.run", "fitting"),
     ("studies", "sweeps"),
     ("report", "configs"),
     ("cli",),
@@ -92,6 +93,23 @@ def test_every_module_has_a_tier():
 def test_imports_go_down(name):
     assert _files(name)
     assert _upward(name, _imports(name)) == []
+
+
+def test_no_two_modules_of_a_package_import_each_other():
+    modules = {_module(file): file for file in PACKAGE.rglob("*.py") if file.name != "__init__.py"}
+
+    def neighbors(module: str) -> set[str]:
+        imported = set(_imported_modules(modules[module].read_text()))
+        own = {name.removeprefix("gradlog.") for name in imported} & set(modules)
+        return {name for name in own if name.rpartition(".")[0] == module.rpartition(".")[0]}
+
+    graph = {module: neighbors(module) for module in modules}
+    circle = ""
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+    assert circle == ""
 
 
 def test_an_upward_import_is_found_wherever_it_stands():

@@ -1,4 +1,4 @@
-"""What each mode does: a function of the options for each ``--mode``.
+"""Do what a ``--mode`` says: a function of the options for each.
 
 A function imports what it needs when it is called, so that ``--help`` imports none of it.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlog import terminal
+from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
     from gradlog.cli.flags import Options
     from gradlog.experiment.run import Run
     from gradlog.studies import Study
-
-
-class UsageError(ValueError):
-    """A command line that cannot be used. The message is one line that names the flag."""
-
-
-class NoImageError(ValueError):
-    """An estimator that succeeded on no image."""
-
-
-class DamagedWorkdirError(ValueError):
-    """A workdir with a damaged file."""
 
 
 def open_run(
@@ -253,19 +242,3 @@ def verify(options: "Options") -> None:
         raise DamagedWorkdirError(
             f"{options.workdir}: {first.path} is damaged: {first.detail}{more}"
         )
-
-
-def list_experiments(options: "Options") -> None:
-    """Print the experiments with what to expect of each."""
-    from gradlog.cli.experiments import show_experiments
-
-    del options
-    show_experiments()
-
-
-def print_completion(options: "Options") -> None:
-    """Print the script that completes command lines in bash and zsh."""
-    from gradlog.cli.completion import completion_script
-
-    del options
-    print(completion_script(), end="")

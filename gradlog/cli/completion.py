@@ -16,6 +16,11 @@ from gradlog.experiment.keys import keys, sections
 _SCRIPT = Path(__file__).with_name("completion.bash")
 
 
+def print_completion_script() -> None:
+    """Print the script that completes command lines in bash and zsh."""
+    print(completion_script(), end="")
+
+
 def completion_script() -> str:
     """Return the script for ``eval "$(python main.py --mode=completion)"``."""
     words = "\n".join(sorted(set(_words())))

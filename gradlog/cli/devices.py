@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from gradlog.cli.actions import UsageError
+from gradlog.cli.errors import UsageError
 
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 

@@ -30,7 +30,7 @@ _GROUPS = (
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the docstring of a file says.
+    """An experiment, as the docstring of its file describes it.
 
     Attributes:
       file: such as 'configs/digits.py'.

@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gradlog import aliases
-from gradlog.cli.actions import UsageError
+from gradlog.cli.errors import UsageError
 from gradlog.cli.modes import MODES, NOTHING, RUN
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
@@ -34,7 +34,7 @@ def _flag(default: Any, meaning: str, *, kind: type = str, choices: tuple[str, .
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line asks for: a field for each flag, and the configuration.
+    """The wishes of a command line: a field for each flag, and the configuration.
 
     Attributes:
       overrides: the values of ``--config.key=value`` by dotted key.
@@ -84,7 +84,7 @@ class Options:
 
     @property
     def several_hosts(self) -> bool:
-        """Whether other hosts take part."""
+        """True if other hosts take part."""
         return self.distributed or self.coordinator is not None
 
     def check(self) -> None:

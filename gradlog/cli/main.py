@@ -9,6 +9,7 @@ all of them resumes.
 
 import contextlib
 import faulthandler
+import importlib
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gradlog import supervisor
-from gradlog.cli.actions import DamagedWorkdirError, NoImageError, UsageError
+from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
 from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
 from gradlog.cli.modes import MODES, NOTHING, announce
 from gradlog.experiment.schema import ConfigFileError
@@ -101,8 +102,10 @@ def run_mode(options: Options) -> None:
       HostError: the other hosts cannot be reached, or have another command line.
     """
     mode = MODES[options.mode]
+    module, name = mode.run.split(".")
+    action = getattr(importlib.import_module(f"gradlog.cli.{module}"), name)
     if mode.reads == NOTHING:
-        mode.run(options)
+        action()
         return
     import jax
     from absl import logging
@@ -129,7 +132,7 @@ def run_mode(options: Options) -> None:
         devices.check_devices()
         check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL_HOSTS})
         devices.use_compilation_cache(devices.COMPILATION_CACHE)
-        mode.run(options)
+        action(options)
 
 
 def _user_errors() -> tuple[type[Exception], ...]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gradlog.cli import actions
 from gradlog.terminal import say
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ class Mode:
     """One of the values of ``--mode``.
 
     Attributes:
-      run: the function that does it.
+      run: the function of ``gradlog.cli`` that does it, as 'module.name'. It takes the options
+        unless the mode reads nothing.
       summary: what it does, for ``--help``.
       examples: command lines, without ``python main.py``.
       resumes: what the same command does after an interruption.
@@ -40,7 +40,7 @@ class Mode:
       computes: whether it needs the devices; otherwise other processes can have them.
     """
 
-    run: Callable[["Options"], None]
+    run: str
     summary: str
     examples: tuple[str, ...]
     resumes: str
@@ -109,7 +109,7 @@ def _checkpoints(options: "Options", steps: list[int]) -> str:
 MODES: Mapping[str, Mode] = MappingProxyType(
     {
         "train": Mode(
-            actions.train,
+            "actions.train",
             "trains a score model, from the newest checkpoint of the workdir",
             ("--config=configs/digits.py --workdir=runs/digits --mode=train",),
             _TRAINING_RESUMES,
@@ -117,7 +117,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             announce=_training,
         ),
         "eval": Mode(
-            actions.evaluate,
+            "actions.evaluate",
             "bits per dimension of checkpoints on the test set, with their account and error",
             ("--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",),
             _BATCHES_RESUME,
@@ -127,7 +127,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             reads_steps=True,
         ),
         "compare": Mode(
-            actions.compare,
+            "actions.compare",
             "differences in bits, image by image, between checkpoints or between two runs",
             (
                 "--workdir=runs/digits --mode=compare --steps=1000,2000",
@@ -146,7 +146,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             announce=_estimates,
         ),
         "classify": Mode(
-            actions.classify,
+            "actions.classify",
             "the class of each test image, by the likelihoods of all classes",
             ("--workdir=runs/classes --mode=classify",),
             _BATCHES_RESUME,
@@ -155,14 +155,14 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             reads_steps=True,
         ),
         "classifier": Mode(
-            actions.train_classifier,
+            "actions.train_classifier",
             "trains a classifier of noisy data in the workdir, for guidance and features",
             ("--workdir=runs/digits --mode=classifier",),
             _TRAINING_RESUMES,
             keys=("classifier",),
         ),
         "sample": Mode(
-            actions.sample,
+            "actions.sample",
             "samples of checkpoints, as arrays and as a picture",
             ("--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",),
             "the same command draws the samples again",
@@ -171,7 +171,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             reads_steps=True,
         ),
         "quality": Mode(
-            actions.measure_quality,
+            "actions.measure_quality",
             "FID, KID, precision and recall of samples beside the data",
             ("--workdir=runs/digits --mode=quality --config.quality.num_samples=297",),
             "finished samples and features are stored, and the same command resumes from them",
@@ -180,7 +180,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             reads_steps=True,
         ),
         "import": Mode(
-            actions.import_checkpoint,
+            "actions.import_checkpoint",
             "makes a workdir of a checkpoint of score_sde or score_flow",
             ("--workdir=runs/cifar10 --mode=import --source=checkpoint_26",),
             "the same command reads it again",
@@ -188,7 +188,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             several_hosts=False,
         ),
         "encode": Mode(
-            actions.encode,
+            "actions.encode",
             "latents of test data by the probability flow, and their reconstructions",
             ("--workdir=runs/digits --mode=encode",),
             "the same command begins again",
@@ -197,7 +197,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             reads_steps=True,
         ),
         "export": Mode(
-            actions.export,
+            "actions.export",
             "a file of the score and the log density for JAX alone, without this repository",
             ("--workdir=runs/digits --mode=export",),
             "the same command writes the file again",
@@ -206,14 +206,14 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             reads_steps=True,
         ),
         "study": Mode(
-            actions.study,
+            "actions.study",
             "pictures of what theory claims, with the training that they need",
             ("--config=configs/toy/manifold.py --workdir=runs/manifold --mode=study",),
             "the same command resumes from what has been trained",
             keys=("study",),
         ),
         "sweep": Mode(
-            actions.sweep,
+            "actions.sweep",
             "trains and evaluates many overrides of a configuration, and compares them",
             ("--mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep",),
             "the same command leaves finished runs alone and resumes the others",
@@ -222,7 +222,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             computes=False,
         ),
         "report": Mode(
-            actions.report,
+            "actions.report",
             "one page of HTML about a run or a sweep, to be read without a network",
             ("--workdir=runs/digits --mode=report",),
             "the same command writes it again",
@@ -231,7 +231,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             computes=False,
         ),
         "verify": Mode(
-            actions.verify,
+            "actions.verify",
             "checks all files of a workdir",
             ("--workdir=runs/digits --mode=verify",),
             _UNCHANGED,
@@ -239,7 +239,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             several_hosts=False,
         ),
         "configs": Mode(
-            actions.list_experiments,
+            "experiments.show_experiments",
             "lists the experiments: what they are, what to expect, how long they take",
             ("--mode=configs",),
             _UNCHANGED,
@@ -248,7 +248,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             computes=False,
         ),
         "completion": Mode(
-            actions.print_completion,
+            "completion.print_completion_script",
             "prints what bash and zsh need to complete flags, modes, files and keys",
             ("--mode=completion",),
             _UNCHANGED,

@@ -60,7 +60,7 @@ _BATCHES = (
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and how to train; see ``configs/default.py``."""
+    """The length and the course of training; see ``configs/default.py``."""
 
     steps: int
     batch_size: int
@@ -78,7 +78,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How many samples to draw, and how many at once."""
+    """The number of samples, and the number drawn at once."""
 
     num_samples: int
     batch_size: int
@@ -97,7 +97,7 @@ class ClassifierSettings:
 
 @dataclass(frozen=True)
 class QualitySettings:
-    """How samples are compared with data; see ``configs/default.py``."""
+    """The comparison of samples with data; see ``configs/default.py``."""
 
     features: str
     inception: str
@@ -114,7 +114,7 @@ class QualitySettings:
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How many images to evaluate (0 for all), how many at once, and how many a second time."""
+    """Numbers of images to evaluate: in all (0 for every image), at once, and a second time."""
 
     batch_size: int
     num_images: int
@@ -264,7 +264,7 @@ class Experiment:
 
     @part
     def class_dropout(self, reader: Reader) -> float:
-        """How often a class-conditional model sees no class in training."""
+        """The probability that a class-conditional model sees no class in training."""
         return reader.get("objective.class_dropout") if self.model.num_classes else 0.0
 
     @part
@@ -284,7 +284,7 @@ class Experiment:
 
     @part
     def training(self, reader: Reader) -> TrainingSettings:
-        """How long and how to train."""
+        """The length and the course of training."""
         reader.pick("training.parallel", MAPPINGS)
         reader.pick("training.tracker", TRACKERS)
         return reader.make("training", TrainingSettings)
@@ -310,7 +310,7 @@ class Experiment:
 
     @part
     def eval(self, reader: Reader) -> EvalSettings:
-        """Which images are evaluated."""
+        """The choice of images to evaluate."""
         return reader.make("eval", EvalSettings)
 
     @part
@@ -320,13 +320,13 @@ class Experiment:
 
     @part
     def conditional_sampling(self, reader: Reader) -> ConditionalSampling:
-        """What is known of the samples before they are drawn."""
+        """The known facts of samples: their classes and their known part."""
         classes = self.model.num_classes
         return build_conditional_sampling(reader, classes, self.sampler, self._dataset)
 
     @part
     def sampling(self, reader: Reader) -> SamplingSettings:
-        """How many samples to draw."""
+        """The number of samples."""
         return reader.make("sampling", SamplingSettings)
 
     @part
@@ -341,7 +341,7 @@ class Experiment:
 
     @part
     def quality(self, reader: Reader) -> QualitySettings:
-        """How samples are compared with data."""
+        """The comparison of samples with data."""
         reader.pick("quality.features", dict.fromkeys(FEATURES))
         reader.pick("quality.convention", dict.fromkeys(CONVENTIONS))
         reader.pick("quality.against", dict.fromkeys(("train", "test")))

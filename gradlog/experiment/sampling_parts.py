@@ -37,7 +37,7 @@ BATCH_AXES = ("batch", "devices")
 
 @dataclass(frozen=True)
 class ConditionalSampling:
-    """What is known of the samples before they are drawn.
+    """The facts of samples that are known before they are drawn.
 
     Attributes:
       classes: samples have these classes in turn; () for no class.

@@ -1,4 +1,4 @@
-"""What a configuration must look like: its keys, their types and the ranges of its numbers.
+"""Check the keys of a configuration, their types and the ranges of its numbers.
 
 A configuration has all keys of ``configs/default.py`` and no other, with values of the same types.
 Which names a key may have, and which parts go together, is checked where the parts are built.

@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 from gradlog.cli import main as cli
-from gradlog.cli.actions import UsageError
+from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, read_flags
 from gradlog.cli.modes import MODES
 from gradlog.config_error import ConfigError

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from planned_sweeps import HEAD
 
-from gradlog.cli.actions import UsageError
+from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, read_flags
 
 SECONDS = 300
