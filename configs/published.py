@@ -1,13 +1,13 @@
-"""What the published experiments are made of: data sets, networks, processes.
+"""Data sets, networks and processes of the published experiments.
 
-Each changes a config and returns it. A file of `configs/score_sde/` and `configs/score_flow/`
-composes them as the official configuration of the same name does (Song et al. 2021, "Score-Based
-Generative Modeling through SDEs", arXiv:2011.13456, appendix H; Song, Durkan, Murray & Ermon 2021,
-"Maximum Likelihood Training of Score-Based Diffusion Models", arXiv:2101.09258). Losses, their
-scale, the optimizer, the average, flips and what images are mapped to are the official ones. Two
-things differ: the times of a batch are stratified (the same law, less variance), and a network of
-discrete levels is sampled at the levels it was trained on, where score_sde's grid of times lies up
-to one level below.
+Each function changes a config and returns it. A file in `configs/score_sde/` or
+`configs/score_flow/` combines them as the official configuration of the same name does (Song et al.
+2021, "Score-Based Generative Modeling through SDEs", arXiv:2011.13456, appendix H; Song, Durkan,
+Murray & Ermon 2021, "Maximum Likelihood Training of Score-Based Diffusion Models",
+arXiv:2101.09258). The loss and its scale, the optimizer, the averaged parameters, flips and the
+range of the images are the official ones. Two things differ. The times of a batch are stratified:
+the distribution is the same and the variance is lower. A network of discrete levels is sampled at
+its levels of training, while score_sde's grid of times lies up to one level below them.
 
 `--config.compat=score_sde` (`score_flow`) evaluates by the conventions of that code.
 """
@@ -69,7 +69,7 @@ def _folder(size: int) -> ConfigDict:
 
 
 def _images(name: str) -> ConfigDict:
-    """What all have in common."""
+    """Return the settings that all published experiments share."""
     config = default.get_config()
     config.data.name = name
     config.objective.update(
@@ -129,7 +129,7 @@ def ddpm(config: ConfigDict) -> ConfigDict:
 
 
 def ddpm_large(config: ConfigDict) -> ConfigDict:
-    """The network of DDPM for 256x256, with its smaller learning rate."""
+    """The network of DDPM for 256x256, with a smaller learning rate."""
     ddpm(config).model.ch_mult = (1, 1, 2, 2, 4, 4)
     config.optimizer.learning_rate = 2e-5
     return config
@@ -177,7 +177,7 @@ def subvp(config: ConfigDict) -> ConfigDict:
 
 
 def chain(config: ConfigDict, predictor: str = "ancestral") -> ConfigDict:
-    """DDPM: the chain of a thousand steps, trained and sampled at its nodes alone."""
+    """DDPM: the chain of a thousand steps, trained and sampled at its nodes only."""
     config.sde.update(name="ddpm", num_steps=1000)
     config.model.label = "step"
     config.objective.update(levels="steps", eps=1e-3)
@@ -189,7 +189,7 @@ def chain(config: ConfigDict, predictor: str = "ancestral") -> ConfigDict:
 
 
 def ve(config: ConfigDict) -> ConfigDict:
-    """The VE SDE in continuous time; images in [0, 1], and the network is the score."""
+    """The VE SDE in continuous time; images in [0, 1], and the network outputs the score."""
     config.sde.name = "ve"
     config.model.update(
         parametrization="score",
@@ -205,7 +205,7 @@ def ve(config: ConfigDict) -> ConfigDict:
 
 
 def smld(config: ConfigDict) -> ConfigDict:
-    """VE on a ladder of levels, from sigma_max to sigma_min, whose index the network is told."""
+    """VE on a ladder of levels from sigma_max to sigma_min; the network sees the level's index."""
     ve(config).model.update(label="ladder", embedding_type="positional")
     config.objective.update(levels="ladder", eps=0.0)
     config.likelihood.eps = 0.0
@@ -213,7 +213,7 @@ def smld(config: ConfigDict) -> ConfigDict:
 
 
 def _scales(config: ConfigDict, count: int) -> ConfigDict:
-    """Levels of the ladder, and steps of the sampler."""
+    """Set the number of levels of the ladder and of steps of the sampler."""
     config.model.num_scales = config.sampling.num_steps = count
     return config
 

@@ -59,7 +59,7 @@ class Hosts:
 
     @property
     def requested(self) -> bool:
-        """Whether the user asked for several hosts."""
+        """True if the user asked for several hosts."""
         return self.from_environment or self.coordinator is not None
 
     def join(self) -> None:
@@ -155,12 +155,12 @@ def host_index() -> int:
 
 
 def is_multihost() -> bool:
-    """Whether there is more than one host."""
+    """Return whether there is more than one host."""
     return host_count() > 1
 
 
 def is_writer() -> bool:
-    """Whether this host writes files. Only host 0 does: every host has the same results."""
+    """Return whether this host writes files. Only host 0 does: all hosts have the same results."""
     return host_index() == 0
 
 

@@ -1,6 +1,6 @@
-"""Handwritten digits with their classes: draws a wanted digit, and tells which one it is shown.
+"""Handwritten digits with their classes: draw a chosen digit, or recognize one.
 
-The network of configs/digits.py, told the class, or one time in ten that there is none.
+The network of configs/digits.py also sees the class. Training hides the class one time in ten.
 
 Command: python main.py --config=configs/conditional/digits.py --workdir=runs/classes
          python main.py --workdir=runs/classes --mode=classify

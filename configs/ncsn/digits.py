@@ -1,12 +1,12 @@
 """NCSN on the handwritten digits: a ladder of noise levels and annealed Langevin dynamics.
 
-Song & Ermon 2019, arXiv:1907.05600: 20 levels, geometric from 10 to 0.05, the network told the
-index of the level, denoising score matching with the weighting sigma^2, 100 Langevin steps a level.
-The U-Net is the demo's.
+Song & Ermon 2019, arXiv:1907.05600: 20 levels, geometric from 10 to 0.05. The network sees the index
+of the level. Training is denoising score matching with the weighting sigma^2; sampling takes 100
+Langevin steps at each level. The U-Net is that of the demo.
 
 Command: python main.py --config=configs/ncsn/digits.py --workdir=runs/ncsn
-Figure: samples that read as digits, but for a few. It is no model for likelihoods: 2.0 bits/dim by
-quadrature, which refining the nodes moves by 0.02, as the score jumps between the levels.
+Figure: nearly all samples look like digits. The model is not made for likelihoods: quadrature gives
+2.0 bits/dim, and finer nodes change this by 0.02, because the score jumps between the levels.
 Time: four minutes of training, half a minute of sampling (2001 evaluations), two of evaluation.
 """
 

@@ -1,14 +1,14 @@
-"""Weighting x SDE on the digits: which loss over time gives the fewest bits, under which SDE.
+"""Weighting x SDE on the digits: which weighting gives the fewest bits under which SDE.
 
-Three weightings (the likelihood's, sigma^2, EDM's), each with the times drawn in proportion to it,
-under three SDEs (VP, sub-VP, VE), three seeds of each: 27 MLPs of 0.64 million parameters, and the
-same ODE estimator for all. The likelihood weighting makes the loss a bound on the bits; over the
-1,500 steps that these networks are trained it need not be the one that lowers them fastest.
+Three weightings (likelihood, sigma^2, EDM) under three SDEs (VP, sub-VP, VE) with three seeds each:
+27 MLPs of 0.64 million parameters. Times are drawn in proportion to the weighting, and one ODE
+estimator evaluates all. With the likelihood weighting the loss bounds the bits. In the 1,500 steps
+of this training it need not lower them fastest.
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py \\
     --workdir=runs/weighting_sde --jobs=2
-Figure: 2.811 ± 0.016 bits/dim (VP, sigma^2) to 2.951 ± 0.027 (sub-VP, EDM): docs/sweeps.md has all;
-a model that knows nothing needs 4.09.
+Figure: 2.811 ± 0.016 bits/dim (VP, sigma^2) to 2.951 ± 0.027 (sub-VP, EDM); docs/sweeps.md has
+all. A model that knows nothing needs 4.09.
 Time: 7 minutes on two CPU cores.
 """
 

@@ -12,7 +12,7 @@ from gradlog.data.dataset import UNKNOWN, DataError, Dataset
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What drawing samples needs to know about a data set: see `Dataset` for the attributes.
+    """Facts about a data set without its examples; `Dataset` explains the attributes.
 
     `num_classes` of None means that the number of classes is not known without the data.
     """

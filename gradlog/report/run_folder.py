@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from gradlog.aliases import modern_settings
+from gradlog.aliases import modern_result, modern_settings
 from gradlog.data import Dataset
 from gradlog.evaluation.bits_per_dim import RESULT, SETTINGS, Result, common_settings, load_result
 from gradlog.experiment.build import load_dataset
@@ -27,7 +27,6 @@ from gradlog.storage import (
     read_sealed,
     scan_metrics,
 )
-from gradlog.storage.aliases import modern_result
 
 Read = TypeVar("Read")
 # The errors of reading a file that is damaged or holds something unexpected.
@@ -136,7 +135,7 @@ class RunFolder:
 
     @cached_property
     def comparable(self) -> dict[str, list[Result]]:
-        """For each estimator the results with equal settings, so that their steps are comparable.
+        """Return for each estimator the results with equal settings, whose steps are comparable.
 
         Among several groups of equal settings the order of preference is: a group that has a
         number, the most images, the fewest settings that differ from the run's own, the most steps.
