@@ -1,8 +1,8 @@
 """NCSN on the handwritten digits: a ladder of noise levels and annealed Langevin dynamics.
 
 Song & Ermon 2019, arXiv:1907.05600: 20 levels, geometric from 10 to 0.05. The network sees the
-index of the level. Training is denoising score matching with the weighting sigma^2; sampling takes 100
-Langevin steps at each level. The U-Net is that of the demo.
+index of the level. Training is denoising score matching with the weighting sigma^2. Sampling takes
+100 Langevin steps at each level. The U-Net is that of the demo.
 
 Command: python main.py --config=configs/ncsn/digits.py --workdir=runs/ncsn
 Figure: nearly all samples look like digits. The model is not made for likelihoods: quadrature gives
