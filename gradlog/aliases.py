@@ -1,9 +1,11 @@
-"""Older spellings of configuration keys and values.
+"""Older spellings of configuration keys, of their values, and of names in files of results.
 
 Version 0.1 wrote British spellings. They are still read: from the files of a workdir, from
-configuration files, from sweeps and from the command line.
+configuration files, from sweeps and from the command line. Digests still use them, so that the
+folders of version 0.1 are found.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -23,28 +25,77 @@ VALUES = {
     "objective.dequantization": {"centres": "centers"},
     "sampling.task": {"colourise": "colorize"},
 }
+_OLD_KEYS = {new: old for old, new in KEYS.items()}
+_OLD_VALUES = {key: {new: old for old, new in table.items()} for key, table in VALUES.items()}
 # The same without the section: no two sections use one of these names differently.
 _NAMES = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in KEYS.items()}
 _NAMED_VALUES = {key.rpartition(".")[2]: values for key, values in VALUES.items()}
+# Words in the names of a result: 'nats_dequantisation', 'discretisation'.
+_WORDS = {"dequantisation": "dequantization", "discretisation": "discretization"}
+_NAMING = ("source", "term")  # keys of a result whose values are such names
 
 
-def modern_settings(settings: dict[str, Any]) -> dict[str, Any]:
+def modern_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by dotted key with keys and values in the spelling of today.
 
     It is for files that a program wrote: nothing is said about their spelling.
     """
-    renamed = {KEYS.get(key, key): value for key, value in settings.items()}
     return {
-        key: VALUES.get(key, {}).get(value, value) if isinstance(value, str) else value
-        for key, value in renamed.items()
+        KEYS.get(key, key): _replace(VALUES, KEYS.get(key, key), value)
+        for key, value in settings.items()
     }
 
 
-def modern_key(key: str) -> str:
-    """Return a dotted key in the spelling of today; an old spelling is noted once."""
-    if key in KEYS:
-        _note(key.rpartition(".")[2], KEYS[key].rpartition(".")[2])
-    return KEYS.get(key, key)
+def old_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted key as version 0.1 spelled them; digests are made of these."""
+    return {
+        _OLD_KEYS.get(key, key): _replace(_OLD_VALUES, key, value)
+        for key, value in settings.items()
+    }
+
+
+def modern_result(contents: Any, key: str = "") -> Any:
+    """Return the contents of a result file with the names of today.
+
+    Args:
+      contents: dictionaries, lists and values, as JSON or an archive of arrays holds them.
+      key: the name of the contents, in the spelling of today.
+    """
+    if isinstance(contents, dict):
+        modern = {_modern_name(name): value for name, value in contents.items()}
+        return modern_settings({name: modern_result(value, name) for name, value in modern.items()})
+    if isinstance(contents, list):
+        return [modern_result(item, key) for item in contents]
+    return _modern_name(contents) if key in _NAMING and isinstance(contents, str) else contents
+
+
+def modern_key(key: str) -> tuple[str, list[str]]:
+    """Return a dotted key in the spelling of today, and a note if it was an older one."""
+    new = KEYS.get(key, key)
+    return new, [describe(f"config.{key}", f"config.{new}")] if new != key else []
+
+
+def modern_value(key: str, value: Any) -> tuple[Any, list[str]]:
+    """Return the value of a key in the spelling of today, and a note if it was an older one."""
+    new = _replace(VALUES, key, value)
+    return new, [f"config.{key}: {describe(repr(value), repr(new))}"] if new != value else []
+
+
+def describe(old: str, new: str) -> str:
+    """Return the note on an old spelling."""
+    return f"{old} is the spelling of version 0.1; it is {new} now"
+
+
+def _replace(values: Mapping[str, Mapping[str, str]], key: str, value: Any) -> Any:
+    return values.get(key, {}).get(value, value) if isinstance(value, str) else value
+
+
+def _modern_name(name: str) -> str:
+    if name in KEYS:
+        return KEYS[name]
+    for old, new in _WORDS.items():
+        name = name.replace(old, new)
+    return name
 
 
 class Config(ConfigDict):
@@ -92,4 +143,4 @@ class Config(ConfigDict):
 def _note(old: str, new: str) -> None:
     from gradlog.terminal import say  # not for programs that use no old spelling
 
-    say(f"note: {old} is the spelling of version 0.1; it is {new} now")
+    say(f"note: {describe(old, new)}")

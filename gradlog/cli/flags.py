@@ -142,7 +142,7 @@ def read_flags(arguments: Sequence[str]) -> Options:
       UsageError: a word is not a flag, a flag is unknown, or it has no value or a wrong one.
     """
     values: dict[str, Any] = {}
-    overrides: dict[str, list[str]] = {}
+    texts_of: dict[str, list[str]] = {}
     notes: list[str] = []
     words = deque(arguments)
     while words:
@@ -157,8 +157,9 @@ def read_flags(arguments: Sequence[str]) -> Options:
             continue
         negated, name = _split_negation(name)
         if name.startswith("config."):
-            key, note = _modern_key(name.removeprefix("config."))
-            notes += [note] if note else []
+            key, found = aliases.modern_key(name.removeprefix("config."))
+            notes += found
+            _check_key(key)
             kind = type(DEFAULTS[key])
         elif name in FLAGS:
             key, kind = "", FLAGS[name].metadata["kind"]
@@ -174,13 +175,14 @@ def read_flags(arguments: Sequence[str]) -> Options:
                 raise UsageError(f"--{name} has no value{before}: say --{name}=VALUE")
             text = words.popleft()
         if key:
-            overrides.setdefault(key, []).append(text)
+            texts_of.setdefault(key, []).append(text)
         else:
             values[FLAGS[name].name] = _convert_flag(name, text)
-    converted = {key: _convert(key, texts) for key, texts in overrides.items()}
-    return Options(
-        **values, overrides=aliases.modern_settings(converted), notes=tuple(dict.fromkeys(notes))
-    )
+    overrides = {}
+    for key, texts in texts_of.items():
+        overrides[key], found = aliases.modern_value(key, _convert(key, texts))
+        notes += found
+    return Options(**values, overrides=overrides, notes=tuple(dict.fromkeys(notes)))
 
 
 def _is_topic(word: str) -> bool:
@@ -197,26 +199,21 @@ def _split_negation(name: str) -> tuple[bool, str]:
     return negated, bare if negated else name
 
 
-def _modern_key(key: str) -> tuple[str, str]:
-    """Return the key in the spelling of today, and a note if it had an older one.
-
-    Raises:
-      UsageError: there is no such key.
-    """
-    modern = aliases.KEYS.get(key, key)
-    if modern not in DEFAULTS:
-        section = [name for name in DEFAULTS if name.startswith(f"{key}.")]
-        if section:
-            raise UsageError(
-                f"config.{key} is a section: set one of its keys, such as --config.{section[0]}="
-            )
-        parent = next((name for name in DEFAULTS if key.startswith(f"{name}.")), "")
-        if parent:
-            raise UsageError(f"config.{parent} is a value and has no key {key[len(parent) + 1 :]}")
-        near = suggest_key(key)
-        hint = f"did you mean config.{near}? " if near else ""
-        raise UsageError(f"config.{key} is unknown; {hint}--help lists every key")
-    return modern, f"config.{key} is now spelled config.{modern}" if modern != key else ""
+def _check_key(key: str) -> None:
+    """Raise UsageError if there is no such key."""
+    if key in DEFAULTS:
+        return
+    section = [name for name in DEFAULTS if name.startswith(f"{key}.")]
+    if section:
+        raise UsageError(
+            f"config.{key} is a section: set one of its keys, such as --config.{section[0]}="
+        )
+    parent = next((name for name in DEFAULTS if key.startswith(f"{name}.")), "")
+    if parent:
+        raise UsageError(f"config.{parent} is a value and has no key {key[len(parent) + 1 :]}")
+    near = suggest_key(key)
+    hint = f"did you mean config.{near}? " if near else ""
+    raise UsageError(f"config.{key} is unknown; {hint}--help lists every key")
 
 
 def _unknown_flag(name: str) -> str:

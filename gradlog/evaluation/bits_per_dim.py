@@ -17,7 +17,7 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Bool, Float
 
 from gradlog import terminal
-from gradlog.aliases import modern_settings
+from gradlog.aliases import modern_result, modern_settings
 from gradlog.distributed import exists_on_hosts, is_writer
 from gradlog.evaluation.batch_cache import DAMAGED, PARTIAL, BatchCache
 from gradlog.evaluation.likelihood import Evaluation, evaluated_source, likelihood_evaluator
@@ -45,7 +45,6 @@ from gradlog.storage import (
     write_npz,
     write_sealed,
 )
-from gradlog.storage.aliases import modern_result
 from gradlog.training.workdir_training import lock_workdir
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from gradlog.aliases import modern_settings
+from gradlog.aliases import modern_result, modern_settings, old_settings
 from gradlog.data import UNKNOWN
-from gradlog.storage.aliases import modern_result, old_settings
 from gradlog.storage.errors import DamagedFileError, WorkdirError
 from gradlog.storage.files import read_json, read_sealed, write_json
 

@@ -28,11 +28,6 @@ SEED = "seed"
 _TRAINING_KEYS = ("compat", "training.steps", "training.batch_size", "training.max_skips")
 _MAX_RUNS = 10_000  # A sweep() with more overrides probably never ends.
 _MAX_NAME_LENGTH = 60  # characters, without the digest
-# Digests use the spelling of version 0.1, so that its finished runs are recognized.
-_OLD_KEYS = {new: old for old, new in aliases.KEYS.items()}
-_OLD_VALUES = {
-    key: {new: old for old, new in values.items()} for key, values in aliases.VALUES.items()
-}
 
 
 class SweepError(ValueError):
@@ -110,7 +105,7 @@ class Plan:
 
     def settings_digest(self, run: PlannedRun) -> str:
         """Return a digest of the run's configuration; different configurations differ in it."""
-        return digest(_old_spelling(_changed_settings(self.build_config(run))))
+        return digest(aliases.old_settings(_changed_settings(self.build_config(run))))
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""
@@ -175,12 +170,12 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
             check_config(resolve_compat(full, {*command_line_keys, *overrides}))
         except ConfigError as error:
             raise SweepError(f"--sweep={file}: {overrides}: {error}") from error
-        settings = digest(_old_spelling(_changed_settings(full)))
+        settings = digest(aliases.old_settings(_changed_settings(full)))
         if settings in digests:
             raise SweepError(f"--sweep: sweep() of {file} gives the same run twice: {overrides}")
         digests.add(settings)
         words = "_".join(_word(key, value) for key, value in overrides.items())
-        training = digest(_old_spelling(_training_settings(full) | overrides))
+        training = digest(aliases.old_settings(_training_settings(full) | overrides))
         name = "-".join(filter(None, [words[:_MAX_NAME_LENGTH], training]))
         runs.append(PlannedRun(name, overrides))
     title = str(namespace.get("__doc__") or "").strip().partition("\n")[0]
@@ -273,15 +268,6 @@ def _training_settings(config: ConfigDict) -> dict[str, Any]:
 
 def _affects_training(key: str) -> bool:
     return identifies_workdir(key) or key in _TRAINING_KEYS
-
-
-def _old_spelling(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        _OLD_KEYS.get(key, key): _OLD_VALUES.get(key, {}).get(value, value)
-        if isinstance(value, str)
-        else value
-        for key, value in settings.items()
-    }
 
 
 def _word(key: str, value: Any) -> str:

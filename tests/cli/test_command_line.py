@@ -352,12 +352,20 @@ def test_flags_and_keys_have_several_spellings():
     assert read_flags(["--steps=1", "--steps=2"]).steps == "2"
 
 
-def test_an_old_spelling_of_a_key_is_read_and_noted():
-    options = read_flags(["--config.model.parametrisation=noise"])
-    assert options.overrides == {"model.parametrization": "noise"}
-    assert options.notes == (
-        "config.model.parametrisation is now spelled config.model.parametrization",
-    )
+@pytest.mark.parametrize(
+    ("key", "value", "new_key", "new_value"),
+    [
+        ("model.parametrisation", "noise", "model.parametrization", "noise"),
+        ("objective.dequantization", "centres", "objective.dequantization", "centers"),
+        ("sampling.task", "colourise", "sampling.task", "colorize"),
+    ],
+)
+def test_an_old_spelling_is_read_and_noted_once(key, value, new_key, new_value):
+    options = read_flags([f"--config.{key}={value}"] * 2)
+    assert options.overrides == {new_key: new_value}
+    (note,) = options.notes
+    assert f"config.{new_key}" in note
+    assert f"{key if key != new_key else value}" in note
 
 
 # --- config files ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from gradlog import terminal
+from gradlog.aliases import modern_result
 from gradlog.data import Source
 from gradlog.data.dataset import permutation
 from gradlog.distributed import exists_on_hosts, is_writer
@@ -41,7 +42,6 @@ from gradlog.storage import (
     write_npz,
     write_sealed,
 )
-from gradlog.storage.aliases import modern_result
 
 if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment
