@@ -12,6 +12,7 @@ from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host, split_key
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DEQUANTIZATION, IMPORTANCE
 from gradlog.models import BoundModel
+from gradlog.sde_lib import Process
 
 
 class StoredLikelihood(Protocol):
@@ -33,6 +34,10 @@ class OneDraw:
     """``log p(x(u)) - log q(u)`` at one draw of u: a lower bound on average (Theis et al. 2016)."""
 
     likelihood: Likelihood
+
+    @property
+    def accepts(self) -> type[Process]:
+        return self.likelihood.accepts
 
     @property
     def on_host(self) -> bool:
@@ -73,6 +78,10 @@ class ImportanceWeighted:
 
     likelihood: Likelihood
     samples: int = 20
+
+    @property
+    def accepts(self) -> type[Process]:
+        return self.likelihood.accepts
 
     def __call__(
         self,

@@ -1,6 +1,7 @@
 """Score matching over all noise levels."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float, Int, Num
@@ -11,6 +12,7 @@ from gradlog.losses.scalings import Integral, Scaling
 from gradlog.losses.times import TimeProposal
 from gradlog.losses.weightings import Weighting
 from gradlog.models import BoundModel
+from gradlog.sde_lib import SDE, Process
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class ScoreMatching:
       eps: the smallest time.
       scaling: a constant factor of the loss.
     """
+
+    accepts: ClassVar[type[Process]] = SDE
 
     integrand: Integrand
     weighting: Weighting

@@ -22,6 +22,8 @@ class Encoding:
     the architecture.
     """
 
+    accepts: ClassVar[type[Process]] = SDE
+
     solver: Solver
     flow: Flow
     eps: float

@@ -121,19 +121,22 @@ class SDE(Process):
 
 
 def check_process(strategy: Any, process: Process) -> None:
-    """Check that a sampler or estimator accepts a process.
+    """Check that a sampler, an estimator or an objective accepts a process.
 
     Args:
-      strategy: has an attribute ``accepts``: a class of processes, or a tuple of classes.
-      process: a forward process, bound or not.
+      strategy: its attribute ``accepts`` is a class of processes, or a tuple of classes. Without
+        the attribute it accepts every process.
+      process: a forward process. One with trained numbers is checked as it will be bound.
 
     Raises:
       ValueError: the strategy needs another kind of process.
     """
-    if not isinstance(process, strategy.accepts):
-        accepted = strategy.accepts if isinstance(strategy.accepts, tuple) else (strategy.accepts,)
-        kinds = " or ".join(kind.__name__ for kind in accepted)
-        raise ValueError(
-            f"{type(strategy).__name__} needs a process of the kind {kinds}, got "
-            f"{type(process).__name__}"
-        )
+    accepts = getattr(strategy, "accepts", Process)
+    if not isinstance(process, accepts):
+        bound = process.bind(process.init(jax.random.key(0)))
+        if not isinstance(bound, accepts):
+            kinds = accepts if isinstance(accepts, tuple) else (accepts,)
+            raise ValueError(
+                f"{type(strategy).__name__} needs a process of the kind "
+                f"{' or '.join(kind.__name__ for kind in kinds)}, got {type(process).__name__}"
+            )

@@ -7,13 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny
 
 from gradlog.distributions import Gaussian
-from gradlog.likelihood import make_bound
+from gradlog.experiment.build import check_config
+from gradlog.likelihood import LIKELIHOODS, ImportanceWeighted, make_bound
 from gradlog.losses import Loss, example_keys
 from gradlog.models import BoundModel, DiffusionModel, Noise, QuarterLogRho, Uniform
 from gradlog.models.networks import MLP
-from gradlog.sampling import DDIM
+from gradlog.sampling import DDIM, SAMPLERS
 from gradlog.sde_lib import VE, VP, LearnedNumbers, Process, check_process
 from gradlog.training import ParameterGroup, ScoreModelTraining, TrainStep, init_state
 
@@ -73,6 +75,27 @@ def test_process_of_another_kind_raises_in_one_line():
     check_process(DDIM(10, 1e-3), VP())
     with pytest.raises(ValueError, match=r"DDIM .* SDE, got Process"):
         check_process(DDIM(10, 1e-3), Process())
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_refuses_a_process_without_a_score(name):
+    made = check_config(tiny.points(**{"sampling.name": name})).sampler
+    check_process(made, LearnedNumbers(VP(), ("beta_max",)))
+    with pytest.raises(ValueError, match=f"^{type(made).__name__} .*got Process"):
+        check_process(made, Process())
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_estimator_refuses_a_process_without_a_score(name):
+    stored = check_config(tiny.points(**{"likelihood.name": name})).estimators[name].likelihood
+    for made in (stored, stored.likelihood, ImportanceWeighted(stored.likelihood)):
+        check_process(made, LearnedNumbers(VP(), ("beta_max",)))
+        with pytest.raises(ValueError, match=f"^{type(made).__name__} .*got Process"):
+            check_process(made, Process())
+
+
+def test_a_strategy_that_names_no_process_accepts_every_one():
+    check_process(lambda model, xs, keys: None, Process())
 
 
 # --- a process with a trained number --------------------------------------------------------
