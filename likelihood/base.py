@@ -33,7 +33,6 @@ class LogProb:
       jvps: number of Jacobian-vector products of the score.
       ok: whether the solver succeeded.
       freedom: degrees of freedom of Student's t for intervals built from the errors.
-      extras: further numbers for each example, by name. They are stored beside the others.
 
     A Gaussian with a known score, where the estimate is exact up to the solver's tolerance:
 
@@ -59,7 +58,6 @@ class LogProb:
     jvps: Int[Array, " batch"]
     ok: Bool[Array, " batch"]
     freedom: Float[Array, " batch"] | float = float("inf")
-    extras: dict[str, Float[Array, " batch"]] = struct.field(default_factory=dict)
 
     @property
     def nats(self) -> Float[Array, " batch"]:
@@ -76,7 +74,7 @@ class LogProb:
 class Likelihood(Protocol):
     """An estimator of the log density of a batch, with one key for each example.
 
-    ``accepts`` names the class of the processes that it can evaluate.
+    ``accepts`` names the class of the processes that it can evaluate; see `check_process`.
     """
 
     accepts: ClassVar[type[Process]]
