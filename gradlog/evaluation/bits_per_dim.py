@@ -84,7 +84,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a reader needs to compute a result again.
+    """The facts that a reader needs to compute a result again.
 
     Attributes:
       estimator: its name.
@@ -335,10 +335,19 @@ def load_result(folder: Path) -> Result | None:
         return None
     with reading_result(folder, "eval"):
         summary = modern_result(read_sealed(folder / RESULT))
-        for line in summary.get("account", ()):  # version 0.1 did not write the meaning of a term
-            line.setdefault("meaning", Part.named(line["term"]).meaning)
+        for line in summary.get("account", ()):
+            if "meaning" not in line:  # version 0.1 did not write it
+                line["meaning"] = _meaning(line["term"])
         with np.load(folder / PER_IMAGE) as arrays:
             return Result(summary, modern_result(dict(arrays)), folder)
+
+
+def _meaning(term: str) -> str:
+    """Return the meaning of a term; it is empty for a term of an estimator that is not imported."""
+    try:
+        return Part.named(term).meaning
+    except KeyError:
+        return ""
 
 
 def common_settings(folder: Path) -> dict[str, Any]:
