@@ -267,7 +267,8 @@ def test_the_state_before_a_bad_step_is_kept_and_training_can_go_on(bad_steps, t
     stopped = Run.open(tmp_path / "stopped", tiny.points())
     for _ in range(2):
         with pytest.raises(
-            NonFiniteError, match=r"^step 13: loss is inf; .* checkpoint of step 12"
+            NonFiniteError,
+            match=r"^step 13: loss is inf; .* checkpoint of step 12: .*config.training.max_skips=",
         ):
             stopped.train()
     assert stopped.steps("all") == [10, 12]

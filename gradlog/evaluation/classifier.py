@@ -229,7 +229,7 @@ class ClassifierRun:
         try:
             step_fn = ParallelStep(step, self._key(_TRAIN), mapping)
         except ValueError as error:
-            raise ConfigError(str(error).replace("training", "classifier")) from error
+            raise ConfigError(f"config.classifier.{error}") from error
         source = labeled_train(experiment.dataset)
         train_in_workdir(
             WorkdirTraining(

@@ -164,7 +164,7 @@ def parallel_step(experiment: "Experiment") -> ParallelStep:
     try:
         return ParallelStep(step, experiment.streams["train"], MAPPINGS[settings.parallel]())
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"config.training.{error}") from error
 
 
 def retention_of(settings: "TrainingSettings") -> Retention:

@@ -20,7 +20,16 @@ Pending = Sequence[tuple[int, dict[str, float | None]]]
 
 
 class NonFiniteError(RuntimeError):
-    """A metric of a step is not finite; the message names both."""
+    """A metric of a step is not finite; the message names both.
+
+    Attributes:
+      saved: the step of the state that ``Plan.save`` received.
+      skipped: the number of steps skipped until then; None if the metric is a measure of a state.
+    """
+
+    def __init__(self, message: str, saved: int = 0, skipped: int | None = None):
+        super().__init__(message)
+        self.saved, self.skipped = saved, skipped
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ def train(
 
     Raises:
       NonFiniteError: a loss or gradient norm is not finite, and no more steps may be skipped; the
-        state before it is saved. Or a measure is not finite; its state is saved.
+        state before it is passed to ``plan.save``. Or a measure is not finite; its state is.
       Interrupted: a signal requested to stop; the state is saved.
     """
     interruption = interruption or Interruption()
@@ -119,12 +128,8 @@ def train(
         metric = next(metric for metric in window.non_finite() if metric.step > reached)
         save(reached, {})
         skipped = int(jax.device_get(state.skipped))
-        raise NonFiniteError(
-            f"{metric}{f', after {skipped} skipped steps' if skipped else ''}; the state before it "
-            f"is saved as the checkpoint of step {reached}: resume and skip such steps with "
-            f"--config.training.max_skips={max(10, 2 * skipped)}, or start another workdir with a "
-            "lower learning rate"
-        )
+        after = f", after {skipped} skipped steps" if skipped else ""
+        raise NonFiniteError(f"{metric}{after}", reached, skipped)
 
     def stop_if_requested(step: int) -> None:
         signum = interruption.poll(step)
@@ -144,7 +149,7 @@ def train(
                 measured |= every.callback(step, state)
         for metric in non_finite_metrics(step, measured):
             save(step, {})
-            raise NonFiniteError(f"{metric}; its state is saved as the checkpoint of step {step}")
+            raise NonFiniteError(str(metric), step)
         for metric in window.non_finite():
             plan.warn(f"warning: {metric}; the step was skipped")
         plan.log(step, means | measured)

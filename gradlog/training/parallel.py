@@ -189,7 +189,7 @@ class ParallelStep:
     def __init__(self, step: TrainStep, key: jax.Array, mapping: Mapping):
         if step.batch_size % jax.device_count():
             raise ValueError(
-                f"config.training.batch_size = {step.batch_size} does not divide over "
+                f"batch_size = {step.batch_size} does not divide over "
                 f"{jax.device_count()} devices; choose a multiple"
             )
         self._mapping = mapping

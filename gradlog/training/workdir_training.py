@@ -26,7 +26,7 @@ from gradlog.storage import (
 )
 from gradlog.training.checkpoint_selection import newest_to_train_from
 from gradlog.training.interruption import defer_signals
-from gradlog.training.loop import Every, Plan, train
+from gradlog.training.loop import Every, NonFiniteError, Plan, train
 from gradlog.training.parallel import ParallelStep
 from gradlog.training.state import TrainState
 
@@ -36,7 +36,7 @@ _CHECKPOINTS_TO_FIT = 2  # on the disk before training starts: a new one beside 
 
 @dataclass(frozen=True)
 class WorkdirTraining:
-    """What is trained in a workdir, and how.
+    """The settings of a training in a workdir.
 
     Attributes:
       title: its name on the terminal.
@@ -189,6 +189,17 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
             )
             with defer_signals(any_host) as interruption:
                 train(step_fn, state, task.stream, plan, notes.get("pending", ()), interruption)
+    except NonFiniteError as error:
+        saved, skipped = error.saved, error.skipped
+        if skipped is None:
+            what = f"its state is saved as the checkpoint of step {saved}"
+        else:
+            what = (
+                f"the state before it is saved as the checkpoint of step {saved}: resume and skip "
+                f"such steps with --config.training.max_skips={max(10, 2 * skipped)}, or start "
+                "another workdir with a lower learning rate"
+            )
+        raise NonFiniteError(f"{error}; {what}", saved, skipped) from error
     finally:
         if log:
             log.close()

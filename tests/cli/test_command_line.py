@@ -332,7 +332,7 @@ def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
         MIXTURE, f"--workdir={tmp_path / 'x'}", "--mode=eval", "--config.sde.sigma_max=3"
     )
     assert output.splitlines()[1:] == [
-        "note: config.sde.sigma_max is not read with these names; it changes nothing"
+        "note: config.sde.sigma_max is not read by this command; it changes nothing"
     ]
 
 
@@ -517,7 +517,8 @@ def test_a_training_that_diverges_names_step_and_metric(mistake, tmp_path):
     flags_ = [*tiny.flags_of(tiny.points(), tiny.base()), rate]
     message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", *flags_)
     assert re.match(
-        r"step \d+: (loss|grad_norm) is (nan|inf); the state before it is kept", message
+        r"step \d+: (loss|grad_norm) is (nan|inf); the state before it .*max_skips=",
+        message,
     )
 
 

@@ -201,15 +201,16 @@ def test_signal_before_the_first_step_writes_nothing():
 @pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf")])
 @pytest.mark.parametrize("metric", ["loss", "grad_norm"])
 def test_non_finite_metric_raises_with_step_and_name(metric, value):
-    with pytest.raises(NonFiniteError, match=rf"^step 6: {metric} is -?(nan|inf); the state "):
+    with pytest.raises(NonFiniteError, match=rf"^step 6: {metric} is -?(nan|inf)$"):
         _train(10, step_fn=Steps({6: {metric: value}}))
 
 
 @pytest.mark.parametrize("bad", [1, 3, 6, 8])
 def test_state_before_a_non_finite_step_is_saved_with_pending_metrics(bad):
     record = Record()
-    with pytest.raises(NonFiniteError, match=f"checkpoint of step {bad - 1}: .*max_skips=10"):
+    with pytest.raises(NonFiniteError) as caught:
         _train(10, step_fn=Steps({bad: {"loss": NAN}}), record=record, save_every=8)
+    assert (caught.value.saved, caught.value.skipped) == (bad - 1, 0)
     ((step, (state, notes)),) = record.saved.items()
     assert (step, state) == (bad - 1, State(bad - 1))
     assert [each for each, _ in notes.get("pending", ())] == list(range(bad // 5 * 4 + 1, bad))
@@ -279,7 +280,7 @@ def test_skip_too_many_precedes_a_signal():
 def test_non_finite_measure_raises_and_its_state_is_saved():
     record = Record()
     measure = Every(4, lambda step, state: {"held_out_loss": NAN if step == 8 else 1.0})
-    message = "^step 8: held_out_loss is nan; its state is saved as the checkpoint of step 8$"
+    message = "^step 8: held_out_loss is nan$"
     with pytest.raises(NonFiniteError, match=message):
         _train(12, measures=[measure], record=record)
     assert [step for step, _ in record.logged] == [4]
