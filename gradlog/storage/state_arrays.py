@@ -5,8 +5,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ Arrays = dict[str, np.ndarray]
 Places = dict[str, str]  # the name of each array: the name of the stored array that contains it
 _NO_NUMBERS = "OSUmM"
 _SMALL, _PACK = 2**18, 2**24  # bytes
+_LOCK = threading.Lock()
+_HOOKS: list[Callable[[threading.ExceptHookArgs], Any]] = []  # the hook of threads, once for a call
 # Version 0.1 had one group of parameters, and these names for it.
 _FIELDS_0_1 = {"params": "params", "ema_params": "ema", "opt_state": "opt_state"}
 
@@ -143,8 +144,10 @@ def _names_by_place(places: Places) -> dict[str, list[str]]:
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays, none of them empty, into an empty folder."""
+    import orbax.checkpoint as ocp
+
     with _open_handler() as handler:
-        handler.save(folder.absolute(), args=_import_orbax().args.PyTreeSave(dict(arrays)))
+        handler.save(folder.absolute(), args=ocp.args.PyTreeSave(dict(arrays)))
         handler.finalize(folder.absolute())
     for root, _, _ in os.walk(folder, topdown=False):  # Orbax leaves empty folders
         if root != str(folder) and not os.listdir(root):
@@ -153,7 +156,8 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def read_arrays(folder: Path, names: list[str]) -> Arrays:
     """Read the arrays of these names."""
-    ocp = _import_orbax()
+    import orbax.checkpoint as ocp
+
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     with _open_handler() as handler:
         wanted = ocp.args.PyTreeRestore(restore_args=as_numpy)
@@ -163,31 +167,51 @@ def read_arrays(folder: Path, names: list[str]) -> Arrays:
 
 @contextlib.contextmanager
 def _open_handler() -> Iterator[Any]:
-    """Make a handler of Orbax that waits for no other host."""
-    ocp, host = _import_orbax(), jax.process_index()
+    """Make a handler of Orbax that waits for no other host, and prints no error that it raises."""
+    import orbax.checkpoint as ocp  # it takes a second
+
+    host = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"host{host}"
     )
-    handler = ocp.PyTreeCheckpointHandler(
-        multiprocessing_options=alone, use_ocdbt=True, use_zarr3=True
-    )
+    with _printing_no_errors():
+        handler = ocp.PyTreeCheckpointHandler(
+            multiprocessing_options=alone, use_ocdbt=True, use_zarr3=True
+        )
+        try:
+            yield handler
+        finally:
+            handler.close()
+
+
+@contextlib.contextmanager
+def _printing_no_errors() -> Iterator[None]:
+    """Silence errors that Orbax prints as well as raises: in its threads, and in absl's log.
+
+    The hook of threads belongs to the process, so it is replaced for the length of a call only.
+    Calls in several threads overlap, so the first one replaces it and the last one restores it.
+    """
+    with _LOCK:
+        if not _HOOKS:
+            threading.excepthook, hook = _print_errors_of_others, threading.excepthook
+            logging.getLogger("absl").addFilter(_is_not_of_orbax)
+        else:
+            hook = _HOOKS[0]
+        _HOOKS.append(hook)
     try:
-        yield handler
+        yield
     finally:
-        handler.close()
+        with _LOCK:
+            hook = _HOOKS.pop()
+            if not _HOOKS:
+                threading.excepthook = hook
+                logging.getLogger("absl").removeFilter(_is_not_of_orbax)
 
 
-@cache
-def _import_orbax() -> Any:
-    """Import Orbax, which takes a second, and silence errors that it prints as well as raises."""
-    import orbax.checkpoint as ocp
+def _print_errors_of_others(args: threading.ExceptHookArgs) -> None:
+    if not type(args.thread).__module__.startswith("orbax"):
+        (_HOOKS or [threading.__excepthook__])[0](args)
 
-    hook = threading.excepthook
 
-    def print_others(args: threading.ExceptHookArgs) -> None:
-        if not type(args.thread).__module__.startswith("orbax"):
-            hook(args)
-
-    threading.excepthook = print_others
-    logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
-    return ocp
+def _is_not_of_orbax(record: logging.LogRecord) -> bool:
+    return "orbax" not in record.pathname

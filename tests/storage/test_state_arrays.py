@@ -1,10 +1,21 @@
 """Names of the arrays of a state, and packs of small ones."""
 
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.storage.state_arrays import assign_places, match_names, pack, unpack
+from gradlog.storage.state_arrays import (
+    assign_places,
+    match_names,
+    pack,
+    read_arrays,
+    unpack,
+    write_arrays,
+)
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -75,3 +86,15 @@ def test_names_that_match_are_not_changed(names):
 
 def test_a_state_without_averages_keeps_its_names():
     assert match_names(["params.bias"], NEW) == {"params.bias": "params.bias"}
+
+
+def test_reading_and_writing_change_no_hook_of_the_process(tmp_path):
+    before = threading.excepthook, list(logging.getLogger("absl").filters)
+    (tmp_path / "a").mkdir()
+    write_arrays(tmp_path / "a", {"x": np.arange(3)})
+    with ThreadPoolExecutor(4) as pool:  # calls that overlap
+        found = list(pool.map(lambda _: read_arrays(tmp_path / "a", ["x"]), range(8)))
+    assert all((each["x"] == np.arange(3)).all() for each in found)
+    with pytest.raises(Exception, match="nothing"):
+        read_arrays(tmp_path / "nothing", ["x"])
+    assert (threading.excepthook, logging.getLogger("absl").filters) == before
