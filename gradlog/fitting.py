@@ -3,23 +3,26 @@
 For checkpoints, resumption, several devices' state and files of results, use a `Run`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Float, Int, Num
 
+from gradlog import terminal
 from gradlog.data import BatchStream, LabeledSource
+from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.evaluation.samples import SampleDriver
 from gradlog.likelihood import (
     Noised,
     ODELikelihood,
     OneDraw,
     StoredLikelihood,
-    account,
     mean_standard_error,
 )
 from gradlog.likelihood.divergences import Exact, Rademacher
@@ -28,6 +31,7 @@ from gradlog.models import BoundModel, DiffusionModel
 from gradlog.models.diffusion_model import Params
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
+from gradlog.sde_lib import check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -42,7 +46,7 @@ from gradlog.training import (
 
 EPS = 1e-3  # the smallest noise level, in time
 _EXACT_DIMS = 16  # so many Jacobian products give the exact trace
-_BATCH = 256  # examples at once in an evaluation
+_BATCH = 256  # examples or samples at once
 
 
 class BitsPerDim(NamedTuple):
@@ -84,32 +88,27 @@ class FittedModel:
     ) -> Float[np.ndarray, " n"]:
         """Return the log probability of stored data in nats; NaN where the solver failed.
 
-        For data with levels it is ``log P`` of the levels, for continuous data a log density.
+        For data with levels it is ``log P`` of the levels, for continuous data a log density. An
+        estimator is compiled at its first call.
 
         Args:
           x: data as stored.
-          key: of the probes and the dequantization.
+          key: of the probes and the dequantization; example i depends on the key and on i alone.
           likelihood: the estimator; by default the probability-flow ODE with the exact trace, or
             from 17 dimensions on with Hutchinson's trace of two probes.
           condition: the class, of a class-conditional model.
+
+        Raises:
+          ValueError: the estimator needs another kind of process.
         """
         dims = int(np.prod(self.shape))
         likelihood = likelihood or default_likelihood(dims, self.eps)
-
-        @jax.jit
-        def evaluate(model: BoundModel, xs: Array, keys: jax.Array):
-            with jax.default_matmul_precision("float32"):
-                return likelihood(model, xs, keys)
-
-        model, keys = self.bound.conditioned(condition), jax.random.split(key, len(x))
-        nats = []
-        for first in range(0, len(x), _BATCH):
-            rows = slice(first, first + _BATCH)
-            found = evaluate(model, jnp.asarray(x[rows]), keys[rows])
-            terms = {part: np.asarray(term) for part, term in found.parts.items()}
-            total = account(terms, model.log_scale, dims).nats
-            nats.append(np.where(found.ok, total, np.nan))
-        return np.concatenate(nats)
+        check_process(likelihood, self.model.process)
+        if likelihood not in self._evaluators:
+            evaluator = LikelihoodEvaluator(likelihood, self.model.in_float32(), _BATCH)
+            self._evaluators[likelihood] = evaluator
+        evaluate = self._evaluators[likelihood]
+        return evaluate(self.params, np.asarray(x), key, condition=condition).nats
 
     def bits_per_dim(
         self,
@@ -133,25 +132,43 @@ class FittedModel:
     ) -> Num[np.ndarray, "n *D"]:
         """Return n samples, as the data are stored.
 
+        A line on the terminal counts the samples whose solver failed. Samples of continuous data
+        are NaN there.
+
         Args:
           n: the number of samples.
           key: sample i depends on the key and on i alone.
-          sampler: by default DPM-Solver++(2M) with 40 steps.
+          sampler: by default DPM-Solver++(2M) with 40 steps. It is compiled at its first call.
           condition: the class, of a class-conditional model.
+
+        Raises:
+          ValueError: n is below 1, or the sampler needs another kind of process.
         """
+        if n < 1:
+            raise ValueError(f"n = {n} samples: choose 1 or more")
         sampler = sampler or DPMSolver2M(num_steps=40, eps=self.eps, schedule=LogSNRSchedule())
+        check_process(sampler, self.model.process)
+        if sampler not in self._drivers:
+            driver = SampleDriver(sampler, self.model.in_float32(), self.shape, _BATCH)
+            self._drivers[sampler] = driver
+        labels = None if condition is None else np.full(n, condition, np.int32)
+        samples = self._drivers[sampler](self.params, n, key, labels=labels)
+        x, failed = samples.x, ~samples.ok
+        if failed.any():
+            terminal.say(
+                f"warning: {failed.sum()} of {n} samples failed: not finite, or not finished"
+            )
+            if np.issubdtype(x.dtype, np.floating):
+                x = np.where(failed.reshape(n, *(1,) * len(self.shape)), np.nan, x).astype(x.dtype)
+        return x
 
-        @jax.jit
-        def draw(model: BoundModel, keys: jax.Array):
-            def one(key):
-                prior_key, path_key = jax.random.split(key)
-                z = model.process.prior_sample(prior_key, self.shape)
-                return model.to_data(sampler(model, z, path_key).x)
+    @cached_property
+    def _evaluators(self) -> dict[StoredLikelihood, LikelihoodEvaluator]:
+        return {}
 
-            return jax.vmap(one)(keys)
-
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
-        return np.asarray(draw(self.bound.conditioned(condition), keys))
+    @cached_property
+    def _drivers(self) -> dict[Sampler, SampleDriver]:
+        return {}
 
 
 def fit(
@@ -163,7 +180,9 @@ def fit(
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
     ema_decay: float = 0.999,
+    groups: Mapping[str, ParameterGroup] | None = None,
     labels: Int[np.ndarray, " n"] | None = None,
+    class_dropout: float = 0.1,
     eps: float = EPS,
     seed: int = 0,
     log_every: int = 100,
@@ -191,7 +210,11 @@ def fit(
       batch_size: examples per update; a multiple of the number of devices.
       optimizer: by default Adam with a cosine schedule from 2e-3.
       ema_decay: decay of the averaged parameters.
+      groups: the settings of single groups of parameters, "network" or "process"; an optimizer
+        None freezes a group. The other groups have the optimizer and decay above.
       labels: the class of each example, for a class-conditional model.
+      class_dropout: the probability that a class-conditional model gets no class, so that it
+        learns the score of all classes together as well.
       eps: the smallest time of training, likelihoods and samples.
       seed: of everything random.
       log_every: updates over which a logged loss is the mean.
@@ -199,18 +222,20 @@ def fit(
 
     Raises:
       NonFiniteError: the loss or its gradient is not finite.
-      ValueError: the batch does not divide over the devices.
+      ValueError: the batch does not divide over the devices, the model has no such group, or the
+        objective needs another kind of process.
     """
     weighting = Likelihood()
     objective = objective or ScoreMatching(
         DenoisingScoreMatching(), weighting, weighting.importance_proposal(), eps
     )
+    check_process(objective, model.process)
     optimizer = optimizer or default_optimizer(steps)
     shape = data.shape[1:]
-    trainable = ScoreModelTraining(model, objective, shape, class_dropout=0.1)
+    trainable = ScoreModelTraining(model, objective, shape, class_dropout=class_dropout)
     init_key, train_key = jax.random.split(jax.random.key(seed))
     spec = jax.eval_shape(trainable.init, init_key)
-    groups = dict.fromkeys(spec, ParameterGroup(optimizer, ema_decay))
+    groups = dict.fromkeys(spec, ParameterGroup(optimizer, ema_decay)) | dict(groups or {})
     step = ParallelStep(TrainStep(trainable, groups, batch_size), train_key, MAPPINGS["pmap"]())
     state = step.initialize(lambda: init_state(trainable.init(init_key), groups))
     source = data if labels is None else LabeledSource(data, labels)

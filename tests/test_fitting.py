@@ -5,6 +5,7 @@ import runpy
 
 import jax
 import numpy as np
+import optax
 import pytest
 import tiny
 
@@ -12,6 +13,7 @@ from gradlog import (
     MLP,
     VP,
     DiffusionModel,
+    FittedModel,
     LearnedNumbers,
     Noise,
     ScaledTime,
@@ -19,7 +21,19 @@ from gradlog import (
     fit,
     fitting,
 )
-from gradlog.likelihood import VariationalBound
+from gradlog.likelihood import (
+    AsSample,
+    Exact,
+    ODELikelihood,
+    OneDraw,
+    SciPyLikelihood,
+    VariationalBound,
+    make_bound,
+)
+from gradlog.ode import Adaptive, LogRhoFlow
+from gradlog.sampling import ProbabilityFlow
+from gradlog.sde_lib import Process
+from gradlog.training import NonFiniteError, ParameterGroup
 
 POINTS = np.random.default_rng(0).normal(0, 1, (256, 2)).astype(np.float32)
 
@@ -84,14 +98,70 @@ def test_classes_and_trained_numbers_of_a_process_are_fitted():
     assert fitted.sample(2, key, condition=2).shape == (2, 2)
 
 
-def test_an_estimator_of_ones_own_is_used():
-    from gradlog.likelihood import OneDraw, make_bound
+def test_each_group_of_parameters_has_its_own_optimizer_or_none():
+    """A frozen group stays, and one with an optimizer moves."""
+    model = _model(LearnedNumbers(VP(), ("beta_max",)))
+    start = np.log(np.float32(20.0))
+    logs = {}
+    for name, optimizer in (("frozen", None), ("fast", optax.sgd(1.0)), ("default", ...)):
+        groups = None if optimizer is ... else {"process": ParameterGroup(optimizer, 0.0)}
+        fitted = fit(model, POINTS, steps=3, batch_size=32, groups=groups)
+        logs[name] = float(fitted.params["process"]["log_beta_max"])
+    assert logs["frozen"] == start
+    assert logs["default"] != start
+    assert logs["fast"] not in (start, logs["default"])
+    with pytest.raises(ValueError, match="proces"):
+        fit(model, POINTS, steps=3, batch_size=32, groups={"proces": ParameterGroup(None)})
 
+
+def test_an_estimator_of_ones_own_is_used_and_compiled_once():
     fitted = fit(_model(), POINTS, steps=3, batch_size=32)
-    bound = make_bound(samples=8, eps=1e-3)
+    key, bound = jax.random.key(0), make_bound(samples=8, eps=1e-3)
     assert isinstance(bound, VariationalBound)
-    nats = fitted.log_prob(POINTS[:3], jax.random.key(0), OneDraw(bound))
+    nats = fitted.log_prob(POINTS[:3], key, OneDraw(bound))
     assert np.isfinite(nats).all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VariationalBound, "one", None)  # it would be traced again
+        again = fitted.log_prob(POINTS[:3], key, OneDraw(make_bound(samples=8, eps=1e-3)))
+    np.testing.assert_array_equal(again, nats)
+
+
+def test_an_estimator_that_runs_on_the_host_agrees_with_one_on_the_device():
+    """In one dimension a probe of signs gives the trace itself."""
+    line, key = POINTS[:, :1], jax.random.key(0)
+    fitted = fit(_model(), line, steps=3, batch_size=32)
+    on_host = SciPyLikelihood(1e-7, 1e-7, 1e-3, AsSample())
+    on_device = ODELikelihood(Adaptive(1e-6, 1e-6), LogRhoFlow(), Exact(), 1e-3, start=AsSample())
+    found, expected = (
+        fitted.log_prob(line[:2], key, OneDraw(each)) for each in (on_host, on_device)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_failed_samples_are_counted_and_are_not_numbers(capsys):
+    fitted = fit(_model(), POINTS, steps=3, batch_size=32)
+    sampler = ProbabilityFlow(Adaptive(1e-5, 1e-5, max_steps=2), LogRhoFlow(), 1e-3)
+    samples = fitted.sample(3, jax.random.key(0), sampler)
+    assert np.isnan(samples).all()
+    assert "3 of 3 samples failed" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="n = 0"):
+        fitted.sample(0, jax.random.key(0))
+
+
+def test_a_process_of_another_kind_is_refused_before_anything_is_compiled():
+    model = _model(Process())
+    with pytest.raises(ValueError, match=r"ScoreMatching .* SDE, got Process"):
+        fit(model, POINTS, steps=3, batch_size=32)
+    fitted = FittedModel(model, {}, (2,), np.zeros(0))
+    with pytest.raises(ValueError, match=r"OneDraw .* SDE, got Process"):
+        fitted.log_prob(POINTS[:2], jax.random.key(0))
+    with pytest.raises(ValueError, match=r"DPMSolver2M .* SDE, got Process"):
+        fitted.sample(2, jax.random.key(0))
+
+
+def test_a_training_that_diverges_names_the_step_and_no_checkpoint():
+    with pytest.raises(NonFiniteError, match=r"^step 1: (loss|grad_norm) is nan$"):
+        fit(_model(), POINTS * np.nan, steps=3, batch_size=32)
 
 
 def test_importing_the_package_imports_nothing_heavy_and_changes_nothing():
@@ -101,8 +171,11 @@ def test_importing_the_package_imports_nothing_heavy_and_changes_nothing():
         "import gradlog\n"
         "assert 'jax' not in sys.modules and 'numpy' not in sys.modules\n"
         "assert 'fit' in dir(gradlog)\n"
+        "assert warnings.filters == before[1]\n"
+        "import flax, optax, diffrax, scipy.special\n"
+        "before = before[0], list(warnings.filters), before[2]\n"
         "from gradlog import Run, fit\n"
-        "assert (dict(os.environ), sys.excepthook) == (before[0], before[2])\n"
+        "assert (dict(os.environ), warnings.filters, sys.excepthook) == before\n"
     )
     tiny.python("-c", script)
 
