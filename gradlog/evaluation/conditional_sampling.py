@@ -1,4 +1,4 @@
-"""What samples are conditioned on: a class, or the known part of a datum."""
+"""Conditions on samples: a class, or the known part of a datum."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ _KNOWN = 2  # address of the key of the known datum, beside those of a sample's 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """How a sample is conditioned; by default it is not.
+    """The conditions on a sample; by default there are none.
 
     Attributes:
       guidance: makes the score of a class.

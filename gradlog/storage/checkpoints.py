@@ -306,7 +306,7 @@ class Checkpoints:
         return self.directory / str(step)
 
     def _was_verified(self, step: int, *, intact: bool) -> bool:
-        """Whether all files were read with this outcome, and have not changed since."""
+        """Return whether all files were read with this outcome, and have not changed since."""
         return self._verified.get(step) == (stamp_folder(self._folder(step)), intact)
 
     def _check_exists(self, step: int) -> None:
@@ -343,7 +343,7 @@ class Checkpoints:
 
 
 def is_step_folder(path: Path) -> bool:
-    """Whether this is the folder of a step, by its name."""
+    """Return whether this is the folder of a step, by its name."""
     name = path.name
     return name.isascii() and name.isdecimal() and str(int(name)) == name and path.is_dir()
 

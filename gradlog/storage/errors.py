@@ -37,7 +37,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def is_damage(error: OSError) -> bool:
-    """Whether a file is damaged, rather than the disk or the network in trouble.
+    """Return whether a file is damaged, rather than the disk or the network in trouble.
 
     An error without a number comes from a reader of the contents, not from the system.
     """
@@ -45,7 +45,7 @@ def is_damage(error: OSError) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk is full."""
+    """Return whether an error says that a disk is full."""
     return _system_number(error) in _FULL
 
 

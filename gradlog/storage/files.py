@@ -237,7 +237,7 @@ def delete_folder(path: Path) -> None:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether this is a folder that a killed process was writing or deleting, by its name."""
+    """Return whether a killed process was writing or deleting this folder, by its name."""
     return path.name.startswith((_SAVING, _DELETING))
 
 

@@ -126,7 +126,7 @@ class Manifest:
         return found + [f"{STATE}/{name} does not belong to it" for name in sorted(others)]
 
     def has_sizes_of(self, folder: Path) -> bool:
-        """Whether a folder has these files with these sizes. Their contents are not read."""
+        """Return whether a folder has these files with these sizes. Their contents are not read."""
         found = {name: path.stat().st_size for name, path in list_files(folder / STATE)[0].items()}
         return found == {name: entry["size"] for name, entry in self.files.items()}
 

@@ -74,7 +74,7 @@ class Workdir:
         return self.root / "metrics.jsonl"
 
     def exists(self) -> bool:
-        """Whether the folder has a configuration to open it with."""
+        """Return whether the folder has a configuration to open it with."""
         return self.config.is_file()
 
     @property
@@ -176,7 +176,7 @@ class Workdir:
             )
 
     def _has_begun(self) -> bool:
-        """Whether the folder has a file of some experiment."""
+        """Return whether the folder has a file of some experiment."""
         has_checkpoints = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         return has_checkpoints or self.config.exists() or self.provenance.exists()
 

@@ -1,4 +1,4 @@
-"""Which checkpoints to use: the newest sound one, all sound ones, or those that the user names."""
+"""Selection of checkpoints: the newest sound one, all sound ones, or those of the user."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What maps data to features, and the maps without a network of their own."""
+"""The contract of features of data, and the features without a network of their own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Features(Protocol):
 
     @property
     def costly(self) -> bool:
-        """Whether they are kept in a file."""
+        """Return whether they are kept in a file."""
         ...
 
     def __call__(
