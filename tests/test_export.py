@@ -16,7 +16,7 @@ from jax import export
 
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.devices import padded_batches
-from gradlog.evaluation.export import check_archive
+from gradlog.evaluation.export import check_archive, serialize
 from gradlog.evaluation.likelihood import evaluated_source
 from gradlog.experiment.run import Run
 
@@ -285,3 +285,11 @@ def test_an_estimator_of_the_host_is_refused_and_nothing_is_written(digits, tmp_
     with pytest.raises(ConfigError, match=r"'scipy' runs on the host .*take 'ode'"):
         opened.export(tmp_path / "model.zip")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_that_calls_back_to_python_is_refused():
+    def program(params, x):
+        return jax.pure_callback(np.sin, x, x)
+
+    with pytest.raises(RuntimeError, match="EQX_ON_ERROR"):
+        serialize(program, {}, ((2,), np.float32), rows=3, platforms=("cpu",))

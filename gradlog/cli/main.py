@@ -65,9 +65,8 @@ def execute(options: Options) -> None:
     Raises:
       SystemExit: with the status, unless it is 0.
     """
-    # Before equinox is imported, which diffrax uses. Its runtime checks call back to Python, and a
-    # program with a callback is neither stored in JAX's compilation cache nor exported. With "nan"
-    # a failed check makes the result NaN, which is reported for each example.
+    # Before equinox is imported; see ode/runge_kutta.py. A failed check makes the result NaN, which
+    # is reported for each example.
     os.environ.setdefault("EQX_ON_ERROR", "nan")
     # Pillow would warn about a damaged image before the one line of our error.
     warnings.filterwarnings("ignore", module="PIL")

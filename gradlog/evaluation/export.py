@@ -199,8 +199,9 @@ def serialize(
             return bytes(lowered.serialize())
     except NotImplementedError as error:
         raise RuntimeError(
-            "the program calls back to Python and cannot be exported: set the environment variable "
-            f"EQX_ON_ERROR=nan before equinox is imported ({error})"
+            "the program calls back to Python and cannot be exported: remove its jax.pure_callback "
+            "or jax.debug.print; if checks of equinox call, set the environment variable "
+            f"EQX_ON_ERROR=nan before it is imported ({error})"
         ) from error
 
 

@@ -79,7 +79,8 @@ def _checks_without_callbacks() -> Iterator[None]:
 
     By default they call back to Python, and JAX neither exports a program with a callback nor
     stores it in its compilation cache. The environment variable EQX_ON_ERROR=nan does the same for
-    the whole process; the command line sets it, and a library must not.
+    the whole process; the command line sets it, and a library must not. Only the gradient of the
+    adjoint "backsolve" still needs it: JAX traces its second solve after this one.
     """
     equinox.internal.error_if = functools.partial(_ERROR_IF, on_error="nan")
     try:

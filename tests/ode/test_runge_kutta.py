@@ -74,6 +74,8 @@ for solver in (Adaptive(1e-3, 1e-3), Fixed(4)):
     path = lambda x, a, b: solver.path(lambda s, y: -y, x, jnp.linspace(a, b, 3)).state
     for solve in (ends, path):
         assert "callback" not in jax.jit(solve).lower(jnp.ones(2), 0.0, 1.0).as_text()
+        slope = jax.grad(lambda x, a, b: jnp.sum(solve(x, a, b)))
+        assert "callback" not in jax.jit(slope).lower(jnp.ones(2), 0.0, 1.0).as_text()
 assert equinox.internal.error_if is before
 """
 
