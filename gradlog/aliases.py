@@ -119,7 +119,7 @@ class Config(ConfigDict):
 
     def get_type(self, key: Any) -> Any:
         """Return the type of a field; the flags of a configuration ask for it."""
-        return super().get_type(self._modern(key))
+        return super().get_type(self._modern(key))  # pyright: ignore[reportAttributeAccessIssue]
 
     def update(self, *other: Any, **values: Any) -> None:
         """Set several keys."""

@@ -13,6 +13,7 @@ import pytest
 import tiny
 from flax.traverse_util import flatten_dict
 
+from gradlog.cli.modes import MODES
 from gradlog.config_error import ConfigError
 from gradlog.configs import default
 from gradlog.data import DATASETS, DataError
@@ -21,11 +22,12 @@ from gradlog.evaluation.devices import AXIS
 from gradlog.evaluation.likelihood import likelihood_evaluator
 from gradlog.evaluation.quality import features
 from gradlog.experiment.build import build, check_config, load_dataset
-from gradlog.experiment.experiment import CONVENTIONS, FEATURES
+from gradlog.experiment.experiment import ALL_PARTS, CONVENTIONS, FEATURES
 from gradlog.experiment.keys import RANGES, identifies_workdir
 from gradlog.experiment.likelihood_parts import estimator_names
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.notes import notes, unread_overrides
+from gradlog.experiment.run import Run
 from gradlog.experiment.sampling_parts import BATCH_AXES
 from gradlog.experiment.training_parts import OPTIMIZERS
 from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
@@ -41,7 +43,7 @@ from gradlog.models import (
 )
 from gradlog.ode import FLOWS
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
-from gradlog.sde_lib import SDES
+from gradlog.sde_lib import SDES, VP, LearnedNumbers
 from gradlog.studies import STUDIES
 from gradlog.training import (
     MAPPINGS,
@@ -887,4 +889,64 @@ def test_a_missing_key_is_named():
 def test_an_override_that_nothing_reads_is_told():
     experiment = build(tiny.points(), POINTS)
     found = unread_overrides(experiment, ["sde.sigma_max", "sde.beta_max"])
-    assert found == ["config.sde.sigma_max is not read with these names; it changes nothing"]
+    assert found == ["config.sde.sigma_max is not read by this command; it changes nothing"]
+
+
+# --- parts ----------------------------------------------------------------------------------
+
+
+def _opened(workdir, mode, **overrides):
+    return Run.open(workdir, tiny.points(**overrides), parts=MODES[mode].parts)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if MODES[mode].parts is not None])
+def test_the_parts_of_a_mode_exist(mode):
+    assert {*MODES[mode].parts} <= {*ALL_PARTS, "encoding"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "unused"),
+    [
+        ("eval", ("sampler", "conditional_sampling", "classifier", "quality")),
+        ("sample", ("estimators", "eval", "quality")),
+        ("train", ("estimators", "conditional_sampling", "classifier", "quality")),
+        ("encode", ("sampler", "estimators", "quality")),
+    ],
+)
+def test_a_mode_builds_the_parts_that_it_needs(trained, mode, unused):
+    experiment = _opened(trained, mode).experiment
+    notes(experiment, ["likelihood.rtol", "sampling.num_steps"])
+    assert not {*unused, "groups"} & {*vars(experiment), *experiment.keys_of_parts}
+
+
+WRONG = {"sampling.name": "no_sampler", "likelihood.name": "no_estimator"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "key"), [("eval", "likelihood.name"), ("sample", "sampling.name")]
+)
+def test_a_wrong_value_is_reported_by_the_modes_that_use_it(trained, mode, key):
+    others = {name: value for name, value in WRONG.items() if name != key}
+    _opened(trained, mode, **others)
+    with pytest.raises(ConfigError, match=key):
+        _opened(trained, mode, **WRONG)
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_new_workdir_has_every_part_checked(tmp_path, key):
+    with pytest.raises(ConfigError, match=key):
+        _opened(tmp_path / "new", "train", **{key: WRONG[key]})
+
+
+def test_a_process_with_trained_numbers_is_trained_and_used(tmp_path, monkeypatch):
+    def learned(beta_min, beta_max):
+        return LearnedNumbers(VP(beta_min, beta_max), ("beta_max",))
+
+    monkeypatch.setitem(SDES, "learned_vp", learned)
+    settings = {"sde.name": "learned_vp", "training.steps": 2, "training.checkpoint_every": 2}
+    run = Run.open(tmp_path / "run", tiny.points(**settings | {"training.eval_every": 0}))
+    run.train()
+    assert set(run.experiment.groups) == set(run.params()) == {"network", "process"}
+    assert run.params()["process"]["log_beta_max"] != np.log(run.config.sde.beta_max)
+    assert np.isfinite(run.log_prob(run.experiment.dataset.test[:2])).all()
+    assert np.isfinite(run.sample(None, 2).x).all()

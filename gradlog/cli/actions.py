@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlog import terminal
 from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
+from gradlog.cli.modes import MODES
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -33,11 +34,19 @@ def open_run(
     """
     from gradlog.experiment.build import load_dataset
     from gradlog.experiment.compat import compat_notes
+    from gradlog.experiment.experiment import ALL_PARTS
     from gradlog.experiment.notes import notes
     from gradlog.experiment.run import Run
 
+    parts = MODES[options.mode].parts
     with terminal.working("loading the data, building the model"):
-        run = Run.open(options.workdir, options.config, options.overridden, load or load_dataset)
+        run = Run.open(
+            options.workdir,
+            options.config,
+            options.overridden,
+            load or load_dataset,
+            ALL_PARTS if parts is None else parts,
+        )
         run.check_hosts_agree()
     unread = [key for key in options.overridden if key not in keys_of_mode(run)]
     found = compat_notes(options.config, run.config) if options.config else []
@@ -147,7 +156,7 @@ def measure_quality(options: "Options") -> None:
 
 def encode(options: "Options") -> None:
     """Compute latents of the first test data, and their reconstructions."""
-    run = open_run(options, keys_of_mode=lambda run: set(run.experiment.encoding_settings))
+    run = open_run(options)
     run.at_steps(options.steps, run.save_encodings)
 
 

@@ -20,7 +20,12 @@ from gradlog.cli.modes import MODES, NOTHING, RUN
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config
-from gradlog.experiment.schema import ConfigFileError, expected_type, find_problem, suggest_key
+from gradlog.experiment.schema import (
+    ConfigFileError,
+    expected_type,
+    find_problem_in_value,
+    suggest_key,
+)
 
 HELP = ("help", "helpfull", "helpshort", "h")
 PUBLISHED = ("score_sde", "score_flow")  # folders of experiments whose checkpoints can be imported
@@ -263,6 +268,8 @@ def _convert(key: str, texts: list[str]) -> Any:
     if value is None:
         shown = repr(text if len(text) <= 80 else f"{text[:80]}...")
         raise UsageError(f"config.{key} = {shown} must be {expected_type(key)}")
+    if problem := find_problem_in_value(key, value):
+        raise UsageError(problem)
     return value
 
 
@@ -302,7 +309,7 @@ def read_config(options: Options) -> Options:
     import that of the published experiment that the checkpoint fits.
 
     Raises:
-      UsageError: there is no configuration, or it is not valid.
+      UsageError: there is no configuration, or its file is not valid.
     """
     if MODES[options.mode].reads != RUN:
         return options
@@ -328,17 +335,13 @@ def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
     """Return the configuration of a file with the values of the command line.
 
     Raises:
-      UsageError: the file or a value is not valid.
+      UsageError: the file is not valid.
     """
     try:
         config = load_config(path)
     except ConfigFileError as error:
         raise UsageError(str(error)) from error
-    if problem := find_problem(config):
-        raise UsageError(f"--config={path}: {problem}")
     config.update_from_flattened_dict(overrides)
-    if problem := find_problem(config):
-        raise UsageError(problem)
     return config.lock()
 
 

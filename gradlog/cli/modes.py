@@ -18,6 +18,10 @@ NOTHING = "nothing"
 _TRAINING_RESUMES = "the same command resumes from the newest checkpoint"
 _BATCHES_RESUME = "finished batches are stored, and the same command resumes from them"
 _UNCHANGED = "nothing was changed"
+# Parts of an experiment. Every mode that reads checkpoints needs "training": what to keep.
+_TRAINING = ("training", "eval", "sampler")
+_LIKELIHOOD = ("training", "estimators", "eval")
+_SAMPLES = ("training", "sampler", "conditional_sampling", "sampling", "classifier")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Mode:
       examples: command lines, without ``python main.py``.
       resumes: what the same command does after an interruption.
       keys: keys and sections of the configuration that belong to this mode, for ``--help``.
+      parts: names of the parts of an `Experiment` that it uses, beside those that identify a run;
+        None for all.
       flags: names of flags that no other mode has.
       reads_steps: whether ``--steps`` selects its checkpoints.
       note: what else ``--help`` says.
@@ -45,6 +51,7 @@ class Mode:
     examples: tuple[str, ...]
     resumes: str
     keys: tuple[str, ...] = ()
+    parts: tuple[str, ...] | None = None
     flags: tuple[str, ...] = ()
     reads_steps: bool = False
     note: str = ""
@@ -114,6 +121,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--config=configs/digits.py --workdir=runs/digits --mode=train",),
             _TRAINING_RESUMES,
             keys=("data", "sde", "model", "objective", "optimizer", "training"),
+            parts=_TRAINING,
             announce=_training,
         ),
         "eval": Mode(
@@ -122,6 +130,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",),
             _BATCHES_RESUME,
             keys=("eval", "likelihood"),
+            parts=_LIKELIHOOD,
             flags=("summary",),
             announce=_estimates,
             reads_steps=True,
@@ -135,6 +144,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ),
             _BATCHES_RESUME,
             keys=("eval.estimators", "eval.num_images", "likelihood.name"),
+            parts=_LIKELIHOOD,
             flags=("against",),
             note=(
                 "Both sides are evaluated with the same settings and the same random draws. With "
@@ -151,6 +161,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/classes --mode=classify",),
             _BATCHES_RESUME,
             keys=("eval", "likelihood"),
+            parts=_LIKELIHOOD,
             announce=_estimates,
             reads_steps=True,
         ),
@@ -160,6 +171,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/digits --mode=classifier",),
             _TRAINING_RESUMES,
             keys=("classifier",),
+            parts=("training", "classifier", "eval"),
         ),
         "sample": Mode(
             "actions.sample",
@@ -167,6 +179,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",),
             "the same command draws the samples again",
             keys=("sampling",),
+            parts=_SAMPLES,
             announce=_samples,
             reads_steps=True,
         ),
@@ -176,6 +189,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/digits --mode=quality --config.quality.num_samples=297",),
             "finished samples and features are stored, and the same command resumes from them",
             keys=("quality", "sampling"),
+            parts=(*_SAMPLES, "quality", "eval"),
             announce=_quality,
             reads_steps=True,
         ),
@@ -193,6 +207,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/digits --mode=encode",),
             "the same command begins again",
             keys=("sampling",),
+            parts=("training", "encoding", "sampling"),
             announce=_encodings,
             reads_steps=True,
         ),
@@ -202,6 +217,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ("--workdir=runs/digits --mode=export",),
             "the same command writes the file again",
             keys=("likelihood",),
+            parts=_LIKELIHOOD,
             several_hosts=False,
             reads_steps=True,
         ),

@@ -3,7 +3,7 @@
 import copy
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
@@ -34,7 +34,7 @@ from gradlog.experiment.training_parts import (
     build_augmentation,
     build_model,
     build_objective,
-    prepare_groups,
+    prepare_group,
 )
 from gradlog.losses import ScoreMatching
 from gradlog.models import DiffusionModel
@@ -122,6 +122,12 @@ class EvalSettings:
     convergence_images: int
 
 
+# Parts beside those that identify an experiment.
+ALL_PARTS = (
+    *("training", "estimators", "eval", "sampler", "conditional_sampling", "sampling"),
+    *("classifier", "quality"),
+)
+
 T = TypeVar("T")
 
 
@@ -139,7 +145,7 @@ class part(Generic[T]):  # noqa: N801 - a decorator, as functools.cached_propert
     def __get__(self, experiment: None, owner: type) -> "part[T]": ...
     @overload
     def __get__(self, experiment: "Experiment", owner: type) -> T: ...
-    def __get__(self, experiment, owner):
+    def __get__(self, experiment: Any, owner: type) -> Any:
         if experiment is None:
             return self
         reader = Reader(experiment.config)
@@ -153,8 +159,8 @@ class part(Generic[T]):  # noqa: N801 - a decorator, as functools.cached_propert
 class Experiment:
     """The parts of an experiment.
 
-    A part is built at its first use: an evaluation builds no optimizer and no sampler that it does
-    not need. ``check`` builds all parts once, to find every mistake that needs no data.
+    A part is built at its first use: an evaluation builds no optimizer and no sampler. ``check``
+    builds all parts, or those that it names, to find every mistake that needs no data.
 
     Args:
       config: a whole configuration, as `compat.resolve_compat` returns it.
@@ -181,13 +187,13 @@ class Experiment:
         assert self._dataset is not None, "this experiment was built without its data"
         return self._dataset
 
-    def check(self) -> None:
-        """Build every part once.
+    def check(self, parts: Iterable[str] = ALL_PARTS) -> None:
+        """Build what identifies the experiment, and these parts.
 
         Raises:
           ConfigError: a name, a key or a value is invalid; the message names it.
         """
-        for name in _CHECKED:
+        for name in (*_TRAINED, *parts):
             getattr(self, name)
 
     def with_data(self, dataset: Dataset) -> "Experiment":
@@ -273,14 +279,14 @@ class Experiment:
         return build_augmentation(reader, self._dataset)
 
     @part
-    def build_groups(self, reader: Reader) -> Callable[[], dict[str, ParameterGroup]]:
-        """Builds ``groups``; its keys are known before it is called."""
-        return prepare_groups(reader)
+    def build_group(self, reader: Reader) -> Callable[[], ParameterGroup]:
+        """The function that builds a value of ``groups``; its settings are checked before."""
+        return prepare_group(reader)
 
     @cached_property
     def groups(self) -> dict[str, ParameterGroup]:
         """The optimizer and the average of each group of parameters."""
-        return self.build_groups()
+        return {name: self.build_group() for name in self.params_spec}
 
     @part
     def training(self, reader: Reader) -> TrainingSettings:
@@ -397,11 +403,7 @@ class Experiment:
 # Parts on which the parameters depend, and whose keys identify a workdir.
 _TRAINED = (
     *("streams", "data_keys", "process", "model", "objective", "class_dropout", "augmentation"),
-    "build_groups",
-)
-_CHECKED = (
-    *(*_TRAINED, "training", "estimators", "eval", "sampler", "conditional_sampling", "sampling"),
-    *("classifier", "quality"),
+    "build_group",
 )
 # Parts that another data set would change; ``params_spec`` is no part.
 _OF_DATA = (

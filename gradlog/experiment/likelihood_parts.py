@@ -126,7 +126,8 @@ def _build_dequantizer(
     """Build the map from stored data to the points at which the estimator's path begins.
 
     Raises:
-      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does.
+      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does; or the
+        noise at eps is trained.
     """
     key = "likelihood.dequantization"
     member = reader.pick(key, DEQUANTIZERS)
@@ -145,6 +146,11 @@ def _build_dequantizer(
         raise ConfigError(
             f"config.{key} = 'truncated_normal' gives samples at eps: it needs "
             f"config.likelihood.start = 'as_sample', got {start!r}"
+        )
+    if not isinstance(process, SDE):  # the noise at eps would change while it is trained
+        raise ConfigError(
+            f"config.{key} = 'truncated_normal' needs a process without trained numbers; choose "
+            "'uniform'"
         )
     alpha, sigma = float(process.alpha(eps)), float(process.sigma(eps))
     return member(dataset.levels, centered, alpha=alpha, sigma=sigma)

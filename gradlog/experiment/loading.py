@@ -27,7 +27,7 @@ def load_config(path: str) -> ConfigDict:
         workdir. A file ``configs/...`` that does not exist here is one of the shipped experiments.
 
     Raises:
-      ConfigFileError: the file does not exist, does not run, or returns something else.
+      ConfigFileError: the file does not exist, does not run, or returns no configuration.
     """
     if path.endswith(".json") and Path(path).is_file():
         return load_saved_config(path)
@@ -40,6 +40,8 @@ def load_config(path: str) -> ConfigDict:
             f"--config: get_config() of {file} returns {type(config).__name__}, expected a "
             "ConfigDict"
         )
+    if problem := find_problem(config):
+        raise ConfigFileError(f"--config={path}: {problem}")
     return config
 
 

@@ -13,6 +13,7 @@ _TRAINED_ON = {
     "scaled": "levels as they are, scaled",
     "uniform": "uniformly dequantized data",
 }
+_SAMPLING = ("sampler", "encoding")  # parts that use ``config.sampling.eps``
 MANY_STEPS = 100  # samplers of a higher order need no more
 
 
@@ -20,25 +21,29 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
     """Return the notes on an experiment, one sentence each.
 
     Args:
-      experiment: with its data.
+      experiment: with its data; the parts that were built are those that are used.
       overridden: dotted keys that were set on the command line.
     """
     config, found = experiment.config, unread_overrides(experiment, overridden)
+    built = experiment.keys_of_parts.keys()  # there are no notes on parts that nothing uses
+    estimators = experiment.estimators if "estimators" in built else {}
+    sampler = experiment.sampler if "sampler" in built else None
 
     trained = config.objective.eps
-    for section in ("likelihood", "sampling"):
+    used = {"likelihood": bool(estimators), "sampling": not built.isdisjoint(_SAMPLING)}
+    for section in (section for section, is_used in used.items() if is_used):
         if config[section].eps < trained:
             found.append(
                 f"config.{section}.eps = {config[section].eps} lies below config.objective.eps = "
                 f"{trained}: the network has not been trained there"
             )
-    if config.likelihood.eps > trained:
+    if estimators and config.likelihood.eps > trained:
         found.append(
             f"config.likelihood.eps = {config.likelihood.eps} lies above config.objective.eps = "
             f"{trained}: what the network learned below it does not enter the likelihood"
         )
 
-    label, sampler = experiment.model.noise_label, experiment.sampler
+    label = experiment.model.noise_label
     if isinstance(label, LadderIndex):
         if not isinstance(experiment.objective.proposal, Ladder):
             found.append(
@@ -58,7 +63,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
         f"{name}: config.likelihood.dequantization = "
         f"{estimator.settings['likelihood.dequantization']!r}, but the network was trained on "
         f"{points}"
-        for name, estimator in experiment.estimators.items()
+        for name, estimator in estimators.items()
         if estimator.dequantizer != experiment.model.dequantizer
     ]
 
@@ -74,6 +79,6 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
 
 
 def unread_overrides(experiment: Experiment, overridden: Collection[str]) -> list[str]:
-    """Return a note for each key of the command line that no part of the experiment reads."""
+    """Return a note for each key of the command line that no built part reads."""
     unread = [key for key in overridden if key not in experiment.keys_read]
-    return [f"config.{key} is not read with these names; it changes nothing" for key in unread]
+    return [f"config.{key} is not read by this command; it changes nothing" for key in unread]

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
@@ -78,12 +79,16 @@ class Reader:
         """Make the member that ``config.<section>.name`` selects; see ``make``."""
         return self.make(section, self.pick(f"{section}.name", registry), **parts)
 
-    def eps(self, section: str, process: Any) -> float:
-        """Return the section's ``eps``: a time of the process, 0 only if it has noise there."""
+    def eps(self, section: str, process: Process) -> float:
+        """Return the section's ``eps``: a time of the process, 0 only if it has noise there.
+
+        A process with trained numbers is the one before training.
+        """
         eps = self.get(f"{section}.eps")
-        noise_at_0 = bool(process.sigma(0.0) > 0)
-        if not (0 < eps < process.t_max or (eps == 0 and noise_at_0)):
-            interval = f"{'[' if noise_at_0 else '('}0, {process.t_max})"
+        bound: Any = process.bind(process.init(jax.random.key(0)))
+        noise_at_0 = bool(bound.sigma(0.0) > 0)
+        if not (0 < eps < bound.t_max or (eps == 0 and noise_at_0)):
+            interval = f"{'[' if noise_at_0 else '('}0, {bound.t_max})"
             raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")
         return eps
 

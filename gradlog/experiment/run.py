@@ -27,7 +27,7 @@ from gradlog.evaluation.samples import SampleRun, Samples
 from gradlog.evaluation.score_training import initial_state, retention_of, train_score_model
 from gradlog.experiment.build import dataset_spec, load_data_or_shape, load_dataset
 from gradlog.experiment.compat import resolve_compat
-from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.experiment import ALL_PARTS, Experiment
 from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
@@ -71,6 +71,7 @@ class Run:
         config: ConfigDict | None = None,
         overridden: Collection[str] = (),
         load: Callable[[ConfigDict], Dataset] | None = None,
+        parts: Collection[str] = ALL_PARTS,
     ) -> "Run":
         """Open a workdir; with a config also one that does not exist yet.
 
@@ -81,6 +82,8 @@ class Run:
           load: loads the data, by default `build.load_dataset`. A workdir that is opened without a
             config loads its data at the first use of an example: scores, samples and likelihoods of
             a user's own data need none.
+          parts: the parts of a config's experiment that are needed: their mistakes are reported
+            now. A workdir that does not exist yet has all parts checked.
 
         Raises:
           WorkdirError: the workdir belongs to another experiment; or there is none, and no config.
@@ -95,7 +98,8 @@ class Run:
             exists = config.get("compat") and workdir.exists()
             trained = load_workdir_config(workdir) if exists else None
             experiment = Experiment(resolve_compat(config, overridden, trained))
-            experiment.check()  # before the data, which may take long to load
+            # Before the data, which may take long to load.
+            experiment.check(parts if workdir.exists() else (*ALL_PARTS, *parts))
         experiment = experiment.with_data((load or load_dataset)(experiment.config))
         workdir.check(experiment.identity, defaults())
         return cls(workdir, experiment)

@@ -50,6 +50,11 @@ def find_problem(config: ConfigDict | dict) -> str:
     return _find_in_section(config, default.get_config(), "config", kind)
 
 
+def find_problem_in_value(key: str, value: Any) -> str:
+    """Return what is wrong with the value of a dotted key; '' if nothing is."""
+    return _find_in_value(value, keys()[key].default, f"config.{key}")
+
+
 def unknown_key(parent: str, key: Any, known: ConfigDict) -> str:
     """Return a message that a section has no such key, with the key that was probably meant.
 

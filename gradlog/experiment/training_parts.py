@@ -150,8 +150,8 @@ def law_of(dataset: Dataset) -> Distribution:
     return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
 
 
-def prepare_groups(reader: Reader) -> Callable[[], dict[str, ParameterGroup]]:
-    """Return a function that builds the optimizer and the average of each group of parameters.
+def prepare_group(reader: Reader) -> Callable[[], ParameterGroup]:
+    """Return a function that builds the optimizer and the average of a group of parameters.
 
     The settings are read and checked now. Only a training calls the function.
     """
@@ -159,7 +159,7 @@ def prepare_groups(reader: Reader) -> Callable[[], dict[str, ParameterGroup]]:
     member = reader.pick("optimizer.name", OPTIMIZERS)
     arguments = reader.arguments("optimizer", member, schedule=lambda: schedule)
     ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
-    return lambda: {"network": ParameterGroup(member(**arguments), ema_decay, ema_warmup)}
+    return lambda: ParameterGroup(member(**arguments), ema_decay, ema_warmup)
 
 
 def build_augmentation(reader: Reader, dataset: Dataset | None) -> Augmentation:
