@@ -829,8 +829,8 @@ def test_a_scaling_is_part_of_the_identity():
 def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_law():
     explicit = {"objective.name": "esm"}
     known = load_dataset(tiny.points())
-    assert build(tiny.points(**explicit), known).objective.integrand.oracle is known.law
-    empirical = build(tiny.points(**explicit), POINTS).objective.integrand.oracle
+    assert build(tiny.points(**explicit), known).objective.integrand.distribution is known.law
+    empirical = build(tiny.points(**explicit), POINTS).objective.integrand.distribution
     np.testing.assert_array_equal(empirical.points, POINTS.train)
 
 
@@ -943,6 +943,11 @@ def test_a_process_with_trained_numbers_is_trained_and_used(tmp_path, monkeypatc
         return LearnedNumbers(VP(beta_min, beta_max), ("beta_max",))
 
     monkeypatch.setitem(SDES, "learned_vp", learned)
+    fixed = {"likelihood.dequantization": "truncated_normal", "likelihood.start": "as_sample"}
+    fixed |= {"likelihood.name": "ode", "sde.name": "learned_vp"}
+    experiment = build(tiny.digits(**fixed), DIGITS)
+    with pytest.raises(ConfigError, match=r"likelihood\.dequantization = .*trained numbers"):
+        _ = experiment.estimators
     settings = {"sde.name": "learned_vp", "training.steps": 2, "training.checkpoint_every": 2}
     run = Run.open(tmp_path / "run", tiny.points(**settings | {"training.eval_every": 0}))
     run.train()

@@ -1,6 +1,7 @@
 """A configuration has the keys of the defaults, of their types, and could be held in memory."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tiny
@@ -8,6 +9,7 @@ from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.configs import default
+from gradlog.configs.toy import mixture
 from gradlog.data import DataError
 from gradlog.experiment import loading
 from gradlog.experiment.build import build, check_config
@@ -189,3 +191,8 @@ def test_a_file_that_exits_is_told(tmp_path):
     (tmp_path / "exits.py").write_text(EXITS)
     with pytest.raises(ConfigFileError, match=r"exits\.py: SystemExit: 0"):
         load_config(str(tmp_path / "exits.py"))
+
+
+def test_a_file_is_read_in_any_thread():
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(load_config, "configs/toy/mixture.py").result() == mixture.get_config()
