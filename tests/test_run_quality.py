@@ -255,7 +255,7 @@ def test_samples_that_this_program_wrote_can_be_given(own):
 BAD_ARRAYS = {
     "holds float64 (9, 3); the data are (n, *(2,))": np.zeros((9, 3)),
     "holds <U1, not numbers": np.full((9, 2), "a"),
-    "a whole .npy or .npz file of plain numbers is needed": np.array([[None, 1]] * 9),
+    "a complete .npy or .npz file of plain numbers is needed": np.array([[None, 1]] * 9),
     "config.quality needs at least 4 samples": np.zeros((2, 2)),
     "1 of 9 examples have features that are not finite": np.r_[[[np.inf, 0]], np.ones((8, 2))],
 }
@@ -282,7 +282,7 @@ def test_samples_beyond_the_levels_of_the_data_are_an_error(tmp_path):
     ("name", "content", "message"),
     [
         ("mine.npy", None, "there is no file"),
-        ("mine.npz", b"text", "a whole .npy or .npz file of plain numbers is needed"),
+        ("mine.npz", b"text", "a complete .npy or .npz file of plain numbers is needed"),
     ],
 )
 def test_files_that_cannot_be_read_are_one_line(tmp_path, name, content, message):
