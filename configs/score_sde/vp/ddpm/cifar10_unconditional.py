@@ -1,4 +1,4 @@
-r"""DDPM on CIFAR-10, the network not told the step: NCSNv2's technique 3 (arXiv:2006.09011).
+r"""DDPM on CIFAR-10, a network that does not see the step: NCSNv2's technique 3 (arXiv:2006.09011).
 
 Command: python main.py --config=configs/score_sde/vp/ddpm/cifar10_unconditional.py \
     --workdir=runs/score_sde_vp_ddpm_cifar10_unconditional
