@@ -149,7 +149,7 @@ def test_another_experiment_cannot_be_opened(own):
 
 def test_without_its_configuration_a_run_goes_on_as_itself_alone(own, capsys):
     workdir = own().workdir
-    for steps, said in ((20, "already trained"), (21, "config.json is lost and written again")):
+    for steps, said in ((20, "already trained"), (21, "config.json was lost")):
         workdir.config.unlink()
         with pytest.raises(WorkdirError, match="seed is 0 there, 1 here"):
             own(seed=1)
