@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -12,6 +14,7 @@ from gradlog.config_error import ConfigError
 from gradlog.data import DataError
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.run import Run
+from gradlog.models import Uniform
 
 CONDITIONAL = {
     "model.num_classes": 10,
@@ -52,7 +55,8 @@ def test_the_loss_learns_what_is_told_of_the_class(taught):
     """The rows of the table: those of classes and that of none have moved, each by itself."""
     run = Run.open(taught)
     start = run.experiment.model.init(run.experiment.streams["init"], (8, 8, 1))
-    moved = np.abs(run.params()["classes"]["embedding"] - start["classes"]["embedding"]).sum(1)
+    tables = [params["network"]["classes"]["embedding"] for params in (run.params(), start)]
+    moved = np.abs(tables[0] - tables[1]).sum(1)
     assert moved.shape == (11,)
     assert np.all(moved > 0)
     assert run.metrics()["held_out_loss"][-1] > 0
@@ -94,9 +98,9 @@ def test_without_a_class_the_likelihood_is_that_of_no_class(taught):
     run = Run.open(taught)
     x, params = run.experiment.dataset.test[:3], run.params()
     none_said = run.log_prob(x)
-    table = np.array(params["classes"]["embedding"])
+    table = np.array(params["network"]["classes"]["embedding"])
     table[4] = table[10]
-    params["classes"]["embedding"] = table
+    params["network"]["classes"]["embedding"] = table
     object.__setattr__(run, "params", lambda step=None: params)
     np.testing.assert_allclose(run.log_prob(x, condition=4), none_said, rtol=1e-5)
     assert np.abs(run.log_prob(x, condition=5) - none_said).max() > 1e-3
@@ -105,7 +109,7 @@ def test_without_a_class_the_likelihood_is_that_of_no_class(taught):
 @pytest.mark.parametrize("condition", [10, -1, np.array([0, 1, 10]), 0.5])
 def test_a_class_that_is_none_is_an_error(taught, condition):
     run = Run.open(taught)
-    with pytest.raises(ConfigError, match="classes "):
+    with pytest.raises(ConfigError, match="class"):
         run.log_prob(run.experiment.dataset.test[:3], condition=condition)
 
 
@@ -135,7 +139,7 @@ def test_classify_writes_what_it_finds_and_does_it_once(command, workdir):
 
 def test_a_model_that_is_told_no_class_cannot_classify(mistake, trained):
     message = mistake(f"--workdir={trained}", "--mode=classify")
-    assert message.startswith("this model is not told the class: train one with config.model.num_c")
+    assert "config.model.num_classes" in message
 
 
 # --- samples --------------------------------------------------------------------------------
@@ -163,7 +167,8 @@ def test_the_class_and_the_weight_change_a_sample_and_its_place_does_not(taught)
     def drawn(**settings):
         changes = {f"sampling.{key}": value for key, value in settings.items()}
         run = Run.open(taught, tiny.images(**CONDITIONAL | changes))
-        object.__setattr__(run.experiment, "dequantization", _AsTheyAre())
+        model = replace(run.experiment.model, dequantizer=_AsTheyAre())
+        vars(run.experiment)["model"] = model  # in the place of the part that was built
         return run.sample(None, 3)
 
     free = {"guidance": "classifier_free", "classes": "3"}
@@ -177,10 +182,14 @@ def test_the_class_and_the_weight_change_a_sample_and_its_place_does_not(taught)
     assert np.abs(others.x[0] - plain.x[0]).max() > 1e-5
 
 
-class _AsTheyAre:
-    """Samples before they are rounded to levels."""
+@jax.tree_util.register_static
+class _AsTheyAre(Uniform):
+    """A dequantizer that leaves samples as they are, not rounded to levels."""
 
-    def stored(self, x):
+    def __init__(self):
+        super().__init__(17)
+
+    def to_data(self, x):
         return x
 
 

@@ -424,7 +424,7 @@ def test_nothing_is_looked_at_twice_where_nothing_is_drawn(own):
 def test_an_estimator_without_tolerances_has_nothing_to_tighten(own, capsys):
     found = own(**{"eval.convergence_images": 3}).bits_per_dim()
     assert found["convergence"] is None
-    assert "bound: there is nothing to tighten" in capsys.readouterr().out
+    assert "bound has no tolerances" in capsys.readouterr().out
 
 
 # --- comparisons ----------------------------------------------------------------------------
