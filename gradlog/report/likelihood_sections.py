@@ -96,7 +96,7 @@ def show_bits(folder: RunFolder) -> list[Block]:
         remarks.append(f"The mean is over {over} images. These failed: {listed}{more}.")
     if change := summary.get("discretization"):
         value = format_with_error(change["bits_per_dim"], change["standard_error"], 5)
-        remarks.append(f"The last refinement of the nodes changed the mean by {value} bits/dim.")
+        remarks.append(f"All nodes instead of half of them change the mean by {value} bits/dim.")
     if change := summary.get("convergence"):
         value = format_with_error(change["change_bits_per_dim"], change["standard_error"], 6)
         tighter = ", ".join(f"{key} = {value:g}" for key, value in change["tightened"].items())
