@@ -169,7 +169,7 @@ def test_columns_have_a_row_for_each_record_and_nan_where_there_is_none():
 
 
 def test_a_key_that_is_none_is_refused(trained):
-    with pytest.raises(TypeError, match=r"no key of JAX: say jax\.random\.key"):
+    with pytest.raises(TypeError, match="key = 16"):
         Run.open(trained).sample(16, 4)
 
 

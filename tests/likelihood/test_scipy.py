@@ -29,9 +29,9 @@ CASES |= {f"gmm_vp/eps_{signs}": (mixture, "vp") for signs in ("pp", "pm", "rand
 
 
 @functools.cache
-def score_of(law, sde_name: str):
+def model_of(law, sde_name: str):
     sde = SDES[sde_name]()
-    return sde, Partial(law().score_fn(sde))
+    return BoundModel(sde, law().score_fn(sde))
 
 
 @pytest.mark.parametrize("tolerance", [1e-5, 1e-3])
@@ -40,7 +40,7 @@ def test_bits_of_analytic_scores_equal_the_official_ones(case, tolerance, monkey
     give_probes(monkeypatch, GOLDEN[f"{case}/epsilon"])
     estimate = SciPyLikelihood(tolerance, tolerance, float(GOLDEN["eps_time"]), AsSample())
     x = jnp.asarray(GOLDEN[f"{case.split('/')[0]}/x"])
-    got = estimate(*score_of(*CASES[case]), x, keys(len(x)))
+    got = estimate(model_of(*CASES[case]), x, keys(len(x)))
     run = case if tolerance == 1e-5 else f"{case}/tol{tolerance:g}"
     assert np.all(got.ok)
     np.testing.assert_allclose(bits_per_dim(got), GOLDEN[f"{run}/bpd"], rtol=0, atol=1e-4)
@@ -166,7 +166,7 @@ def test_one_compiled_program_serves_all_parameters():
     linear = lambda scale, x, t: -scale * x  # noqa: E731
     before = right_hand_side._cache_size()
     for scale in (0.5, 1.0, 2.0):
-        plane()(sde, Partial(linear, scale), xs, keys(6))
+        plane()(BoundModel(sde, Partial(linear, scale)), xs, keys(6))
     assert right_hand_side._cache_size() == before + 1
 
 
