@@ -27,7 +27,7 @@ def keys(n, seed=0):
 def loss_of(name, oracle, score, t, **settings):
     """Return ``(params, key) -> loss`` of one example, for ``sigma s = score(params, x)``."""
     known = inspect.signature(INTEGRANDS[name]).parameters
-    settings = {"oracle": oracle} | settings
+    settings = {"distribution": oracle} | settings
     integrand = INTEGRANDS[name](**{key: settings[key] for key in known if key in settings})
 
     def loss(params, key):

@@ -213,7 +213,7 @@ def test_restored_state_does_not_compile_the_step_again(name, caplog):
 
 def test_batch_that_does_not_divide_over_the_devices_raises(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 3)
-    with pytest.raises(ValueError, match=r"config\.training\.batch_size = 16 .* 3 devices"):
+    with pytest.raises(ValueError, match=r"batch_size = 16 .* 3 devices"):
         _start("pmap")
 
 
