@@ -40,7 +40,8 @@ def is_own(file):
 def stop(*_, **__):
     stack = [(os.path.realpath(frame.filename), frame.name) for frame in traceback.extract_stack()]
     frames = [(file, name) for file, name in stack[:-1] if is_own(file)]
-    frames = frames[[name for _, name in frames].index("main"):]
+    # The function that runs a mode was called main in version 0.1, and is called execute now.
+    frames = frames[[name in ("main", "execute") for _, name in frames].index(True):]
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     modules = {os.path.relpath(os.path.realpath(file), root) for file in files if is_own(file)}
     path = [f"{os.path.relpath(file, root)}: {name}" for file, name in frames]
