@@ -39,9 +39,8 @@ figures: $(INSTALLED)
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Half of the suite in about 5 minutes: folders that compile little, and between them use every
-# library that we depend on.
-QUICK := sde_lib losses ode distributions training data storage sweeps cli
+# Folders that compile little, for a second Python: processes, objectives, solvers, distributions.
+QUICK := sde_lib losses ode distributions
 test-quick: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(QUICK))
 
