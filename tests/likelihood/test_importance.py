@@ -29,6 +29,7 @@ LEVELS, DIMS, IMAGES = 8, 2, 64
 LAW = Gaussian(mean=jnp.array([0.1, -0.3]), std=jnp.array([0.1, 0.15]))
 DEQUANTIZATION = Uniform(LEVELS)
 SDE = SDES["vp"]()
+MODEL = BoundModel(SDE, LAW.score_fn(SDE), DEQUANTIZATION)
 XS = jnp.asarray(np.random.default_rng(0).integers(2, 6, size=(IMAGES, DIMS)).astype(np.uint8))
 
 
@@ -38,7 +39,7 @@ class Known:
 
     noise: float = 0.0
 
-    def __call__(self, sde, score_fn, xs, keys) -> LogProb:
+    def __call__(self, model, xs, keys) -> LogProb:
         nats = jax.vmap(LAW.log_density)(xs)
         errors = self.noise * jax.vmap(jax.random.normal)(keys)
         ones = jnp.ones(len(xs), int)
@@ -52,7 +53,7 @@ def estimate(samples, noise=0.0, repeats=1):
     """Return estimates of every image ``repeats`` times, each with its own key."""
     stored: Any = ImportanceWeighted(Known(noise), samples) if samples else OneDraw(Known(noise))
     keys = jax.random.split(jax.random.key(0), IMAGES * repeats)
-    run = jax.jit(lambda xs, keys: stored(SDE, None, DEQUANTIZATION, xs, keys))
+    run = jax.jit(lambda xs, keys: stored(MODEL, xs, keys))
     return jax.device_get(run(jnp.tile(XS, (repeats, 1)), keys))
 
 
@@ -98,7 +99,7 @@ def test_log_of_the_number_of_samples_is_subtracted():
         return LogProb({"prior": -3 * ones}, {}, ones, xs, ones, ones, ones == 1)
 
     keys = jax.random.split(jax.random.key(0), IMAGES)
-    got = ImportanceWeighted(flat, 20)(SDE, None, DEQUANTIZATION, XS, keys)
+    got = ImportanceWeighted(flat, 20)(MODEL, XS, keys)
     np.testing.assert_allclose(got.nats, -3, atol=1e-5)
     np.testing.assert_allclose(got.errors["dequantization"], 0, atol=1e-6)
 
@@ -140,7 +141,7 @@ def with_independent_probes(samples, noise, repeats):
     keys = jax.random.split(jax.random.key(0), (samples, IMAGES * repeats))
     one = OneDraw(Known(noise))
     xs = jnp.tile(XS, (repeats, 1))
-    run = jax.jit(lambda keys: one(SDE, None, DEQUANTIZATION, xs, keys).nats)
+    run = jax.jit(lambda keys: one(MODEL, xs, keys).nats)
     nats = np.asarray(jax.lax.map(run, keys), float)
     return (np.logaddexp.reduce(nats) - math.log(samples)).reshape(repeats, IMAGES) - truth()
 
@@ -161,9 +162,7 @@ def by_ode(divergence, samples):
     )
     stored = ImportanceWeighted(flow, samples)
     keys = jax.random.split(jax.random.key(0), IMAGES)
-    run = jax.jit(
-        lambda xs, keys: stored(BoundModel(SDE, LAW.score_fn(SDE), DEQUANTIZATION), xs, keys)
-    )
+    run = jax.jit(lambda xs, keys: stored(MODEL, xs, keys))
     return jax.device_get(run(XS, keys))
 
 
