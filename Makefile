@@ -40,7 +40,7 @@ test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Folders that compile little, for a second Python: processes, objectives, solvers, distributions.
-QUICK := sde_lib losses ode distributions
+QUICK := sde_lib ode distributions
 test-quick: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(QUICK))
 
