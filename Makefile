@@ -39,7 +39,7 @@ figures: $(INSTALLED)
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Folders that compile little, for a second Python: processes, objectives, solvers, distributions.
+# Folders that compile little, for a second Python: processes, solvers, distributions.
 QUICK := sde_lib ode distributions
 test-quick: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(QUICK))
