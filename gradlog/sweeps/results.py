@@ -117,7 +117,7 @@ class SettingRow:
 
     @property
     def is_best(self) -> bool:
-        """Whether the other settings are compared with this one."""
+        """True if the other settings are compared with this one."""
         return self.difference == 0.0 and self.difference_standard_error is None
 
     @property

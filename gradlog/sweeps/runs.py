@@ -184,7 +184,7 @@ class RunTask:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run is trained and evaluated as planned."""
+        """True if the run is trained and evaluated as planned."""
         return self.status == DONE
 
     def execute(self, runner: Runner, environment: Mapping[str, str]) -> None:
