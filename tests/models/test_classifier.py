@@ -44,7 +44,7 @@ def test_loss_is_the_cross_entropy_at_the_time_that_u_selects():
     classifier = NoisyClassifier(ClassifierNetwork(3, nf=4, hidden=8))
     params = classifier.init(jax.random.key(0), (2,))
     loss, key, x0 = NoisyCrossEntropy(SDE, classifier, 1e-2), jax.random.key(5), jnp.ones(2)
-    got = loss(params, x0, jnp.asarray(0.4), key, train=True, condition=jnp.asarray(2))
+    got = loss(params, x0, jnp.asarray(0.4), key, condition=jnp.asarray(2))
     low, high = SDE.log_rho(1e-2), SDE.log_rho(1.0)
     t = SDE.time_of_log_rho(0.6 * low + 0.4 * high)
     x = SDE.alpha(t) * x0 + SDE.sigma(t) * jax.random.normal(key, (2,))
@@ -65,7 +65,7 @@ def test_classifier_of_a_mixture_learns_the_posterior_of_the_components():
             k = jax.random.bernoulli(which, 0.7).astype(int)
             x0 = law.means[k] + law.stds[k] * jax.random.normal(noise, (2,))
             u = jax.random.uniform(time)
-            return loss(params, x0, u, loss_key, train=True, condition=k)
+            return loss(params, x0, u, loss_key, condition=k)
 
         return jnp.mean(jax.vmap(one)(jax.random.split(key, 256)))
 

@@ -88,8 +88,9 @@ def test_state_is_that_of_its_step(in_one_go):
     assert in_one_go.steps("all") == [75, 150, 200]
     states = [in_one_go.state(step) for step in (75, 150, 200)]
     assert [int(state.step) for state in states] == [75, 150, 200]
-    assert [int(state.opt_state.gradient_step) for state in states] == [37, 75, 100]
-    assert [int(state.opt_state.mini_step) for state in states] == [1, 0, 0]
+    optimizers = [state.opt_state["network"] for state in states]
+    assert [int(optimizer.gradient_step) for optimizer in optimizers] == [37, 75, 100]
+    assert [int(optimizer.mini_step) for optimizer in optimizers] == [1, 0, 0]
 
 
 def _start_process(folder):
