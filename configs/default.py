@@ -272,6 +272,12 @@ def likelihood() -> Config:
             "variable": "log_rho",  # variable of integration: 'log_rho' or 't'
             "max_steps": 4096,  # steps of the solver; an image that needs more has failed
             "intervals": 24,  # quadrature: intervals between nodes, even in log rho
+            # quadrature: solver of the path: 'adaptive', or 'multistep' with one evaluation a node.
+            "path": "adaptive",
+            "order": 4,  # multistep: nodes of the predictor; the corrector has one more
+            # multistep: an image whose path is less certain than this in bits/dim gets twice the
+            # nodes.
+            "tolerance": 0.01,
             # quadrature: add rounds of probes until the standard error is this; bits/dim.
             "standard_error": 0.02,
             "rounds": 8,  # quadrature: largest number of rounds

@@ -33,6 +33,7 @@ class LogProb:
       jvps: number of Jacobian-vector products of the score.
       ok: whether the solver succeeded.
       freedom: degrees of freedom of Student's t for intervals built from the errors.
+      refine: whether the example should be evaluated again by the tightened estimator.
 
     A Gaussian with a known score, where the estimate is exact up to the solver's tolerance:
 
@@ -58,6 +59,7 @@ class LogProb:
     jvps: Int[Array, " batch"]
     ok: Bool[Array, " batch"]
     freedom: Float[Array, " batch"] | float = float("inf")
+    refine: Bool[Array, " batch"] | bool = False
 
     @property
     def nats(self) -> Float[Array, " batch"]:

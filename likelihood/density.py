@@ -55,13 +55,14 @@ def differentiable(likelihood: Likelihood, adjoint: str | None = None) -> Any:
         )
     changes: dict[str, Any] = {"rounds": 0} if _has_field(likelihood, "rounds") else {}
     if adjoint is not None:
-        solver: Any = getattr(likelihood, "solver", None)
+        name = "path" if _has_field(likelihood, "path") else "solver"
+        solver: Any = getattr(likelihood, name, None)
         if not _has_field(solver, "adjoint"):
             raise ValueError(
                 f"adjoint = {adjoint!r}: {type(likelihood).__name__} has no adaptive solver to "
                 "differentiate; leave the adjoint out, or use the estimator 'ode'"
             )
-        changes["solver"] = replace(solver, adjoint=adjoint)
+        changes[name] = replace(solver, adjoint=adjoint)
     return replace(likelihood, **changes) if changes else likelihood  # pyright: ignore
 
 

@@ -25,18 +25,18 @@ class ProbeAllocation:
     the first probes of the other half.
     """
 
-    count: Float[Array, "2 nodes"]
-    average: Float[Array, "2 nodes"]
-    squares: Float[Array, "2 nodes"]
-    guide: Float[Array, "2 nodes"]
+    count: Float[Array, "halves nodes"]
+    average: Float[Array, "halves nodes"]
+    squares: Float[Array, "halves nodes"]
+    guide: Float[Array, "halves nodes"]
 
     @classmethod
-    def empty(cls, nodes: int) -> "ProbeAllocation":
-        """Return the state before the first probe."""
-        return cls(*jnp.zeros((4, 2, nodes)))
+    def empty(cls, nodes: int, halves: int = 2) -> "ProbeAllocation":
+        """Return the state before the first probe; a single half has no further ones."""
+        return cls(*jnp.zeros((4, halves, nodes)))
 
     def add(
-        self, nodes: Int[Array, "2 calls"], draws: Float[Array, "2 calls draws"]
+        self, nodes: Int[Array, "halves calls"], draws: Float[Array, "halves calls draws"]
     ) -> "ProbeAllocation":
         """Return the state with further probes; a node may occur more than once."""
         first, after = jnp.all(self.count == 0), jax.vmap(_add)(self, nodes, draws)
@@ -48,19 +48,19 @@ class ProbeAllocation:
         return jnp.mean(self.average, axis=0)
 
     @property
-    def variance(self) -> Float[Array, "2 nodes"]:
+    def variance(self) -> Float[Array, "halves nodes"]:
         """The variance of one probe at each node; zero for fewer than two probes."""
         return self.squares / jnp.maximum(self.count - 1, 1)
 
     @property
-    def pooled_variance(self) -> Float[Array, "2 nodes"]:
+    def pooled_variance(self) -> Float[Array, "halves nodes"]:
         """The variance pooled over neighboring nodes: that of a few probes is uncertain."""
         pool = jax.vmap(lambda row: jnp.convolve(row, _NEIGHBORS, mode="same"))
         return pool(self.squares) / jnp.maximum(pool(self.count - 1), 1)
 
     def standard_error(self, weights: Weights) -> Float[Array, ""]:
         """Return the standard error of the weighted sum of the means."""
-        return jnp.sqrt(jnp.sum(weights**2 * self.variance / self.count)) / 2
+        return jnp.sqrt(jnp.sum(weights**2 * self.variance / self.count)) / len(self.count)
 
     def freedom(self, weights: Weights) -> Float[Array, ""]:
         """Return the degrees of freedom of the standard error (Welch 1947, Satterthwaite 1946)."""

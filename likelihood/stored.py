@@ -129,6 +129,7 @@ def log_mean_exp(draws: LogProb) -> LogProb:
         jvps=jnp.sum(draws.jvps, axis=0),
         ok=jnp.all(draws.ok, axis=0),
         freedom=jnp.full(nats.shape[1:], count - 1.0),
+        refine=jnp.any(jnp.atleast_1d(draws.refine), axis=0),
     )
 
 

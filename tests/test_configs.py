@@ -41,7 +41,7 @@ from gradlog.models import (
     TruncatedNormal,
     Uniform,
 )
-from gradlog.ode import FLOWS
+from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
 from gradlog.sde_lib import SDES, VP, LearnedNumbers
 from gradlog.studies import STUDIES
@@ -300,6 +300,7 @@ REGISTRIES = {
     "likelihood.name": LIKELIHOODS,
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
+    "likelihood.path": PATHS,
     "sampling.name": SAMPLERS,
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
@@ -315,6 +316,7 @@ TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
     "likelihood.divergence": {"likelihood.rank": 2},
+    "likelihood.path": {"likelihood.name": "quadrature"},
     "sampling.predictor": {"sampling.name": "predictor_corrector"},
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
     "sampling.variable": {"sampling.name": "probability_flow"},

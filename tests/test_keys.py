@@ -13,7 +13,7 @@ from gradlog.likelihood.divergences import DIVERGENCES
 from gradlog.losses import INTEGRANDS, SLICE_LAWS, WEIGHTINGS
 from gradlog.models import NETWORKS, NOISE_LABELS, PARAMETRIZATIONS
 from gradlog.models.networks import ncsnpp, ncsnv2
-from gradlog.ode import FLOWS
+from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
 from gradlog.sampling.projections import MASKS
 from gradlog.sde_lib import SDES
@@ -37,6 +37,7 @@ MEMBERS = {
     "likelihood.name": {*LIKELIHOODS, "importance"},
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
+    "likelihood.path": PATHS,
     "sampling.name": SAMPLERS,
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,

@@ -160,6 +160,11 @@ class EstimatorRun:
                 return evaluator(params, source, stream, say, cache=cache, look=look)
 
         evaluation = pass_over(evaluator, data, title, cache)
+        if uncertain := int(np.sum(evaluation.values["refine"])):
+            terminal.say(
+                f"warning: the paths of {uncertain} images stay less certain than "
+                "config.likelihood.tolerance; see `discretization` in per_image.npz"
+            )
 
         second, count = None, min(self._experiment.eval.second_look, len(data))
         if count and self._has_unreported_draws(evaluation):

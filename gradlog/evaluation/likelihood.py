@@ -9,7 +9,7 @@ An estimator may add a field to `LogProb` that holds one number an example: it r
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from gradlog.evaluation.devices import (
     run_on_host,
     unpadded_batches,
 )
-from gradlog.likelihood import Account, LogProb, StoredLikelihood, account, runs_on_host
+from gradlog.likelihood import Account, LogProb, StoredLikelihood, account, runs_on_host, tightened
 from gradlog.likelihood.parts import Part
 from gradlog.models import DiffusionModel
 
@@ -95,11 +95,14 @@ class LikelihoodEvaluator:
       likelihood: an estimator of stored data.
       model: computes in float32, with the dequantizer of the evaluation.
       batch_size: examples at once, over all local devices.
+      refinements: how often an example is evaluated again by the tightened estimator, if the
+        estimator asks for it.
     """
 
     likelihood: StoredLikelihood
     model: DiffusionModel
     batch_size: int
+    refinements: int = 4
 
     def __call__(
         self,
@@ -147,8 +150,23 @@ class LikelihoodEvaluator:
 
         split = unpadded_batches if runs_on_host(self.likelihood) else padded_batches
         values = over_batches(split(len(only), self.batch_size), evaluate, progress)
+        seconds = float(np.sum(values.pop("seconds")))
+        again = np.flatnonzero(values["refine"])
+        if len(again) and self._finer:
+            finer = self._finer(
+                params,
+                source,
+                stream,
+                cache=cache.within("refined") if cache else None,
+                look=look,
+                condition=condition,
+                only=only[again],
+            )
+            _replace_rows(values, again, finer.values)
+            seconds += finer.seconds
+            compile_seconds += finer.compile_seconds
         return Evaluation(
-            seconds=float(np.sum(values.pop("seconds"))),
+            seconds=seconds,
             values=values,
             log_scale=self.model.dequantizer.log_scale,
             dims=int(np.prod(source[np.arange(1)].shape[1:])),
@@ -173,6 +191,13 @@ class LikelihoodEvaluator:
         return self._programs[shapes]
 
     @cached_property
+    def _finer(self) -> "LikelihoodEvaluator | None":
+        tighter = tightened(self.likelihood) if self.refinements else None
+        if tighter is None:
+            return None
+        return replace(self, likelihood=tighter, refinements=self.refinements - 1)
+
+    @cached_property
     def _programs(self) -> dict[str, Callable[[Any, Any], Any]]:
         return {}
 
@@ -180,6 +205,13 @@ class LikelihoodEvaluator:
         (params, condition), (x, key_data) = shared, rows
         model = self.model.bind(params).conditioned(condition)
         return numbers_of(self.likelihood(model, x, jax.random.wrap_key_data(key_data)))
+
+
+def _replace_rows(values: dict[str, Any], rows: Indices, finer: dict[str, Any]) -> None:
+    """Replace the numbers of some examples in place, and add up the costs of both evaluations."""
+    costs = {name: values[name][rows] + finer[name] for name in ("nfe", "jvps")}
+    for leaf, new in zip(jax.tree.leaves(values), jax.tree.leaves(finer | costs), strict=True):
+        leaf[rows] = new
 
 
 def numbers_of(found: LogProb) -> dict[str, Any]:
@@ -196,7 +228,7 @@ def numbers_of(found: LogProb) -> dict[str, Any]:
 
 def likelihood_evaluator(experiment: "Experiment", estimator: "Estimator") -> LikelihoodEvaluator:
     """Return the evaluator of an estimator of an experiment."""
-    model = dataclasses.replace(experiment.model.in_float32(), dequantizer=estimator.dequantizer)
+    model = replace(experiment.model.in_float32(), dequantizer=estimator.dequantizer)
     return LikelihoodEvaluator(estimator.likelihood, model, experiment.eval.batch_size)
 
 

@@ -22,6 +22,7 @@ from gradlog.configs import default
 _INTERVALS: dict[str, dict[str, str]] = {
     "[0, 4294967296)": {"": "seed"},
     "[2, inf)": {
+        "likelihood": "order",
         "sde": "num_steps",
         "model": "embedding",
         "quality": "fid_groups kid_subsets kid_subset_size",
@@ -48,7 +49,7 @@ _INTERVALS: dict[str, dict[str, str]] = {
         "optimizer": "learning_rate decay_steps warmup adam_eps weight_decay grad_clip",
         "training": "checkpoint_every keep keep_every keep_best eval_every sample_every max_skips",
         "eval": "num_images second_look convergence_images",
-        "likelihood": "rtol rounds standard_error",
+        "likelihood": "rtol rounds standard_error tolerance",
         "sampling": "rtol num_scales eta churn churn_min churn_max",
         "classifier": "learning_rate",
         "quality": "num_samples num_reference",

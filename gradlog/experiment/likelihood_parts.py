@@ -21,7 +21,7 @@ from gradlog.likelihood import (
     StoredLikelihood,
 )
 from gradlog.models import DEQUANTIZERS, Continuous, Dequantizer, Uniform
-from gradlog.ode import FLOWS, Adaptive
+from gradlog.ode import FLOWS, PATHS, Adaptive
 from gradlog.sde_lib import SDE
 
 IMPORTANCE = "importance"
@@ -86,6 +86,7 @@ def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset |
         prior_log_prob=lambda: None,
         start=lambda: reader.pick("likelihood.start", STARTS)(),
         solver=lambda: reader.make("likelihood", Adaptive),
+        path=lambda: reader.make("likelihood", reader.pick("likelihood.path", PATHS)),
         flow=lambda: reader.pick("likelihood.variable", FLOWS)(),
         divergence=lambda: _build_divergence(reader, dataset, "divergence", "probes"),
         node_divergence=lambda: _build_divergence(

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optimistix
 from jaxtyping import Array, Float
 
-from gradlog.ode.solver import Coordinate, Solution, State, VectorField
+from gradlog.ode.solver import Coordinate, Observe, Path, Solution, State, VectorField
 
 ADJOINTS: dict[str, diffrax.AbstractAdjoint] = {
     "backsolve": diffrax.BacksolveAdjoint(),
@@ -102,6 +102,15 @@ def _solution(solved: diffrax.Solution, state: State) -> Solution:
     )
 
 
+def _path(solution: Solution, observe: Observe | None) -> Path:
+    """Observe the nodes of a path, one after the other: stages lie elsewhere."""
+    if observe is None:
+        return Path(solution.state, solution.nfe, solution.ok)
+    nodes = jnp.arange(len(jax.tree.leaves(solution.state)[0]))
+    observed = jax.lax.map(lambda each: observe(*each)[1], (nodes, solution.state))
+    return Path(solution.state, solution.nfe + len(nodes), solution.ok, observed)
+
+
 @dataclass(frozen=True)
 class Adaptive:
     """Tsitouras' 5(4) pair, with a PI controller on the largest scaled error of the parts.
@@ -130,11 +139,17 @@ class Adaptive:
         first = _FIRST_STEP * (stop - start)
         return _at_end(self._run(field, state, start, stop, first, self._controller()))
 
-    def path(self, field: VectorField, state: State, grid: Float[Array, " nodes"]) -> Solution:
+    def path(
+        self,
+        field: VectorField,
+        state: State,
+        grid: Float[Array, " nodes"],
+        observe: Observe | None = None,
+    ) -> Path:
         controller = diffrax.ClipStepSizeController(self._controller(), step_ts=grid[1:-1])
         first, saved = grid[1] - grid[0], diffrax.SaveAt(ts=grid)
         solved = self._run(field, state, grid[0], grid[-1], first, controller, saved)
-        return _solution(solved, solved.ys)
+        return _path(_solution(solved, solved.ys), observe)
 
     def _run(self, field, state, start, stop, first, controller, saved=_END) -> diffrax.Solution:
         return _solve(
@@ -174,7 +189,13 @@ class Fixed:
         grid = jnp.linspace(start, stop, self.steps + 1)
         return _at_end(_solve(field, state, start, stop, None, diffrax.StepTo(grid), self.steps))
 
-    def path(self, field: VectorField, state: State, grid: Float[Array, " nodes"]) -> Solution:
+    def path(
+        self,
+        field: VectorField,
+        state: State,
+        grid: Float[Array, " nodes"],
+        observe: Observe | None = None,
+    ) -> Path:
         between = -(-self.steps // (len(grid) - 1))
         shares = jnp.arange(between) / between
         fine = (grid[:-1, None] + shares * jnp.diff(grid)[:, None]).ravel()
@@ -183,7 +204,8 @@ class Fixed:
         solved = _solve(
             field, state, grid[0], grid[-1], None, diffrax.StepTo(fine), len(fine) - 1, saved
         )
-        return _solution(solved, jax.tree.map(lambda leaf: leaf[::between], solved.ys))
+        states = jax.tree.map(lambda leaf: leaf[::between], solved.ys)
+        return _path(_solution(solved, states), observe)
 
     def tightened(self) -> "Fixed":
         """Return a solver with twice the steps."""

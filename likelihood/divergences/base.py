@@ -8,7 +8,7 @@ Variances are those of one draw, with ``S = (J + J^T)/2`` the symmetric part of 
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,8 @@ Probes = Any
 
 class Divergence(Protocol):
     """``draw`` returns the probes of one example; a call returns ``f(x)`` and a trace per draw."""
+
+    is_random: ClassVar[bool]  # whether two calls with other keys differ
 
     def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Probes: ...
 
@@ -38,6 +40,8 @@ class Divergence(Protocol):
 
 class IndependentDraws:
     """Base class of estimators with independent draws, at least conditional on what they share."""
+
+    is_random: ClassVar[bool] = True
 
     def variance_of_mean(self, traces: Float[Array, "*batch draws"]) -> Float[Array, "*batch"]:
         return sample_variance_of_mean(traces)

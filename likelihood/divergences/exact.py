@@ -1,6 +1,7 @@
 """The exact trace."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from gradlog.likelihood.divergences.base import Field, Probes
 class Exact:
     """The exact trace, by one product per dimension, ``chunk`` of them at once: no variance."""
 
+    is_random: ClassVar[bool] = False
     chunk: int = 128
 
     def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Probes:

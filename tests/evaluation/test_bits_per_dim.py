@@ -1,6 +1,7 @@
 """What a result's files say: every field, in data-set order, failures listed and left out."""
 
 import json
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
@@ -192,6 +193,46 @@ def test_a_new_number_of_an_estimator_reaches_the_file_under_its_name(tmp_path):
         lines = [(line["term"], line["meaning"]) for line in stored.summary["account"]]
         assert lines[1] == ("roughness", "a term of this test")
         assert [name for name, _ in lines] == ["prior", "roughness", "units"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """An estimator that takes a number of steps, and asks for more if the sum of a datum is large.
+
+    Its result is the number of its steps.
+    """
+
+    steps: int = 1
+
+    def tightened(self):
+        return Steps(2 * self.steps)
+
+    def __call__(self, model, xs, keys):
+        total = xs.sum(axis=(1, 2, 3))
+        steps = jnp.full(len(xs), self.steps)
+        return LogProb(
+            parts={PRIOR: steps.astype(float)},
+            errors={},
+            discretization=total,
+            latent=xs,
+            nfe=steps,
+            jvps=steps,
+            ok=steps > 0,
+            refine=total > self.steps,
+        )
+
+
+def test_examples_that_ask_for_it_are_evaluated_again_and_only_those(tmp_path):
+    x = np.zeros((6, 2, 2, 1), np.float32)
+    x[1, 0, 0], x[4, 0, 0], x[5, 0, 0] = 3, 2, 1000
+    evaluator = LikelihoodEvaluator(Steps(), thirteen.MODEL, 4)
+    evaluate = lambda: evaluator(  # noqa: E731
+        thirteen.params(), x, thirteen.STREAM, cache=BatchCache.open(tmp_path, {})
+    )
+    for found in (evaluate(), evaluate()):  # the second one reads all batches from files
+        np.testing.assert_array_equal(found.values["parts"]["prior"], [1, 4, 1, 1, 2, 16])
+        np.testing.assert_array_equal(found.values["nfe"], [1, 1 + 2 + 4, 1, 1, 1 + 2, 31])
+        np.testing.assert_array_equal(found.values["refine"], [0, 0, 0, 0, 0, 1])
 
 
 def test_the_mean_over_draws_carries_a_new_number():
