@@ -227,6 +227,7 @@ class _Parent:
         if not self._log or not self._workdir.is_dir():
             return ""
         try:
+            path.unlink(missing_ok=True)  # a link of this name must not be followed
             path.write_bytes(b"".join(self._log))
         except OSError:
             return ""

@@ -26,7 +26,7 @@ class Study(Protocol):
 
 def study_folder(run: Run) -> Path:
     """Return the folder of the pictures and numbers of a study."""
-    return run.workdir.root / "study"
+    return run.workdir.own("study")
 
 
 def write_results(run: Run, name: str, figure: Figure, numbers: Any) -> None:
@@ -47,7 +47,7 @@ def open_variant(run: Run, name: str, changes: Mapping[str, Any]) -> Run:
     """
     config = run.config.copy_and_resolve_references()
     config.update_from_flattened_dict(dict(changes))
-    return Run.open(run.workdir.root / name, config)
+    return Run.open(run.workdir.own(name), config)
 
 
 def require(condition: bool, what: str) -> None:

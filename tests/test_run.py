@@ -179,7 +179,8 @@ def test_a_result_has_its_numbers_its_settings_and_every_point_in_order(own):
     run = own(**{"likelihood.name": "ode"})
     found = run.bits_per_dim()
     folder = run.workdir.root / "eval" / "20" / "ode"
-    assert read_sealed(folder / "bits_per_dim.json") == json.loads(json.dumps(found))
+    written = read_sealed(folder / "bits_per_dim.json", ["per_image.npz", "settings.json"])
+    assert written == json.loads(json.dumps(found))
     assert set(found) >= SUMMARY
     assert (found["estimator"], found["step"], found["num_images"]) == ("ode", 20, 12)
     assert found["data_fingerprint"] == run.experiment.dataset.fingerprint

@@ -1,6 +1,8 @@
 """What is found of a workdir, whatever has become of its files."""
 
+import errno
 import json
+import os
 import pkgutil
 import shutil
 import subprocess
@@ -17,13 +19,14 @@ from gradlog.evaluation.verify import (
     READERS,
     SOUND,
     UNFINISHED,
+    UNREADABLE,
     complaint_of,
     verify_workdir,
 )
 from gradlog.experiment import build
 from gradlog.experiment.loading import load_saved_config
 from gradlog.experiment.run import Run
-from gradlog.storage import Checkpoints, write_sealed
+from gradlog.storage import Checkpoints, read_sealed, write_sealed
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,11 @@ def _flip_in_array(root):
     contents = bytearray(path.read_bytes())
     contents[where] ^= 16
     path.write_bytes(contents)
+
+
+def _table_without_images(root):
+    path = root / "eval/10/ode/bits_per_dim.json"
+    write_sealed(path, read_sealed(path, ["per_image.npz", "settings.json"]), ["settings.json"])
 
 
 def _half_a_picture(root):
@@ -208,6 +216,39 @@ DAMAGE = {
         lambda root: _edit(root, "classifier/accuracy.json", step=21),
         {"classifier/accuracy.json": "it is not as it was written"},
     ),
+    "a table of digests without the images": (
+        _table_without_images,
+        {"eval/10/ode/bits_per_dim.json": "it has the digests of ['settings.json']"},
+    ),
+    "a folder that is a link": (
+        lambda root: (root / "samples").symlink_to(root / "eval"),
+        {"samples": "it is a link"},
+    ),
+    "a picture that is a link": (
+        lambda root: (root / "report.png").symlink_to(root / "curves.png"),
+        {"report.png": "it is a link"},
+    ),
+    "a checkpoint that is a link": (
+        lambda root: (
+            shutil.move(root / "checkpoints/10", root.parent / "10"),
+            (root / "checkpoints/10").symlink_to(root.parent / "10"),
+        ),
+        {"checkpoints/10": "10 is a link"},
+    ),
+    "a pipe in place of a file": (
+        lambda root: (_without(root, "metrics.jsonl"), os.mkfifo(root / "metrics.jsonl")),
+        {"metrics.jsonl": "it is no regular file"},
+    ),
+    "a pipe in place of a picture": (
+        lambda root: (_without(root, "curves.png"), os.mkfifo(root / "curves.png")),
+        {"curves.png": "it is no regular file"},
+    ),
+    "a picture in a format that other programs decode": (
+        lambda root: _write(
+            root, "curves.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
+        ),
+        {"curves.png": "cannot identify image file"},
+    ),
     "half a picture": (_half_a_picture, {"curves.png": ""}),
     "within the classifier": (
         lambda root: _without(root, "classifier/checkpoints/10/manifest.json"),
@@ -318,6 +359,43 @@ def test_a_training_that_goes_on_beside_is_no_fault(root, monkeypatch, moment, s
     assert not (root / "checkpoints" / str(step)).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        *((name, name) for name in ("config.json", "provenance.json", "metrics.jsonl")),
+        *((name, name) for name in ("eval/20/ode/bits_per_dim.json", "eval/20/differences.json")),
+        ("checkpoints/20", "checkpoints/20/manifest.json"),
+    ],
+)
+def test_a_file_without_permission_is_unreadable_and_not_damaged(
+    whole, monkeypatch, mistake, name, path
+):
+    opened = Path.open
+
+    def refuse(self, *arguments, **options):
+        if self == whole / path:  # no permission stops tests that run as root
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert _found(whole, DAMAGED) == {}
+    assert "Permission denied" in _found(whole, UNREADABLE)[name]
+    assert f"{name} cannot be read: " in mistake(f"--workdir={whole}", "--mode=verify")
+
+
+def test_a_folder_that_cannot_be_listed_is_unreadable(whole, monkeypatch):
+    def refuse(path):
+        if Path(path) in (whole / "checkpoints", whole / "eval" / "20"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    listed = os.scandir
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "listdir", lambda path: [each.name for each in refuse(path)])
+    assert _found(whole, DAMAGED) == {}
+    assert _found(whole, UNREADABLE).keys() == {"checkpoints", "eval/20"}
+
+
 def test_a_file_that_is_written_anew_meanwhile_is_looked_at_again(tmp_path):
     path = tmp_path / "curves.png"
     path.write_text("half")
@@ -327,7 +405,7 @@ def test_a_file_that_is_written_anew_meanwhile_is_looked_at_again(tmp_path):
             path.write_text("the whole")
             raise ValueError("half of it is missing")
 
-    assert complaint_of(check, path) == ""
+    assert complaint_of(check, path) is None
 
 
 def test_a_file_that_is_deleted_meanwhile_is_no_fault(root, monkeypatch):

@@ -70,13 +70,14 @@ def evaluate(options: "Options") -> None:
 
     Raises:
       UsageError: the summary cannot be written.
+      WorkdirError: a link has its name.
       NoImageError: a result has no image at all. It is raised after everything else.
     """
     from gradlog.distributed import is_writer
     from gradlog.evaluation import tables
     from gradlog.evaluation.comparison import save_differences
     from gradlog.evaluation.over_training import save_over_training
-    from gradlog.storage import write_json
+    from gradlog.storage import check_plain, write_json
 
     summary = Path(options.summary).expanduser().absolute() if options.summary else None
     if summary:  # checked before hours of evaluation
@@ -84,6 +85,7 @@ def evaluate(options: "Options") -> None:
         is_writable = folder.is_dir() and os.access(folder, os.W_OK)
         if not is_writable or (summary.exists() and not summary.is_file()):
             raise UsageError(f"--summary={options.summary}: no file can be written there")
+        check_plain(summary)
     run = open_run(options)
     found = run.results(options.steps)
     tables.show_results([result.summary for result in found])
@@ -110,6 +112,7 @@ def compare(options: "Options") -> None:
     from gradlog.evaluation.comparison import compare_runs, compare_steps, save_comparison
 
     run = open_run(options)
+    run.workdir.own("compare")  # checked before hours of evaluation
     if options.against:
         rows = compare_runs(run, run.open_like(options.against), options.steps)
     else:
@@ -165,8 +168,8 @@ def export(options: "Options") -> None:
     from gradlog.experiment.build import load_data_or_shape
 
     run = open_run(options, load_data_or_shape)
-    folder = run.workdir.root / "export"
-    run.at_steps(options.steps, lambda step: run.export(folder / f"{step}.zip", step))
+    own = run.workdir.own
+    run.at_steps(options.steps, lambda step: run.export(own("export", f"{step}.zip"), step))
 
 
 def import_checkpoint(options: "Options") -> None:
@@ -181,6 +184,7 @@ def import_checkpoint(options: "Options") -> None:
 def study(options: "Options") -> None:
     """Draw the pictures of ``config.study``, and train what they need."""
     run = open_run(options, keys_of_mode=lambda run: choose_study(run.config)[1])
+    run.workdir.own("study")  # checked before hours of training
     with terminal.working(f"study {run.config.study.name}"):
         choose_study(run.config)[0](run)
 
@@ -234,10 +238,10 @@ def verify(options: "Options") -> None:
     """Check all files of a workdir.
 
     Raises:
-      DamagedWorkdirError: a file is damaged. It is raised after the table.
+      DamagedWorkdirError: a file is damaged or cannot be read. It is raised after the table.
     """
     from gradlog.evaluation import tables
-    from gradlog.evaluation.verify import DAMAGED, verify_workdir
+    from gradlog.evaluation.verify import DAMAGED, UNREADABLE, verify_workdir
     from gradlog.experiment.build import check_config
     from gradlog.experiment.loading import load_saved_config
 
@@ -245,9 +249,9 @@ def verify(options: "Options") -> None:
         root = Path(options.workdir).expanduser()
         found = verify_workdir(root, lambda path: check_config(load_saved_config(path)))
     tables.show_findings([vars(finding) for finding in found])
-    damaged = [finding for finding in found if finding.state == DAMAGED]
-    if damaged:
-        first, more = damaged[0], f", and {len(damaged) - 1} more" if damaged[1:] else ""
-        raise DamagedWorkdirError(
-            f"{options.workdir}: {first.path} is damaged: {first.detail}{more}"
-        )
+    for state, what in ((DAMAGED, "is damaged"), (UNREADABLE, "cannot be read")):
+        if matching := [finding for finding in found if finding.state == state]:
+            first, more = matching[0], f", and {len(matching) - 1} more" if matching[1:] else ""
+            raise DamagedWorkdirError(
+                f"{options.workdir}: {first.path} {what}: {first.detail}{more}"
+            )

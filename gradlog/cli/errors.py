@@ -10,4 +10,4 @@ class NoImageError(ValueError):
 
 
 class DamagedWorkdirError(ValueError):
-    """A workdir with a damaged file."""
+    """A workdir with a file that is damaged or cannot be read."""

@@ -58,7 +58,7 @@ def prepare(
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with (folder.parent / ".lock").open("w") as lock:
+        with (folder.parent / ".lock").open("a") as lock:  # it may be a link, and is not emptied
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_complete(folder):
                 _write(folder, make_splits(), shape, num_classes)

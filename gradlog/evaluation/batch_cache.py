@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Int
 
 from gradlog import distributed as hosts
-from gradlog.storage import list_versions, read_json, write_json, write_npz
+from gradlog.storage import list_versions, own_path, read_json, write_json, write_npz
 
 PARTIAL = "partial"  # the folder inside a result's folder
 # The errors of reading an archive that was cut off, overwritten or removed.
@@ -36,8 +36,9 @@ class BatchCache:
 
         Raises:
           HostError: another host does not see what host 0 writes.
+          WorkdirError: the folder is a link.
         """
-        folder = result_folder / PARTIAL
+        folder = own_path(result_folder, PARTIAL)
         path, made_with = (
             folder / "settings.json",
             {"settings": settings, "versions": list_versions()},
@@ -50,7 +51,7 @@ class BatchCache:
 
     def within(self, name: str) -> "BatchCache":
         """Return the cache of another pass over the same data."""
-        return BatchCache(self.folder / name)
+        return BatchCache(own_path(self.folder, name))
 
     def load(self, indices: Int[np.ndarray, " rows"]) -> dict[str, Any] | None:
         """Return the arrays of exactly these indices; None if they are missing or damaged."""

@@ -339,7 +339,7 @@ def load_result(folder: Path) -> Result | None:
     if not (folder / RESULT).exists():
         return None
     with reading_result(folder, "eval"):
-        summary = modern_result(read_sealed(folder / RESULT))
+        summary = modern_result(read_sealed(folder / RESULT, (PER_IMAGE, SETTINGS)))
         for line in summary.get("account", ()):
             if "meaning" not in line:  # version 0.1 did not write it
                 line["meaning"] = _meaning(line["term"])

@@ -244,4 +244,4 @@ def _known(folder: Path) -> dict[str, Any] | None:
     terminal.say(f"already classified: {folder}")
     BatchCache(folder / PARTIAL).discard()  # of a process that was killed before it could
     with reading_result(folder, "classify"):
-        return read_sealed(folder / RESULT)
+        return read_sealed(folder / RESULT, (PER_IMAGE, SETTINGS))

@@ -178,7 +178,7 @@ class ClassifierRun:
         defaults: Mapping[str, Any],
     ) -> "ClassifierRun":
         """Return the classifier of a run, in its folder."""
-        root = workdir.root / "classifier"
+        root = workdir.own("classifier")
         own = Workdir(root, f"delete {root}, or use its settings")
         return cls(own, config, experiment, defaults)
 

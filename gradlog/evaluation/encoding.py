@@ -70,9 +70,6 @@ class EncodingRun:
         """Encode the first test data and decode them; write ``latents.npz`` and ``latents.png``."""
         experiment = self._experiment
         count = min(experiment.sampling.num_samples, len(experiment.dataset.test))
-        x = experiment.dataset.test[np.arange(count)]
-        there = self.encode(params, x)
-        back = self.decode(params, there.end)
         settings = {
             **experiment.encoding_settings,
             "sampling.num_samples": count,
@@ -81,6 +78,9 @@ class EncodingRun:
             "parameters": digest_params(params),
         }
         folder = self._workdir.encodings(step, settings)
+        x = experiment.dataset.test[np.arange(count)]
+        there = self.encode(params, x)
+        back = self.decode(params, there.end)
         if not is_writer():
             return folder
         ok, restored = there.ok & back.ok, self.to_data(back.end)

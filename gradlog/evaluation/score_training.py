@@ -84,7 +84,7 @@ def train_score_model(
         average = step_fn.fetch(state.ema)
         samples = driver(average, _PREVIEW_SAMPLES, experiment.streams["sample"])
         if is_writer():
-            path = workdir.root / "previews" / f"{step:08d}.png"
+            path = workdir.own("previews", f"{step:08d}.png")
             pictures.save_samples(path, samples.x, dataset.levels)
 
     def report() -> None:

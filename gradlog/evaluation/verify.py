@@ -14,31 +14,43 @@ from PIL import Image
 
 from gradlog.aliases import modern_settings
 from gradlog.evaluation.batch_cache import PARTIAL
-from gradlog.evaluation.bits_per_dim import SETTINGS
+from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS
 from gradlog.evaluation.export import check_archive
 from gradlog.storage import (
     LOGGED,
     CheckpointError,
     Checkpoints,
+    DamagedError,
     MissingError,
     Workdir,
     digest_lines,
+    is_damage,
     read_sealed,
     scan_metrics,
 )
 from gradlog.storage.checkpoints import ASIDE, is_step_folder
-from gradlog.storage.files import is_leftover
+from gradlog.storage.errors import describe_error
+from gradlog.storage.files import is_leftover, read_bytes
 from gradlog.storage.lock import LOCK
 from gradlog.storage.workdir import PROVENANCE
 
-SOUND, DAMAGED, UNFINISHED = "sound", "damaged", "unfinished"
+SOUND, DAMAGED, UNFINISHED, UNREADABLE = "sound", "damaged", "unfinished", "unreadable"
 _CLASSIFIER = "classifier"
 _TRACKED = ("tensorboard", "wandb")  # trackers write copies of the metrics
 _ATTEMPTS = 3  # at a file that is written anew meanwhile
-# Files that hold their own digest, by their name or by that of their folder.
-_SEALED = ("bits_per_dim.json", "accuracy.json", "quality.json", "differences.json")
-_SEALED_PREFIX = "over_training"
-_SEALED_FOLDERS = ("compare",)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with a file or folder.
+
+    Attributes:
+      detail: a few words.
+      state: 'damaged'; or 'unreadable' if it cannot be read, so that nothing is known about it.
+    """
+
+    detail: str
+    state: str = DAMAGED
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,8 @@ class Finding:
     Attributes:
       what: kind of thing.
       path: where it is, from the workdir.
-      state: 'sound'; 'damaged'; or 'unfinished', which is no fault: an interrupted run left it, or
-        it was damaged and has been moved away.
+      state: 'sound'; 'damaged'; 'unreadable', so that nothing is known about it; or 'unfinished',
+        which is no fault: an interrupted run left it, or it was damaged and has been moved away.
       detail: what is wrong, or what there is.
     """
 
@@ -59,9 +71,11 @@ class Finding:
     detail: str = ""
 
     @classmethod
-    def of(cls, what: str, path: str, complaint: str, detail: str = "") -> "Finding":
-        """Return a damaged one if there is a complaint, else a sound one."""
-        return cls(what, path, DAMAGED if complaint else SOUND, complaint or detail)
+    def of(cls, what: str, path: str, complaint: Complaint | None, detail: str = "") -> "Finding":
+        """Return one with the state of the complaint, or a sound one if there is none."""
+        if complaint:
+            return cls(what, path, complaint.state, complaint.detail)
+        return cls(what, path, SOUND, detail)
 
 
 def verify_workdir(
@@ -110,25 +124,30 @@ class _Checkpoints:
 
     def __init__(self, workdir: Workdir):
         self.folder = workdir.checkpoints
-        self.complaints: dict[int, list[str]] = {}
+        self.complaints: dict[int, Complaint | None] = {}
         self.notes: dict[int, dict[str, Any]] = {}
         stored = Checkpoints(workdir.checkpoints, run=workdir.run)
-        for step in stored.steps():
+        self.listing = complaint_of(lambda folder: stored.steps(), workdir.checkpoints)
+        for step in () if self.listing else stored.steps():
             try:
-                complaints = stored.verify(step)
-                notes = {} if complaints else stored.notes(step)
+                found = stored.verify(step)
+                if not found:
+                    self.notes[step] = stored.notes(step)
+                self.complaints[step] = Complaint("; ".join(found[:3])) if found else None
             except MissingError:  # it was deleted meanwhile
                 continue
+            except DamagedError as error:
+                self.complaints[step] = Complaint(str(error))
             except CheckpointError as error:
-                complaints, notes = [str(error)], {}
-            self.complaints[step] = complaints
-            if not complaints:
-                self.notes[step] = notes
+                self.complaints[step] = Complaint(str(error), UNREADABLE)
 
     def findings(self) -> Iterator[Finding]:
         folder = self.folder
-        for step, complaints in self.complaints.items():
-            yield Finding.of("checkpoint", f"{folder.name}/{step}", "; ".join(complaints[:3]))
+        if self.listing:
+            yield Finding.of("checkpoint", folder.name, self.listing)
+            return
+        for step, complaint in self.complaints.items():
+            yield Finding.of("checkpoint", f"{folder.name}/{step}", complaint)
         known = {str(step) for step in self.complaints}
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             name = f"{folder.name}/{path.name}"
@@ -165,7 +184,7 @@ def _check_head(
                 )
 
     def check_file(path: Path) -> None:
-        path.stat()  # a missing file is named as such
+        read_bytes(path)  # a missing file is named as such, and a pipe is not waited for
         check_config(path)
 
     config, provenance = workdir.config, workdir.provenance
@@ -175,7 +194,7 @@ def _check_head(
     wrong = complaint_of(check_provenance, provenance)
     yield Finding.of("provenance", provenance.name, wrong, workdir.run)
     unfit = complaint_of(check_file, config)
-    other = "" if wrong or unfit else complaint_of(check_identity, workdir.root)
+    other = None if wrong or unfit else complaint_of(check_identity, workdir.root)
     yield Finding.of("configuration", config.name, unfit or other)
 
 
@@ -206,11 +225,11 @@ def _check_metrics(workdir: Workdir, checkpoints: _Checkpoints) -> Iterator[Find
     if not path.exists() and not logged:
         return
     if complaint := complaint_of(check, path):
-        yield Finding("metrics", path.name, DAMAGED, complaint)
+        yield Finding.of("metrics", path.name, complaint)
         return
     steps = [record["step"] for record in scan_metrics(path)[0]]
     last = max(steps, default=0)
-    yield Finding.of("metrics", path.name, "", f"{len(steps)} lines to step {last}")
+    yield Finding.of("metrics", path.name, None, f"{len(steps)} lines to step {last}")
     newest = max(checkpoints.complaints, default=0)
     contents = path.read_bytes()
     if last > newest or (contents and not contents.endswith(b"\n")):
@@ -220,7 +239,8 @@ def _check_metrics(workdir: Workdir, checkpoints: _Checkpoints) -> Iterator[Find
 
 def _check_results(root: Path, elsewhere: tuple[str, ...]) -> Iterator[Finding]:
     """Yield the state of each folder of results, without these names in the root."""
-    for where, folders, names in os.walk(root):
+    unread: list[OSError] = []
+    for where, folders, names in os.walk(root, onerror=unread.append):
         folder = Path(where)
         others = elsewhere if folder == root else ()
         folders[:] = sorted(name for name in folders if name not in (PARTIAL, *others))
@@ -236,17 +256,24 @@ def _check_results(root: Path, elsewhere: tuple[str, ...]) -> Iterator[Finding]:
             if name not in (*shown, LOCK):
                 detail = "a file that was not written to its end; you may delete it"
                 yield Finding("leftover", f"{place}/{name}", UNFINISHED, detail)
+        for path in (folder / name for name in (*folders, *shown)):
+            if path.is_symlink():
+                detail = "it is a link, and what it points to is not checked"
+                yield Finding("result", path.relative_to(root).as_posix(), DAMAGED, detail)
         yield from _check_files(root, [folder / name for name in shown])
+    for error in unread:
+        place = Path(error.filename).relative_to(root).as_posix()
+        yield Finding("result", place, UNREADABLE, os.strerror(error.errno or 0))
 
 
 def _check_files(root: Path, paths: list[Path]) -> Iterator[Finding]:
     """Yield each damaged file, or one finding for all files of the folder."""
-    known = [path for path in paths if path.suffix in READERS and path.is_file()]
+    known = [path for path in paths if path.suffix in READERS and not path.is_symlink()]
     complaints = {path: complaint_of(READERS[path.suffix], path) for path in known}
-    known = [path for path in known if path.is_file()]  # not those that were deleted meanwhile
+    known = [path for path in known if path.exists()]  # not those that were deleted meanwhile
     for path in known:
         if complaint := complaints[path]:
-            yield Finding("result", path.relative_to(root).as_posix(), DAMAGED, complaint)
+            yield Finding.of("result", path.relative_to(root).as_posix(), complaint)
     if known and not any(complaints[path] for path in known):
         names = ", ".join(path.name for path in known[:4])
         more = f" and {len(known) - 4} more" if len(known) > 4 else ""
@@ -255,16 +282,24 @@ def _check_files(root: Path, paths: list[Path]) -> Iterator[Finding]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_bytes())
+    found = json.loads(read_bytes(path))
     if not isinstance(found, dict):
         raise ValueError("it holds no JSON object")
     return found
 
 
 def _read_json(path: Path) -> None:
-    json.loads(path.read_bytes())
-    sealed = path.name in _SEALED or path.name.startswith(_SEALED_PREFIX)
-    if sealed or path.parent.name in _SEALED_FOLDERS:
+    json.loads(read_bytes(path))
+    folder, name = path.parent, path.name
+    if name in ("bits_per_dim.json", "accuracy.json") and folder.name != _CLASSIFIER:
+        read_sealed(path, (PER_IMAGE, SETTINGS))
+    elif name == "quality.json":
+        read_sealed(path, (SETTINGS,))
+    elif (
+        name in ("accuracy.json", "differences.json")
+        or name.startswith("over_training")
+        or folder.name == "compare"
+    ):
         read_sealed(path)
 
 
@@ -278,7 +313,7 @@ def _read_archive(path: Path) -> None:
 
 
 def _read_picture(path: Path) -> None:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=("PNG", "GIF")) as picture:
         picture.verify()
 
 
@@ -292,21 +327,26 @@ READERS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def complaint_of(check: Callable[[Path], object], path: Path) -> str:
-    """Return why a check of a file or folder fails, in one line; '' if it does not.
+def complaint_of(check: Callable[[Path], object], path: Path) -> Complaint | None:
+    """Return why a check of a file or folder fails, in one line; None if it does not.
 
     A file that is written anew meanwhile is checked again.
     """
-    complaint = ""
+    complaint = None
     for _ in range(_ATTEMPTS):
         before = _stamp(path)
         try:
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise ValueError("it is no regular file")
             check(path)
-            return ""
+            return None
         except FileNotFoundError as error:
-            complaint = f"{Path(error.filename or path).name} is missing"
+            complaint = Complaint(f"{Path(error.filename or path).name} is missing")
         except Exception as error:  # whatever a reader raises on other bytes
-            complaint = (str(error).strip() or type(error).__name__).splitlines()[0]
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            in_trouble = isinstance(cause, OSError) and not is_damage(cause)
+            detail = describe_error(cause if in_trouble else error)
+            complaint = Complaint(detail, UNREADABLE if in_trouble else DAMAGED)
         if _stamp(path) == before:
             break
     return complaint

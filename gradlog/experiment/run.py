@@ -17,7 +17,7 @@ from gradlog.config_error import ConfigError
 from gradlog.data import UNKNOWN, DataError, Dataset, LazyDataset
 from gradlog.data.user_arrays import check_data, check_points
 from gradlog.distributed import check_agreement, check_shared_folder, is_multihost
-from gradlog.evaluation.bits_per_dim import RESULT, EstimatorRun, Result
+from gradlog.evaluation.bits_per_dim import PER_IMAGE, RESULT, SETTINGS, EstimatorRun, Result
 from gradlog.evaluation.classification import class_log_probs, classify, conditional_log_prob
 from gradlog.evaluation.classifier import ClassifierRun
 from gradlog.evaluation.encoding import EncodingRun
@@ -143,7 +143,7 @@ class Run:
         texts = []
         for path in (path for step, path in by_step if step == by_step[-1][0]):
             try:
-                result = read_sealed(path)
+                result = read_sealed(path, (PER_IMAGE, SETTINGS))
                 value, error = float(result["bits_per_dim"]), float(result["standard_error"])
                 size = result.get("test_set_size")  # results of version 0.1 have none
                 count = f"{result['num_images']}{f' of {size}' if size else ''} images"

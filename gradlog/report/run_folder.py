@@ -4,7 +4,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -194,14 +194,14 @@ class RunFolder:
         return sorted(self.root.glob(pattern), key=order)
 
 
-def load_sealed(path: Path) -> dict[str, Any]:
-    """Load a sealed file, with the names of today.
+def load_sealed(path: Path, beside: Collection[str] = ()) -> dict[str, Any]:
+    """Load a sealed file, with the names of today. Files beside it must be as it says.
 
     Raises:
       DamagedFileError: the file has changed since it was written.
     """
     try:
-        return modern_result(read_sealed(path))
+        return modern_result(read_sealed(path, beside))
     except (OSError, ValueError) as error:
         raise DamagedFileError(f"{path} is damaged ({error})") from error
 

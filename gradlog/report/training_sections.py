@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS
 from gradlog.evaluation.pictures import curves as draw_curves
 from gradlog.evaluation.pictures import to_bytes
 from gradlog.report.charts import (
@@ -209,7 +210,7 @@ def show_classes(folder: RunFolder) -> list[Block]:
     for path in folder.glob("classify/*/*/accuracy.json"):
 
         def read(path: Path = path) -> tuple[str, ...]:
-            summary = load_sealed(path)
+            summary = load_sealed(path, (PER_IMAGE, SETTINGS))
             return (
                 str(summary["step"]),
                 summary["estimator"],
@@ -249,7 +250,7 @@ def show_quality(folder: RunFolder) -> list[Block]:
     for path in folder.glob("quality/*/*/quality.json"):
 
         def read(path: Path = path) -> Table:
-            summary = load_sealed(path)
+            summary = load_sealed(path, (SETTINGS,))
             first = summary["rows"][0]
             title = (
                 f"At step {summary['step']} against {first['reference_count']} "

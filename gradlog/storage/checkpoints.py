@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import shutil
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from gradlog.storage.files import (
     Stamp,
     atomic_folder,
     delete_folder,
+    delete_leftovers,
     find_free_name,
-    is_leftover,
+    own_path,
     stamp_folder,
 )
 from gradlog.storage.manifest import STATE, Manifest
@@ -99,6 +99,7 @@ class Checkpoints:
         self.run = run
         self._thread: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
+        self._saved: int | None = None  # the newest step that was written here
         # For each step whose files were all read: their stamp, and whether they were intact.
         self._verified: dict[int, tuple[Stamp, bool]] = {}
 
@@ -225,6 +226,16 @@ class Checkpoints:
         if pending is not None:
             pending.result()
 
+    def find_loss(self) -> str:
+        """Return what happened to the newest checkpoint saved here; '' if it is still there.
+
+        It is never deleted by this program before a newer one is saved. Call ``finish`` first.
+        """
+        step = self._saved
+        if step is None or self._folder(step).is_dir():
+            return ""
+        return f"{self._folder(step)}, which was saved before, was moved or deleted meanwhile"
+
     def close(self) -> None:
         """Wait as ``finish`` does, and end the thread that writes."""
         try:
@@ -241,7 +252,7 @@ class Checkpoints:
           CheckpointError: there is no such step, or it cannot be moved.
         """
         self._check_exists(step)
-        folder, aside = self._folder(step), self.directory / ASIDE
+        folder, aside = self._folder(step), own_path(self.directory, ASIDE)
         try:
             aside.mkdir(exist_ok=True)
             return folder.rename(find_free_name(aside / str(step)))
@@ -253,9 +264,8 @@ class Checkpoints:
     def _write(self, step: int, arrays: Arrays, notes: dict[str, Any]) -> None:
         folder = self._folder(step)
         try:
-            for path in sorted(self.directory.glob(".*-*")):
-                if is_leftover(path):  # of a process that was killed
-                    shutil.rmtree(path)
+            own_path(self.directory.parent, self.directory.name, str(step))
+            delete_leftovers(self.directory)
             if folder.exists() and self.verify(step):
                 self.set_aside(step)
             if not folder.exists():
@@ -265,6 +275,7 @@ class Checkpoints:
                     manifest = Manifest.describe(temporary, step, self.run, arrays, notes)
                     _read_arrays(temporary, manifest)
                     manifest.write(temporary)
+            self._saved = step
         except Exception as error:  # whatever Orbax and TensorStore raise
             size = sum(array.nbytes for array in arrays.values())
             advice = "free space there; " if is_full(error) else ""

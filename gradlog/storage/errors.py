@@ -8,6 +8,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The system's numbers for a file that is not what was written. Others mean that it cannot look.
 _OTHER = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
 
+# Such as " [tensorstore_spec='{...}']", with up to two thousand letters.
+_DETAILS = re.compile(r" \[[a-z_ ]+='.*")
+
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, does not fit the model, or cannot be read or written."""
@@ -30,10 +33,10 @@ class WorkdirError(ValueError):
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the reason of an error in one line."""
+    """Return the reason of an error in one line, without the details that TensorStore appends."""
     number = _system_number(error)
     text = os.strerror(number) if number else str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    return _DETAILS.sub("", text.splitlines()[0])
 
 
 def is_damage(error: OSError) -> bool:

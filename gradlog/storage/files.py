@@ -9,14 +9,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from gradlog.data import DataError, open_arrays
-from gradlog.storage.errors import DamagedFileError
+from gradlog.storage.errors import DamagedFileError, WorkdirError
 
 # For each file in a folder its path, size, inode and time of modification; else its path alone.
 Stamp = tuple[tuple[str | int, ...], ...]
@@ -27,13 +27,64 @@ _OWN, _FILES = "sha256", "files"  # keys of sealed JSON
 # --- files ----------------------------------------------------------------------------------
 
 
+def own_path(root: Path, *names: str) -> Path:
+    """Return the path of a file or folder that may be written inside a folder.
+
+    The folder itself may be a link, because the user has named it. What is inside was put there by
+    somebody else if it is a link, and writing through it would change files elsewhere.
+
+    Args:
+      root: the folder.
+      names: the folders on the way, and the name of the file or folder.
+
+    Raises:
+      WorkdirError: one of them is a link or a special file.
+    """
+    path = root
+    for name in names:
+        path = path / name
+        check_plain(path)
+    return path
+
+
+def check_plain(path: Path) -> None:
+    """Check that a path is free, or a regular file or a folder.
+
+    Raises:
+      WorkdirError: it is a link or a special file.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "a link" if stat.S_ISLNK(mode) else "a special file"
+        raise WorkdirError(
+            f"{path} is {kind}, and only regular files and folders are written; move it away"
+        )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the contents of a regular file. A pipe or a device could be read forever.
+
+    Raises:
+      DamagedFileError: it is no regular file.
+      OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DamagedFileError(f"{path} is damaged (it is no regular file)")
+    return path.read_bytes()
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that replaces ``path`` when the block ends without an error.
 
     Raises:
       OSError: it cannot be written. Unlike the system's own error, it names ``path``.
+      WorkdirError: a link or a special file has this path.
     """
+    check_plain(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}."
     try:
@@ -61,6 +112,8 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:  # the system's own error names no file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(handle)
 
@@ -68,7 +121,7 @@ def sync(path: Path) -> None:
 def find_free_name(path: Path) -> Path:
     """Return the path, or the first one with a number after its stem that does not exist."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(1))
-    return next(found for found in itertools.chain([path], numbered) if not found.exists())
+    return next(found for found in itertools.chain([path], numbered) if not os.path.lexists(found))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -89,7 +142,9 @@ def read_json(path: Path) -> Any:
       DamagedFileError: the file holds something else.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_bytes(path))
+    except DamagedFileError:
+        raise
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is damaged ({error})") from error
 
@@ -136,19 +191,23 @@ def write_sealed(path: Path, contents: dict[str, Any], beside: Sequence[str] = (
         write_text(path, text)
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_sealed(path: Path, beside: Collection[str] = ()) -> dict[str, Any]:
     """Return the contents that ``write_sealed`` wrote.
+
+    Args:
+      path: the file.
+      beside: names of the other files that it must have digests of, and no more than these.
 
     Raises:
       ValueError: the file, or one beside it, is not as it was written. The message does not name
         the path.
       OSError: one of the files does not exist or cannot be read.
     """
-    text = path.read_bytes()
+    text = read_bytes(path)
     try:
         contents = json.loads(text)
         del contents[_OWN]
-        files = contents.pop(_FILES)
+        files = dict(contents.pop(_FILES))
         as_written = _render_sealed(contents, files).encode() == text
     except (LookupError, TypeError, AttributeError):
         raise ValueError("it has no digest of its own: something else wrote it") from None
@@ -156,6 +215,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise ValueError(str(error)) from error
     if not as_written:
         raise ValueError("it is not as it was written")
+    if files.keys() != set(beside):
+        raise ValueError(f"it has the digests of {sorted(files)}, and not of {sorted(beside)}")
     for name, digest in files.items():
         if _hash_file(path.parent / name) != digest:
             raise ValueError(f"{name} is not as it was written")
@@ -234,6 +295,19 @@ def delete_folder(path: Path) -> None:
     path.rename(doomed)  # an empty folder gives way
     sync(path.parent)
     shutil.rmtree(doomed)
+
+
+def delete_leftovers(folder: Path) -> None:
+    """Delete what a killed process was writing or deleting in a folder.
+
+    A link of such a name is deleted itself, and never what it points to.
+    """
+    for path in sorted(folder.glob(".*-*")):
+        if is_leftover(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def is_leftover(path: Path) -> bool:

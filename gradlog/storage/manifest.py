@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradlog.storage.errors import CheckpointError, DamagedError, describe_error, is_damage
-from gradlog.storage.files import list_files
+from gradlog.storage.files import list_files, read_bytes
 from gradlog.storage.state_arrays import Arrays, Places, assign_places, unpack
 
 STATE = "state"  # the folder of Orbax's files
@@ -66,7 +66,7 @@ class Manifest:
         """
         path = folder / _NAME
         try:
-            raw = path.read_bytes()
+            raw = read_bytes(path)
             contents = json.loads(raw)["manifest"]
             as_written = render_manifest(contents) == raw
         except FileNotFoundError:
@@ -115,7 +115,7 @@ class Manifest:
             found.append(f"it is of another run, {self.run or 'unnamed'}")
         strangers = [path for path in folder.iterdir() if path.name not in (_NAME, STATE)]
         found += [f"{path.name} does not belong to it" for path in sorted(strangers)]
-        links = [path for path in (folder / _NAME, folder / STATE) if path.is_symlink()]
+        links = [path for path in (folder, folder / _NAME, folder / STATE) if path.is_symlink()]
         found += [f"{path.name} is a link" for path in links]
         if not (folder / STATE).is_dir():
             return [*found, f"{STATE} is missing"]

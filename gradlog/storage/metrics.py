@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gradlog.storage.errors import WorkdirError
-from gradlog.storage.files import find_free_name, write_text
+from gradlog.storage.files import check_plain, find_free_name, read_bytes, write_text
 
 Record = dict[str, Any]  # "step" and the metrics of that step
 LOGGED = "logged"  # in the notes of a checkpoint: the digest of the lines up to its step
@@ -42,10 +42,14 @@ def scan_metrics(path: Path, *, times: bool = False) -> tuple[list[Record], list
       path: the file. A last line without its end is what a killed process leaves: no damage.
       times: whether each record has the Unix time of its line, under ``time``. Lines of version 0.1
         have none.
+
+    Raises:
+      DamagedFileError: it is no regular file.
+      OSError: it cannot be read.
     """
     if not path.exists():
         return [], []
-    *lines, _ = path.read_bytes().split(b"\n")
+    *lines, _ = read_bytes(path).split(b"\n")
     parsed = [_parse(line) for line in lines]
     complaints = [f"line {i} cannot be read" for i, found in enumerate(parsed, 1) if found is None]
     records = [record for record in parsed if record is not None]
@@ -83,11 +87,14 @@ class MetricsLog:
         digest: str = "",
     ):
         self._path = directory / "metrics.jsonl"
+        check_plain(self._path)
         self._tell = tell
         records = self._read(step, digest)
         self._hash = hashlib.sha256(_render(_drop_times(records)))
         write_text(self._path, _render(records).decode())
-        self._file = self._path.open("ab", buffering=0)
+        self._file = self._path.open("a+b", buffering=0)
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._folder = directory.stat()
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Add the metrics of a step, with the wall time.
@@ -100,7 +107,8 @@ class MetricsLog:
         line = _render([record | {_TIME: round(time.time(), 3)}])
         try:
             while line:
-                line = line[self._file.write(line) :]
+                written = self._file.write(line)
+                self._size, line = self._size + written, line[written:]
         except OSError as error:
             raise WorkdirError(
                 f"cannot write to {self._path}: {error.strerror}; the same command resumes from "
@@ -113,9 +121,42 @@ class MetricsLog:
         """The digest of all lines: ``digest_lines`` of the records."""
         return self._hash.hexdigest()
 
-    def sync(self) -> None:
-        """Force the lines onto the disk. Do this before saving a checkpoint that counts on them."""
-        os.fsync(self._file.fileno())
+    def sync(self) -> str:
+        """Force the lines onto the disk, and return what happened to the file since it was opened.
+
+        Do this before saving a checkpoint that counts on the lines. The result is '' if all of them
+        are there. A file that was deleted is written again.
+
+        Raises:
+          WorkdirError: the lines cannot be written, or the folder is not where it was.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise WorkdirError(
+                f"cannot write to {self._path}: {error.strerror}; the same command resumes from "
+                "the newest checkpoint"
+            ) from error
+        try:
+            if self._path.stat().st_size == self._size:
+                return ""
+            return f"something else wrote to {self._path}, and lines of this training are lost"
+        except OSError:
+            contents = os.pread(self._file.fileno(), self._size, 0)
+        if not self._is_same_folder():
+            raise WorkdirError(
+                f"{self._path.parent} was moved, deleted or unmounted during the training, and "
+                "nothing more is written there; the same command resumes from the newest "
+                "checkpoint in the folder"
+            )
+        write_text(self._path, contents.decode())
+        return f"{self._path} was deleted during the training; its lines are written again"
+
+    def _is_same_folder(self) -> bool:
+        try:
+            return os.path.samestat(self._path.parent.stat(), self._folder)
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close the file."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from gradlog.storage.files import own_path
+
 _WAITING = 10_000  # points that a slow server may be behind
 _CLOSING_SECONDS = 20.0  # a scheduler that stops a run gives it little longer
 
@@ -130,7 +132,7 @@ class TensorBoard:
     """
 
     def __init__(self, tracked: TrackedRun):
-        self._folder = tracked.folder / "tensorboard"
+        self._folder = own_path(tracked.folder, "tensorboard")
         self._tell = tracked.tell
         self._events: Any = None
         with self._stop_on_failure():
@@ -185,6 +187,7 @@ class WandB:
     def __init__(self, tracked: TrackedRun):
         import wandb  # pyright: ignore[reportMissingImports]
 
+        own_path(tracked.folder, "wandb")  # where wandb writes
         self._run: Any = wandb.init(
             id=tracked.run or None,
             resume="allow",

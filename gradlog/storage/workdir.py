@@ -19,7 +19,7 @@ import numpy as np
 from gradlog.aliases import modern_result, modern_settings, old_settings
 from gradlog.data import UNKNOWN
 from gradlog.storage.errors import DamagedFileError, WorkdirError
-from gradlog.storage.files import read_json, read_sealed, write_json
+from gradlog.storage.files import own_path, read_json, read_sealed, write_json
 
 PACKAGES = (
     "jax",
@@ -72,6 +72,14 @@ class Workdir:
     def metrics(self) -> Path:
         """The metrics of the training, one line of JSON for each logged step."""
         return self.root / "metrics.jsonl"
+
+    def own(self, *names: str) -> Path:
+        """Return the path of a file or folder inside this one that may be written.
+
+        Raises:
+          WorkdirError: it, or a folder on the way to it, is a link or a special file.
+        """
+        return own_path(self.root, *names)
 
     def exists(self) -> bool:
         """Return whether the folder has a configuration to open it with."""
@@ -206,18 +214,19 @@ class Workdir:
             raise WorkdirError(f"cannot write to {self.root}: {error.strerror}") from error
 
     # --- results: each path is free, or already holds a result of the same settings -----------
+    # WorkdirError says that a path leads through a link, see ``own``.
 
     def result(self, step: int, estimator: str, settings: dict) -> Path:
         """The folder for the likelihood of a step."""
-        return _choose_folder(self.root / "eval" / str(step) / estimator, settings)
+        return self._choose_folder("eval", str(step), estimator, settings=settings)
 
     def differences(self, step: int) -> Path:
         """The file for paired differences between the estimators of a step."""
-        return self.root / "eval" / str(step) / "differences.json"
+        return self.own("eval", str(step), "differences.json")
 
     def over_training(self, settings: dict) -> Path:
         """The file for bits per dimension over the steps of a training."""
-        path = self.root / "eval" / "over_training.json"
+        path = self.own("eval", "over_training.json")
         try:
             found = modern_result(read_sealed(path)) if path.exists() else {}
             others = bool(found) and found.get("settings") != _as_stored(settings)
@@ -227,43 +236,50 @@ class Workdir:
 
     def comparison(self, folders: list[Path]) -> Path:
         """The file for paired differences between the results in these folders."""
-        return self.root / "compare" / f"{digest([str(path.resolve()) for path in folders])}.json"
+        return self.own("compare", f"{digest([str(path.resolve()) for path in folders])}.json")
 
     def classification(self, step: int, estimator: str, settings: dict) -> Path:
         """The folder for classes by likelihood."""
-        return _choose_folder(self.root / "classify" / str(step) / estimator, settings)
+        return self._choose_folder("classify", str(step), estimator, settings=settings)
 
     def samples(self, step: int, settings: dict) -> Path:
         """The folder for samples of a step; inside it, for other settings."""
-        base = self.root / "samples" / str(step)
-        return base / digest(settings) if _has_other_settings(base, settings) else base
+        base = self.own("samples", str(step))
+        if _has_other_settings(base, settings):
+            return self.own("samples", str(step), digest(settings))
+        return base
 
     def encodings(self, step: int, settings: dict) -> Path:
         """The folder for latents of a step."""
-        return _choose_folder(self.root / "encodings" / str(step), settings)
+        return self._choose_folder("encodings", str(step), settings=settings)
 
     def quality(self, step: int | str, features: str, settings: dict) -> Path:
         """The folder for the quality of samples."""
-        return _choose_folder(self.root / "quality" / str(step) / features, settings)
+        return self._choose_folder("quality", str(step), features, settings=settings)
 
     def quality_cache(self, name: str, settings: dict) -> Path:
         """The file for arrays of the quality of samples that take long to compute."""
-        return self.root / "quality" / "kept" / f"{name}-{digest(settings)}.npz"
+        return self.own("quality", "kept", f"{name}-{digest(settings)}.npz")
 
-
-def _choose_folder(folder: Path, settings: dict) -> Path:
-    """Return the folder, or one beside it if it holds a result of other settings."""
-    if not _has_other_settings(folder, settings):
-        return folder
-    beside = folder.with_name(f"{folder.name}-{digest(settings)}")
-    older = folder.with_name(f"{folder.name}-{digest(old_settings(settings))}")  # by version 0.1
-    return older if older.exists() and not beside.exists() else beside
+    def _choose_folder(self, *names: str, settings: dict) -> Path:
+        """Return the folder, or one beside it if it holds a result of other settings."""
+        folder, (*above, last) = self.own(*names), names
+        if not _has_other_settings(folder, settings):
+            return folder
+        beside = self.own(*above, f"{last}-{digest(settings)}")
+        older = self.own(*above, f"{last}-{digest(old_settings(settings))}")  # by version 0.1
+        return older if older.exists() and not beside.exists() else beside
 
 
 def _has_other_settings(folder: Path, settings: dict) -> bool:
     path = folder / "settings.json"
     try:
-        return path.exists() and modern_settings(read_json(path)) != _as_stored(settings)
+        if not path.exists():
+            return False
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise DamagedFileError(f"{path} is damaged (it holds no settings)")
+        return modern_settings(found) != _as_stored(settings)
     except DamagedFileError as error:
         raise WorkdirError(f"{error}; move {folder} away, and it is made again") from error
 

@@ -50,12 +50,14 @@ def run_sweep(folder: SweepFolder, plan: Plan, launcher: Launcher) -> None:
 
     Raises:
       SweepError: the folder holds something else.
-      WorkdirError: another process uses the folder.
+      WorkdirError: another process uses the folder, or a link in it would be written through.
       FailedRunsError: some runs failed.
     """
     plan = _reconcile(folder, plan)
     tasks = [make_task(folder, plan, run) for run in plan.runs]
     with lock_workdir(folder.root):
+        for task in tasks:
+            folder.check_writable(task.name)
         write_plan(folder, plan)
         display.show_plan(plan, tasks)
         if waiting := [task for task in tasks if not task.is_done]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from flax.traverse_util import flatten_dict
 
-from gradlog.storage import read_json, write_json
+from gradlog.storage import own_path, read_json, write_json
 from gradlog.supervisor import find_newest_checkpoint
 from gradlog.sweeps.plan import Plan, PlannedRun
 
@@ -104,6 +104,16 @@ class SweepFolder:
     def job(self, name: str) -> Path:
         """Return the file with the id of a run's job on the cluster."""
         return self.runs / f"{name}.job.json"
+
+    def check_writable(self, name: str) -> None:
+        """Check that nothing a run writes is a link to a place elsewhere.
+
+        Raises:
+          WorkdirError: something is.
+        """
+        own_path(self.root, self.jobs.name)
+        for path in (self.workdir(name), self.log(name), self.summary(name)):
+            own_path(self.root, *path.relative_to(self.root).parts)
 
     def read_record(self, name: str) -> Record:
         """Return the record of a run; an empty one before it starts."""

@@ -21,6 +21,7 @@ from gradlog.storage import (
     Retention,
     TrackedRun,
     Workdir,
+    WorkdirError,
     WorkdirLock,
     check_writable,
 )
@@ -31,6 +32,11 @@ from gradlog.training.parallel import ParallelStep
 from gradlog.training.state import TrainState
 
 _HOSTS = "hosts"  # the key of the host count in the notes of a checkpoint
+# What a training writes in its folder, so that a link of such a name is found before it begins.
+_WRITTEN = (
+    *("config.json", "provenance.json", "metrics.jsonl"),
+    *("checkpoints", "previews", "curves.png"),
+)
 _CHECKPOINTS_TO_FIT = 2  # on the disk before training starts: a new one beside the one before it
 
 
@@ -98,10 +104,13 @@ def train_in_workdir(task: WorkdirTraining) -> None:
       CheckpointError: no checkpoint there is sound, or one cannot be written.
       Interrupted: SIGTERM or SIGINT came; a checkpoint of the step is written.
       NonFiniteError: a metric is not finite; the state before it is a checkpoint.
-      WorkdirError: the folder is another experiment's, is in use, or cannot be written.
+      WorkdirError: the folder is another experiment's, is in use, or cannot be written; or what was
+        written before was moved or deleted meanwhile.
     """
     task.workdir.check(task.identity, task.defaults)
     if is_writer():
+        for name in (*_WRITTEN, task.tracker):  # the folder of a tracker has its name
+            task.workdir.own(name)
         leaves = jax.tree.leaves(jax.eval_shape(task.initial))
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
         check_writable(task.workdir.checkpoints, _CHECKPOINTS_TO_FIT * size)
@@ -172,10 +181,18 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
                 arrays = step_fn.fetch(state)  # on all hosts
                 if log:
                     # Before the checkpoint: a power cut must not take lines that it counts on.
-                    log.sync()
+                    lost = log.sync()
+                    checkpoints.finish()
+                    lost = lost or checkpoints.find_loss()
                     checkpoints.save(
                         step, arrays, notes | {_HOSTS: host_count(), LOGGED: log.digest}
                     )
+                    if lost:
+                        checkpoints.finish()
+                        raise WorkdirError(
+                            f"{lost}; the checkpoint of step {step} is saved, and the same command "
+                            "resumes from it"
+                        )
 
             plan = Plan(
                 task.steps,

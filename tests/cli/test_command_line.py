@@ -109,7 +109,8 @@ def test_bits_over_training_are_compared_and_nothing_is_computed_twice(command, 
     found = read_sealed(workdir / "eval" / "over_training.json")["estimators"]["bound"]
     assert [row["step"] for row in found["rows"]] == [10, 20]
     for row in found["rows"]:
-        result = read_sealed(workdir / "eval" / row["folder"] / "bits_per_dim.json")
+        folder = workdir / "eval" / row["folder"]
+        result = read_sealed(folder / "bits_per_dim.json", ["per_image.npz", "settings.json"])
         assert all(row[key] == result[key] for key in ("step", "bits_per_dim", "standard_error"))
     assert f"bound: step {found['best']} is the best with probability " in output
     before = _snapshot(workdir)

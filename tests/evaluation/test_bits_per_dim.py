@@ -274,7 +274,9 @@ def test_a_result_of_version_0_1_is_read_with_the_names_of_today(tmp_path):
 def test_a_term_of_an_estimator_that_is_not_imported_has_no_meaning_but_is_read(tmp_path):
     lines = [{"term": "gone"}, {"term": "gone", "meaning": "its own"}, {"term": "prior"}]
     write_npz(tmp_path / "per_image.npz", {"bits_per_dim": np.ones(2), "ok": np.ones(2, bool)})
-    write_sealed(tmp_path / "bits_per_dim.json", {"account": lines}, ["per_image.npz"])
+    write_json(tmp_path / "settings.json", {})
+    beside = ["per_image.npz", "settings.json"]
+    write_sealed(tmp_path / "bits_per_dim.json", {"account": lines}, beside)
     found = load_result(tmp_path)
     assert found is not None
     assert [line["meaning"] for line in found.summary["account"]] == ["", "its own", PRIOR.meaning]

@@ -384,6 +384,59 @@ def test_leftovers_of_a_killed_process_go_at_the_next_save(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
 
 
+def test_a_leftover_that_is_a_link_or_a_file_goes_and_its_target_stays(tmp_path):
+    folder, target = tmp_path / "checkpoints", tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "thesis.tex").write_text("of the user")
+    checkpoints = _save_each(folder, {1: {}})
+    (folder / ".deleting-x").symlink_to(target)
+    (folder / ".saving-x").write_text("a file")
+    checkpoints.save(2, LIKE)
+    checkpoints.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    assert (target / "thesis.tex").read_text() == "of the user"
+
+
+@pytest.mark.parametrize("name", [".", "2", "damaged"])
+def test_nothing_is_written_through_a_link(tmp_path, name):
+    folder, elsewhere = tmp_path / "checkpoints", tmp_path / "elsewhere"
+    checkpoints = _save_each(folder, {1: {}})
+    if name == ".":
+        folder.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    if name == "damaged":
+        _damage(folder / "1")
+    (folder if name == "." else folder / name).symlink_to(elsewhere)
+    before = _contents(elsewhere)
+    checkpoints.save(1 if name == "damaged" else 2, LIKE)
+    with pytest.raises(CheckpointError, match="is a link"):
+        checkpoints.finish()
+    checkpoints.close()
+    assert _contents(elsewhere) == before
+
+
+def _contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_step_that_is_a_link_is_damage_and_is_never_deleted(tmp_path):
+    checkpoints = _save_each(tmp_path / "checkpoints", {1: {}}, keep=Retention(1))
+    (tmp_path / "checkpoints" / "1").rename(tmp_path / "1")
+    (tmp_path / "checkpoints" / "1").symlink_to(tmp_path / "1")
+    assert checkpoints.verify(1) == ["1 is a link"]
+    checkpoints.save(2, LIKE)
+    checkpoints.close()
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_a_saved_step_that_is_lost_is_named(tmp_path):
+    checkpoints = _save_each(tmp_path, {1: {}, 2: {}}, keep=Retention(1))
+    assert checkpoints.find_loss() == ""
+    shutil.rmtree(tmp_path / "2")
+    assert str(tmp_path / "2") in checkpoints.find_loss()
+
+
 def test_a_step_deleted_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):
     checkpoints = _save_each(tmp_path, {1: {}, 2: {}})
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import stat
 import zipfile
 
@@ -10,6 +11,9 @@ import pytest
 
 from gradlog.storage import (
     ArrayFileError,
+    DamagedFileError,
+    WorkdirError,
+    own_path,
     read_array,
     read_json,
     read_sealed,
@@ -18,7 +22,7 @@ from gradlog.storage import (
     write_sealed,
     write_text,
 )
-from gradlog.storage.files import atomic
+from gradlog.storage.files import atomic, find_free_name
 
 
 class InterruptedWriteError(Exception):
@@ -110,6 +114,7 @@ def test_arrays_come_back_bit_for_bit(tmp_path):
 # --- sealed JSON ----------------------------------------------------------------------------
 
 CONTENTS = {"mean": np.float64(0.1), "error": float("nan"), "account": [{"term": "σ", "n": 3}]}
+BESIDE = ["per_image.npz"]
 _DAMAGED = "."  # any message
 READ = {"mean": 0.1, "error": None, "account": [{"term": "σ", "n": 3}]}
 
@@ -117,12 +122,12 @@ READ = {"mean": 0.1, "error": None, "account": [{"term": "σ", "n": 3}]}
 @pytest.fixture
 def sealed(tmp_path):
     write_npz(tmp_path / "per_image.npz", {"x": np.arange(3)})
-    write_sealed(tmp_path / "result.json", CONTENTS, ["per_image.npz"])
+    write_sealed(tmp_path / "result.json", CONTENTS, BESIDE)
     return tmp_path / "result.json"
 
 
 def test_sealed_contents_come_back(sealed):
-    assert read_sealed(sealed) == READ
+    assert read_sealed(sealed, BESIDE) == READ
     assert json.loads(sealed.read_text()).items() >= READ.items()
 
 
@@ -133,10 +138,10 @@ def test_every_flipped_bit_is_found(sealed):
         changed[index // 8] ^= 1 << index % 8
         sealed.write_bytes(changed)
         with pytest.raises(ValueError, match=_DAMAGED) as caught:
-            read_sealed(sealed)
+            read_sealed(sealed, BESIDE)
         assert "\n" not in str(caught.value)
     sealed.write_bytes(whole)
-    assert read_sealed(sealed) == READ
+    assert read_sealed(sealed, BESIDE) == READ
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,7 @@ def test_every_flipped_bit_is_found(sealed):
 def test_other_contents_are_one_line(sealed, text):
     sealed.write_text(text)
     with pytest.raises(ValueError, match=_DAMAGED) as caught:
-        read_sealed(sealed)
+        read_sealed(sealed, BESIDE)
     assert "\n" not in str(caught.value)
 
 
@@ -158,15 +163,24 @@ def test_a_changed_file_beside_it_is_found(sealed):
     beside = sealed.with_name("per_image.npz")
     write_npz(beside, {"x": np.arange(1, 4)})
     with pytest.raises(ValueError, match=r"per_image\.npz is not as it was written"):
-        read_sealed(sealed)
+        read_sealed(sealed, BESIDE)
     beside.unlink()
     with pytest.raises(FileNotFoundError):
-        read_sealed(sealed)
+        read_sealed(sealed, BESIDE)
+
+
+@pytest.mark.parametrize("others", [[], ["settings.json"], [*BESIDE, "settings.json"]])
+def test_a_table_that_lacks_a_file_or_has_another_one_is_found(sealed, others):
+    """The digest of such a table may be right: it proves nothing about the file that it lacks."""
+    sealed.with_name("settings.json").write_text("{}")
+    write_sealed(sealed, CONTENTS, others)
+    with pytest.raises(ValueError, match=r"digests of .*per_image\.npz"):
+        read_sealed(sealed, BESIDE)
 
 
 def test_equal_contents_are_not_written_again(sealed):
     before = sealed.stat()
-    write_sealed(sealed, CONTENTS, ["per_image.npz"])
+    write_sealed(sealed, CONTENTS, BESIDE)
     assert sealed.stat().st_mtime_ns == before.st_mtime_ns
     assert sealed.stat().st_ino == before.st_ino
     write_sealed(sealed, CONTENTS)
@@ -232,3 +246,41 @@ def test_a_file_without_the_array_is_one_line(tmp_path, message):
     )
     assert "\n" not in str(caught.value)
     assert str(caught.value).count(str(tmp_path)) == 1
+
+
+# --- links ----------------------------------------------------------------------------------
+
+
+def _link(path, target):
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("make", [_link, lambda path, _: os.mkfifo(path)])
+def test_what_is_neither_a_file_nor_a_folder_is_never_replaced(tmp_path, make):
+    target, path = tmp_path / "thesis", tmp_path / "result.json"
+    target.write_text("of the user")
+    make(path, target)
+    with pytest.raises(WorkdirError, match=r"result\.json"):
+        write_json(path, {})
+    assert target.read_text() == "of the user"
+    assert path.is_symlink() or path.is_fifo()
+
+
+def test_a_path_inside_a_folder_leads_through_no_link_below_it(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "root").symlink_to("real")
+    (tmp_path / "real" / "samples").symlink_to(tmp_path)
+    assert own_path(tmp_path / "root", "eval", "20") == tmp_path / "root" / "eval" / "20"
+    with pytest.raises(WorkdirError, match="root/samples"):
+        own_path(tmp_path / "root", "samples", "20")
+
+
+def test_a_free_name_is_no_dangling_link(tmp_path):
+    (tmp_path / "kept.json").symlink_to(tmp_path / "nowhere")
+    assert find_free_name(tmp_path / "kept.json") == tmp_path / "kept-1.json"
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(DamagedFileError, match=r"config\.json"):
+        read_json(tmp_path / "config.json")

@@ -115,3 +115,39 @@ def test_another_failure_of_a_lock_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", _failing_with(errno.EIO))
     with pytest.raises(WorkdirError, match=r"cannot lock .*Input/output error"):
         _take(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.symlink, os.link])
+def test_a_lock_that_is_another_file_is_refused_and_stays_as_it_was(tmp_path, make):
+    thesis = tmp_path / "thesis.tex"
+    thesis.write_text("of the user")
+    (tmp_path / "run").mkdir()
+    make(thesis, tmp_path / "run" / ".lock")
+    with pytest.raises(WorkdirError, match=r"run/\.lock"):
+        _take(tmp_path / "run")
+    assert thesis.read_text() == "of the user"
+
+
+def test_a_full_disk_is_one_line_that_names_the_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "pwrite", _failing_with(errno.ENOSPC))
+    with pytest.raises(WorkdirError, match=r"\.lock: No space left on device"):
+        _take(tmp_path)
+
+
+def _move(folder, then=lambda folder: None, raised=()):
+    with WorkdirLock(folder):
+        folder.rename(folder.with_name("elsewhere"))
+        then(folder)
+        for error in raised:
+            raise error
+
+
+@pytest.mark.parametrize("then", [lambda folder: None, lambda folder: folder.mkdir()])
+def test_a_folder_that_is_moved_while_it_is_locked_is_an_error(tmp_path, then):
+    with pytest.raises(WorkdirError, match=f"{tmp_path / 'run'} was moved"):
+        _move(tmp_path / "run", then)
+
+
+def test_the_error_of_the_block_goes_first(tmp_path):
+    with pytest.raises(KeyError):
+        _move(tmp_path / "run", raised=[KeyError()])

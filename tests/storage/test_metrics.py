@@ -8,6 +8,7 @@ import pytest
 
 from gradlog.storage import (
     MetricsLog,
+    WorkdirError,
     digest_lines,
     metrics,
     read_metrics,
@@ -180,6 +181,53 @@ def test_sync_forces_the_file_onto_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
     log.sync()
     assert synced == [(tmp_path / "metrics.jsonl").stat().st_ino]
+    log.close()
+
+
+# --- lost meanwhile -------------------------------------------------------------------------
+
+
+def test_a_file_that_is_deleted_meanwhile_is_written_again(tmp_path):
+    log, path = MetricsLog(tmp_path, 0), tmp_path / "metrics.jsonl"
+    log.write(1, {"loss": 0.5})
+    assert log.sync() == ""
+    before = path.read_bytes()
+    path.unlink()
+    assert f"{path} was deleted" in log.sync()
+    assert path.read_bytes() == before
+    log.close()
+
+
+@pytest.mark.parametrize("contents", ["", '{"step": 1, "loss": 0.25}\n'])
+def test_a_file_that_is_replaced_meanwhile_is_reported_and_kept(tmp_path, contents):
+    log, path = MetricsLog(tmp_path, 0), tmp_path / "metrics.jsonl"
+    log.write(1, {"loss": 0.5})
+    path.unlink()
+    path.write_text(contents)
+    assert str(path) in log.sync()
+    assert path.read_text() == contents
+    log.close()
+
+
+@pytest.mark.parametrize("then", [lambda folder: None, lambda folder: folder.mkdir()])
+def test_nothing_is_written_to_a_folder_that_is_another_one_now(tmp_path, then):
+    """As if the file system was unmounted: the same path is an empty folder of another disk."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    log = MetricsLog(folder, 0)
+    folder.rename(tmp_path / "elsewhere")
+    then(folder)
+    with pytest.raises(WorkdirError, match=f"{folder} was moved, deleted or unmounted"):
+        log.sync()
+    assert not (folder / "metrics.jsonl").exists()
+    log.close()
+
+
+def test_a_disk_that_fails_is_one_line_that_names_the_file(tmp_path, monkeypatch):
+    log = MetricsLog(tmp_path, 0)
+    monkeypatch.setattr(os, "fsync", lambda handle: os.stat("/nowhere at all"))
+    with pytest.raises(WorkdirError, match=r"metrics\.jsonl: No such file"):
+        log.sync()
     log.close()
 
 

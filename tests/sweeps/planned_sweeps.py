@@ -56,7 +56,7 @@ def finish(
         "num_images": int(ok.sum()),
         "data_fingerprint": fingerprint,
     }
-    write_sealed(result / "bits_per_dim.json", summary, ["per_image.npz"])
+    write_sealed(result / "bits_per_dim.json", summary, ["per_image.npz", "settings.json"])
     known = folder.read_record(run.name).results
     results = (*known, str(result.relative_to(folder.workdir(run.name))))
     folder.write_record(run.name, Record(plan.settings_digest(run), results, 12.5, 3.25))

@@ -151,7 +151,7 @@ class QualityRun:
         if exists_on_hosts(folder / RESULT):
             terminal.say(f"already measured: {folder}")
             with reading_result(folder, "quality"):
-                return modern_result(read_sealed(folder / RESULT))
+                return modern_result(read_sealed(folder / RESULT, (SETTINGS,)))
         x, failed = draw()
         summary = replace_nonfinite(
             self._compare(step, x, failed) | {"settings": settings, "versions": list_versions()}
