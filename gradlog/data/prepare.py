@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gradlog.data.dataset import DataError
 VERSION = "1.0.0"
 SIZES_FILE = "gradlog_sizes.json"
 SCRATCH = ".preparing-"
+_MAY_PREPARE = ContextVar("may_prepare", default=True)
 
 # For each split a function that returns its (uint8 image, class label) pairs in order.
 Splits = Mapping[str, Callable[[], Iterable[tuple[np.ndarray, int]]]]
@@ -31,6 +33,22 @@ Splits = Mapping[str, Callable[[], Iterable[tuple[np.ndarray, int]]]]
 def data_root(data_dir: str) -> Path:
     """Return the folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''."""
     return Path(os.path.expanduser(data_dir or "~/.cache/gradlog"))
+
+
+@contextlib.contextmanager
+def prepared_only() -> Iterator[None]:
+    """Raise DataError in the block instead of preparing or downloading data that are missing."""
+    before = _MAY_PREPARE.set(False)
+    try:
+        yield
+    finally:
+        _MAY_PREPARE.reset(before)
+
+
+def check_may_prepare(name: str, folder: Path) -> None:
+    """Raise DataError inside `prepared_only`: the data set is not prepared in this folder."""
+    if not _MAY_PREPARE.get():
+        raise DataError(f"{name} is not prepared in {folder}; --mode=train prepares it")
 
 
 def prepare(
@@ -51,11 +69,12 @@ def prepare(
       num_classes: labels are 0..num_classes-1.
 
     Raises:
-      DataError: the folder cannot be written, or `make_splits` raises one.
+      DataError: the folder cannot be written, `make_splits` raises one, or see `prepared_only`.
     """
     folder = root / name / VERSION
     if is_complete(folder):
         return folder
+    check_may_prepare(name, folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (folder.parent / ".lock").open("a") as lock:  # it may be a link, and is not emptied

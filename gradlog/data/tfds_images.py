@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gradlog.data.dataset import DataError, Dataset
-from gradlog.data.prepare import data_root
+from gradlog.data.prepare import check_may_prepare, data_root
 from gradlog.data.records import open_records
 
 NAME = re.compile(r"(?P<base>\w+(?:/[\w.\-]+)?)(?::(?P<version>\d+\.\d+\.\d+))?")
@@ -63,6 +63,7 @@ def load_tfds(
     roots = [data_root(data_dir), Path(os.path.expanduser(default))]
     folder = _find(roots, match["base"], match["version"] or "*")
     if folder is None:
+        check_may_prepare(tfds_name, roots[0])
         _prepare(tfds_name, roots)
         folder = _find(roots, match["base"], match["version"] or "*")
     if folder is None:

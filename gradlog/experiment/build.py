@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from gradlog.data import DATASETS, DataError, Dataset, DatasetSpec, known_spec
+from gradlog.data.prepare import prepared_only
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.reader import Reader
@@ -16,6 +17,17 @@ def load_dataset(config: ConfigDict) -> Dataset:
       DataError: the data are not available; the message says what to do.
     """
     return Reader(config).choose("data", DATASETS)
+
+
+def load_prepared(config: ConfigDict) -> Dataset:
+    """Load the data if they are there. Nothing is prepared, downloaded or written.
+
+    Raises:
+      ConfigError: the name of the data set is unknown.
+      DataError: the data are not available or not prepared.
+    """
+    with prepared_only():
+        return load_dataset(config)
 
 
 def dataset_spec(config: ConfigDict) -> DatasetSpec | None:

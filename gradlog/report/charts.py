@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import warnings
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
-from markupsafe import Markup
 from matplotlib.colors import TABLEAU_COLORS, to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
 from gradlog.report.formatting import format_with_error
+from gradlog.storage.files import read_bytes
 
 WIDTH = 4.6  # inches: 331 points, a column on a telephone. Text is then as large as the page's.
 _MIN_FONT = 10.5  # points
@@ -31,6 +33,7 @@ _SETTINGS: dict[Any, Any] = {
     "axes.spines.right": False,
     "font.size": _MIN_FONT,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name with dollar signs is no formula
     "svg.hashsalt": "report",
 }
 # Colors of Matplotlib, and those of Okabe and Ito in the chart of a sweep, in terms of the page.
@@ -44,19 +47,21 @@ _COLORS = {
     "#767676": "var(--soft)",
     **{to_hex(color): f"var(--series-{i})" for i, color in enumerate(TABLEAU_COLORS.values(), 1)},
 }
+_SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GAIN, _COST, _TOTAL = "C2", "C1", "C0"
 _MAX_SIDE = 960  # pixels: larger than a picture on the page
+_MAX_PIXELS = 2**26  # of a file: 200 MB in memory
 
 
-def render_svg(draw: Callable[[], Figure], prefix: str, height: float = 0.0) -> Markup:
+def render_svg(draw: Callable[[], Figure], height: float = 0.0) -> ET.Element:
     """Return a figure as an ``<svg>`` element for a page of HTML.
 
     Black becomes the page's text color, and Matplotlib's first ten colors become ``--series-1`` to
-    ``--series-10``. The background is transparent, and text stays text.
+    ``--series-10``. The background is transparent, and text stays text, letter by letter.
 
     Args:
       draw: returns the figure, drawn in default colors.
-      prefix: the prefix of all ids, which must be unique in the page.
       height: the height in inches; 0 keeps the figure's proportions.
     """
     with mpl.rc_context(_SETTINGS):
@@ -67,20 +72,30 @@ def render_svg(draw: Callable[[], Figure], prefix: str, height: float = 0.0) -> 
         figure.set_size_inches(WIDTH, height or own_height * WIDTH / width)
         file = io.StringIO()
         no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(file, format="svg", metadata=no_metadata, transparent=True)
-    document = file.getvalue()
-    # Keep the root element only, without what the page defines: styles, namespaces, size.
-    element = document[document.index("<svg") :]
-    for name in ("metadata", "style"):
-        element = re.sub(rf"<{name}\b.*?</{name}>", "", element, flags=re.DOTALL)
-    head, rest = element.split(">", 1)
-    head = re.sub(r'\s(xmlns(:\w+)?|width|height|version)="[^"]*"', "", head)
-    element = f"{head}>{rest}".replace("xlink:href", "href")
-    element = re.sub(r'\bid="', f'id="{prefix}-', element)
-    element = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", element)
+        # The browser has its own fonts, whatever letters Matplotlib's font lacks.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            figure.savefig(file, format="svg", metadata=no_metadata, transparent=True)
+    root = ET.fromstring(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", file.getvalue()))
+    # What the page itself defines is left out: styles, namespaces, the size.
+    for parent in list(root.iter()):
+        for child in [each for each in parent if each.tag in (f"{_SVG}metadata", f"{_SVG}style")]:
+            parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+        element.attrib = {
+            name.removeprefix(_XLINK): _replace_colors(value)
+            for name, value in element.attrib.items()
+        }
+    for name in ("width", "height", "version"):
+        del root.attrib[name]
+    root.attrib |= {"aria-hidden": "true", "focusable": "false"}
+    return root
+
+
+def _replace_colors(value: str) -> str:
     for color, variable in _COLORS.items():
-        element = element.replace(color, variable)
-    return Markup(element.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1))
+        value = value.replace(color, variable)
+    return value
 
 
 def draw_account(lines: Sequence[dict[str, Any]], total: float, error: float | None) -> Figure:
@@ -139,11 +154,15 @@ def load_image_uri(path: Path) -> str:
     """Load a picture as a data URI, reduced to the size that a page shows.
 
     Raises:
-      OSError: the file cannot be read or is not a picture.
-      ValueError: the file is damaged.
+      OSError: the file cannot be read or is not a picture in PNG.
+      ValueError: the file is damaged, or has very many pixels.
     """
     try:
-        with Image.open(path) as picture:
+        # Other formats are decoded by other programs, such as Ghostscript.
+        with Image.open(io.BytesIO(read_bytes(path)), formats=("PNG",)) as picture:
+            width, height = picture.size
+            if width * height > _MAX_PIXELS:
+                raise ValueError(f"{width} x {height} pixels are too many to show")
             picture.load()
             if max(picture.size) <= _MAX_SIDE:
                 return _encode(picture)

@@ -105,7 +105,7 @@ def show_bits(folder: RunFolder) -> list[Block]:
         )
     if remarks:
         blocks.append(Paragraph(" ".join(remarks)))
-    blocks += [Columns([show_account(folder, best), _list_errors(best)]), _list_account(best)]
+    blocks += [Columns([show_account(best), _list_errors(best)]), _list_account(best)]
     tables = [
         table
         for result in results
@@ -117,15 +117,12 @@ def show_bits(folder: RunFolder) -> list[Block]:
     return blocks
 
 
-def show_account(folder: RunFolder, result: Result) -> Chart:
+def show_account(result: Result) -> Chart:
     """Show the terms of a result's account as bars."""
     summary = result.summary
     lines, total = summary["account"], summary["bits_per_dim"]
     words = ", ".join(f"{line['term']} {format_number(line['bits_per_dim'])}" for line in lines)
-    svg = render_svg(
-        lambda: draw_account(lines, total, summary["standard_error"]),
-        f"{folder.prefix}account-{summary['step']}-{result.folder.name}",
-    )
+    svg = render_svg(lambda: draw_account(lines, total, summary["standard_error"]))
     description = f"Bars of bits per dimension: {words}; their sum {format_number(total)}."
     return Chart(f"{_name_account(result)}, bits/dim", svg, description)
 
@@ -146,11 +143,7 @@ def show_over_training(folder: RunFolder) -> list[Block]:
             continue
         estimators = stored["estimators"]
         bests = ", ".join(f"{name}: step {each['best']}" for name, each in estimators.items())
-        svg = render_svg(
-            lambda stored=stored: draw_over_training(stored),
-            f"{folder.prefix}{path.stem}".replace("_", "-"),
-            _OVER_TRAINING_INCHES,
-        )
+        svg = render_svg(lambda stored=stored: draw_over_training(stored), _OVER_TRAINING_INCHES)
         description = f"Bits per dimension with intervals over steps. The best steps: {bests}."
         text, tables = f"{stored['note'][0].upper()}{stored['note'][1:]}.", []
         for name, each in estimators.items():

@@ -3,7 +3,10 @@
 The blocks say what a page contains. The templates decide how each block looks, and escape its text.
 """
 
+import copy
+import itertools
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +67,7 @@ class Chart:
 
     kind: ClassVar[str] = "chart"
     title: str
-    svg: Markup
+    svg: ET.Element
     description: str
 
 
@@ -189,4 +192,20 @@ def render_html(page: Page) -> str:
     environment.filters["breakable"] = lambda name: Markup(
         re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name)))
     )
+    numbers = itertools.count(1)
+    environment.filters["with_own_ids"] = lambda svg: _render_svg(svg, f"chart{next(numbers)}-")
     return environment.get_template("page.html").render(page=page)
+
+
+def _render_svg(svg: ET.Element, prefix: str) -> Markup:
+    """Return a chart as markup, with a prefix before its ids that no other chart has."""
+    svg = copy.deepcopy(svg)
+    for element in svg.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, f"{prefix}{value}")
+            elif name == "href":
+                element.set(name, re.sub("^#", f"#{prefix}", value))
+            else:
+                element.set(name, value.replace("url(#", f"url(#{prefix}"))
+    return Markup(ET.tostring(svg, encoding="unicode"))

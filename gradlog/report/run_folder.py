@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from gradlog.aliases import modern_result, modern_settings
 from gradlog.data import Dataset
 from gradlog.evaluation.bits_per_dim import RESULT, SETTINGS, Result, common_settings, load_result
-from gradlog.experiment.build import load_dataset
+from gradlog.experiment.build import load_prepared
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import load_saved_config
 from gradlog.report.page import Block, Note
@@ -68,12 +68,10 @@ class RunFolder:
     Attributes:
       root: the folder, as the user names it.
       load: loads the data set of a configuration.
-      prefix: the prefix of the ids of its charts, for a page with several runs.
     """
 
     root: Path
-    load: Callable[[ConfigDict], Dataset] = load_dataset
-    prefix: str = ""
+    load: Callable[[ConfigDict], Dataset] = load_prepared
 
     @property
     def workdir(self) -> Workdir:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gradlog.data import Dataset
 from gradlog.evaluation.uncertainty import LEVEL
-from gradlog.experiment.build import load_dataset
+from gradlog.experiment.build import load_prepared
 from gradlog.experiment.keys import keys
 from gradlog.report.charts import render_svg
 from gradlog.report.formatting import (
@@ -54,7 +54,7 @@ class SweepFiles:
     """The files of a sweep. They are read on first access, and nothing is written."""
 
     root: Path
-    load: Callable[[ConfigDict], Dataset] = load_dataset
+    load: Callable[[ConfigDict], Dataset] = load_prepared
 
     @property
     def folder(self) -> SweepFolder:
@@ -150,7 +150,7 @@ def show_settings(files: SweepFiles) -> list[Block]:
         drawn = dataclasses.replace(results, settings=settings)
         chart = Chart(
             f"Settings by {name}, and their paired differences to the best",
-            render_svg(lambda drawn=drawn: draw_settings(drawn, stacked=True), f"settings-{name}"),
+            render_svg(lambda drawn=drawn: draw_settings(drawn, stacked=True)),
             f"Dots with {LEVEL:.0%} intervals of {len(settings)} settings. The best is "
             f"{settings[0].label} with {format_number(settings[0].bits_per_dim)} bits per "
             "dimension.",
@@ -227,8 +227,8 @@ def show_each_run(files: SweepFiles) -> list[Block]:
     else:
         names = sorted(path.parent.name for path in files.folder.runs.glob("*/config.json"))
     blocks: list[Block] = []
-    for i, name in enumerate(names):
-        folder = RunFolder(files.folder.workdir(name), files.load, f"run{i}-")
+    for name in names:
+        folder = RunFolder(files.folder.workdir(name), files.load)
         shown, notes = attempt(lambda folder=folder: _show_run(folder))
         title = name
         if folder.headline:
@@ -243,7 +243,7 @@ def _show_run(folder: RunFolder) -> list[Block]:
     result = folder.headline
     charts: list[Block] = []
     if result and result.summary["account"]:
-        charts.append(show_account(folder, result))
+        charts.append(show_account(result))
     others: list[Block] = []
     for block in show_curves(folder):
         if isinstance(block, Columns):

@@ -65,7 +65,7 @@ def show_single_images(folder: RunFolder) -> list[Block]:
     good = np.flatnonzero(arrays["ok"])
     bits, errors = arrays["bits_per_dim"], arrays["standard_error"]
     values = bits[good]
-    svg = render_svg(lambda: draw_histogram(values), f"{folder.prefix}images")
+    svg = render_svg(lambda: draw_histogram(values))
     description = (
         f"Histogram of the bits per dimension of {len(values)} images: mean {np.mean(values):.4f}, "
         f"from {np.min(values):.4f} to {np.max(values):.4f}."
@@ -105,7 +105,7 @@ def show_single_images(folder: RunFolder) -> list[Block]:
         if dataset is not None and dataset.shape == (2,):
             shown = np.sort(order)
             x = np.asarray(dataset.test[shown])
-            svg = render_svg(lambda: draw_points(x, bits[shown]), f"{folder.prefix}points")
+            svg = render_svg(lambda: draw_points(x, bits[shown]))
             description = f"{len(x)} points of the plane by their bits."
             blocks.append(Chart("Test points by their bits/dim", svg, description))
         columns = (("number in the test set", NUMBER), ("bits/dim ± own error", NUMBER))
@@ -152,7 +152,7 @@ def show_curves(folder: RunFolder) -> list[Block]:
     )
     chart = Chart(
         "Loss over training, nats/dim",
-        render_svg(lambda: draw_curves(records), f"{folder.prefix}curves", _CURVES_INCHES),
+        render_svg(lambda: draw_curves(records), _CURVES_INCHES),
         f"Curves of the loss to step {records[-1]['step']}; at the end {losses} nats per "
         "dimension.",
     )

@@ -18,7 +18,7 @@ from gradlog.report.page import render_html
 from gradlog.report.run_folder import RunFolder
 from gradlog.report.run_report import make_run_page
 from gradlog.report.training_sections import measure_timing
-from gradlog.storage import read_metrics
+from gradlog.storage import read_metrics, read_sealed, write_sealed
 
 SPACE = "{http://www.w3.org/2000/svg}"
 SVG = f"{SPACE}svg"
@@ -191,6 +191,66 @@ def test_text_of_files_is_escaped(page):
     assert not page.all("script")
     assert not [e for e in page.root.iter() for name in e.attrib if name.startswith("on")]
     assert {image.get("src")[:22] for image in page.all("img")} == {"data:image/png;base64,"}
+
+
+# A value of a file can be text where a number belongs, and its digest can be right.
+PAYLOAD = '1"><img src=x onerror=alert(1)><script>alert(2)</script>'
+
+
+def _poison(value):
+    """Return JSON with the payload in place of each text, key and whole number."""
+    if isinstance(value, dict):
+        return {key: _poison(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_poison(item) for item in value]
+    return PAYLOAD if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+@pytest.mark.parametrize("poisoned", ["step", "estimator", "account", "versions", "all"])
+def test_a_sealed_result_marks_up_nothing(workdir, digits, poisoned):
+    beside = ["per_image.npz", "settings.json"]
+    for path in workdir.glob("eval/*/*/bits_per_dim.json"):
+        summary = read_sealed(path, beside)
+        changed = summary.keys() if poisoned == "all" else [poisoned]
+        write_sealed(path, summary | {key: _poison(summary[key]) for key in changed}, beside)
+    _assert_no_markup(workdir, digits)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "provenance.json", "eval/10/ode/settings.json", "metrics.jsonl"]
+)
+def test_a_file_without_a_digest_marks_up_nothing(workdir, digits, name):
+    path = workdir / name
+    if path.suffix == ".jsonl":
+        records = map(json.loads, path.read_text().splitlines())
+        path.write_text("".join(json.dumps(each | {PAYLOAD: 1.0}) + "\n" for each in records))
+    else:
+        path.write_text(json.dumps(_poison(json.loads(path.read_text()))))
+    _assert_no_markup(workdir, digits)
+
+
+def test_names_of_files_and_folders_mark_up_nothing(workdir, digits):
+    name = PAYLOAD.replace("/", "")
+    shutil.copy(workdir / "previews/00000005.png", workdir / f"previews/{name}.png")
+    for path in (workdir / "eval/5", workdir / "samples/10"):
+        shutil.copytree(path, path.with_name(name))
+    shutil.copytree(workdir / "eval/10/ode", workdir / f"eval/10/ode-{name}")
+    _assert_no_markup(workdir, digits)
+
+
+def _assert_no_markup(root, digits):
+    page = Read(render_html(make_run_page(RunFolder(root, lambda config: digits))))
+    assert not page.all("script")
+    assert not [e for e in page.root.iter() for name in e.attrib if name.startswith("on")]
+    assert all(e.get("src").startswith("data:image/png;base64,") for e in page.all("img"))
+
+
+def test_a_browser_runs_and_loads_nothing(page):
+    (policy,) = [e for e in page.all("meta") if e.get("http-equiv") == "Content-Security-Policy"]
+    allowed = dict(each.split(maxsplit=1) for each in policy.get("content").split(";"))
+    assert allowed["default-src"] == "'none'"
+    assert "script-src" not in allowed
+    assert allowed["img-src"] == "data:"
 
 
 def test_page_fetches_nothing(page):

@@ -44,6 +44,22 @@ def test_only_the_page_is_written(workdir, capsys):
     assert _contents(workdir) == before | {path: path.read_bytes()}
 
 
+def test_no_data_are_prepared(workdir, tmp_path):
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"]["data_dir"] = str(tmp_path / "anywhere")
+    (workdir / "config.json").write_text(json.dumps(config))
+    write_report(workdir)
+    assert not (tmp_path / "anywhere").exists()
+    notes = Read((workdir / "report.html").read_text()).of_class("note")
+    assert any(str(tmp_path / "anywhere") in note for note in notes)
+
+
+def test_a_picture_that_another_program_would_decode_is_a_note(read, workdir):
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
+    (workdir / "previews" / "00000005.png").write_bytes(eps)
+    assert any("00000005.png" in note for note in read(workdir).of_class("note"))
+
+
 def _contents(folder) -> dict:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -10,7 +10,7 @@ from reader import Read, error, number
 
 from gradlog.report.page import render_html
 from gradlog.report.sweep_report import SweepFiles, make_sweep_page
-from gradlog.storage import write_json
+from gradlog.storage import read_sealed, write_json, write_sealed
 from gradlog.sweeps import read_sweep
 
 
@@ -75,6 +75,23 @@ def test_each_run_has_its_own_charts_and_ids_are_unique(page, swept):
     found = [e.get("id") for e in page.root.iter() if e.get("id")]
     assert len(found) == len(set(found))
     assert len(page.all("{http://www.w3.org/2000/svg}svg")) == 1 + 2 * 3
+
+
+def test_files_of_runs_mark_up_nothing(folder):
+    payload, beside = '1"><img src=x onerror=alert(1)>', ["per_image.npz", "settings.json"]
+    for path in folder.glob("runs/*/eval/*/*/bits_per_dim.json"):
+        summary = read_sealed(path, beside)
+        account = [line | {"term": payload} for line in summary["account"]]
+        changes = {"step": payload, "estimator": payload, "account": account}
+        write_sealed(path, summary | changes, beside)
+    plan = json.loads((folder / "sweep.json").read_text())
+    for run in plan["runs"]:
+        run["overrides"] = {"data.tfds_name": payload, **run["overrides"]}
+    write_json(folder / "sweep.json", plan | {"title": payload, "file": payload})
+    found = read(folder)
+    assert payload in found.text
+    assert not found.all("img")
+    assert not [e for e in found.root.iter() for name in e.attrib if name.startswith("on")]
 
 
 def test_plan_lists_keys_with_values_and_meaning(page):
