@@ -1,5 +1,6 @@
 """An exported checkpoint in a Python that knows JAX and nothing of this repository."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from gradlog.config_error import ConfigError
 from gradlog.evaluation.devices import padded_batches
 from gradlog.evaluation.export import check_archive, serialize
 from gradlog.evaluation.likelihood import evaluated_source
+from gradlog.evaluation.load_exported import describe
 from gradlog.experiment.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -160,15 +162,97 @@ def test_the_same_checkpoint_makes_the_same_bytes(digits, file, tmp_path):
     assert again.read_bytes() == file.read_bytes()
 
 
-def test_a_part_that_is_not_as_it_was_written_is_named(file, tmp_path):
+def _copy(file, path, change):
+    """Copy a file with other parts, by name."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in change(parts):
+            archive.writestr(name, part)
+    return path
+
+
+def _without_digest(parts, name, contents):
+    """Replace a part, and take it out of the table, whose own digest is made right."""
+    about = json.loads(parts["about.json"])
+    digests = {key: value for key, value in about["sha256"].items() if key != name}
+    del digests["about.json"]
+    digests["about.json"] = hashlib.sha256(describe(about, digests)).hexdigest()
+    return parts | {name: contents, "about.json": json.dumps(about | {"sha256": digests}).encode()}
+
+
+def _replaced(parts, name, old, new):
+    assert old in parts[name]
+    return parts | {name: parts[name].replace(old, new)}
+
+
+DAMAGE = {
+    "a changed part": (
+        lambda parts: (parts | {"parameters.npz": parts["parameters.npz"] + b"0"}).items(),
+        "parameters.npz",
+    ),
+    "a part that is not in the table": (
+        lambda parts: _without_digest(parts, "parameters.npz", b"0").items(),
+        "parameters.npz",
+    ),
+    "a part too few": (
+        lambda parts: [item for item in parts.items() if item[0] != "score.jax"],
+        "score.jax",
+    ),
+    "a part too many": (lambda parts: [*parts.items(), ("jax.py", b"")], "jax.py"),
+    "other settings": (
+        lambda parts: _replaced(parts, "about.json", b'"levels": 17', b'"levels": 18').items(),
+        "about.json",
+    ),
+    "no table": (lambda parts: (parts | {"about.json": b'{"format": 3}'}).items(), "about.json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_file_whose_parts_are_not_those_of_its_table_is_refused(file, tmp_path, damage):
     check_archive(file)
-    damaged = tmp_path / "damaged.zip"
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(damaged, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name) + (b"0" if name == "parameters.npz" else b""))
+    change, named = DAMAGE[damage]
+    damaged = _copy(file, tmp_path / "damaged.zip", change)
     for load in (check_archive, _exported):
-        with pytest.raises(ValueError, match=r"parameters\.npz in .* is not as it was written"):
+        with pytest.raises(ValueError, match=f"{named} in .* is not as it was written"):
             load(damaged)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_part_that_is_there_twice_is_refused(file, tmp_path):
+    """Which of the two is read depends on the reader."""
+    damaged = _copy(file, tmp_path / "damaged.zip", lambda parts: [*parts.items()] * 2)
+    with pytest.raises(ValueError, match="is not as it was written"):
+        check_archive(damaged)
+
+
+def test_a_file_of_format_2_is_read(file, tmp_path):
+    def older(parts):
+        about = json.loads(parts["about.json"])
+        del about["sha256"]["about.json"]
+        return (parts | {"about.json": json.dumps(about | {"format": 2}).encode()}).items()
+
+    check_archive(_copy(file, tmp_path / "older.zip", older))
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_loading_leaves_no_path_behind(file, monkeypatch, installed):
+    if not installed:
+        for name in [each for each in sys.modules if each.partition(".")[0] == "flatbuffers"]:
+            monkeypatch.delitem(sys.modules, name)
+
+        class Missing:
+            """Finds no flatbuffers but that of the file."""
+
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                if name == "flatbuffers" and str(file) not in sys.path:
+                    raise ImportError(name)
+
+        monkeypatch.setattr(sys, "meta_path", [Missing, *sys.meta_path])
+    before = list(sys.path)
+    _exported(file)
+    assert sys.path == before
 
 
 def _exported(path):
@@ -253,7 +337,7 @@ def test_a_file_of_another_format_is_refused(file, tmp_path):
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(other, "w") as new:
         for name in old.namelist():
             part = old.read(name)
-            new.writestr(name, part.replace(b'"format": 2', b'"format": 1'))
+            new.writestr(name, part.replace(b'"format": 3', b'"format": 1'))
     with pytest.raises(ValueError, match="another format"):
         _exported(other)
 

@@ -24,7 +24,7 @@ from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
 from gradlog.evaluation.likelihood import evaluated_source, likelihood_evaluator
-from gradlog.evaluation.load_exported import FORMAT
+from gradlog.evaluation.load_exported import FORMAT, describe, read_parts
 from gradlog.likelihood import runs_on_host
 from gradlog.storage import atomic, digest_params, list_versions, replace_nonfinite
 from gradlog.storage.state_arrays import copy_arrays, unflatten_arrays
@@ -221,7 +221,9 @@ def _write_archive(path: Path, parts: Mapping[str, bytes], about: Mapping[str, A
     """Write parts by name, ``about.json`` with their digests, and what loading them needs."""
     parts = {**parts, LOADER.name: LOADER.read_bytes(), **dict(_flatbuffers())}
     digests = {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
-    contents = replace_nonfinite({**about, "sha256": digests})
+    about = json.loads(json.dumps(replace_nonfinite(about), allow_nan=False))
+    digests |= {_ABOUT: hashlib.sha256(describe(about, digests)).hexdigest()}
+    contents = {**about, "sha256": digests}
     text = json.dumps(contents, indent=2, allow_nan=False) + "\n"
     with atomic(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, part in {_ABOUT: text.encode(), **parts}.items():
@@ -231,15 +233,12 @@ def _write_archive(path: Path, parts: Mapping[str, bytes], about: Mapping[str, A
 
 
 def check_archive(path: Path) -> None:
-    """Check that every part of an exported file is as it was written.
+    """Check that an exported file has the parts that were written, each as it was, and no other.
 
     Raises:
-      ValueError: one is not; the message names it.
+      ValueError: it has not; the message names the part.
     """
-    with zipfile.ZipFile(path) as archive:
-        for name, digest in json.loads(archive.read(_ABOUT))["sha256"].items():
-            if hashlib.sha256(archive.read(name)).hexdigest() != digest:
-                raise ValueError(f"{name} in it is not as it was written")
+    read_parts(path)
 
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -5,12 +5,16 @@
     sys.path.append("4000.zip")
     from load_exported import Exported
 
+    sys.path.pop()
     model = Exported("4000.zip")
     model.log_prob(x)        # nats, of data as stored
     model.bits_per_dim(x)
     model.score(points, t)   # of points of the model's space
 
 ``about.json`` in the file describes the model; ``model.about`` has its contents.
+
+A file is a program. Its digests show that it is as it was written, and not who wrote it: load only
+what you trust.
 """
 
 import hashlib
@@ -23,7 +27,8 @@ import zipfile
 import jax
 import numpy as np
 
-FORMAT = 2
+FORMAT = 3
+_READS = (2, FORMAT)  # format 2 has no digest of about.json
 
 
 class Exported:
@@ -40,17 +45,10 @@ class Exported:
         Raises:
           ValueError: its format or its platforms do not fit, or a part is not as it was written.
         """
-        sys.path.append(str(path))  # it has flatbuffers, which jax.export needs
+        self.about, parts = read_parts(path)
+        _import_flatbuffers(path)
         from jax import export
 
-        with zipfile.ZipFile(path) as archive:
-            parts = {name: archive.read(name) for name in archive.namelist()}
-        self.about = json.loads(parts["about.json"])
-        if self.about["format"] != FORMAT:
-            raise ValueError(f"{path} has another format: use the loader inside it")
-        for name, digest in self.about["sha256"].items():
-            if hashlib.sha256(parts[name]).hexdigest() != digest:
-                raise ValueError(f"{name} in {path} is not as it was written")
         with np.load(io.BytesIO(parts["parameters.npz"])) as arrays:
             self.params = jax.device_put(dict(arrays))
         platform = _platform(self.params)
@@ -131,6 +129,54 @@ class Exported:
         terms, ok = program(self.params, stored, index[rows].astype(np.int32))
         nats = sum(np.asarray(term, np.float64) for term in terms.values())
         return np.where(ok, nats, np.nan)[: len(x)]
+
+
+def read_parts(path):
+    """Return the contents of ``about.json``, and the other parts by name, of a file.
+
+    Raises:
+      ValueError: it has another format, a part is not as it was written, or a part is missing, was
+        added or is there twice. The message names the part.
+    """
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        parts = {name: archive.read(name) for name in names}
+    try:
+        about = json.loads(parts["about.json"])
+        found, digests = about["format"], dict(about["sha256"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise ValueError(f"about.json in {path} is not as it was written") from None
+    if found not in _READS:
+        raise ValueError(f"{path} has another format: use the loader inside it")
+    own = digests.pop("about.json", None)
+    if found != 2:
+        parts["about.json"] = describe(about, digests)
+        digests["about.json"] = own
+    else:
+        del parts["about.json"]
+    for name in sorted({*parts, *digests}):
+        digest = hashlib.sha256(parts[name]).hexdigest() if name in parts else None
+        if digest != digests.get(name) or names.count(name) > 1:
+            raise ValueError(f"{name} in {path} is not as it was written")
+    parts.pop("about.json", None)
+    return about, parts
+
+
+def describe(about, digests):
+    """Return the bytes of which ``about.json`` has a digest: its contents without that digest."""
+    return json.dumps({**about, "sha256": digests}, sort_keys=True).encode()
+
+
+def _import_flatbuffers(path):
+    """Import the package that jax.export needs, from the file if it is not installed."""
+    try:
+        import flatbuffers
+    except ImportError:
+        sys.path.append(str(path))
+        try:
+            import flatbuffers  # noqa: F401
+        finally:
+            sys.path.remove(str(path))
 
 
 def _platform(params):

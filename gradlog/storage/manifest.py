@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,6 +118,9 @@ class Manifest:
         found += [f"{path.name} does not belong to it" for path in sorted(strangers)]
         links = [path for path in (folder, folder / _NAME, folder / STATE) if path.is_symlink()]
         found += [f"{path.name} is a link" for path in links]
+        stored = {name for name, entry in self.layout.items() if math.prod(entry["shape"])}
+        for name in sorted(stored ^ self.places.keys()):  # one without elements is not stored
+            found.append(f"its manifest.json does not say where {name} is stored, and what it is")
         if not (folder / STATE).is_dir():
             return [*found, f"{STATE} is missing"]
         files, others = list_files(folder / STATE)

@@ -341,6 +341,20 @@ def test_a_checkpoint_of_another_run_is_damage(tmp_path):
     np.testing.assert_array_equal(Checkpoints(tmp_path).restore(1, LIKE)["x"], 1)
 
 
+@pytest.mark.parametrize("table", ["places", "layout"])
+def test_a_manifest_with_an_incomplete_table_is_damage(tmp_path, table):
+    """Its own digest is right. Without a place, an array of zeros would be restored."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, LIKE | {"y": np.zeros(3, np.float32)})
+    checkpoints.close()
+    path = tmp_path / "1" / "manifest.json"
+    contents = json.loads(path.read_bytes())["manifest"]
+    del contents[table]["y"]
+    path.write_bytes(manifest.render_manifest(contents))
+    (complaint,) = Checkpoints(tmp_path).verify(1)
+    assert "where y is stored" in complaint
+
+
 def test_a_folder_under_another_steps_name_is_damage(tmp_path):
     checkpoints = _save_each(tmp_path, {1: {}})
     (tmp_path / "1").rename(tmp_path / "2")
