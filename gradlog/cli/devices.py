@@ -4,23 +4,44 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
+from jax._src import compilation_cache  # its public part cannot replace an entry
 
+from gradlog import terminal
 from gradlog.cli.errors import UsageError
 
 COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
+_get_executable_and_time = compilation_cache.get_executable_and_time
 
 
 def use_compilation_cache(folder: Path) -> None:
     """Store compiled programs, so that the next process with the same shapes starts at once.
 
-    The folder is used unless JAX_COMPILATION_CACHE_DIR names another.
+    The folder is used unless JAX_COMPILATION_CACHE_DIR names another. An entry that a killed
+    process or a full disk has left in part is deleted when it is read, and written again: JAX
+    itself never replaces an entry.
     """
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    compilation_cache.get_executable_and_time = _get_or_delete
+
+
+def _get_or_delete(key: str, *arguments: Any, **options: Any) -> tuple[Any, int | None]:
+    """Return a stored program and its compilation time, or two times None."""
+    try:
+        return _get_executable_and_time(key, *arguments, **options)
+    except Exception as error:  # whatever the decompression and XLA raise
+        folder = Path(jax.config.jax_compilation_cache_dir)  # pyright: ignore
+        with contextlib.suppress(OSError):
+            (folder / f"{key}-cache").unlink()
+        terminal.say(
+            f"note: a program in {folder} is damaged ({type(error).__name__}); it is compiled again"
+        )
+        return None, None
 
 
 @contextlib.contextmanager

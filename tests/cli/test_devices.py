@@ -1,0 +1,43 @@
+"""The devices of a host, and the cache of compiled programs."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax._src import compilation_cache
+
+from gradlog.cli.devices import use_compilation_cache
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of compiled programs, which takes all of them."""
+    name, reading = "jax_compilation_cache_dir", compilation_cache.get_executable_and_time
+    before = getattr(jax.config, name)
+    monkeypatch.setattr(compilation_cache, "get_executable_and_time", reading)
+    jax.config.update(name, str(tmp_path))
+    compilation_cache.reset_cache()
+    use_compilation_cache(tmp_path)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    yield tmp_path
+    jax.config.update(name, before)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    compilation_cache.reset_cache()
+
+
+def _compile() -> float:
+    jax.clear_caches()
+    return float(jax.jit(lambda x: jnp.sin(x) * 2)(0.5))
+
+
+@pytest.mark.parametrize("contents", [lambda whole: whole[:-40], lambda whole: b""])
+def test_a_damaged_program_is_compiled_again_and_replaced(cache, contents, capsys):
+    expected = _compile()
+    entries = {path: path.read_bytes() for path in cache.glob("*-cache")}
+    assert entries
+    for path, whole in entries.items():
+        path.write_bytes(contents(whole))
+    assert _compile() == expected
+    assert f"note: a program in {cache} is damaged" in capsys.readouterr().out
+    assert {path: len(path.read_bytes()) > 40 for path in entries} == dict.fromkeys(entries, True)
+    assert _compile() == expected
+    assert capsys.readouterr().out == ""
