@@ -11,7 +11,7 @@ import pytest
 import tiny
 from conftest import FAKE_MAIN
 
-from gradlog.storage import WorkdirError, WorkdirLock
+from gradlog.storage import DamagedFileError, WorkdirError, WorkdirLock
 from gradlog.sweeps import FailedRunsError, SweepError, run_sweep, show_sweep_plan
 from gradlog.sweeps.launchers import assign_gpus, list_gpus
 from gradlog.sweeps.runs import DONE, FAILED, STARTED, TRAINED, WAITING
@@ -29,6 +29,24 @@ def test_runs_are_trained_and_evaluated_and_results_are_written(sweep, capsys):
         *("results.csv", "results.json", "results.png")
     }
     assert "settings by ode" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/{}", "runs/{}.log", "runs/{}.json", "sweep.json"])
+def test_nothing_is_written_through_a_link(sweep, tmp_path, place):
+    (run,) = sweep.plan("seeds(1)").runs
+    link, target = sweep.folder.root / place.format(run.name), tmp_path / "elsewhere"
+    target.mkdir() if place in ("runs", "runs/{}") else target.write_text("of the user")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if place == "sweep.json":  # the plan of an earlier command
+        sweep.plan("seeds(1)").save(target)
+    before = None if target.is_dir() else target.read_text()
+    link.symlink_to(target)
+    if place.startswith("runs"):
+        sweep.plan("seeds(1)").save(sweep.folder.plan)
+    with pytest.raises((WorkdirError, DamagedFileError), match=str(link)):
+        sweep.run("seeds(1)")
+    assert sweep.events == []
+    assert (list(target.iterdir()) == []) if before is None else (target.read_text() == before)
 
 
 def test_finished_runs_are_not_repeated(sweep, capsys):
