@@ -1,6 +1,7 @@
 """Read record files of tensorflow-datasets at random, without TensorFlow."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,20 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Shaped
+from PIL import EpsImagePlugin
 
 from gradlog.data.dataset import DataError, Dataset, fingerprint_of_arrays, from_arrays
 
+# The only classes that features.json may name: tensorflow-datasets imports the module of a name.
+_CORE = "tensorflow_datasets.core.features"
+FEATURES = frozenset(
+    f"{_CORE}.{name}"
+    for name in (
+        *("bounding_boxes.BBoxFeature", "class_label_feature.ClassLabel", "scalar.Scalar"),
+        *("features_dict.FeaturesDict", "image_feature.Image", "labeled_image.LabeledImage"),
+        *("sequence_feature.Sequence", "tensor_feature.Tensor", "text_feature.Text"),
+    )
+)
 NUM_FINGERPRINTED = 256
 PART_SIZE = 4096
 
@@ -128,8 +140,38 @@ def _count_levels(dtype: np.dtype) -> int:
 def _open(folder: Path) -> Any:
     import tensorflow_datasets as tfds
 
+    check_features(folder / "features.json")
+    EpsImagePlugin.gs_binary = False  # an image that is PostScript would be a program
     with _read_errors(str(folder)):
         return tfds.builder_from_directory(folder)
+
+
+def check_features(file: Path) -> None:
+    """Check that reading these features executes nothing of the user's or of a stranger's.
+
+    Raises:
+      DataError: the file cannot be read, or names a class that is not one of `FEATURES`.
+    """
+    try:
+        parts = [json.loads(file.read_text())]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file} cannot be read ({error}); prepare the data again") from error
+    if not isinstance(parts[0], dict) or "type" in parts[0]:  # of a format older than array_record
+        raise DataError(f"{file} is not in today's format; prepare the data again")
+    while parts:
+        part = parts.pop()
+        if isinstance(part, list):
+            parts += part
+        elif isinstance(part, dict):
+            parts += part.values()
+            named = [part[key] for key in ("pythonClassName", "python_class_name") if key in part]
+            if unknown := [name for name in map(str, named) if name not in FEATURES]:
+                raise DataError(
+                    f"{file} names the class {unknown[0]!r}, which would be imported; only "
+                    f"features of {_CORE} for images, labels, numbers and text are read"
+                )
+            if "jsonFeature" in part or "json_feature" in part:  # text that is parsed once more
+                raise DataError(f"{file} holds a feature as JSON in JSON; prepare the data again")
 
 
 def _open_split(builder: Any, folder: Path, split: str, *, decoders: Any = None) -> Any:

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 import sys
 import time
@@ -153,6 +154,43 @@ def test_two_label_features_count_as_no_labels(tmp_path):
     _write(tmp_path, picture=image, label=label, other=label)
     found = _load(tmp_path, read_labels=True)
     assert (found.num_classes, found.train_labels) == (None, None)
+
+
+EVIL = "evil_features.Evil"
+HOSTILE = {
+    "the whole": lambda found: found | {"pythonClassName": EVIL},
+    "a part": lambda found: _with_label(found, {"pythonClassName": EVIL, "text": {}}),
+    "the other spelling": lambda found: _with_label(found, {"python_class_name": EVIL, "text": {}}),
+    "inside of a sequence": lambda found: _with_label(
+        found,
+        {
+            "pythonClassName": "tensorflow_datasets.core.features.sequence_feature.Sequence",
+            "sequence": {"feature": {"pythonClassName": EVIL, "text": {}}},
+        },
+    ),
+    "JSON in JSON": lambda found: {
+        "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+        "jsonFeature": {"json": json.dumps({"label": {"type": EVIL, "content": {}}})},
+    },
+    "the old format": lambda found: {"type": EVIL, "content": {}},
+    "no name": lambda found: found | {"pythonClassName": [EVIL]},
+}
+
+
+def _with_label(found, feature):
+    features = found["featuresDict"]["features"] | {"label": feature}
+    return found | {"featuresDict": {"features": features}}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_class_that_the_data_name_is_not_imported(tmp_path, monkeypatch, kind):
+    (tmp_path / "evil_features.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = _write(tmp_path) / "features.json"
+    file.write_text(json.dumps(HOSTILE[kind](json.loads(file.read_text()))))
+    with pytest.raises(DataError, match=re.escape(str(file))):
+        _load(tmp_path)
+    assert not (tmp_path / "executed").exists()
 
 
 def test_the_newest_version_unless_one_is_named(tmp_path):

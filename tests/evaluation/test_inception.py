@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 import tarfile
+import tracemalloc
 import types
 import zipfile
 from pathlib import Path
@@ -245,6 +246,45 @@ def test_a_file_that_would_execute_something_is_refused_and_does_not(tmp_path):
             read_weights(f"{file}")
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists()
+
+
+def _nested(times):
+    """A dictionary whose key is a tuple of the same tuple twice, and so on: hashing takes 2^n."""
+    pairs = b"".join(b"q%ch%c\x86" % (place, place) for place in range(times))
+    return b"\x80\x02})" + pairs + b"K\x01s."
+
+
+HOSTILE_PICKLES = {
+    "a place in the memo that takes gigabytes": b"\x80\x02Nr\x00\x00\x00\x20.",
+    "a key that takes years to hash": _nested(100),
+    "a string longer than the file": b"\x80\x02X\xff\xff\xff\x7fa.",
+    "bytes longer than the file": b"\x80\x04\x8e\x00\x00\x00\x00\x01\x00\x00\x00.",
+    "a million opcodes": b"\x80\x02" + b"N0" * 500_000 + b"N.",
+    "more taken than there is": b"\x80\x02N\x87.",
+    "a dictionary as a key": b"\x80\x02}}K\x01s.",
+    "a set": b"\x80\x04\x8f.",
+    "a call of a name": b"\x80\x02ctorch\nFloatStorage\n)R.",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_PICKLES)
+def test_a_pickle_takes_no_more_than_its_file_has(tmp_path, kind):
+    pickled = HOSTILE_PICKLES[kind]
+    magic = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+    for content in (_zipped(pickled), magic + pickled, magic + magic + pickled):
+        (tmp_path / "weights.pth").write_bytes(content)
+        tracemalloc.start()
+        with pytest.raises(QualityError, match=r"weights\.pth"):
+            read_weights(f"{tmp_path / 'weights.pth'}")
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+        tracemalloc.stop()
+
+
+def test_an_archive_that_unpacks_to_more_than_the_graph_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "_LARGEST", 2**20)
+    (tmp_path / "weights.tgz").write_bytes(_archive(bytes(2**21)))
+    with pytest.raises(QualityError, match=r"weights\.tgz"):
+        read_weights(f"{tmp_path / 'weights.tgz'}")
 
 
 def _saved(monkeypatch, offset, shape, strides, count=4):

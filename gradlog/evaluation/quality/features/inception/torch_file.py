@@ -4,21 +4,21 @@ The pickle inside may name the few functions that put tensors together; ours rep
 other name is refused.
 """
 
-import collections
 import io
 import math
-import pickle
 import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from gradlog.data import check_fits
+from gradlog.evaluation.quality.features.inception.torch_pickle import PickleReader
 
 _MAGIC = 0x1950A86A20F9469CFC6C
+_MOST_AXES = 32  # of a tensor
 _DTYPES = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
@@ -44,6 +44,13 @@ class _Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
+    @property
+    def num_bytes(self) -> int:
+        """The memory that its array takes, whatever its storage holds."""
+        if len(self.shape) > _MOST_AXES or not all(map(_is_count, self.shape)):
+            raise ValueError("a tensor has an impossible shape or place")
+        return math.prod(self.shape) * self.storage.dtype.itemsize
+
     def array(self) -> np.ndarray:
         values = self.storage.values
         if values is None or len(values) != self.storage.count:
@@ -66,16 +73,16 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-class _Unpickler(pickle.Unpickler):
-    """An unpickler of tensors, parameters and dictionaries only."""
+class _Weights:
+    """The storages of a file, and the few functions that put tensors together from them."""
 
-    def __init__(self, file: IO[bytes]):
-        super().__init__(file, encoding="utf-8")
+    def __init__(self) -> None:
         self.storages: dict[str, _Storage] = {}
+        self.pickles = PickleReader(self._find_function, self._load_storage)
 
-    def find_class(self, module: str, name: str) -> Any:
-        known: dict[tuple[str, str], Callable | type] = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
+    def _find_function(self, module: str, name: str) -> Any:
+        known: dict[tuple[str, str], Callable] = {
+            ("collections", "OrderedDict"): lambda: {},
             ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
             ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
         }
@@ -85,15 +92,19 @@ class _Unpickler(pickle.Unpickler):
             raise ValueError(f"it asks for {module}.{name}: it holds more than weights")
         return known[module, name]
 
-    def persistent_load(self, pid: Any) -> _Storage:
+    def _load_storage(self, pid: Any) -> _Storage:
         kind, dtype, key, _, count = pid[:5]
         if kind != "storage" or (len(pid) > 5 and pid[5] is not None):
             raise ValueError("it holds a storage of an unknown kind")
+        if type(key) is not str or type(dtype) is not str:
+            raise ValueError("it holds a storage without a name or a type")
         return self.storages.setdefault(key, _Storage(_DTYPES[dtype], count))
 
     @staticmethod
-    def _tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_) -> _Tensor:
-        return _Tensor(storage, offset, tuple(shape), tuple(strides))
+    def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_) -> _Tensor:
+        if (type(storage), type(shape), type(strides)) != (_Storage, tuple, tuple):
+            raise ValueError("a tensor has an impossible shape or place")
+        return _Tensor(storage, offset, shape, strides)
 
 
 def read_torch_file(content: bytes) -> dict[str, np.ndarray]:
@@ -107,7 +118,9 @@ def read_torch_file(content: bytes) -> dict[str, np.ndarray]:
         found = read(content)
         if not isinstance(found, dict) or not all(isinstance(t, _Tensor) for t in found.values()):
             raise ValueError("it is not a dictionary of tensors")
-        return {str(name): tensor.array() for name, tensor in found.items()}
+        tensors: dict[str, _Tensor] = found
+        check_fits(sum(tensor.num_bytes for tensor in tensors.values()), "what its tensors hold")
+        return {name: tensor.array() for name, tensor in tensors.items()}
     except (ValueError, KeyError, EOFError, OSError) as error:
         raise ValueError(str(error) or "it ends too early") from error
     except Exception as error:  # a damaged pickle may end in any of Python's errors
@@ -122,24 +135,23 @@ def _read_zip(content: bytes) -> Any:
         folder = name.removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.namelist():
             _check_order(archive.read(f"{folder}byteorder") == b"little")
-        unpickler = _Unpickler(io.BytesIO(archive.read(name)))
-        found = unpickler.load()
-        for key, storage in unpickler.storages.items():
+        weights = _Weights()
+        found = weights.pickles.read(io.BytesIO(archive.read(name)))
+        for key, storage in weights.storages.items():
             storage.values = np.frombuffer(archive.read(f"{folder}data/{key}"), storage.dtype)
     return found
 
 
 def _read_legacy(content: bytes) -> Any:
     """Read the format until PyTorch 1.5: pickles of header, tensors and keys, then the storages."""
-    file = io.BytesIO(content)
-    if _Unpickler(file).load() != _MAGIC:
+    file, weights = io.BytesIO(content), _Weights()
+    if weights.pickles.read(file) != _MAGIC:
         raise ValueError("it is not a file of PyTorch")
-    _Unpickler(file).load()  # the version of the format
-    _check_order(_Unpickler(file).load().get("little_endian", True))
-    unpickler = _Unpickler(file)
-    found = unpickler.load()
-    for key in _Unpickler(file).load():
-        storage = unpickler.storages[key]
+    weights.pickles.read(file)  # the version of the format
+    _check_order(weights.pickles.read(file).get("little_endian", True))
+    found = weights.pickles.read(file)
+    for key in weights.pickles.read(file):
+        storage = weights.storages[key]
         (count,) = struct.unpack("<q", file.read(8))
         if count != storage.count:  # of which one that is negative would read all
             raise ValueError("a storage is not as long as it should be")
