@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, Num
 
 from gradlog import terminal
 from gradlog.data import BatchStream, LabeledSource
+from gradlog.data.user_arrays import check_labels
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.evaluation.samples import SampleDriver
 from gradlog.likelihood import (
@@ -99,6 +100,7 @@ class FittedModel:
           condition: the class, of a class-conditional model.
 
         Raises:
+          DataError: the model has no such class.
           ValueError: the estimator needs another kind of process.
         """
         dims = int(np.prod(self.shape))
@@ -107,6 +109,8 @@ class FittedModel:
         if likelihood not in self._evaluators:
             evaluator = LikelihoodEvaluator(likelihood, self.model.in_float32(), _BATCH)
             self._evaluators[likelihood] = evaluator
+        if condition is not None:
+            check_labels([condition], 1, self.model.num_classes)
         evaluate = self._evaluators[likelihood]
         return evaluate(self.params, np.asarray(x), key, condition=condition).nats
 
@@ -142,6 +146,7 @@ class FittedModel:
           condition: the class, of a class-conditional model.
 
         Raises:
+          DataError: the model has no such class.
           ValueError: n is below 1, or the sampler needs another kind of process.
         """
         if n < 1:
@@ -151,6 +156,8 @@ class FittedModel:
         if sampler not in self._drivers:
             driver = SampleDriver(sampler, self.model.in_float32(), self.shape, _BATCH)
             self._drivers[sampler] = driver
+        if condition is not None:
+            check_labels([condition], 1, self.model.num_classes)
         labels = None if condition is None else np.full(n, condition, np.int32)
         samples = self._drivers[sampler](self.params, n, key, labels=labels)
         x, failed = samples.x, ~samples.ok
@@ -212,7 +219,7 @@ def fit(
       ema_decay: decay of the averaged parameters.
       groups: the settings of single groups of parameters, "network" or "process"; an optimizer
         None freezes a group. The other groups have the optimizer and decay above.
-      labels: the class of each example, for a class-conditional model.
+      labels: the class of each example, 0 to ``model.num_classes - 1``.
       class_dropout: the probability that a class-conditional model gets no class, so that it
         learns the score of all classes together as well.
       eps: the smallest time of training, likelihoods and samples.
@@ -222,6 +229,7 @@ def fit(
 
     Raises:
       NonFiniteError: the loss or its gradient is not finite.
+      DataError: the labels are not one class for each example.
       ValueError: the batch does not divide over the devices, the model has no such group, or the
         objective needs another kind of process.
     """
@@ -238,7 +246,9 @@ def fit(
     groups = dict.fromkeys(spec, ParameterGroup(optimizer, ema_decay)) | dict(groups or {})
     step = ParallelStep(TrainStep(trainable, groups, batch_size), train_key, MAPPINGS["pmap"]())
     state = step.initialize(lambda: init_state(trainable.init(init_key), groups))
-    source = data if labels is None else LabeledSource(data, labels)
+    if labels is not None:
+        check_labels(labels, len(data), model.num_classes)
+    source = data if labels is None else LabeledSource(data, np.asarray(labels))
     losses = []
 
     def record(number: int, metrics: dict[str, float]) -> None:

@@ -96,7 +96,21 @@ console = _Console(file=cast(IO[str], _Output()), highlight=False, soft_wrap=Tru
 
 def say(line: str) -> None:
     """Print one line."""
-    console.print(line, markup=False)
+    console.print(printable(line), markup=False)
+
+
+def printable(text: str) -> str:
+    """Return text with escapes in the place of all that a terminal would obey or can't encode.
+
+    Names of files and the texts in them are a stranger's: they may hold control characters, or
+    bytes without an encoding, which Python reads as lone surrogates.
+
+    >>> print(printable("a \x1b[2J b \udcff c\u00e9"))
+    a \\x1b[2J b \\udcff cé
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 # --- progress -------------------------------------------------------------------------------

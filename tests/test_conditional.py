@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from PIL import Image
 
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
@@ -285,9 +286,9 @@ def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught,
         ),
         (
             ["classes=3,x"],
-            "config.sampling.classes = '3,x' must be 'all', or numbers such as '3,5'",
+            "config.sampling.classes = '3,x' must be 'all', or classes with commas between them: "
+            "there is no class 'x'; the classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         ),
-        (["classes=3,10"], "config.sampling.classes = '3,10' must lie in 0 .. 9"),
         (
             ["guidance=none_at_all"],
             "config.sampling.guidance = 'none_at_all' is unknown; choose one of "
@@ -372,3 +373,76 @@ def test_a_classifier_of_other_settings_says_which_and_what_to_do(mistake, workd
 def test_a_classifier_that_does_not_fit_is_one_line(mistake, workdir):
     found = mistake(f"--workdir={workdir}", "--mode=classifier", "--config.classifier.nf=34")
     assert found.startswith("config.classifier does not fit data of shape (8, 8, 1): 34 channels")
+
+
+# --- classes with names ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """The workdir of a tiny run on a folder of classes that has been deleted since."""
+    root = tmp_path_factory.mktemp("pets")
+    for kind, level in (("cat", 40), ("dog", 200), ("eel", 120)):
+        (root / "data" / kind).mkdir(parents=True)
+        for number in range(8):
+            image = np.full((4, 4), level + number, np.uint8)
+            Image.fromarray(image).save(root / "data" / kind / f"{number}.png")
+    config = tiny.digits(
+        **{"data.name": "folder", "data.path": str(root / "data"), "data.read_labels": True},
+        **{"data.image_size": 4, "data.channels": 1, "model.num_classes": 3},
+        **{"sampling.num_samples": 4, "sampling.num_steps": 3, "sampling.batch_size": 4},
+    )
+    run = Run.open(root / "run", config)
+    run.train()
+    assert run.classify()[0]["classes"] == ["cat", "dog", "eel"]
+    shutil.rmtree(root / "data")
+    return root / "run"
+
+
+def test_subfolders_are_classes_that_keep_their_names(command, mistake, pets):
+    with np.load(next(pets.glob("classify/4/*/per_image.npz"))) as images:
+        assert images["classes"].tolist() == ["cat", "dog", "eel"]
+    status, _, errors = command(
+        f"--workdir={pets}", "--mode=sample", "--config.sampling.classes=eel,cat"
+    )
+    assert (status, errors) == (0, "")
+    with np.load(pets / "samples" / "4" / "samples.npz") as found:
+        assert found["class_names"].tolist() == ["eel", "cat", "eel", "cat"]
+        assert found["classes"].tolist() == [2, 0, 2, 0]
+    asked = f"--workdir={pets}", "--mode=sample", "--config.sampling.classes=cow"
+    assert "config.sampling.classes = 'cow'" in mistake(*asked)
+
+
+def test_a_likelihood_is_given_a_class_by_its_name(pets):
+    run, x = Run.open(pets), np.full((2, 4, 4, 1), 44, np.uint8)
+    by_name = run.log_prob(x, condition=np.array(["dog", "cat"]))
+    table = run.class_log_probs(x)
+    np.testing.assert_allclose(by_name, [table[0, 1], table[1, 0]], rtol=1e-5)
+    np.testing.assert_array_equal(run.log_prob(x, condition=np.array([1, 0])), by_name)
+    with pytest.raises(DataError, match="cow"):
+        run.log_prob(x, condition="cow")
+
+
+def test_numbers_that_are_names_are_not_places(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((20, 2, 2, 1), np.uint8), y=np.arange(20) % 3 + 1)
+    np.savez(tmp_path / "test.npz", x=np.zeros((4, 2, 2, 1), np.uint8), y=np.arange(4) + 1)
+    data = {"name": "files", "levels": 17, "read_labels": True, "path": str(tmp_path / "x.npz")}
+    data["test_path"] = str(tmp_path / "test.npz")
+    own = {f"data.{key}": value for key, value in data.items()} | {"model.num_classes": 4}
+    dataset = load_dataset(tiny.digits(**own))
+
+    def drawn(asked):
+        config = tiny.digits(**own, **{"sampling.classes": asked})
+        return build(config, dataset).conditional_sampling.classes
+
+    assert drawn("3,1") == (2, 0)
+    assert drawn("all") == (0, 1, 2)  # 4 is in the test set alone
+    with pytest.raises(ConfigError, match=r"config\.sampling\.classes = '0'"):
+        drawn("0")
+
+
+def test_an_evaluation_without_a_class_says_so(command, workdir, trained):
+    assert "given 'no class'" in command(f"--workdir={workdir}", "--mode=eval")[1]
+    found = json.loads(next(workdir.glob("eval/8/*/bits_per_dim.json")).read_text())
+    assert found["condition"] == "no class"
+    assert Run.open(trained).bits_per_dim()["condition"] is None

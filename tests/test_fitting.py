@@ -21,6 +21,7 @@ from gradlog import (
     fit,
     fitting,
 )
+from gradlog.data import DataError
 from gradlog.likelihood import (
     AsSample,
     Exact,
@@ -96,6 +97,19 @@ def test_classes_and_trained_numbers_of_a_process_are_fitted():
     key = jax.random.key(0)
     assert np.isfinite(fitted.log_prob(POINTS[:2], key, condition=1)).all()
     assert fitted.sample(2, key, condition=2).shape == (2, 2)
+    for wrong in (3, -1):  # 3 would be "no class"
+        with pytest.raises(DataError, match="num_classes = 3"):
+            fitted.sample(2, key, condition=wrong)
+        with pytest.raises(DataError, match="num_classes = 3"):
+            fitted.log_prob(POINTS[:2], key, condition=wrong)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.arange(256) % 3 + 1, np.arange(255) % 3, np.zeros(256), np.full(256, 2**64 - 1)]
+)
+def test_labels_that_are_not_the_classes_of_the_model_are_refused(labels):
+    with pytest.raises(DataError, match="labels"):
+        fit(_model(classes=3), POINTS, steps=3, batch_size=32, labels=labels)
 
 
 def test_each_group_of_parameters_has_its_own_optimizer_or_none():

@@ -271,6 +271,20 @@ def test_samples_that_will_not_do_are_one_line(own, tmp_path, message):
     assert not any(name.startswith("given") for name in _files(own()))
 
 
+@pytest.mark.parametrize("scale", [1 / 16, 1 / 3, 1 + 1e-6])
+def test_samples_that_are_no_whole_levels_are_an_error(tmp_path, scale):
+    np.save(tmp_path / "mine.npy", scale * np.arange(16.0).reshape(1, 4, 4, 1))
+    with pytest.raises(QualityError, match=r"mine\.npy"):
+        room.load_samples(str(tmp_path / "mine.npy"), (4, 4, 1), 17)
+
+
+@pytest.mark.parametrize(("scale", "is_said"), [(1, False), (0.01, True), (100, True)])
+def test_samples_of_another_scale_are_said(own, tmp_path, capsys, scale, is_said):
+    np.save(tmp_path / "mine.npy", scale * own().experiment.dataset.train)
+    _given(own, tmp_path / "mine.npy")
+    assert ("in the units of the data?" in capsys.readouterr().out) == is_said
+
+
 def test_samples_beyond_the_levels_of_the_data_are_an_error(tmp_path):
     data = from_arrays("d", *(np.zeros((9, 4, 4, 1), np.uint8),) * 2, levels=17)
     np.save(tmp_path / "mine.npy", np.full((9, 4, 4, 1), 200, np.uint8))

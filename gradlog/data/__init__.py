@@ -15,6 +15,7 @@ from gradlog.data.array_files import (
 )
 from gradlog.data.batches import BatchStream
 from gradlog.data.cifar10 import load_cifar10
+from gradlog.data.classes import find_classes, names_of_classes
 from gradlog.data.dataset import UNKNOWN, DataError, Dataset, Source, from_arrays
 from gradlog.data.dataset_spec import DatasetSpec, LazyDataset, known_spec
 from gradlog.data.digits import load_digits
@@ -66,12 +67,14 @@ __all__ = [
     "class_frequencies",
     "describe_memory",
     "explain_missing_labels",
+    "find_classes",
     "from_arrays",
     "inspect_data",
     "known_spec",
     "labeled_test",
     "labeled_train",
     "machine_bytes",
+    "names_of_classes",
     "open_arrays",
     "split_label",
 ]

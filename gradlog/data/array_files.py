@@ -11,6 +11,7 @@ import functools
 import io
 import math
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,10 +28,12 @@ DAMAGED_ARCHIVE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFi
 MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 NPY_NAME = "x"  # the name of the one array of an .npy file
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
+# By version: the format of the header's length, and the function that reads the header.
 _HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
+    (1, 0): ("<H", np.lib.format.read_array_header_1_0),
+    (2, 0): ("<I", np.lib.format.read_array_header_2_0),
 }
+_LONGEST_HEADER = 10_000  # bytes, as NumPy; zeros of a zip file would unpack to gigabytes
 
 
 @contextlib.contextmanager
@@ -118,10 +121,18 @@ def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"its format {version} is unknown")
+    length_format, read = _HEADERS[version]
+    start = stream.read(struct.calcsize(length_format))
     try:
-        return _HEADERS[version](stream)
+        (length,) = struct.unpack(length_format, start)
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"it is {length} bytes long")
+        shape, fortran_order, dtype = read(io.BytesIO(start + stream.read(length)))
+        if not all(type(side) is int and side >= 0 for side in shape):  # True is a Python integer
+            raise ValueError(f"its shape is {shape}")
     except Exception as error:  # NumPy parses the header as Python, which may raise anything
         raise ValueError(f"its header is damaged: {error}") from error
+    return shape, fortran_order, dtype
 
 
 def check_fits(num_bytes: int, what: str) -> None:

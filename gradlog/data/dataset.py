@@ -39,6 +39,8 @@ class Dataset:
         the labels. See `fingerprint_of_arrays`, and ``data.records`` for large record files.
         UNKNOWN for data that are not available: see ``data.dataset_spec``.
       num_classes: labels are 0..num_classes-1; None without labels.
+      classes: the names of the classes, each with its number of training examples; None if the
+        names are these numbers and every class has examples. See ``data.classes``.
       train_labels: int64 (len(train),), or None.
       test_labels: int64 (len(test),), or None.
       law: the distribution that the examples were drawn from, if it is known.
@@ -51,6 +53,7 @@ class Dataset:
     levels: int | None
     fingerprint: str
     num_classes: int | None = None
+    classes: dict[str, int] | None = None
     train_labels: Int[np.ndarray, " n"] | None = None
     test_labels: Int[np.ndarray, " n"] | None = None
     law: "Distribution | None" = None
@@ -63,6 +66,7 @@ def from_arrays(
     *,
     levels: int | None,
     num_classes: int | None = None,
+    classes: dict[str, int] | None = None,
     train_labels: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
 ) -> Dataset:
@@ -79,17 +83,27 @@ def from_arrays(
             f"{name}: training examples are {train.dtype} {train.shape[1:]} and test examples "
             f"{test.dtype} {test.shape[1:]}; both sets need one type and one shape"
         )
+    labels = (train_labels, test_labels, *encode_names(classes))
     return Dataset(
         name=name,
         train=train,
         test=test,
         shape=train.shape[1:],
         levels=levels,
-        fingerprint=fingerprint_of_arrays(levels, train, test, train_labels, test_labels),
+        fingerprint=fingerprint_of_arrays(levels, train, test, *labels),
         num_classes=num_classes,
+        classes=classes,
         train_labels=train_labels,
         test_labels=test_labels,
     )
+
+
+def encode_names(classes: dict[str, int] | None) -> list[np.ndarray]:
+    """Return the names of classes for a fingerprint; [] if they are numbers from 0."""
+    names = list(classes or ())
+    if names == [str(number) for number in range(len(names))]:
+        return []
+    return [np.frombuffer("\n".join(names).encode(), np.uint8)]
 
 
 def fingerprint_of_arrays(levels: int | None, *arrays: np.ndarray | None) -> str:

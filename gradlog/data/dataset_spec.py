@@ -22,6 +22,7 @@ class DatasetSpec:
     levels: int | None
     num_classes: int | None = None
     fingerprint: str = UNKNOWN
+    classes: dict[str, int] | None = None
 
     def without_examples(self, reason: str) -> Dataset:
         """Return a data set whose examples raise a DataError with the reason."""
@@ -34,6 +35,7 @@ class DatasetSpec:
             self.levels,
             self.fingerprint,
             num_classes=self.num_classes,
+            classes=self.classes,
         )
 
 
@@ -60,14 +62,15 @@ class LazyDataset(Dataset):
     """A data set that is loaded when its examples, labels or law are first used.
 
     Args:
-      spec: name, shape, levels and fingerprint, which need no loading. The number of classes
-        needs none either if the spec has it.
+      spec: name, shape, levels, fingerprint and names of classes, which need no loading. The number
+        of classes needs none either if the spec has it.
       load: returns the whole data set. The first use raises a DataError if its shape or its
         fingerprint differs from the spec's.
     """
 
     def __init__(self, spec: DatasetSpec | Dataset, load: Callable[[], Dataset]):
-        known = {key: getattr(spec, key) for key in ("name", "shape", "levels", "fingerprint")}
+        names = ("name", "shape", "levels", "fingerprint", "classes")
+        known = {key: getattr(spec, key) for key in names}
         if spec.num_classes is not None:
             known["num_classes"] = spec.num_classes
         vars(self).update(known, _load=load)  # a frozen dataclass refuses assignment

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int, Shaped
+from jaxtyping import Float32, Shaped
 
 from gradlog.data.array_files import Arrays, open_arrays
+from gradlog.data.classes import index_labels
 from gradlog.data.dataset import DataError, Dataset, from_arrays, split_indices
 
 PAIRS = (("train", "test"), ("x_train", "x_test"))  # the second as in Keras's mnist.npz
@@ -14,6 +15,7 @@ LABEL_NAMES = {
     "train": ("train_labels", "y_train", "labels", "label", "y", "target"),
     "test": ("test_labels", "y_test", "labels", "label", "y", "target"),
 }
+LARGEST_LABEL = 2**63 - 1
 MAX_LEVELS = 65_536
 NOT_GIVEN = -1
 
@@ -42,7 +44,8 @@ def load_files(
       test_fraction: share of the test set in a random split, between 0 and 1.
       seed: seed of a random split; 0 or more.
       read_labels: whether to read the labels from the array 'train_labels', 'y_train', 'labels',
-        'label', 'y' or 'target' of the file ('test_labels', 'y_test', ... for the test set).
+        'label', 'y' or 'target' of the file ('test_labels', 'y_test', ... for the test set). They
+        are whole numbers or texts, and the classes are those that occur.
 
     Raises:
       DataError: a missing, damaged or pickled file, an array of a wrong shape or type, levels that
@@ -61,15 +64,13 @@ def load_files(
         test_path = test_path or path
         test = check_examples(test, test_path, levels)
         labels += [_read_labels(test_path, "test", len(test))] if read_labels else []
-    train_labels, test_labels = labels if labels else (None, None)
+    name = Path(path).name
     return from_arrays(
-        Path(path).name,
+        name,
         train,
         test,
         levels=levels if levels > 0 else None,
-        num_classes=max(int(array.max()) for array in labels) + 1 if labels else None,
-        train_labels=train_labels,
-        test_labels=test_labels,
+        **(index_labels(name, *labels)._asdict() if labels else {}),
     )
 
 
@@ -106,8 +107,8 @@ def _choose_array(arrays: Arrays, path: str, split: str) -> str:
     )
 
 
-def _read_labels(path: str, split: str, count: int) -> Int[np.ndarray, " n"]:
-    """Read one label 0, 1, ... for each of `count` examples."""
+def _read_labels(path: str, split: str, count: int) -> Shaped[np.ndarray, " n"]:
+    """Read one label for each of `count` examples: whole numbers as int64, or texts."""
     with open_arrays(path) as arrays:
         name = next((name for name in LABEL_NAMES[split] if name in arrays), None)
         if name is None:
@@ -115,11 +116,24 @@ def _read_labels(path: str, split: str, count: int) -> Int[np.ndarray, " n"]:
                 f"config.data.read_labels = True, but {path} holds only the arrays "
                 f"{sorted(arrays)}; rename the one with the labels to one of {LABEL_NAMES[split]}"
             )
-        labels = arrays[name].squeeze()
-    if labels.shape != (count,) or labels.dtype.kind not in "uib" or labels.min() < 0:
+        labels = arrays[name]
+    where = f"{path}, array {name!r},"
+    if labels.shape != (count, *[1] * (labels.ndim - 1)) or labels.dtype.kind not in "uibUS":
         raise DataError(
-            f"{path}, array {name!r}, has shape {labels.shape} and type {labels.dtype}; labels "
-            f"must be one whole number of 0 or more for each of {count} examples"
+            f"{where} has shape {labels.shape} and type {labels.dtype}; labels must be one whole "
+            f"number of 0 or more, or one text, for each of {count} examples. Of one-hot rows save "
+            "labels.argmax(1), of whole floats labels.astype(int)"
+        )
+    labels = labels.reshape(count)
+    if labels.dtype.kind == "U":
+        return labels
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "backslashreplace")
+    low, high = int(labels.min()), int(labels.max())  # before the cast, which would wrap
+    if low < 0 or high > LARGEST_LABEL:
+        raise DataError(
+            f"{where} holds labels from {low} to {high}; 0 to {LARGEST_LABEL} are "
+            "possible: leave out the examples without a class, whose label often is -1"
         )
     return labels.astype(np.int64)
 

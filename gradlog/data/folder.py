@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 
+from gradlog.data.classes import index_labels
 from gradlog.data.dataset import (
     DataError,
     Dataset,
+    encode_names,
     fingerprint_of_arrays,
     from_arrays,
     split_indices,
@@ -35,6 +37,7 @@ def load_folder(
     channels: int = 0,
     test_fraction: float = 0.1,
     seed: int = 0,
+    read_labels: bool = False,
 ) -> Dataset:
     """Load 8-bit images (H, W, channels) with 256 levels, ordered by file name.
 
@@ -52,9 +55,12 @@ def load_folder(
         images as they are, and all must be of one kind.
       test_fraction: share of the test set in a random split, between 0 and 1.
       seed: seed of a random split; 0 or more.
+      read_labels: whether the subfolders (of train/ and of test/, if there are these) are classes,
+        which keep their names.
 
     Raises:
-      DataError: no folder, no images, an unreadable file, or images that do not match.
+      DataError: no folder, no images, an unreadable file, images that do not match, or one that
+        lies in no subfolder and so has no class.
     """
     if channels not in (0, *MODES) or not 0 <= image_size <= LARGEST:
         raise DataError(
@@ -65,21 +71,27 @@ def load_folder(
     if not path or not folder.is_dir():
         raise DataError(f"config.data.path = {path!r} is not a folder; set it to one of images")
     files = find_images(folder)
+    labels = _read_classes(folder, files) if read_labels else []
     if len(files) == 1:
         parts = split_indices(len(files[0]), test_fraction=test_fraction, seed=seed)
         files = [[files[0][row] for row in rows] for rows in parts]
+        labels = [array[rows] for array in labels for rows in parts]
+    classes = index_labels(folder.name, *labels)._asdict() if read_labels else {}
     read = functools.partial(_read, image_size=image_size, channels=channels)
     train, test = (ImageFiles(part, read, like=files[0][0]) for part in files)
     if (len(train) + len(test)) * math.prod(train.shape) <= IN_MEMORY:
         everything = [images[np.arange(len(images))] for images in (train, test)]
-        return from_arrays(folder.name, *everything, levels=256)
+        return from_arrays(folder.name, *everything, levels=256, **classes)
     # Decoding all images would take too long: all names and 256 images of each set identify them.
     parts = []
     for images in (train, test):
         names = "\n".join(file.name for file in images.files)
-        parts += [np.frombuffer(names.encode(), np.uint8), spaced_examples(images)]
+        parts += [np.frombuffer(os.fsencode(names), np.uint8), spaced_examples(images)]
+    if read_labels:
+        parts += [classes["train_labels"], classes["test_labels"]]
+        parts += encode_names(classes["classes"])
     fingerprint = fingerprint_of_arrays(256, *parts)
-    return Dataset(folder.name, train, test, train.shape, 256, fingerprint)
+    return Dataset(folder.name, train, test, train.shape, 256, fingerprint, **classes)
 
 
 def find_images(folder: Path) -> list[list[Path]]:
@@ -95,6 +107,27 @@ def find_images(folder: Path) -> list[list[Path]]:
         if not found[-1]:
             raise DataError(f"{place} holds no images ({', '.join(sorted(SUFFIXES))})")
     return found
+
+
+def _read_classes(folder: Path, files: Sequence[Sequence[Path]]) -> list[np.ndarray]:
+    """Return for each set the class of each image: its subfolder of the folder, or of train/ ..."""
+    labels = []
+    for part in files:
+        place = folder if len(files) == 1 else folder / part[0].relative_to(folder).parts[0]
+        loose = [file for file in part if file.parent == place]
+        if loose:
+            raise DataError(
+                f"config.data.read_labels = True: {len(loose)} images lie in {place} itself, such "
+                f"as {loose[0].name}, and so in no class; move them into subfolders, one for each "
+                "class"
+            )
+        labels.append(np.array([file.relative_to(place).parts[0] for file in part]))
+    if len(set(np.concatenate(labels).tolist())) == 1:
+        raise DataError(
+            f"config.data.read_labels = True: all images of {folder} lie in the one subfolder "
+            f"{labels[0][0]}; set config.data.path to the folder whose subfolders are the classes"
+        )
+    return labels
 
 
 def _is_image(file: Path, folder: Path) -> bool:

@@ -18,6 +18,14 @@ REPEATED = 2  # floats that repeat this often on average are levels
 # Bounds on mean and std of continuous data, so that noise of unit size suits them.
 LARGEST_MEAN, STDS = 10.0, (0.1, 10.0)
 BITS8 = 256
+# How 8-bit images become floats; after a resize to the same size, or in float16, they are no longer
+# equal to levels, but nearly.
+_NEARLY_LEVELS = {
+    "x": lambda x: x,
+    "255 * x": lambda x: 255 * x,
+    "127.5 * (x + 1)": lambda x: 127.5 * (x + 1),
+}
+NEARLY = 0.05  # continuous numbers lie farther from a whole one, but for one in ten
 # Bits of a float16's or a bfloat16's fraction, at most: such numbers repeat without being levels.
 HALF_BITS = 11
 
@@ -113,9 +121,23 @@ def _check_continuous(array: np.ndarray, path: str) -> None:
             "np.rint(255 * x).astype('uint8') for 8-bit images that were divided by 255"
         )
     what = "column" if array.ndim == 2 else "channel"
+    whole = array.reshape(-1, array.shape[-1])
+    if constant := np.flatnonzero(np.ptp(whole, axis=0) == 0).tolist():
+        raise DataError(
+            f"{path} holds one number in all rows of {what}s {constant[:10]}, so that its density "
+            f"is infinite: leave out {len(constant)} of {len(whole[0])} {what}s, with "
+            "x[..., np.ptp(x.reshape(-1, x.shape[-1]), axis=0) > 0]"
+        )
+    nearly = (name for name, levels in _NEARLY_LEVELS.items() if _is_nearly_whole(levels(columns)))
+    if name := next(nearly, ""):
+        raise DataError(
+            f"{path} holds floats that are nearly levels: {name} differs from whole numbers by "
+            f"less than {NEARLY}. Their density is nearly infinite: save np.rint({name}) as "
+            "integers"
+        )
     counts = _count_distinct(columns)
     for number, (column, distinct) in enumerate(zip(columns.T, counts, strict=True)):
-        if 1 < distinct <= _most_levels(column):  # the check of the std finds a constant column
+        if distinct <= _most_levels(column):
             raise DataError(
                 f"{path} holds floats with only {distinct} different values in {what} {number}. "
                 "They are levels, whose density is infinite: save all as integers from 0, or "
@@ -130,6 +152,12 @@ def _check_continuous(array: np.ndarray, path: str) -> None:
             f"{std.min():.3g} to {std.max():.3g}; save x = (x - x.mean(0)) / x.std(0), and add "
             "the mean of log2(std) to the bits/dim (of images, one mean and one std for all)"
         )
+
+
+def _is_nearly_whole(numbers: np.ndarray) -> bool:
+    """Return whether all numbers lie near whole ones, of which there are several."""
+    levels = np.rint(numbers)
+    return bool(np.ptp(levels) > 1 and np.abs(numbers - levels).max() < NEARLY)
 
 
 def _count_distinct(columns: np.ndarray) -> np.ndarray:

@@ -66,9 +66,9 @@ def class_frequencies(dataset: Dataset) -> Float[np.ndarray, " num_classes"]:
 def explain_missing_labels(dataset: Dataset) -> str:
     """Return a sentence that says how to get labels, for an error message."""
     return (
-        f"{dataset.name} has no labels: set config.data.read_labels = True if config.data.name is "
-        "'files', 'tfds' or 'imagenet32' and the files hold labels, or choose data that have them, "
-        "such as 'digits' (a folder of images has none: save images and labels as an .npz file)"
+        f"{dataset.name} has no labels: if there are any, set config.data.read_labels = True "
+        "(config.data.name = 'files', 'folder', 'tfds' or 'imagenet32'); 'digits' and 'cifar10' "
+        "always have them"
     )
 
 

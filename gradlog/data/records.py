@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Int, Shaped
 from PIL import EpsImagePlugin
 
+from gradlog import terminal
+from gradlog.data.classes import index_labels
 from gradlog.data.dataset import DataError, Dataset, fingerprint_of_arrays, from_arrays
 
 # The only classes that features.json may name: tensorflow-datasets imports the module of a name.
@@ -38,7 +40,9 @@ def load_records(name: str, folder: Path, *, levels: int, num_classes: int) -> D
     for split in ("train", "test"):
         records = _open_split(builder, folder, split)
         arrays[split], arrays[f"{split}_labels"] = _read_features(records, "image", "label")
-    return from_arrays(name, **arrays, levels=levels, num_classes=num_classes)
+    labels = [arrays.pop(f"{split}_labels") for split in ("train", "test")]
+    classes = index_labels(name, *labels, [str(number) for number in range(num_classes)])
+    return from_arrays(name, **arrays, levels=levels, **classes._asdict())
 
 
 def open_records(
@@ -64,11 +68,15 @@ def open_records(
     opened = [_open_split(builder, folder, split) for split in splits]
     shape = _read(opened[0], np.array([0]))[0][image_key].shape
     train, test = (RecordSource(records, image_key, shape, dtype) for records in opened)
-    labels: list[np.ndarray | None] = [None, None]
-    if read_labels and label_key:
+    about_classes: dict[str, Any] = {"num_classes": num_classes}
+    if read_labels and not label_key:
+        terminal.say(f"note: {name} has no class label, or several: no labels are read")
+    elif read_labels:
         decoders = {image_key: tfds.decode.SkipDecoding()}
         opened = [_open_split(builder, folder, split, decoders=decoders) for split in splits]
         labels = [_read_features(records, label_key)[0].astype(np.int64) for records in opened]
+        names = builder.info.features[label_key].names
+        about_classes = index_labels(name, *labels, names)._asdict()
     return Dataset(
         name=name,
         train=train,
@@ -76,9 +84,7 @@ def open_records(
         shape=shape,
         levels=_count_levels(dtype),
         fingerprint=fingerprint_of_records(f"{folder.parent.name}/{folder.name}", train, test),
-        num_classes=num_classes,
-        train_labels=labels[0],
-        test_labels=labels[1],
+        **about_classes,
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Int, Num
 
 from gradlog.data.dataset import DataError, Dataset
 
@@ -38,3 +38,23 @@ def check_points(x: Any, dataset: Dataset, what: str) -> Num[np.ndarray, "n *D"]
     if not len(x.shape) or not len(x) or x.shape[1:] != dataset.shape:
         raise DataError(f"{what} of shape {x.shape} do not fit: (n, {inner}) with n > 0 is needed")
     return x
+
+
+def check_labels(labels: Any, count: int, num_classes: int) -> Int[np.ndarray, " n"]:
+    """Return the numbers of classes that a user passes, one for each example.
+
+    Raises:
+      DataError: there are more or fewer, or some are no whole numbers from 0 to num_classes - 1.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels of shape {labels.shape} and type {labels.dtype} do not fit: one whole number "
+            f"for each of {count} examples is needed"
+        )
+    if count and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        raise DataError(
+            f"labels from {labels.min()} to {labels.max()} do not fit a model of num_classes = "
+            f"{num_classes}, which counts classes from 0"
+        )
+    return labels

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 RESULT = "bits_per_dim.json"
 PER_IMAGE = "per_image.npz"
 SETTINGS = "settings.json"
+NO_CLASS = "no class"  # as in the part of training that `objective.class_dropout` says
 # Settings that results of several steps need not share: the device count changes only the cost.
 _OF_ONE_STEP = ("parameters", "devices")
 
@@ -95,6 +96,7 @@ class Provenance:
       versions: of the packages.
       drawn: the draws that place a datum, see `uncertainty.error_split`.
       test_set_size: images of the whole test set; None if it is not known.
+      condition: what a class-conditional model is evaluated under; None for other models.
     """
 
     estimator: str
@@ -105,6 +107,7 @@ class Provenance:
     versions: dict[str, str]
     drawn: tuple[str, ...] = (DEQUANTIZATION,)
     test_set_size: int | None = None
+    condition: str | None = None
 
 
 class EstimatorRun:
@@ -197,6 +200,7 @@ class EstimatorRun:
             list_versions(),
             self._drawn,
             len(test),
+            NO_CLASS if self._evaluator.model.num_classes else None,
         )
         summary = summarize(evaluation, provenance, second, change)
         if is_writer():
@@ -266,6 +270,7 @@ def summarize(
         "failed": np.flatnonzero(~good).tolist(),
         "mean_over": count_of(int(good.sum()), int((~good).sum())),
         "estimator": provenance.estimator,
+        "condition": provenance.condition,
         "eps": provenance.eps,
         "discretization": None
         if math.isnan(refinement.value)

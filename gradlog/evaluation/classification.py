@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from gradlog import terminal
 from gradlog.config_error import ConfigError
-from gradlog.data import Source, class_frequencies
+from gradlog.data import Source, class_frequencies, names_of_classes
 from gradlog.distributed import exists_on_hosts, is_writer
 from gradlog.evaluation.batch_cache import PARTIAL, BatchCache
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS, reading_result
@@ -221,9 +221,11 @@ def _classify_by(
         labels = np.asarray(experiment.dataset.test_labels)[: len(source)]
         found = Classification(nats, log_prior, labels)
         where = {"estimator": name, "step": step, "prior": np.exp(log_prior).tolist()}
-        summary = where | found.summary() | {"versions": list_versions()}
+        names = names_of_classes(experiment.dataset, classes)
+        summary = where | found.summary() | {"classes": names, "versions": list_versions()}
         if is_writer():
             arrays = {
+                "classes": np.asarray(names),
                 "labels": found.labels,
                 "predicted": found.predicted,
                 "log_likelihoods": found.log_likelihoods,

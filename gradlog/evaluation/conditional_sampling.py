@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Num
+from jaxtyping import Array, Int, Num, Shaped
 
 from gradlog.evaluation import pictures
 from gradlog.evaluation.classifier import ClassifierRun
@@ -96,10 +96,17 @@ def guide_params(experiment: "Experiment", classifier: ClassifierRun) -> Any:
 
 @dataclass(frozen=True)
 class Targets:
-    """The class of each sample, and the datum of which it has a known part; or None for neither."""
+    """The class of each sample, and the datum of which it has a known part; or None for neither.
+
+    Attributes:
+      labels: the number of each class.
+      known: data as stored.
+      names: the name of each class, if the classes have names.
+    """
 
     labels: Int[np.ndarray, " n"] | None
     known: Num[np.ndarray, "n *D"] | None
+    names: Shaped[np.ndarray, " n"] | None = None
 
     @classmethod
     def of(cls, experiment: "Experiment", count: int) -> "Targets":
@@ -112,17 +119,19 @@ class Targets:
         """
         settings = experiment.conditional_sampling
         numbers = np.arange(count)
-        labels = known = None
+        labels = known = names = None
         if settings.classes:
             labels = np.asarray(settings.classes, np.int32)[numbers % len(settings.classes)]
+            if classes := experiment.dataset.classes:
+                names = np.asarray(list(classes))[labels]
         if settings.projection is not None:
             test = experiment.dataset.test
             known = np.asarray(test[numbers % max(len(test), 1)])
-        return cls(labels, known)
+        return cls(labels, known, names)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the targets that there are, by their name in a file."""
-        named = {"classes": self.labels, "originals": self.known}
+        named = {"classes": self.labels, "class_names": self.names, "originals": self.known}
         return {name: array for name, array in named.items() if array is not None}
 
 

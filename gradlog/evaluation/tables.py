@@ -62,7 +62,7 @@ def show_classifications(found: list[Row]) -> None:
     console.print(table_of("classes by likelihood", _CLASSIFICATIONS, rows))
     for row in found:
         over = _over(row)
-        say(f"{row['estimator']} at step {row['step']}: {_confused(row['confusion'])}{over}")
+        say(f"{row['estimator']} at step {row['step']}: {_confused(row)}{over}")
 
 
 _CLASSIFICATIONS = (
@@ -86,12 +86,14 @@ def _classification_cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _confused(confusion: list[list[int]]) -> str:
+def _confused(row: Row) -> str:
     """Return the pairs of classes that are confused, the most frequent first."""
+    confusion = row["confusion"]
+    names = row.get("classes", range(len(confusion)))  # older results have only numbers
     counts = {
-        (true, taken): count
-        for true, row in enumerate(confusion)
-        for taken, count in enumerate(row)
+        (names[true], names[taken]): count
+        for true, counts in enumerate(confusion)
+        for taken, count in enumerate(counts)
         if count and true != taken
     }
     pairs = sorted(counts, key=lambda pair: -counts[pair])[:8]
@@ -224,7 +226,8 @@ def _difference(row: Row) -> str:
 
 
 def _account_table(result: Row) -> Table:
-    title = f"account of {result['estimator']} at step {result['step']}{_over(result)}"
+    condition = f", given {result['condition']!r}" if result.get("condition") else ""
+    title = f"account of {result['estimator']} at step {result['step']}{condition}{_over(result)}"
     rows = [_account_cells(line, result) for line in result["account"]]
     return table_of(title, _ACCOUNT, rows)
 
@@ -255,6 +258,11 @@ def _remarks(result: Row) -> list[str]:
     name = f"{result['estimator']} at step {result['step']}"
     mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
     found = [f"{name}: {mean} bits/dim, 95 % {interval}{_over(result)}"]
+    if condition := result.get("condition"):
+        found.append(
+            f"{name}: the model knows classes; these are the bits of {condition!r}, which it has "
+            "seen in a part of its training, and not those of a sum over the classes"
+        )
     if split := _split(result):
         found.append(f"{name}: {split}")
     if discretization := result.get("discretization"):

@@ -232,7 +232,8 @@ class Experiment:
             )
         raise ConfigError(
             f"config.model.num_classes = {classes}, but {dataset.name} has {dataset.num_classes} "
-            "classes"
+            f"classes{f', {list(dataset.classes)}' if dataset.classes else ''}: set "
+            f"config.model.num_classes = {dataset.num_classes}"
         )
 
     @cached_property
@@ -382,7 +383,8 @@ class Experiment:
         """
         found = self.settings(*_TRAINED)
         own = {key: value for key, value in found.items() if identifies_workdir(key)}
-        return own | {"data.fingerprint": self.dataset.fingerprint}
+        known = {"data.classes": self.dataset.classes} if self.dataset.classes else {}
+        return own | known | {"data.fingerprint": self.dataset.fingerprint}
 
     @property
     def sampler_settings(self) -> dict[str, Any]:

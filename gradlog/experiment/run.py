@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
-from gradlog.data import UNKNOWN, DataError, Dataset, LazyDataset
+from gradlog.data import UNKNOWN, DataError, Dataset, LazyDataset, find_classes
 from gradlog.data.user_arrays import check_data, check_points
 from gradlog.distributed import check_agreement, check_shared_folder, is_multihost
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, RESULT, SETTINGS, EstimatorRun, Result
@@ -43,6 +43,7 @@ from gradlog.training import TrainState
 from gradlog.training.checkpoint_selection import for_each_checkpoint, select_checkpoints
 
 Done = TypeVar("Done")
+_CLASSES = "data.classes"  # in the identity of a run: the attribute `classes` of its data set
 Check = Callable[[list[int]], object]
 
 
@@ -100,8 +101,11 @@ class Run:
             experiment = Experiment(resolve_compat(config, overridden, trained))
             # Before the data, which may take long to load.
             experiment.check(parts if workdir.exists() else (*ALL_PARTS, *parts))
-        experiment = experiment.with_data((load or load_dataset)(experiment.config))
-        workdir.check(experiment.identity, defaults())
+        dataset = (load or load_dataset)(experiment.config)
+        if dataset.fingerprint == UNKNOWN:  # the data are not there, but their classes are known
+            dataset = replace(dataset, **_stored_classes(workdir))
+        experiment = experiment.with_data(dataset)
+        workdir.check(experiment.identity, known_defaults())
         return cls(workdir, experiment)
 
     def open_like(self, path: str | Path) -> "Run":
@@ -178,7 +182,7 @@ class Run:
           CheckpointError, Interrupted, NonFiniteError, WorkdirError: see
             `score_training.train_score_model`.
         """
-        train_score_model(self.workdir, self.config.to_dict(), self.experiment, defaults())
+        train_score_model(self.workdir, self.config.to_dict(), self.experiment, known_defaults())
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return the logged metrics: by name an array with a row for each logged step.
@@ -277,7 +281,10 @@ class Run:
         return self.evaluate([self._step(step)])[0]
 
     def log_prob(
-        self, x: np.ndarray, step: int | None = None, condition: np.ndarray | int | None = None
+        self,
+        x: np.ndarray,
+        step: int | None = None,
+        condition: np.ndarray | int | str | None = None,
     ) -> np.ndarray:
         """Return the log probability in nats, shape (n,), of data as stored.
 
@@ -288,8 +295,9 @@ class Run:
         Args:
           x: data as stored.
           step: of the checkpoint.
-          condition: a class for all, or a class for each; the random numbers stay the same. Without
-            it a class-conditional model gives the likelihood over all classes together.
+          condition: a class for all, or a class for each, by its name in ``dataset.classes`` or by
+            its number if the names are no numbers; the random numbers stay the same. Without it a
+            class-conditional model gives the likelihood of "no class".
 
         Raises:
           ConfigError: a class is given, and the model is unconditional or has no such class.
@@ -298,6 +306,9 @@ class Run:
         x, params = check_data(x, self.experiment.dataset), self.params(step)
         stream = self.experiment.streams["eval"]
         if condition is not None:
+            if classes := self.experiment.dataset.classes:
+                names, places = np.unique(np.asarray(condition), return_inverse=True)
+                condition = np.asarray(find_classes(map(str, names.tolist()), [*classes]))[places]
             return conditional_log_prob(self._evaluator, params, x, stream, condition)
         return self._evaluator(params, x, stream).nats
 
@@ -462,7 +473,7 @@ class Run:
     def classifier(self) -> ClassifierRun:
         """The classifier of noisy data in the folder of this run; ``classifier.train()``."""
         config = self.config.to_dict()
-        return ClassifierRun.beside(self.workdir, config, self.experiment, defaults())
+        return ClassifierRun.beside(self.workdir, config, self.experiment, known_defaults())
 
 
 def load_workdir_config(workdir: Workdir) -> ConfigDict:
@@ -476,13 +487,29 @@ def load_workdir_config(workdir: Workdir) -> ConfigDict:
     return load_saved_config(workdir.config)
 
 
+def known_defaults() -> dict[str, Any]:
+    """Return what to take for a key of the identity that is younger than a workdir."""
+    return defaults() | {_CLASSES: UNKNOWN}
+
+
+def _stored_classes(workdir: Workdir) -> dict[str, Any]:
+    """Return what the workdir knows of the classes of its data, by attribute of a data set.
+
+    Raises:
+      WorkdirError: its ``provenance.json`` cannot be read.
+    """
+    found = workdir.identity.get(_CLASSES)
+    return {"classes": found, "num_classes": len(found)} if isinstance(found, dict) else {}
+
+
 def _load_at_first_use(workdir: Workdir, config: ConfigDict) -> Dataset:
     """Return the data of a workdir, loaded when an example is used if their shape is known."""
     spec = dataset_spec(config)
     fingerprint = workdir.identity.get("data.fingerprint", UNKNOWN)
     if spec is None or fingerprint == UNKNOWN:
         return load_data_or_shape(config)
-    return LazyDataset(replace(spec, fingerprint=fingerprint), lambda: load_dataset(config))
+    spec = replace(spec, fingerprint=fingerprint, **_stored_classes(workdir))
+    return LazyDataset(spec, lambda: load_dataset(config))
 
 
 def to_columns(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:

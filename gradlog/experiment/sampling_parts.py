@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradlog.config_error import ConfigError
-from gradlog.data import Dataset
+from gradlog.data import DataError, Dataset, find_classes, names_of_classes
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
@@ -138,17 +138,19 @@ def _read_classes(asked: str, num_classes: int, dataset: Dataset | None) -> tupl
     count = num_classes or (dataset and dataset.num_classes) or 0
     if dataset is not None and not count:
         raise ConfigError(f"config.sampling.classes = {asked!r}: {dataset.name} has no classes")
-    if asked == "all":
-        return tuple(range(count))
+    if dataset is None:
+        return ()
+    if asked == "all":  # without those that the model has never seen
+        trained = dataset.classes.values() if dataset.classes else [1] * count
+        return tuple(number for number, examples in enumerate(trained) if examples)
     try:
-        wanted = tuple(int(label) for label in asked.split(","))
-    except ValueError:
+        names = names_of_classes(dataset, count)
+        return tuple(find_classes([asked] if asked in names else asked.split(","), names))
+    except DataError as error:
         raise ConfigError(
-            f"config.sampling.classes = {asked!r} must be 'all', or numbers such as '3,5'"
+            f"config.sampling.classes = {asked!r} must be 'all', or classes with commas between "
+            f"them: {error}"
         ) from None
-    if count and not all(0 <= label < count for label in wanted):
-        raise ConfigError(f"config.sampling.classes = {asked!r} must lie in 0 .. {count - 1}")
-    return wanted
 
 
 def generate(reader: Reader, dataset: Dataset | None) -> None:

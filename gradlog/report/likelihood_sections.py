@@ -214,7 +214,9 @@ def _list_result(result: Result) -> tuple[str, ...]:
 
 
 def _name_account(result: Result) -> str:
-    return f"Account of {result.folder.name} at step {result.summary['step']}"
+    condition = result.summary.get("condition")  # of class-conditional models
+    given = f", given “{condition}”" if condition else ""
+    return f"Account of {result.folder.name} at step {result.summary['step']}{given}"
 
 
 def _list_account(result: Result) -> Table:

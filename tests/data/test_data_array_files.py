@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -67,10 +69,21 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path, shap
     _refused(tmp_path / "x.npz", "claims to hold")
 
 
-@pytest.mark.parametrize("shape", [(-1, 2), (2.0,), (None,), "x"])
+@pytest.mark.parametrize("shape", [(-1, 2), (2.0,), (None,), "x", (True, 20)])
 def test_a_header_with_an_invalid_shape_is_refused(tmp_path, shape):
     (tmp_path / "x.npy").write_bytes(_claiming(shape))
     _refused(tmp_path / "x.npy", "cannot be read")
+
+
+def test_a_header_of_gigabytes_that_takes_no_room_in_a_zip_file_is_refused(tmp_path):
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**28) + b" " * 2**28
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", header)
+    del header
+    tracemalloc.start()
+    _refused(tmp_path / "x.npz", "header")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
 
 
 def test_an_archive_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):

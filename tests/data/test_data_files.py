@@ -251,6 +251,60 @@ def test_labels_of_both_sets_are_read(savez):
 def test_missing_and_unsuitable_labels_are_refused(savez, save):
     images = _levels()
     _fails(r"read_labels = True, but .*\['x'\]", path=save(images), levels=17, read_labels=True)
-    for labels in (np.arange(19), np.arange(20.0), np.arange(20) - 1, np.zeros((20, 2), int)):
+    nan = np.full(20, np.nan)
+    for labels in (np.arange(19), np.arange(20.0), nan, np.zeros((20, 2), int), np.eye(20)):
         path = savez(x=images, labels=labels)
         _fails("array 'labels', has shape", path=path, levels=17, read_labels=True)
+    for label in (np.int8(-1), np.uint64(2**64 - 1)):  # a cast makes the first of the second
+        path = savez(x=images, labels=np.append(np.zeros(19, label.dtype), label))
+        _fails(rf"array 'labels', .* {label}\b", path=path, levels=17, read_labels=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (np.arange(20) % 3 + 1, ["1", "2", "3"]),
+        (np.arange(20) % 2 * 7, ["0", "7"]),
+        (np.array([b"cat", b"dog"])[np.arange(20) % 2], ["cat", "dog"]),
+        (np.array(["cat", "dog\x1b[2J"])[np.arange(20) % 2], ["cat", "dog\\x1b[2J"]),
+        (np.arange(20) % 2 == 1, None),
+        (np.arange(20, dtype=np.uint64) % 2 * (2**63 - 1), ["0", f"{2**63 - 1}"]),
+    ],
+)
+def test_the_classes_are_the_labels_that_occur(savez, capsys, labels, classes):
+    images = _levels()
+    numbers = np.unique(labels, return_inverse=True)[1]
+    images[:, 0, 0, 0] = numbers
+    found = load_files(path=savez(x=images, labels=labels), levels=17, read_labels=True)
+    assert found.num_classes == numbers.max() + 1
+    np.testing.assert_array_equal(found.train_labels, found.train[:, 0, 0, 0])
+    np.testing.assert_array_equal(found.test_labels, found.test[:, 0, 0, 0])
+    counts = np.bincount(found.train_labels).tolist()
+    assert found.classes == (classes and dict(zip(classes, counts, strict=True)))
+    said = capsys.readouterr().out
+    assert all(f"{name} (" in said for name in classes or ())
+    assert "\x1b" not in said
+
+
+def test_a_gap_among_the_labels_and_a_class_of_the_test_set_alone_are_said(savez, capsys):
+    sets = {"train": _levels(4), "test": _levels(4)}
+    labels = {"train_labels": np.array([0, 1, 3, 3]), "test_labels": np.array([0, 1, 3, 5])}
+    found = load_files(path=savez(**sets, **labels), levels=17, read_labels=True)
+    assert found.classes == {"0": 1, "1": 1, "3": 2, "5": 0}
+    said = capsys.readouterr().out
+    assert "2 numbers between them are the label of no example, such as 2" in said
+    assert "5 occur in the test set alone" in said
+
+
+def test_the_names_of_classes_are_a_part_of_the_fingerprint(savez):
+    found = [
+        load_files(path=savez(x=_levels(), labels=labels), levels=17, read_labels=True).fingerprint
+        for labels in (np.arange(20) % 2, np.arange(20) % 2 + 1, np.array(["a", "b"] * 10))
+    ]
+    assert len(set(found)) == 3
+
+
+def test_numbers_and_texts_are_not_mixed(savez):
+    sets = {"train": _levels(2), "test": _levels(2)}
+    labels = {"train_labels": np.array([0, 1]), "test_labels": np.array(["0", "1"])}
+    _fails("texts", path=savez(**sets, **labels), levels=17, read_labels=True)

@@ -1,3 +1,4 @@
+import shutil
 import struct
 import zlib
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gradlog.data import folder
 from gradlog.data.dataset import DataError, split_indices
 from gradlog.data.folder import ImageFiles, load_folder
 
@@ -54,6 +56,39 @@ def test_train_and_test_subfolders(tmp_path):
     np.testing.assert_array_equal(found.train, np.stack([_picture(seed) for seed in range(4)]))
     np.testing.assert_array_equal(found.test, _picture(9)[None])
     assert found.fingerprint == load_folder(path=str(tmp_path), seed=8).fingerprint
+
+
+def test_subfolders_are_classes(ten, tmp_path, capsys):
+    found = load_folder(path=str(ten), read_labels=True)
+    train, test = split_indices(10, test_fraction=0.1, seed=0)
+    np.testing.assert_array_equal(found.train_labels, train // 5)
+    np.testing.assert_array_equal(found.test_labels, test // 5)
+    assert found.num_classes == 2
+    assert found.classes == dict(zip("ab", np.bincount(train // 5).tolist(), strict=True))
+    assert "a (" in capsys.readouterr().out
+    plain = load_folder(path=str(ten))
+    assert (plain.classes, plain.train_labels) == (None, None)
+    assert plain.fingerprint != found.fingerprint
+
+
+def test_subfolders_of_train_and_test_are_classes(tmp_path, monkeypatch):
+    for name, seed in {"train/a/1": 1, "train/b/deep/2": 2, "test/b/3": 3}.items():
+        _save(tmp_path / f"{name}.png", _picture(seed))
+    found = load_folder(path=str(tmp_path), read_labels=True)
+    assert found.classes == {"a": 1, "b": 1}
+    assert (found.train_labels.tolist(), found.test_labels.tolist()) == ([0, 1], [1])
+    monkeypatch.setattr(folder, "IN_MEMORY", 0)
+    later = load_folder(path=str(tmp_path), read_labels=True)
+    assert (later.classes, later.test_labels.tolist()) == (found.classes, [1])
+    assert later.fingerprint != load_folder(path=str(tmp_path)).fingerprint
+
+
+def test_images_without_a_class_and_a_single_class_are_refused(ten):
+    _save(ten / "loose.png", _picture(1))
+    _fails(r"1 images .*loose\.png", path=str(ten), read_labels=True)
+    shutil.rmtree(ten / "a")
+    (ten / "loose.png").unlink()
+    _fails("one subfolder b", path=str(ten), read_labels=True)
 
 
 def test_hidden_files_and_folders_are_left_out(ten):

@@ -143,9 +143,31 @@ def test_numbers_far_from_unit_size_are_refused(save, array, message):
         inspect_data(save(x=array))
 
 
-def test_a_constant_column_is_refused(save):
-    with pytest.raises(DataError, match="standard deviations from 0 to"):
-        inspect_data(save(x=np.concatenate([POINTS, np.ones((200, 1))], axis=1)))
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (
+            np.concatenate([POINTS, np.full((200, 1), 0.1)], axis=1),
+            r"columns \[3\].*leave out 1 of 4",
+        ),
+        (
+            np.concatenate([np.zeros((200, 4, 4, 1)), RANDOM.normal(size=(200, 4, 4, 2))], -1),
+            r"s \[0\]",
+        ),
+    ],
+)
+def test_a_constant_column_is_named_to_be_left_out(save, array, message):
+    with pytest.raises(DataError, match=message):
+        inspect_data(save(x=array))
+    rest = array[..., np.ptp(array.reshape(-1, array.shape[-1]), axis=0) > 0]
+    assert inspect_data(save(x=rest)).levels is None  # the advice of the message works
+
+
+@pytest.mark.parametrize("scaled", [lambda x: x / 255, lambda x: x / 127.5 - 1, lambda x: x / 1.0])
+def test_floats_that_are_nearly_levels_are_refused(save, scaled):
+    levels = RANDOM.integers(0, 256, (50, 8, 8)) + RANDOM.uniform(-0.01, 0.01, (50, 8, 8))
+    with pytest.raises(DataError, match="nearly levels"):
+        inspect_data(save(x=scaled(levels)))
 
 
 def test_a_changed_file_is_inspected_again(save):

@@ -15,6 +15,7 @@ from gradlog import terminal
 from gradlog.aliases import modern_result
 from gradlog.data import Source
 from gradlog.data.dataset import permutation
+from gradlog.data.records import spaced_examples
 from gradlog.distributed import exists_on_hosts, is_writer
 from gradlog.evaluation.bits_per_dim import SETTINGS, reading_result
 from gradlog.evaluation.classifier import ClassifierRun
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 RESULT = "quality.json"
 FROM_FILE = "given"  # takes the place of the step, for samples of a file
 OTHER_SPLIT = {"train": "test", "test": "train"}
+_OTHER_SCALE = 8  # standard deviations that differ by more are said to be of other units
 _FEWEST = 4  # KID's subsets are halves of the sets and have at least two examples
 _SAMPLES = "config.quality.samples"
 _NAMES = ("samples", "images", "x")  # of the array in an .npz file
@@ -112,6 +114,14 @@ class QualityRun:
         dataset = self._experiment.dataset
         x = load_samples(self._settings.samples, dataset.shape, dataset.levels)
         self._check_counts(len(x))
+        with np.errstate(invalid="ignore"):  # what is not finite is reported later
+            spread = np.std(x)
+        data = np.std(spaced_examples(self._split(self._settings.against)))
+        if not data / _OTHER_SCALE <= spread <= data * _OTHER_SCALE:
+            terminal.say(
+                f"warning: {_SAMPLES}: the samples have a standard deviation of {spread:.3g}, the "
+                f"data one of {data:.3g}: are they in the units of the data?"
+            )
         return self._result(FROM_FILE, {"samples": digest_arrays(x)}, lambda: (x, 0))
 
     @property
@@ -255,6 +265,12 @@ def load_samples(
         raise QualityError(
             f"{_SAMPLES}: {path} holds values from {x.min()} to {x.max()}; the data have levels "
             f"from 0 to {levels - 1}"
+        )
+    if levels is not None and (others := x[x != np.round(x)]).size:
+        raise QualityError(
+            f"{_SAMPLES}: {path} holds {others.size} values that are no whole levels, such as "
+            f"{others[0]:.4g}; the data have levels from 0 to {levels - 1}: save the samples as "
+            f"the data are stored, such as np.rint({levels - 1} * x) of images from 0 to 1"
         )
     return x
 
