@@ -58,7 +58,7 @@ def data() -> Config:
             "test_split": "test",  # tfds: test split or a part of it, such as test[:50%]
             "version": "new",  # imagenet32: 'new' or 'old'; they are two different data sets
             "random_flip": False,  # mirror training images with probability one half
-            "read_labels": False,  # files, tfds, imagenet32: read the classes too
+            "read_labels": False,  # files, folder, tfds, imagenet32: read the classes too
         }
     )
 
@@ -349,7 +349,7 @@ def sampling() -> Config:
             "variable": "log_rho",
             # probability_flow, encoding: steps of the solver; a sample that needs more has failed.
             "max_steps": 4096,
-            "classes": "",  # classes of the samples in turn: all, or such as 3,5; empty for none
+            "classes": "",  # classes of the samples in turn: all, 3,5 or cat,dog; empty for none
             # Guidance to the class: 'none', 'classifier_free' or 'classifier'.
             "guidance": "none",
             # classifier_free: s_c + weight (s_c - s_0) for the scores with and without the class; 0

@@ -11,6 +11,7 @@ from typing import IO, cast
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,7 +26,6 @@ from rich.table import Table
 from rich.text import Text
 
 Update = Callable[[int, str], None]
-Cell = str | Text
 COMPILING = "compiling ..."
 
 _PIPED_WIDTH = 1000  # columns; a table in a pipe is never cut
@@ -194,12 +194,12 @@ def progress(
       first: the note before the first update.
       unit: what is counted.
     """
-    pace = Pace()
+    pace, title = Pace(), printable(title)
     if not console.is_terminal:
         yield _print_now_and_then(title, total, unit, pace)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn(unit, markup=False),
@@ -213,7 +213,7 @@ def progress(
 
         def update(done: int, note: str) -> None:
             pace.update(done)
-            bar.update(task, completed=done, note=note)
+            bar.update(task, completed=done, note=printable(note))
 
         yield update
 
@@ -252,9 +252,13 @@ def working(title: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description} ..."), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description} ...", markup=False),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as spinner:
-        spinner.add_task(title, total=None)
+        spinner.add_task(printable(title), total=None)
         yield
 
 
@@ -277,18 +281,19 @@ class Column:
     optional: int = 0
     whole: bool = False
 
-    def min_width(self, cells: Sequence[Cell]) -> int:
+    def min_width(self, cells: Sequence[str]) -> int:
         """Return the smallest possible width with these cells."""
-        longest = max(map(_length, (self.name, *cells)))
+        longest = max(map(cell_len, (self.name, *cells)))
         return min(longest, _MIN_TEXT_WIDTH) if self.text else longest
 
-    def wanted_width(self, cells: Sequence[Cell]) -> int:
+    def wanted_width(self, cells: Sequence[str]) -> int:
         """Return the width for which optional columns disappear."""
-        return max(map(_length, (self.name, *cells))) if self.whole else self.min_width(cells)
+        return max(map(cell_len, (self.name, *cells))) if self.whole else self.min_width(cells)
 
 
-def table_of(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
+def table_of(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     """Return a table that fits the terminal. A line below it names the columns left out."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     cells = [[row[place] for row in rows] for place in range(len(columns))]
     shown = list(range(len(columns)))
     optional = sorted(
@@ -304,20 +309,16 @@ def table_of(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell
         shown.remove(optional.pop())
     left_out = dict.fromkeys(each.name for place, each in enumerate(columns) if place not in shown)
     caption = f"columns left out: {', '.join(left_out)}" if left_out else None
-    table = Table(title=title, caption=caption)
+    table = Table(title=escape(printable(title)), caption=caption and escape(printable(caption)))
     for place in shown:
         column = columns[place]
         table.add_column(
-            column.name,
+            Text(printable(column.name)),
             justify="left" if column.text else "right",
             overflow="fold",
             no_wrap=not column.text,
             min_width=column.min_width(cells[place]),
         )
     for row in rows:
-        table.add_row(*(row[place] for place in shown))
+        table.add_row(*(Text(row[place]) for place in shown))  # no markup
     return table
-
-
-def _length(cell: Cell) -> int:
-    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)

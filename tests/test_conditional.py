@@ -334,6 +334,8 @@ def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):
     assert asked("small").endswith("has the shape (4, 4), the data (8, 8, 1)")
     assert asked("none").endswith("hides all of it, or nothing")
     assert asked("missing") == f"config.sampling.mask: there is no file {tmp_path / 'missing.npy'}"
+    np.save(tmp_path / "soft.npy", np.linspace(0, 1, 64).reshape(8, 8))
+    assert "config.sampling.mask" in asked("soft")
     np.savez(tmp_path / "two.npz", a=np.ones((8, 8)), b=np.ones((8, 8)))
     (tmp_path / "two.npz").rename(tmp_path / "two.npy")
     assert asked("two").endswith("two.npy holds the arrays ['a', 'b']; one is expected")

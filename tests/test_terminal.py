@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import tiny
-from rich.console import ConsoleDimensions
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 
 from gradlog import terminal
@@ -110,6 +110,30 @@ def test_no_color_is_respected():
 
 
 # --- in a pipe --------------------------------------------------------------------------------
+
+
+HOSTILE = "a\x1b[2J \udcff [red]b\n"
+SHOWN = r"a\x1b[2J \udcff [red]b\n"
+
+
+def test_names_of_files_are_shown_escaped(capsys):
+    terminal.say(HOSTILE)
+    table = terminal.table_of(HOSTILE, [terminal.Column(HOSTILE, text=True)], [[HOSTILE]])
+    terminal.console.print(table)
+    found = capsys.readouterr().out
+    assert found.count(SHOWN) == 4
+    assert "\x1b" not in found
+
+
+def test_a_bar_shows_names_of_files_escaped(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(terminal, "console", Console(file=file, force_terminal=True, width=200))
+    with terminal.progress(HOSTILE, 0, 2) as update:
+        update(1, HOSTILE)
+    with terminal.working(HOSTILE):
+        pass
+    assert file.getvalue().count(SHOWN) >= 2
+    assert "\x1b[2J" not in file.getvalue()
 
 
 def test_work_of_unknown_length_is_silent_in_a_pipe(capsys):

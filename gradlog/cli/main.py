@@ -23,6 +23,7 @@ from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
 from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
 from gradlog.cli.modes import MODES, NOTHING, announce
 from gradlog.experiment.schema import ConfigFileError
+from gradlog.terminal import printable
 
 _SAME_ON_ALL_HOSTS = ("mode", "steps", "against", "source", "summary")
 
@@ -85,7 +86,7 @@ def execute(options: Options) -> None:
         run_mode(options)
     except KeyboardInterrupt as error:
         signum = getattr(error, "signum", signal.SIGINT)
-        print(f"{str(error) or 'interrupted'}; {resumes}", file=sys.stderr)
+        print(printable(f"{str(error) or 'interrupted'}; {resumes}"), file=sys.stderr)
         raise SystemExit(128 + signum) from None
     except Exception as error:
         if not isinstance(error, _user_errors()):
@@ -166,5 +167,5 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
 def _fail(message: str) -> NoReturn:
     """Print one line, and end with status 2."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(2)

@@ -31,8 +31,19 @@ Splits = Mapping[str, Callable[[], Iterable[tuple[np.ndarray, int]]]]
 
 
 def data_root(data_dir: str) -> Path:
-    """Return the folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''."""
-    return Path(os.path.expanduser(data_dir or "~/.cache/gradlog"))
+    """Return the folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''.
+
+    Raises:
+      DataError: its name is no text, so that records cannot be written there.
+    """
+    folder = Path(os.path.expanduser(data_dir or "~/.cache/gradlog"))
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the name of config.data.data_dir = {data_dir!r} is no UTF-8 text; choose another one"
+        ) from error
+    return folder
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from gradlog.evaluation.comparison import BOUNDS, WHAT_A_BOUND_BOUNDS
 from gradlog.evaluation.uncertainty import count_of
@@ -332,7 +331,7 @@ def show_findings(found: Sequence[Row]) -> None:
     """Print a row for each thing in a workdir: its kind, its place, and whether it is damaged."""
     columns = [Column(name, text=True) for name in ("what", "where", "state", "detail")]
     names = ("what", "path", "state", "detail")
-    rows = [[Text(finding[name]) for name in names] for finding in found]
+    rows = [[finding[name] for name in names] for finding in found]
     console.print(table_of("files of the workdir", columns, rows))
 
 

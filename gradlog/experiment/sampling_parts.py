@@ -171,9 +171,16 @@ def inpaint(reader: Reader, dataset: Dataset | None) -> Projection | None:
     shape = dataset.shape
     if name not in MASKS:
         try:
-            hidden = read_array(name).astype(bool)
+            hidden = read_array(name)
         except ArrayFileError as error:
             raise ConfigError(f"config.sampling.mask: {error}") from error
+        if not np.isin(values := np.unique(hidden), (0, values[-1:])).all():
+            raise ConfigError(
+                f"config.sampling.mask = {name!r} holds {len(values)} different numbers from "
+                f"{values[0]:g} to {values[-1]:g}; 0 where the image is known and one other number "
+                "where it is hidden are expected"
+            )
+        hidden = hidden.astype(bool)
     elif len(shape) != 3:
         raise ConfigError(
             f"config.sampling.mask = {name!r} hides a part of an image; {dataset.name} has the "

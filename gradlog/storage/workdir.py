@@ -121,6 +121,12 @@ class Workdir:
         Raises:
           WorkdirError: the folder belongs to another experiment, or cannot be written.
         """
+        try:
+            str(self.root.absolute()).encode()
+        except UnicodeEncodeError as error:  # checkpoints could not be written there
+            raise WorkdirError(
+                f"the name of {self.root.absolute()} is no UTF-8 text; choose another --workdir"
+            ) from error
         self.check(identity, defaults)
         history = self._read_provenance()["versions_from_step"] if self._has_begun() else {}
         versions = list_versions()

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.text import Text
 
 from gradlog.sweeps.plan import SEED, Plan
 from gradlog.sweeps.results import SettingRow, SweepResults
@@ -51,7 +50,7 @@ def show_plan(plan: Plan, tasks: Sequence[RunTask]) -> None:
             state = f"begun at step {task.folder.newest_step(task.name)}"
         elif status == FAILED:
             state = "failed, is tried again"
-        rows.append((Text(run.name), *(Text(plan.cell(run, key)) for key in plan.keys), state))
+        rows.append((run.name, *(plan.cell(run, key) for key in plan.keys), state))
     title = plan.title.rstrip(".") or plan.file
     console.print(table_of(f"{title}: {len(tasks)} runs", columns, rows))
     if keys := plan.keys_without_effect_on_training:
@@ -67,7 +66,7 @@ def show_results(results: SweepResults) -> None:
         settings = results.select(estimator)
         cells = [
             (
-                Text(row.label),
+                row.label,
                 str(len(row.seeds)),
                 _number(row.bits_per_dim),
                 _number(row.standard_error),
@@ -85,7 +84,7 @@ def show_results(results: SweepResults) -> None:
             title = f"runs by {estimator} (errors over the images of one run)"
             cells = [
                 (
-                    Text(row.setting),
+                    row.setting,
                     str(row.seed),
                     _number(row.bits_per_dim),
                     _number(row.standard_error),

@@ -151,3 +151,8 @@ def test_the_default_data_dir(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert data_root("") == tmp_path / ".cache" / "gradlog"
     assert data_root("~/x") == tmp_path / "x"
+
+
+def test_a_folder_whose_name_has_no_encoding_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"config\.data\.data_dir"):
+        load_digits(data_dir=f"{tmp_path}/\udcff")

@@ -1,3 +1,4 @@
+import os
 import shutil
 import struct
 import zlib
@@ -266,3 +267,19 @@ def test_an_image_with_a_false_header_is_refused(tmp_path, content, recwarn):
 def test_a_too_large_image_size_is_refused(tmp_path):
     with pytest.raises(DataError, match="image_size = 1000000000"):
         load_folder(path=str(tmp_path), image_size=10**9)
+
+
+def test_names_without_an_encoding_are_names(tmp_path, monkeypatch, capsys):
+    for kind in (b"cat\xff", b"dog\x1b[2J"):
+        place = os.fsencode(tmp_path) + b"/pets/" + kind
+        os.makedirs(place)
+        for number in range(3):
+            with open(place + b"/%d\xe9.png" % number, "wb") as file:
+                Image.fromarray(_picture(number)).save(file, "PNG")
+    path = str(tmp_path / "pets")
+    found = load_folder(path=path, read_labels=True, seed=1)
+    assert found.classes is not None
+    assert list(found.classes) == [r"cat\udcff", r"dog\x1b[2J"]
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(folder, "IN_MEMORY", 0)
+    assert load_folder(path=path, read_labels=True, seed=1).classes == found.classes

@@ -284,3 +284,8 @@ def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(DamagedFileError, match=r"config\.json"):
         read_json(tmp_path / "config.json")
+
+
+def test_text_without_an_encoding_is_written_as_its_escape(tmp_path):
+    write_text(tmp_path / "page", "a \udcff é")
+    assert (tmp_path / "page").read_bytes() == b"a \\udcff \xc3\xa9"

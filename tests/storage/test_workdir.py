@@ -189,3 +189,10 @@ def test_a_digest_does_not_depend_on_the_order_of_keys():
     values = [1e-5, np.float32(0.5).item(), "a"]
     assert digest({"a": 1, "b": values}) == digest({"b": values, "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_a_workdir_whose_name_has_no_encoding_is_refused_before_training(tmp_path):
+    root = tmp_path / "run\udcff"
+    with pytest.raises(WorkdirError, match="choose another --workdir"):
+        Workdir(root).claim({}, {})
+    assert not root.exists()
