@@ -30,6 +30,7 @@ def index_labels(
     name: str,
     train: Shaped[np.ndarray, " n"],
     test: Shaped[np.ndarray, " m"],
+    *,
     names: Sequence[str] | None = None,
 ) -> IndexedLabels:
     """Number the classes of labels from 0, and say what they are if that is not plain.

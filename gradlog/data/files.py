@@ -114,7 +114,8 @@ def _read_labels(path: str, split: str, count: int) -> Shaped[np.ndarray, " n"]:
         if name is None:
             raise DataError(
                 f"config.data.read_labels = True, but {path} holds only the arrays "
-                f"{sorted(arrays)}; rename the one with the labels to one of {LABEL_NAMES[split]}"
+                f"{sorted(arrays)}; save examples and labels in one .npz file, the labels as one "
+                f"of {LABEL_NAMES[split]}"
             )
         labels = arrays[name]
     where = f"{path}, array {name!r},"

@@ -40,8 +40,9 @@ def load_records(name: str, folder: Path, *, levels: int, num_classes: int) -> D
     for split in ("train", "test"):
         records = _open_split(builder, folder, split)
         arrays[split], arrays[f"{split}_labels"] = _read_features(records, "image", "label")
-    labels = [arrays.pop(f"{split}_labels") for split in ("train", "test")]
-    classes = index_labels(name, *labels, [str(number) for number in range(num_classes)])
+    train_labels, test_labels = arrays.pop("train_labels"), arrays.pop("test_labels")
+    names = [str(number) for number in range(num_classes)]
+    classes = index_labels(name, train_labels, test_labels, names=names)
     return from_arrays(name, **arrays, levels=levels, **classes._asdict())
 
 
@@ -74,9 +75,9 @@ def open_records(
     elif read_labels:
         decoders = {image_key: tfds.decode.SkipDecoding()}
         opened = [_open_split(builder, folder, split, decoders=decoders) for split in splits]
-        labels = [_read_features(records, label_key)[0].astype(np.int64) for records in opened]
+        train_labels, test_labels = (_read_features(each, label_key)[0] for each in opened)
         names = builder.info.features[label_key].names
-        about_classes = index_labels(name, *labels, names)._asdict()
+        about_classes = index_labels(name, train_labels, test_labels, names=names)._asdict()
     return Dataset(
         name=name,
         train=train,

@@ -90,8 +90,9 @@ def _find(roots: list[Path], base: str, version: str) -> Path | None:
             other = (info.parent, found)
     if other is not None:
         raise DataError(
-            f"{other[0]} is in {other[1]} format, which needs TensorFlow to read; prepare it with "
-            f"tfds.builder(name, file_format='{FORMAT}')"
+            f"{other[0]} is in {other[1]} format, which needs TensorFlow to read; prepare it in "
+            f"another folder, with tfds.builder(name, file_format='{FORMAT}', data_dir=FOLDER)"
+            ".download_and_prepare(), and set config.data.data_dir to that folder"
         )
     return None
 

@@ -306,10 +306,11 @@ class Run:
         x, params = check_data(x, self.experiment.dataset), self.params(step)
         stream = self.experiment.streams["eval"]
         if condition is not None:
+            labels = np.asarray(condition)
             if classes := self.experiment.dataset.classes:
-                names, places = np.unique(np.asarray(condition), return_inverse=True)
-                condition = np.asarray(find_classes(map(str, names.tolist()), [*classes]))[places]
-            return conditional_log_prob(self._evaluator, params, x, stream, condition)
+                names, places = np.unique(labels, return_inverse=True)
+                labels = np.asarray(find_classes(map(str, names.tolist()), [*classes]))[places]
+            return conditional_log_prob(self._evaluator, params, x, stream, labels)
         return self._evaluator(params, x, stream).nats
 
     @cached_property

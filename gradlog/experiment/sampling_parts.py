@@ -174,7 +174,8 @@ def inpaint(reader: Reader, dataset: Dataset | None) -> Projection | None:
             hidden = read_array(name)
         except ArrayFileError as error:
             raise ConfigError(f"config.sampling.mask: {error}") from error
-        if not np.isin(values := np.unique(hidden), (0, values[-1:])).all():
+        values = np.unique(hidden)
+        if not np.all((values == 0) | (values == values[-1])):
             raise ConfigError(
                 f"config.sampling.mask = {name!r} holds {len(values)} different numbers from "
                 f"{values[0]:g} to {values[-1]:g}; 0 where the image is known and one other number "
