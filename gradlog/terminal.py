@@ -100,13 +100,13 @@ def say(line: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return text with escapes in the place of all that a terminal would obey or can't encode.
+    r"""Return text with escapes in the place of all that a terminal would obey or can't encode.
 
     Names of files and the texts in them are a stranger's: they may hold control characters, or
     bytes without an encoding, which Python reads as lone surrogates.
 
-    >>> print(printable("a \x1b[2J b \udcff c\u00e9"))
-    a \\x1b[2J b \\udcff cé
+    >>> print(printable("a \x1b[2J b \udcff cé"))
+    a \x1b[2J b \udcff cé
     """
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
