@@ -70,7 +70,7 @@ docs: site
 chaos: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow -s tests/chaos
 
-# A thousand mutated flags, configurations and files.
+# A thousand mutated flags, configurations and files; data sets against another reader.
 fuzz: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow tests/fuzz
 

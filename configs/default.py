@@ -43,6 +43,9 @@ def data() -> Config:
             # files: number of levels of integer data, such as 256 for 8 bits; 0 for continuous
             # data; -1 if not set.
             "levels": -1,
+            # files: where the channels of arrays of four axes are, 'NHWC' (last) or 'NCHW'; '' if
+            # the shape leaves no doubt.
+            "axes": "",
             "test_fraction": 0.1,  # files, folder: share held out if there are no test data
             "seed": 0,  # seed of splits and of synthetic data
             "image_size": 0,  # photos: 16 or 32; folder: resize to this size; 0 keeps the size

@@ -20,7 +20,7 @@ from gradlog.data.dataset import UNKNOWN, DataError, Dataset, Source, from_array
 from gradlog.data.dataset_spec import DatasetSpec, LazyDataset, known_spec
 from gradlog.data.digits import load_digits
 from gradlog.data.files import load_files
-from gradlog.data.folder import load_folder
+from gradlog.data.folder import check_holds_no_images, load_folder
 from gradlog.data.imagenet32 import load_imagenet32
 from gradlog.data.inspection import Inspection, inspect_data
 from gradlog.data.labeled import (
@@ -64,6 +64,7 @@ __all__ = [
     "LazyDataset",
     "Source",
     "check_fits",
+    "check_holds_no_images",
     "class_frequencies",
     "describe_memory",
     "explain_missing_labels",

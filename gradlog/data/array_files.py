@@ -67,10 +67,14 @@ def open_arrays(path: str | Path, content: IO[bytes] | None = None) -> Iterator[
 
 
 class Arrays(Mapping[str, np.ndarray]):
-    """The arrays of an open .npy or .npz file by name. An array is read when it is accessed."""
+    """The arrays of an open .npy or .npz file by name. An array is read when it is accessed.
+
+    All that are read must fit into the memory together.
+    """
 
     def __init__(self, file: IO[bytes], name: str):
         self._file, self._name = file, name
+        self._bytes_read = 0
         start = file.read(len(_NPY))
         self._archive = zipfile.ZipFile(file) if start.startswith(_ZIP) else None
         if self._archive is None and start != _NPY:
@@ -83,6 +87,9 @@ class Arrays(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def __contains__(self, name: object) -> bool:  # that of Mapping would read the array
+        return name in self._members
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of an array; only its header is read."""
@@ -97,7 +104,8 @@ class Arrays(Mapping[str, np.ndarray]):
             claimed, available = math.prod(shape) * dtype.itemsize, size - stream.tell()
             if claimed > available:
                 raise ValueError(f"it claims to hold {claimed} bytes, and has {available}")
-            check_fits(claimed, f"{self._name}, array {name!r}," if self._archive else self._name)
+            self._bytes_read += claimed
+            check_fits(self._bytes_read, f"{self._name}, up to array {name!r},")
             content = bytearray(claimed)
             if stream.readinto(content) != claimed:  # pyright: ignore[reportAttributeAccessIssue]
                 raise ValueError("it ends too early")

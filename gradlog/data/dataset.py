@@ -44,6 +44,7 @@ class Dataset:
       train_labels: int64 (len(train),), or None.
       test_labels: int64 (len(test),), or None.
       law: the distribution that the examples were drawn from, if it is known.
+      account: one line about files of a user's own: what was read, left out, changed or guessed.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Dataset:
     train_labels: Int[np.ndarray, " n"] | None = None
     test_labels: Int[np.ndarray, " n"] | None = None
     law: "Distribution | None" = None
+    account: str = ""
 
 
 def from_arrays(
@@ -69,6 +71,7 @@ def from_arrays(
     classes: dict[str, int] | None = None,
     train_labels: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
+    account: str = "",
 ) -> Dataset:
     """Return a data set in memory, with a fingerprint of all its contents.
 
@@ -95,6 +98,7 @@ def from_arrays(
         classes=classes,
         train_labels=train_labels,
         test_labels=test_labels,
+        account=account,
     )
 
 

@@ -1,21 +1,30 @@
 """The user's own arrays, from .npy and .npz files."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from gradlog.data.array_files import Arrays, open_arrays
+from gradlog.data.array_files import Arrays, check_fits, open_arrays
 from gradlog.data.classes import index_labels
 from gradlog.data.dataset import DataError, Dataset, from_arrays, split_indices
+from gradlog.data.sets import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    choose_sets,
+    list_names,
+    role_of,
+    words_of_sets,
+)
 
-PAIRS = (("train", "test"), ("x_train", "x_test"))  # the second as in Keras's mnist.npz
-NAMES = {"train": ("train", "images", "x"), "test": ("test", "images", "x")}
-LABEL_NAMES = {
-    "train": ("train_labels", "y_train", "labels", "label", "y", "target"),
-    "test": ("test_labels", "y_test", "labels", "label", "y", "target"),
-}
+EXAMPLE_NAMES = ("images", "x")
+LABEL_NAMES = ("labels", "label", "y", "target")
 LARGEST_LABEL = 2**63 - 1
+AXES = ("NHWC", "NCHW")
+MAX_CHANNELS = 4  # of images, for what is not said: gray, color, and either with transparency
 MAX_LEVELS = 65_536
 NOT_GIVEN = -1
 
@@ -25,6 +34,7 @@ def load_files(
     path: str = "",
     test_path: str = "",
     levels: int = NOT_GIVEN,
+    axes: str = "",
     test_fraction: float = 0.1,
     seed: int = 0,
     read_labels: bool = False,
@@ -36,11 +46,13 @@ def load_files(
 
     Args:
       path: an .npy or .npz file. An .npz file with arrays named 'train' and 'test', or 'x_train'
-        and 'x_test', holds both sets. Otherwise the array 'train', 'images' or 'x' is used, or the
-        only array, or the only one of more than one dimension (the others may be labels).
-      test_path: the test set, likewise ('test', 'images', 'x' or the only array); '' splits
-        `path` at random.
+        and 'x_val', holds both sets; `data.sets` has all names that are known. Otherwise the array
+        'images' or 'x' is used, or the only array, or the only one of more than one dimension that
+        is not named as labels.
+      test_path: the test set, likewise; '' splits `path` at random.
       levels: 2 to 65,536; 0 means continuous; -1 means not given.
+      axes: 'NHWC' or 'NCHW' says where the channels of arrays of four axes are; '' reads them as
+        (N, H, W, C) if their shape leaves no doubt.
       test_fraction: share of the test set in a random split, between 0 and 1.
       seed: seed of a random split; 0 or more.
       read_labels: whether to read the labels from the array 'train_labels', 'y_train', 'labels',
@@ -53,69 +65,159 @@ def load_files(
     """
     if not path:
         raise DataError("config.data.path is empty; set it to an .npy or .npz file")
-    train, test = read_sets(path, test_path)
-    train = check_examples(train, path, levels)
-    labels = [_read_labels(path, "train", len(train))] if read_labels else []
-    if test is None:
+    if axes not in ("", *AXES):
+        raise DataError(f"config.data.axes = {axes!r} is unknown; choose one of {AXES}, or ''")
+    sets = read_sets(path, test_path)
+    train = check_examples(order_axes(sets.train, path, axes), path, levels)
+    labels = [_read_labels(path, "train", sets.train_name, len(train))] if read_labels else []
+    if sets.test is None:
         parts = split_indices(len(train), test_fraction=test_fraction, seed=seed)
         labels = [array[rows] for array in labels for rows in parts]
         train, test = [train[rows] for rows in parts]
+        how = f"split at random{f', from array {sets.train_name!r}' * bool(sets.unread)}"
     else:
         test_path = test_path or path
-        test = check_examples(test, test_path, levels)
-        labels += [_read_labels(test_path, "test", len(test))] if read_labels else []
+        test = check_examples(order_axes(sets.test, test_path, axes), test_path, levels)
+        if read_labels:
+            labels.append(_read_labels(test_path, "test", sets.test_name, len(test)))
+        how = "from two files"
+        if test_path == path:
+            how = f"from arrays {sets.train_name!r} and {sets.test_name!r}"
     name = Path(path).name
     return from_arrays(
         name,
         train,
         test,
         levels=levels if levels > 0 else None,
+        account=_account(train, test, how, sets, read_labels=read_labels),
         **(index_labels(name, *labels)._asdict() if labels else {}),
     )
 
 
-def read_sets(path: str, test_path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read the training and the test arrays as stored. The second is None if there is one set.
+def _account(
+    train: np.ndarray, test: np.ndarray, how: str, sets: "ArraySets", *, read_labels: bool
+) -> str:
+    """Say in one line what is read, how it is understood, and what is left out."""
+    shape = train.shape[1:]
+    what = f"points of {shape[0]:,} numbers"
+    if len(shape) == 3:
+        what = "images of height {:,}, width {:,} and {:,} channel(s)".format(*shape)
+    parts = [f"{len(train):,} {what} for training and {len(test):,} for testing, {how}"]
+    if train.dtype == np.float32 and not np.can_cast(sets.train.dtype, np.float32):
+        parts.append(f"{sets.train.dtype} numbers rounded to float32")
+    unread = [name for name in sets.unread if not (read_labels and _is_label(name))]
+    if unread:
+        parts.append(f"left out: {len(unread):,} array(s), {list_names(unread)}")
+    return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class ArraySets:
+    """The training and the test array of one file or of two, as stored.
+
+    Attributes:
+      train: the training array.
+      test: the test array; None if there is one set.
+      train_name: name of the training array in its file.
+      test_name: name of the test array; '' if there is one set.
+      unread: names of the other arrays.
+    """
+
+    train: np.ndarray
+    test: np.ndarray | None
+    train_name: str
+    test_name: str
+    unread: list[str]
+
+
+def read_sets(path: str, test_path: str) -> ArraySets:
+    """Read the training and the test arrays as stored.
 
     Raises:
       DataError: a file cannot be read, or does not say which of its arrays to use.
     """
     with open_arrays(path) as arrays:
-        if not test_path:
-            for train, test in PAIRS:
-                if train in arrays and test in arrays:
-                    return arrays[train], arrays[test]
-        train_array = arrays[_choose_array(arrays, path, "train")]
+        unread, names = list(arrays), None
+        if test_path:
+            train_name = _choose_array(arrays, path, (TRAIN,))
+        elif names := _choose_pair(arrays, path):
+            train_name, test_name = names
+        else:
+            train_name = _choose_array(arrays, path, (TRAIN, TEST, VALIDATION))
+        train = arrays[train_name]
+        unread.remove(train_name)
+        if names:
+            unread.remove(test_name)
+            return ArraySets(train, arrays[test_name], train_name, test_name, unread)
     if not test_path:
-        return train_array, None
+        return ArraySets(train, None, train_name, "", unread)
     with open_arrays(test_path) as arrays:
-        return train_array, arrays[_choose_array(arrays, test_path, "test")]
+        test_name = _choose_array(arrays, test_path, (TEST, VALIDATION))
+        if test_name == train_name and os.path.samefile(path, test_path):
+            raise DataError(
+                f"config.data.test_path = {test_path} is the training set itself; leave it out to "
+                "split the data, or name another file"
+            )
+        unread += [name for name in arrays if name != test_name]
+        return ArraySets(train, arrays[test_name], train_name, test_name, unread)
 
 
-def _choose_array(arrays: Arrays, path: str, split: str) -> str:
-    """Return the name of the array that holds the examples."""
-    for name in NAMES[split]:
-        if name in arrays:
-            return name
+def _choose_pair(arrays: Arrays, path: str) -> tuple[str, str] | None:
+    """Return the names of the training and of the test array; None if there is one set.
+
+    An array without a known name that looks like a set, beside one that has one, is refused.
+    """
+    known = dict.fromkeys(filter(role_of, arrays))
+    shapes = {arrays.shape(name)[1:] for name in known}
+    unknown = [
+        name
+        for name in arrays
+        if known and name not in known and not _is_label(name)
+        if len(shape := arrays.shape(name)) > 1 and shape[1:] in shapes
+    ]
+    sets = choose_sets(path, [*known, *unknown])
+    return (sets.train, sets.test) if sets else None
+
+
+def _choose_array(arrays: Arrays, path: str, roles: tuple[str, ...]) -> str:
+    """Return the name of the array that holds the examples, of one of these roles if there is."""
+    for role in roles:
+        if len(named := [name for name in arrays if role_of(name) == role]) == 1:
+            return named[0]
+    for name in EXAMPLE_NAMES:
+        if len(named := [other for other in arrays if other.casefold() == name]) == 1:
+            return named[0]
     if len(arrays) == 1:
         return next(iter(arrays))
-    if len(large := [name for name in arrays if len(arrays.shape(name)) > 1]) == 1:
-        return large[0]  # the others may be labels
+    large = [name for name in arrays if not _is_label(name) and len(arrays.shape(name)) > 1]
+    if len(large) == 1:
+        return large[0]
     raise DataError(
-        f"{path} holds the arrays {sorted(arrays)}; rename the one with the examples to one of "
-        f"{NAMES[split]}"
+        f"{path} holds the arrays {list_names(sorted(arrays))}; rename the one with the examples "
+        f"to one of {(*roles, *EXAMPLE_NAMES)}"
     )
 
 
-def _read_labels(path: str, split: str, count: int) -> Shaped[np.ndarray, " n"]:
-    """Read one label for each of `count` examples: whole numbers as int64, or texts."""
+def _is_label(name: str) -> bool:
+    return any(word in LABEL_NAMES for word in name.casefold().split("_"))
+
+
+def _read_labels(path: str, split: str, examples: str, count: int) -> Shaped[np.ndarray, " n"]:
+    """Read one label for each of `count` examples, which the array `examples` holds.
+
+    They are whole numbers as int64, or texts.
+    """
+    words = [*words_of_sets(examples), split]
+    wanted = [name for word in words for name in (f"{word}_labels", f"y_{word}")]
     with open_arrays(path) as arrays:
-        name = next((name for name in LABEL_NAMES[split] if name in arrays), None)
+        by_small = {name.casefold(): name for name in arrays}
+        wanted = [*wanted, *LABEL_NAMES]
+        name = next((by_small[name] for name in wanted if name in by_small), None)
         if name is None:
             raise DataError(
                 f"config.data.read_labels = True, but {path} holds only the arrays "
-                f"{sorted(arrays)}; save examples and labels in one .npz file, the labels as one "
-                f"of {LABEL_NAMES[split]}"
+                f"{list_names(sorted(arrays))}; save examples and labels in one .npz file, the "
+                f"labels as one of {wanted}"
             )
         labels = arrays[name]
     where = f"{path}, array {name!r},"
@@ -139,6 +241,42 @@ def _read_labels(path: str, split: str, count: int) -> Shaped[np.ndarray, " n"]:
     return labels.astype(np.int64)
 
 
+def order_axes(array: np.ndarray, path: str, axes: str) -> np.ndarray:
+    """Return arrays of four axes as (N, H, W, C), and others as they are.
+
+    Raises:
+      DataError: `axes` is '', and the shape does not tell where the channels are.
+    """
+    if array.ndim != 4:
+        return array
+    if axes == "":
+        if not _channels_are_last(array.shape):
+            _, first, second, third = array.shape
+            raise DataError(
+                f"{path} has shape {array.shape}, which may mean {first} channels of {second} x "
+                f"{third} pixels, or {third} channels of {first} x {second} pixels; say "
+                "--config.data.axes=NCHW for the first, and NHWC for the second"
+            )
+    elif axes == "NCHW":
+        array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
+    return array
+
+
+def guess_axes(array: np.ndarray) -> str:
+    """Return the axes that are likely for an array, to choose a network for it."""
+    if array.ndim == 4 and not _channels_are_last(array.shape) and array.shape[1] <= MAX_CHANNELS:
+        return "NCHW"
+    return "NHWC"
+
+
+def _channels_are_last(shape: tuple[int, ...]) -> bool:
+    """Return whether a shape (N, ...) of four axes can only mean (N, H, W, C) in practice."""
+    _, first, _, last = shape
+    if last in (1, 3):
+        return last == 1 or first not in (1, 3)
+    return last <= MAX_CHANNELS < first
+
+
 def check_examples(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
     """Return examples as uint8, uint16 or float32, shaped (N, H, W, C) or (N, d).
 
@@ -151,11 +289,6 @@ def check_examples(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarr
         raise DataError(
             f"{path} has shape {array.shape}; (N, H, W, C), (N, H, W) or (N, d) is needed"
         )
-    shape = array.shape
-    if array.ndim == 4 and shape[1] in (1, 3) and shape[2] == shape[3] > 4:
-        raise DataError(
-            f"{path} has shape {shape}, which looks like (N, C, H, W); transpose it to (N, H, W, C)"
-        )
     array = array[..., None] if array.ndim == 3 else array
     if array.dtype.kind == "f":
         return _check_continuous(array, path, levels)
@@ -165,6 +298,7 @@ def check_examples(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarr
             "8-bit images), or to 0 to use them as continuous numbers"
         )
     if levels == 0:
+        check_fits(array.size * np.float32().itemsize, f"{path} as float32")
         return array.astype(np.float32)
     if not 2 <= levels <= MAX_LEVELS:
         raise DataError(f"config.data.levels = {levels}; choose 2 to {MAX_LEVELS}, or 0")
@@ -183,6 +317,7 @@ def _check_continuous(array: np.ndarray, path: str, levels: int) -> Float32[np.n
             f"{path} holds {array.dtype} numbers, which are continuous, but config.data.levels = "
             f"{levels}; leave it out, or save the levels as integers"
         )
+    check_fits(array.size * np.float32().itemsize, f"{path} as float32")
     with np.errstate(over="ignore"):
         array = array.astype(np.float32)
     finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)

@@ -1,17 +1,17 @@
 """A folder of image files."""
 
-import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
-from PIL import Image, ImageOps
 
+from gradlog.data.array_files import check_fits
 from gradlog.data.classes import index_labels
 from gradlog.data.dataset import (
     DataError,
@@ -21,13 +21,14 @@ from gradlog.data.dataset import (
     from_arrays,
     split_indices,
 )
+from gradlog.data.image_files import ENDINGS, MODES, map_files, read_image, survey_images
 from gradlog.data.records import spaced_examples
+from gradlog.data.sets import check_one_set, choose_sets, role_of
+from gradlog.data.walk import find_files
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-MODES = {1: "L", 3: "RGB"}
 LARGEST = 8192  # side of an image; Pillow refuses files of more than 179 million pixels
+EXAMINED = 200_000  # images at most whose headers are read, in a minute
 IN_MEMORY = 4 << 30  # bytes: CelebA at 64 x 64 fits, LSUN at 256 x 256 is read as it is used
-READERS = 8  # threads; Pillow decodes outside Python's lock
 
 
 def load_folder(
@@ -42,10 +43,9 @@ def load_folder(
     """Load 8-bit images (H, W, channels) with 256 levels, ordered by file name.
 
     Images of up to IN_MEMORY bytes in total are held in memory. Others are decoded when they are
-    accessed. All subfolders are searched. Files and folders whose name begins with a dot are left
-    out: systems write thumbnails there, and macOS writes ._1.jpg, which is no image, beside 1.jpg.
-    If there are subfolders train/ and test/, they are the two sets, and nothing else is read.
-    Otherwise the images are split at random.
+    accessed. All subfolders are searched; `walk.find_files` says what is left out. If there are
+    subfolders train/ and test/, or train/ and val/, they are the two sets; `data.sets` has all
+    names that are known. Otherwise the images are split at random.
 
     Args:
       path: the folder.
@@ -70,18 +70,22 @@ def load_folder(
     folder = Path(os.path.expanduser(path))
     if not path or not folder.is_dir():
         raise DataError(f"config.data.path = {path!r} is not a folder; set it to one of images")
-    files = find_images(folder)
+    found = find_images(folder)
+    files = found.sets
     labels = _read_classes(folder, files) if read_labels else []
     if len(files) == 1:
         parts = split_indices(len(files[0]), test_fraction=test_fraction, seed=seed)
         files = [[files[0][row] for row in rows] for rows in parts]
         labels = [array[rows] for array in labels for rows in parts]
     classes = index_labels(folder.name, *labels)._asdict() if read_labels else {}
-    read = functools.partial(_read, image_size=image_size, channels=channels)
+    account = found.account([len(part) for part in files], image_size, channels)
+    read = functools.partial(read_image, image_size=image_size, channels=channels)
     train, test = (ImageFiles(part, read, like=files[0][0]) for part in files)
-    if (len(train) + len(test)) * math.prod(train.shape) <= IN_MEMORY:
+    num_bytes = (len(train) + len(test)) * math.prod(train.shape)
+    if num_bytes <= IN_MEMORY:
+        check_fits(num_bytes, str(folder))
         everything = [images[np.arange(len(images))] for images in (train, test)]
-        return from_arrays(folder.name, *everything, levels=256, **classes)
+        return from_arrays(folder.name, *everything, levels=256, account=account, **classes)
     # Decoding all images would take too long: all names and 256 images of each set identify them.
     parts = []
     for images in (train, test):
@@ -91,22 +95,89 @@ def load_folder(
         parts += [classes["train_labels"], classes["test_labels"]]
         parts += encode_names(classes["classes"])
     fingerprint = fingerprint_of_arrays(256, *parts)
-    return Dataset(folder.name, train, test, train.shape, 256, fingerprint, **classes)
+    sets = train, test, train.shape, 256
+    return Dataset(folder.name, *sets, fingerprint, account=account, **classes)
 
 
-def find_images(folder: Path) -> list[list[Path]]:
-    """Return the image files by name: of train/ and of test/ if both exist, else of the folder.
+@dataclass(frozen=True)
+class ImageSets:
+    """The image files of a folder.
+
+    Attributes:
+      sets: the files of the training and of the test set, or of one set, by name.
+      how: how the sets were found, as a phrase.
+      num_files: how many files there are, those that are left out included.
+      left_out: how many things of each kind are left out.
+    """
+
+    sets: list[list[Path]]
+    how: str
+    num_files: int
+    left_out: Counter[str]
+
+    def account(self, sizes: Sequence[int], image_size: int, channels: int) -> str:
+        """Say in one line what is read, what is left out, and what reading changes.
+
+        Args:
+          sizes: of the training and of the test set.
+          image_size: as for `load_folder`.
+          channels: likewise.
+        """
+        changes = Counter()
+        step = -(-sum(sizes) // EXAMINED)  # 1 for all but very many images
+        for files in self.sets:
+            survey = survey_images(files[::step])
+            changes.update(survey.changes)
+            for (height, width, there), count in survey.shapes.items():
+                if channels and there != channels:
+                    changes[f"made {'RGB' if channels == 3 else 'gray'}"] += count
+                if image_size and min(height, width) < image_size:
+                    changes[f"enlarged to {image_size} x {image_size}"] += count
+                elif image_size and (height, width) != (image_size, image_size):
+                    changes[f"cut and reduced to {image_size} x {image_size}"] += count
+        folders = {file.parent for files in self.sets for file in files}
+        parts = [
+            f"{sum(sizes):,} images from {self.num_files:,} files in {len(folders):,} "
+            f"folder{'s' * (len(folders) > 1)}: "
+            f"{sizes[0]:,} for training and {sizes[1]:,} for testing, {self.how}"
+        ]
+        for what, counts in (("left out", self.left_out), ("read with a change", changes)):
+            if counts:
+                listed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+                some = f" (of every {step}th image)" * (counts is changes and step > 1)
+                parts.append(f"{what}{some}: {listed}")
+        return "; ".join(parts)
+
+
+def find_images(folder: Path) -> ImageSets:
+    """Return the image files of the two sets if subfolders say what they are, else of one set.
 
     Raises:
-      DataError: there are none.
+      DataError: there are no images, or names of subfolders do not say clearly what is in them.
     """
-    splits = [folder / "train", folder / "test"]
-    found = []
-    for place in splits if all(split.is_dir() for split in splits) else [folder]:
-        found.append(sorted(file for file in place.rglob("*") if _is_image(file, place)))
-        if not found[-1]:
-            raise DataError(f"{place} holds no images ({', '.join(sorted(SUFFIXES))})")
-    return found
+    found = find_files(folder, ENDINGS)
+    left_out = found.count_left_out()
+    files_of: dict[str, list[Path]] = {}  # by the subfolder, '' for those in none
+    for file in found.files:
+        files_of.setdefault(_first_folder(file, folder), []).append(file)
+    again = (path / "x" if path.is_dir() else path for path in found.reached_again)
+    names = {*files_of, *(_first_folder(path, folder) for path in again)}
+    names |= {path.name for path in folder.iterdir() if role_of(path.name) and path.is_dir()}
+    chosen = choose_sets(str(folder), sorted(names))
+    if chosen is None:
+        sets, how = {folder: found.files}, "split at random"
+        _check_one_set(folder, found.files)
+    else:
+        sets = {folder / name: files_of.get(name, []) for name in (chosen.train, chosen.test)}
+        how = f"as in {chosen.train!r} and {chosen.test!r}"
+        for name in chosen.left_out:
+            left_out[f"images of {name!r}"] += len(files_of.get(name, []))
+    for place, files in sets.items():
+        if not files:
+            raise DataError(f"{place} holds no images ({', '.join(sorted(ENDINGS))})")
+        inner = {name for file in files for name in file.relative_to(place).parts[:-1]}
+        check_one_set(str(place), sorted(inner))
+    return ImageSets(list(sets.values()), how, found.num_files, +left_out)
 
 
 def _read_classes(folder: Path, files: Sequence[Sequence[Path]]) -> list[np.ndarray]:
@@ -130,19 +201,43 @@ def _read_classes(folder: Path, files: Sequence[Sequence[Path]]) -> list[np.ndar
     return labels
 
 
-def _is_image(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.suffix.lower() in SUFFIXES and not hidden and file.is_file()
-
-
-def read_image_shape(file: Path) -> tuple[int, int, int]:
-    """Read height, width and channels (1 or 3, as after conversion) without decoding the image.
+def check_holds_no_images(place: Path, path: str) -> None:
+    """Check that no image of the folder `path` lies in a place that a new run will write to.
 
     Raises:
-      DataError: the file is no image, or has more than 8 bits a channel.
+      DataError: one does. Pictures of the run would become data there, or the data be left out.
     """
-    with _open(file) as image:
-        return image.height, image.width, 1 if image.mode in ("1", "L", "LA") else 3
+    inside = place.resolve()
+    if not path or not inside.is_dir():
+        return
+    for file in find_files(Path(os.path.expanduser(path)), ENDINGS).files:
+        if inside in file.resolve().parents:
+            raise DataError(
+                f"{place} cannot become the workdir: it holds {file}, which is data of {path}; "
+                "choose a workdir that holds no data"
+            )
+
+
+def _check_one_set(folder: Path, files: list[Path]) -> None:
+    """Raise a DataError if folders further down are a training and a test set."""
+    names_in: dict[Path, set[str]] = {}
+    for place in {file.parent for file in files}:
+        names_in.setdefault(place, set()).add("")
+        while place != folder:
+            names_in.setdefault(place.parent, set()).add(place.name)
+            place = place.parent
+    for place, names in sorted(names_in.items()):
+        if choose_sets(str(place), sorted(names)):
+            raise DataError(
+                f"{place} holds a training and a test set, which would be mixed: name {place} "
+                f"instead of {folder}"
+            )
+
+
+def _first_folder(file: Path, folder: Path) -> str:
+    """Return the name of the subfolder that a file lies in, '' if it lies in the folder itself."""
+    parts = file.relative_to(folder).parts
+    return parts[0] if len(parts) > 1 else ""
 
 
 class ImageFiles:
@@ -163,53 +258,15 @@ class ImageFiles:
 
     def __getitem__(self, indices: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H W C"]:
         files = [self.files[index] for index in np.asarray(indices).tolist()]
+        num_bytes = len(files) * math.prod(self.shape)
+        check_fits(num_bytes, f"{len(files)} images as large as {self._like}")
         images = np.empty((len(files), *self.shape), np.uint8)
-        with ThreadPoolExecutor(READERS) as readers:
-            decoded = zip(files, readers.map(self._read, files), strict=True)
-            for row, (file, image) in enumerate(decoded):
-                if image.shape != self.shape:
-                    raise DataError(
-                        f"{file} has shape {image.shape} (height, width, channels) and "
-                        f"{self._like} has {self.shape}; set config.data.image_size and "
-                        "config.data.channels to make all images alike"
-                    )
-                images[row] = image
-        return images
-
-
-def _read(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "H W C"]:
-    with _open(file) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if channels:
-            image = image.convert(MODES[channels])
-        elif image.mode not in MODES.values():
-            raise DataError(
-                f"{file} is neither grayscale nor RGB (mode {image.mode}); set "
-                "config.data.channels to 1 or 3 to convert it"
-            )
-        if image_size:
-            image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BOX)
-        return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
-
-
-@contextlib.contextmanager
-def _open(file: Path) -> Iterator[Image.Image]:
-    """Open an image of 8 bits a channel.
-
-    Raises:
-      DataError: the file is no such image. Errors while the block decodes it become DataErrors.
-    """
-    try:
-        with Image.open(file) as image:
-            if image.mode.startswith(("I", "F")):
+        for row, image in enumerate(map_files(self._read, files)):
+            if image.shape != self.shape:
                 raise DataError(
-                    f"{file} has more than 8 bits a channel, which would be cut off; save such "
-                    "images as an .npy file and use config.data.name = 'files'"
+                    f"{files[row]} has shape {image.shape} (height, width, channels) and "
+                    f"{self._like} has {self.shape}; set config.data.image_size and "
+                    "config.data.channels to make all images alike"
                 )
-            yield image
-    except DataError:
-        raise
-    # On damaged files Pillow and its plugins raise errors of nearly every kind.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{file} cannot be read as an image ({reason}); remove it") from error
+            images[row] = image
+        return images

@@ -2,15 +2,22 @@
 
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gradlog.data.dataset import DataError
-from gradlog.data.files import MAX_LEVELS, NOT_GIVEN, check_examples, read_sets
-from gradlog.data.folder import READERS, find_images, read_image_shape
+from gradlog.data.files import (
+    MAX_LEVELS,
+    NOT_GIVEN,
+    check_examples,
+    guess_axes,
+    order_axes,
+    read_sets,
+)
+from gradlog.data.folder import find_images
+from gradlog.data.image_files import survey_images
 
 NUMBERS = 100_000  # how many floats are examined for levels ...
 ROWS = 1024  # ... and how many of each column or channel at least: four times 8 bits' levels
@@ -66,27 +73,26 @@ def inspect_data(path: str) -> Inspection:
             f"there is no folder and no file {path}; name a folder of images or a file of arrays"
         )
     if place.is_dir():
-        files = tuple(find_images(place)[0])
-        return _inspect_images(str(place), files, max(file.stat().st_mtime_ns for file in files))
+        return _inspect_images(str(place), find_images(place).sets[0])
     return _inspect_file(str(place), place.stat().st_mtime_ns)
 
 
-# The cache: a configuration is read several times, and data that change are inspected again.
-@functools.lru_cache(maxsize=1)
-def _inspect_images(path: str, files: tuple[Path, ...], _changed: int) -> Inspection:
-    with ThreadPoolExecutor(READERS) as readers:  # all: one color image among gray ones counts
-        shapes = set(readers.map(read_image_shape, files))
+def _inspect_images(path: str, files: list[Path]) -> Inspection:
+    shapes = survey_images(files).shapes  # of all: one color image among gray ones counts
     heights, widths, channels = zip(*shapes, strict=True)
     same_size = len({shape[:2] for shape in shapes}) == 1
     shape = (min(heights), min(widths), max(channels))
     return Inspection("folder", path, shape, same_size, BITS8, 0.0, len(files))
 
 
+# The cache: a configuration is read several times, and data that change are inspected again.
 @functools.lru_cache(maxsize=1)
 def _inspect_file(path: str, _changed: int) -> Inspection:
-    train, test = read_sets(path, "")
-    levels = max(_find_levels(array, path) for array in (train, test) if array is not None)
-    array = check_examples(train, path, levels)
+    sets = read_sets(path, "")
+    arrays = [array for array in (sets.train, sets.test) if array is not None]
+    levels = max(_find_levels(array, path) for array in arrays)
+    # Whoever loads the data must say what the axes are, if that is a guess.
+    array = check_examples(order_axes(sets.train, path, guess_axes(sets.train)), path, levels)
     shape, std = array.shape[1:], 0.0
     if levels == NOT_GIVEN:
         _check_continuous(array, path)

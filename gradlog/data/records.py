@@ -14,6 +14,7 @@ from PIL import EpsImagePlugin
 from gradlog import terminal
 from gradlog.data.classes import index_labels
 from gradlog.data.dataset import DataError, Dataset, fingerprint_of_arrays, from_arrays
+from gradlog.data.image_files import decode_image
 
 # The only classes that features.json may name: tensorflow-datasets imports the module of a name.
 _CORE = "tensorflow_datasets.core.features"
@@ -66,7 +67,11 @@ def open_records(
     builder = _open(folder)
     image_key, label_key, num_classes, dtype = _find_features(folder, builder.info.features)
     splits = [train_split, test_split]
-    opened = [_open_split(builder, folder, split) for split in splits]
+    decoders = None
+    if type(builder.info.features[image_key]) is tfds.features.Image and dtype == np.uint8:
+        # That of tensorflow-datasets cuts 16 bits to 8, and lets the contents choose the format.
+        decoders = {image_key: _make_decoder()}
+    opened = [_open_split(builder, folder, split, decoders=decoders) for split in splits]
     shape = _read(opened[0], np.array([0]))[0][image_key].shape
     train, test = (RecordSource(records, image_key, shape, dtype) for records in opened)
     about_classes: dict[str, Any] = {"num_classes": num_classes}
@@ -184,6 +189,17 @@ def check_features(file: Path) -> None:
 def _open_split(builder: Any, folder: Path, split: str, *, decoders: Any = None) -> Any:
     with _read_errors(f"{folder}, split {split!r}"):
         return builder.as_data_source(split, decoders=decoders)
+
+
+def _make_decoder() -> Any:
+    """Return a decoder of images of 8 bits a channel, in the formats that are offered."""
+    import tensorflow_datasets as tfds
+
+    class Decoder(tfds.decode.Decoder):
+        def decode_example(self, serialized_example: bytes) -> np.ndarray:
+            return decode_image(serialized_example)
+
+    return Decoder()
 
 
 def _read(records: Any, indices: Int[np.ndarray, " n"]) -> list[dict[str, Any]]:

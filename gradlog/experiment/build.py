@@ -4,19 +4,24 @@ from ml_collections import ConfigDict
 
 from gradlog.data import DATASETS, DataError, Dataset, DatasetSpec, known_spec
 from gradlog.data.prepare import prepared_only
+from gradlog.distributed import is_writer
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.reader import Reader
+from gradlog.terminal import say
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
-    """Load the data that ``config.data`` names.
+    """Load the data that ``config.data`` names, and print the account of a user's own files.
 
     Raises:
       ConfigError: the name of the data set is unknown.
       DataError: the data are not available; the message says what to do.
     """
-    return Reader(config).choose("data", DATASETS)
+    dataset = Reader(config).choose("data", DATASETS)
+    if dataset.account and is_writer():
+        say(f"data: {dataset.account}")
+    return dataset
 
 
 def load_prepared(config: ConfigDict) -> Dataset:

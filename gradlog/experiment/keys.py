@@ -84,8 +84,10 @@ RANGES: Mapping[str, str] = {
 
 # What a workdir was trained with, and must never change in it: all keys of these sections ...
 _IDENTITY_SECTIONS = ("data", "sde", "model", "objective", "optimizer")
-# ... but those that say where the data lie, which their fingerprint does not depend on, and ...
+# ... but those that say where the data lie, which their fingerprint does not depend on, ...
 _LOCATIONS = ("data.data_dir", "data.path", "data.test_path")
+# ... those that say how they are read, which their fingerprint shows, and ...
+_READING = ("data.axes",)
 # ... those that change the memory of training alone.
 _MEMORY = ("model.remat",)
 
@@ -93,7 +95,7 @@ _MEMORY = ("model.remat",)
 def identifies_workdir(key: str) -> bool:
     """Return whether a dotted key is one of those that must never change in a workdir."""
     in_list = key == "seed" or key.partition(".")[0] in _IDENTITY_SECTIONS
-    return in_list and key not in (*_LOCATIONS, *_MEMORY)
+    return in_list and key not in (*_LOCATIONS, *_READING, *_MEMORY)
 
 
 def is_location(key: str) -> bool:

@@ -14,7 +14,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
-from gradlog.data import UNKNOWN, DataError, Dataset, LazyDataset, find_classes
+from gradlog.data import (
+    UNKNOWN,
+    DataError,
+    Dataset,
+    LazyDataset,
+    check_holds_no_images,
+    find_classes,
+)
 from gradlog.data.user_arrays import check_data, check_points
 from gradlog.distributed import check_agreement, check_shared_folder, is_multihost
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, RESULT, SETTINGS, EstimatorRun, Result
@@ -89,7 +96,7 @@ class Run:
         Raises:
           WorkdirError: the workdir belongs to another experiment; or there is none, and no config.
           ConfigError: the config is invalid.
-          DataError: the data are not available.
+          DataError: the data are not available, or lie in the folder that would be the workdir.
         """
         workdir = Workdir(Path(path).expanduser())
         if config is None:
@@ -101,6 +108,8 @@ class Run:
             experiment = Experiment(resolve_compat(config, overridden, trained))
             # Before the data, which may take long to load.
             experiment.check(parts if workdir.exists() else (*ALL_PARTS, *parts))
+            if experiment.config.data.name == "folder" and not workdir.exists():
+                check_holds_no_images(workdir.root, experiment.config.data.path)
         dataset = (load or load_dataset)(experiment.config)
         if dataset.fingerprint == UNKNOWN:  # the data are not there, but their classes are known
             dataset = replace(dataset, **_stored_classes(workdir))

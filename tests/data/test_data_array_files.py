@@ -12,6 +12,7 @@ import pytest
 from gradlog.data import array_files
 from gradlog.data.array_files import machine_bytes, open_arrays
 from gradlog.data.dataset import DataError
+from gradlog.data.files import read_sets
 
 X = np.arange(24.0).reshape(4, 6)
 
@@ -59,6 +60,27 @@ def test_only_the_accessed_array_is_read(tmp_path):
         _ = all_["pickled"]
 
 
+def test_asking_for_a_name_reads_nothing(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.array([None]))
+    with open_arrays(tmp_path / "x.npz") as arrays:
+        assert "x" in arrays
+        assert "y" not in arrays
+
+
+@pytest.mark.parametrize("name", ["a", "train"])
+def test_an_archive_of_many_arrays_takes_linear_time(tmp_path, monkeypatch, name):
+    """A header is read once for each member, and a message names a few."""
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for number in range(300):
+            archive.writestr(f"{name}{number}.npy", _claiming((4, 6)))
+    opened, shape = [], array_files.Arrays.shape
+    monkeypatch.setattr(array_files.Arrays, "shape", lambda *a: opened.append(a) or shape(*a))
+    with pytest.raises(DataError, match="and 290 more") as caught:
+        read_sets(str(tmp_path / "x.npz"), "")
+    assert len(opened) == 300
+    assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize("shape", [(10**15,), (10**9, 10**9), (5, 6), (2**63, 2)])
 def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path, shape):
     content = _claiming(shape)
@@ -91,6 +113,15 @@ def test_an_archive_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, mo
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(10**6))
     assert (tmp_path / "bomb.npz").stat().st_size < 10**4
     _refused(tmp_path / "bomb.npz", "would take 0.008 GB; this machine has 0.001 GB")
+
+
+def test_arrays_that_fit_one_by_one_but_not_together_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: 10**6)
+    np.savez_compressed(tmp_path / "x.npz", train=np.zeros(10**5), test=np.zeros(10**5))
+    with open_arrays(tmp_path / "x.npz") as arrays:
+        assert len(arrays["train"]) == 10**5
+    with pytest.raises(DataError, match="test"), open_arrays(tmp_path / "x.npz") as arrays:
+        dict(arrays)
 
 
 def test_a_pipe_does_not_block(tmp_path):

@@ -1,15 +1,17 @@
 import os
 import shutil
 import struct
+import time
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from gradlog.data import folder
+from gradlog.data import folder, image_files
 from gradlog.data.dataset import DataError, split_indices
-from gradlog.data.folder import ImageFiles, load_folder
+from gradlog.data.folder import ImageFiles, check_holds_no_images, load_folder
+from gradlog.storage import Workdir
 
 
 def _picture(seed, height=6, width=8, mode="RGB"):
@@ -52,7 +54,8 @@ def test_train_and_test_subfolders(tmp_path):
     for seed in range(4):
         _save(tmp_path / "train" / "deep" / f"{seed}.PNG", _picture(seed))
     _save(tmp_path / "test" / "9.png", _picture(9))
-    _save(tmp_path / "other" / "8.png", _picture(8))
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "all.json").write_text("{}")
     found = load_folder(path=str(tmp_path), seed=7)
     np.testing.assert_array_equal(found.train, np.stack([_picture(seed) for seed in range(4)]))
     np.testing.assert_array_equal(found.test, _picture(9)[None])
@@ -90,6 +93,195 @@ def test_images_without_a_class_and_a_single_class_are_refused(ten):
     shutil.rmtree(ten / "a")
     (ten / "loose.png").unlink()
     _fails("one subfolder b", path=str(ten), read_labels=True)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        *(("train", "val"), ("Train", "TEST"), ("training", "valid"), ("train2017", "val2017")),
+        *(("TRAIN", "Validation"), ("train_images", "test-images"), ("TrainSet", "DevSet")),
+    ],
+)
+def test_other_names_of_the_two_sets_are_known(tmp_path, train, test):
+    for seed in range(3):
+        _save(tmp_path / train / f"{seed}.png", _picture(seed))
+    _save(tmp_path / test / "9.png", _picture(9))
+    found = load_folder(path=str(tmp_path))
+    np.testing.assert_array_equal(found.train, np.stack([_picture(seed) for seed in range(3)]))
+    np.testing.assert_array_equal(found.test, _picture(9)[None])
+
+
+def test_a_third_set_is_left_out_and_counted(tmp_path):
+    for place, seed in (("train", 0), ("val", 1), ("val", 2), ("test", 3)):
+        _save(tmp_path / place / f"{seed}.png", _picture(seed))
+    found = load_folder(path=str(tmp_path))
+    np.testing.assert_array_equal(found.test, _picture(3)[None])
+    assert "2 images of 'val'" in found.account
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("train", "test", "other"),
+        ("train", "extra"),
+        ("train", "."),
+        ("train", "Train"),
+        ("test", "val"),
+        ("trainA", "testA"),
+        ("data/train", "data/val"),
+        ("data/train", "data/more"),
+        ("cat/train", "dog/test"),
+        ("train/train", "train/val", "test"),
+    ],
+)
+def test_unclear_layouts_are_refused(tmp_path, places):
+    for seed, place in enumerate(places):
+        _save(tmp_path / place / f"{seed}.png", _picture(seed))
+    _fails(str(tmp_path), path=str(tmp_path))
+
+
+def test_a_set_without_images_is_refused(tmp_path):
+    _save(tmp_path / "train" / "1.png", _picture(1))
+    (tmp_path / "val").mkdir()
+    _fails("val holds no images", path=str(tmp_path))
+
+
+def test_one_set_alone_is_split(tmp_path):
+    for seed in range(4):
+        _save(tmp_path / "train" / "cat" / f"{seed}.png", _picture(seed))
+    assert len(load_folder(path=str(tmp_path)).train) == 3
+
+
+def test_what_is_read_and_left_out_is_counted(ten):
+    (ten / "a" / "._1.png").write_bytes(b"of macOS")
+    _save(ten / ".thumbnails" / "1.png", _picture(11, 2, 2))
+    (ten / "a" / "1.heic").write_bytes(b"")
+    (ten / "LICENSE").write_text("free")
+    (ten / "gone.png").symlink_to(ten / "nowhere.png")
+    frames = [Image.fromarray(_picture(seed)) for seed in range(3)]
+    frames[0].save(ten / "b" / "moving.png", save_all=True, append_images=frames[1:])
+    found = load_folder(path=str(ten))
+    assert found.account == (
+        "11 images from 15 files in 2 folders: 10 for training and 1 for testing, split at random; "
+        "left out: 1 .heic files, 1 .txt files, 1 broken links, "
+        "1 files with other endings or none, 1 hidden files, 1 hidden folders; "
+        "read with a change: 1 by the first frame or page alone"
+    )
+
+
+def test_names_of_files_are_not_printed_as_they_are(ten):
+    for number in range(20):
+        (ten / f"x.{'abcdefghijklmnopqrst'[number]}").write_text("")
+    (ten / "x.\x1b[31m\udcff").write_text("")
+    account = load_folder(path=str(ten)).account
+    assert account.isprintable()
+    assert "17 files with other endings or none" in account
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "tiff", "png"])
+def test_images_of_several_frames_are_counted(tmp_path, kind):
+    for number in range(2):
+        frames = [Image.fromarray(_picture(seed)) for seed in range(3)]
+        frames[0].save(tmp_path / f"{number}.{kind}", save_all=True, append_images=frames[1:])
+    account = load_folder(path=str(tmp_path), channels=3).account
+    assert "2 by the first frame or page alone" in account
+
+
+def test_changes_of_images_are_counted(tmp_path):
+    Image.fromarray(_picture(0, mode="RGBA")).save(tmp_path / "a.png")
+    Image.fromarray(_picture(1, mode="L")).save(tmp_path / "b.png", transparency=3)
+    Image.fromarray(_picture(2, mode="RGBA"), "CMYK").save(tmp_path / "c.jpg")
+    Image.fromarray(_picture(3, mode="L") > 99).save(tmp_path / "d.png")
+    (tmp_path / "e.pgm").write_bytes(b"P5 8 6 15\n" + bytes(48))
+    account = load_folder(path=str(tmp_path), channels=3, image_size=7).account
+    for said in (
+        *("2 without transparency", "1 converted from CMYK", "3 made RGB"),
+        *("2 spread from fewer levels over 0 .. 255", "5 enlarged to 7 x 7"),
+    ):
+        assert said in account
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    for seed in range(3):
+        _save(tmp_path / "elsewhere" / f"{seed}.png", _picture(seed))
+        _save(tmp_path / "data" / "dog" / f"{seed + 3}.png", _picture(seed + 3))
+    for name in ("cat", "kitty"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere")
+    found = load_folder(path=str(tmp_path / "data"))
+    both = np.concatenate([found.train, found.test])
+    wanted = [_picture(seed).tobytes() for seed in range(6)]
+    assert sorted(image.tobytes() for image in both) == sorted(wanted)
+    assert "1 reached again by a link" in found.account
+
+
+def test_a_link_to_an_image_of_the_folder_is_no_second_image(ten):
+    before = load_folder(path=str(ten))
+    (ten / "b" / "again.png").symlink_to(ten / "a" / "3.png")
+    found = load_folder(path=str(ten))
+    assert found.fingerprint == before.fingerprint
+    assert "1 reached again by a link" in found.account
+
+
+def test_links_that_share_files_between_sets_are_refused(tmp_path):
+    _save(tmp_path / "all" / "1.png", _picture(1))
+    for place in ("train", "test"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "1.png").symlink_to(tmp_path / "all" / "1.png")
+    _fails(str(tmp_path), path=str(tmp_path))
+
+
+@pytest.mark.parametrize("target", [".", "a", ".."])
+def test_a_link_to_a_folder_that_holds_it_is_refused(ten, target):
+    (ten / "a" / "loop").symlink_to(ten / target)
+    _fails("a/loop is a link", path=str(ten))
+
+
+def test_links_that_lead_in_a_circle_are_refused(ten):
+    (ten / "a" / "over").symlink_to(ten / "b")
+    (ten / "b" / "back").symlink_to(ten / "a")
+    _fails("is a link", path=str(ten))
+
+
+def test_a_folder_that_cannot_be_read_is_refused(ten, monkeypatch):
+    scan = os.scandir
+
+    def refuse(folder):
+        if folder == ten / "b":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    _fails("b cannot be read", path=str(ten))
+
+
+def test_folders_of_runs_are_left_out(ten):
+    before = load_folder(path=str(ten))
+    for mark in ("provenance.json", "config.json"):
+        _save(ten / "a" / "run" / "previews" / "1.png", _picture(1))
+        (ten / "a" / "run" / mark).write_text("{}")
+    _save(ten / "sweep" / "results.png", _picture(1))
+    (ten / "sweep" / "runs").mkdir()
+    (ten / "sweep" / "sweep.json").write_text("{}")
+    found = load_folder(path=str(ten))
+    assert found.fingerprint == before.fingerprint
+    assert "2 folders of runs" in found.account
+    _fails("run is a folder of a run", path=str(ten / "a" / "run"))
+
+
+def test_the_workdir_of_a_run_is_left_out(ten):
+    before = load_folder(path=str(ten))
+    Workdir(ten / "a" / "run").claim({}, {})
+    _save(ten / "a" / "run" / "samples" / "grid.png", _picture(1))
+    assert load_folder(path=str(ten)).fingerprint == before.fingerprint
+
+
+def test_a_place_with_images_cannot_become_a_workdir(ten):
+    for place in (ten, ten / "a", ten.parent):
+        with pytest.raises(DataError, match=str(place)):
+            check_holds_no_images(place, str(ten))
+    (ten / "empty").mkdir()
+    for place in (ten / "empty", ten / "new"):
+        check_holds_no_images(place, str(ten))
 
 
 def test_hidden_files_and_folders_are_left_out(ten):
@@ -172,11 +364,110 @@ def test_transparency_is_dropped_only_with_channels(tmp_path):
     np.testing.assert_array_equal(found.train[0], _picture(train[0], mode="RGBA")[..., :3])
 
 
-def test_sixteen_bits_are_refused(tmp_path):
+def _png(width, height, *chunks, bits=8, color=2, data=b"\0" * 10):
+    """A PNG file that claims this size, with further chunks."""
+    header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(data)), (b"IEND", b"")]
+    checked = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
+
+
+def _tiff(samples, bits, sign=1, photo=2):
+    """A TIFF file of 2 x 2 pixels of this many samples."""
+    data = bytes(range(4 * samples * bits // 8))
+    extra = [(338, 3, 1, 0)] if samples == 4 else []
+    number = 9 + len(extra)
+    tail = 8 + 2 + 12 * number + 4
+    many = (
+        (lambda value: (samples, tail if value == bits else tail + 8))
+        if samples > 2
+        else (lambda value: (1, value))
+    )
+    tags = [
+        *((256, 3, 1, 2), (257, 3, 1, 2), (258, 3, *many(bits)), (259, 3, 1, 1)),
+        *((262, 3, 1, photo), (273, 4, 1, tail + 16), (277, 3, 1, samples)),
+        *((279, 4, 1, len(data)), *extra, (339, 3, *many(sign))),
+    ]
+    content = b"II*\0" + struct.pack("<IH", 8, number)
+    content += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    return content + struct.pack("<4H4H", *[bits] * 4, *[sign] * 4) + data
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        ("png", _png(2, 2, bits=16, color=0, data=bytes(10))),
+        ("png", _png(2, 2, bits=16, color=2, data=bytes(26))),
+        ("png", _png(2, 2, bits=16, color=4, data=bytes(18))),
+        ("png", _png(2, 2, bits=16, color=6, data=bytes(34))),
+        ("tif", _tiff(1, 16, photo=1)),
+        ("tif", _tiff(1, 32, sign=3, photo=1)),
+        ("tif", _tiff(3, 16)),
+        ("tif", _tiff(4, 16)),
+        ("ppm", b"P6 2 2 65535\n" + bytes(24)),
+        ("ppm", b"P6 2 2 1023\n" + bytes(24)),
+        ("pgm", b"P2 2 2 4095\n1 2 3 4\n"),
+    ],
+)
+def test_more_than_eight_bits_are_refused(tmp_path, ending, content):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.{ending}").write_bytes(content)
+    for channels in (0, 1, 3):
+        _fails(rf"a\.{ending} has more than 8 bits", path=str(tmp_path), channels=channels)
+
+
+def test_signed_numbers_are_refused(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tif").write_bytes(_tiff(1, 8, sign=2, photo=1))
+    _fails(r"a\.tif .*signed", path=str(tmp_path), channels=1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+        b"8BPS" + bytes(40),
+        b"\0\0\1\0" + bytes(40),
+    ],
+)
+def test_only_the_offered_formats_are_opened(tmp_path, content, monkeypatch):
+    opened = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: opened.append(a))
     for name in ("a.png", "b.png"):
-        _save(tmp_path / name, np.full((6, 8), 40_000, np.uint16))
-    _fails(r"a\.png has more than 8 bits", path=str(tmp_path))
-    _fails(r"a\.png has more than 8 bits", path=str(tmp_path), channels=1)
+        (tmp_path / name).write_bytes(content)
+    _fails(r"a\.png cannot be read as an image", path=str(tmp_path), channels=1)
+    assert not opened
+
+
+def test_large_images_are_not_decoded_at_once(tmp_path, monkeypatch):
+    """Several readers decode small images at once, and one reader decodes large ones."""
+    decoding, most = set(), []
+    convert = Image.Image.convert
+
+    def count(image, mode):
+        decoding.add(id(image))
+        most.append(len(decoding))
+        time.sleep(0.01)
+        decoding.remove(id(image))
+        return convert(image, mode)
+
+    for seed in range(8):
+        _save(tmp_path / f"{seed}.png", _picture(seed, 20, 20, "L"))
+    monkeypatch.setattr(Image.Image, "convert", count)
+    load_folder(path=str(tmp_path), channels=3)
+    assert max(most) > 1
+    most.clear()
+    monkeypatch.setattr(image_files, "LARGE", 4000)
+    load_folder(path=str(tmp_path), channels=3)
+    assert max(most) == 1
+
+
+def test_an_image_beyond_the_memory_is_refused(ten, monkeypatch):
+    monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: 500)
+    _fails(r"0\.png would take", path=str(ten))
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "empty"])
@@ -229,17 +520,6 @@ def test_another_shape_is_refused_when_it_is_read(ten, monkeypatch):
     _save(found.train.files[-1], _picture(3, height=9))
     with pytest.raises(DataError, match=r"\(9, 8, 3\).*\(6, 8, 3\)"):
         found.train[np.arange(len(found.train))]
-
-
-def _png(width, height, *chunks):
-    """A PNG file that claims this size, with further chunks."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"\0" * 10)), (b"IEND", b"")]
-    checked = (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
 
 
 @pytest.mark.parametrize(

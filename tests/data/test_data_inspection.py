@@ -55,6 +55,11 @@ def test_inspecting_a_file_agrees_with_loading_it(save, array, levels):
     assert (found.levels, found.num_train, found.same_shape) == (levels, len(array), True)
 
 
+def test_channels_that_seem_to_come_first_are_shown_last(save):
+    """Loading the file asks for the axes; the network is chosen for the likely ones."""
+    assert inspect_data(save(x=_levels(20, 3, 12, 16, top=256))).shape == (12, 16, 3)
+
+
 def test_std_is_that_of_continuous_data(save):
     assert inspect_data(save(x=3 * POINTS)).std == pytest.approx((3 * POINTS).std(), rel=1e-5)
     assert inspect_data(save(x=_levels(20, 5, top=9))).std == 0.0

@@ -90,6 +90,20 @@ def test_images_and_labels_are_found_by_type(tmp_path, shape):
         np.testing.assert_array_equal(source[np.array([3, 1, 3])], images[[3, 1, 3]])
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"P6 4 5 65535\n" + bytes(120), "more than 8 bits"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 5\n%%EndComments\n", "usual kind"),
+    ],
+)
+def test_images_are_decoded_as_those_of_a_folder(tmp_path, monkeypatch, content, said):
+    monkeypatch.setattr(sys.modules[__name__], "_png", lambda array: content)
+    _write(tmp_path)
+    with pytest.raises(DataError, match=said):
+        _load(tmp_path)
+
+
 def test_labels_are_read_only_with_read_labels(tmp_path):
     _write(tmp_path)
     found = _load(tmp_path)
