@@ -25,8 +25,8 @@ from typing import IO, NoReturn
 
 LOST = 75  # exit status (EX_TEMPFAIL): another host was lost; the same command resumes
 _PARENT, _PIPE = "GRADLOG_PARENT", "GRADLOG_PIPE"  # environment variables of the child
-_PASSED_ON = (signal.SIGTERM, signal.SIGINT)
-_ORDERLY = (0, 2, *(128 + signum for signum in _PASSED_ON))
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # that end a run in order
+_ORDERLY = (0, 2, *(128 + signum for signum in SIGNALS))
 _PR_SET_PDEATHSIG = 1
 # "E1121 11:55:18.426557    3938 client.h:80] ...". After an F line, JAX prints a stack trace.
 _CPP_LINE = re.compile(rb"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \S+:\d+\] ")
@@ -140,7 +140,7 @@ class _Parent:
 
     def run(self) -> int:
         """Return the exit status."""
-        for signum in _PASSED_ON:
+        for signum in SIGNALS:
             signal.signal(signum, self._pass_on)
         reading, writing = os.pipe()
         self._child = subprocess.Popen(
@@ -176,8 +176,7 @@ class _Parent:
                 logged = now
                 self._log.append(line)
             else:
-                sys.stderr.buffer.write(line)
-                sys.stderr.buffer.flush()
+                _write_errors(line)
 
     def _report(self, status: int, host: str) -> int:
         """Print how the child ended, and return the parent's exit status.
@@ -192,7 +191,7 @@ class _Parent:
         if status in _ORDERLY:
             return status
         if status != LOST and killed_by is None:
-            sys.stderr.buffer.write(b"".join(self._log))
+            _write_errors(b"".join(self._log))
             return status
         aborted = killed_by == signal.SIGABRT and bool(self._log)
         if aborted and not host:
@@ -235,4 +234,11 @@ class _Parent:
 
 
 def _print_error(line: str) -> None:
-    print(f"error: {line}", file=sys.stderr, flush=True)
+    _write_errors(f"error: {line}\n".encode())
+
+
+def _write_errors(text: bytes) -> None:
+    # If its terminal is closed, the parent must still wait for the child.
+    with contextlib.suppress(OSError):
+        sys.stderr.buffer.write(text)
+        sys.stderr.buffer.flush()

@@ -42,39 +42,67 @@ _MIN_TEXT_WIDTH = 10  # longer text can be folded to this width
 
 
 class _Output:
-    """Standard output. If a write fails, the work continues without output."""
+    """A standard stream. If a write fails or there is no such stream, the work continues.
 
-    encoding = "utf-8"
+    Characters that its encoding lacks are replaced.
+    """
+
+    def __init__(self, name: str):
+        self._name = name
 
     @property
-    def _stream(self) -> IO[str]:
+    def encoding(self) -> str:
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def _stream(self) -> IO[str] | None:
         # A progress bar replaces sys.stdout with a proxy that writes to this console again.
-        return getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+        stream = getattr(sys, self._name)
+        return getattr(stream, "rich_proxied_file", stream)
 
     def write(self, text: str) -> int:
-        self._try(lambda: self._stream.write(text))
+        shown = text.encode(self.encoding, "replace").decode(self.encoding)
+        self._try(lambda stream: stream.write(shown))
         return len(text)
 
     def flush(self) -> None:
-        self._try(lambda: self._stream.flush())
+        self._try(lambda stream: stream.flush())
 
     def isatty(self) -> bool:
-        return self._stream.isatty()
+        return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
+        if self._stream is None:
+            raise OSError(f"there is no {self._name}")
         return self._stream.fileno()
 
-    def _try(self, act: Callable[[], object]) -> None:
+    def _try(self, act: Callable[[IO[str]], object]) -> None:
+        stream = self._stream
+        if stream is None:
+            return
         try:
-            act()
+            act(stream)
         except OSError as error:
             # A closed pipe or a full disk must not end weeks of training.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            with contextlib.suppress(OSError):
-                sys.stderr.write(
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if self is not _errors:
+                complain(
                     f"note: cannot write to standard output ({error.strerror}); the work "
-                    "continues without it\n"
+                    "continues without it"
                 )
+
+
+def open_standard_streams() -> None:
+    """Open the null device as each standard stream that is closed, as some daemons have them.
+
+    Otherwise the next file would get the number of a stream, and what a library prints would be
+    written into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is its own
+            os.set_inheritable(handle, True)
+            setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8", errors="replace"))
 
 
 class _Console(Console):
@@ -91,7 +119,8 @@ class _Console(Console):
         self._width, self._height = new_size
 
 
-console = _Console(file=cast(IO[str], _Output()), highlight=False, soft_wrap=True)
+console = _Console(file=cast(IO[str], _Output("stdout")), highlight=False, soft_wrap=True)
+_errors = _Output("stderr")
 
 
 def say(line: str) -> None:
@@ -111,6 +140,12 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def complain(line: str) -> None:
+    """Print one line on standard error."""
+    _errors.write(f"{printable(line)}\n")
+    _errors.flush()
 
 
 # --- progress -------------------------------------------------------------------------------

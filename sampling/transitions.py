@@ -28,8 +28,12 @@ def posterior_mean(
 ) -> Float[Array, "*D"]:
     """Return ``E[x0 | x_t = x] = (x + sigma^2 s) / alpha`` (Tweedie; Efron 2011).
 
-    The result is a point of the data's space. The last prediction of score_sde, from the smallest
-    noise to none, has this value. It removes noise that matters for FID (Jolicoeur-Martineau et al.
-    2021, arXiv:2009.05475).
+    The result is a point of the data's space. It removes noise that matters for FID
+    (Jolicoeur-Martineau et al. 2021, arXiv:2009.05475).
+
+    score_sde ends with the mean of its predictor. Of reverse diffusion that is this value for the
+    chain of DDPM, up to its first order. For VE its step has ``sigma(0)^2`` in place of
+    ``sigma(eps)^2``: 1.7% less at eps = 1e-3 with the ends 0.01 and 50, and 0.02% less at its own
+    eps of VE, 1e-5.
     """
     return (x + model.process.sigma(t) ** 2 * model.score(x, t)) / model.process.alpha(t)

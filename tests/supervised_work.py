@@ -37,7 +37,7 @@ def waits() -> None:
     def count(signum, _) -> None:
         received.append(signum)
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in supervisor.SIGNALS:
         signal.signal(signum, count)
     Path(sys.argv[3]).write_text(str(os.getpid()))
     while not received:

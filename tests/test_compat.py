@@ -139,6 +139,8 @@ def test_keys_given_by_hand_win_and_the_note_says_what_that_means():
     assert "likelihood.atol = 1e-05" in changed
     assert "rtol" not in changed
     assert warning.startswith("config.likelihood.rtol = 0.001 stays, where score_flow has 1e-05")
+    sampling = compat_notes(config, resolved, {"sampling.batch_norms", "sampling.eps"})
+    assert sampling == ["compat = score_flow sets sampling.batch_norms = True"]
 
 
 @pytest.mark.parametrize("read", [lambda c: build(c, POINTS), check_config])

@@ -633,6 +633,7 @@ IMPOSSIBLE = [
     ("eval.num_images", -1),
     ("optimizer.learning_rate", -1e-3),
     ("optimizer.learning_rate", float("nan")),
+    ("optimizer.accumulate", 1001),  # above training.steps
     ("optimizer.warmup", -1),
     ("optimizer.grad_clip", -1.0),
     ("optimizer.weight_decay", -0.1),

@@ -262,6 +262,13 @@ def bad_steps(monkeypatch):
     monkeypatch.setattr(TrainStep, "update", spoilt)
 
 
+def test_a_loss_that_was_never_finite_is_no_matter_of_the_rate(tmp_path):
+    run = Run.open(tmp_path / "run", tiny.points(**{"objective.eps": 1e-38}))
+    with pytest.raises(NonFiniteError, match=r"^step 1: .*config.objective.eps = 1e-38") as caught:
+        run.train()
+    assert "max_skips" not in str(caught.value)
+
+
 def test_the_state_before_a_bad_step_is_kept_and_training_can_go_on(bad_steps, tmp_path):
     """Stopped, stopped again, and gone on: the run that left the steps out from the start."""
     stopped = Run.open(tmp_path / "stopped", tiny.points())

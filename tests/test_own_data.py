@@ -121,6 +121,8 @@ def test_intervals_follow_the_number_of_steps():
     config = own_data.choose_config(_inspection((8, 8, 1)), "cpu")
     config.training.steps = 500
     assert (config.optimizer.decay_steps, config.training.checkpoint_every) == (500, 100)
+    config.optimizer.accumulate = 4
+    assert (config.optimizer.decay_steps, config.optimizer.warmup) == (125, 6)  # in updates
     config.training.checkpoint_every = 7
     assert (config.training.checkpoint_every, config.training.eval_every) == (7, 100)
 

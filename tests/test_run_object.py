@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 
+from gradlog.cli.main import main
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError, known_spec
 from gradlog.experiment import run as module
@@ -35,6 +36,21 @@ def test_scores_samples_and_what_is_given_by_hand_need_no_data_set(digits, nothi
     assert np.isfinite(opened.score(x, 0.5)).all()
     assert "digits, (8, 8, 1), 17 levels" in repr(opened)
     with pytest.raises(DataError, match="there is no network"):
+        opened.bits_per_dim()
+
+
+def test_a_file_of_points_is_not_needed_to_draw_samples(tmp_path):
+    file, folder = tmp_path / "points.npy", tmp_path / "run"
+    np.save(file, np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32))
+    settings = {"data.name": "files", "data.path": str(file), "training.steps": 1}
+    Run.open(folder, tiny.points(**settings)).train()
+    file.unlink()
+    main(["--mode=sample", f"--workdir={folder}", "--config.sampling.num_samples=3"])
+    with np.load(folder / "samples" / "1" / "samples.npz") as found:
+        assert found["samples"].shape == (3, 2)
+    opened = Run.open(folder)
+    np.testing.assert_array_equal(opened.sample(None, 3).x.shape, (3, 2))
+    with pytest.raises(DataError, match=r"points\.npy"):
         opened.bits_per_dim()
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT to real processes: what is kept, what is said, how they end."""
+"""Signals to real processes: what is kept, what is said, how they end."""
 
 import os
 import re
@@ -79,16 +79,17 @@ def start(cache, tmp_path):
 LONG = {"training.steps": 1_000_000, "training.checkpoint_every": 0, "training.eval_every": 0}
 
 
-def test_training_writes_a_checkpoint_of_its_step_and_says_how_to_go_on(start, tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
+def test_training_writes_a_checkpoint_of_its_step_and_says_how_to_go_on(start, tmp_path, signum):
     metrics = tmp_path / "run" / "metrics.jsonl"
     process = start("train", **LONG)
     process.wait_for(lambda: metrics.exists() and metrics.stat().st_size)
-    process.send(signal.SIGINT)
+    process.send(signum)
     status, errors = process.end()
     (step,) = Run.open(tmp_path / "run").steps("all")
-    assert status == 130
+    assert status == 128 + signum
     first, last = errors.splitlines()
-    assert first.startswith("SIGINT: ")
+    assert first.startswith(f"{signum.name}: ")
     assert last.startswith(f"interrupted at step {step}; ")
 
 

@@ -111,7 +111,7 @@ def started(workdir: Path, tmp_path: Path) -> tuple[subprocess.Popen, int]:
     return process, int(file.read_text())
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", supervisor.SIGNALS)
 def test_a_signal_is_passed_on_once(workdir, tmp_path, signum):
     process, _ = started(workdir, tmp_path)
     process.send_signal(signum)

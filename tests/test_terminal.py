@@ -53,6 +53,35 @@ def test_work_continues_when_standard_output_cannot_be_written():
     assert note.startswith("note: cannot write to standard output (No space left on device)")
 
 
+CLOSED = """
+import sys
+from gradlog import terminal
+terminal.open_standard_streams()
+terminal.say("a")
+terminal.complain("b")
+print(open(sys.argv[1], "w").fileno(), file=open(sys.argv[1], "w"))
+"""
+
+
+def test_work_continues_without_standard_streams(tmp_path):
+    """A file that is opened then does not get the number of a stream."""
+    file = tmp_path / "file"
+    command = [sys.executable, "-c", CLOSED, str(file)]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    assert subprocess.run(closed, cwd=tiny.ROOT, timeout=120, check=False).returncode == 0
+    assert int(file.read_text()) > 2
+
+
+def test_characters_that_the_encoding_lacks_are_replaced(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    terminal.console.print(table_of("bits", [Column("± s.e.")], [["0.25"]]))
+    sys.stdout.flush()
+    table = written.getvalue().decode("ascii")
+    assert "| ? s.e. |" in table
+    assert "|   0.25 |" in table
+
+
 # --- on a terminal ------------------------------------------------------------------------------
 
 WATCHED = """

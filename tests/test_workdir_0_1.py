@@ -7,12 +7,13 @@ numbers in another order: some thousand additions in a loss make at most 1e-4 of
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from gradlog.evaluation.verify import DAMAGED, verify_workdir
 from gradlog.experiment.run import Run
-from gradlog.storage import read_metrics, scan_metrics
+from gradlog.storage import WorkdirError, read_metrics, scan_metrics
 
 GOLDEN = Path(__file__).parent / "golden" / "workdir_0.1"
 
@@ -26,6 +27,11 @@ def test_every_file_of_an_old_workdir_is_sound(workdir):
     findings = verify_workdir(workdir, lambda path: None)
     assert len(findings) > 5
     assert [finding for finding in findings if finding.state == DAMAGED] == []
+
+
+def test_an_old_workdir_was_made_with_the_default_settings_of_jax(workdir):
+    with jax.threefry_partitionable(False), pytest.raises(WorkdirError, match="PARTITIONABLE"):
+        Run.open(workdir)
 
 
 def test_an_old_workdir_resumes_as_version_0_1_did(workdir):

@@ -5,6 +5,7 @@ A function imports what it needs when it is called, so that ``--help`` imports n
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from gradlog.cli.flags import Options
     from gradlog.experiment.run import Run
+    from gradlog.storage import Workdir
     from gradlog.studies import Study
 
 
@@ -38,18 +40,22 @@ def open_run(
     from gradlog.experiment.notes import notes
     from gradlog.experiment.run import Run
 
-    parts = MODES[options.mode].parts
+    mode = MODES[options.mode]
+    parts = mode.parts or ALL_PARTS
     with terminal.working("loading the data, building the model"):
         run = Run.open(
             options.workdir,
             options.config,
             options.overridden,
             load or load_dataset,
-            ALL_PARTS if parts is None else parts,
+            parts,
         )
         run.check_hosts_agree()
     unread = [key for key in options.overridden if key not in keys_of_mode(run)]
-    found = compat_notes(options.config, run.config) if options.config else []
+    # The loss matters to a mode that trains. What is trained is built in all modes.
+    trains = mode.parts is None or "objective" in mode.keys
+    read = run.experiment.keys_read if trains else run.experiment.settings(*parts)
+    found = compat_notes(options.config, run.config, read) if options.config else []
     for note in [*options.notes, *found, *notes(run.experiment, unread)]:
         terminal.say(f"note: {note}")
     return run
@@ -134,7 +140,7 @@ def sample(options: "Options") -> None:
     """Draw samples of the checkpoints, as arrays and as pictures."""
     from gradlog.experiment.build import load_data_or_shape
 
-    run = open_run(options, load_data_or_shape)
+    run = open_run(options, partial(load_data_or_shape, workdir=_workdir(options)))
     run.at_steps(options.steps, run.save_samples, run.samples.check)
 
 
@@ -167,7 +173,7 @@ def export(options: "Options") -> None:
     """Export the score and the log density of the checkpoints, a file for each."""
     from gradlog.experiment.build import load_data_or_shape
 
-    run = open_run(options, load_data_or_shape)
+    run = open_run(options, partial(load_data_or_shape, workdir=_workdir(options)))
     own = run.workdir.own
     run.at_steps(options.steps, lambda step: run.export(own("export", f"{step}.zip"), step))
 
@@ -187,6 +193,12 @@ def study(options: "Options") -> None:
     run.workdir.own("study")  # checked before hours of training
     with terminal.working(f"study {run.config.study.name}"):
         choose_study(run.config)[0](run)
+
+
+def _workdir(options: "Options") -> "Workdir":
+    from gradlog.storage import Workdir
+
+    return Workdir(Path(options.workdir).expanduser())
 
 
 def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:

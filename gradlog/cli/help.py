@@ -28,6 +28,7 @@ _STATUSES = (
     ("0", "success"),
     ("2", "a mistake, a damaged file or a number that is not finite; one line says which"),
     ("75", "with several hosts: another was lost; the same command on all of them resumes"),
+    ("129", "SIGHUP, when the terminal closes: the same as SIGTERM"),
     ("130", "SIGINT (Ctrl-C): training has written a checkpoint first"),
     ("143", "SIGTERM: the same"),
 )

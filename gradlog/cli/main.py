@@ -1,10 +1,10 @@
 """Run the command line: ``gradlog``, ``python main.py`` or ``python -m gradlog``.
 
 Exit status: 0 after success; 2 after a mistake, a damaged file or a number that is not finite, with
-one line on standard error; 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, when training has
-written a checkpoint and everything else has ended in order. A second such signal ends the process
-at once, with the same status. With several hosts 75 when another one was lost: the same command on
-all of them resumes.
+one line on standard error; 129 after SIGHUP, 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, when
+training has written a checkpoint and everything else has ended in order. A second such signal ends
+the process at once, with the same status. With several hosts 75 when another one was lost: the same
+command on all of them resumes.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gradlog import supervisor
+from gradlog import supervisor, terminal
 from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
 from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
 from gradlog.cli.modes import MODES, NOTHING, announce
 from gradlog.experiment.schema import ConfigFileError
-from gradlog.terminal import printable
 
 _SAME_ON_ALL_HOSTS = ("mode", "steps", "against", "source", "summary")
 
 
 def run() -> None:
     """Run the command line of this process; with several hosts in a supervised child process."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    terminal.open_standard_streams()
+    for number in supervisor.SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             # Until training or evaluation handles it, a signal finds nothing worth saving.
             signal.signal(number, lambda signum, frame: os._exit(128 + signum))
@@ -86,7 +86,7 @@ def execute(options: Options) -> None:
         run_mode(options)
     except KeyboardInterrupt as error:
         signum = getattr(error, "signum", signal.SIGINT)
-        print(printable(f"{str(error) or 'interrupted'}; {resumes}"), file=sys.stderr)
+        terminal.complain(f"{str(error) or 'interrupted'}; {resumes}")
         raise SystemExit(128 + signum) from None
     except Exception as error:
         if not isinstance(error, _user_errors()):
@@ -167,5 +167,5 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
 def _fail(message: str) -> NoReturn:
     """Print one line, and end with status 2."""
-    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    terminal.complain(f"error: {' '.join(message.split())}")
     raise SystemExit(2)

@@ -1,5 +1,6 @@
 """The table of modes: what each does, reads and says, before anything heavy is imported."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +63,23 @@ class Mode:
 
 
 def announce(options: "Options") -> None:
-    """Print what is about to be done, in modes that take a while."""
+    """Print what is about to be done, in modes that take a while.
+
+    Raises:
+      ConfigError: ``config.compat`` is unknown.
+    """
     mode = MODES[options.mode]
     if mode.announce is None or options.config is None:
         return
     folder = Path(options.workdir).expanduser() / "checkpoints"
     found = folder.iterdir() if folder.is_dir() else ()
     steps = sorted(int(path.name) for path in found if path.name.isdecimal())
+    if options.config.compat:
+        # It imports JAX, which takes a second.
+        from gradlog.experiment.compat import resolve_compat
+
+        config = resolve_compat(options.config, options.overridden)
+        options = dataclasses.replace(options, config=config)
     say(f"{options.mode} {options.workdir}: {mode.announce(options, steps)}")
 
 
@@ -78,8 +89,16 @@ def _config(options: "Options"):
 
 
 def _training(options: "Options", steps: list[int]) -> str:
+    last = _config(options).training.steps
+    if steps and steps[-1] >= last:
+        return f"at step {steps[-1]} already, of {last}"
     begin = f"from step {steps[-1]}" if steps else "from the beginning"
-    return f"{begin} to step {_config(options).training.steps}"
+    return f"{begin} to step {last}"
+
+
+def _differences(options: "Options", steps: list[int]) -> str:
+    found = _estimates(options, steps)
+    return f"{found}, minus {options.against}" if options.against else found
 
 
 def _estimates(options: "Options", steps: list[int]) -> str:
@@ -95,13 +114,14 @@ def _samples(options: "Options", steps: list[int]) -> str:
 
 
 def _quality(options: "Options", steps: list[int]) -> str:
-    features = _config(options).quality.features
-    return f"{_checkpoints(options, steps)}, by the features of {features}"
+    quality = _config(options).quality
+    what = f"samples of {quality.samples}" if quality.samples else _checkpoints(options, steps)
+    return f"{what}, by the features of {quality.features}"
 
 
 def _encodings(options: "Options", steps: list[int]) -> str:
     count = _config(options).sampling.num_samples
-    return f"{_checkpoints(options, steps)}, {count} test data"
+    return f"{_checkpoints(options, steps)}, at most {count} test data"
 
 
 def _checkpoints(options: "Options", steps: list[int]) -> str:
@@ -153,7 +173,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
                 "estimators are those of --help=eval."
             ),
             reads_steps=True,
-            announce=_estimates,
+            announce=_differences,
         ),
         "classify": Mode(
             "actions.classify",

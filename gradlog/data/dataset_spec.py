@@ -1,7 +1,7 @@
 """Data sets without their examples: either not available, or not loaded yet."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -23,6 +23,30 @@ class DatasetSpec:
     num_classes: int | None = None
     fingerprint: str = UNKNOWN
     classes: dict[str, int] | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "DatasetSpec":
+        """Return the facts about a data set."""
+        return cls(**{field.name: getattr(dataset, field.name) for field in fields(cls)})
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "DatasetSpec | None":
+        """Return the spec that ``facts`` returned, also after JSON; None if it is of another form.
+
+        A fact that a later version adds has its default.
+        """
+        known = {field.name for field in fields(cls)}
+        try:
+            spec = cls(**{key: value for key, value in facts.items() if key in known})
+            spec = replace(spec, shape=tuple(map(int, spec.shape)))
+        except (TypeError, ValueError):
+            return None
+        counts = all(isinstance(each, int | None) for each in (spec.levels, spec.num_classes))
+        return spec if counts and isinstance(spec.name, str) else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the attributes by name, for JSON."""
+        return asdict(self)
 
     def without_examples(self, reason: str) -> Dataset:
         """Return a data set whose examples raise a DataError with the reason."""

@@ -16,7 +16,15 @@ from jaxtyping import Float, Int, Num
 
 from gradlog import terminal
 from gradlog.config_error import ConfigError
-from gradlog.data import BatchStream, LabeledSource, Source, labeled_test, labeled_train
+from gradlog.data import (
+    BatchStream,
+    DataError,
+    LabeledSource,
+    Source,
+    explain_missing_labels,
+    labeled_test,
+    labeled_train,
+)
 from gradlog.distributed import is_writer
 from gradlog.evaluation.devices import (
     fetch_rows,
@@ -189,15 +197,16 @@ class ClassifierRun:
         Raises:
           DataError: the data have no classes.
         """
-        labeled_test(self.experiment.dataset)
-        settings, classes = self.experiment.classifier, self.experiment.dataset.num_classes
-        return NoisyClassifier(ClassifierNetwork(classes or 0, settings.nf, settings.hidden))
+        settings, dataset = self.experiment.classifier, self.experiment.dataset
+        if dataset.num_classes is None:
+            raise DataError(explain_missing_labels(dataset))
+        return NoisyClassifier(ClassifierNetwork(dataset.num_classes, settings.nf, settings.hidden))
 
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that must never change in its folder, by dotted key."""
         experiment, settings = self.experiment, self.experiment.classifier
-        shared = ("seed", "data.", "sde.", "objective.eps", "objective.dequantization")
+        shared = ("JAX_", "seed", "data.", "sde.", "objective.eps", "objective.dequantization")
         own = ("nf", "hidden", "batch_size", "learning_rate")
         return {
             **{key: value for key, value in experiment.identity.items() if key.startswith(shared)},
@@ -239,6 +248,7 @@ class ClassifierRun:
                 self.config,
                 self.identity,
                 self.defaults,
+                {},
                 step_fn,
                 self._initial_state,
                 BatchStream(source, settings.batch_size, experiment.seed),

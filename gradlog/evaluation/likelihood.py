@@ -178,12 +178,21 @@ class LikelihoodEvaluator:
         started = time.perf_counter()
         program = self._compile(shared, rows)
         compiled = time.perf_counter()
-        found = fetch_rows(program(shared, rows), used)
+        # A LogProb has NaN where there is no estimate. JAX_DEBUG_NANS takes that for an error.
+        with jax.debug_nans(False), jax.debug_infs(False):
+            found = fetch_rows(program(shared, rows), used)
+        if not all(np.isfinite(part).all() for part in found["parts"].values()):
+            self._hunt(shared, rows)
         return found | {"seconds": np.array([time.perf_counter() - compiled])}, compiled - started
+
+    def _hunt(self, shared: Any, rows: Any) -> None:
+        """Compute a batch again if JAX is asked to find NaN or infinity; JAX then says where."""
+        if jax.config.jax_debug_nans or jax.config.jax_debug_infs:  # pyright: ignore
+            run_on_host(self._batch)(shared, rows)
 
     def _compile(self, shared: Any, rows: Any) -> Callable[[Any, Any], Any]:
         """Return the program for arrays of these shapes, whatever the parameters."""
-        if runs_on_host(self.likelihood):
+        if runs_on_host(self.likelihood) or jax.config.jax_disable_jit:  # pyright: ignore
             return run_on_host(self._batch)
         shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (rows, shared[1])))
         if shapes not in self._programs:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from gradlog import terminal
 from gradlog.config_error import ConfigError
-from gradlog.data import BatchStream, Source, labeled_test, labeled_train, split_label
+from gradlog.data import BatchStream, DatasetSpec, Source, labeled_test, labeled_train, split_label
 from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
 from gradlog.evaluation.devices import (
@@ -22,6 +23,7 @@ from gradlog.evaluation.devices import (
     place,
 )
 from gradlog.evaluation.samples import sample_driver
+from gradlog.experiment.training_parts import schedule_notes, share_of_peak
 from gradlog.losses import Objective, example_keys, stratified
 from gradlog.models import DiffusionModel
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
@@ -67,6 +69,7 @@ def train_score_model(
             f"installed: pip install {package}"
         )
     step_fn = parallel_step(experiment)
+    stream = BatchStream(training_source(experiment), settings.batch_size, experiment.seed)
     held_out_loss = HeldOutLoss(
         experiment.model,
         experiment.objective,
@@ -111,9 +114,10 @@ def train_score_model(
             config,
             experiment.identity,
             defaults,
+            DatasetSpec.of(dataset).facts(),
             step_fn,
             lambda: initial_state(experiment),
-            BatchStream(training_source(experiment), settings.batch_size, experiment.seed),
+            stream,
             settings.steps,
             settings.log_every,
             settings.checkpoint_every or settings.steps,
@@ -121,7 +125,10 @@ def train_score_model(
             is_reported=(workdir.root / _CURVES).is_file,
             measures=[Every(settings.eval_every, measure)],
             callbacks=[Every(settings.sample_every, preview)],
-            on_resume=lambda step: _note_other_batches(workdir, settings.batch_size, step),
+            untrained_steps=experiment.config.optimizer.accumulate
+            * bool(experiment.config.optimizer.warmup),
+            on_start=lambda step: _say_notes(workdir, experiment.config, step),
+            suspects=lambda step: _suspects(experiment.config, stream[step - 1]),
             tracker=settings.tracker,
         )
     )
@@ -172,20 +179,46 @@ def retention_of(settings: "TrainingSettings") -> Retention:
     return Retention(settings.keep, settings.keep_every, settings.keep_best)
 
 
-def _note_other_batches(workdir: Workdir, batch_size: int, step: int) -> None:
-    """Say if the batch size is not that of the steps before, so the order of the data changes."""
+def _say_notes(workdir: Workdir, config: ConfigDict, step: int | None) -> None:
+    """Say how the learning rate will go, and what differs from the training until this step."""
+    notes = schedule_notes(config)
+    if step is not None:
+        notes = [*_changes(workdir, config, step), *notes]
+    for note in notes:
+        terminal.say(f"note: {note}")
+
+
+def _changes(workdir: Workdir, config: ConfigDict, step: int) -> list[str]:
+    """Return notes on keys that may change in a workdir, and that change the steps from here on."""
     if not workdir.exists():
-        terminal.say(
-            f"note: {workdir.config} was lost and is written again; config.training.batch_size "
-            f"until step {step} is not known"
-        )
-        return
-    before = read_json(workdir.config).get("training", {}).get("batch_size", batch_size)
-    if before != batch_size:
-        terminal.say(
-            f"note: config.training.batch_size was {before} until step {step}; with {batch_size} "
-            "the order of the data resumes at another place"
-        )
+        return [
+            f"{workdir.config} was lost and is written again; config.training.batch_size until "
+            f"step {step} is not known"
+        ]
+    rate = share_of_peak(config, step // config.optimizer.accumulate)
+    of_rate = f"the learning rate goes on at {rate:.2g} of its peak"
+    effects = {
+        "training.batch_size": "the order of the data resumes at another place",
+        "optimizer.decay_steps": of_rate,
+        "optimizer.warmup": of_rate,
+    }
+    stored, notes = read_json(workdir.config), []
+    for key, effect in effects.items():
+        section, name = key.split(".")
+        now = config[section][name]
+        before = stored.get(section, {}).get(name, now)
+        if before != now:
+            notes.append(f"config.{key} was {before} until step {step}; with {now} {effect}")
+    return notes
+
+
+def _suspects(config: ConfigDict, batch: Any) -> str:
+    """Return what can make the loss of an untrained model not finite."""
+    largest = np.max(np.abs(split_label(batch)[0].astype(np.float64)))
+    return (
+        f"config.objective.eps = {config.objective.eps:g}, and the largest number of this batch is "
+        f"{largest:g}; one of them, or config.model, has to change in another workdir"
+    )
 
 
 class HeldOutLoss:

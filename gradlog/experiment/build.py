@@ -8,6 +8,7 @@ from gradlog.distributed import is_writer
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.reader import Reader
+from gradlog.storage import Workdir
 from gradlog.terminal import say
 
 
@@ -35,9 +36,10 @@ def load_prepared(config: ConfigDict) -> Dataset:
         return load_dataset(config)
 
 
-def dataset_spec(config: ConfigDict) -> DatasetSpec | None:
-    """Return shape and levels of the data, if ``config.data`` alone determines them."""
-    return known_spec(config.data.name, config.data.to_dict())
+def dataset_spec(config: ConfigDict, workdir: Workdir | None = None) -> DatasetSpec | None:
+    """Return shape and levels of the data, if ``config.data`` or the workdir knows them."""
+    stored = DatasetSpec.from_facts(workdir.data_facts) if workdir else None
+    return stored or known_spec(config.data.name, config.data.to_dict())
 
 
 def load_shape(config: ConfigDict) -> Dataset:
@@ -48,12 +50,12 @@ def load_shape(config: ConfigDict) -> Dataset:
     return spec.without_examples("only its shape was asked for")
 
 
-def load_data_or_shape(config: ConfigDict) -> Dataset:
+def load_data_or_shape(config: ConfigDict, workdir: Workdir | None = None) -> Dataset:
     """Load the data, or only their shape if they are not available."""
     try:
         return load_dataset(config)
     except DataError as error:
-        spec = dataset_spec(config)
+        spec = dataset_spec(config, workdir)
         if spec is None:
             raise
         return spec.without_examples(str(error))

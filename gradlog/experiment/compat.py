@@ -102,9 +102,18 @@ def resolve_compat(
     return resolved
 
 
-def compat_notes(config: ConfigDict, resolved: ConfigDict) -> list[str]:
-    """Return notes on what the preset of a configuration set, and on what it left alone."""
-    preset, values, name = _preset(config), dict(flatten(resolved)), config.compat
+def compat_notes(
+    config: ConfigDict, resolved: ConfigDict, keys_read: Collection[str] | None = None
+) -> list[str]:
+    """Return notes on what the preset of a configuration set, and on what it left alone.
+
+    Args:
+      config: with the preset.
+      resolved: with the settings of the preset.
+      keys_read: the dotted keys that matter; None for all.
+    """
+    values, name = dict(flatten(resolved)), config.compat
+    preset = {k: v for k, v in _preset(config).items() if keys_read is None or k in keys_read}
     changed = [f"{key} = {value}" for key, value in preset.items() if values[key] == value]
     comparable: Settings = _ALSO_COMPARABLE.get(name, {})
     found = [f"compat = {name} sets {', '.join(changed)}"] if changed else []

@@ -20,7 +20,7 @@ from gradlog.data import (
     explain_missing_labels,
     machine_bytes,
 )
-from gradlog.experiment.keys import identifies_workdir
+from gradlog.experiment.keys import PROCESS_DEFAULTS, identifies_workdir
 from gradlog.experiment.likelihood_parts import Estimator, build_estimators
 from gradlog.experiment.reader import Reader
 from gradlog.experiment.sampling_parts import (
@@ -379,12 +379,13 @@ class Experiment:
         """The settings that must never change in a workdir, by dotted key.
 
         The list of these keys is fixed, see `keys.identifies_workdir`; those that the chosen
-        members do not read are left out.
+        members do not read are left out. The settings of the process are among them.
         """
         found = self.settings(*_TRAINED)
         own = {key: value for key, value in found.items() if identifies_workdir(key)}
         known = {"data.classes": self.dataset.classes} if self.dataset.classes else {}
-        return own | known | {"data.fingerprint": self.dataset.fingerprint}
+        process = {name: getattr(jax.config, name.lower()) for name in PROCESS_DEFAULTS}
+        return own | known | process | {"data.fingerprint": self.dataset.fingerprint}
 
     @property
     def sampler_settings(self) -> dict[str, Any]:

@@ -86,16 +86,28 @@ RANGES: Mapping[str, str] = {
 _IDENTITY_SECTIONS = ("data", "sde", "model", "objective", "optimizer")
 # ... but those that say where the data lie, which their fingerprint does not depend on, ...
 _LOCATIONS = ("data.data_dir", "data.path", "data.test_path")
-# ... those that say how they are read, which their fingerprint shows, and ...
+# ... those that say how they are read, which their fingerprint shows, ...
 _READING = ("data.axes",)
-# ... those that change the memory of training alone.
+# ... those that change the memory of training alone, and ...
 _MEMORY = ("model.remat",)
+# ... the length of the learning rate's schedule: a training that is continued can extend it.
+_SCHEDULE = ("optimizer.decay_steps", "optimizer.warmup")
+
+# The settings of JAX on which all random draws depend: of the process, by environment variable, and
+# not of the configuration. They identify a workdir too.
+PROCESS_DEFAULTS: Mapping[str, Any] = {
+    "JAX_DEFAULT_PRNG_IMPL": "threefry2x32",
+    "JAX_ENABLE_X64": False,
+    "JAX_HIGH_DYNAMIC_RANGE_GUMBEL": False,
+    "JAX_RANDOM_SEED_OFFSET": 0,
+    "JAX_THREEFRY_PARTITIONABLE": True,
+}
 
 
 def identifies_workdir(key: str) -> bool:
-    """Return whether a dotted key is one of those that must never change in a workdir."""
-    in_list = key == "seed" or key.partition(".")[0] in _IDENTITY_SECTIONS
-    return in_list and key not in (*_LOCATIONS, *_READING, *_MEMORY)
+    """Return whether a key is one of those that must never change in a workdir."""
+    in_list = key in ("seed", *PROCESS_DEFAULTS) or key.partition(".")[0] in _IDENTITY_SECTIONS
+    return in_list and key not in (*_LOCATIONS, *_READING, *_MEMORY, *_SCHEDULE)
 
 
 def is_location(key: str) -> bool:

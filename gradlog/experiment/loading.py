@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gradlog.aliases import modern_settings
 from gradlog.configs import default
-from gradlog.experiment.keys import flatten
+from gradlog.experiment.keys import PROCESS_DEFAULTS, flatten
 from gradlog.experiment.schema import ConfigFileError, find_problem
 
 SHIPPED = Path(__file__).parents[1] / "configs"  # in a checkout a link to the folder on top
@@ -54,7 +54,7 @@ def load_saved_config(path: str | Path) -> ConfigDict:
       ConfigFileError: the file cannot be read, or holds no configuration.
     """
     try:
-        saved = to_tuples(json.loads(Path(path).read_text()))
+        saved = to_tuples(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(saved, dict):
@@ -74,11 +74,11 @@ def load_saved_config(path: str | Path) -> ConfigDict:
 
 
 def defaults() -> dict[str, Any]:
-    """Return the default of every key by its dotted name.
+    """Return the default of every key by its dotted name, and of the settings of the process.
 
     A workdir that is older than a key is taken to have been made with its default.
     """
-    return dict(flatten(default.get_config()))
+    return {**dict(flatten(default.get_config())), **PROCESS_DEFAULTS}
 
 
 def to_tuples(value: Any) -> Any:

@@ -127,11 +127,12 @@ def _choose_training(
 ) -> None:
     """Choose a learning rate that falls to zero, and five evaluations and samples on the way.
 
-    All intervals follow ``training.steps`` if it is overridden.
+    They follow ``training.steps`` if it is overridden, the rate also ``optimizer.accumulate``.
     """
     config.training.update(steps=steps, batch_size=batch_size)
     total = config.training.get_ref("steps")
-    config.optimizer.update(learning_rate=learning_rate, schedule="cosine", decay_steps=total)
-    config.optimizer.update(warmup=total // 20, ema_decay=ema_decay, grad_clip=10.0)
+    updates = total // config.optimizer.get_ref("accumulate")
+    config.optimizer.update(learning_rate=learning_rate, schedule="cosine", decay_steps=updates)
+    config.optimizer.update(warmup=updates // 20, ema_decay=ema_decay, grad_clip=10.0)
     for key, times in (("log", 100), ("checkpoint", 5), ("eval", 5), ("sample", 5)):
         config.training[f"{key}_every"] = (total + times - 1) // times  # never 0

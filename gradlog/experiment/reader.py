@@ -86,7 +86,8 @@ class Reader:
         """
         eps = self.get(f"{section}.eps")
         bound: Any = process.bind(process.init(jax.random.key(0)))
-        noise_at_0 = bool(bound.sigma(0.0) > 0)
+        with jax.debug_infs(False):  # where there is no noise, its logarithm is infinite
+            noise_at_0 = bool(bound.sigma(0.0) > 0)
         if not (0 < eps < bound.t_max or (eps == 0 and noise_at_0)):
             interval = f"{'[' if noise_at_0 else '('}0, {bound.t_max})"
             raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")

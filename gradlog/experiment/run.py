@@ -514,10 +514,10 @@ def _stored_classes(workdir: Workdir) -> dict[str, Any]:
 
 def _load_at_first_use(workdir: Workdir, config: ConfigDict) -> Dataset:
     """Return the data of a workdir, loaded when an example is used if their shape is known."""
-    spec = dataset_spec(config)
+    spec = dataset_spec(config, workdir)
     fingerprint = workdir.identity.get("data.fingerprint", UNKNOWN)
     if spec is None or fingerprint == UNKNOWN:
-        return load_data_or_shape(config)
+        return load_data_or_shape(config, workdir)
     spec = replace(spec, fingerprint=fingerprint, **_stored_classes(workdir))
     return LazyDataset(spec, lambda: load_dataset(config))
 

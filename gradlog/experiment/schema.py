@@ -37,6 +37,12 @@ def check_ranges(config: ConfigDict) -> None:
             raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
         if key in RANGES and not _lies_in(RANGES[key], value):
             raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
+    batches, steps = values["optimizer.accumulate"], values["training.steps"]
+    if batches > steps:
+        raise ConfigError(
+            f"config.optimizer.accumulate = {batches} must not be above config.training.steps = "
+            f"{steps}: no update would be made"
+        )
     low, high = values["sde.sigma_min"], values["sde.sigma_max"]
     if low >= high:
         raise ConfigError(

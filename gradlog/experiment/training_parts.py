@@ -1,9 +1,12 @@
 """Build what is trained: the model, its objective, the optimizer and the augmentation."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import optax
+from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.data import Dataset
@@ -35,6 +38,7 @@ from gradlog.training import (
     RandomFlip,
     Unchanged,
     adam,
+    add_warmup,
 )
 
 OPTIMIZERS = {"adam": adam}
@@ -155,11 +159,61 @@ def prepare_group(reader: Reader) -> Callable[[], ParameterGroup]:
 
     The settings are read and checked now. Only a training calls the function.
     """
-    schedule = reader.make("optimizer", reader.pick("optimizer.schedule", SCHEDULES))
+    schedule = _learning_rate(reader)
     member = reader.pick("optimizer.name", OPTIMIZERS)
     arguments = reader.arguments("optimizer", member, schedule=lambda: schedule)
     ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
     return lambda: ParameterGroup(member(**arguments), ema_decay, ema_warmup)
+
+
+def share_of_peak(config: ConfigDict, update: int) -> float:
+    """Return the learning rate of an update, from 0 on, as a share of the peak."""
+    optimizer = config.optimizer
+    if not optimizer.learning_rate:
+        return 1.0
+    rate: Any = add_warmup(_learning_rate(Reader(config)), optimizer.warmup)(update)
+    return float(rate) / optimizer.learning_rate
+
+
+def schedule_notes(config: ConfigDict) -> list[str]:
+    """Return what a training should say of its updates and of the end of its learning rate."""
+    steps, optimizer, found = config.training.steps, config.optimizer, []
+    updates, left_over = divmod(steps, optimizer.accumulate)
+    if optimizer.accumulate > 1:
+        last = (
+            f"; the last {left_over} make no update: config.training.steps = "
+            f"{steps - left_over} or {steps - left_over + optimizer.accumulate} leaves none over"
+        )
+        found.append(
+            f"config.optimizer.accumulate = {optimizer.accumulate}: {steps} batches make {updates} "
+            "updates, the unit of config.optimizer.warmup, decay_steps and ema_decay"
+            + last
+            * bool(left_over)
+        )
+    falls = optimizer.schedule == "cosine"
+    if falls and optimizer.decay_steps < updates:
+        floor = max(optimizer.decay_steps, optimizer.warmup)
+        found.append(
+            f"the learning rate is at its floor, {share_of_peak(config, floor):.2g} of its peak, "
+            f"from step {floor * optimizer.accumulate} to step {steps}: "
+            f"--config.optimizer.decay_steps={updates} lets it fall until the end"
+        )
+    elif falls and optimizer.decay_steps > updates:
+        found.append(
+            f"the learning rate ends at {share_of_peak(config, updates):.2g} of its peak: "
+            f"config.optimizer.decay_steps = {optimizer.decay_steps}, and the training has "
+            f"{updates} updates"
+        )
+    if optimizer.warmup > updates:
+        found.append(
+            f"the learning rate never reaches its peak: config.optimizer.warmup = "
+            f"{optimizer.warmup}, and the training has {updates} updates"
+        )
+    return found
+
+
+def _learning_rate(reader: Reader) -> optax.Schedule:
+    return reader.make("optimizer", reader.pick("optimizer.schedule", SCHEDULES))
 
 
 def build_augmentation(reader: Reader, dataset: Dataset | None) -> Augmentation:

@@ -36,7 +36,9 @@ PACKAGES = (
 )
 # The keys of ``provenance.json`` and their types.
 PROVENANCE = {"run": str, "identity": dict, "versions": dict, "versions_from_step": dict}
+_DATA = "data"  # a further key of it, with facts about the data; version 0.1 has none
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,23 @@ class Workdir:
         """
         return self._read_provenance()["identity"] if self._has_begun() else {}
 
+    @property
+    def data_facts(self) -> dict[str, Any]:
+        """What a claim stored of the data; empty before, and in workdirs of version 0.1.
+
+        Raises:
+          WorkdirError: ``provenance.json`` is missing or cannot be read.
+        """
+        found = self._read_provenance().get(_DATA) if self._has_begun() else None
+        return found if isinstance(found, dict) else {}
+
     def claim(
         self,
         config: dict,
         identity: dict,
         step: int = 0,
         defaults: Mapping[str, Any] = _NO_DEFAULTS,
+        data_facts: Mapping[str, Any] = _NO_FACTS,
     ) -> None:
         """Make the folder this experiment's, or check that it is, before training begins.
 
@@ -117,6 +130,7 @@ class Workdir:
           identity: the settings that must never change in a workdir, by dotted key.
           step: the step at which training begins. Today's package versions are noted for it.
           defaults: see ``check``.
+          data_facts: facts about the data, with which the run can be opened without them.
 
         Raises:
           WorkdirError: the folder belongs to another experiment, or cannot be written.
@@ -135,6 +149,7 @@ class Workdir:
             "identity": identity,
             "versions": versions,
             "versions_from_step": history | {str(step): versions},
+            _DATA: dict(data_facts) or self.data_facts,
         }
         self._write(self.provenance, provenance)
         self._write(self.config, config)
@@ -185,9 +200,9 @@ class Workdir:
             changes = "; ".join(
                 f"{key} is {shown[key][0]!r} there, {shown[key][1]!r} here" for key in first
             )
-            raise WorkdirError(
-                f"{self.root} belongs to another experiment: {changes}; {self.advice}"
-            )
+            variables = ", ".join(key for key in first if key.isupper())  # of the environment
+            advice = f"set {variables} as there, or " * bool(variables) + self.advice
+            raise WorkdirError(f"{self.root} belongs to another experiment: {changes}; {advice}")
 
     def _has_begun(self) -> bool:
         """Return whether the folder has a file of some experiment."""

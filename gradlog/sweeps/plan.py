@@ -25,7 +25,10 @@ from gradlog.storage.workdir import digest
 
 SEED = "seed"
 # The keys of training that decide which parameters come out.
-_TRAINING_KEYS = ("compat", "training.steps", "training.batch_size", "training.max_skips")
+_TRAINING_KEYS = (
+    *("compat", "training.steps", "training.batch_size", "training.max_skips"),
+    *("optimizer.decay_steps", "optimizer.warmup"),
+)
 _MAX_RUNS = 10_000  # A sweep() with more overrides probably never ends.
 _MAX_NAME_LENGTH = 60  # characters, without the digest
 

@@ -2,7 +2,7 @@
 
 from gradlog.training.interruption import Interrupted, Interruption, defer_signals, raise_on_signal
 from gradlog.training.loop import Every, NonFiniteError, Pending, Plan, Save, train
-from gradlog.training.optimizer import SCHEDULES, adam
+from gradlog.training.optimizer import SCHEDULES, adam, add_warmup
 from gradlog.training.parallel import MAPPINGS, ParallelStep
 from gradlog.training.state import NETWORK, ParameterGroup, TrainState, init_state
 from gradlog.training.step import TrainStep
@@ -37,6 +37,7 @@ __all__ = [
     "Trainable",
     "Unchanged",
     "adam",
+    "add_warmup",
     "defer_signals",
     "init_state",
     "raise_on_signal",

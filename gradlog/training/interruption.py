@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT: the first signal ends a run in order, a second one ends it at once."""
+"""Signals that end a run: the first one in order, a second one at once.
+
+They are SIGTERM, SIGINT (Ctrl-C) and SIGHUP, which a process gets when its terminal closes.
+"""
 
 import contextlib
 import ctypes
@@ -13,7 +16,9 @@ from typing import Any
 
 import jax
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from gradlog import terminal
+from gradlog.supervisor import SIGNALS
+
 _SAME_SECONDS = 0.3  # `timeout`, for one, sends its signal to a process and again to its group
 _AGAIN_SECONDS = 0.05  # a callback that swallows the exception is over by then
 _STEPS_TO_AGREE = 10  # several hosts exchange their flags so often
@@ -58,7 +63,7 @@ class Interruption:
 
 @contextlib.contextmanager
 def defer_signals(any_host: Callable[[bool], bool] = bool) -> Iterator[Interruption]:
-    """Record SIGTERM and SIGINT inside the block; a second signal ends the process.
+    """Record a signal inside the block; a second one ends the process.
 
     A signal that no step has polled is raised again after the block. Nothing changes outside the
     main thread, where Python handles no signals, and for signals that are ignored.
@@ -72,7 +77,7 @@ def defer_signals(any_host: Callable[[bool], bool] = bool) -> Iterator[Interrupt
 
 @contextlib.contextmanager
 def raise_on_signal() -> Iterator[None]:
-    """Raise Interrupted inside the block on SIGTERM or SIGINT; a second signal ends the process."""
+    """Raise Interrupted inside the block on a signal; a second one ends the process."""
     seen = []
 
     def leave(signum: int, frame: object) -> None:
@@ -109,7 +114,7 @@ def _raise_in_thread(thread: int, signum: int) -> None:
 
 @contextlib.contextmanager
 def _handle(handler: Callable[[int, Any], None], action: str) -> Iterator[None]:
-    """Install a handler of both signals, print the action on the first, and exit on a second.
+    """Install a handler of the signals, print the action on the first, and exit on a second.
 
     A second signal must also count while Python waits for a compiler or a device. So a thread reads
     the numbers of signals that the kernel delivers.
@@ -149,6 +154,6 @@ def _watch(reading: socket.socket, handled: list[signal.Signals], action: str) -
         if first is None:
             first = now
             name = signal.Signals(number[0]).name
-            print(f"{name}: {action}; a second signal leaves at once", file=sys.stderr, flush=True)
+            terminal.complain(f"{name}: {action}; a second signal leaves at once")
         elif now - first > _SAME_SECONDS:
             os._exit(128 + number[0])

@@ -3,7 +3,9 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
 
 def constant(learning_rate: float) -> optax.Schedule:
@@ -81,3 +83,10 @@ def is_update_complete(opt_state: optax.OptState):
     if isinstance(opt_state, optax.MultiStepsState):
         return opt_state.mini_step == 0
     return True
+
+
+def count_updates(opt_state: optax.OptState, batches: Int[Array, ""]) -> Int[Array, ""]:
+    """Return the number of updates after so many batches."""
+    if isinstance(opt_state, optax.MultiStepsState):
+        return jnp.asarray(opt_state.gradient_step)
+    return batches

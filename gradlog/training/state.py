@@ -20,7 +20,7 @@ class ParameterGroup:
     Attributes:
       optimizer: the update rule; None freezes the group.
       ema_decay: decay of the exponential moving average, per update.
-      ema_warmup: whether the average forgets its start: after k batches the decay is
+      ema_warmup: whether the average forgets its start: after k updates the decay is
         ``min(ema_decay, (1 + k)/(10 + k))``. score_sde has no such warm-up.
     """
 
@@ -28,11 +28,11 @@ class ParameterGroup:
     ema_decay: float = 0.9999
     ema_warmup: bool = True
 
-    def decay(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        """Return the decay of the average after ``step`` batches."""
+    def decay(self, updates: Int[Array, ""]) -> Float[Array, ""]:
+        """Return the decay of the average after so many updates."""
         if not self.ema_warmup:
             return jnp.asarray(self.ema_decay)
-        return jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
+        return jnp.minimum(self.ema_decay, (1.0 + updates) / (10.0 + updates))
 
 
 @struct.dataclass

@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, Num
 
 from gradlog.data import Labeled, split_label
 from gradlog.losses import Loss, example_keys, stratified
-from gradlog.training.optimizer import is_update_complete
+from gradlog.training.optimizer import count_updates, is_update_complete
 from gradlog.training.state import ParameterGroup, TrainState
 from gradlog.training.trainable import Example, Trainable
 
@@ -102,10 +102,12 @@ class TrainStep:
         for name, grad in grads.items():
             group = self.groups[name]
             assert group.optimizer is not None
+            updates_before = count_updates(opt_state[name], state.step)
             updates, opt_state[name] = group.optimizer.update(grad, opt_state[name], params[name])
             params[name] = optax.apply_updates(params[name], updates)
             # Between the updates of an accumulation the average does not change.
-            rate = jnp.where(is_update_complete(opt_state[name]), 1 - group.decay(state.step), 0.0)
+            complete = is_update_complete(opt_state[name])
+            rate = jnp.where(complete, 1 - group.decay(updates_before), 0.0)
             ema[name] = jax.tree.map(lambda a, p, r=rate: a + r * (p - a), ema[name], params[name])
 
         params, ema, opt_state = jax.tree.map(

@@ -37,6 +37,7 @@ _WRITTEN = (
     *("config.json", "provenance.json", "metrics.jsonl"),
     *("checkpoints", "previews", "curves.png"),
 )
+_PRECISION = "matmul_precision"  # the key of JAX's default there, if it is set
 _CHECKPOINTS_TO_FIT = 2  # on the disk before training starts: a new one beside the one before it
 
 
@@ -51,6 +52,7 @@ class WorkdirTraining:
       config: the whole configuration, kept in the folder.
       identity: the settings that must never change in this folder, by dotted key.
       defaults: values, by dotted key, of settings that are younger than the folder.
+      data_facts: facts about the data, with which the run can be opened without them.
       step_fn: the mapped step.
       initial: returns the state before the first step.
       stream: batches by step.
@@ -61,7 +63,11 @@ class WorkdirTraining:
       is_reported: returns whether the summary exists.
       measures: further metrics of a step, see `loop.Plan`.
       callbacks: further calls after a step, see `loop.Plan`.
-      on_resume: is called with the newest step before training resumes from it.
+      on_start: is called with the newest step before training resumes from it; with None before
+        it begins.
+      untrained_steps: the first steps that leave the initial parameters as they are, as the first
+        update of a warm-up does.
+      suspects: returns, for a step whose loss of these parameters is not finite, what can cause it.
       tracker: the name of one of `storage.TRACKERS`.
     """
 
@@ -71,6 +77,7 @@ class WorkdirTraining:
     config: dict[str, Any]
     identity: dict[str, Any]
     defaults: Mapping[str, Any]
+    data_facts: Mapping[str, Any]
     step_fn: ParallelStep
     initial: Callable[[], TrainState]
     stream: BatchStream
@@ -81,7 +88,9 @@ class WorkdirTraining:
     is_reported: Callable[[], bool]
     measures: Sequence[Every] = ()
     callbacks: Sequence[Every] = ()
-    on_resume: Callable[[int], None] = lambda step: None
+    on_start: Callable[[int | None], None] = lambda step: None
+    untrained_steps: int = 0
+    suspects: Callable[[int], str] = lambda step: "the data or the model have to change"
     tracker: str = "tensorboard"
 
     @property
@@ -102,7 +111,7 @@ def train_in_workdir(task: WorkdirTraining) -> None:
 
     Raises:
       CheckpointError: no checkpoint there is sound, or one cannot be written.
-      Interrupted: SIGTERM or SIGINT came; a checkpoint of the step is written.
+      Interrupted: a signal asked to stop; a checkpoint of the step is written.
       NonFiniteError: a metric is not finite; the state before it is a checkpoint.
       WorkdirError: the folder is another experiment's, is in use, or cannot be written; or what was
         written before was moved or deleted meanwhile.
@@ -129,6 +138,10 @@ def train_in_workdir(task: WorkdirTraining) -> None:
             task.report()
 
 
+def _matmul_precision() -> str:
+    return jax.config.jax_default_matmul_precision or ""  # pyright: ignore
+
+
 def lock_workdir(folder: Path) -> contextlib.AbstractContextManager[object]:
     """Lock a folder against other processes for the length of a ``with``.
 
@@ -143,10 +156,10 @@ def lock_workdir(folder: Path) -> contextlib.AbstractContextManager[object]:
 
 def _train(task: WorkdirTraining, newest: int | None) -> None:
     workdir, step_fn = task.workdir, task.step_fn
-    if newest is not None:
-        task.on_resume(newest)
+    task.on_start(newest)
     if is_writer():
-        workdir.claim(task.config, task.identity, newest or 0, task.defaults)
+        facts = task.data_facts
+        workdir.claim(task.config, task.identity, newest or 0, task.defaults, facts)
     checkpoints = task.checkpoints
     if newest is None:
         notes: dict[str, Any] = {}
@@ -156,6 +169,12 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
         with terminal.working(f"reading the checkpoint of step {newest}"):
             state = step_fn.place(checkpoints.restore(newest, jax.eval_shape(task.initial)))
         notes = checkpoints.notes(newest)
+        precision = notes.get(_PRECISION, "")
+        if precision != _matmul_precision():
+            terminal.say(
+                f"note: JAX_DEFAULT_MATMUL_PRECISION was {precision!r} until step {newest}, it is "
+                f"{_matmul_precision()!r} from there on: the numbers agree to rounding"
+            )
         before, now = notes.get(_HOSTS, 1), host_count()
         if before != now:
             terminal.say(
@@ -184,9 +203,10 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
                     lost = log.sync()
                     checkpoints.finish()
                     lost = lost or checkpoints.find_loss()
-                    checkpoints.save(
-                        step, arrays, notes | {_HOSTS: host_count(), LOGGED: log.digest}
-                    )
+                    about = {_HOSTS: host_count(), LOGGED: log.digest}
+                    if precision := _matmul_precision():
+                        about[_PRECISION] = precision
+                    checkpoints.save(step, arrays, notes | about)
                     if lost:
                         checkpoints.finish()
                         raise WorkdirError(
@@ -210,6 +230,11 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
         saved, skipped = error.saved, error.skipped
         if skipped is None:
             what = f"its state is saved as the checkpoint of step {saved}"
+        elif saved - skipped <= task.untrained_steps:
+            what = (
+                "nothing is learned until then, so that a lower learning rate cannot help: "
+                f"{task.suspects(saved + 1)}"
+            )
         else:
             what = (
                 f"the state before it is saved as the checkpoint of step {saved}: resume and skip "

@@ -243,11 +243,22 @@ def test_the_first_line_says_what_is_about_to_happen(tmp_path, capsys):
         (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
     for mode, steps in (("train", ""), ("eval", ""), ("eval", "all"), ("sample", "900,1000")):
         announce(Options(mode, str(tmp_path), config=config, steps=steps))
+    announce(Options("compare", str(tmp_path), config=config, against="other"))
+    config.update_from_flattened_dict({"compat": "score_flow", "quality.samples": "own.npz"})
+    config.training.steps = 900
+    for mode in ("train", "eval", "quality"):
+        announce(Options(mode, str(tmp_path), config=config))
+    announce(Options("eval", str(tmp_path), config=config, overrides={"likelihood.name": "ode"}))
     assert capsys.readouterr().out.replace(str(tmp_path), "RUN").splitlines() == [
         "train RUN: from step 1000 to step 4000",
         "eval RUN: step 1000, by ode",
         "eval RUN: all 2 checkpoints, by ode",
         "sample RUN: steps 900, 1000, 100 samples by predictor_corrector",
+        "compare RUN: step 1000, by ode, minus other",
+        "train RUN: at step 1000 already, of 900",
+        "eval RUN: step 1000, by scipy",
+        "quality RUN: samples of own.npz, by the features of pixels",
+        "eval RUN: step 1000, by ode",
     ]
 
 

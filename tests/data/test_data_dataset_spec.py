@@ -1,6 +1,7 @@
 """The spec of a data set without its examples, and data sets that are loaded at their first use."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -100,3 +101,11 @@ def test_a_lazy_dataset_refuses_other_data(changes):
     dataset, _ = _lazy(_spec(**changes))
     with pytest.raises(DataError, match="fingerprint"):
         _ = dataset.train
+
+
+def test_the_facts_of_a_data_set_survive_a_file():
+    spec = DatasetSpec("pets", (8, 8, 3), 256, 2, "0123456789abcdef")
+    facts = json.loads(json.dumps(spec.facts()))
+    assert DatasetSpec.from_facts(facts | {"of a later version": 1}) == spec
+    for damaged in ({}, facts | {"shape": 8}, facts | {"shape": "no"}, facts | {"levels": "no"}):
+        assert DatasetSpec.from_facts(damaged) is None

@@ -11,23 +11,25 @@ import time
 import pytest
 import tiny
 
+from gradlog.supervisor import SIGNALS
 from gradlog.training import Interrupted, defer_signals, raise_on_signal
 
-BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+EACH = pytest.mark.parametrize("signum", SIGNALS)
 
 
 @pytest.fixture(autouse=True)
 def handled():
     """Install the default handlers, whatever started this process."""
-    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    former = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
 
 
-@BOTH
+@EACH
 def test_a_deferred_signal_is_reported_and_ends_nothing(signum, capfd):
     with contextlib.suppress(KeyError), defer_signals() as interruption:
         assert interruption.poll(1) is None
@@ -82,7 +84,7 @@ def test_nothing_changes_in_another_thread():
     assert seen == [(None, True)]
 
 
-@BOTH
+@EACH
 def test_the_first_signal_raises_outside_training(signum):
     with pytest.raises(Interrupted, match=r"^interrupted$") as end, raise_on_signal():
         signal.raise_signal(signum)
@@ -149,7 +151,7 @@ def test_a_second_signal_ends_the_process_at_once(context):
         process.kill()
 
 
-@BOTH
+@EACH
 def test_an_interruption_that_a_callback_swallows_is_raised_again(signum):
     """Finalizers swallow exceptions, and so does JAX's callback of the garbage collector."""
     deleted = []

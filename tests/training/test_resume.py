@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 import tiny
 
 from gradlog.experiment.run import Run
-from gradlog.storage import read_metrics
+from gradlog.storage import WorkdirError, read_metrics
 
 # Interrupted in the middle of an accumulation, of a warm-up's epoch and of the data's.
 SETTINGS = {
@@ -62,6 +63,14 @@ def test_steps_after_the_last_checkpoint_are_repeated(in_one_go, tmp_path):
     tiny.assert_bitwise_equal(resumed.state(200), in_one_go.state(200))
 
 
+def test_the_schedule_of_the_rate_can_be_extended(tmp_path, capsys):
+    _train(tmp_path / "run", 25, **{"optimizer.decay_steps": 12})
+    assert "until step" not in capsys.readouterr().out
+    run = _train(tmp_path / "run", 50, **{"optimizer.decay_steps": 25})
+    assert "config.optimizer.decay_steps was 12 until step 25" in capsys.readouterr().out
+    assert run.config.optimizer.decay_steps == 25
+
+
 def test_finished_run_is_unchanged(in_one_go, capsys):
     files = sorted(path for path in in_one_go.workdir.root.rglob("*") if path.is_file())
     changing = ("provenance.json", ".lock")
@@ -91,6 +100,21 @@ def test_state_is_that_of_its_step(in_one_go):
     optimizers = [state.opt_state["network"] for state in states]
     assert [int(optimizer.gradient_step) for optimizer in optimizers] == [37, 75, 100]
     assert [int(optimizer.mini_step) for optimizer in optimizers] == [1, 0, 0]
+
+
+def test_a_setting_of_jax_that_changes_all_draws_is_another_run(in_one_go):
+    message = "JAX_ENABLE_X64 is False there, True here; set JAX_ENABLE_X64 as there"
+    with jax.enable_x64(True), pytest.raises(WorkdirError, match=message):
+        Run.open(in_one_go.workdir.root)
+
+
+def test_another_precision_of_matrix_products_is_said(in_one_go, tmp_path, capsys):
+    _train(tmp_path / "run", 25)
+    with jax.default_matmul_precision("bfloat16"):
+        _train(tmp_path / "run", 50)
+    assert "JAX_DEFAULT_MATMUL_PRECISION was '' until step 25, it is 'bfloat16'" in (
+        capsys.readouterr().out
+    )
 
 
 def _start_process(folder):

@@ -99,9 +99,11 @@ def test_accumulated_update_is_that_of_the_mean_gradient(accumulate):
         jax.tree.map(lambda *g: sum(g) / accumulate, *gradients[i : i + accumulate])
         for i in (0, accumulate)
     ]
+    # The decays of a young average are 0.1 and 2/11, below 0.5: they count updates too.
     accumulated = _run(_optimizer(accumulate=accumulate), gradients)[-1]
     at_once = _run(_optimizer(), means)[-1]
     _close(accumulated.params, at_once.params)
+    _close(accumulated.ema, at_once.ema)
     _close(_moment(accumulated.opt_state), _moment(at_once.opt_state), 1e-5)
 
 
