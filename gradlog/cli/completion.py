@@ -24,7 +24,7 @@ def print_completion_script() -> None:
 def completion_script() -> str:
     """Return the script for ``eval "$(python main.py --mode=completion)"``."""
     words = "\n".join(sorted(set(_words())))
-    return _SCRIPT.read_text().replace("@WORDS@", shlex.quote(words))
+    return _SCRIPT.read_text("utf-8").replace("@WORDS@", shlex.quote(words))
 
 
 def _words() -> Iterator[str]:

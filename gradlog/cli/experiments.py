@@ -62,7 +62,7 @@ def experiments() -> tuple[Experiment, ...]:
             files[path.relative_to(folder.parent).as_posix()] = path
     found = []
     for file in sorted(files, key=lambda file: (file.count("/"), file)):
-        source = files[file].read_text(errors="replace")
+        source = files[file].read_text("utf-8", "replace")
         # The folder configs/ of another project has no experiments of ours.
         if file in _SHARED or "gradlog" not in source or not _IS_EXPERIMENT.search(source):
             continue

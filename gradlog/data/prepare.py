@@ -103,7 +103,7 @@ def prepare(
 def is_complete(folder: Path) -> bool:
     """Return whether every file that was written is there in its full size."""
     try:
-        sizes = json.loads((folder / SIZES_FILE).read_text())
+        sizes = json.loads((folder / SIZES_FILE).read_text("utf-8"))
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, AttributeError):
         return False
@@ -143,6 +143,6 @@ def _write(folder: Path, splits: Splits, shape: tuple[int, int, int], num_classe
             builder.download_and_prepare()
         written = Path(builder.data_dir)
         sizes = {file.name: file.stat().st_size for file in written.iterdir()}
-        (written / SIZES_FILE).write_text(json.dumps(sizes))
+        (written / SIZES_FILE).write_text(json.dumps(sizes), "utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         written.rename(folder)

@@ -165,7 +165,7 @@ def check_features(file: Path) -> None:
       DataError: the file cannot be read, or names a class that is not one of `FEATURES`.
     """
     try:
-        parts = [json.loads(file.read_text())]
+        parts = [json.loads(file.read_text("utf-8"))]
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} cannot be read ({error}); prepare the data again") from error
     if not isinstance(parts[0], dict) or "type" in parts[0]:  # of a format older than array_record

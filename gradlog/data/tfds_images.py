@@ -103,7 +103,7 @@ def _version_numbers(info: Path) -> tuple[int, ...]:
 
 def _file_format(info: Path) -> str:
     try:
-        return json.loads(info.read_text()).get("fileFormat", "tfrecord")
+        return json.loads(info.read_text("utf-8")).get("fileFormat", "tfrecord")
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{info} cannot be read ({error}); prepare the data again") from error
 

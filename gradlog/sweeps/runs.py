@@ -161,7 +161,7 @@ class SweepFolder:
     def last_log_lines(self, name: str) -> list[str]:
         """Return the end of a run's log without empty lines; nothing if there is no log."""
         log = self.log(name)
-        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        lines = log.read_text("utf-8", "replace").splitlines() if log.is_file() else []
         return [line for line in lines if line.strip()][-_LOG_LINES:]
 
 
