@@ -78,9 +78,13 @@ def bare_evaluations(
     def value(params, log_rho, y):
         return LogRhoFlow().velocity(model.bind(params), log_rho, y)
 
-    def traced(divergence, params, log_rho, y):
-        probes = divergence.draw(jax.random.key(0), y.shape)
+    def traced(divergence, params, log_rho, y, seed=0):
+        probes = divergence.draw(jax.random.key(seed), y.shape)
         return divergence(partial(value, params, log_rho), y, probes)
+
+    def halves(divergence, params, log_rho, y):
+        call = partial(traced, divergence, params, log_rho, y)
+        return jax.vmap(call, out_axes=(None, 0))(jnp.arange(2))
 
     def alone(fn, *arguments):
         mapped = jax.jit(jax.vmap(fn, (None, *(0 for _ in arguments))))
@@ -95,7 +99,11 @@ def bare_evaluations(
         nodes = jax.vmap(partial(traced, likelihood.node_divergence), (None, 0, 0))
         several = partial(jnp.repeat, repeats=likelihood.node_chunk, axis=1)
         side_by_side = [several(each[:, None]) for each in (coordinates, xs)]
-        return {"value": alone(value, coordinates, xs), "nodes": alone(nodes, *side_by_side)}
+        return {
+            "value": alone(value, coordinates, xs),
+            "halves": alone(partial(halves, likelihood.node_divergence), coordinates, xs),
+            "nodes": alone(nodes, *side_by_side),
+        }
     return {}
 
 
@@ -104,11 +112,14 @@ def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str, in
     if isinstance(likelihood, ODELikelihood):
         return {"both": int(result.nfe.max())}
     if isinstance(likelihood, Quadrature):
-        calls = result.jvps // likelihood.node_divergence.products(dims)
-        in_a_round = 2 * (likelihood.intervals + 1)
-        chunks = -(-in_a_round // likelihood.node_chunk)
-        rounds = int(calls.max()) // in_a_round
-        return {"value": int((result.nfe - calls).max()), "nodes": rounds * chunks}
+        nodes = likelihood.intervals + 1
+        further = result.jvps // likelihood.node_divergence.products(dims) - 2 * nodes
+        rounds = int(further.max()) // (2 * nodes)
+        return {
+            "value": int((result.nfe - further).max()) - nodes,
+            "halves": nodes,
+            "nodes": rounds * -(-2 * nodes // likelihood.node_chunk),
+        }
     return {}
 
 
