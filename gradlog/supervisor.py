@@ -234,7 +234,7 @@ class _Parent:
 
 
 def _print_error(line: str) -> None:
-    _write_errors(f"error: {line}\n".encode())
+    _write_errors(f"error: {line}\n".encode(errors="backslashreplace"))
 
 
 def _write_errors(text: bytes) -> None:

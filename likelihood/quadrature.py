@@ -39,9 +39,9 @@ class Quadrature(PerExample):
     The path runs through ``intervals`` + 1 nodes, even in log rho; each is the end of a solver
     step. There the integrand is smooth: for the exact score it is ``d - tr Cov[x0 | y] / rho^2``.
     `ExponentialMultistep` needs one evaluation a node, which the first products bring along.
-    ``discretization`` is the change of the sum from every other node to all nodes, and that by the
-    solver's corrections. It needs no further evaluations, and in practice bounds the change by a
-    finer grid.
+    ``discretization`` is the change of the sum from every other node to all nodes, plus that by the
+    solver's corrections. It needs no further evaluations. In practice it is larger than the change
+    by a finer grid.
 
     At every node the divergence has two calls, one for each half of the probes. If a call has
     several draws, a half whose standard error is still above ``standard_error`` (bits/dim, of the

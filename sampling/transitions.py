@@ -31,9 +31,8 @@ def posterior_mean(
     The result is a point of the data's space. It removes noise that matters for FID
     (Jolicoeur-Martineau et al. 2021, arXiv:2009.05475).
 
-    score_sde ends with the mean of its predictor. Of reverse diffusion that is this value for the
-    chain of DDPM, up to its first order. For VE its step has ``sigma(0)^2`` in place of
-    ``sigma(eps)^2``: 1.7% less at eps = 1e-3 with the ends 0.01 and 50, and 0.02% less at its own
-    eps of VE, 1e-5.
+    score_sde ends with the mean of its predictor. With reverse diffusion on DDPM's chain, that mean
+    equals this value to first order. On VE it has ``sigma(0)^2`` where this has ``sigma(eps)^2``:
+    1.7% less at eps = 1e-3 with the ends 0.01 and 50, and 0.02% less at its own eps of VE, 1e-5.
     """
     return (x + model.process.sigma(t) ** 2 * model.score(x, t)) / model.process.alpha(t)

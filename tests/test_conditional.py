@@ -423,6 +423,10 @@ def test_a_likelihood_is_given_a_class_by_its_name(pets):
     np.testing.assert_array_equal(run.log_prob(x, condition=np.array([1, 0])), by_name)
     with pytest.raises(DataError, match="cow"):
         run.log_prob(x, condition="cow")
+    renamed = {"0": 1, "2": 1, "7": 1}  # numbers stay numbers, whatever the names are
+    object.__setattr__(run.experiment.dataset, "classes", renamed)
+    np.testing.assert_array_equal(run.log_prob(x, condition=np.array([1, 0])), by_name)
+    np.testing.assert_array_equal(run.log_prob(x, condition=np.array(["2", "0"])), by_name)
 
 
 def test_numbers_that_are_names_are_not_places(tmp_path):

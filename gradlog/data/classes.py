@@ -4,15 +4,15 @@ A model counts its classes from 0. Users have labels: names, or numbers that beg
 gaps. The classes are those labels that occur, in their order, and they keep their names.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from gradlog import terminal
 from gradlog.data.dataset import DataError, Dataset
+from gradlog.terminal import printable
 
 _MOST_SHOWN = 10  # classes in one line
 
@@ -33,7 +33,7 @@ def index_labels(
     *,
     names: Sequence[str] | None = None,
 ) -> IndexedLabels:
-    """Number the classes of labels from 0, and say what they are if that is not plain.
+    """Number the classes of labels from 0.
 
     Args:
       name: of the data, for messages.
@@ -56,34 +56,38 @@ def index_labels(
             f"{name}: {len(wrong)} examples have labels outside of 0 .. {len(names) - 1}, such as "
             f"{labels[wrong[0]]}: take splits whose examples all have a class"
         )
-    shown = [terminal.printable(each) for each in names]
+    shown = [printable(each) for each in names]
     if len(set(shown)) < len(shown):
         shown = [f"{each} #{number}" for number, each in enumerate(shown)]
     counts = np.bincount(labels[: len(train)], minlength=len(names)).tolist()
     classes = dict(zip(shown, counts, strict=True))
     is_plain = all(counts) and shown == [str(number) for number in range(len(shown))]
-    if not is_plain:
-        terminal.say(f"note: {name} has {_describe(classes)}")
     labels = labels.astype(np.int64)
     known = None if is_plain else classes
     return IndexedLabels(len(shown), known, labels[: len(train)], labels[len(train) :])
 
 
-def _describe(classes: Mapping[str, int]) -> str:
-    """Return the classes with their training examples, and what is missing among them."""
+def describe_classes(found: IndexedLabels | None) -> str:
+    """Return the classes with their training examples, and what is missing among them.
+
+    The text is empty if there are none, or if they are 0, 1, ... and all have examples.
+    """
+    classes = found.classes if found else None
+    if not classes:
+        return ""
     listed = _list(f"{name} ({count})" for name, count in classes.items())
-    found = f"{len(classes)} classes (training examples): {listed}"
+    text = f"{len(classes)} classes (training examples): {listed}"
     if all(name.isdecimal() for name in classes):
         numbers = sorted(map(int, classes))
         if gaps := numbers[-1] - numbers[0] + 1 - len(numbers):
             first = next(a + 1 for a, b in pairwise(numbers) if b > a + 1)
-            found += f"; {gaps} numbers between them are the label of no example, such as {first}"
+            text += f"; {gaps} numbers between them are the label of no example, such as {first}"
     if unseen := [name for name, count in classes.items() if not count]:
-        found += (
+        text += (
             f"; {_list(unseen)} occur in the test set alone, and config.sampling.classes = 'all' "
             "leaves them out"
         )
-    return found
+    return text
 
 
 def names_of_classes(dataset: Dataset, count: int) -> list[str]:

@@ -42,7 +42,8 @@ class DatasetSpec:
         except (TypeError, ValueError):
             return None
         counts = all(isinstance(each, int | None) for each in (spec.levels, spec.num_classes))
-        return spec if counts and isinstance(spec.name, str) else None
+        texts = isinstance(spec.name, str) and isinstance(spec.fingerprint, str)
+        return spec if counts and texts and isinstance(spec.classes, dict | None) else None
 
     def facts(self) -> dict[str, Any]:
         """Return the attributes by name, for JSON."""

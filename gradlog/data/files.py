@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 
 from gradlog.data.array_files import Arrays, check_fits, open_arrays
-from gradlog.data.classes import index_labels
+from gradlog.data.classes import describe_classes, index_labels
 from gradlog.data.dataset import DataError, Dataset, from_arrays, split_indices
 from gradlog.data.sets import (
     TEST,
@@ -69,7 +69,11 @@ def load_files(
         raise DataError(f"config.data.axes = {axes!r} is unknown; choose one of {AXES}, or ''")
     sets = read_sets(path, test_path)
     train = check_examples(order_axes(sets.train, path, axes), path, levels)
-    labels = [_read_labels(path, "train", sets.train_name, len(train))] if read_labels else []
+    one_set = sets.test is None or bool(test_path)  # in the file, so that 'labels' is of it
+    labels, read = [], set()
+    if read_labels:
+        name, found = _read_labels(path, "train", sets.train_name, len(train), one_set=one_set)
+        labels, read = [found], {name}
     if sets.test is None:
         parts = split_indices(len(train), test_fraction=test_fraction, seed=seed)
         labels = [array[rows] for array in labels for rows in parts]
@@ -79,23 +83,29 @@ def load_files(
         test_path = test_path or path
         test = check_examples(order_axes(sets.test, test_path, axes), test_path, levels)
         if read_labels:
-            labels.append(_read_labels(test_path, "test", sets.test_name, len(test)))
+            name, found = _read_labels(
+                test_path, "test", sets.test_name, len(test), one_set=one_set
+            )
+            labels.append(found)
+            read.add(name)
         how = "from two files"
         if test_path == path:
             how = f"from arrays {sets.train_name!r} and {sets.test_name!r}"
     name = Path(path).name
+    classes = index_labels(name, *labels) if labels else None
+    account = _account(train, test, how, sets, read)
     return from_arrays(
         name,
         train,
         test,
         levels=levels if levels > 0 else None,
-        account=_account(train, test, how, sets, read_labels=read_labels),
-        **(index_labels(name, *labels)._asdict() if labels else {}),
+        account="; ".join(filter(None, (account, describe_classes(classes)))),
+        **(classes._asdict() if classes else {}),
     )
 
 
 def _account(
-    train: np.ndarray, test: np.ndarray, how: str, sets: "ArraySets", *, read_labels: bool
+    train: np.ndarray, test: np.ndarray, how: str, sets: "ArraySets", labels: set[str]
 ) -> str:
     """Say in one line what is read, how it is understood, and what is left out."""
     shape = train.shape[1:]
@@ -103,9 +113,11 @@ def _account(
     if len(shape) == 3:
         what = "images of height {:,}, width {:,} and {:,} channel(s)".format(*shape)
     parts = [f"{len(train):,} {what} for training and {len(test):,} for testing, {how}"]
-    if train.dtype == np.float32 and not np.can_cast(sets.train.dtype, np.float32):
-        parts.append(f"{sets.train.dtype} numbers rounded to float32")
-    unread = [name for name in sets.unread if not (read_labels and _is_label(name))]
+    stored = {array.dtype for array in (sets.train, sets.test) if array is not None}
+    rounded = sorted(str(dtype) for dtype in stored if not np.can_cast(dtype, np.float32))
+    if train.dtype == np.float32 and rounded:
+        parts.append(f"{' and '.join(rounded)} numbers rounded to float32")
+    unread = [name for name in sets.unread if name not in labels]
     if unread:
         parts.append(f"left out: {len(unread):,} array(s), {list_names(unread)}")
     return "; ".join(parts)
@@ -202,16 +214,21 @@ def _is_label(name: str) -> bool:
     return any(word in LABEL_NAMES for word in name.casefold().split("_"))
 
 
-def _read_labels(path: str, split: str, examples: str, count: int) -> Shaped[np.ndarray, " n"]:
+def _read_labels(
+    path: str, split: str, examples: str, count: int, *, one_set: bool
+) -> tuple[str, Shaped[np.ndarray, " n"]]:
     """Read one label for each of `count` examples, which the array `examples` holds.
 
-    They are whole numbers as int64, or texts.
+    Returns:
+      The name of their array, and whole numbers as int64, or texts. An array 'labels' belongs to
+      the examples only if the file holds one set.
     """
     words = [*words_of_sets(examples), split]
-    wanted = [name for word in words for name in (f"{word}_labels", f"y_{word}")]
+    forms = ("{}_labels", "labels_{}", "{}_label", "label_{}", "y_{}", "{}_y")
+    wanted = [form.format(word) for word in words for form in forms]
+    wanted += LABEL_NAMES if one_set else ()
     with open_arrays(path) as arrays:
         by_small = {name.casefold(): name for name in arrays}
-        wanted = [*wanted, *LABEL_NAMES]
         name = next((by_small[name] for name in wanted if name in by_small), None)
         if name is None:
             raise DataError(
@@ -229,16 +246,16 @@ def _read_labels(path: str, split: str, examples: str, count: int) -> Shaped[np.
         )
     labels = labels.reshape(count)
     if labels.dtype.kind == "U":
-        return labels
+        return name, labels
     if labels.dtype.kind == "S":
-        return np.char.decode(labels, "utf-8", "backslashreplace")
+        return name, np.char.decode(labels, "utf-8", "backslashreplace")
     low, high = int(labels.min()), int(labels.max())  # before the cast, which would wrap
     if low < 0 or high > LARGEST_LABEL:
         raise DataError(
             f"{where} holds labels from {low} to {high}; 0 to {LARGEST_LABEL} are "
             "possible: leave out the examples without a class, whose label often is -1"
         )
-    return labels.astype(np.int64)
+    return name, labels.astype(np.int64)
 
 
 def order_axes(array: np.ndarray, path: str, axes: str) -> np.ndarray:

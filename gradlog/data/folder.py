@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from gradlog.data.array_files import check_fits
-from gradlog.data.classes import index_labels
+from gradlog.data.classes import describe_classes, index_labels
 from gradlog.data.dataset import (
     DataError,
     Dataset,
@@ -72,13 +72,15 @@ def load_folder(
         raise DataError(f"config.data.path = {path!r} is not a folder; set it to one of images")
     found = find_images(folder)
     files = found.sets
-    labels = _read_classes(folder, files) if read_labels else []
+    labels = _read_classes(folder, found) if read_labels else []
     if len(files) == 1:
         parts = split_indices(len(files[0]), test_fraction=test_fraction, seed=seed)
         files = [[files[0][row] for row in rows] for rows in parts]
         labels = [array[rows] for array in labels for rows in parts]
-    classes = index_labels(folder.name, *labels)._asdict() if read_labels else {}
+    indexed = index_labels(folder.name, *labels) if read_labels else None
+    classes = indexed._asdict() if indexed else {}
     account = found.account([len(part) for part in files], image_size, channels)
+    account = "; ".join(filter(None, (account, describe_classes(indexed))))
     read = functools.partial(read_image, image_size=image_size, channels=channels)
     train, test = (ImageFiles(part, read, like=files[0][0]) for part in files)
     num_bytes = (len(train) + len(test)) * math.prod(train.shape)
@@ -108,12 +110,14 @@ class ImageSets:
       how: how the sets were found, as a phrase.
       num_files: how many files there are, those that are left out included.
       left_out: how many things of each kind are left out.
+      reached_again: files and folders that links reach once more, with the path that counts.
     """
 
     sets: list[list[Path]]
     how: str
     num_files: int
     left_out: Counter[str]
+    reached_again: list[tuple[Path, Path]]
 
     def account(self, sizes: Sequence[int], image_size: int, channels: int) -> str:
         """Say in one line what is read, what is left out, and what reading changes.
@@ -143,7 +147,7 @@ class ImageSets:
         ]
         for what, counts in (("left out", self.left_out), ("read with a change", changes)):
             if counts:
-                listed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+                listed = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items()))
                 some = f" (of every {step}th image)" * (counts is changes and step > 1)
                 parts.append(f"{what}{some}: {listed}")
         return "; ".join(parts)
@@ -160,14 +164,15 @@ def find_images(folder: Path) -> ImageSets:
     files_of: dict[str, list[Path]] = {}  # by the subfolder, '' for those in none
     for file in found.files:
         files_of.setdefault(_first_folder(file, folder), []).append(file)
-    again = (path / "x" if path.is_dir() else path for path in found.reached_again)
+    again = [path / "x" if path.is_dir() else path for path, _ in found.reached_again]
     names = {*files_of, *(_first_folder(path, folder) for path in again)}
-    names |= {path.name for path in folder.iterdir() if role_of(path.name) and path.is_dir()}
+    names |= {path.name for path in found.folders if path.parent == folder and role_of(path.name)}
     chosen = choose_sets(str(folder), sorted(names))
     if chosen is None:
         sets, how = {folder: found.files}, "split at random"
         _check_one_set(folder, found.files)
     else:
+        _check_parts_differ(found.reached_again, lambda path: path.relative_to(folder).parts[0])
         sets = {folder / name: files_of.get(name, []) for name in (chosen.train, chosen.test)}
         how = f"as in {chosen.train!r} and {chosen.test!r}"
         for name in chosen.left_out:
@@ -177,14 +182,28 @@ def find_images(folder: Path) -> ImageSets:
             raise DataError(f"{place} holds no images ({', '.join(sorted(ENDINGS))})")
         inner = {name for file in files for name in file.relative_to(place).parts[:-1]}
         check_one_set(str(place), sorted(inner))
-    return ImageSets(list(sets.values()), how, found.num_files, +left_out)
+    return ImageSets(list(sets.values()), how, found.num_files, +left_out, found.reached_again)
 
 
-def _read_classes(folder: Path, files: Sequence[Sequence[Path]]) -> list[np.ndarray]:
+def _check_parts_differ(
+    reached_again: Sequence[tuple[Path, Path]], part_of: Callable[[Path], str]
+) -> None:
+    """Raise a DataError if a link brings a file or a folder of one part into another part."""
+    both = [pair for pair in reached_again if part_of(pair[0]) != part_of(pair[1])]
+    if both:
+        link, path = both[0]
+        raise DataError(
+            f"{link} and {path} are the same by a link, and would be in both {part_of(link)!r} "
+            f"and {part_of(path)!r} ({len(both)} such links); remove one of them"
+        )
+
+
+def _read_classes(folder: Path, found: ImageSets) -> list[np.ndarray]:
     """Return for each set the class of each image: its subfolder of the folder, or of train/ ..."""
-    labels = []
-    for part in files:
-        place = folder if len(files) == 1 else folder / part[0].relative_to(folder).parts[0]
+    labels, depth = [], len(found.sets) - 1
+    _check_parts_differ(found.reached_again, lambda path: path.relative_to(folder).parts[depth])
+    for part in found.sets:
+        place = folder.joinpath(*part[0].relative_to(folder).parts[:depth])
         loose = [file for file in part if file.parent == place]
         if loose:
             raise DataError(
@@ -219,7 +238,8 @@ def check_holds_no_images(place: Path, path: str) -> None:
 
 
 def _check_one_set(folder: Path, files: list[Path]) -> None:
-    """Raise a DataError if folders further down are a training and a test set."""
+    """Raise a DataError if folders further down, or names of files, are of two sets."""
+    check_one_set(str(folder), [file.stem for file in files])
     names_in: dict[Path, set[str]] = {}
     for place in {file.parent for file in files}:
         names_in.setdefault(place, set()).add("")

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 from PIL import EpsImagePlugin
 
-from gradlog import terminal
-from gradlog.data.classes import index_labels
+from gradlog.data.classes import describe_classes, index_labels
 from gradlog.data.dataset import DataError, Dataset, fingerprint_of_arrays, from_arrays
 from gradlog.data.image_files import decode_image
 
@@ -44,7 +43,8 @@ def load_records(name: str, folder: Path, *, levels: int, num_classes: int) -> D
     train_labels, test_labels = arrays.pop("train_labels"), arrays.pop("test_labels")
     names = [str(number) for number in range(num_classes)]
     classes = index_labels(name, train_labels, test_labels, names=names)
-    return from_arrays(name, **arrays, levels=levels, **classes._asdict())
+    account = describe_classes(classes)
+    return from_arrays(name, **arrays, levels=levels, account=account, **classes._asdict())
 
 
 def open_records(
@@ -75,14 +75,16 @@ def open_records(
     shape = _read(opened[0], np.array([0]))[0][image_key].shape
     train, test = (RecordSource(records, image_key, shape, dtype) for records in opened)
     about_classes: dict[str, Any] = {"num_classes": num_classes}
+    account = ""
     if read_labels and not label_key:
-        terminal.say(f"note: {name} has no class label, or several: no labels are read")
+        account = f"{name} has no class label, or several: no labels are read"
     elif read_labels:
         decoders = {image_key: tfds.decode.SkipDecoding()}
         opened = [_open_split(builder, folder, split, decoders=decoders) for split in splits]
         train_labels, test_labels = (_read_features(each, label_key)[0] for each in opened)
         names = builder.info.features[label_key].names
-        about_classes = index_labels(name, train_labels, test_labels, names=names)._asdict()
+        classes = index_labels(name, train_labels, test_labels, names=names)
+        about_classes, account = classes._asdict(), describe_classes(classes)
     return Dataset(
         name=name,
         train=train,
@@ -90,6 +92,7 @@ def open_records(
         shape=shape,
         levels=_count_levels(dtype),
         fingerprint=fingerprint_of_records(f"{folder.parent.name}/{folder.name}", train, test),
+        account=account,
         **about_classes,
     )
 

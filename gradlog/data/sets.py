@@ -18,6 +18,7 @@ _WORDS = {
 }
 # Words that may stand beside these in the name of a set: 'x_train', 'Test-Images', 'val2017'.
 _BESIDE = {"", "x", "set", "data", "dataset", "split", "image", "images", "img", "imgs"}
+_TWO_WORDS = re.compile(f"({'|'.join(_WORDS)})({'|'.join(filter(None, {*_BESIDE, *_WORDS}))})")
 _MOST_NAMES = 10
 
 
@@ -56,9 +57,15 @@ def role_of(name: str) -> str | None:
 
 
 def _split(name: str) -> list[str]:
-    """Return the words of 'test_set', 'TestSet', 'test2017' or 'TEST' in small letters."""
-    words = re.findall(r"[^\W\d_]?[a-z]+|[^\W\d_]+", name)
-    return [word.casefold() for word in words]
+    """Return the words of 'test_set', 'TestSet', 'testset', 'test2017' or 'TEST' in small letters.
+
+    >>> _split("TestSet"), _split("trainval"), _split("testimony")
+    (['test', 'set'], ['train', 'val'], ['testimony'])
+    """
+    words = [word.casefold() for word in re.findall(r"[^\W\d_]?[a-z]+|[^\W\d_]+", name)]
+    joined = (_TWO_WORDS.fullmatch(word) for word in words)
+    pairs = zip(words, joined, strict=True)
+    return [part for word, two in pairs for part in (two.groups() if two else (word,))]
 
 
 def choose_sets(where: str, names: Sequence[str]) -> Sets | None:
@@ -83,7 +90,8 @@ def choose_sets(where: str, names: Sequence[str]) -> Sets | None:
         raise DataError(
             f"{where} holds {list_names([*roles, *unclear])}: a training set needs the name "
             "'train', its test set 'test' or 'val', and nothing else may lie beside them, for it "
-            "might be mixed into either. Rename the sets, or move the others out"
+            "might be mixed into either. Rename the sets, or move the others out; a class of such "
+            "a name needs another name"
         )
     test = of_role.get(TEST, of_role.get(VALIDATION, ""))
     left_out = [name for name in roles if name not in (of_role[TRAIN], test)]

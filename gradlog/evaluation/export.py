@@ -163,7 +163,8 @@ def log_density_program(
             found = evaluator.likelihood(model, x, keys)
         units = jnp.full(index.shape, -dims * model.log_scale, jnp.float32)
         terms = {str(part): nats for part, nats in found.parts.items()}
-        return terms | {"units": units}, found.ok
+        # What the run evaluates again on finer steps has no number here.
+        return terms | {"units": units}, found.ok & ~jnp.asarray(found.refine)
 
     return log_density
 

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from gradlog import terminal
 from gradlog.config_error import ConfigError
+from gradlog.data import DatasetSpec
 from gradlog.evaluation.score_training import initial_state, retention_of
 from gradlog.models import DiffusionModel
 from gradlog.storage import (
@@ -74,7 +75,8 @@ def import_checkpoint(
     found = read_official(path)
     state = train_state(found, jax.eval_shape(lambda: initial_state(experiment)))
     with lock_workdir(workdir.root):
-        workdir.claim(config.to_dict(), experiment.identity, found.step)
+        facts = DatasetSpec.of(experiment.dataset).facts()
+        workdir.claim(config.to_dict(), experiment.identity, found.step, data_facts=facts)
         imported = {
             "file": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

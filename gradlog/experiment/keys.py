@@ -22,12 +22,12 @@ from gradlog.configs import default
 _INTERVALS: dict[str, dict[str, str]] = {
     "[0, 4294967296)": {"": "seed"},
     "[2, inf)": {
-        "likelihood": "order",
         "sde": "num_steps",
         "model": "embedding",
         "quality": "fid_groups kid_subsets kid_subset_size",
         "study": "samples times frames points gains noise_levels",
     },
+    "[2, 7)": {"likelihood": "order"},
     "[4, inf)": {"model": "nf", "classifier": "nf hidden", "study": "cells draws"},
     "[1, inf)": {
         "model": "ch_mult hidden backbone",

@@ -21,6 +21,7 @@ from gradlog.data import (
     LazyDataset,
     check_holds_no_images,
     find_classes,
+    names_of_classes,
 )
 from gradlog.data.user_arrays import check_data, check_points
 from gradlog.distributed import check_agreement, check_shared_folder, is_multihost
@@ -110,10 +111,7 @@ class Run:
             experiment.check(parts if workdir.exists() else (*ALL_PARTS, *parts))
             if experiment.config.data.name == "folder" and not workdir.exists():
                 check_holds_no_images(workdir.root, experiment.config.data.path)
-        dataset = (load or load_dataset)(experiment.config)
-        if dataset.fingerprint == UNKNOWN:  # the data are not there, but their classes are known
-            dataset = replace(dataset, **_stored_classes(workdir))
-        experiment = experiment.with_data(dataset)
+        experiment = experiment.with_data((load or load_dataset)(experiment.config))
         workdir.check(experiment.identity, known_defaults())
         return cls(workdir, experiment)
 
@@ -304,9 +302,9 @@ class Run:
         Args:
           x: data as stored.
           step: of the checkpoint.
-          condition: a class for all, or a class for each, by its name in ``dataset.classes`` or by
-            its number if the names are no numbers; the random numbers stay the same. Without it a
-            class-conditional model gives the likelihood of "no class".
+          condition: a class for all, or a class for each, by its name in ``dataset.classes`` (a
+            text) or by its number from 0, as in ``dataset.test_labels``; the random numbers stay
+            the same. Without it a class-conditional model gives the likelihood of "no class".
 
         Raises:
           ConfigError: a class is given, and the model is unconditional or has no such class.
@@ -315,10 +313,11 @@ class Run:
         x, params = check_data(x, self.experiment.dataset), self.params(step)
         stream = self.experiment.streams["eval"]
         if condition is not None:
-            labels = np.asarray(condition)
-            if classes := self.experiment.dataset.classes:
-                names, places = np.unique(labels, return_inverse=True)
-                labels = np.asarray(find_classes(map(str, names.tolist()), [*classes]))[places]
+            labels, dataset = np.asarray(condition), self.experiment.dataset
+            if labels.dtype.kind == "U":
+                wanted, places = np.unique(labels, return_inverse=True)
+                names = names_of_classes(dataset, dataset.num_classes or 0)
+                labels = np.asarray(find_classes(wanted.tolist(), names))[places]
             return conditional_log_prob(self._evaluator, params, x, stream, labels)
         return self._evaluator(params, x, stream).nats
 
@@ -502,24 +501,13 @@ def known_defaults() -> dict[str, Any]:
     return defaults() | {_CLASSES: UNKNOWN}
 
 
-def _stored_classes(workdir: Workdir) -> dict[str, Any]:
-    """Return what the workdir knows of the classes of its data, by attribute of a data set.
-
-    Raises:
-      WorkdirError: its ``provenance.json`` cannot be read.
-    """
-    found = workdir.identity.get(_CLASSES)
-    return {"classes": found, "num_classes": len(found)} if isinstance(found, dict) else {}
-
-
 def _load_at_first_use(workdir: Workdir, config: ConfigDict) -> Dataset:
     """Return the data of a workdir, loaded when an example is used if their shape is known."""
     spec = dataset_spec(config, workdir)
     fingerprint = workdir.identity.get("data.fingerprint", UNKNOWN)
     if spec is None or fingerprint == UNKNOWN:
         return load_data_or_shape(config, workdir)
-    spec = replace(spec, fingerprint=fingerprint, **_stored_classes(workdir))
-    return LazyDataset(spec, lambda: load_dataset(config))
+    return LazyDataset(replace(spec, fingerprint=fingerprint), lambda: load_dataset(config))
 
 
 def to_columns(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:

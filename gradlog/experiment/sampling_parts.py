@@ -145,7 +145,8 @@ def _read_classes(asked: str, num_classes: int, dataset: Dataset | None) -> tupl
         return tuple(number for number, examples in enumerate(trained) if examples)
     try:
         names = names_of_classes(dataset, count)
-        return tuple(find_classes([asked] if asked in names else asked.split(","), names))
+        listed = [name.strip() for name in asked.split(",")]
+        return tuple(find_classes([asked] if asked in names else listed, names))
     except DataError as error:
         raise ConfigError(
             f"config.sampling.classes = {asked!r} must be 'all', or classes with commas between "

@@ -23,6 +23,7 @@ _POINTS, _SHARES = (_POINTS + 1) / 2, _SHARES / 2
 # Of the classical Runge-Kutta method: where the later stages lie, and their weights.
 _STAGES = np.array([[1 / 2, 1 / 3], [1 / 2, 1 / 3], [1, 1 / 6]], np.float32)
 _FIRST_STAGE = 1 / 6
+_LEAST_ORDER, _MOST_ORDER = 2, 6
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class ExponentialMultistep:
     prediction, where the field was evaluated.
 
     Raises:
-      ValueError: ``order`` is below two.
+      ValueError: ``order`` is not 2 to 6. Extrapolation through more nodes multiplies errors.
     """
 
     order: int = 4
 
     def __post_init__(self) -> None:
-        if self.order < 2:
-            raise ValueError(f"order = {self.order} must be at least 2")
+        if not _LEAST_ORDER <= self.order <= _MOST_ORDER:
+            raise ValueError(f"order = {self.order} must be {_LEAST_ORDER} to {_MOST_ORDER}")
 
     def tightened(self) -> "ExponentialMultistep":
         """Return the solver itself: its error depends on the grid alone."""
@@ -58,8 +59,13 @@ class ExponentialMultistep:
         """Return the states at all nodes of a grid, which may be uneven; see `Solver.path`.
 
         The state is one array.
+
+        Raises:
+          ValueError: the grid has no more than ``order`` nodes.
         """
         order, nodes = self.order, len(grid)
+        if nodes <= order:
+            raise ValueError(f"{nodes} nodes are too few for order = {order}")
         # Nodes outside of the grid make all rows alike; no result depends on them.
         before = grid[0] - (grid[1] - grid[0]) * jnp.arange(order, 0, -1)
         extended = jnp.concatenate([before, grid, 2 * grid[-1:] - grid[-2:-1]])

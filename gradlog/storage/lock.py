@@ -85,8 +85,9 @@ class WorkdirLock:
             os.close(handle)
         if lost:
             raise WorkdirError(
-                f"{self.folder} was moved, deleted or unmounted while it was in use; what was "
-                "written before is where that folder is now, and the rest is here"
+                f"{self.folder}, or the file {LOCK} in it, was moved, deleted or unmounted while "
+                "it was in use; what was written before is where that folder is now, and the rest "
+                "is here"
             )
 
     def _is_there(self, handle: int) -> bool:

@@ -347,7 +347,7 @@ def test_missing_and_unsuitable_labels_are_refused(savez, save):
         (np.arange(20, dtype=np.uint64) % 2 * (2**63 - 1), ["0", f"{2**63 - 1}"]),
     ],
 )
-def test_the_classes_are_the_labels_that_occur(savez, capsys, labels, classes):
+def test_the_classes_are_the_labels_that_occur(savez, labels, classes):
     images = _levels()
     numbers = np.unique(labels, return_inverse=True)[1]
     images[:, 0, 0, 0] = numbers
@@ -357,19 +357,24 @@ def test_the_classes_are_the_labels_that_occur(savez, capsys, labels, classes):
     np.testing.assert_array_equal(found.test_labels, found.test[:, 0, 0, 0])
     counts = np.bincount(found.train_labels).tolist()
     assert found.classes == (classes and dict(zip(classes, counts, strict=True)))
-    said = capsys.readouterr().out
-    assert all(f"{name} (" in said for name in classes or ())
-    assert "\x1b" not in said
+    assert all(f"{name} (" in found.account for name in classes or ())
+    assert "\x1b" not in found.account
 
 
-def test_a_gap_among_the_labels_and_a_class_of_the_test_set_alone_are_said(savez, capsys):
+@pytest.mark.parametrize("name", ["labels", "y"])
+def test_labels_of_no_set_are_not_those_of_two(savez, name):
+    path = savez(train=_levels(4), test=_levels(4), **{name: np.arange(4)})
+    with pytest.raises(DataError, match="read_labels"):
+        load_files(path=path, levels=17, read_labels=True)
+
+
+def test_a_gap_among_the_labels_and_a_class_of_the_test_set_alone_are_said(savez):
     sets = {"train": _levels(4), "test": _levels(4)}
     labels = {"train_labels": np.array([0, 1, 3, 3]), "test_labels": np.array([0, 1, 3, 5])}
     found = load_files(path=savez(**sets, **labels), levels=17, read_labels=True)
     assert found.classes == {"0": 1, "1": 1, "3": 2, "5": 0}
-    said = capsys.readouterr().out
-    assert "2 numbers between them are the label of no example, such as 2" in said
-    assert "5 occur in the test set alone" in said
+    assert "2 numbers between them are the label of no example, such as 2" in found.account
+    assert "5 occur in the test set alone" in found.account
 
 
 def test_the_names_of_classes_are_a_part_of_the_fingerprint(savez):

@@ -82,6 +82,12 @@ def test_a_state_that_is_not_finite_is_not_ok():
     assert not ExponentialMultistep().path(lambda s, y: y * jnp.nan, jnp.ones(2), grid).ok
 
 
-def test_an_order_below_two_raises():
-    with pytest.raises(ValueError, match="order = 1"):
-        ExponentialMultistep(1)
+@pytest.mark.parametrize("order", [1, 7])
+def test_an_order_outside_of_its_range_raises(order):
+    with pytest.raises(ValueError, match=f"order = {order}"):
+        ExponentialMultistep(order)
+
+
+def test_a_grid_with_too_few_nodes_raises():
+    with pytest.raises(ValueError, match="4 nodes"):
+        solve(4, jnp.linspace(0.0, 1.0, 4))
