@@ -97,14 +97,14 @@ def test_a_header_with_an_invalid_shape_is_refused(tmp_path, shape):
     _refused(tmp_path / "x.npy", "cannot be read")
 
 
-def test_a_header_of_gigabytes_that_takes_no_room_in_a_zip_file_is_refused(tmp_path):
-    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**28) + b" " * 2**28
+def test_a_long_header_that_takes_no_room_in_a_zip_file_is_refused(tmp_path):
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**25) + b" " * 2**25
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", header)
     del header
     tracemalloc.start()
     _refused(tmp_path / "x.npz", "header")
-    assert tracemalloc.get_traced_memory()[1] < 2**24
+    assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
 
 
