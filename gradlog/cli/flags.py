@@ -22,6 +22,7 @@ from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config
 from gradlog.experiment.schema import (
     ConfigFileError,
+    check_range,
     expected_type,
     find_problem_in_value,
     suggest_key,
@@ -336,11 +337,14 @@ def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
 
     Raises:
       UsageError: the file is not valid.
+      ConfigError: a number lies outside of its range.
     """
     try:
         config = load_config(path)
     except ConfigFileError as error:
         raise UsageError(str(error)) from error
+    for key, value in overrides.items():  # now: other values may be computed from them
+        check_range(key, value)
     config.update_from_flattened_dict(overrides)
     return config.lock()
 

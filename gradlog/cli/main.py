@@ -107,7 +107,10 @@ def run_mode(options: Options) -> None:
     if mode.reads == NOTHING:
         action()
         return
-    import jax
+    try:
+        import jax
+    except ValueError as error:  # of a variable of the environment
+        raise UsageError(f"JAX cannot start: {error}") from error
     from absl import logging
 
     from gradlog.cli import devices

@@ -81,6 +81,8 @@ class Arrays(Mapping[str, np.ndarray]):
             raise ValueError("it is neither an .npy nor an .npz file")
         members = self._archive.namelist() if self._archive else [NPY_NAME]
         self._members = {name.removesuffix(".npy"): name for name in members}
+        if len(self._members) < len(members):
+            raise ValueError("it holds two arrays of one name")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -102,7 +104,7 @@ class Arrays(Mapping[str, np.ndarray]):
             if dtype.hasobject:
                 raise ValueError("it holds pickled objects")
             claimed, available = math.prod(shape) * dtype.itemsize, size - stream.tell()
-            if claimed > available:
+            if claimed != available:  # more of them are of a second array, or of another file
                 raise ValueError(f"it claims to hold {claimed} bytes, and has {available}")
             self._bytes_read += claimed
             check_fits(self._bytes_read, f"{self._name}, up to array {name!r},")

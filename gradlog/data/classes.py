@@ -15,6 +15,7 @@ from gradlog.data.dataset import DataError, Dataset
 from gradlog.terminal import printable
 
 _MOST_SHOWN = 10  # classes in one line
+_LONGEST_NUMBER = 20  # digits; longer names are no numbers
 
 
 class IndexedLabels(NamedTuple):
@@ -77,9 +78,10 @@ def describe_classes(found: IndexedLabels | None) -> str:
         return ""
     listed = _list(f"{name} ({count})" for name, count in classes.items())
     text = f"{len(classes)} classes (training examples): {listed}"
-    if all(name.isdecimal() for name in classes):
+    if all(name.isdecimal() and len(name) < _LONGEST_NUMBER for name in classes):
         numbers = sorted(map(int, classes))
-        if gaps := numbers[-1] - numbers[0] + 1 - len(numbers):
+        gaps = numbers[-1] - numbers[0] + 1 - len(set(numbers))
+        if gaps:
             first = next(a + 1 for a, b in pairwise(numbers) if b > a + 1)
             text += f"; {gaps} numbers between them are the label of no example, such as {first}"
     if unseen := [name for name, count in classes.items() if not count]:

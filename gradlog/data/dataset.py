@@ -143,6 +143,15 @@ def permutation(length: int, seed: int, *address: int) -> Int[np.ndarray, " leng
     return np.argsort(words, kind="stable")
 
 
+def describe_overlap(train: np.ndarray, test: np.ndarray) -> str:
+    """Return a warning if test examples are also training examples; '' if none is."""
+    seen = {hash(row.tobytes()) for row in train}
+    both = sum(hash(row.tobytes()) in seen for row in test)
+    if not both:
+        return ""
+    return f"warning: {both:,} of {len(test):,} test examples are also training examples"
+
+
 def split_indices(
     length: int, *, test_fraction: float, seed: int
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:

@@ -1,6 +1,7 @@
 """The user's own arrays, from .npy and .npz files."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,14 @@ from jaxtyping import Float32, Shaped
 
 from gradlog.data.array_files import Arrays, check_fits, open_arrays
 from gradlog.data.classes import describe_classes, index_labels
-from gradlog.data.dataset import DataError, Dataset, from_arrays, split_indices
+from gradlog.data.continuous import check_density
+from gradlog.data.dataset import (
+    DataError,
+    Dataset,
+    describe_overlap,
+    from_arrays,
+    split_indices,
+)
 from gradlog.data.sets import (
     TEST,
     TRAIN,
@@ -17,16 +25,19 @@ from gradlog.data.sets import (
     choose_sets,
     list_names,
     role_of,
+    roles_in,
     words_of_sets,
 )
 
 EXAMPLE_NAMES = ("images", "x")
+SPLIT_WORDS = ("split", "fold", "partition", "subset", "istrain", "istest")
 LABEL_NAMES = ("labels", "label", "y", "target")
 LARGEST_LABEL = 2**63 - 1
 AXES = ("NHWC", "NCHW")
 MAX_CHANNELS = 4  # of images, for what is not said: gray, color, and either with transparency
 MAX_LEVELS = 65_536
 NOT_GIVEN = -1
+UNLIKE = 8  # ratio of the standard deviations of two sets that can't have one scale
 
 
 def load_files(
@@ -93,13 +104,14 @@ def load_files(
             how = f"from arrays {sets.train_name!r} and {sets.test_name!r}"
     name = Path(path).name
     classes = index_labels(name, *labels) if labels else None
-    account = _account(train, test, how, sets, read)
+    account = [_account(train, test, how, sets, read), describe_classes(classes)]
+    account += _warnings(train, test, levels)
     return from_arrays(
         name,
         train,
         test,
         levels=levels if levels > 0 else None,
-        account="; ".join(filter(None, (account, describe_classes(classes)))),
+        account="; ".join(filter(None, account)),
         **(classes._asdict() if classes else {}),
     )
 
@@ -121,6 +133,24 @@ def _account(
     if unread:
         parts.append(f"left out: {len(unread):,} array(s), {list_names(unread)}")
     return "; ".join(parts)
+
+
+def _warnings(train: np.ndarray, test: np.ndarray, levels: int) -> list[str]:
+    """Return sentences about data that are read, but hardly meant."""
+    found = []
+    if levels <= 0:
+        for name, array in (("training", train), ("test", test)):
+            try:
+                check_density(array, f"warning: the {name} set")
+            except DataError as error:
+                found.append(str(error))
+    spreads = [float(array.std(dtype=np.float64)) for array in (train, test)]
+    if min(spreads) * UNLIKE < max(spreads) and len(test) > 1:
+        found.append(
+            f"warning: the standard deviation of the training set is {spreads[0]:.3g}, that of the "
+            f"test set {spreads[1]:.3g}: save both in one scale"
+        )
+    return [*found, describe_overlap(train, test)]
 
 
 @dataclass(frozen=True)
@@ -179,13 +209,23 @@ def _choose_pair(arrays: Arrays, path: str) -> tuple[str, str] | None:
 
     An array without a known name that looks like a set, beside one that has one, is refused.
     """
+    shape_of = {name: arrays.shape(name) for name in arrays}
+    rows = {shape[:1] for shape in shape_of.values() if len(shape) > 1}
+    for name in arrays:
+        split = any(word in SPLIT_WORDS for word in re.split(r"[^a-z]+", name.casefold()))
+        beside = roles_in(name) and not role_of(name) and not _is_label(name)
+        if shape_of[name] in rows and (split or beside):
+            raise DataError(
+                f"{path} holds {name!r}, which may say which examples are test data: save the two "
+                "sets as two arrays 'train' and 'test', or leave it out to split at random"
+            )
     known = dict.fromkeys(filter(role_of, arrays))
-    shapes = {arrays.shape(name)[1:] for name in known}
+    shapes = {shape_of[name][1:] for name in known}
     unknown = [
         name
         for name in arrays
         if known and name not in known and not _is_label(name)
-        if len(shape := arrays.shape(name)) > 1 and shape[1:] in shapes
+        if len(shape_of[name]) > 1 and shape_of[name][1:] in shapes
     ]
     sets = choose_sets(path, [*known, *unknown])
     return (sets.train, sets.test) if sets else None

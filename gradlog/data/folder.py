@@ -16,6 +16,7 @@ from gradlog.data.classes import describe_classes, index_labels
 from gradlog.data.dataset import (
     DataError,
     Dataset,
+    describe_overlap,
     encode_names,
     fingerprint_of_arrays,
     from_arrays,
@@ -26,6 +27,7 @@ from gradlog.data.records import spaced_examples
 from gradlog.data.sets import check_one_set, choose_sets, role_of
 from gradlog.data.walk import find_files
 
+ARCHIVES = {".npy", ".npz", ".zip", ".tar", ".gz", ".tgz", ".h5", ".parquet"}
 LARGEST = 8192  # side of an image; Pillow refuses files of more than 179 million pixels
 EXAMINED = 200_000  # images at most whose headers are read, in a minute
 IN_MEMORY = 4 << 30  # bytes: CelebA at 64 x 64 fits, LSUN at 256 x 256 is read as it is used
@@ -87,6 +89,7 @@ def load_folder(
     if num_bytes <= IN_MEMORY:
         check_fits(num_bytes, str(folder))
         everything = [images[np.arange(len(images))] for images in (train, test)]
+        account = "; ".join(filter(None, (account, describe_overlap(*everything))))
         return from_arrays(folder.name, *everything, levels=256, account=account, **classes)
     # Decoding all images would take too long: all names and 256 images of each set identify them.
     parts = []
@@ -167,6 +170,7 @@ def find_images(folder: Path) -> ImageSets:
     again = [path / "x" if path.is_dir() else path for path, _ in found.reached_again]
     names = {*files_of, *(_first_folder(path, folder) for path in again)}
     names |= {path.name for path in found.folders if path.parent == folder and role_of(path.name)}
+    _check_missing_sets(folder, {role for name in names if (role := role_of(name))})
     chosen = choose_sets(str(folder), sorted(names))
     if chosen is None:
         sets, how = {folder: found.files}, "split at random"
@@ -183,6 +187,19 @@ def find_images(folder: Path) -> ImageSets:
         inner = {name for file in files for name in file.relative_to(place).parts[:-1]}
         check_one_set(str(place), sorted(inner))
     return ImageSets(list(sets.values()), how, found.num_files, +left_out, found.reached_again)
+
+
+def _check_missing_sets(folder: Path, roles: set[str]) -> None:
+    """Raise a DataError if beside a set another one is a link that leads nowhere, or an archive."""
+    with os.scandir(folder) as entries:
+        others = [Path(entry) for entry in entries if not entry.is_dir()]
+    for path in sorted(others):
+        is_set = path.suffix.lower() in ARCHIVES or not path.exists()
+        if roles and is_set and role_of(path.stem) not in (None, *roles):
+            raise DataError(
+                f"{path} has the name of a set beside {sorted(roles)}, but is no folder of images; "
+                "make it one, or remove it"
+            )
 
 
 def _check_parts_differ(

@@ -5,6 +5,7 @@ test data that are mixed into the training data make every number too good.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from gradlog.data.dataset import DataError
 
 TRAIN, TEST, VALIDATION = "train", "test", "validation"
 _WORDS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("test", "testing"), TEST),
+    **dict.fromkeys(("train", "training", "trains", "trn"), TRAIN),
+    **dict.fromkeys(("test", "testing", "tests", "tst"), TEST),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "eval"), VALIDATION),
 }
 # Words that may stand beside these in the name of a set: 'x_train', 'Test-Images', 'val2017'.
@@ -62,7 +63,8 @@ def _split(name: str) -> list[str]:
     >>> _split("TestSet"), _split("trainval"), _split("testimony")
     (['test', 'set'], ['train', 'val'], ['testimony'])
     """
-    words = [word.casefold() for word in re.findall(r"[^\W\d_]?[a-z]+|[^\W\d_]+", name)]
+    plain = unicodedata.normalize("NFKC", name)
+    words = [word.casefold() for word in re.findall(r"[^\W\d_]?[a-z]+|[^\W\d_]+", plain)]
     joined = (_TWO_WORDS.fullmatch(word) for word in words)
     pairs = zip(words, joined, strict=True)
     return [part for word, two in pairs for part in (two.groups() if two else (word,))]

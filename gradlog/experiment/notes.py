@@ -43,6 +43,12 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
             f"{trained}: what the network learned below it does not enter the likelihood"
         )
 
+    if experiment.dataset.num_classes and not config.model.num_classes and config.data.read_labels:
+        found.append(
+            f"config.model.num_classes = 0: the {experiment.dataset.num_classes} classes of "
+            f"{experiment.dataset.name} are read and not used by the model"
+        )
+
     label = experiment.model.noise_label
     if isinstance(label, LadderIndex):
         if not isinstance(experiment.objective.proposal, Ladder):

@@ -146,7 +146,11 @@ def _read_classes(asked: str, num_classes: int, dataset: Dataset | None) -> tupl
     try:
         names = names_of_classes(dataset, count)
         listed = [name.strip() for name in asked.split(",")]
-        return tuple(find_classes([asked] if asked in names else listed, names))
+        found = tuple(find_classes([asked] if asked in names else listed, names))
+        counts = list(dataset.classes.values()) if dataset.classes else []
+        if unseen := [names[number] for number in found if counts and not counts[number]]:
+            raise DataError(f"no training example has the class {unseen[0]!r}")
+        return found
     except DataError as error:
         raise ConfigError(
             f"config.sampling.classes = {asked!r} must be 'all', or classes with commas between "

@@ -35,8 +35,7 @@ def check_ranges(config: ConfigDict) -> None:
         numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
         if not all(type(number) is int for number in numbers):
             raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
-        if key in RANGES and not _lies_in(RANGES[key], value):
-            raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
+        check_range(key, value)
     batches, steps = values["optimizer.accumulate"], values["training.steps"]
     if batches > steps:
         raise ConfigError(
@@ -48,6 +47,16 @@ def check_ranges(config: ConfigDict) -> None:
         raise ConfigError(
             f"config.sde.sigma_min = {low} must be below config.sde.sigma_max = {high}"
         )
+
+
+def check_range(key: str, value: Any) -> None:
+    """Check the value of one dotted key, which has its type.
+
+    Raises:
+      ConfigError: it lies outside of its range; the message names the key.
+    """
+    if key in RANGES and not _lies_in(RANGES[key], value):
+        raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
 
 
 def find_problem(config: ConfigDict | dict) -> str:

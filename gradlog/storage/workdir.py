@@ -36,6 +36,7 @@ PACKAGES = (
 )
 # The keys of ``provenance.json`` and their types.
 PROVENANCE = {"run": str, "identity": dict, "versions": dict, "versions_from_step": dict}
+_FINGERPRINT = "data.fingerprint"  # in the identity of a run
 _DATA = "data"  # a further key of it, with facts about the data; version 0.1 has none
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
@@ -202,6 +203,11 @@ class Workdir:
             )
             variables = ", ".join(key for key in first if key.isupper())  # of the environment
             advice = f"set {variables} as there, or " * bool(variables) + self.advice
+            if set(shown) == {_FINGERPRINT}:
+                raise WorkdirError(
+                    f"the data are not those that {self.root} was trained on ({changes}): they "
+                    f"have changed since; restore them, or {self.advice}"
+                )
             raise WorkdirError(f"{self.root} belongs to another experiment: {changes}; {advice}")
 
     def _has_begun(self) -> bool:

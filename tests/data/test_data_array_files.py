@@ -69,7 +69,7 @@ def test_asking_for_a_name_reads_nothing(tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "train"])
 def test_an_archive_of_many_arrays_takes_linear_time(tmp_path, monkeypatch, name):
-    """A header is read once for each member, and a message names a few."""
+    """A header is read at most twice for each member, and a message names a few."""
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         for number in range(300):
             archive.writestr(f"{name}{number}.npy", _claiming((4, 6)))
@@ -77,7 +77,7 @@ def test_an_archive_of_many_arrays_takes_linear_time(tmp_path, monkeypatch, name
     monkeypatch.setattr(array_files.Arrays, "shape", lambda *a: opened.append(a) or shape(*a))
     with pytest.raises(DataError, match="and 290 more") as caught:
         read_sets(str(tmp_path / "x.npz"), "")
-    assert len(opened) == 300
+    assert len(opened) <= 600
     assert len(str(caught.value)) < 1000
 
 
@@ -95,6 +95,17 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path, shap
 def test_a_header_with_an_invalid_shape_is_refused(tmp_path, shape):
     (tmp_path / "x.npy").write_bytes(_claiming(shape))
     _refused(tmp_path / "x.npy", "cannot be read")
+
+
+def test_a_second_array_in_a_file_and_two_of_one_name_are_refused(tmp_path):
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.save(file, np.zeros(3))
+        np.save(file, np.zeros(3))
+    _refused(tmp_path / "x.npy", "claims to hold")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name in ("x", "x.npy"):
+            archive.writestr(name, (tmp_path / "x.npy").read_bytes()[:152])
+    _refused(tmp_path / "x.npz", "one name")
 
 
 def test_a_long_header_that_takes_no_room_in_a_zip_file_is_refused(tmp_path):

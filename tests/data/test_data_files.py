@@ -368,6 +368,21 @@ def test_labels_of_no_set_are_not_those_of_two(savez, name):
         load_files(path=path, levels=17, read_labels=True)
 
 
+@pytest.mark.parametrize("name", ["split", "train_mask", "test_idx", "is_train"])
+def test_an_array_that_says_what_is_test_data_is_not_passed_over(savez, name):
+    path = savez(images=_levels(6), **{name: np.arange(6)})
+    with pytest.raises(DataError, match=name):
+        load_files(path=path, levels=17)
+
+
+def test_sets_of_unlike_scales_and_continuous_levels_are_said(savez):
+    numbers = np.random.default_rng(0).normal(size=(80, 3))
+    found = load_files(path=savez(train=numbers[:40], test=100 * numbers[40:]), levels=0)
+    assert "standard deviation" in found.account
+    found = load_files(path=savez(train=numbers[:40], test=np.rint(numbers[40:])), levels=0)
+    assert "the test set holds floats with only" in found.account
+
+
 def test_a_gap_among_the_labels_and_a_class_of_the_test_set_alone_are_said(savez):
     sets = {"train": _levels(4), "test": _levels(4)}
     labels = {"train_labels": np.array([0, 1, 3, 3]), "test_labels": np.array([0, 1, 3, 5])}

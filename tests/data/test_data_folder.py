@@ -154,6 +154,24 @@ def test_a_set_without_images_is_refused(tmp_path):
     _fails("val holds no images", path=str(tmp_path))
 
 
+def test_a_set_that_is_a_broken_link_or_an_archive_is_not_left_out(tmp_path):
+    _save(tmp_path / "train" / "1.png", _picture(1))
+    _save(tmp_path / "train" / "2.png", _picture(2))
+    (tmp_path / "train.txt").write_text("1.png 0")
+    load_folder(path=str(tmp_path))
+    (tmp_path / "test").symlink_to(tmp_path / "nowhere")
+    _fails("/test", path=str(tmp_path))
+    (tmp_path / "test").unlink()
+    np.save(tmp_path / "val.npy", np.zeros(3))
+    _fails(r"val\.npy", path=str(tmp_path))
+
+
+def test_images_of_both_sets_are_counted(tmp_path):
+    for place, seed in (("train", 1), ("train", 2), ("test", 2), ("test", 3)):
+        _save(tmp_path / place / f"{seed}.png", _picture(seed))
+    assert "1 of 2 test examples" in load_folder(path=str(tmp_path)).account
+
+
 def test_one_set_alone_is_split(tmp_path):
     for seed in range(4):
         _save(tmp_path / "train" / "cat" / f"{seed}.png", _picture(seed))
