@@ -368,7 +368,7 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
 PARTS |= {"distribution", "slice_law", "norm_axes"}
-OTHERS = {"parent", "name"}
+OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
 MADE = {"start", "slice_law", "schedule"}
 # A network reads these from the section of the SDE.

@@ -10,6 +10,7 @@ import tiny
 
 from gradlog.data import DataError
 from gradlog.distributions import Gaussian
+from gradlog.experiment.build import load_dataset
 from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
@@ -96,7 +97,7 @@ def test_latents_of_other_data_counts_and_parameters_have_their_own_place(workdi
     changed = run.save_encodings(20)
     monkeypatch.undo()
     run = Run.open(workdir)
-    data = replace(run.experiment.dataset, fingerprint="other")
+    data = replace(load_dataset(run.config), fingerprint="other")
     other = replace(run, experiment=run.experiment.with_data(data))
     assert len({first, few, changed, other.save_encodings(20)}) == 4
     assert (first / "latents.npz").read_bytes() == content

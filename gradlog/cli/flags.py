@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from gradlog import aliases
 from gradlog.cli.errors import UsageError
 from gradlog.cli.modes import MODES, NOTHING, RUN
+from gradlog.config_error import ConfigError
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config
@@ -336,15 +337,17 @@ def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
     """Return the configuration of a file with the values of the command line.
 
     Raises:
-      UsageError: the file is not valid.
-      ConfigError: a number lies outside of its range.
+      UsageError: the file is not valid, or a number lies outside of its range.
     """
     try:
         config = load_config(path)
     except ConfigFileError as error:
         raise UsageError(str(error)) from error
-    for key, value in overrides.items():  # now: other values may be computed from them
-        check_range(key, value)
+    try:
+        for key, value in overrides.items():  # now: other values may be computed from them
+            check_range(key, value)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
     config.update_from_flattened_dict(overrides)
     return config.lock()
 

@@ -31,10 +31,6 @@ def check_ranges(config: ConfigDict) -> None:
     """
     values = dict(flatten(config))
     for key, value in values.items():
-        # The command line does not look inside tuples.
-        numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
-        if not all(type(number) is int for number in numbers):
-            raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
         check_range(key, value)
     batches, steps = values["optimizer.accumulate"], values["training.steps"]
     if batches > steps:
@@ -53,8 +49,12 @@ def check_range(key: str, value: Any) -> None:
     """Check the value of one dotted key, which has its type.
 
     Raises:
-      ConfigError: it lies outside of its range; the message names the key.
+      ConfigError: it lies outside of its range, or holds no numbers; the message names the key.
     """
+    # The command line does not look inside tuples.
+    numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
+    if not all(type(number) is int for number in numbers):
+        raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
     if key in RANGES and not _lies_in(RANGES[key], value):
         raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
 

@@ -261,7 +261,7 @@ def load_samples(
         raise QualityError(
             f"{_SAMPLES}: {path} holds {x.dtype} {x.shape}; the data are (n, *{shape})"
         )
-    if bad := int(x.size - np.isfinite(x).sum()):
+    if levels is not None and (bad := int(x.size - np.isfinite(x).sum())):
         raise QualityError(f"{_SAMPLES}: {path} holds {bad} NaN or infinite numbers")
     if levels is not None and len(x) and not (x.min() >= 0 and x.max() <= levels - 1):
         raise QualityError(
