@@ -92,6 +92,11 @@ def load_files(
         how = f"split at random{f', from array {sets.train_name!r}' * bool(sets.unread)}"
     else:
         test_path = test_path or path
+        if (sets.train.dtype.kind == "f") != (sets.test.dtype.kind == "f"):
+            raise DataError(
+                f"the training set of {path} holds {sets.train.dtype} and the test set of "
+                f"{test_path} {sets.test.dtype}: save both as integers, or both as floats"
+            )
         test = check_examples(order_axes(sets.test, test_path, axes), test_path, levels)
         if read_labels:
             name, found = _read_labels(

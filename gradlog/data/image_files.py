@@ -25,7 +25,10 @@ from gradlog.data.array_files import check_fits, machine_bytes
 from gradlog.data.dataset import DataError
 
 T = TypeVar("T")
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+ENDINGS = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+}
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 MODES = {1: "L", 3: "RGB"}
 _TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")

@@ -11,7 +11,11 @@ from gradlog.data.dataset import DataError
 
 _MOST_ENDINGS = 5  # that are named
 # What a run and a sweep of ours keep in their folders, all of it.
-_OUTPUT = ({"provenance.json"}, {"config.json", "checkpoints"}, {"sweep.json", "runs"})
+_OUTPUT = (
+    {"provenance.json", "config.json"},
+    {"config.json", "checkpoints"},
+    {"sweep.json", "runs"},
+)
 
 
 @dataclass

@@ -383,6 +383,12 @@ def test_sets_of_unlike_scales_and_continuous_levels_are_said(savez):
     assert "the test set holds floats with only" in found.account
 
 
+def test_sets_of_two_kinds_are_refused(savez):
+    path = savez(train=_levels(4), test=_levels(4).astype(np.float32))
+    with pytest.raises(DataError, match="float32"):
+        load_files(path=path, levels=17)
+
+
 def test_a_gap_among_the_labels_and_a_class_of_the_test_set_alone_are_said(savez):
     sets = {"train": _levels(4), "test": _levels(4)}
     labels = {"train_labels": np.array([0, 1, 3, 3]), "test_labels": np.array([0, 1, 3, 5])}

@@ -271,7 +271,8 @@ def test_links_that_share_images_between_sets_are_refused(tmp_path, kind):
 def test_hidden_folders_and_folders_of_runs_are_no_sets(tmp_path):
     for seed, place in enumerate(("train", "test", ".val", "eval")):
         _save(tmp_path / place / f"{seed}.png", _picture(seed))
-    (tmp_path / "eval" / "provenance.json").write_text("{}")
+    for mark in ("provenance.json", "config.json"):
+        (tmp_path / "eval" / mark).write_text("{}")
     found = load_folder(path=str(tmp_path))
     assert (len(found.train), len(found.test)) == (1, 1)
 
