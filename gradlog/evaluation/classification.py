@@ -79,11 +79,15 @@ class Classification:
         return counts
 
     def summary(self) -> dict[str, Any]:
-        """Return the accuracy with its errors, and the mean ``log p(true class | x)`` in nats."""
+        """Return the accuracy with its errors, and the mean ``log p(true class | x)`` in nats.
+
+        That mean is over the examples whose class occurs in training; elsewhere it is -inf.
+        """
         good, labels = self.good, self.labels
         correct = (self.predicted == labels)[good]
         right = mean(correct.astype(float))
-        of_true_class = mean(self.log_posterior[np.arange(len(labels)), labels][good])
+        possible = good & np.isfinite(self.log_prior[labels])
+        of_true_class = mean(self.log_posterior[np.arange(len(labels)), labels][possible])
         return {
             "accuracy": right.value,
             "standard_error": right.standard_error,
@@ -221,6 +225,11 @@ def _classify_by(
         labels = np.asarray(experiment.dataset.test_labels)[: len(source)]
         found = Classification(nats, log_prior, labels)
         where = {"estimator": name, "step": step, "prior": np.exp(log_prior).tolist()}
+        if unseen := int(np.isneginf(log_prior[labels]).sum()):
+            terminal.say(
+                f"warning: {unseen} of {len(labels)} images have a class without a training "
+                "example; they can't be found right"
+            )
         names = names_of_classes(experiment.dataset, classes)
         summary = where | found.summary() | {"classes": names, "versions": list_versions()}
         if is_writer():

@@ -31,6 +31,8 @@ def test_a_class_that_is_never_seen_is_never_taken():
     found = made(prior=np.array([0.0, 0.5, 0.5]))
     assert 0 not in found.predicted
     assert np.all(np.isneginf(found.log_posterior[:, 0]))
+    told = np.mean(found.log_posterior[2:, 1])  # the first two images are of that class
+    np.testing.assert_allclose(found.summary()["log_posterior_of_true_class"], told)
 
 
 def test_the_summary_counts_what_is_right():
