@@ -14,6 +14,7 @@ from PIL import Image
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
 from gradlog.experiment.build import build, load_dataset
+from gradlog.experiment.notes import notes
 from gradlog.experiment.run import Run
 from gradlog.models import Uniform
 
@@ -427,6 +428,14 @@ def test_a_likelihood_is_given_a_class_by_its_name(pets):
     object.__setattr__(run.experiment.dataset, "classes", renamed)
     np.testing.assert_array_equal(run.log_prob(x, condition=np.array([1, 0])), by_name)
     np.testing.assert_array_equal(run.log_prob(x, condition=np.array(["2", "0"])), by_name)
+
+
+def test_classes_that_are_read_and_not_used_are_a_note(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((9, 2, 2, 1), np.uint8), y=np.arange(9) % 3)
+    data = {"data.name": "files", "data.levels": 17, "data.path": str(tmp_path / "x.npz")}
+    config = tiny.digits(**data, **{"data.read_labels": True})
+    found = notes(build(config, load_dataset(config)))
+    assert any("config.model.num_classes" in note for note in found)
 
 
 def test_numbers_that_are_names_are_not_places(tmp_path):

@@ -17,9 +17,10 @@ from jax import export
 
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.devices import padded_batches
-from gradlog.evaluation.export import check_archive, serialize
+from gradlog.evaluation.export import check_archive, log_density_program, serialize
 from gradlog.evaluation.likelihood import evaluated_source
 from gradlog.evaluation.load_exported import describe
+from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -377,3 +378,14 @@ def test_a_program_that_calls_back_to_python_is_refused():
 
     with pytest.raises(RuntimeError, match="EQX_ON_ERROR"):
         serialize(program, {}, ((2,), np.float32), rows=3, platforms=("cpu",))
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1e9])
+def test_a_datum_that_the_run_evaluates_on_finer_steps_is_not_ok(tolerance):
+    steps = {"likelihood.name": "quadrature", "likelihood.path": "multistep"}
+    config = tiny.points(**steps, **{"likelihood.tolerance": tolerance})
+    experiment = build(config, load_dataset(config))
+    params = experiment.model.init(jax.random.key(0), (2,))
+    program = log_density_program(experiment, "quadrature", lambda tree: tree)
+    _, ok = jax.jit(program)(params, experiment.dataset.test[:3], np.arange(3))
+    assert np.all(ok) == (tolerance > 0)

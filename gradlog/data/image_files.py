@@ -46,7 +46,7 @@ _LARGE_IMAGES = ThreadPoolExecutor(1)
 
 @dataclass(frozen=True)
 class Survey:
-    """What the headers of image files say.
+    """Facts from the headers of image files.
 
     Attributes:
       shapes: how many images have each height, width and number of channels (1 or 3, as after

@@ -42,7 +42,7 @@ _ATTEMPTS = 3  # at a file that is written anew meanwhile
 
 @dataclass(frozen=True)
 class Complaint:
-    """What is wrong with a file or folder.
+    """A fault of a file or folder.
 
     Attributes:
       detail: a few words.

@@ -108,7 +108,7 @@ class Workdir:
 
     @property
     def data_facts(self) -> dict[str, Any]:
-        """What a claim stored of the data; empty before, and in workdirs of version 0.1.
+        """Facts about the data from the claim; empty before, and in workdirs of version 0.1.
 
         Raises:
           WorkdirError: ``provenance.json`` is missing or cannot be read.

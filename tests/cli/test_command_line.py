@@ -328,6 +328,13 @@ def test_a_wrong_override_names_its_key(mistake, tmp_path, override, message):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("key", ["optimizer.accumulate", "training.steps"])
+def test_an_override_that_others_are_computed_from_is_named_itself(mistake, tmp_path, key):
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(200, 2)))
+    own = f"--config=configs/own.py:{tmp_path / 'points.npy'}", f"--workdir={tmp_path / 'new'}"
+    assert f"config.{key} = 0" in mistake(*own, f"--config.{key}=0")
+
+
 def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
     _, output, _ = command(
         MIXTURE, f"--workdir={tmp_path / 'x'}", "--mode=eval", "--config.sde.sigma_max=3"
