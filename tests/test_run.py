@@ -20,7 +20,7 @@ from gradlog.evaluation.comparison import (
 )
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.experiment.run import Run
-from gradlog.storage import CheckpointError, WorkdirError, read_json, read_sealed
+from gradlog.storage import CheckpointError, Checkpoints, WorkdirError, read_json, read_sealed
 
 SUMMARY = {
     "bits_per_dim",
@@ -213,6 +213,7 @@ def test_a_result_of_the_same_settings_is_read_and_not_computed(own, monkeypatch
     folder = own().workdir.root / "eval" / "20" / "bound"
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     monkeypatch.setattr(EstimatorRun, "evaluate", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(Checkpoints, "restore", lambda *_: pytest.fail("restored"))
     again = own().bits_per_dim()
     # Nor do settings that the estimator does not read make it another result.
     other = own(**{"likelihood.rtol": 0.1, "sampling.eps": 0.1, "training.steps": 99})

@@ -6,7 +6,7 @@ the numbers of each image; and ``bits_per_dim.json``, the summary. The summary i
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,7 @@ class Provenance:
     Attributes:
       estimator: its name.
       step: of the checkpoint.
+      checkpoint: its fingerprint.
       data_fingerprint: of the test set.
       eps: 'evaluated' and 'trained', the smallest noise levels; 'start', how a datum gets there.
       settings: all that the numbers depend on.
@@ -101,6 +102,7 @@ class Provenance:
 
     estimator: str
     step: int
+    checkpoint: str
     data_fingerprint: str
     eps: dict[str, Any]
     settings: dict[str, Any]
@@ -122,22 +124,38 @@ class EstimatorRun:
         self._estimator: Estimator = experiment.estimators[name]
         self._evaluator = likelihood_evaluator(experiment, self._estimator)
 
-    def __call__(self, step: int, params: Any) -> Result:
-        """Return the result for the parameters of a step."""
+    def __call__(self, step: int, fingerprint: str, params: Callable[[], Any]) -> Result:
+        """Return the result for the parameters of a step.
+
+        Args:
+          step: of the checkpoint.
+          fingerprint: of the checkpoint.
+          params: returns the parameters. It is not called if the result exists.
+        """
         experiment = self._experiment
+        parameters = self._known_digest(step, fingerprint) or digest_params(params())
         settings = {
             **self._estimator.settings,
             "seed": experiment.seed,
             **{f"eval.{name}": value for name, value in vars(experiment.eval).items()},
             "data.fingerprint": experiment.dataset.fingerprint,
-            "parameters": digest_params(params),
+            "parameters": parameters,
             "devices": jax.local_device_count(),
         }
         folder = self._workdir.result(step, self._name, settings)
         if known := self._known(folder):
             return known
         with lock_workdir(folder):  # another process may have finished meanwhile
-            return self._known(folder) or self.evaluate(step, params, settings, folder)
+            known = self._known(folder)
+            return known or self.evaluate(step, fingerprint, params(), settings, folder)
+
+    def _known_digest(self, step: int, fingerprint: str) -> str | None:
+        """Return the digest of the parameters of a checkpoint, as an earlier result has it."""
+        for path in self._workdir.root.glob(f"eval/{step}/*/{RESULT}"):
+            with contextlib.suppress(*DAMAGED):
+                if read_sealed(path, (PER_IMAGE, SETTINGS)).get("checkpoint") == fingerprint:
+                    return read_json(path.with_name(SETTINGS))["parameters"]
+        return None
 
     @staticmethod
     def _known(folder: Path) -> Result | None:
@@ -147,7 +165,9 @@ class EstimatorRun:
         BatchCache(folder / PARTIAL).discard()  # of a process that was killed before it could
         return load_result(folder)
 
-    def evaluate(self, step: int, params: Any, settings: dict[str, Any], folder: Path) -> Result:
+    def evaluate(
+        self, step: int, fingerprint: str, params: Any, settings: dict[str, Any], folder: Path
+    ) -> Result:
         """Evaluate parameters and write the result to a folder."""
         if is_writer():
             write_json(folder / SETTINGS, settings)  # this claims the folder for these settings
@@ -190,6 +210,7 @@ class EstimatorRun:
         provenance = Provenance(
             self._name,
             step,
+            fingerprint,
             self._experiment.dataset.fingerprint,
             {
                 "evaluated": settings["likelihood.eps"],
@@ -286,6 +307,7 @@ def summarize(
         "seconds": evaluation.seconds,
         "compile_seconds": evaluation.compile_seconds,
         "step": provenance.step,
+        "checkpoint": provenance.checkpoint,
         "data_fingerprint": provenance.data_fingerprint,
         "account": [
             {

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.data import DatasetSpec
-from gradlog.evaluation.score_training import initial_state, retention_of
+from gradlog.evaluation.score_training import retention_of, state_spec
 from gradlog.models import DiffusionModel
 from gradlog.storage import (
     CheckpointError,
@@ -73,7 +73,7 @@ def import_checkpoint(
     check_conventions(config)
     path = Path(source).expanduser()
     found = read_official(path)
-    state = train_state(found, jax.eval_shape(lambda: initial_state(experiment)))
+    state = train_state(found, state_spec(experiment))
     with lock_workdir(workdir.root):
         facts = DatasetSpec.of(experiment.dataset).facts()
         workdir.claim(config.to_dict(), experiment.identity, found.step, data_facts=facts)

@@ -158,6 +158,13 @@ def initial_state(experiment: "Experiment") -> TrainState:
     return make(experiment.streams["init"])
 
 
+def state_spec(experiment: "Experiment") -> TrainState:
+    """Return the shapes of a state, as `jax.eval_shape` of `initial_state` does."""
+    return jax.eval_shape(
+        lambda params: init_state(params, experiment.groups), experiment.params_spec
+    )
+
+
 def parallel_step(experiment: "Experiment") -> ParallelStep:
     """Return the training step, mapped over the devices.
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from etils import epy
 from jaxtyping import Float
-from scipy import special  # importing scipy.stats takes half a second
+
+with epy.lazy_imports():  # only means that are computed need it
+    from scipy import special
 
 from gradlog.evaluation.likelihood import Evaluation
 from gradlog.likelihood import mean_standard_error

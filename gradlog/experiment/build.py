@@ -67,7 +67,9 @@ def build(config: ConfigDict, dataset: Dataset) -> Experiment:
     Raises:
       ConfigError: a name, a key or a value is invalid; the message names it.
     """
-    return check_config(config).with_data(dataset)
+    experiment = check_config(config).with_data(dataset)
+    experiment.check(["params_spec"])
+    return experiment
 
 
 def check_config(config: ConfigDict) -> Experiment:

@@ -200,7 +200,8 @@ class Experiment:
         """Return the same experiment with data. Parts that do not depend on the data stay.
 
         Raises:
-          ConfigError: the model does not fit the data, or the memory of this machine.
+          ConfigError: the classes of model and data differ, or a batch does not fit the memory of
+            this machine.
         """
         found = copy.copy(self)
         found._dataset = dataset
@@ -212,10 +213,6 @@ class Experiment:
 
     def _check_fit(self) -> None:
         dataset, classes = self.dataset, self.model.num_classes
-        count = self.num_parameters
-        _check_memory(
-            _STATES * _FLOAT * count, f"config.model has {count:,} parameters, whose training state"
-        )
         reader = Reader(self.config)
         for key in _BATCHES:
             rows = reader.get(key) / jax.process_count()
@@ -238,19 +235,28 @@ class Experiment:
 
     @cached_property
     def params_spec(self) -> Any:
-        """The shapes of the parameters by group, as `jax.eval_shape` returns them."""
+        """The shapes of the parameters by group, as `jax.eval_shape` returns them.
+
+        Raises:
+          ConfigError: the model does not fit the data, or the memory of this machine.
+        """
         shape = self.dataset.shape
         try:
-            return jax.eval_shape(lambda key: self.model.init(key, shape), jax.random.key(0))
+            spec = jax.eval_shape(lambda key: self.model.init(key, shape), jax.random.key(0))
         except (ValueError, TypeError, ArithmeticError) as error:
             raise ConfigError(
                 f"config.model does not fit data of shape {shape}: {error}"
             ) from error
+        count = _count_numbers(spec)
+        _check_memory(
+            _STATES * _FLOAT * count, f"config.model has {count:,} parameters, whose training state"
+        )
+        return spec
 
     @property
     def num_parameters(self) -> int:
         """The number of trained numbers."""
-        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self.params_spec))
+        return _count_numbers(self.params_spec)
 
     # --- what is trained ----------------------------------------------------------------------
 
@@ -412,6 +418,10 @@ _TRAINED = (
 _OF_DATA = (
     *("model", "objective", "augmentation", "estimators", "conditional_sampling", "params_spec"),
 )
+
+
+def _count_numbers(spec: Any) -> int:
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(spec))
 
 
 def _check_memory(needed: float, what: str) -> None:

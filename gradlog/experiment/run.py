@@ -32,7 +32,7 @@ from gradlog.evaluation.encoding import EncodingRun
 from gradlog.evaluation.export import export_checkpoint
 from gradlog.evaluation.likelihood import LikelihoodEvaluator, likelihood_evaluator
 from gradlog.evaluation.samples import SampleRun, Samples
-from gradlog.evaluation.score_training import initial_state, retention_of, train_score_model
+from gradlog.evaluation.score_training import retention_of, state_spec, train_score_model
 from gradlog.experiment.build import dataset_spec, load_data_or_shape, load_dataset
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.experiment import ALL_PARTS, Experiment
@@ -112,6 +112,10 @@ class Run:
             if experiment.config.data.name == "folder" and not workdir.exists():
                 check_holds_no_images(workdir.root, experiment.config.data.path)
         experiment = experiment.with_data((load or load_dataset)(experiment.config))
+        if not workdir.exists():
+            experiment.check(
+                ["params_spec"]
+            )  # it takes time; an existing run has shown that it fits
         workdir.check(experiment.identity, known_defaults())
         return cls(workdir, experiment)
 
@@ -232,8 +236,7 @@ class Run:
 
     def state(self, step: int) -> TrainState:
         """Return the training state of a checkpoint."""
-        like = jax.eval_shape(lambda: initial_state(self.experiment))
-        return self.checkpoints.restore(step, like)
+        return self.checkpoints.restore(step, state_spec(self.experiment))
 
     def params(self, step: int | None = None) -> Any:
         """Return the averaged parameters of a checkpoint by group.
@@ -262,8 +265,10 @@ class Run:
         """
 
         def at_step(step: int) -> list[Result]:
-            params = self.params(step)  # once: the checkpoint may be deleted meanwhile
-            return [run(step, params) for run in self._estimator_runs]
+            # Restored at most once: the checkpoint may be deleted meanwhile.
+            params = cache(partial(self.params, step))
+            fingerprint = self.checkpoints.fingerprint(step)
+            return [run(step, fingerprint, params) for run in self._estimator_runs]
 
         rows = self.at_steps(steps, at_step) if isinstance(steps, str) else map(at_step, steps)
         return [result for column in zip(*rows, strict=True) for result in column]

@@ -13,20 +13,22 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import diffrax
-import equinox
-import equinox.internal
 import jax
 import jax.numpy as jnp
-import optimistix
+from etils import epy
 from jaxtyping import Array, Float
+
+with epy.lazy_imports():  # together they take 0.7 s, which a finished result need not wait for
+    import diffrax
+    import optimistix
 
 from gradlog.ode.solver import Coordinate, Observe, Path, Solution, State, VectorField
 
-ADJOINTS: dict[str, diffrax.AbstractAdjoint] = {
-    "backsolve": diffrax.BacksolveAdjoint(),
-    "checkpoint": diffrax.RecursiveCheckpointAdjoint(),
-    "direct": diffrax.DirectAdjoint(),
+# By name, that of the class in diffrax.
+ADJOINTS = {
+    "backsolve": "BacksolveAdjoint",
+    "checkpoint": "RecursiveCheckpointAdjoint",
+    "direct": "DirectAdjoint",
 }
 
 # Tsit5 has seven stages. The last is the first of the next step, so the first step has one more.
@@ -34,7 +36,6 @@ _EVALUATIONS_PER_STEP = 6
 _EVALUATIONS_TO_START = 1
 # As a share of the interval. It is set because diffrax's own choice costs evaluations.
 _FIRST_STEP = 0.01
-_END = diffrax.SaveAt(t1=True)
 
 
 def _solve(
@@ -45,9 +46,9 @@ def _solve(
     first_step,
     controller,
     max_steps,
-    saved=_END,
+    saved=None,
     adjoint="checkpoint",
-) -> diffrax.Solution:
+) -> "diffrax.Solution":
     values = ()
     if adjoint == "backsolve":
         # It differentiates by the start and by arguments only. Make arguments of the traced values
@@ -64,13 +65,10 @@ def _solve(
             args=values,
             stepsize_controller=controller,
             max_steps=max_steps,
-            saveat=saved,
-            adjoint=ADJOINTS[adjoint],
+            saveat=saved or diffrax.SaveAt(t1=True),
+            adjoint=getattr(diffrax, ADJOINTS[adjoint])(),
             throw=False,
         )
-
-
-_ERROR_IF = equinox.internal.error_if
 
 
 @contextlib.contextmanager
@@ -82,18 +80,21 @@ def _checks_without_callbacks() -> Iterator[None]:
     the whole process; the command line sets it, and a library must not. Only the gradient of the
     adjoint "backsolve" still needs it: JAX traces its second solve after this one.
     """
-    equinox.internal.error_if = functools.partial(_ERROR_IF, on_error="nan")
+    import equinox.internal
+
+    error_if = equinox.internal.error_if
+    equinox.internal.error_if = functools.partial(error_if, on_error="nan")
     try:
         yield
     finally:
-        equinox.internal.error_if = _ERROR_IF
+        equinox.internal.error_if = error_if
 
 
-def _at_end(solved: diffrax.Solution) -> Solution:
+def _at_end(solved: "diffrax.Solution") -> Solution:
     return _solution(solved, jax.tree.map(lambda leaf: leaf[0], solved.ys))
 
 
-def _solution(solved: diffrax.Solution, state: State) -> Solution:
+def _solution(solved: "diffrax.Solution", state: State) -> Solution:
     finite = jax.tree.reduce(lambda ok, leaf: ok & jnp.all(jnp.isfinite(leaf)), state, True)
     return Solution(
         state=state,
@@ -151,7 +152,7 @@ class Adaptive:
         solved = self._run(field, state, grid[0], grid[-1], first, controller, saved)
         return _path(_solution(solved, solved.ys), observe)
 
-    def _run(self, field, state, start, stop, first, controller, saved=_END) -> diffrax.Solution:
+    def _run(self, field, state, start, stop, first, controller, saved=None) -> "diffrax.Solution":
         return _solve(
             field, state, start, stop, first, controller, self.max_steps, saved, self.adjoint
         )
@@ -160,7 +161,7 @@ class Adaptive:
         """Return a solver with a tenth of the tolerances."""
         return replace(self, rtol=self.rtol / 10, atol=self.atol / 10)
 
-    def _controller(self) -> diffrax.AbstractAdaptiveStepSizeController:
+    def _controller(self) -> "diffrax.AbstractAdaptiveStepSizeController":
         return diffrax.PIDController(
             rtol=self.rtol, atol=self.atol, pcoeff=0.3, icoeff=0.4, norm=largest_rms
         )

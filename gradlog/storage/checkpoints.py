@@ -132,6 +132,17 @@ class Checkpoints:
         """
         return self._read_manifest(step).notes
 
+    def fingerprint(self, step: int) -> str:
+        """Return sixteen hexadecimal digits that identify the arrays of a step.
+
+        Its manifest describes them: none is read.
+
+        Raises:
+          DamagedError: its manifest does not exist, or is not what was written.
+          MissingError: there is no such step.
+        """
+        return self._read_manifest(step).fingerprint
+
     def verify(self, step: int) -> list[str]:
         """Read every file of a checkpoint, and return a few words for each damage.
 

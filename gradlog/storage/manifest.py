@@ -98,6 +98,12 @@ class Manifest:
             name: f"{entry['dtype']} {tuple(entry['shape'])}" for name, entry in self.layout.items()
         }
 
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that identify the arrays."""
+        text = json.dumps(self.layout, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def find_damage(self, folder: Path, step: int, run: str) -> list[str]:
         """Return a few words for each difference between a folder and this manifest.
 

@@ -27,6 +27,7 @@ DIMS = 2
 PROVENANCE = Provenance(
     estimator="ode",
     step=700,
+    checkpoint="fedcba9876543210",
     data_fingerprint="0123456789abcdef",
     eps={"evaluated": 1e-3, "trained": 1e-5, "start": "noised"},
     settings={"rtol": 1e-5},

@@ -68,7 +68,7 @@ def save_fake_result(
     )
     settings = {"likelihood.probes": 7, "eval.num_images": count, "devices": 1} | other
     eps = {"evaluated": 1e-3, "trained": 1e-3, "start": "noised"}
-    provenance = Provenance(estimator, step, fingerprint, eps, settings, list_versions())
+    provenance = Provenance(estimator, step, "", fingerprint, eps, settings, list_versions())
     folder = workdir.result(step, estimator, settings)
     bits_per_dim.save_result(folder, evaluation, provenance, summarize(evaluation, provenance))
     found = bits_per_dim.load_result(folder)
