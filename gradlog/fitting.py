@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Float, Int, Num
 
 from gradlog import terminal
+from gradlog.compilation_cache import store_compiled_programs
 from gradlog.data import BatchStream, LabeledSource
 from gradlog.data.user_arrays import check_labels
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
@@ -233,6 +234,7 @@ def fit(
       ValueError: the batch does not divide over the devices, the model has no such group, or the
         objective needs another kind of process.
     """
+    store_compiled_programs()
     weighting = Likelihood()
     objective = objective or ScoreMatching(
         DenoisingScoreMatching(), weighting, weighting.importance_proposal(), eps

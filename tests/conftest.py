@@ -77,7 +77,7 @@ def command(monkeypatch, capsys):
     from gradlog.cli import devices
     from gradlog.cli.main import main
 
-    monkeypatch.setattr(devices, "use_compilation_cache", lambda folder: None)
+    monkeypatch.setattr(devices, "replace_damaged_programs", lambda: None)
     monkeypatch.chdir(tiny.ROOT)
 
     def run(*arguments):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gradlog"
 # From the ground up. A module imports lower tiers only: no circles, and nothing upward.
 TIERS = (
-    ("terminal", "supervisor", "config_error", "sde_lib"),
+    ("terminal", "supervisor", "config_error", "compilation_cache", "sde_lib"),
     ("aliases", "models", "distributions"),
     ("ode", "losses", "configs.default"),
     ("sampling", "likelihood", "data", "distributed"),

@@ -12,21 +12,14 @@ from jax._src import compilation_cache  # its public part cannot replace an entr
 from gradlog import terminal
 from gradlog.cli.errors import UsageError
 
-COMPILATION_CACHE = Path("~/.cache/gradlog/jax").expanduser()
 _get_executable_and_time = compilation_cache.get_executable_and_time
 
 
-def use_compilation_cache(folder: Path) -> None:
-    """Store compiled programs, so that the next process with the same shapes starts at once.
+def replace_damaged_programs() -> None:
+    """Delete a stored program that a killed process or a full disk has left in part.
 
-    The folder is used unless JAX_COMPILATION_CACHE_DIR names another. An entry that a killed
-    process or a full disk has left in part is deleted when it is read, and written again: JAX
-    itself never replaces an entry.
+    It is deleted when it is read, and written again: JAX itself never replaces an entry.
     """
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     compilation_cache.get_executable_and_time = _get_or_delete
 
 

@@ -114,6 +114,7 @@ def run_mode(options: Options) -> None:
     from absl import logging
 
     from gradlog.cli import devices
+    from gradlog.compilation_cache import store_compiled_programs
     from gradlog.distributed import Hosts, check_agreement
     from gradlog.training import raise_on_signal
 
@@ -134,7 +135,8 @@ def run_mode(options: Options) -> None:
             jax.config.update("jax_platforms", "cpu")
         devices.check_devices()
         check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL_HOSTS})
-        devices.use_compilation_cache(devices.COMPILATION_CACHE)
+        store_compiled_programs()
+        devices.replace_damaged_programs()
         action(options)
 
 

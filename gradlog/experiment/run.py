@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from gradlog.compilation_cache import store_compiled_programs
 from gradlog.config_error import ConfigError
 from gradlog.data import (
     UNKNOWN,
@@ -84,6 +85,8 @@ class Run:
     ) -> "Run":
         """Open a workdir; with a config also one that does not exist yet.
 
+        Compiled programs are stored in ``~/.cache/gradlog/jax``, unless JAX has another folder.
+
         Args:
           path: the folder of the run.
           config: a whole configuration; the default is the one that the run was made with.
@@ -99,6 +102,7 @@ class Run:
           ConfigError: the config is invalid.
           DataError: the data are not available, or lie in the folder that would be the workdir.
         """
+        store_compiled_programs()
         workdir = Workdir(Path(path).expanduser())
         if config is None:
             load = load or partial(_load_at_first_use, workdir)

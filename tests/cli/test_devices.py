@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 from jax._src import compilation_cache
 
-from gradlog.cli.devices import use_compilation_cache
+from gradlog.cli.devices import replace_damaged_programs
+from gradlog.compilation_cache import store_compiled_programs
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(compilation_cache, "get_executable_and_time", reading)
     jax.config.update(name, str(tmp_path))
     compilation_cache.reset_cache()
-    use_compilation_cache(tmp_path)
+    replace_damaged_programs()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     yield tmp_path
     jax.config.update(name, before)
@@ -41,3 +42,10 @@ def test_a_damaged_program_is_compiled_again_and_replaced(cache, contents, capsy
     assert {path: len(path.read_bytes()) > 40 for path in entries} == dict.fromkeys(entries, True)
     assert _compile() == expected
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("own", [None, "elsewhere"])
+def test_the_folder_of_a_process_that_stores_programs_stays(cache, own):
+    jax.config.update("jax_compilation_cache_dir", own)
+    store_compiled_programs(cache)
+    assert jax.config.jax_compilation_cache_dir == (own or str(cache))
