@@ -503,7 +503,7 @@ def test_large_images_are_not_decoded_at_once(tmp_path, monkeypatch):
         decoding.remove(id(image))
         return convert(image, mode)
 
-    for seed in range(8):
+    for seed in range(3 * image_files._TOGETHER):
         _save(tmp_path / f"{seed}.png", _picture(seed, 20, 20, "L"))
     monkeypatch.setattr(Image.Image, "convert", count)
     load_folder(path=str(tmp_path), channels=3)
