@@ -261,8 +261,8 @@ def likelihood() -> Config:
     """The estimators of log probability."""
     return Config(
         {
-            # Name of the estimator: 'ode', 'quadrature', 'exact', 'scipy', 'bound', 'vlb', or
-            # 'importance', which weighs draws of `base`.
+            # Name of the estimator: 'ode', 'planned', 'quadrature', 'exact', 'scipy', 'bound',
+            # 'vlb', or 'importance', which weighs draws of `base`.
             "name": "ode",
             "rtol": 1e-5,  # ode, exact, scipy, quadrature: relative tolerance of the solver
             "atol": 1e-5,  # ode, exact, scipy, quadrature: absolute tolerance of the solver
@@ -274,12 +274,17 @@ def likelihood() -> Config:
             "start": "noised",
             "variable": "log_rho",  # variable of integration: 'log_rho' or 't'
             "max_steps": 4096,  # steps of the solver; an image that needs more has failed
-            "intervals": 24,  # quadrature: intervals between nodes, even in log rho
-            # quadrature: solver of the path: 'adaptive', or 'multistep' with one evaluation a node.
+            # planned: standard error in bits/dim that the products of a model are planned for.
+            "target": 0.02,
+            # planned: what has that error: a single 'image', or the 'mean' of the images evaluated.
+            "target_of": "image",
+            "intervals": 24,  # planned, quadrature: intervals between nodes, even in log rho
+            # quadrature, exact: solver of the path: 'adaptive', or 'multistep' with one evaluation
+            # a node.
             "path": "adaptive",
-            "order": 4,  # multistep: nodes of the predictor; the corrector has one more
-            # multistep: an image whose path is less certain than this in bits/dim gets twice the
-            # nodes.
+            "order": 4,  # planned, multistep: nodes of the predictor; the corrector has one more
+            # planned, multistep: an image whose path is less certain than this in bits/dim gets
+            # twice the nodes.
             "tolerance": 0.01,
             # quadrature: add rounds of probes until the standard error is this; bits/dim.
             "standard_error": 0.02,
@@ -302,6 +307,8 @@ def likelihood() -> Config:
             "importance_samples": 20,  # importance: draws of the dequantization per image
             "samples": 128,  # bound, vlb: times per image; an even number
             "form": "dsm",  # bound: 'dsm' denoising or 'ssm' sliced score matching
+            # bound: of the sampler with this share of the reverse SDE's noise.
+            "churn": 1.0,
             "vlb_steps": 1000,  # vlb: number of diffusion steps, even in `variable`
         }
     )
@@ -321,8 +328,11 @@ def sampling() -> Config:
             # Return the mean of the data at the end, and not a sample with the noise of eps.
             "denoise": True,
             # Number of steps. For predictor_corrector the number of times from t_max to eps, one
-            # more than its steps.
+            # more than its steps. probability_flow has it with log_prob only.
             "num_steps": 1000,
+            # probability_flow, ddim, heun, dpm_2m, dpm_3m: log p of each sample, by one product a
+            # node; with denoise = False and without noise in the steps.
+            "log_prob": False,
             "schedule": "uniform",  # grid of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
             "karras_exponent": 7.0,  # karras: steps are even in this root of rho
             "eta": 0.0,  # ddim: share of the ancestral noise, from 0 for none to 1 for all

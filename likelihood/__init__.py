@@ -17,17 +17,27 @@ from gradlog.likelihood.divergences import (
     Rademacher,
     Sphere,
 )
-from gradlog.likelihood.ode import ODELikelihood, make_exact
+from gradlog.likelihood.exact import make_exact
+from gradlog.likelihood.ode import ODELikelihood
 from gradlog.likelihood.parts import Part
+from gradlog.likelihood.planned import Planned
 from gradlog.likelihood.quadrature import Quadrature
 from gradlog.likelihood.scipy_ode import SciPyLikelihood
 from gradlog.likelihood.start import AsSample, Noised, Start
-from gradlog.likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
+from gradlog.likelihood.stored import (
+    ImportanceWeighted,
+    OneDraw,
+    StoredLikelihood,
+    follow,
+    planner,
+    tightened,
+)
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
     "exact": make_exact,
     "ode": ODELikelihood,
+    "planned": Planned,
     "quadrature": Quadrature,
     "scipy": SciPyLikelihood,
     "vlb": make_vlb,
@@ -54,6 +64,7 @@ __all__ = [
     "OneDraw",
     "Orthogonal",
     "Part",
+    "Planned",
     "Probing",
     "Quadrature",
     "Rademacher",
@@ -64,11 +75,13 @@ __all__ = [
     "VariationalBound",
     "account",
     "differentiable",
+    "follow",
     "log_density_fn",
     "make_bound",
     "make_exact",
     "make_vlb",
     "mean_standard_error",
+    "planner",
     "runs_on_host",
     "tightened",
 ]

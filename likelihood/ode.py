@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
-from gradlog.likelihood.divergences import Divergence, Exact
+from gradlog.likelihood.divergences import Divergence
 from gradlog.likelihood.parts import DIVERGENCE, EPS, PRIOR, VOLUME, Part
 from gradlog.likelihood.start import AS_SAMPLE, Start
 from gradlog.models import BoundModel
@@ -78,18 +78,3 @@ def path_parts(
         PRIOR: (prior_log_prob or process.prior_log_prob)(latent),
         VOLUME: latent.size * stretch,
     }
-
-
-def make_exact(
-    solver: Solver,
-    flow: Flow,
-    eps: float,
-    start: Start,
-    prior_log_prob: PriorLogProb | None = None,
-    chunk: int = 128,
-) -> ODELikelihood:
-    """Return an adaptive solve with the exact divergence: d products, ``chunk`` of them at once.
-
-    This is the reference for estimates by random probes: only its start may be random.
-    """
-    return ODELikelihood(solver, flow, Exact(chunk), eps, start, prior_log_prob)

@@ -136,3 +136,21 @@ def log_mean_exp(draws: LogProb) -> LogProb:
 def tightened(likelihood: Any) -> Any:
     """Return an estimator with tighter numerics; None if it has nothing to tighten."""
     return likelihood.tightened() if hasattr(likelihood, "tightened") else None
+
+
+def planner(likelihood: Any) -> Any:
+    """Return the estimator inside, if a model must be measured to plan it; else None.
+
+    It has ``measure`` and ``plan``; see `planned.Planned`.
+    """
+    inner = getattr(likelihood, "likelihood", likelihood)
+    return inner if hasattr(inner, "plan") else None
+
+
+def follow(likelihood: Any, colors: Any) -> Any:
+    """Return an estimator that follows the plan of its planner; None changes nothing."""
+    if colors is None:
+        return likelihood
+    if hasattr(likelihood, "likelihood"):
+        return replace(likelihood, likelihood=follow(likelihood.likelihood, colors))
+    return replace(likelihood, colors=colors)

@@ -1,6 +1,6 @@
 """Samplers: each turns a sample of the prior into a sample of the data."""
 
-from gradlog.sampling.base import Corrector, Predictor, Sample, Sampler
+from gradlog.sampling.base import Corrector, Density, Predictor, Sample, Sampler
 from gradlog.sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
 from gradlog.sampling.ddim import DDIM
 from gradlog.sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
@@ -69,6 +69,7 @@ __all__ = [
     "DPMSolver2M",
     "DPMSolver3M",
     "DPMSolverSDE",
+    "Density",
     "Encoding",
     "EulerMaruyama",
     "Gray",

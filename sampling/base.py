@@ -13,12 +13,31 @@ Scalar = Float[Array, ""]
 
 
 @struct.dataclass
+class Density:
+    """The log density of a sample at time eps in nats, per unit of the model's space.
+
+    Attributes:
+      nats: the log density under the probability flow.
+      standard_error: by the random products that estimate the divergence.
+      discretization: the change of ``nats`` by the last refinement; larger than what remains.
+    """
+
+    nats: Float[Array, ""]
+    standard_error: Float[Array, ""]
+    discretization: Float[Array, ""]
+
+
+@struct.dataclass
 class Sample:
-    """One sample at time eps, its number of score evaluations, and whether it succeeded."""
+    """One sample at time eps, its number of score evaluations, and whether it succeeded.
+
+    ``density`` is None unless the sampler is asked for it by ``log_prob``.
+    """
 
     x: Float[Array, "*D"]
     nfe: Int[Array, ""]
     ok: Bool[Array, ""]
+    density: Density | None = None
 
 
 class Sampler(Protocol):

@@ -40,6 +40,11 @@ class DDIM(GridSampler):
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta = {self.eta} must lie in [0, 1]")
+        super().__post_init__()
+
+    @property
+    def adds_noise(self) -> bool:
+        return self.eta > 0
 
     def step(
         self,

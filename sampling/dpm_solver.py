@@ -78,6 +78,10 @@ class DPMSolverSDE(Multistep):
     ancestral step with the posterior variance.
     """
 
+    @property
+    def adds_noise(self) -> bool:
+        return True
+
     def step(
         self,
         model: BoundModel,

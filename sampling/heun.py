@@ -37,6 +37,10 @@ class Heun(GridSampler):
     churn_max: float = 0.0
     churn_noise: float = 1.0
 
+    @property
+    def adds_noise(self) -> bool:
+        return self.churn > 0
+
     def step(
         self,
         model: BoundModel,

@@ -180,8 +180,9 @@ class EstimatorRun:
         def pass_over(evaluator, source, title, cache, look=0) -> Evaluation:
             with terminal.progress(title, 0, len(source)) as update:
                 say = lambda done: update(done, "images")  # noqa: E731
-                return evaluator(params, source, stream, say, cache=cache, look=look)
+                return evaluator(params, source, stream, say, cache=cache, look=look, plan=plan)
 
+        plan = evaluator.plan(params, self._experiment.dataset.shape)
         evaluation = pass_over(evaluator, data, title, cache)
         if uncertain := int(np.sum(evaluation.values["refine"])):
             terminal.say(
@@ -261,7 +262,8 @@ def summarize(
     it from the estimator's own random draws: probes, or the times of a bound. It holds for a fixed
     place of each datum (its dequantization and its noise at eps), and is null where one draw an
     image gives no estimate. ``error_split`` has all parts. ``discretization`` is the change by the
-    last refinement of the nodes. Without a good image there are no numbers.
+    last refinement of the nodes. ``plan`` is the number of colors at each node, from the data to
+    t_max, of an estimator that plans it. Without a good image there are no numbers.
 
     Args:
       evaluation: of every image.
@@ -304,6 +306,7 @@ def summarize(
         "nfe_max": int(np.max(nfe)),
         "forward_evaluations": float(np.mean(nfe)),
         "jvp_evaluations": float(np.mean(jvps)),
+        "plan": None if evaluation.plan is None else evaluation.plan.tolist(),
         "seconds": evaluation.seconds,
         "compile_seconds": evaluation.compile_seconds,
         "step": provenance.step,

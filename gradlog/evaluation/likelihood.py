@@ -7,16 +7,17 @@ An estimator may add a field to `LogProb` that holds one number an example: it r
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from gradlog.data import Source
 from gradlog.evaluation.batch_cache import BatchCache
@@ -32,12 +33,23 @@ from gradlog.evaluation.devices import (
     run_on_host,
     unpadded_batches,
 )
-from gradlog.likelihood import Account, LogProb, StoredLikelihood, account, runs_on_host, tightened
+from gradlog.likelihood import (
+    Account,
+    LogProb,
+    StoredLikelihood,
+    account,
+    follow,
+    planner,
+    runs_on_host,
+    tightened,
+)
 from gradlog.likelihood.parts import Part
 from gradlog.models import DiffusionModel
 
 if TYPE_CHECKING:
     from gradlog.experiment.experiment import Estimator, Experiment
+
+Plan = Int[np.ndarray, " nodes"] | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class Evaluation:
       dims: the number of dimensions of an example.
       seconds: the time of all batches on all hosts, without compilation.
       compile_seconds: the time that this host compiled.
+      plan: what the estimator decided for the model, see `LikelihoodEvaluator.plan`.
     """
 
     values: dict[str, Any]
@@ -58,6 +71,7 @@ class Evaluation:
     dims: int
     seconds: float
     compile_seconds: float
+    plan: Plan = None
 
     @cached_property
     def account(self) -> Account:
@@ -115,6 +129,7 @@ class LikelihoodEvaluator:
         look: int = 0,
         condition: int | None = None,
         only: Indices | None = None,
+        plan: Plan = None,
     ) -> Evaluation:
         """Evaluate every example of the source.
 
@@ -128,9 +143,13 @@ class LikelihoodEvaluator:
           condition: the class that all examples are evaluated under. Random numbers do not depend
             on it, so that classes are compared on the same draws.
           only: indices of the examples to evaluate, by default of all.
+          plan: of the estimator for these parameters, by default its own; see ``plan``.
         """
-        shared = place((params, None if condition is None else jnp.asarray(condition)))
         only = np.arange(len(source)) if only is None else only
+        shape = source[np.arange(1)].shape[1:]
+        if plan is None:
+            plan = self.plan(params, shape)
+        shared = place((params, None if condition is None else jnp.asarray(condition), plan))
         compile_seconds = 0.0
 
         def evaluate(places: Indices, used: int) -> dict[str, Any]:
@@ -161,6 +180,7 @@ class LikelihoodEvaluator:
                 look=look,
                 condition=condition,
                 only=only[again],
+                plan=plan,
             )
             _replace_rows(values, again, finer.values)
             seconds += finer.seconds
@@ -169,9 +189,39 @@ class LikelihoodEvaluator:
             seconds=seconds,
             values=values,
             log_scale=self.model.dequantizer.log_scale,
-            dims=int(np.prod(source[np.arange(1)].shape[1:])),
+            dims=math.prod(shape),
             compile_seconds=compile_seconds,
+            plan=plan,
         )
+
+    def plan(self, params: Any, shape: tuple[int, ...]) -> Plan:
+        """Return what the estimator decides for a model once, before it sees the data.
+
+        It depends on the parameters and the estimator alone: for `Planned` the number of colors at
+        each node. It is None for estimators that decide nothing.
+        """
+        inner = planner(self.likelihood)
+        if inner is None:
+            return None
+        if not any(known is params for known, _ in self._plans):
+            variances = jax.device_get(self._measuring(tuple(shape))(params))
+            self._plans[:] = [(params, inner.plan(variances, tuple(shape)))]
+        return self._plans[0][1]
+
+    @cached_property
+    def _plans(self) -> list[tuple[Any, Plan]]:
+        return []  # that of the parameters that were asked for last
+
+    @cached_property
+    def _measuring(self) -> Callable[[tuple[int, ...]], Callable[[Any], Any]]:
+        def program(shape: tuple[int, ...]) -> Callable[[Any], Any]:
+            def measure(params: Any, _: None) -> Any:
+                return planner(self.likelihood).measure(self.model.bind(params), shape)
+
+            precise = run_on_host(measure)
+            return jax.jit(lambda params: precise(params, None))
+
+        return cache(program)
 
     def _evaluate(self, shared: Any, rows: Any, used: int) -> tuple[dict[str, Any], float]:
         """Return the rows that count of a batch, and the seconds that the program compiled."""
@@ -194,7 +244,7 @@ class LikelihoodEvaluator:
         """Return the program for arrays of these shapes, whatever the parameters."""
         if runs_on_host(self.likelihood) or jax.config.jax_disable_jit:  # pyright: ignore
             return run_on_host(self._batch)
-        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (rows, shared[1])))
+        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (rows, shared[1:])))
         if shapes not in self._programs:
             self._programs[shapes] = map_batch(self._batch).lower(shared, rows).compile()
         return self._programs[shapes]
@@ -210,10 +260,11 @@ class LikelihoodEvaluator:
     def _programs(self) -> dict[str, Callable[[Any, Any], Any]]:
         return {}
 
-    def _batch(self, shared: tuple[Any, Any], rows: tuple[Any, Any]) -> dict[str, Any]:
-        (params, condition), (x, key_data) = shared, rows
+    def _batch(self, shared: tuple[Any, Any, Any], rows: tuple[Any, Any]) -> dict[str, Any]:
+        (params, condition, plan), (x, key_data) = shared, rows
         model = self.model.bind(params).conditioned(condition)
-        return numbers_of(self.likelihood(model, x, jax.random.wrap_key_data(key_data)))
+        likelihood: Any = follow(self.likelihood, plan)
+        return numbers_of(likelihood(model, x, jax.random.wrap_key_data(key_data)))
 
 
 def _replace_rows(values: dict[str, Any], rows: Indices, finer: dict[str, Any]) -> None:

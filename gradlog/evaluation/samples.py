@@ -4,14 +4,15 @@ A sample is a function of its index alone, whatever the batch size and the numbe
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from gradlog import terminal
 from gradlog.distributed import is_writer
@@ -31,7 +32,7 @@ from gradlog.evaluation.devices import (
     padded_batches,
     place,
 )
-from gradlog.experiment.sampling_parts import BATCH_AXES
+from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Sampler
 from gradlog.storage import Workdir, write_json, write_npz
@@ -51,12 +52,20 @@ class Samples:
       nfe: score evaluations of each sample.
       ok: whether its solver finished with a finite result.
       seconds: for all of them, compilation included.
+      log_prob: their log densities in nats per unit of the data, under the probability flow at eps,
+        at the points before they are rounded to levels. None if they were not asked for.
+      log_prob_error: standard errors of the log densities, by the random products.
+      log_prob_discretization: the changes of the log densities by the last refinement; larger than
+        what remains.
     """
 
     x: Num[np.ndarray, "n *D"]
     nfe: Int[np.ndarray, " n"]
     ok: Bool[np.ndarray, " n"]
     seconds: float
+    log_prob: Float[np.ndarray, " n"] | None = None
+    log_prob_error: Float[np.ndarray, " n"] | None = None
+    log_prob_discretization: Float[np.ndarray, " n"] | None = None
 
 
 class SampleDriver:
@@ -83,7 +92,14 @@ class SampleDriver:
                 z = bound.process.prior_sample(prior_key, shape)
                 sample = own(conditioning.guide(bound, guide, label), z, path_key)
                 nfe = sample.nfe * conditioning.guidance.evaluations
-                return {"x": bound.to_data(sample.x), "nfe": nfe, "ok": sample.ok}
+                drawn = {"x": bound.to_data(sample.x), "nfe": nfe, "ok": sample.ok}
+                if sample.density is None:
+                    return drawn
+                return drawn | {
+                    "log_prob": sample.density.nats - z.size * bound.log_scale,
+                    "log_prob_error": sample.density.standard_error,
+                    "log_prob_discretization": sample.density.discretization,
+                }
 
             return jax.vmap(one, axis_name=BATCH_AXES[0])(*rows)
 
@@ -138,10 +154,22 @@ class SampleRun:
         self._workdir, self._experiment, self._classifier = workdir, experiment, classifier
 
     @cached_property
-    def _driver(self) -> SampleDriver:
-        # It is kept, so that further samples and checkpoints compile nothing.
-        conditioning = Conditioning.of(self._experiment, self._classifier)
-        return sample_driver(self._experiment, self._experiment.sampling.batch_size, conditioning)
+    def _driver(self) -> Callable[[bool], SampleDriver]:
+        # They are kept, so that further samples and checkpoints compile nothing.
+        experiment = self._experiment
+        conditioning = Conditioning.of(experiment, self._classifier)
+
+        def driver(log_prob: bool) -> SampleDriver:
+            sampler, name = experiment.sampler, experiment.config.sampling.name
+            return SampleDriver(
+                with_log_prob(sampler, name) if log_prob else sampler,
+                experiment.model,
+                experiment.dataset.shape,
+                experiment.sampling.batch_size,
+                conditioning,
+            )
+
+        return cache(driver)
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -149,10 +177,13 @@ class SampleRun:
         experiment = self._experiment
         return {**experiment.sampler_settings, "seed": experiment.seed}
 
-    def draw(self, params: Any, key: jax.Array | None, count: int) -> Samples:
+    def draw(
+        self, params: Any, key: jax.Array | None, count: int, *, log_prob: bool = False
+    ) -> Samples:
         """Draw samples in the units of the data; without a key those of ``--mode=sample``.
 
         Raises:
+          ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
           CheckpointError: the guidance needs a classifier, and it is not trained.
           DataError: test data are needed and are not there.
           TypeError: the key is no key of JAX.
@@ -166,7 +197,7 @@ class SampleRun:
             raise TypeError(f"key = {key!r} is not a key of JAX: use jax.random.key(0), or None")
         targets = Targets.of(self._experiment, count)
         with terminal.progress("sampling", 0, count) as update:
-            return self._driver(
+            return self._driver(log_prob)(
                 params,
                 count,
                 key,
@@ -193,6 +224,11 @@ class SampleRun:
         if is_writer():
             targets = Targets.of(experiment, len(samples.x))
             arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
+            if samples.log_prob is not None:
+                arrays |= {
+                    name: getattr(samples, name)
+                    for name in ("log_prob", "log_prob_error", "log_prob_discretization")
+                }
             write_npz(folder / "samples.npz", arrays | targets.arrays())
             save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
             write_json(folder / "settings.json", settings)

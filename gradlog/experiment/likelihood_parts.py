@@ -88,6 +88,7 @@ def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset |
         solver=lambda: reader.make("likelihood", Adaptive),
         path=lambda: reader.make("likelihood", reader.pick("likelihood.path", PATHS)),
         flow=lambda: reader.pick("likelihood.variable", FLOWS)(),
+        examples=lambda: _images_of_mean(reader, dataset),
         divergence=lambda: _build_divergence(reader, dataset, "divergence", "probes"),
         node_divergence=lambda: _build_divergence(
             reader, dataset, "node_divergence", "node_probes"
@@ -99,6 +100,14 @@ def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset |
     if name == IMPORTANCE:
         stored = ImportanceWeighted(likelihood, reader.get("likelihood.importance_samples"))
     return Estimator(stored, dequantizer, reader.snapshot("likelihood."))
+
+
+def _images_of_mean(reader: Reader, dataset: Dataset | None) -> int:
+    """Return the number of images whose mean has the target error; 1 if each image has it."""
+    if reader.get("likelihood.target_of") != "mean" or dataset is None:
+        return 1
+    count = len(dataset.test)
+    return min(reader.get("eval.num_images") or count, count)
 
 
 def _base_of_importance(reader: Reader, dataset: Dataset | None) -> str:

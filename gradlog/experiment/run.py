@@ -437,21 +437,26 @@ class Run:
         """Draws samples with the parameters of any checkpoint."""
         return SampleRun(self.workdir, self.experiment, self.classifier)
 
-    def sample(self, key: jax.Array | None, n: int, step: int | None = None) -> Samples:
+    def sample(
+        self, key: jax.Array | None, n: int, step: int | None = None, *, log_prob: bool = False
+    ) -> Samples:
         """Return ``n`` samples in the units of the data: ``x`` (n, *D), with ``nfe`` and ``ok``.
 
         The same key gives the same samples, and a smaller n gives the first of them. The key of
         ``--mode=sample`` is used for None. Samples have the classes of ``config.sampling.classes``
-        in turn, and the known part of the first test data if ``config.sampling.task`` says so.
+        in turn, and the known part of the first test data if ``config.sampling.task`` says so. With
+        ``log_prob`` a sampler of the flow also returns their log densities in nats, ``log_prob``
+        (n,), as with ``config.sampling.log_prob``; see `Samples`.
 
         Raises:
           CheckpointError: there is no such checkpoint, or a guidance needs a classifier and there
             is none.
+          ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
           DataError: test data are needed, and are not available.
           TypeError: the key is no key of JAX.
           ValueError: n is below 1.
         """
-        return self.samples.draw(self.params(step), key, n)
+        return self.samples.draw(self.params(step), key, n, log_prob=log_prob)
 
     def save_samples(self, step: int) -> Path:
         """Draw ``config.sampling.num_samples`` samples and write them; return their folder."""

@@ -1,7 +1,7 @@
 """Build the sampler, the encoding, and conditional sampling from ``config.sampling``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -73,8 +73,28 @@ def build_sampler(reader: Reader, process: SDE) -> Sampler:
         schedule=part("schedule", TIME_SCHEDULES),
         **_solver_parts(reader),
     )
-    check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
+    name = reader.get("sampling.name")
+    check_accepts("sampling.name", name, sampler, process)
+    if reader.get("sampling.log_prob"):
+        return with_log_prob(sampler, name)
     return sampler
+
+
+def with_log_prob(sampler: Sampler, name: str) -> Sampler:
+    """Return the sampler that also returns the density of each sample.
+
+    Raises:
+      ConfigError: it has none, or not with its other settings.
+    """
+    if not (is_dataclass(sampler) and "log_prob" in {field.name for field in fields(sampler)}):
+        raise ConfigError(
+            f"config.sampling.log_prob = True needs a sampler of the flow; {name!r} has none: "
+            "choose 'dpm_2m', 'dpm_3m', 'heun', 'ddim' or 'probability_flow'"
+        )
+    try:
+        return replace(sampler, log_prob=True)  # pyright: ignore[reportReturnType]
+    except ValueError as error:
+        raise ConfigError(f"config.sampling: {error}") from error
 
 
 def build_encoding(reader: Reader, process: SDE) -> Encoding:

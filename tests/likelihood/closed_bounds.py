@@ -57,6 +57,20 @@ def bound(xs, sde_name: str, eps: float, steps: int = 0, variable: str = "log_rh
     return diffusion + volume + step + _prior(xs, ends)
 
 
+def diffusion_of_sampler(xs, sde_name: str, eps: float, churn: float) -> np.ndarray:
+    """Return the diffusion term of the bound of DDIM's steps with noise, for many steps.
+
+    A step from rho to r adds noise of variance ``v = churn^2 (rho^2 - r^2)``, and its mean is ``x0
+    + sqrt(r^2 - v)/rho (y - x0)``, with x0 denoised in the model and known in the posterior: two
+    Gaussians of one variance (Song, Meng & Ermon 2021, arXiv:2010.02502, eq. 7).
+    """
+    grid = edges(sde_name, eps, 20_000)
+    low, high = np.exp(grid[:-1]), np.exp(grid[1:])
+    noise = churn**2 * (high**2 - low**2)
+    kl = (high - np.sqrt(low**2 - noise)) ** 2 / (2 * noise)
+    return xs.shape[-1] * (grid[-1] - grid[0]) - np.tensordot(kl, _residual(xs, grid[1:]), axes=1)
+
+
 def _prior(xs, ends) -> np.ndarray:
     """Return ``E log p_T(x_T)`` conditional on x."""
     alpha2, sigma2 = np.exp(2 * ends["log_alpha_end"]), np.exp(2 * ends["log_sigma_end"])

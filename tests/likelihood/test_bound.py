@@ -66,6 +66,22 @@ def test_bound_of_a_gaussian_equals_its_closed_form_at_any_eps(sde, form):
     assert_standard_normal((got.nats - want) / got.standard_error)
 
 
+@pytest.mark.parametrize("churn", [0.5, 1.0, 1.5])
+def test_bound_of_a_sampler_with_churn_is_that_of_its_steps(churn):
+    law, sde = LAWS["gaussian"], SDES["vp"]()
+    xs = draw(law, sde, EPS, count=POINTS)
+    bound = make_bound(SAMPLES, 1e-2, churn=churn)
+    model = BoundModel(sde, law.score_fn(sde))
+    found = jax.device_get(jax.jit(lambda xs, keys: bound(model, xs, keys))(xs, keys(POINTS)))
+    want = closed_bounds.diffusion_of_sampler(xs, "vp", 1e-2, churn)
+    assert_standard_normal((found.parts["diffusion"] - want) / found.standard_error)
+
+
+def test_churn_must_leave_some_noise():
+    with pytest.raises(ValueError, match="churn"):
+        make_bound(SAMPLES, EPS, churn=0.0)
+
+
 @pytest.mark.parametrize("factor", [0.8, 1.2])
 @pytest.mark.parametrize("sde", ["vp", "ve"])
 def test_bound_with_a_wrong_score_is_below_the_entropy(sde, factor):

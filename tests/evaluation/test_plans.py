@@ -1,0 +1,51 @@
+"""Tests of what is planned for a model once, and of densities that samples have on their way."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import thirteen
+
+from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.evaluation.samples import SampleDriver
+from gradlog.likelihood import AsSample, OneDraw, Planned, make_exact
+from gradlog.ode import ExponentialMultistep, LogRhoFlow
+from gradlog.sampling import DPMSolver2M, LogSNRSchedule
+
+STREAM = jax.random.key(3)
+
+
+def test_plan_is_a_function_of_the_parameters_alone():
+    estimate = LikelihoodEvaluator(OneDraw(Planned(1e-3, tolerance=1e9)), thirteen.DEQUANTIZED, 13)
+    params = thirteen.params()
+    first = estimate(params, thirteen.SOURCE, STREAM)
+    np.testing.assert_array_equal(first.plan, estimate.plan(params, thirteen.SHAPE))
+    # The plan of an evaluation does not depend on its data, and it is used.
+    part = estimate(params, thirteen.SOURCE[:13], STREAM, plan=np.full(25, 4, np.int32))
+    assert part.values["jvps"][0] == 100 > first.values["jvps"][0]
+    larger = jax.tree.map(lambda leaf: 3 * leaf, params)
+    assert not np.array_equal(estimate.plan(larger, thirteen.SHAPE), first.plan)
+
+
+def test_densities_of_samples_are_those_of_the_samples_as_data():
+    """Backward to the sample, and forward from it, within the errors that are stated."""
+    options = {"denoise": False, "log_prob": True, "schedule": LogSNRSchedule()}
+    sampler = DPMSolver2M(60, 1e-3, **options)
+    driver = SampleDriver(sampler, thirteen.MODEL, thirteen.SHAPE, 13)
+    samples = driver(thirteen.params(), 13, STREAM)
+    flow, path = LogRhoFlow(), ExponentialMultistep()
+    exact = make_exact(*(None, flow, 1e-3, AsSample()), path=path, intervals=48)
+    forward = LikelihoodEvaluator(OneDraw(exact), thirteen.MODEL, 13)
+    want = forward(thirteen.params(), samples.x, STREAM)
+    allowed = 3 * samples.log_prob_error + np.abs(samples.log_prob_discretization) + 1e-3
+    assert np.all(np.abs(samples.log_prob - want.nats) <= allowed)
+    errors = samples.log_prob - want.nats
+    assert np.sqrt(np.mean(errors**2)) < 2 * np.sqrt(np.mean(samples.log_prob_error**2))
+    assert np.std(errors) < np.std(want.nats) / 3
+
+    stored = SampleDriver(sampler, thirteen.DEQUANTIZED, thirteen.SHAPE, 13)
+    in_levels = stored(thirteen.params(), 13, STREAM)
+    shift = 4 * thirteen.DEQUANTIZED.dequantizer.log_scale
+    np.testing.assert_allclose(in_levels.log_prob, samples.log_prob - shift, rtol=1e-4)
+    without = SampleDriver(replace(sampler, log_prob=False), thirteen.MODEL, thirteen.SHAPE, 13)
+    assert without(thirteen.params(), 2, STREAM).log_prob is None
