@@ -44,7 +44,7 @@ class DDPMLangevin:
     samples: int = 10_000
 
     def __call__(self, run: Run) -> None:
-        sde = run.experiment.process
+        sde = run.experiment.initial_process
         require_ddpm_loss(run)
         law, annealed = require_mixture(run), require_annealed_langevin(run)
         run.train()

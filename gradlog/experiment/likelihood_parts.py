@@ -22,7 +22,7 @@ from gradlog.likelihood import (
 )
 from gradlog.models import DEQUANTIZERS, Continuous, Dequantizer, Uniform
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 IMPORTANCE = "importance"
 _VARIANCE = "the weights would be exponentials of all its variance"
@@ -50,7 +50,7 @@ def estimator_names() -> list[str]:
 
 
 def build_estimators(
-    reader: Reader, config: ConfigDict, process: SDE, dataset: Dataset | None
+    reader: Reader, config: ConfigDict, process: Process, dataset: Dataset | None
 ) -> dict[str, Estimator]:
     """Build the estimators that ``config.eval.estimators`` lists, by name.
 
@@ -76,7 +76,9 @@ def build_estimators(
     return found
 
 
-def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset | None) -> Estimator:
+def _build_estimator(
+    reader: Reader, name: str, process: Process, dataset: Dataset | None
+) -> Estimator:
     base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name
     eps = reader.eps("likelihood", process)
     likelihood = reader.make(
@@ -122,7 +124,7 @@ def _base_of_importance(reader: Reader, dataset: Dataset | None) -> str:
 
 
 def _build_dequantizer(
-    reader: Reader, base: str, process: SDE, eps: float, dataset: Dataset | None
+    reader: Reader, base: str, process: Process, eps: float, dataset: Dataset | None
 ) -> Dequantizer:
     """Build the map from stored data to the points at which the estimator's path begins.
 
