@@ -181,7 +181,7 @@ def objective() -> Config:
             "scaling": "integral",
             "reduce_mean": True,  # score_flow: mean over dimensions; if False, half their sum
             # What training sees of integer data k: 'uniform' dequantization, 'scaled' values
-            # k/(levels - 1), or 'centers' (k + 1/2)/levels.
+            # k/(levels - 1), or 'centers' (k + 1/2)/levels, which the bound of elbo decodes.
             "dequantization": "uniform",
             "eps": 1e-5,  # smallest time of training
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
@@ -305,8 +305,9 @@ def likelihood() -> Config:
             "node_chunk": 5,  # quadrature: traces computed at once
             "node_divergence": "rademacher",  # quadrature: replaces `divergence`
             "node_probes": 3,  # quadrature: replaces `probes`
-            # Dequantization of integer data: 'uniform', or 'truncated_normal', which has the noise
-            # of eps inside each level.
+            # Dequantization of integer data: 'uniform'; 'truncated_normal', which has the noise of
+            # eps inside each level; or 'decoder': none, the centers of the levels get the noise of
+            # eps, and a decoder gives the levels back.
             "dequantization": "uniform",
             # ode: trace of the Jacobian. By random probes: 'rademacher', 'gaussian', 'sphere',
             # 'orthogonal', 'probing', 'hutchpp'; or 'exact'.

@@ -16,7 +16,7 @@ from gradlog.losses.sliced import ReducedVarianceScoreMatching
 from gradlog.losses.times import TimeProposal
 from gradlog.losses.variance import train_inside_for_variance
 from gradlog.losses.weightings import Likelihood
-from gradlog.models import BoundModel
+from gradlog.models import BoundModel, Decoder
 from gradlog.sde_lib import SDE, Process
 
 Scalar = Float[Array, ""]
@@ -41,8 +41,9 @@ class EvidenceBound:
     Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps, and the
     integral over ``d(log rho) = g^2/(2 sigma^2) dt`` starts at eps. The noised points are functions
     of the process, so the gradient by f and g goes through them. Both ends of a schedule are
-    charged: the first by the reconstruction, the last by the prior. The metrics are these terms in
-    nats per dimension. `likelihood.VariationalBound` is the same bound, with many draws.
+    charged: the first by the reconstruction, the last by the prior. With the dequantizer `Decoder`,
+    q is its distribution over the levels. The metrics are these terms in nats per dimension.
+    `likelihood.VariationalBound` is the same bound, with many draws.
 
     >>> import jax, jax.numpy as jnp
     >>> from gradlog.distributions import Gaussian
@@ -94,8 +95,8 @@ class EvidenceBound:
             "diffusion": diffusion,
             "reconstruction": reconstruction(model, x0, self.eps, z) / x0.size,
         }
-        value = sum(terms.values(), start=log_q / x0.size) + model.log_scale
-        return Loss(value, terms | model.process.metrics())
+        value = sum(terms.values(), start=log_q / x0.size)
+        return Loss(value + model.log_scale, terms | model.process.metrics())
 
     def diffusion(
         self, model: BoundModel, x0: Float[Array, "*D"], u: Scalar, key: jax.Array
@@ -119,9 +120,13 @@ def reconstruction(
 ) -> Scalar:
     """Return ``-log q(x0 | x_eps)`` in nats at ``x_eps = alpha x0 + sigma z``.
 
-    The mean of q has the error ``-rho (z + sigma s)``, and its standard deviation is rho.
+    The mean of q has the error ``-rho (z + sigma s)``, and its standard deviation is rho. With
+    the dequantizer `Decoder`, q is its distribution over the levels.
     """
     process = model.process
+    if isinstance(model.dequantizer, Decoder):
+        rho = jnp.exp(process.log_rho(eps))
+        return -model.dequantizer.log_decoder(x0, x0 + rho * z, rho)
     residual = z + process.sigma(eps) * model.score(process.perturb(x0, eps, z), eps)
     log_rho = process.log_rho(eps)
     return 0.5 * jnp.sum(residual**2) + x0.size * (log_rho + 0.5 * math.log(2 * math.pi))

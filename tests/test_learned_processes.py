@@ -7,9 +7,10 @@ import tiny
 from jax import export
 
 from gradlog.config_error import ConfigError
+from gradlog.data import known_spec
 from gradlog.evaluation.export import score_program
 from gradlog.evaluation.score_training import initial_state
-from gradlog.experiment.build import check_config
+from gradlog.experiment.build import build, check_config
 from gradlog.experiment.run import Run
 from gradlog.report.page import Chart
 from gradlog.report.run_folder import RunFolder
@@ -30,6 +31,9 @@ SETTINGS = {
     "likelihood.eps": 0.0,
     "sampling.eps": 0.0,
 }
+
+
+DIGITS = known_spec("digits", {}).without_examples("not needed")
 
 
 def train(folder, steps=20, **overrides) -> Run:
@@ -136,6 +140,18 @@ def test_fixed_run_has_no_chart_of_a_schedule(tmp_path):
 def test_settings_that_cannot_learn_are_refused(wrong, key):
     with pytest.raises(ConfigError, match=key):
         check_config(tiny.points(**SETTINGS | wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [({"likelihood.start": "as_sample"}, "start"), ({"likelihood.name": "importance"}, "name")],
+)
+def test_decoder_needs_the_noise_of_eps_and_has_no_draws(wrong, key):
+    settings = {"likelihood.name": "ode", "likelihood.dequantization": "decoder"}
+    experiment = build(tiny.digits(**settings | wrong), DIGITS)
+    with pytest.raises(ConfigError, match=rf"likelihood\.{key}") as refused:
+        _ = experiment.estimators
+    assert "'decoder'" in str(refused.value)
 
 
 def test_score_alone_may_be_trained_with_a_frozen_schedule():

@@ -20,7 +20,7 @@ from gradlog.likelihood import (
     OneDraw,
     StoredLikelihood,
 )
-from gradlog.models import DEQUANTIZERS, Continuous, Dequantizer, Uniform
+from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Uniform
 from gradlog.ode import FLOWS, PATHS, Adaptive
 from gradlog.sde_lib import SDE, Process
 
@@ -99,6 +99,11 @@ def _build_estimator(
     dequantizer = _build_dequantizer(reader, base, process, eps, dataset)
     stored: StoredLikelihood = OneDraw(likelihood)
     if name == IMPORTANCE:
+        if isinstance(dequantizer, Decoder):
+            raise ConfigError(
+                "config.likelihood.name = 'importance' weighs draws of the dequantization, and "
+                "config.likelihood.dequantization = 'decoder' draws none; choose 'uniform'"
+            )
         stored = ImportanceWeighted(likelihood, reader.get("likelihood.importance_samples"))
     return Estimator(stored, dequantizer, reader.snapshot("likelihood."))
 
@@ -139,7 +144,16 @@ def _build_dequantizer(
     centered = reader.get("model.centered")
     if member is Uniform:
         return Uniform(dataset.levels, centered)
-    if "start" not in inspect.signature(LIKELIHOODS[base]).parameters:
+    starts = "start" in inspect.signature(LIKELIHOODS[base]).parameters
+    if member is Decoder:
+        if starts and reader.get("likelihood.start") != "noised":
+            raise ConfigError(
+                f"config.{key} = 'decoder' decodes a noised datum: it needs "
+                "config.likelihood.start = 'noised', got "
+                f"{reader.get('likelihood.start')!r}"
+            )
+        return Decoder(dataset.levels, centered)
+    if not starts:
         raise ConfigError(
             f"config.{key} = 'truncated_normal' gives samples at eps, but {base!r} adds the noise "
             "of eps itself; choose 'uniform', or another estimator"

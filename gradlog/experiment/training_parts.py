@@ -30,7 +30,9 @@ from gradlog.models import (
     NOISE_LABELS,
     PARAMETRIZATIONS,
     TRAINING_DEQUANTIZERS,
+    Centers,
     Continuous,
+    Decoder,
     DiffusionModel,
 )
 from gradlog.sde_lib import SDE, Process
@@ -75,6 +77,8 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
     dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
+    if dequantizer is Centers and reader.get("objective.name") == ELBO:
+        dequantizer = Decoder
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         dequantizer = Continuous()
     else:
@@ -160,7 +164,9 @@ def build_objective(
 
 def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
     _check_choice(reader, "objective.levels", (CONTINUOUS,), "objective.name", ELBO)
-    _check_choice(reader, "objective.dequantization", ("uniform",), "objective.name", ELBO)
+    _check_choice(
+        reader, "objective.dequantization", ("uniform", "centers"), "objective.name", ELBO
+    )
     integrand, offset = reader.pick("objective.form", ELBO_FORMS)
     proposal = UniformLogRho() if reader.get("objective.importance_sampling") else UniformTime()
     shapes_levels = bool(process.initial().INSIDE) and PROCESS in trained_groups(reader, process)
