@@ -1,12 +1,13 @@
 """Compare the training step with a bare one: forward, backward and Adam of the same network.
 
-python benchmarks/train_step.py [--config=FILE] [--steps=N] [--json=FILE]
+python benchmarks/train_step.py [--config=FILE] [--against=FILE] [--steps=N] [--json=FILE]
 
 Both run on the same data in one process, in turn, block by block. The bare step is one jitted
 function without clipping and averages: network, mean square, gradient and Adam for a fixed noised
 batch. The framework's step adds what training needs: reading the batch, dequantization, times,
 noise, clipping, the moving average, and the mean over devices. The script prints the median of each
-over blocks, and the median ratio.
+over blocks, and the median ratio. ``--against`` takes the training step of another configuration in
+place of the bare one, such as that of a learned process against a fixed one.
 """
 
 import argparse
@@ -32,6 +33,12 @@ from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
 from gradlog.storage import write_json
+
+
+def load_experiment(file: str) -> Experiment:
+    """Return the experiment of a configuration, with its data."""
+    config = load_config(file)
+    return build(config, load_dataset(config))
 
 
 def framework_step(experiment: Experiment, batch_size: int):
@@ -103,6 +110,7 @@ def measure(runs: dict, steps: int, blocks: int) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="configs/digits.py")
+    parser.add_argument("--against", help="a config whose step replaces the bare one")
     parser.add_argument("--steps", type=int, default=40, help="steps in a block")
     parser.add_argument("--blocks", type=int, default=7)
     parser.add_argument("--json", help="a file for the figures")
@@ -110,15 +118,18 @@ def main() -> None:
 
     if jax.device_count() > 1:
         parser.error("the bare step runs on one device: make one visible, not more")
-    config = load_config(arguments.config)
-    experiment = build(config, load_dataset(config))
+    experiment = load_experiment(arguments.config)
     batch_size = experiment.training.batch_size
-    runs = {
-        "bare": bare_step(experiment, batch_size),
-        "framework": framework_step(experiment, batch_size),
-    }
+    if arguments.against:
+        other = load_experiment(arguments.against)
+        if other.training.batch_size != batch_size:
+            parser.error("--against must have the batch size of --config")
+        reference, step = arguments.against, framework_step(other, batch_size)
+    else:
+        reference, step = "bare", bare_step(experiment, batch_size)
+    runs = {reference: step, "framework": framework_step(experiment, batch_size)}
     seconds = measure(runs, arguments.steps, arguments.blocks)
-    ratios = np.array(seconds["framework"]) / np.array(seconds["bare"])
+    ratios = np.array(seconds["framework"]) / np.array(seconds[reference])
     rows = [
         {
             "step": name,
@@ -129,6 +140,7 @@ def main() -> None:
     ]
     report = {
         "config": arguments.config,
+        "reference": reference,
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
         "batch_size": batch_size,
@@ -150,8 +162,10 @@ def show(report: dict) -> None:
         table.add_row(row["step"], f"{row['milliseconds']:.2f}", f"{row['images_per_second']:.0f}")
     console = Console()
     console.print(table)
-    low, high = report["ratio_range"]
-    console.print(f"ratio framework / bare: {report['ratio']:.3f} (blocks {low:.3f} .. {high:.3f})")
+    ratio, (low, high) = report["ratio"], report["ratio_range"]
+    console.print(
+        f"ratio framework / {report['reference']}: {ratio:.3f} (blocks {low:.3f} .. {high:.3f})"
+    )
 
 
 if __name__ == "__main__":

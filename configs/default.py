@@ -71,7 +71,7 @@ def sde() -> Config:
     return Config(
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
-            # 'log_snr' (that of VDM).
+            # 'log_snr' (that of VDM), or 'learned_gamma', whose schedule is trained.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1
@@ -80,8 +80,14 @@ def sde() -> Config:
             "t_max": 0.999,  # straight: last time; at t = 1 nothing of the data would be left
             # ddpm, the label 'step' and the levels 'steps': number of steps of the chain.
             "num_steps": 1000,
-            "gamma_min": -13.3,  # log_snr: minus the log signal-to-noise ratio at t = 0
-            "gamma_max": 5.0,  # log_snr: minus the log signal-to-noise ratio at t = 1
+            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 0
+            "gamma_min": -13.3,
+            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 1
+            "gamma_max": 5.0,
+            # learned_gamma: gamma between its ends: a monotone 'network' or a 'polynomial'.
+            "schedule": "network",
+            "schedule_features": 64,  # learned_gamma: width of the monotone network
+            "learn_ends": False,  # learned_gamma: train gamma_min and gamma_max too
         }
     )
 
@@ -161,7 +167,8 @@ def objective() -> Config:
     return Config(
         {
             # Kind of score matching: 'dsm' denoising, 'dsm2' denoising of second order, 'esm'
-            # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences.
+            # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences. Or
+            # 'elbo': the whole variational bound, which also trains the process.
             "name": "dsm",
             # Noise levels of training: 'continuous', a 'ladder' of levels, the 'steps' of a chain,
             # or 'one' level at eps.
@@ -174,14 +181,19 @@ def objective() -> Config:
             "scaling": "integral",
             "reduce_mean": True,  # score_flow: mean over dimensions; if False, half their sum
             # What training sees of integer data k: 'uniform' dequantization, 'scaled' values
-            # k/(levels - 1), or 'centers' (k + 1/2)/levels.
+            # k/(levels - 1), or 'centers' (k + 1/2)/levels, which the bound of elbo decodes.
             "dequantization": "uniform",
             "eps": 1e-5,  # smallest time of training
+            "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
+            # elbo: train the inside of a learned schedule for the variance of the loss, whose mean
+            # does not depend on it.
+            "variance_training": True,
             "log_rho_mean": -1.2,  # edm: mean of log rho, the log noise-to-signal ratio
             "log_rho_std": 1.2,  # edm: standard deviation of log rho
             "chunk": 128,  # ism: Jacobian products computed at once
-            "slices": 1,  # ssm, ssm_vr, fsm, dsm2: random directions per example
-            # ssm, ssm_vr, fsm, dsm2: law of the directions: 'rademacher', 'gaussian' or 'sphere'.
+            "slices": 1,  # ssm, ssm_vr, fsm, dsm2, elbo: random directions per example
+            # ssm, ssm_vr, fsm, dsm2, elbo: law of the directions: 'rademacher', 'gaussian' or
+            # 'sphere'.
             "slice_law": "rademacher",
             "fd_step": 0.05,  # fsm: step of the finite differences, in units of sigma
             "trace_weight": 1.0,  # dsm2: weight of the error in the trace of the Jacobian
@@ -213,6 +225,12 @@ def optimizer() -> Config:
             "ema_decay": 0.9999,
             # Whether a young average forgets its start faster; score_sde keeps the decay constant.
             "ema_warmup": True,
+            # learned processes: learning rate, in units of `learning_rate`. They have no
+            # weight_decay.
+            "process_rate": 1.0,
+            "process_ema_decay": 0.0,  # learned processes: decay of the average; 0 for `ema_decay`
+            # Groups of parameters that are not trained: 'network' or 'process' of a learned one.
+            "frozen": (),
         }
     )
 
@@ -292,8 +310,9 @@ def likelihood() -> Config:
             "node_chunk": 5,  # quadrature: traces computed at once
             "node_divergence": "rademacher",  # quadrature: replaces `divergence`
             "node_probes": 3,  # quadrature: replaces `probes`
-            # Dequantization of integer data: 'uniform', or 'truncated_normal', which has the noise
-            # of eps inside each level.
+            # Dequantization of integer data: 'uniform'; 'truncated_normal', which has the noise of
+            # eps inside each level; or 'decoder': none, the centers of the levels get the noise of
+            # eps, and a decoder gives the levels back.
             "dequantization": "uniform",
             # ode: trace of the Jacobian. By random probes: 'rademacher', 'gaussian', 'sphere',
             # 'orthogonal', 'probing', 'hutchpp'; or 'exact'.

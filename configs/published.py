@@ -244,20 +244,21 @@ def score_flow(config: ConfigDict) -> ConfigDict:
 def vdm(data: str, *, channels: int = 128) -> ConfigDict:
     """Variational diffusion models (Kingma et al. 2021, arXiv:2107.00630) without augmentation.
 
-    The loss is the diffusion term of the bound, in continuous time. The ends of its noise schedule
-    are held at what theirs begin at; they learn them. The likelihood is that of the flow, from
-    t = 0 on, where the noise inside each level is VDM's own, cut at the level's edges. Samples take
-    T = 1000 steps from t = 1 to t = 0, hence 1001 times.
+    The loss is the bound in continuous time, with the decoder over levels. The schedule is learned:
+    its ends by the bound, its inside by the variance of the loss (appendix I), which the released
+    code leaves out. Its network is rescaled between the ends, and its features are spread over time
+    at the start. The likelihood is the bound. Samples take T = 1000 steps from t = 1 to t = 0,
+    hence 1001 times.
     """
     config = _images(data)
-    config.sde.name = "log_snr"
+    config.sde.update(name="learned_gamma", learn_ends=True, schedule_features=1024)
     config.model.update(name="vdm", label="gamma", nf=channels, num_layers=32, dropout=0.1)
-    config.objective.update(weighting="likelihood", importance_sampling=True, scaling="integral")
+    config.objective.update(name="elbo", importance_sampling=False)
     config.objective.update(dequantization="centers", eps=0.0)
     config.optimizer.update(warmup=100, beta2=0.99, grad_clip=0.0)
     config.optimizer.update(weight_decay=0.01, decay_biases=False)
     config.training.steps = 10_000_000
-    config.likelihood.update(dequantization="truncated_normal", start="as_sample", eps=0.0)
+    config.likelihood.update(name="bound", dequantization="decoder", start="noised", eps=0.0)
     config.sampling.update(predictor="ancestral", corrector="none", denoise=False, eps=0.0)
     config.sampling.num_steps = 1001
     return config

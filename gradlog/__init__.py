@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gradlog.likelihood import OneDraw as OneDraw
     from gradlog.likelihood import VariationalBound as VariationalBound
     from gradlog.losses import DenoisingScoreMatching as DenoisingScoreMatching
+    from gradlog.losses import EvidenceBound as EvidenceBound
     from gradlog.losses import ScoreMatching as ScoreMatching
     from gradlog.models import BoundModel as BoundModel
     from gradlog.models import DiffusionModel as DiffusionModel
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gradlog.sampling import PredictorCorrector as PredictorCorrector
     from gradlog.sde_lib import VE as VE
     from gradlog.sde_lib import VP as VP
+    from gradlog.sde_lib import LearnedGamma as LearnedGamma
     from gradlog.sde_lib import LearnedNumbers as LearnedNumbers
     from gradlog.sde_lib import LogSNR as LogSNR
     from gradlog.sde_lib import Straight as Straight
@@ -52,14 +54,16 @@ _MODULES = {
     "gradlog.experiment.run": ("Run",),
     "gradlog.fitting": ("FittedModel", "fit"),
     "gradlog.likelihood": ("ODELikelihood", "OneDraw", "VariationalBound"),
-    "gradlog.losses": ("DenoisingScoreMatching", "ScoreMatching"),
+    "gradlog.losses": ("DenoisingScoreMatching", "EvidenceBound", "ScoreMatching"),
     "gradlog.models": (
         *("BoundModel", "DiffusionModel", "Noise", "NoiseLevel", "Preconditioned"),
         *("QuarterLogRho", "ScaledTime", "Score", "Uniform", "Velocity"),
     ),
     "gradlog.models.networks": ("MLP", "NCSNpp"),
     "gradlog.sampling": ("DPMSolver2M", "PredictorCorrector"),
-    "gradlog.sde_lib": ("LearnedNumbers", "LogSNR", "Straight", "SubVP", "VE", "VP"),
+    "gradlog.sde_lib": (
+        *("LearnedGamma", "LearnedNumbers", "LogSNR", "Straight", "SubVP", "VE", "VP"),
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -28,12 +28,20 @@ from gradlog.likelihood import (
     mean_standard_error,
 )
 from gradlog.likelihood.divergences import Exact, Rademacher
-from gradlog.losses import DenoisingScoreMatching, Likelihood, Objective, ScoreMatching
+from gradlog.losses import (
+    DenoisingScoreMatching,
+    EvidenceBound,
+    Likelihood,
+    Objective,
+    ScoreMatching,
+    UniformLogRho,
+    UniformTime,
+)
 from gradlog.models import BoundModel, DiffusionModel
 from gradlog.models.diffusion_model import Params
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
-from gradlog.sde_lib import check_process
+from gradlog.sde_lib import SDE, Process, check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -213,7 +221,8 @@ def fit(
       model: the process, the network and the meaning of its output.
       data: the examples as stored. Integer data need a model with a dequantizer.
       objective: by default denoising score matching with the likelihood weighting and importance
-        sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps.
+        sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps; for a learned process
+        the whole bound.
       steps: number of updates.
       batch_size: examples per update; a multiple of the number of devices.
       optimizer: by default Adam with a cosine schedule from 2e-3.
@@ -235,10 +244,7 @@ def fit(
         objective needs another kind of process.
     """
     store_compiled_programs()
-    weighting = Likelihood()
-    objective = objective or ScoreMatching(
-        DenoisingScoreMatching(), weighting, weighting.importance_proposal(), eps
-    )
+    objective = objective or default_objective(model.process, eps)
     check_process(objective, model.process)
     optimizer = optimizer or default_optimizer(steps)
     shape = data.shape[1:]
@@ -262,6 +268,18 @@ def fit(
     state = train(step, state, BatchStream(source, batch_size, seed), plan)
     params = jax.tree.map(jnp.asarray, step.fetch(state.ema))
     return FittedModel(model, params, shape, np.asarray(losses), eps)
+
+
+def default_objective(process: Process, eps: float) -> Objective:
+    """Return denoising score matching, or the variational bound for a learned process.
+
+    If its schedule is learned, times are uniform: the schedule decides their noise levels.
+    """
+    integrand, even = DenoisingScoreMatching(), UniformLogRho()
+    if isinstance(process, SDE):
+        return ScoreMatching(integrand, Likelihood(), even, eps)
+    proposal = UniformTime() if process.initial().INSIDE else even
+    return EvidenceBound(integrand, 0.0, proposal, eps)
 
 
 def default_optimizer(steps: int) -> optax.GradientTransformation:

@@ -4,6 +4,7 @@ No path starts at t = 0. Either the datum gets the noise of eps, and the account
 the model is a density of x at eps, and there is no step.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.models import BoundModel
+from gradlog.models import BoundModel, Decoder
 
 
 class Start(Protocol):
@@ -63,10 +64,16 @@ def reconstruction(
 ) -> Float[Array, ""]:
     """Return ``log q(x | x_eps) - log N(x_eps; a x, b^2 I)`` at ``x_eps = a x + b z``.
 
+    With the dequantizer `Decoder`, q is its distribution over the levels. Else
     ``q(x0 | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)``; the error of its mean is ``-(b/a) (z + b
     s)``. The density of the noise is taken at the draw and not averaged (score_flow uses its
     entropy): the two squares nearly cancel, and so does the variance.
     """
     process = model.process
+    if isinstance(model.dequantizer, Decoder):
+        log_sigma = process.log_sigma(eps)
+        density = 0.5 * jnp.sum(z**2) + x.size * (log_sigma + 0.5 * math.log(2 * math.pi))
+        rho = jnp.exp(process.log_rho(eps))
+        return model.dequantizer.log_decoder(x, x + rho * z, rho) + density
     residual = z + process.sigma(eps) * model.score(process.perturb(x, eps, z), eps)
     return 0.5 * jnp.sum((z - residual) * (z + residual)) + x.size * process.log_alpha(eps)

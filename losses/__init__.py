@@ -3,6 +3,7 @@
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
+from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
 from gradlog.losses.explicit import ExplicitScoreMatching
 from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
@@ -27,6 +28,7 @@ from gradlog.losses.times import (
     UniformTime,
     stratified,
 )
+from gradlog.losses.variance import train_inside_for_variance
 from gradlog.losses.weightings import Likelihood, LogNormal, Sigma2, Unweighted, Weighting
 
 INTEGRANDS: dict[str, type] = {
@@ -47,12 +49,14 @@ WEIGHTINGS: dict[str, type] = {
 }
 
 __all__ = [
+    "ELBO_FORMS",
     "INTEGRANDS",
     "LEVELS",
     "SCALINGS",
     "SLICE_LAWS",
     "WEIGHTINGS",
     "DenoisingScoreMatching",
+    "EvidenceBound",
     "ExampleKeys",
     "ExplicitScoreMatching",
     "FiniteDifferenceScoreMatching",
@@ -87,4 +91,5 @@ __all__ = [
     "denoising_integrand",
     "example_keys",
     "stratified",
+    "train_inside_for_variance",
 ]

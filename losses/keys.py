@@ -6,6 +6,7 @@ import jax
 
 _AUGMENTATION = 3
 _CLASS_DROPOUT = 0xC1A55
+_RECONSTRUCTION = 0x5EC0
 
 
 class ExampleKeys(NamedTuple):
@@ -17,6 +18,7 @@ class ExampleKeys(NamedTuple):
     dropout: jax.Array
     augmentation: jax.Array
     class_dropout: jax.Array
+    reconstruction: jax.Array
 
 
 def example_keys(key: jax.Array) -> ExampleKeys:
@@ -34,4 +36,5 @@ def example_keys(key: jax.Array) -> ExampleKeys:
         dropout,
         augmentation=jax.random.fold_in(key, _AUGMENTATION),
         class_dropout=jax.random.fold_in(loss, _CLASS_DROPOUT),
+        reconstruction=jax.random.fold_in(loss, _RECONSTRUCTION),
     )

@@ -5,6 +5,7 @@ from gradlog.models.classifier import ClassifierNetwork, NoisyClassifier
 from gradlog.models.dequantizers import (
     Centers,
     Continuous,
+    Decoder,
     Dequantizer,
     Scaled,
     TruncatedNormal,
@@ -40,7 +41,11 @@ NOISE_LABELS: dict[str, type] = {
 }
 
 # Dequantizers with a log q, which a likelihood can count.
-DEQUANTIZERS: dict[str, type] = {"truncated_normal": TruncatedNormal, "uniform": Uniform}
+DEQUANTIZERS: dict[str, type] = {
+    "decoder": Decoder,
+    "truncated_normal": TruncatedNormal,
+    "uniform": Uniform,
+}
 # Dequantizers for training.
 TRAINING_DEQUANTIZERS: dict[str, type] = {
     "centers": Centers,
@@ -58,6 +63,7 @@ __all__ = [
     "Centers",
     "ClassifierNetwork",
     "Continuous",
+    "Decoder",
     "Dequantizer",
     "DiffusionModel",
     "Energy",

@@ -211,3 +211,30 @@ class Centers(Levels):
 
     def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
         return self._level_at(x)
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Decoder(Centers):
+    """`Centers`, whose levels a decoder gives back: the likelihood is a probability, not a density.
+
+    A path that begins at the center with the noise of eps ends with `log_decoder` in the account.
+    So there is no ``log q``, and no unit of the model's space to convert.
+    """
+
+    @property
+    def log_scale(self) -> float:
+        return 0.0
+
+    def log_decoder(
+        self, x0: Float[Array, "*D"], y: Float[Array, "*D"], rho: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        """Return the log probability in nats of the levels of x0, given ``y = x0 + rho z``.
+
+        ``p(k | y) = N(y; c_k, rho^2) / sum_j N(y; c_j, rho^2)`` for each dimension, with the
+        centers c of the levels (Kingma et al. 2021, arXiv:2107.00630, section 3.3).
+        """
+        centers, _ = self(jax.random.key(0), jnp.arange(self.levels))
+        logits = -0.5 * ((y[..., None] - centers) / rho) ** 2
+        own = -0.5 * ((y - x0) / rho) ** 2
+        return jnp.sum(own - jax.nn.logsumexp(logits, axis=-1))

@@ -3,6 +3,7 @@
 from gradlog.sde_lib.base import SDE, Process, check_process
 from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.learned import LearnedNumbers
+from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
@@ -17,13 +18,18 @@ SDES: dict[str, type[SDE]] = {
     "ve": VE,
     "vp": VP,
 }
+# Processes with trained numbers: their ``bind`` returns an SDE.
+LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma}
 
 __all__ = [
     "DDPM",
+    "LEARNED",
     "SDE",
     "SDES",
     "VE",
     "VP",
+    "GammaPath",
+    "LearnedGamma",
     "LearnedNumbers",
     "LogSNR",
     "Process",

@@ -25,7 +25,7 @@ class NoiseLevels(NamedTuple):
 
 def noise_levels(run: Run, count: int) -> NoiseLevels:
     """Return levels from ``objective.eps`` to t_max, even in log rho."""
-    sde = run.experiment.process
+    sde = run.experiment.initial_process
     times = sde.ladder(run.experiment.objective.eps, count)[::-1]
     log_rho, rate = (np.asarray(jax.vmap(f)(times)) for f in (sde.log_rho, sde.log_rho_rate))
     return NoiseLevels(times, np.exp(log_rho), 1 / rate)

@@ -44,7 +44,7 @@ class DDPMLangevin:
     samples: int = 10_000
 
     def __call__(self, run: Run) -> None:
-        sde = run.experiment.process
+        sde = run.experiment.initial_process
         require_ddpm_loss(run)
         law, annealed = require_mixture(run), require_annealed_langevin(run)
         run.train()
@@ -83,7 +83,8 @@ class DDPMLangevin:
 def require_ddpm_loss(run: Run) -> None:
     """Raise ConfigError unless the loss is DDPM's."""
     objective, model = run.experiment.objective, run.experiment.model
-    parts = (objective.integrand, objective.weighting, objective.proposal, model.parametrization)
+    weighting = getattr(objective, "weighting", None)  # the bound has none
+    parts = (objective.integrand, weighting, objective.proposal, model.parametrization)
     ddpm = (DenoisingScoreMatching, Sigma2, UniformTime, Noise)
     if not isinstance(model.process, VP) or tuple(map(type, parts)) != ddpm:
         raise ConfigError(

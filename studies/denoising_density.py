@@ -64,7 +64,7 @@ class DenoisingDensity:
         require(one_level, "config.objective.levels = 'one'")
         positive = min(self.generator_steps, self.measurements) >= 1
         require(positive, "config.study.generator_steps and measurements of at least 1")
-        sde, t = run.experiment.process, run.experiment.objective.eps
+        sde, t = run.experiment.initial_process, run.experiment.objective.eps
         run.train()
 
         alternation = Alternation(

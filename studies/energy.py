@@ -51,7 +51,7 @@ class EnergyAgainstODE:
     points: int = 500
 
     def __call__(self, run: Run) -> None:
-        law, sde = require_mixture(run), run.experiment.process
+        law, sde = require_mixture(run), run.experiment.initial_process
         eps = Reader(run.config).get("likelihood.eps")
         require_energy(run)
         stored = next(iter(run.experiment.estimators.values())).likelihood
@@ -95,7 +95,7 @@ class LogDensities:
     def __init__(self, run: Run, law: GaussianMixture):
         eps, params = Reader(run.config).get("likelihood.eps"), run.params()
         log_q = run.experiment.model.log_density_fn(params)
-        log_p = law.log_density_fn(run.experiment.process)
+        log_p = law.log_density_fn(run.experiment.initial_process)
         ode = run.log_density_fn()
         self.law = law
         self.energy = lambda x: log_q(x, eps)

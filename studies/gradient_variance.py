@@ -37,7 +37,7 @@ class GradientVariance:
     draws: int = 4096
 
     def __call__(self, run: Run) -> None:
-        sde = run.experiment.process
+        sde = run.experiment.initial_process
         run.train()
         times = sde.ladder(run.experiment.objective.eps, self.noise_levels)
         rho = np.exp(np.asarray(jax.vmap(sde.log_rho)(times), float))

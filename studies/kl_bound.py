@@ -51,7 +51,7 @@ class KLBound:
     half_width: float = 6.0
 
     def __call__(self, run: Run) -> None:
-        law, sde = run.experiment.dataset.law, run.experiment.process
+        law, sde = run.experiment.dataset.law, run.experiment.initial_process
         eps = run.experiment.objective.eps
         if law is None or law.shape != (1,):
             raise ConfigError(

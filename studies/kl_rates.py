@@ -49,7 +49,7 @@ class KLRates:
     gains: int = 25
 
     def __call__(self, run: Run) -> None:
-        law, sde = require_mixture(run), run.experiment.process
+        law, sde = require_mixture(run), run.experiment.initial_process
         levels = noise_levels(run, self.times)
         other = replace(law, weights=jnp.full_like(law.weights, 1 / len(law.weights)))
         keys = jax.random.split(run.experiment.streams["eval"], 3)

@@ -50,7 +50,7 @@ class Langevin:
     frames: int = 40
 
     def __call__(self, run: Run) -> None:
-        law, sde = require_mixture(run), run.experiment.process
+        law, sde = require_mixture(run), run.experiment.initial_process
         annealed = require_annealed_langevin(run)
         plain = LangevinDynamics(
             annealed.eps,

@@ -30,7 +30,8 @@ class ScoreField:
     extent: float = 8.0
 
     def __call__(self, run: Run) -> None:
-        law, sde, eps = require_mixture(run), run.experiment.process, run.experiment.objective.eps
+        law, sde = require_mixture(run), run.experiment.initial_process
+        eps = run.experiment.objective.eps
         run.train()
         learned = run.experiment.model.bind(run.params()).score
         exact, log_density = law.score_fn(sde), law.log_density_fn(sde)

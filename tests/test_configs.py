@@ -942,16 +942,17 @@ def test_a_new_workdir_has_every_part_checked(tmp_path, key):
 
 
 def test_a_process_with_trained_numbers_is_trained_and_used(tmp_path, monkeypatch):
-    def learned(beta_min, beta_max):
+    def make(beta_min, beta_max):
         return LearnedNumbers(VP(beta_min, beta_max), ("beta_max",))
 
-    monkeypatch.setitem(SDES, "learned_vp", learned)
+    monkeypatch.setitem(SDES, "learned_vp", make)
     fixed = {"likelihood.dequantization": "truncated_normal", "likelihood.start": "as_sample"}
-    fixed |= {"likelihood.name": "ode", "sde.name": "learned_vp"}
+    learned = {"sde.name": "learned_vp", "objective.name": "elbo", "model.label": "log_rho"}
+    fixed |= {"likelihood.name": "ode"} | learned
     experiment = build(tiny.digits(**fixed), DIGITS)
     with pytest.raises(ConfigError, match=r"likelihood\.dequantization = .*trained numbers"):
         _ = experiment.estimators
-    settings = {"sde.name": "learned_vp", "training.steps": 2, "training.checkpoint_every": 2}
+    settings = learned | {"training.steps": 2, "training.checkpoint_every": 2}
     run = Run.open(tmp_path / "run", tiny.points(**settings | {"training.eval_every": 0}))
     run.train()
     assert set(run.experiment.groups) == set(run.params()) == {"network", "process"}

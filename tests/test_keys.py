@@ -10,26 +10,29 @@ from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, section
 from gradlog.experiment.sampling_parts import TASKS
 from gradlog.likelihood import LIKELIHOODS
 from gradlog.likelihood.divergences import DIVERGENCES
-from gradlog.losses import INTEGRANDS, SLICE_LAWS, WEIGHTINGS
+from gradlog.losses import ELBO_FORMS, INTEGRANDS, SLICE_LAWS, WEIGHTINGS
 from gradlog.models import NETWORKS, NOISE_LABELS, PARAMETRIZATIONS
 from gradlog.models.networks import ncsnpp, ncsnv2
 from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
 from gradlog.sampling.projections import MASKS
-from gradlog.sde_lib import SDES
+from gradlog.sde_lib import LEARNED, SDES
+from gradlog.sde_lib.learned_gamma import SCHEDULES as SCHEDULES_OF_GAMMA
 from gradlog.studies import STUDIES
 from gradlog.training import MAPPINGS, SCHEDULES
 
 MEMBERS = {
     "compat": set(COMPATS) - {""},
     "data.name": DATASETS,
-    "sde.name": SDES,
+    "sde.name": {**SDES, **LEARNED},
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
     "model.label": NOISE_LABELS,
     **{f"model.{name}": found for name, found in ncsnpp.CHOICES.items()},
     "model.interpolation": ncsnv2.CHOICES["interpolation"],
-    "objective.name": INTEGRANDS,
+    "objective.name": {*INTEGRANDS, "elbo"},
+    "objective.form": ELBO_FORMS,
+    "sde.schedule": SCHEDULES_OF_GAMMA,
     "objective.weighting": WEIGHTINGS,
     "objective.slice_law": SLICE_LAWS,
     "optimizer.schedule": SCHEDULES,

@@ -12,8 +12,8 @@ import tiny
 from gradlog.experiment.build import build, load_shape
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.notes import notes
-from gradlog.losses import Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
-from gradlog.models import LadderIndex, NoiseLevel, ScaledTime, StepIndex
+from gradlog.losses import EvidenceBound, Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
+from gradlog.models import Decoder, LadderIndex, NoiseLevel, ScaledTime, StepIndex
 from gradlog.sampling import Ancestral, AnnealedLangevinDynamics, Langevin, NoCorrector, NoPredictor
 from gradlog.training import RandomFlip, Unchanged
 from tests.models.official import GOLDEN
@@ -333,13 +333,15 @@ def test_a_chain_is_sampled_at_its_nodes():
 def test_vdm_has_its_network_and_its_schedule_from_time_zero_on(name, n):
     experiment = _experiment(f"configs/vdm/{name}.py")
     assert experiment.objective.eps == 0
-    assert isinstance(experiment.objective.proposal, UniformLogRho)
-    np.testing.assert_allclose(
-        experiment.model.noise_label(experiment.process, 0.25), 0.25, atol=1e-6
-    )
-    (note,) = notes(experiment)
-    assert "trained on the centers of their levels" in note
-    sampler, sde = experiment.sampler, experiment.process
+    assert isinstance(experiment.objective, EvidenceBound)
+    assert isinstance(experiment.objective.proposal, UniformTime)
+    sampler, sde = experiment.sampler, experiment.initial_process
+    labels = [experiment.model.noise_label(sde, t) for t in (0.0, 0.25, 1.0)]
+    np.testing.assert_allclose(labels, [0, 0.25, 1], atol=0.02)  # a straight line at the start
+    assert set(experiment.params_spec) == {"network", "process"}
+    # Their bound, on the centers of the levels, which a decoder gives back.
+    assert notes(experiment) == []
+    assert isinstance(experiment.estimators["bound"].dequantizer, Decoder)
     assert (sampler.evaluations, sampler.denoise) == (1000, False)
     times = sampler.times(sde)
     np.testing.assert_allclose(times, np.linspace(1, 0, 1001), atol=1e-6)

@@ -205,11 +205,17 @@ def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
     """Return the study that ``config.study`` names, and the keys that it reads.
 
     Raises:
-      ConfigError: there is no study of that name.
+      ConfigError: there is no study of that name, or the process has trained numbers.
     """
+    from gradlog.config_error import ConfigError
     from gradlog.experiment.reader import Reader
+    from gradlog.sde_lib import LEARNED
     from gradlog.studies import STUDIES
 
+    if config.sde.name in LEARNED:
+        raise ConfigError(
+            f"config.sde.name = {config.sde.name!r}: studies need a process without trained numbers"
+        )
     reader = Reader(config)
     return reader.choose("study", STUDIES), reader.keys_read
 

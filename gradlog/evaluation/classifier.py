@@ -282,7 +282,7 @@ class ClassifierRun:
 
         Each row also has the mean ``log p(true class | x_t)`` in nats, whose slope guides samples.
         """
-        process, eps = self.experiment.process, self.experiment.objective.eps
+        process, eps = self.experiment.initial_process, self.experiment.objective.eps
         test, predictions = labeled_test(self.experiment.dataset), self._predictions(noised=True)
         stream, params = self._key(_HELD_OUT), self.params()
         rows = []
@@ -325,7 +325,7 @@ class ClassifierRun:
         experiment = self.experiment
         return ClassifierTraining(
             self.classifier,
-            experiment.process,
+            experiment.initial_process,
             experiment.model.dequantizer,
             experiment.objective.eps,
             experiment.dataset.shape,
@@ -358,7 +358,7 @@ class ClassifierRun:
             dequantizer = Centers(dequantizer.levels, dequantizer.centered)
         batch_size = experiment.eval.batch_size
         return NoisyPredictions(
-            self.classifier, experiment.process, dequantizer, batch_size, noised=noised
+            self.classifier, experiment.initial_process, dequantizer, batch_size, noised=noised
         )
 
     def _report(self) -> None:

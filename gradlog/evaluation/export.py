@@ -92,7 +92,7 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
             "stored_as": str(stored),
             "fingerprint": dataset.fingerprint,
         },
-        "sde": {**settings("sde."), "t_max": float(experiment.process.t_max)},
+        "sde": {**settings("sde."), "t_max": float(experiment.initial_process.t_max)},
         "model": settings("model."),
         "estimator": {"name": name, **experiment.estimators[name].settings},
         "seed": experiment.identity["seed"],

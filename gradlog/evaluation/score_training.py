@@ -23,7 +23,7 @@ from gradlog.evaluation.devices import (
     place,
 )
 from gradlog.evaluation.samples import sample_driver
-from gradlog.experiment.training_parts import schedule_notes, share_of_peak
+from gradlog.experiment.training_parts import ELBO, schedule_notes, share_of_peak
 from gradlog.losses import Objective, example_keys, stratified
 from gradlog.models import DiffusionModel
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
@@ -100,11 +100,11 @@ def train_score_model(
             f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last
         )
         # Losses under two weightings are not comparable, so the line names the weighting.
-        weighting = config["objective"]["weighting"]
-        terminal.say(
-            f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim under the "
-            f"weighting {weighting!r}"
-        )
+        objective = config["objective"]
+        kind = f"under the weighting {objective['weighting']!r}"
+        if objective["name"] == ELBO:
+            kind = "of the variational bound"
+        terminal.say(f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim {kind}")
 
     train_in_workdir(
         WorkdirTraining(

@@ -36,10 +36,10 @@ from gradlog.experiment.training_parts import (
     build_objective,
     prepare_group,
 )
-from gradlog.losses import ScoreMatching
+from gradlog.losses import EvidenceBound, ScoreMatching
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import SDE, SDES
+from gradlog.sde_lib import LEARNED, SDE, SDES, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -261,9 +261,14 @@ class Experiment:
     # --- what is trained ----------------------------------------------------------------------
 
     @part
-    def process(self, reader: Reader) -> SDE:
-        """The forward process."""
-        return reader.choose("sde", SDES)
+    def process(self, reader: Reader) -> Process:
+        """The forward process, before its trained numbers are bound."""
+        return reader.choose("sde", {**SDES, **LEARNED})
+
+    @property
+    def initial_process(self) -> SDE:
+        """The forward process as it is before training."""
+        return self.process.initial()
 
     @part
     def model(self, reader: Reader) -> DiffusionModel:
@@ -271,7 +276,7 @@ class Experiment:
         return build_model(reader, self.process, self._dataset)
 
     @part
-    def objective(self, reader: Reader) -> ScoreMatching:
+    def objective(self, reader: Reader) -> ScoreMatching | EvidenceBound:
         """The objective of training."""
         return build_objective(reader, self.process, self._dataset)
 
@@ -286,14 +291,14 @@ class Experiment:
         return build_augmentation(reader, self._dataset)
 
     @part
-    def build_group(self, reader: Reader) -> Callable[[], ParameterGroup]:
+    def build_group(self, reader: Reader) -> Callable[[str], ParameterGroup]:
         """The function that builds a value of ``groups``; its settings are checked before."""
-        return prepare_group(reader)
+        return prepare_group(reader, self.process)
 
     @cached_property
     def groups(self) -> dict[str, ParameterGroup]:
         """The optimizer and the average of each group of parameters."""
-        return {name: self.build_group() for name in self.params_spec}
+        return {name: self.build_group(name) for name in self.params_spec}
 
     @part
     def training(self, reader: Reader) -> TrainingSettings:

@@ -35,6 +35,7 @@ _INTERVALS: dict[str, dict[str, str]] = {
         "optimizer": "accumulate",
         "training": "steps batch_size log_every",
         "eval": "batch_size",
+        "sde": "schedule_features",
         "likelihood": "max_steps probes chunk samples vlb_steps importance_samples intervals "
         "node_chunk node_probes colors rank",
         "sampling": "num_samples batch_size num_steps max_steps particles corrector_steps "
@@ -46,7 +47,8 @@ _INTERVALS: dict[str, dict[str, str]] = {
     "[0, inf)": {
         "model": "init_scale num_classes fir_kernel",
         "objective": "trace_weight jacobian_weight",
-        "optimizer": "learning_rate decay_steps warmup adam_eps weight_decay grad_clip",
+        "optimizer": "learning_rate decay_steps warmup adam_eps weight_decay grad_clip "
+        "process_rate",
         "training": "checkpoint_every keep keep_every keep_best eval_every sample_every max_skips",
         "eval": "num_images second_look convergence_images",
         "likelihood": "rtol rounds standard_error target tolerance",
@@ -65,7 +67,7 @@ _INTERVALS: dict[str, dict[str, str]] = {
     "[0, 1)": {
         "model": "dropout",
         "objective": "class_dropout",
-        "optimizer": "beta1 beta2 ema_decay",
+        "optimizer": "beta1 beta2 ema_decay process_ema_decay",
     },
     # Each layer is traced by itself: tracing more would take hours.
     "[0, 1000)": {"model": "num_layers"},

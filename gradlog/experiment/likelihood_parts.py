@@ -20,9 +20,9 @@ from gradlog.likelihood import (
     OneDraw,
     StoredLikelihood,
 )
-from gradlog.models import DEQUANTIZERS, Continuous, Dequantizer, Uniform
+from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Uniform
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 IMPORTANCE = "importance"
 _VARIANCE = "the weights would be exponentials of all its variance"
@@ -50,7 +50,7 @@ def estimator_names() -> list[str]:
 
 
 def build_estimators(
-    reader: Reader, config: ConfigDict, process: SDE, dataset: Dataset | None
+    reader: Reader, config: ConfigDict, process: Process, dataset: Dataset | None
 ) -> dict[str, Estimator]:
     """Build the estimators that ``config.eval.estimators`` lists, by name.
 
@@ -76,7 +76,9 @@ def build_estimators(
     return found
 
 
-def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset | None) -> Estimator:
+def _build_estimator(
+    reader: Reader, name: str, process: Process, dataset: Dataset | None
+) -> Estimator:
     base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name
     eps = reader.eps("likelihood", process)
     likelihood = reader.make(
@@ -98,6 +100,11 @@ def _build_estimator(reader: Reader, name: str, process: SDE, dataset: Dataset |
     dequantizer = _build_dequantizer(reader, base, process, eps, dataset)
     stored: StoredLikelihood = OneDraw(likelihood)
     if name == IMPORTANCE:
+        if isinstance(dequantizer, Decoder):
+            raise ConfigError(
+                "config.likelihood.name = 'importance' weighs draws of the dequantization, and "
+                "config.likelihood.dequantization = 'decoder' draws none; choose 'uniform'"
+            )
         stored = ImportanceWeighted(likelihood, reader.get("likelihood.importance_samples"))
     return Estimator(stored, dequantizer, reader.snapshot("likelihood."))
 
@@ -131,7 +138,7 @@ def _base_of_importance(reader: Reader, dataset: Dataset | None) -> str:
 
 
 def _build_dequantizer(
-    reader: Reader, base: str, process: SDE, eps: float, dataset: Dataset | None
+    reader: Reader, base: str, process: Process, eps: float, dataset: Dataset | None
 ) -> Dequantizer:
     """Build the map from stored data to the points at which the estimator's path begins.
 
@@ -146,7 +153,16 @@ def _build_dequantizer(
     centered = reader.get("model.centered")
     if member is Uniform:
         return Uniform(dataset.levels, centered)
-    if "start" not in inspect.signature(LIKELIHOODS[base]).parameters:
+    starts = "start" in inspect.signature(LIKELIHOODS[base]).parameters
+    if member is Decoder:
+        if starts and reader.get("likelihood.start") != "noised":
+            raise ConfigError(
+                f"config.{key} = 'decoder' decodes a noised datum: it needs "
+                "config.likelihood.start = 'noised', got "
+                f"{reader.get('likelihood.start')!r}"
+            )
+        return Decoder(dataset.levels, centered)
+    if not starts:
         raise ConfigError(
             f"config.{key} = 'truncated_normal' gives samples at eps, but {base!r} adds the noise "
             "of eps itself; choose 'uniform', or another estimator"

@@ -85,7 +85,7 @@ class Reader:
         A process with trained numbers is the one before training.
         """
         eps = self.get(f"{section}.eps")
-        bound: Any = process.bind(process.init(jax.random.key(0)))
+        bound = process.initial()
         with jax.debug_infs(False):  # where there is no noise, its logarithm is infinite
             noise_at_0 = bool(bound.sigma(0.0) > 0)
         if not (0 < eps < bound.t_max or (eps == 0 and noise_at_0)):

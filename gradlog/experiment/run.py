@@ -63,8 +63,8 @@ class Run:
     Data are ``(n, *D)`` arrays as stored, in their own units: whole numbers from 0 to
     ``levels - 1``, or floats if they are continuous. Points of the model's space are ``(n, *D)``
     float32 arrays: data with levels lie in [-1, 1] there ([0, 1] if ``config.model.centered`` is
-    False). Times are the process's, from 0 to ``experiment.process.t_max``. A ``step`` is that of a
-    checkpoint; the default is the newest sound one.
+    False). Times are the process's, from 0 to ``experiment.initial_process.t_max``. A ``step`` is
+    that of a checkpoint; the default is the newest sound one.
 
     Attributes:
       workdir: its files.
@@ -401,7 +401,7 @@ class Run:
           DataError: x does not have the shape of the data, or a time lies outside [0, t_max].
         """
         points = check_points(x, self.experiment.dataset, "points")
-        times, t_max = np.asarray(t, np.float32), float(self.experiment.process.t_max)
+        times, t_max = np.asarray(t, np.float32), float(self.experiment.initial_process.t_max)
         if times.shape not in ((), (len(points),)):
             raise DataError(f"times of shape {times.shape} do not fit: one, or {len(points)}")
         if not np.all((times >= 0) & (times <= np.float32(t_max))):

@@ -28,7 +28,7 @@ from gradlog.sampling import (
     Projection,
     Sampler,
 )
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -52,7 +52,7 @@ class ConditionalSampling:
     particles: int
 
 
-def build_sampler(reader: Reader, process: SDE) -> Sampler:
+def build_sampler(reader: Reader, process: Process) -> Sampler:
     """Build the sampler, with its predictor and corrector or its solver."""
     eps = reader.eps("sampling", process)
 
@@ -97,7 +97,7 @@ def with_log_prob(sampler: Sampler, name: str) -> Sampler:
         raise ConfigError(f"config.sampling: {error}") from error
 
 
-def build_encoding(reader: Reader, process: SDE) -> Encoding:
+def build_encoding(reader: Reader, process: Process) -> Encoding:
     """Build the map between data and latents, with the solver and eps of ``config.sampling``."""
     eps = reader.eps("sampling", process)
     return reader.make("sampling", Encoding, eps=lambda: eps, **_solver_parts(reader))

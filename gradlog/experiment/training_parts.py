@@ -13,13 +13,16 @@ from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader
 from gradlog.losses import (
+    ELBO_FORMS,
     INTEGRANDS,
     LEVELS,
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
+    EvidenceBound,
     ScoreFlow,
     ScoreMatching,
+    UniformLogRho,
     UniformTime,
 )
 from gradlog.models import (
@@ -27,11 +30,14 @@ from gradlog.models import (
     NOISE_LABELS,
     PARAMETRIZATIONS,
     TRAINING_DEQUANTIZERS,
+    Centers,
     Continuous,
+    Decoder,
     DiffusionModel,
 )
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 from gradlog.training import (
+    NETWORK,
     SCHEDULES,
     Augmentation,
     ParameterGroup,
@@ -42,10 +48,13 @@ from gradlog.training import (
 )
 
 OPTIMIZERS = {"adam": adam}
+PROCESS = "process"  # the group of parameters of a learned process
+ELBO = "elbo"  # of objective.name: the whole bound
+_LEVEL_LABELS = ("gamma", "log_rho", "sigma")  # labels of the noise level itself
 CONTINUOUS = "continuous"  # of objective.levels: all noise levels
 
 
-def build_model(reader: Reader, process: SDE, dataset: Dataset | None) -> DiffusionModel:
+def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> DiffusionModel:
     """Build the network with its parametrization, noise label and dequantizer of training.
 
     Without the data set the model has no dequantizer: only the configuration is checked.
@@ -62,7 +71,14 @@ def build_model(reader: Reader, process: SDE, dataset: Dataset | None) -> Diffus
             "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
             f"needs config.model.label = 'ladder', got {label!r}"
         )
+    if not isinstance(process, SDE) and label not in _LEVEL_LABELS:
+        raise ConfigError(
+            f"config.model.label = {label!r} is a time, whose noise level is learned: "
+            f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
+        )
     dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
+    if dequantizer is Centers and reader.get("objective.name") == ELBO:
+        dequantizer = Decoder
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         dequantizer = Continuous()
     else:
@@ -85,11 +101,21 @@ def build_model(reader: Reader, process: SDE, dataset: Dataset | None) -> Diffus
     )
 
 
-def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> ScoreMatching:
+def build_objective(
+    reader: Reader, process: Process, dataset: Dataset | None
+) -> ScoreMatching | EvidenceBound:
     """Build the integrand, its weighting over time, and the draw of times.
 
     Without the data set explicit score matching has no law: only the configuration is checked.
     """
+    name = reader.get("objective.name")
+    if name == ELBO:
+        return _build_elbo(reader, process)
+    if PROCESS in trained_groups(reader, process):
+        raise ConfigError(
+            f"config.objective.name = {name!r} trains the score alone; config.sde.name = "
+            f"{reader.get('sde.name')!r} needs 'elbo', or config.optimizer.frozen = ('process',)"
+        )
     weighting = reader.make(
         "objective",
         reader.pick("objective.weighting", WEIGHTINGS),
@@ -110,9 +136,9 @@ def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> Sc
 
     scaling = reader.pick("objective.scaling", SCALINGS)
     if scaling is ScoreFlow:  # its loss has a scale for some levels and weightings only
-        level = reader.get("objective.levels")
-        _check_choice(reader, "objective.levels", tuple(ScoreFlow.WEIGHTINGS))
-        _check_choice(reader, "objective.weighting", ScoreFlow.WEIGHTINGS[level])
+        level, of_scaling = reader.get("objective.levels"), ("objective.scaling", "score_flow")
+        _check_choice(reader, "objective.levels", tuple(ScoreFlow.WEIGHTINGS), *of_scaling)
+        _check_choice(reader, "objective.weighting", ScoreFlow.WEIGHTINGS[level], *of_scaling)
 
     def law_for_training() -> Distribution | None:
         try:
@@ -136,6 +162,33 @@ def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> Sc
     )
 
 
+def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
+    _check_choice(reader, "objective.levels", (CONTINUOUS,), "objective.name", ELBO)
+    _check_choice(
+        reader, "objective.dequantization", ("uniform", "centers"), "objective.name", ELBO
+    )
+    integrand, offset = reader.pick("objective.form", ELBO_FORMS)
+    proposal = UniformLogRho() if reader.get("objective.importance_sampling") else UniformTime()
+    shapes_levels = bool(process.initial().INSIDE) and PROCESS in trained_groups(reader, process)
+    if shapes_levels and isinstance(proposal, UniformLogRho):
+        raise ConfigError(
+            "config.objective.importance_sampling = True draws noise levels evenly, whatever the "
+            f"schedule: config.sde.name = {reader.get('sde.name')!r} learns the density of its "
+            "levels and needs False"
+        )
+    return EvidenceBound(
+        integrand=reader.make(
+            "objective",
+            integrand,
+            slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
+        ),
+        offset=offset,
+        proposal=proposal,
+        eps=reader.eps("objective", process),
+        variance_training=shapes_levels and reader.get("objective.variance_training"),
+    )
+
+
 def law_of(dataset: Dataset) -> Distribution:
     """Return the law that the data were drawn from, or else the empirical law of the training set.
 
@@ -154,7 +207,28 @@ def law_of(dataset: Dataset) -> Distribution:
     return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
 
 
-def prepare_group(reader: Reader) -> Callable[[], ParameterGroup]:
+def trained_groups(reader: Reader, process: Process) -> list[str]:
+    """Return the groups of parameters that are trained.
+
+    Only a learned process has a choice.
+
+    Raises:
+      ConfigError: ``config.optimizer.frozen`` names an unknown group, or all of them.
+    """
+    if isinstance(process, SDE):
+        return [NETWORK]
+    # A comma-separated list on the command line arrives as one string.
+    listed = [name for each in reader.get("optimizer.frozen") for name in str(each).split(",")]
+    groups = [NETWORK, PROCESS]
+    trained = [name for name in groups if name not in listed]
+    if not trained or not set(listed) <= set(groups):
+        raise ConfigError(
+            f"config.optimizer.frozen = {tuple(listed)} must name groups of {groups}, and not all"
+        )
+    return trained
+
+
+def prepare_group(reader: Reader, process: Process) -> Callable[[str], ParameterGroup]:
     """Return a function that builds the optimizer and the average of a group of parameters.
 
     The settings are read and checked now. Only a training calls the function.
@@ -163,7 +237,20 @@ def prepare_group(reader: Reader) -> Callable[[], ParameterGroup]:
     member = reader.pick("optimizer.name", OPTIMIZERS)
     arguments = reader.arguments("optimizer", member, schedule=lambda: schedule)
     ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
-    return lambda: ParameterGroup(member(**arguments), ema_decay, ema_warmup)
+    settings = {NETWORK: (arguments, ema_decay)}
+    trained = trained_groups(reader, process)
+    if not isinstance(process, SDE):
+        rate = reader.get("optimizer.process_rate")
+        own = {"schedule": lambda count: rate * schedule(count), "weight_decay": 0.0}
+        own_decay = reader.get("optimizer.process_ema_decay") or ema_decay
+        settings[PROCESS] = (arguments | own, own_decay)
+
+    def build(name: str) -> ParameterGroup:
+        arguments, decay = settings[name]
+        optimizer = member(**arguments) if name in trained else None
+        return ParameterGroup(optimizer, decay, ema_warmup)
+
+    return build
 
 
 def share_of_peak(config: ConfigDict, update: int) -> float:
@@ -232,9 +319,11 @@ def build_augmentation(reader: Reader, dataset: Dataset | None) -> Augmentation:
     return RandomFlip()
 
 
-def _check_choice(reader: Reader, key: str, possible: tuple[str, ...]) -> None:
+def _check_choice(
+    reader: Reader, key: str, possible: tuple[str, ...], needed_by: str, value: str
+) -> None:
     if reader.get(key) not in possible:
         raise ConfigError(
-            f"config.objective.scaling = 'score_flow' needs one of {possible}, got "
+            f"config.{needed_by} = {value!r} needs one of {possible}, got "
             f"config.{key} = {reader.get(key)!r}"
         )

@@ -50,6 +50,7 @@ _COLORS = {
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GAIN, _COST, _TOTAL = "C2", "C1", "C0"
+GAMMA = "gamma_"  # begins the names of metrics of a learned schedule
 _MAX_SIDE = 960  # pixels: larger than a picture on the page
 _MAX_PIXELS = 2**26  # of a file: 200 MB in memory
 
@@ -138,6 +139,26 @@ def draw_histogram(bits: Float[np.ndarray, " n"]) -> Figure:
     axes.set_xlabel("bits/dim of one image")
     axes.set_ylabel("images")
     axes.legend()
+    return figure
+
+
+def draw_schedule(records: Sequence[dict[str, Any]], names: Sequence[str]) -> Figure:
+    """Draw gamma at several times over the steps of a training.
+
+    Args:
+      records: of ``metrics.jsonl``.
+      names: of the metrics, ``gamma_0.25`` for gamma at t = 0.25.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name in reversed(names):  # the largest on top, as in the chart
+        points = [(r["step"], r[name]) for r in records if r.get(name) is not None]
+        label = f"t = {name.removeprefix(GAMMA)}"
+        axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 40 else "")
+    axes.set_xlabel("step")
+    axes.set_ylabel("gamma")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.grid()
     return figure
 
 

@@ -27,6 +27,7 @@ from gradlog.report.training_sections import (
     show_latents,
     show_quality,
     show_samples,
+    show_schedule,
     show_single_images,
     show_study,
 )
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[RunFolder], list[Block]]] = {
     "Paired differences": show_differences,
     "Single images": show_single_images,
     "Training curves": show_curves,
+    "Learned process": show_schedule,
     "Samples": show_samples,
     "Latents": show_latents,
     "Study": show_study,

@@ -12,8 +12,10 @@ from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS
 from gradlog.evaluation.pictures import curves as draw_curves
 from gradlog.evaluation.pictures import to_bytes
 from gradlog.report.charts import (
+    GAMMA,
     draw_histogram,
     draw_points,
+    draw_schedule,
     load_image_uri,
     make_image_uri,
     render_svg,
@@ -157,6 +159,23 @@ def show_curves(folder: RunFolder) -> list[Block]:
         "dimension.",
     )
     return [*notes, Columns([chart, Table("What was logged", columns, rows)])]
+
+
+def show_schedule(folder: RunFolder) -> list[Block]:
+    """Show the noise schedule of a learned process over steps."""
+    records = folder.metrics[0]
+    names = [name for name in (records[-1] if records else {}) if name.startswith(GAMMA)]
+    if not names:
+        return []
+    last = ", ".join(
+        f"{format_number(records[-1][name])} at t = {name.removeprefix(GAMMA)}" for name in names
+    )
+    chart = Chart(
+        "Learned noise schedule over training: gamma, minus the log-SNR",
+        render_svg(lambda: draw_schedule(records, names), _CURVES_INCHES),
+        f"Curves of gamma at {len(names)} times to step {records[-1]['step']}; at the end {last}.",
+    )
+    return [chart]
 
 
 def show_samples(folder: RunFolder) -> list[Block]:

@@ -42,10 +42,16 @@ def edges(sde_name: str, eps: float, count: int, variable: str = "log_rho") -> n
         return np.asarray(jax.vmap(sde.log_rho)(np.linspace(eps, float(sde.t_max), count + 1)))
 
 
-def bound(xs, sde_name: str, eps: float, steps: int = 0, variable: str = "log_rho") -> np.ndarray:
-    """Return the bound of ``steps`` steps (0: continuous time) at each point, in nats."""
+def bound(
+    xs, sde_name: str, eps: float, steps: int = 0, variable: str = "log_rho", grid=None
+) -> np.ndarray:
+    """Return the bound of ``steps`` steps (0: continuous time) at each point, in nats.
+
+    ``grid`` replaces log rho at the ends of the steps, for a path with the ends of the process.
+    """
     ends, d = _ends(sde_name, eps), xs.shape[-1]
-    grid = edges(sde_name, eps, steps or 20_000, variable)
+    if grid is None:
+        grid = edges(sde_name, eps, steps or 20_000, variable)
     width = np.diff(grid)
     if steps:
         diffusion = -np.tensordot(0.5 * np.expm1(2 * width), _residual(xs, grid[1:]), axes=1)

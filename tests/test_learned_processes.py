@@ -1,0 +1,159 @@
+"""A run whose process learns: training, resuming, freezing, and everything that follows."""
+
+import jax
+import numpy as np
+import pytest
+import tiny
+from jax import export
+
+from gradlog.config_error import ConfigError
+from gradlog.data import known_spec
+from gradlog.evaluation.export import score_program
+from gradlog.evaluation.score_training import initial_state
+from gradlog.experiment.build import build, check_config
+from gradlog.experiment.run import Run
+from gradlog.report.page import Chart
+from gradlog.report.run_folder import RunFolder
+from gradlog.report.training_sections import show_schedule
+from gradlog.sde_lib import GammaPath
+
+SETTINGS = {
+    "sde.name": "learned_gamma",
+    "sde.gamma_min": -8.0,
+    "sde.schedule_features": 8,
+    "sde.learn_ends": True,
+    "objective.name": "elbo",
+    "objective.importance_sampling": False,
+    "objective.eps": 0.0,
+    "optimizer.process_rate": 10.0,
+    "optimizer.process_ema_decay": 0.5,
+    "training.eval_every": 10,
+    "likelihood.eps": 0.0,
+    "sampling.eps": 0.0,
+}
+
+
+DIGITS = known_spec("digits", {}).without_examples("not needed")
+
+
+def train(folder, steps=20, **overrides) -> Run:
+    config = tiny.points(**SETTINGS | {"training.steps": steps} | overrides)
+    Run.open(folder, config).train()
+    return Run.open(folder)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    return train(tmp_path_factory.mktemp("learned") / "run")
+
+
+def test_each_group_moves_by_its_own_rate_and_average(run):
+    first = run.experiment.model.init(run.experiment.streams["init"], (2,))
+    state = run.state(20)
+    assert set(state.params) == {"network", "process"}
+
+    def moved(tree, group):
+        differences = jax.tree.map(lambda a, b: np.abs(a - b).max(), tree[group], first[group])
+        return max(jax.tree.leaves(differences))
+
+    # Adam's first steps are as long as the rate, whatever the gradient.
+    assert moved(state.params, "process") > 3 * moved(state.params, "network")
+    assert moved(state.ema, "process") > 0.5 * moved(state.params, "process")
+    groups = run.experiment.groups
+    assert (groups["network"].ema_decay, groups["process"].ema_decay) == (0.999, 0.5)
+
+
+def test_resumed_run_is_the_same_bit_for_bit(run, tmp_path):
+    train(tmp_path / "run", 10)
+    tiny.assert_bitwise_equal(train(tmp_path / "run").state(20), run.state(20))
+
+
+@pytest.mark.parametrize("group", ["network", "process"])
+def test_frozen_group_stays_bit_for_bit_and_the_other_moves(tmp_path, group):
+    frozen = train(tmp_path / "run", 10, **{"optimizer.frozen": (group,)})
+    first, state = jax.device_get(initial_state(frozen.experiment)).params, frozen.state(10)
+    (other,) = {"network", "process"} - {group}
+    tiny.assert_bitwise_equal(state.params[group], first[group])
+    tiny.assert_bitwise_equal(state.ema[group], first[group])
+    assert list(state.opt_state) == [other]
+    with pytest.raises(AssertionError):
+        tiny.assert_bitwise_equal(state.params[other], first[other])
+
+
+def test_averaged_schedule_is_used_by_likelihoods_and_samples(run):
+    """A run of another schedule has other numbers from the same network."""
+    x = run.experiment.dataset.test[:2]
+    params = run.params()
+    process = run.experiment.model.bind(params).process
+    assert isinstance(process, GammaPath)
+    assert abs(float(process.gamma(1.0)) - 5.0) > 1e-3
+    log_prob = run.log_prob(x)
+    assert np.isfinite(log_prob).all()
+    assert np.isfinite(run.sample(None, 2).x).all()
+    ends = {"gamma_min": -7.0, "log_range": np.log(9.0)}
+    other = {**params, "process": {**params["process"], "ends": ends}}
+    found = run._evaluator(other, x, run.experiment.streams["eval"]).nats
+    assert np.max(np.abs(found - log_prob)) > 1e-3
+    z = run.encode(x)
+    assert z.shape == x.shape
+
+
+def test_exported_score_is_that_of_the_learned_process(run):
+    params = run.params()
+    program = score_program(run.experiment, lambda tree: tree)
+    x, t = np.float32([[0.3, -0.2]]), np.float32([0.4])
+    spec = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, x, t))
+    loaded = export.deserialize(export.export(jax.jit(program))(*spec).serialize())
+    np.testing.assert_allclose(loaded.call(params, x, t), run.score(x, 0.4), rtol=1e-5)
+
+
+def test_report_draws_the_schedule_over_training(run):
+    logged = run.metrics()
+    assert logged["gamma_0.00"][-1] < logged["gamma_0.50"][-1] < logged["gamma_1.00"][-1]
+    terms = sum(logged[name] for name in ("prior", "diffusion", "reconstruction"))
+    np.testing.assert_allclose(terms, logged["loss"], rtol=1e-5)
+    (chart,) = show_schedule(RunFolder(run.workdir.root))
+    assert isinstance(chart, Chart)
+    assert f"{logged['gamma_1.00'][-1]:.4f}" in chart.description
+
+
+def test_fixed_run_has_no_chart_of_a_schedule(tmp_path):
+    config = tiny.points(**{"training.steps": 2, "training.eval_every": 0})
+    Run.open(tmp_path / "run", config).train()
+    assert show_schedule(RunFolder(tmp_path / "run")) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"objective.importance_sampling": True}, "objective.importance_sampling"),
+        ({"objective.name": "dsm"}, "objective.name"),
+        ({"objective.levels": "one"}, "objective.levels"),
+        ({"objective.dequantization": "scaled"}, "objective.dequantization"),
+        ({"objective.form": "fsm"}, "objective.form"),
+        ({"model.label": "time"}, "model.label"),
+        ({"optimizer.frozen": ("network", "process")}, "optimizer.frozen"),
+        ({"optimizer.frozen": ("proces",)}, "optimizer.frozen"),
+        ({"sde.schedule": "spline"}, "schedule"),
+    ],
+)
+def test_settings_that_cannot_learn_are_refused(wrong, key):
+    with pytest.raises(ConfigError, match=key):
+        check_config(tiny.points(**SETTINGS | wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [({"likelihood.start": "as_sample"}, "start"), ({"likelihood.name": "importance"}, "name")],
+)
+def test_decoder_needs_the_noise_of_eps_and_has_no_draws(wrong, key):
+    settings = {"likelihood.name": "ode", "likelihood.dequantization": "decoder"}
+    experiment = build(tiny.digits(**settings | wrong), DIGITS)
+    with pytest.raises(ConfigError, match=rf"likelihood\.{key}") as refused:
+        _ = experiment.estimators
+    assert "'decoder'" in str(refused.value)
+
+
+def test_score_alone_may_be_trained_with_a_frozen_schedule():
+    frozen = {"optimizer.frozen": ("process",), "objective.name": "dsm"}
+    check_config(tiny.points(**SETTINGS | frozen))
