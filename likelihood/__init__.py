@@ -17,12 +17,19 @@ from gradlog.likelihood.divergences import (
     Rademacher,
     Sphere,
 )
+from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders
 from gradlog.likelihood.ode import ODELikelihood, make_exact
 from gradlog.likelihood.parts import Part
 from gradlog.likelihood.quadrature import Quadrature
 from gradlog.likelihood.scipy_ode import SciPyLikelihood
 from gradlog.likelihood.start import AsSample, Noised, Start
-from gradlog.likelihood.stored import ImportanceWeighted, OneDraw, StoredLikelihood, tightened
+from gradlog.likelihood.stored import (
+    AsStored,
+    ImportanceWeighted,
+    OneDraw,
+    StoredLikelihood,
+    tightened,
+)
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
@@ -33,25 +40,37 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "vlb": make_vlb,
 }
 
+# Estimators of discrete processes.
+DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
+    "bound": MaskedBound,
+    "exact": ExactBySubsets,
+    "orders": Orders,
+}
+
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
+    "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
     "LIKELIHOODS",
     "STARTS",
     "Account",
     "AsSample",
+    "AsStored",
     "Divergence",
     "Exact",
+    "ExactBySubsets",
     "Gaussian",
     "HutchPP",
     "ImportanceWeighted",
     "Likelihood",
     "LogDensity",
     "LogProb",
+    "MaskedBound",
     "Noised",
     "ODELikelihood",
     "OneDraw",
+    "Orders",
     "Orthogonal",
     "Part",
     "Probing",

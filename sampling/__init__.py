@@ -28,6 +28,7 @@ from gradlog.sampling.schedules import (
     Schedule,
     UniformSchedule,
 )
+from gradlog.sampling.unmasking import AncestralUnmasking, FirstHitting, ReverseChain
 
 PREDICTORS: dict[str, type] = {
     "ancestral": Ancestral,
@@ -51,16 +52,24 @@ SAMPLERS: dict[str, type] = {
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
 }
+# Samplers of discrete processes.
+DISCRETE_SAMPLERS: dict[str, type] = {
+    "ancestral": AncestralUnmasking,
+    "first_hitting": FirstHitting,
+    "reverse_chain": ReverseChain,
+}
 
 __all__ = [
     "CORRECTORS",
     "DDIM",
+    "DISCRETE_SAMPLERS",
     "GUIDANCES",
     "MASKS",
     "PREDICTORS",
     "SAMPLERS",
     "TIME_SCHEDULES",
     "Ancestral",
+    "AncestralUnmasking",
     "AnnealedLangevin",
     "AnnealedLangevinDynamics",
     "ClassifierFree",
@@ -71,6 +80,7 @@ __all__ = [
     "DPMSolverSDE",
     "Encoding",
     "EulerMaruyama",
+    "FirstHitting",
     "Gray",
     "Guidance",
     "Heun",
@@ -89,6 +99,7 @@ __all__ = [
     "Projection",
     "QuadraticSchedule",
     "ReplacementSampler",
+    "ReverseChain",
     "ReverseDiffusion",
     "Sample",
     "Sampler",

@@ -34,12 +34,13 @@ from gradlog.experiment.training_parts import (
     build_augmentation,
     build_model,
     build_objective,
+    build_process,
     prepare_group,
 )
-from gradlog.losses import ScoreMatching
+from gradlog.losses import Objective
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import SDE, SDES
+from gradlog.sde_lib import Discrete, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -205,7 +206,8 @@ class Experiment:
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
-        for name in _OF_DATA:
+        tokens = ("process",) * isinstance(self.process, Discrete)  # it has the levels of the data
+        for name in (*_OF_DATA, *tokens):
             vars(found).pop(name, None)
         found._check_fit()
         return found
@@ -255,9 +257,9 @@ class Experiment:
     # --- what is trained ----------------------------------------------------------------------
 
     @part
-    def process(self, reader: Reader) -> SDE:
+    def process(self, reader: Reader) -> Process:
         """The forward process."""
-        return reader.choose("sde", SDES)
+        return build_process(reader, self._dataset)
 
     @part
     def model(self, reader: Reader) -> DiffusionModel:
@@ -265,7 +267,7 @@ class Experiment:
         return build_model(reader, self.process, self._dataset)
 
     @part
-    def objective(self, reader: Reader) -> ScoreMatching:
+    def objective(self, reader: Reader) -> Objective:
         """The objective of training."""
         return build_objective(reader, self.process, self._dataset)
 

@@ -13,6 +13,7 @@ from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
     CORRECTORS,
+    DISCRETE_SAMPLERS,
     GUIDANCES,
     MASKS,
     PREDICTORS,
@@ -28,7 +29,7 @@ from gradlog.sampling import (
     Projection,
     Sampler,
 )
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import Discrete, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -52,16 +53,21 @@ class ConditionalSampling:
     particles: int
 
 
-def build_sampler(reader: Reader, process: SDE) -> Sampler:
+def build_sampler(reader: Reader, process: Process) -> Sampler:
     """Build the sampler, with its predictor and corrector or its solver."""
+    member = reader.pick_for("sampling.name", process, SAMPLERS, DISCRETE_SAMPLERS)
+    if isinstance(process, Discrete):
+        sampler = reader.make("sampling", member)
+        check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
+        return sampler
     eps = reader.eps("sampling", process)
 
     def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
         return lambda: reader.make("sampling", reader.pick(f"sampling.{key}", registry))
 
-    sampler = reader.choose(
+    sampler = reader.make(
         "sampling",
-        SAMPLERS,
+        member,
         eps=lambda: eps,
         num_scales=lambda: reader.get("sampling.num_scales") or reader.get("model.num_scales"),
         predictor=part("predictor", PREDICTORS),
@@ -77,8 +83,17 @@ def build_sampler(reader: Reader, process: SDE) -> Sampler:
     return sampler
 
 
-def build_encoding(reader: Reader, process: SDE) -> Encoding:
-    """Build the map between data and latents, with the solver and eps of ``config.sampling``."""
+def build_encoding(reader: Reader, process: Process) -> Encoding:
+    """Build the map between data and latents, with the solver and eps of ``config.sampling``.
+
+    Raises:
+      ConfigError: the process is discrete, and has no probability flow.
+    """
+    if isinstance(process, Discrete):
+        raise ConfigError(
+            f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
+            "latents to encode to"
+        )
     eps = reader.eps("sampling", process)
     return reader.make("sampling", Encoding, eps=lambda: eps, **_solver_parts(reader))
 

@@ -13,11 +13,13 @@ from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader
 from gradlog.losses import (
+    DISCRETE_OBJECTIVES,
     INTEGRANDS,
     LEVELS,
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
+    Objective,
     ScoreFlow,
     ScoreMatching,
     UniformTime,
@@ -29,8 +31,12 @@ from gradlog.models import (
     TRAINING_DEQUANTIZERS,
     Continuous,
     DiffusionModel,
+    Logits,
+    NoLabel,
+    TokenNetwork,
+    Tokens,
 )
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import DISCRETE_PROCESSES, MASK_SCHEDULES, SDES, Discrete, Process
 from gradlog.training import (
     SCHEDULES,
     Augmentation,
@@ -45,11 +51,36 @@ OPTIMIZERS = {"adam": adam}
 CONTINUOUS = "continuous"  # of objective.levels: all noise levels
 
 
-def build_model(reader: Reader, process: SDE, dataset: Dataset | None) -> DiffusionModel:
+def build_process(reader: Reader, dataset: Dataset | None) -> Process:
+    """Build the forward process. A discrete one has the levels of the data as its tokens.
+
+    Without the data set the number of tokens is not known: only the configuration is checked.
+
+    Raises:
+      ConfigError: the process is discrete, and the data are continuous.
+    """
+    name = reader.get("sde.name")
+    member = reader.pick("sde.name", {**SDES, **DISCRETE_PROCESSES})
+    if name in DISCRETE_PROCESSES and dataset is not None and dataset.levels is None:
+        raise ConfigError(
+            f"config.sde.name = {name!r} needs data with levels; {dataset.name} is continuous: "
+            "choose 'vp', or other data"
+        )
+    return reader.make(
+        "sde",
+        member,
+        levels=lambda: 2 if dataset is None else dataset.levels,
+        schedule=lambda: reader.make("sde", reader.pick("sde.schedule", MASK_SCHEDULES)),
+    )
+
+
+def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> DiffusionModel:
     """Build the network with its parametrization, noise label and dequantizer of training.
 
     Without the data set the model has no dequantizer: only the configuration is checked.
     """
+    if isinstance(process, Discrete):
+        return _build_token_model(reader, process)
     ladder = {}
     if reader.get("model.scale_by_sigma"):
         ladder = {
@@ -85,7 +116,36 @@ def build_model(reader: Reader, process: SDE, dataset: Dataset | None) -> Diffus
     )
 
 
-def build_objective(reader: Reader, process: SDE, dataset: Dataset | None) -> ScoreMatching:
+def _build_token_model(reader: Reader, process: Discrete) -> DiffusionModel:
+    """Build a network of tokens. The masks say how noisy a datum is: it sees no noise label."""
+    inner = reader.choose(
+        "model",
+        NETWORKS,
+        conditional=lambda: False,
+        scale_by_sigma=lambda: False,
+        centered=lambda: True,
+    )
+    network = reader.make(
+        "model", TokenNetwork, network=lambda: inner, levels=lambda: process.levels
+    )
+    return DiffusionModel(process, network, Logits(), NoLabel(), Tokens(process.levels))
+
+
+def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -> Objective:
+    """Build the objective: score matching, or the one of a discrete process.
+
+    Raises:
+      ConfigError: the process is of another kind than the objective.
+    """
+    member = reader.pick_for("objective.name", process, INTEGRANDS, DISCRETE_OBJECTIVES)
+    if isinstance(process, Discrete):
+        return reader.make("objective", member)
+    return _build_score_matching(reader, process, dataset)
+
+
+def _build_score_matching(
+    reader: Reader, process: Process, dataset: Dataset | None
+) -> ScoreMatching:
     """Build the integrand, its weighting over time, and the draw of times.
 
     Without the data set explicit score matching has no law: only the configuration is checked.
