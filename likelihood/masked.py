@@ -26,6 +26,7 @@ from gradlog.models import BoundModel
 from gradlog.sde_lib import Absorbing, Masking, Process
 
 TOKENS = Part("tokens", 22, "minus the cross-entropy of the masked tokens, over all masks")
+SETS = Part("sets", 23, "log probability, by a sum over all sets of visible positions")
 ORDERS = Part("orders", 61, "gain of the log of the mean over orders over the mean of the logs")
 
 Tokens = Int[Array, "*D"]
@@ -169,7 +170,7 @@ class ExactBySubsets(PerExample):
         return _log_prob(
             model.process,
             x,
-            parts={PRIOR: jnp.zeros(()), TOKENS: total[-1]},
+            parts={PRIOR: jnp.zeros(()), SETS: total[-1]},
             errors={},
             nfe=len(members),
             freedom=math.inf,

@@ -84,8 +84,8 @@ def show_bits(folder: RunFolder) -> list[Block]:
     blocks.append(
         Paragraph(
             "The standard error (s.e.) is that of the mean over test images. The own error is the "
-            "part of it from the estimator's own random draws: probes, or a bound's times or masks. It "
-            "does not include the noise of the dequantization and the noise at eps."
+            "part of it from the estimator's own random draws: probes, or a bound's times or masks."
+            " It does not include the noise of the dequantization and the noise at eps."
         )
     )
     summary, remarks = best.summary, []

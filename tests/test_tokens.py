@@ -154,6 +154,18 @@ def test_what_only_a_gaussian_model_can_do_is_refused(run):
             ask()
 
 
+def test_the_tokens_of_a_file_have_their_exact_bits_beside_the_bounds(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 3, (40, 4), np.uint8))
+    data = {"data.name": "files", "data.path": str(tmp_path / "x.npy"), "data.levels": 3}
+    own = {"model.num_classes": 0, "sampling.classes": "", "eval.num_images": 0}
+    run = Run.open(tmp_path / "run", config(**data | own | {"eval.estimators": ("exact",)}))
+    run.train()
+    (found,) = run.results("")
+    assert [line["term"] for line in found.summary["account"]] == ["prior", "sets"]
+    assert found.summary["estimator_standard_error"] == 0
+    assert run.sample(None, 5).x.max() < 3
+
+
 def test_a_chain_of_single_positions_trains_evaluates_and_samples(tmp_path):
     """The notes' chain: what stays visible at its end is paid for."""
     chain = {"sde.name": "one_position", "sde.num_steps": 300, "objective.draws": "time"}
