@@ -28,7 +28,12 @@ from gradlog.sampling.schedules import (
     Schedule,
     UniformSchedule,
 )
-from gradlog.sampling.unmasking import AncestralUnmasking, FirstHitting, ReverseChain
+from gradlog.sampling.unmasking import (
+    AncestralUnmasking,
+    FirstHitting,
+    KnownTokens,
+    ReverseChain,
+)
 
 PREDICTORS: dict[str, type] = {
     "ancestral": Ancestral,
@@ -87,6 +92,7 @@ __all__ = [
     "KarrasSchedule",
     "KnownPart",
     "KnownPixels",
+    "KnownTokens",
     "Langevin",
     "LangevinDynamics",
     "LogSNRSchedule",

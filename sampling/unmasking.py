@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from gradlog.models import BoundModel
-from gradlog.sampling.base import Sample
+from gradlog.sampling.base import Sample, Sampler
 from gradlog.sde_lib import Absorbing, Masking, OnePosition, Process, grid_of_times
 
 Tokens = Int[Array, "*D"]
@@ -106,6 +106,34 @@ class ReverseChain:
             return is_chosen & (jax.random.uniform(fill_key) < prob)
 
         return _fill(model, z, key, last, choose)
+
+
+@dataclass(frozen=True)
+class KnownTokens:
+    """A sampler that begins with some tokens known, and fills the others.
+
+    Nothing has to be corrected, as it has for Gaussian processes: a model with exact conditionals
+    gives exact samples of what is hidden, given what is known.
+
+    Attributes:
+      sampler: a sampler of masked models.
+      known: where x0 is known.
+      x0: the datum; its other tokens are not looked at.
+    """
+
+    accepts: ClassVar[type[Process]] = Absorbing
+
+    sampler: Sampler
+    known: Bool[Array, "*D"]
+    x0: Tokens
+
+    @property
+    def evaluations(self) -> int | None:
+        return self.sampler.evaluations
+
+    def __call__(self, model: BoundModel, z: Tokens, key: jax.Array) -> Sample:
+        hidden = jnp.full_like(z, model.process.mask)
+        return self.sampler(model, jnp.where(self.known, self.x0, hidden), key)
 
 
 def _fill(model: BoundModel, z: Tokens, key: jax.Array, steps: int, choose: Choose) -> Sample:

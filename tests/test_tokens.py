@@ -77,6 +77,15 @@ def test_samples_are_levels_and_logits_are_those_of_masks(run):
     np.testing.assert_allclose(probs.sum(axis=-1), 1, rtol=1e-5)
 
 
+def test_the_known_part_of_an_image_stays_and_the_rest_is_filled(run):
+    changed = config(**{"sampling.task": "inpaint", "sampling.mask": "left"})
+    found = Run.open(run.workdir.root, changed).sample(None, 3)
+    originals = run.experiment.dataset.test[np.arange(3)]
+    np.testing.assert_array_equal(found.x[:, :, 4:], originals[:, :, 4:])
+    assert found.ok.all()
+    assert not np.array_equal(found.x[:, :, :4], originals[:, :, :4])
+
+
 def test_an_exported_file_has_the_logits_and_the_bits_of_the_run(run, tmp_path):
     path = run.export(tmp_path / "tokens.zip")
     with zipfile.ZipFile(path) as archive:
@@ -119,7 +128,7 @@ def test_the_folder_is_sound_and_there_is_nothing_to_note(run):
         ({"sde.schedule": "sudden"}, "sde.schedule"),
         ({"sde.name": "vp"}, "objective.name"),
         ({"objective.draws": "both"}, "draws"),
-        ({"sampling.task": "inpaint"}, "sampling.task"),
+        ({"sampling.task": "colorize"}, "sampling.task"),
     ],
 )
 def test_what_does_not_go_together_is_named(overrides, named):

@@ -132,7 +132,13 @@ def build_conditional_sampling(
             "config.sampling.guidance = 'classifier': config.model.num_classes is 0"
         )
     task = reader.pick("sampling.task", TASKS)
-    if task is not generate and not isinstance(sampler, PredictorCorrector):
+    of_tokens = issubclass(sampler.accepts, Discrete)
+    if of_tokens and task is colorize:
+        raise ConfigError(
+            "config.sampling.task = 'colorize' needs a continuous process: a mean over channels is "
+            "no token; choose 'inpaint'"
+        )
+    if task is not generate and not (of_tokens or isinstance(sampler, PredictorCorrector)):
         raise ConfigError(
             f"config.sampling.task = {reader.get('sampling.task')!r} needs "
             "config.sampling.name = 'predictor_corrector', got "

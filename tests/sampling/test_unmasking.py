@@ -8,7 +8,7 @@ from tiny import optimized
 from tokens import chain, exact_model
 
 from gradlog.models import BoundModel, Tokens
-from gradlog.sampling import AncestralUnmasking, FirstHitting, ReverseChain
+from gradlog.sampling import AncestralUnmasking, FirstHitting, KnownTokens, ReverseChain
 from gradlog.sde_lib import Masking, OnePosition
 
 LEVELS, LENGTH, COUNT = 3, 8, 4000
@@ -69,15 +69,17 @@ def test_one_step_loses_what_neighbors_have_in_common(sampler):
     assert np.abs(deviations(x)).max() > 20
 
 
-def test_known_tokens_stay():
-    model = exact_model(Masking(LEVELS), 3)
-    z = jnp.array([2, LEVELS, 1])
-    for sampler in (FirstHitting(), AncestralUnmasking(4)):
-        x = jax.vmap(lambda key, s=sampler: s(model, z, key).x)(
-            jax.random.split(jax.random.key(0), 20)
-        )
-        assert np.all(np.asarray(x)[:, [0, 2]] == [2, 1])
-        assert np.all(np.asarray(x)[:, 1] < LEVELS)
+@pytest.mark.parametrize("sampler", [FirstHitting(), AncestralUnmasking(4)])
+def test_what_is_hidden_has_its_law_given_what_is_known(sampler):
+    model, count = exact_model(Masking(LEVELS), 3), 2000
+    x0, known = jnp.array([2, 0, 1]), jnp.array([True, False, True])
+    fill = KnownTokens(sampler, known, x0)
+    keys = jax.random.split(jax.random.key(0), count)
+    x = np.asarray(jax.vmap(lambda key: fill(model, jnp.zeros(3, jnp.int32), key).x)(keys))
+    assert np.all(x[:, [0, 2]] == [2, 1])
+    law = np.exp(model.logits(jnp.where(known, x0, LEVELS)))[1]
+    shares = np.bincount(x[:, 1], minlength=LEVELS) / count
+    assert np.all(np.abs(shares - law) < 4 * np.sqrt(law / count))
 
 
 def test_a_rare_token_has_its_probability_over_a_thousand_steps():
