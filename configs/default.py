@@ -71,14 +71,17 @@ def sde() -> Config:
     return Config(
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
-            # 'log_snr' (that of VDM), or 'learned_gamma', whose schedule is trained.
+            # 'log_snr' (that of VDM), or 'learned_gamma', whose schedule is trained. For data with
+            # levels also 'masking', which hides them, and 'one_position', which hides one at a
+            # time.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1
             "sigma_min": 0.01,  # ve, and the ladder of levels: smallest standard deviation of noise
             "sigma_max": 50.0,  # ve, and the ladder of levels: largest standard deviation of noise
             "t_max": 0.999,  # straight: last time; at t = 1 nothing of the data would be left
-            # ddpm, the label 'step' and the levels 'steps': number of steps of the chain.
+            # ddpm, one_position, the label 'step' and the levels 'steps': number of steps of the
+            # chain.
             "num_steps": 1000,
             # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 0
             "gamma_min": -13.3,
@@ -88,6 +91,10 @@ def sde() -> Config:
             "schedule": "network",
             "schedule_features": 64,  # learned_gamma: width of the monotone network
             "learn_ends": False,  # learned_gamma: train gamma_min and gamma_max too
+            # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
+            # ('polynomial').
+            "mask_schedule": "linear",
+            "exponent": 2.0,  # polynomial: the power of t
         }
     )
 
@@ -96,7 +103,9 @@ def model() -> Config:
     """The network, its input and the meaning of its output."""
     return Config(
         {
-            # Name of the network. Images: 'ncsnpp', 'ddpm', 'ncsnv2', 'vdm'; points: 'mlp'.
+            # Name of the network. Images: 'ncsnpp', 'ddpm', 'ncsnv2', 'vdm', 'dit' (a transformer,
+            # also for sequences); points: 'mlp'. For a discrete process each gets an embedding of
+            # the tokens in front, and logits behind.
             "name": "ncsnpp",
             # What the network's output is: 'noise', 'score', 'preconditioned' (EDM), 'velocity', or
             # an 'energy' whose gradient is the score.
@@ -117,7 +126,7 @@ def model() -> Config:
             "attn_resolutions": (16,),  # ncsnpp, ddpm: image heights that have attention
             # ncsnpp with blocks 'ddpm', ddpm: whether a convolution resamples.
             "resamp_with_conv": True,
-            "conditional": True,  # ncsnpp, ddpm, mlp: whether the network sees the noise label
+            "conditional": True,  # ncsnpp, ddpm, mlp, dit: whether the network sees the noise label
             "fir": False,  # ncsnpp: whether an anti-aliasing filter resamples
             "fir_kernel": (1, 3, 3, 1),  # ncsnpp: the anti-aliasing filter
             "resblock_type": "biggan",  # ncsnpp: kind of residual block: 'biggan' or 'ddpm'
@@ -135,20 +144,26 @@ def model() -> Config:
             "interpolation": "bilinear",
             "with_fourier_features": True,  # vdm: add Fourier features of the input
             "with_attention": False,  # vdm: attention after every block, not in the middle only
-            # mlp, vdm: number of residual blocks; vdm has as many down, and one more up.
+            # mlp, vdm, dit: number of residual blocks; vdm has as many down, and one more up.
             "num_layers": 3,
-            "hidden": 128,  # mlp: width of the layers
-            "embedding": 64,  # mlp: number of sines and cosines of the noise label
-            # ncsnpp, ddpm, vdm, mlp: share of activations that training drops.
+            "hidden": 128,  # mlp, dit: width of the layers
+            "embedding": 64,  # mlp, dit: number of sines and cosines of the noise label
+            "num_heads": 4,  # dit: heads of the attention
+            "patch_size": 2,  # dit, images: height and width of the patches
+            "positions": "learned",  # dit: positions of the sequence: 'learned' or 'rotary'
+            "token_features": 32,  # discrete processes: numbers that stand for a token
+            # ncsnpp, ddpm, vdm, mlp, dit: share of activations that training drops.
             "dropout": 0.1,
             # ncsnpp, ddpm, ncsnv2, mlp: activation function: 'swish', 'elu', 'relu' or 'lrelu'.
             "nonlinearity": "swish",
             "skip_rescale": True,  # ncsnpp, mlp: divide residual sums by sqrt(2)
-            # ncsnpp, mlp: embedding of the noise label: 'positional', 'fourier' (of the label's
-            # logarithm), 'fourier_linear' (of the label), or a 'table' of levels.
+            # ncsnpp, mlp, dit: embedding of the noise label: 'positional', 'fourier' (of the
+            # logarithm of the label), 'fourier_linear' (of the label), or a 'table' of levels.
             "embedding_type": "positional",
-            "fourier_scale": 16.0,  # ncsnpp, mlp: standard deviation of the Fourier frequencies
-            "trainable_embedding": False,  # ncsnpp, mlp: whether Fourier frequencies are trained
+            # ncsnpp, mlp, dit: standard deviation of the Fourier frequencies.
+            "fourier_scale": 16.0,
+            # ncsnpp, mlp, dit: whether Fourier frequencies are trained.
+            "trainable_embedding": False,
             # ncsnpp, mlp: scale of the initial weights in the last layer of each block, and of the
             # network.
             "init_scale": 0.0,
@@ -167,8 +182,9 @@ def objective() -> Config:
     return Config(
         {
             # Kind of score matching: 'dsm' denoising, 'dsm2' denoising of second order, 'esm'
-            # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences. Or
-            # 'elbo': the whole variational bound, which also trains the process.
+            # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences.
+            # 'elbo' is the whole variational bound, which also trains the process. For discrete
+            # processes 'masked': the bound by the cross-entropy of masked tokens.
             "name": "dsm",
             # Noise levels of training: 'continuous', a 'ladder' of levels, the 'steps' of a chain,
             # or 'one' level at eps.
@@ -198,6 +214,8 @@ def objective() -> Config:
             "fd_step": 0.05,  # fsm: step of the finite differences, in units of sigma
             "trace_weight": 1.0,  # dsm2: weight of the error in the trace of the Jacobian
             "jacobian_weight": 1.0,  # dsm2: weight of the error in the Jacobian along the slices
+            # masked: what is drawn, spread evenly over a batch: the 'count' of masks or the 'time'.
+            "draws": "count",
             # class-conditional models: probability that training hides the class.
             "class_dropout": 0.1,
         }
@@ -280,7 +298,8 @@ def likelihood() -> Config:
     return Config(
         {
             # Name of the estimator: 'ode', 'planned', 'quadrature', 'exact', 'scipy', 'bound',
-            # 'vlb', or 'importance', which weighs draws of `base`.
+            # 'vlb', or 'importance', which weighs draws of `base`. For discrete processes: 'bound',
+            # 'exact' (at most 14 positions), or several 'orders' of the positions.
             "name": "ode",
             "rtol": 1e-5,  # ode, exact, scipy, quadrature: relative tolerance of the solver
             "atol": 1e-5,  # ode, exact, scipy, quadrature: absolute tolerance of the solver
@@ -321,10 +340,14 @@ def likelihood() -> Config:
             # probing, orthogonal: number of groups of distant dimensions, one product each.
             "colors": 16,
             "rank": 8,  # hutchpp: rank of the sketch, two products each
-            "chunk": 128,  # exact: products computed at once; bound, vlb: times computed at once
+            # exact: products computed at once; bound, vlb: times computed at once; discrete
+            # processes: masks evaluated at once.
+            "chunk": 128,
             "base": "ode",  # importance: the estimator used at each draw
             "importance_samples": 20,  # importance: draws of the dequantization per image
-            "samples": 128,  # bound, vlb: times per image; an even number
+            # bound, vlb: times per image, or masks of a discrete process; an even number.
+            "samples": 128,
+            "orders": 4,  # orders: number of orders per image; each costs one NFE per position
             "form": "dsm",  # bound: 'dsm' denoising or 'ssm' sliced score matching
             # bound: of the sampler with this share of the reverse SDE's noise.
             "churn": 1.0,
@@ -339,7 +362,8 @@ def sampling() -> Config:
         {
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
-            # which to take.
+            # which to take. For masks: 'first_hitting' is exact, 'ancestral' takes num_steps steps,
+            # 'reverse_chain' those of one_position.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples
             "batch_size": 64,  # samples at once, on all local devices together
@@ -352,6 +376,7 @@ def sampling() -> Config:
             # probability_flow, ddim, heun, dpm_2m, dpm_3m: log p of each sample, by one product a
             # node; with denoise = False and without noise in the steps.
             "log_prob": False,
+            "group_size": 1,  # first_hitting: masks that are filled at once; 1 is exact
             "schedule": "uniform",  # grid of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
             "karras_exponent": 7.0,  # karras: steps are even in this root of rho
             "eta": 0.0,  # ddim: share of the ancestral noise, from 0 for none to 1 for all

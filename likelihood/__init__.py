@@ -18,6 +18,7 @@ from gradlog.likelihood.divergences import (
     Sphere,
 )
 from gradlog.likelihood.exact import make_exact
+from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders
 from gradlog.likelihood.ode import ODELikelihood
 from gradlog.likelihood.parts import Part
 from gradlog.likelihood.planned import Planned
@@ -25,6 +26,7 @@ from gradlog.likelihood.quadrature import Quadrature
 from gradlog.likelihood.scipy_ode import SciPyLikelihood
 from gradlog.likelihood.start import AsSample, Noised, Start
 from gradlog.likelihood.stored import (
+    AsStored,
     ImportanceWeighted,
     OneDraw,
     StoredLikelihood,
@@ -43,25 +45,37 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "vlb": make_vlb,
 }
 
+# Estimators of discrete processes.
+DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
+    "bound": MaskedBound,
+    "exact": ExactBySubsets,
+    "orders": Orders,
+}
+
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
+    "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
     "LIKELIHOODS",
     "STARTS",
     "Account",
     "AsSample",
+    "AsStored",
     "Divergence",
     "Exact",
+    "ExactBySubsets",
     "Gaussian",
     "HutchPP",
     "ImportanceWeighted",
     "Likelihood",
     "LogDensity",
     "LogProb",
+    "MaskedBound",
     "Noised",
     "ODELikelihood",
     "OneDraw",
+    "Orders",
     "Orthogonal",
     "Part",
     "Planned",

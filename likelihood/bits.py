@@ -66,7 +66,7 @@ def mean_standard_error(values: PerExample) -> float:
     return float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
-def account(parts: dict[Part, PerExample], log_scale: float, dims: int) -> Account:
+def account(parts: dict[Part, PerExample], log_scale: float | None, dims: int) -> Account:
     """Return the account of an estimator's parts.
 
     >>> import numpy as np
@@ -79,10 +79,12 @@ def account(parts: dict[Part, PerExample], log_scale: float, dims: int) -> Accou
 
     Args:
       parts: the estimator's terms, nats per example, including those of the dequantization.
-      log_scale: log of stored units per unit of the model's space, nats per dimension.
+      log_scale: log of stored units per unit of the model's space, nats per dimension; None for a
+        model of tokens, which has no units and no such line.
       dims: number of dimensions of one datum.
     """
-    count = len(next(iter(parts.values())))
-    terms = parts | {UNITS: np.full(count, -dims * log_scale)}
+    terms = dict(parts)
+    if log_scale is not None:
+        terms[UNITS] = np.full(len(next(iter(parts.values()))), -dims * log_scale)
     in_order = sorted(terms, key=lambda part: (part.order, part))
     return Account({part: np.asarray(terms[part]) for part in in_order}, dims)

@@ -61,6 +61,26 @@ class OneDraw:
 
 
 @dataclass(frozen=True)
+class AsStored:
+    """``log P(x)`` of tokens as they are: a discrete process needs no dequantization."""
+
+    likelihood: Likelihood
+
+    @property
+    def accepts(self) -> type[Process]:
+        return self.likelihood.accepts
+
+    def __call__(
+        self,
+        model: BoundModel,
+        xs: Num[Array, "batch *D"],
+        keys: jax.Array,
+    ) -> LogProb:
+        points, _ = jax.vmap(model.dequantize)(keys, xs)  # it draws nothing
+        return self.likelihood(model, points, keys)
+
+
+@dataclass(frozen=True)
 class ImportanceWeighted:
     """``log (1/K) sum_k p(x(u_k)) / q(u_k)`` over K draws: a tighter bound on average.
 

@@ -9,6 +9,13 @@ from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
 from gradlog.losses.implicit import ImplicitScoreMatching
 from gradlog.losses.keys import ExampleKeys, example_keys
+from gradlog.losses.masked import (
+    DRAWS,
+    MaskedCrossEntropy,
+    cross_entropy,
+    draw_by_count,
+    log_probs,
+)
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
 from gradlog.losses.score_matching import ScoreMatching
 from gradlog.losses.second_order import SecondOrderDenoising
@@ -40,6 +47,8 @@ INTEGRANDS: dict[str, type] = {
     "ssm": SlicedScoreMatching,
     "ssm_vr": ReducedVarianceScoreMatching,
 }
+# Objectives of discrete processes.
+DISCRETE_OBJECTIVES: dict[str, type] = {"masked": MaskedCrossEntropy}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
 WEIGHTINGS: dict[str, type] = {
     "edm": LogNormal,
@@ -49,6 +58,8 @@ WEIGHTINGS: dict[str, type] = {
 }
 
 __all__ = [
+    "DISCRETE_OBJECTIVES",
+    "DRAWS",
     "ELBO_FORMS",
     "INTEGRANDS",
     "LEVELS",
@@ -68,6 +79,7 @@ __all__ = [
     "Likelihood",
     "LogNormal",
     "Loss",
+    "MaskedCrossEntropy",
     "Metrics",
     "NoisyCrossEntropy",
     "Objective",
@@ -88,8 +100,11 @@ __all__ = [
     "Unweighted",
     "Weighting",
     "add_noise",
+    "cross_entropy",
     "denoising_integrand",
+    "draw_by_count",
     "example_keys",
+    "log_probs",
     "stratified",
     "train_inside_for_variance",
 ]

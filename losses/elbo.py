@@ -95,6 +95,7 @@ class EvidenceBound:
             "diffusion": diffusion,
             "reconstruction": reconstruction(model, x0, self.eps, z) / x0.size,
         }
+        assert model.log_scale is not None  # tokens have no units, and no Gaussian process
         value = sum(terms.values(), start=log_q / x0.size)
         return Loss(value + model.log_scale, terms | model.process.metrics())
 

@@ -8,21 +8,30 @@ from gradlog.models.dequantizers import (
     Decoder,
     Dequantizer,
     Scaled,
+    Tokens,
     TruncatedNormal,
     Uniform,
 )
 from gradlog.models.diffusion_model import DiffusionModel, Params
 from gradlog.models.energy import Energy
-from gradlog.models.networks import NETWORKS
+from gradlog.models.networks import NETWORKS, TokenNetwork
 from gradlog.models.noise_labels import (
     LadderIndex,
     NoiseLevel,
+    NoLabel,
     NormalizedGamma,
     QuarterLogRho,
     ScaledTime,
     StepIndex,
 )
-from gradlog.models.parametrizations import Noise, Parametrization, Preconditioned, Score, Velocity
+from gradlog.models.parametrizations import (
+    Logits,
+    Noise,
+    Parametrization,
+    Preconditioned,
+    Score,
+    Velocity,
+)
 
 PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
@@ -68,6 +77,8 @@ __all__ = [
     "DiffusionModel",
     "Energy",
     "LadderIndex",
+    "Logits",
+    "NoLabel",
     "Noise",
     "NoiseLevel",
     "NoisyClassifier",
@@ -80,6 +91,8 @@ __all__ = [
     "ScaledTime",
     "Score",
     "StepIndex",
+    "TokenNetwork",
+    "Tokens",
     "TruncatedNormal",
     "Uniform",
     "Velocity",

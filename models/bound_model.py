@@ -10,7 +10,6 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Num
 
 from gradlog.models.dequantizers import Continuous, Dequantizer
-from gradlog.sde_lib import SDE
 from gradlog.sde_lib.pytree import pytree
 
 Time = Float[Array, ""] | float
@@ -20,7 +19,10 @@ ScoreFn = Callable[..., Any]
 
 @pytree
 class BoundModel:
-    """A forward process and its score, parameters included.
+    """A forward process and its score, or its logits, parameters included.
+
+    A continuous process has a score, ``grad log p_t``. What takes its place for a discrete process
+    are the logits of the clean tokens.
 
     A bound model is a pytree, so it may be an argument of a jitted function. Gradients flow through
     the numbers of the process as well as through those of the network. `DiffusionModel.bind` makes
@@ -37,14 +39,15 @@ class BoundModel:
     ['-1.000', '2.000']
 
     Attributes:
-      process: the forward process.
+      process: the forward process, with its trained numbers.
       score_fn: ``(x, t) -> s`` for one example, or ``(x, t, condition) -> s`` if a condition is
-        bound. A plain function is wrapped in `jax.tree_util.Partial`.
+        bound. For a discrete process s are the logits of each position, (*D, levels). A plain
+        function is wrapped in `jax.tree_util.Partial`.
       dequantizer: the map between stored data and points of the model's space.
       condition: the class of the score; None for the score of all classes together.
     """
 
-    process: SDE
+    process: Any
     score_fn: ScoreFn
     dequantizer: Dequantizer = struct.field(default_factory=Continuous)
     condition: Condition = None
@@ -58,6 +61,14 @@ class BoundModel:
         if self.condition is None:
             return self.score_fn(x, t)
         return self.score_fn(x, t, self.condition)
+
+    def logits(self, x: Int[Array, "*D"], t: Time = 1.0) -> Float[Array, "*D levels"]:
+        """Return ``log p(x0_l = v | x)`` in nats for each position l and token v, normalized.
+
+        This is for a discrete process. With masks only the rows of masked positions have a meaning,
+        and the time has none.
+        """
+        return jax.nn.log_softmax(self.score(x, t))
 
     def conditioned(self, condition: Condition) -> "BoundModel":
         """Return the model of one class, 0 .. num_classes - 1, or of all classes for None."""
@@ -74,8 +85,11 @@ class BoundModel:
         return self.dequantizer.to_data(x0)
 
     @property
-    def log_scale(self) -> float:
-        """Nats per dimension: the log of stored units per unit of the model's space."""
+    def log_scale(self) -> float | None:
+        """Nats per dimension: the log of stored units per unit of the model's space.
+
+        None for tokens, which have no units.
+        """
         return self.dequantizer.log_scale
 
     def replace(self, **changes: Any) -> "BoundModel":

@@ -1,4 +1,4 @@
-"""Maps between stored data and the model's continuous space, with their cost in nats.
+"""Maps between stored data and the model's space, with their cost in nats.
 
 A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u)]`` with u in [0,
 1)^d (Theis et al. 2016, arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275).
@@ -17,8 +17,11 @@ class Dequantizer(Protocol):
     """A map from stored data into the model's space and back; a pytree without children."""
 
     @property
-    def log_scale(self) -> float:
-        """Nats per dimension: log of stored units (levels) per unit of the model's space."""
+    def log_scale(self) -> float | None:
+        """Nats per dimension: log of stored units (levels) per unit of the model's space.
+
+        None if the model gives probabilities and no densities, so that there are no units.
+        """
         ...
 
     def __call__(
@@ -76,6 +79,23 @@ class Levels:
     def _as_level(self, k: Float[Array, "*D"]) -> Num[Array, "*D"]:
         dtype = jnp.uint8 if self.levels <= 256 else jnp.uint16
         return jnp.clip(k, 0, self.levels - 1).astype(dtype)
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Tokens(Levels):
+    """The levels themselves, as whole numbers: for a discrete process nothing is dequantized."""
+
+    @property
+    def log_scale(self) -> None:
+        return None
+
+    def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
+        del key
+        return jnp.asarray(x, jnp.int32), jnp.zeros(())
+
+    def to_data(self, x: Num[Array, "*D"]) -> Num[Array, "*D"]:
+        return self._as_level(x)
 
 
 @jax.tree_util.register_static

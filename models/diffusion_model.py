@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from gradlog.models.bound_model import BoundModel, Condition, Time
 from gradlog.models.dequantizers import Continuous, Dequantizer
 from gradlog.models.energy import LogDensityFn
+from gradlog.models.networks.token_network import TokenNetwork
 from gradlog.models.noise_labels import NoiseLabel
 from gradlog.models.parametrizations import NetworkFn, Parametrization
 from gradlog.sde_lib import SDE, Process
@@ -41,7 +42,7 @@ class DiffusionModel:
     Attributes:
       process: the forward process, or one with trained numbers.
       network: ``(x, label, condition, *, train) -> F`` for one example.
-      parametrization: turns the output F into a score.
+      parametrization: turns the output F into a score, or into logits.
       noise_label: the number that tells the network the noise level.
       dequantizer: the map between stored data and the points of training.
     """
@@ -59,7 +60,8 @@ class DiffusionModel:
 
     def init(self, key: jax.Array, shape: tuple[int, ...]) -> Params:
         """Return initial parameters by group, float32, for examples of this shape."""
-        variables = self.network.init(key, jnp.zeros(shape), jnp.zeros(()), train=False)
+        x = jnp.zeros(shape, self.process.dtype)
+        variables = self.network.init(key, x, jnp.zeros(()), train=False)
         process = self.process.init(jax.random.fold_in(key, 1))
         return {"network": variables["params"]} | ({"process": process} if process else {})
 
@@ -76,9 +78,13 @@ class DiffusionModel:
 
     def in_float32(self) -> "DiffusionModel":
         """Return the same model with computations in float32, as a likelihood needs them."""
-        if getattr(self.network, "dtype", "float32") == "float32":
+        network: Any = self.network
+        if isinstance(network, TokenNetwork):
+            inner = replace(self, network=network.network).in_float32().network
+            return replace(self, network=network.clone(network=inner))
+        if getattr(network, "dtype", "float32") == "float32":
             return self
-        return replace(self, network=self.network.clone(dtype="float32"))
+        return replace(self, network=network.clone(dtype="float32"))
 
     def log_density_fn(self, params: Params, *, condition: Condition = None) -> LogDensityFn:
         """Return ``log q(x, t)`` in nats, up to a constant for each t; its gradient is the score.

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 Time = Float[Array, ""] | float
 ScoreFn = Callable[[Float[Array, "*D"], Time], Float[Array, "*D"]]
@@ -31,6 +31,15 @@ class Score:
     """``s = F`` (Song & Ermon 2019; VE in Song et al. 2021, whose network divides by sigma)."""
 
     def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
+        del process
+        return network_fn
+
+
+@dataclass(frozen=True)
+class Logits:
+    """``F`` are the logits of the clean token at each position, for a discrete process."""
+
+    def __call__(self, process: Process, network_fn: NetworkFn) -> ScoreFn:
         del process
         return network_fn
 

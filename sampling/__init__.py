@@ -28,6 +28,12 @@ from gradlog.sampling.schedules import (
     Schedule,
     UniformSchedule,
 )
+from gradlog.sampling.unmasking import (
+    AncestralUnmasking,
+    FirstHitting,
+    KnownTokens,
+    ReverseChain,
+)
 
 PREDICTORS: dict[str, type] = {
     "ancestral": Ancestral,
@@ -51,16 +57,24 @@ SAMPLERS: dict[str, type] = {
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
 }
+# Samplers of discrete processes.
+DISCRETE_SAMPLERS: dict[str, type] = {
+    "ancestral": AncestralUnmasking,
+    "first_hitting": FirstHitting,
+    "reverse_chain": ReverseChain,
+}
 
 __all__ = [
     "CORRECTORS",
     "DDIM",
+    "DISCRETE_SAMPLERS",
     "GUIDANCES",
     "MASKS",
     "PREDICTORS",
     "SAMPLERS",
     "TIME_SCHEDULES",
     "Ancestral",
+    "AncestralUnmasking",
     "AnnealedLangevin",
     "AnnealedLangevinDynamics",
     "ClassifierFree",
@@ -72,12 +86,14 @@ __all__ = [
     "Density",
     "Encoding",
     "EulerMaruyama",
+    "FirstHitting",
     "Gray",
     "Guidance",
     "Heun",
     "KarrasSchedule",
     "KnownPart",
     "KnownPixels",
+    "KnownTokens",
     "Langevin",
     "LangevinDynamics",
     "LogSNRSchedule",
@@ -90,6 +106,7 @@ __all__ = [
     "Projection",
     "QuadraticSchedule",
     "ReplacementSampler",
+    "ReverseChain",
     "ReverseDiffusion",
     "Sample",
     "Sampler",

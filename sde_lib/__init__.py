@@ -1,10 +1,16 @@
-"""Forward processes. To add one, write a file with a subclass of ``SDE`` and add a line here."""
+"""Forward processes, continuous and discrete.
+
+To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a line here.
+"""
 
 from gradlog.sde_lib.base import SDE, Process, check_process
 from gradlog.sde_lib.ddpm import DDPM
+from gradlog.sde_lib.discrete import Absorbing, Discrete
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
+from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
+from gradlog.sde_lib.one_position import OnePosition
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
 from gradlog.sde_lib.ve import VE
@@ -20,20 +26,31 @@ SDES: dict[str, type[SDE]] = {
 }
 # Processes with trained numbers: their ``bind`` returns an SDE.
 LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma}
+DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
+    "masking": Masking,
+    "one_position": OnePosition,
+}
 
 __all__ = [
     "DDPM",
+    "DISCRETE_PROCESSES",
     "LEARNED",
+    "MASK_SCHEDULES",
     "SDE",
     "SDES",
     "VE",
     "VP",
+    "Absorbing",
+    "Discrete",
     "GammaPath",
     "LearnedGamma",
     "LearnedNumbers",
     "LogSNR",
+    "Masking",
+    "OnePosition",
     "Process",
     "Straight",
     "SubVP",
     "check_process",
+    "grid_of_times",
 ]

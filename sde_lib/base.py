@@ -19,7 +19,17 @@ class Process:
 
     A process may have trained numbers. `init` returns their initial values, and `bind` returns the
     process that uses given values. A process without trained numbers returns itself.
+
+    Attributes:
+      dtype: of the points that it moves: real numbers, or whole ones.
     """
+
+    dtype: ClassVar[Any] = float
+
+    @property
+    def t_max(self) -> float:
+        """The final time, at which x is close to the prior."""
+        return 1.0
 
     def init(self, key: Array) -> dict[str, Any]:
         """Return the initial values of the trained numbers: an empty dictionary if none."""
@@ -54,11 +64,6 @@ class SDE(Process):
     """
 
     INSIDE: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def t_max(self) -> float:
-        """The final time, at which x is close to the prior."""
-        return 1.0
 
     @property
     def prior_std(self) -> Time:

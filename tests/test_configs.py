@@ -31,7 +31,15 @@ from gradlog.experiment.run import Run
 from gradlog.experiment.sampling_parts import BATCH_AXES
 from gradlog.experiment.training_parts import OPTIMIZERS
 from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
-from gradlog.losses import INTEGRANDS, LEVELS, SCALINGS, SLICE_LAWS, WEIGHTINGS, ScoreFlow
+from gradlog.losses import (
+    DISCRETE_OBJECTIVES,
+    INTEGRANDS,
+    LEVELS,
+    SCALINGS,
+    SLICE_LAWS,
+    WEIGHTINGS,
+    ScoreFlow,
+)
 from gradlog.models import (
     NETWORKS,
     NOISE_LABELS,
@@ -42,8 +50,15 @@ from gradlog.models import (
     Uniform,
 )
 from gradlog.ode import FLOWS, PATHS
-from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
-from gradlog.sde_lib import SDES, VP, LearnedNumbers
+from gradlog.sampling import (
+    CORRECTORS,
+    DISCRETE_SAMPLERS,
+    GUIDANCES,
+    PREDICTORS,
+    SAMPLERS,
+    TIME_SCHEDULES,
+)
+from gradlog.sde_lib import DISCRETE_PROCESSES, MASK_SCHEDULES, SDES, VP, LearnedNumbers
 from gradlog.studies import STUDIES
 from gradlog.training import (
     MAPPINGS,
@@ -108,6 +123,7 @@ SHALLOW = {
     "ncsnpp": {"model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
     "ncsnv2": {"model.backbone": 64},
     "vdm": {"model.num_layers": 1},
+    "dit": {"model.num_layers": 1},
 }
 
 
@@ -285,11 +301,12 @@ def _flat(config):
 
 REGISTRIES = {
     "data.name": DATASETS,
-    "sde.name": SDES,
+    "sde.name": {**SDES, **DISCRETE_PROCESSES},
+    "sde.mask_schedule": MASK_SCHEDULES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
     "model.label": NOISE_LABELS,
-    "objective.name": INTEGRANDS,
+    "objective.name": {**INTEGRANDS, **DISCRETE_OBJECTIVES},
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
     "objective.dequantization": TRAINING_DEQUANTIZERS,
@@ -301,7 +318,7 @@ REGISTRIES = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": SAMPLERS,
+    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS},
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
@@ -309,7 +326,7 @@ REGISTRIES = {
     "sampling.guidance": GUIDANCES,
 }
 CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
-CHOICES.append(("likelihood.name", "importance"))
+CHOICES += [("likelihood.name", name) for name in ("importance", "orders")]
 CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
 TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 # What else must be said for a member to be used at all.
@@ -321,7 +338,17 @@ NEEDED = {
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
     "sampling.variable": {"sampling.name": "probability_flow"},
     "sampling.schedule": {"sampling.name": "heun"},
+    "sde.mask_schedule": {"sde.name": "masking"},
 }
+# What goes with a discrete process.
+OF_TOKENS = {
+    "sde.name": "masking",
+    "objective.name": "masked",
+    "likelihood.name": "bound",
+    "sampling.name": "first_hitting",
+}
+OF_ONE_POSITION = ("one_position", "reverse_chain")
+DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders"}
 
 
 # What the networks of images need of a small configuration.
@@ -330,11 +357,15 @@ IMAGE_NETWORKS = {
     "ncsnpp": {},
     "ncsnv2": {"model.nf": 8},
     "vdm": {"model.nf": 64, "model.num_layers": 1},
+    "dit": {"model.num_layers": 1},
 }
 
 
 def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
+    if key == "sde.mask_schedule" or (key in OF_TOKENS and name in DISCRETE):
+        chain = {"sde.name": "one_position"} if name in OF_ONE_POSITION else {}
+        return tiny.images(**OF_TOKENS | chain | {key: name}), DIGITS
     if name == "importance":
         return tiny.images(**{key: name}), DIGITS
     if key in ("sampling.guidance", "sampling.task"):
@@ -380,6 +411,8 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
     section = default.get_config()[key.split(".")[0]]
     for name, member in REGISTRIES[key].items():
         parameters = set(inspect.signature(member).parameters) - PARTS - OTHERS
+        if key == "sde.name":
+            parameters -= {"levels"}  # the data's
         if key == "model.name":
             parameters -= FROM_SDE
         if key == "objective.weighting":

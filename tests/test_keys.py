@@ -8,15 +8,29 @@ from gradlog.evaluation.quality.features.inception import CONVENTIONS
 from gradlog.experiment.compat import COMPATS
 from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
 from gradlog.experiment.sampling_parts import TASKS
-from gradlog.likelihood import LIKELIHOODS
+from gradlog.likelihood import DISCRETE_LIKELIHOODS, LIKELIHOODS
 from gradlog.likelihood.divergences import DIVERGENCES
-from gradlog.losses import ELBO_FORMS, INTEGRANDS, SLICE_LAWS, WEIGHTINGS
+from gradlog.losses import (
+    DISCRETE_OBJECTIVES,
+    DRAWS,
+    ELBO_FORMS,
+    INTEGRANDS,
+    SLICE_LAWS,
+    WEIGHTINGS,
+)
 from gradlog.models import NETWORKS, NOISE_LABELS, PARAMETRIZATIONS
-from gradlog.models.networks import ncsnpp, ncsnv2
+from gradlog.models.networks import dit, ncsnpp, ncsnv2
 from gradlog.ode import FLOWS, PATHS
-from gradlog.sampling import CORRECTORS, GUIDANCES, PREDICTORS, SAMPLERS, TIME_SCHEDULES
+from gradlog.sampling import (
+    CORRECTORS,
+    DISCRETE_SAMPLERS,
+    GUIDANCES,
+    PREDICTORS,
+    SAMPLERS,
+    TIME_SCHEDULES,
+)
 from gradlog.sampling.projections import MASKS
-from gradlog.sde_lib import LEARNED, SDES
+from gradlog.sde_lib import DISCRETE_PROCESSES, LEARNED, MASK_SCHEDULES, SDES
 from gradlog.sde_lib.learned_gamma import SCHEDULES as SCHEDULES_OF_GAMMA
 from gradlog.studies import STUDIES
 from gradlog.training import MAPPINGS, SCHEDULES
@@ -24,24 +38,27 @@ from gradlog.training import MAPPINGS, SCHEDULES
 MEMBERS = {
     "compat": set(COMPATS) - {""},
     "data.name": DATASETS,
-    "sde.name": {**SDES, **LEARNED},
+    "sde.name": {**SDES, **LEARNED, **DISCRETE_PROCESSES},
+    "sde.schedule": SCHEDULES_OF_GAMMA,
+    "sde.mask_schedule": MASK_SCHEDULES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
     "model.label": NOISE_LABELS,
     **{f"model.{name}": found for name, found in ncsnpp.CHOICES.items()},
+    "model.positions": dit.POSITIONS,
     "model.interpolation": ncsnv2.CHOICES["interpolation"],
-    "objective.name": {*INTEGRANDS, "elbo"},
+    "objective.name": {*INTEGRANDS, "elbo", *DISCRETE_OBJECTIVES},
     "objective.form": ELBO_FORMS,
-    "sde.schedule": SCHEDULES_OF_GAMMA,
+    "objective.draws": DRAWS,
     "objective.weighting": WEIGHTINGS,
     "objective.slice_law": SLICE_LAWS,
     "optimizer.schedule": SCHEDULES,
     "training.parallel": MAPPINGS,
-    "likelihood.name": {*LIKELIHOODS, "importance"},
+    "likelihood.name": {*LIKELIHOODS, "importance", *DISCRETE_LIKELIHOODS},
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": SAMPLERS,
+    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS},
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,

@@ -3,6 +3,7 @@
 from gradlog.distributions.distribution import Distribution, Estimate, monte_carlo
 from gradlog.distributions.empirical import Empirical
 from gradlog.distributions.gaussian import CorrelatedGaussian, Gaussian, gaussian_entropy
+from gradlog.distributions.markov import MarkovChain
 from gradlog.distributions.mixture import GaussianMixture
 from gradlog.distributions.stationary import StationaryGaussian, natural_images
 
@@ -13,6 +14,7 @@ __all__ = [
     "Estimate",
     "Gaussian",
     "GaussianMixture",
+    "MarkovChain",
     "StationaryGaussian",
     "gaussian_entropy",
     "monte_carlo",

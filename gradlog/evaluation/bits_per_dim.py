@@ -31,7 +31,7 @@ from gradlog.evaluation.uncertainty import (
     mean,
 )
 from gradlog.likelihood import Noised, Part, tightened
-from gradlog.models import Continuous
+from gradlog.models import Continuous, Tokens
 from gradlog.storage import (
     Workdir,
     WorkdirError,
@@ -93,6 +93,7 @@ class Provenance:
       checkpoint: its fingerprint.
       data_fingerprint: of the test set.
       eps: 'evaluated' and 'trained', the smallest noise levels; 'start', how a datum gets there.
+        Empty for a model of tokens.
       settings: all that the numbers depend on.
       versions: of the packages.
       drawn: the draws that place a datum, see `uncertainty.error_split`.
@@ -213,11 +214,7 @@ class EstimatorRun:
             step,
             fingerprint,
             self._experiment.dataset.fingerprint,
-            {
-                "evaluated": settings["likelihood.eps"],
-                "trained": self._experiment.objective.eps,
-                "start": settings.get("likelihood.start", "noised"),  # as every bound starts
-            },
+            self._eps(settings),
             settings,
             list_versions(),
             self._drawn,
@@ -234,6 +231,16 @@ class EstimatorRun:
             terminal.say(f"wrote {folder}")
         return Result(summary, per_image_arrays(evaluation), folder)
 
+    def _eps(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the smallest noise levels; nothing for tokens, which have none."""
+        if "likelihood.eps" not in settings:
+            return {}
+        return {
+            "evaluated": settings["likelihood.eps"],
+            "trained": self._experiment.config.objective.eps,
+            "start": settings.get("likelihood.start", "noised"),  # as every bound starts
+        }
+
     def _has_unreported_draws(self, evaluation: Evaluation) -> bool:
         """Return whether something is drawn whose error the estimator does not report."""
         errors = [error[evaluation.good] for error in evaluation.errors.values()]
@@ -244,7 +251,7 @@ class EstimatorRun:
         """Return the draws that place a datum. A bound reports its noise at eps with its times."""
         inner = getattr(self._estimator.likelihood, "likelihood", None)
         noised = isinstance(getattr(inner, "start", None), Noised)
-        dequantized = not isinstance(self._estimator.dequantizer, Continuous)
+        dequantized = not isinstance(self._estimator.dequantizer, Continuous | Tokens)
         return (DEQUANTIZATION,) * dequantized + (NOISE_AT_EPS,) * noised
 
 

@@ -38,7 +38,7 @@ from gradlog.evaluation.uncertainty import mean
 from gradlog.losses import Loss, NoisyCrossEntropy, example_keys
 from gradlog.models import Centers, ClassifierNetwork, Dequantizer, NoisyClassifier
 from gradlog.models.dequantizers import Levels
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Discrete
 from gradlog.storage import CheckpointError, Checkpoints, Retention, Workdir, write_sealed
 from gradlog.training import (
     MAPPINGS,
@@ -195,9 +195,16 @@ class ClassifierRun:
         """Return the network with the classes of the data.
 
         Raises:
+          ConfigError: the process is discrete, and adds no Gaussian noise.
           DataError: the data have no classes.
         """
         settings, dataset = self.experiment.classifier, self.experiment.dataset
+        if isinstance(self.experiment.process, Discrete):
+            raise ConfigError(
+                f"config.sde.name = {self.experiment.config.sde.name!r} hides tokens, and the "
+                "classifier needs data with Gaussian noise: for classes choose "
+                "config.model.num_classes, and 'classifier_free' guidance"
+            )
         if dataset.num_classes is None:
             raise DataError(explain_missing_labels(dataset))
         return NoisyClassifier(ClassifierNetwork(dataset.num_classes, settings.nf, settings.hidden))
@@ -282,7 +289,7 @@ class ClassifierRun:
 
         Each row also has the mean ``log p(true class | x_t)`` in nats, whose slope guides samples.
         """
-        process, eps = self.experiment.initial_process, self.experiment.objective.eps
+        process, eps = self._process, self._eps
         test, predictions = labeled_test(self.experiment.dataset), self._predictions(noised=True)
         stream, params = self._key(_HELD_OUT), self.params()
         rows = []
@@ -309,13 +316,22 @@ class ClassifierRun:
         Raises:
           CheckpointError: the classifier is not trained; --mode=classifier trains it.
         """
-        predictions, eps = self._predictions(noised=False), self.experiment.objective.eps
-        return predictions(self.params(), np.asarray(x), eps, self._key(_HELD_OUT))[1]
+        predictions = self._predictions(noised=False)
+        return predictions(self.params(), np.asarray(x), self._eps, self._key(_HELD_OUT))[1]
 
     @cached_property
     def _checkpoints(self) -> Callable[[str], Checkpoints]:
         # The objects are kept: they know which checkpoints are sound.
         return lru_cache(lambda run: Checkpoints(self.workdir.checkpoints, _RETENTION, run))
+
+    @property
+    def _process(self) -> Any:
+        """The process, which `classifier` has found to be continuous."""
+        return self.experiment.initial_process
+
+    @property
+    def _eps(self) -> float:
+        return self.experiment.config.objective.eps
 
     def _key(self, address: int) -> jax.Array:
         return jax.random.fold_in(self.experiment.streams["init"], address)
@@ -325,9 +341,9 @@ class ClassifierRun:
         experiment = self.experiment
         return ClassifierTraining(
             self.classifier,
-            experiment.initial_process,
+            self._process,
             experiment.model.dequantizer,
-            experiment.objective.eps,
+            self._eps,
             experiment.dataset.shape,
             experiment.augmentation,
         )
@@ -358,7 +374,7 @@ class ClassifierRun:
             dequantizer = Centers(dequantizer.levels, dequantizer.centered)
         batch_size = experiment.eval.batch_size
         return NoisyPredictions(
-            self.classifier, experiment.initial_process, dequantizer, batch_size, noised=noised
+            self.classifier, self._process, dequantizer, batch_size, noised=noised
         )
 
     def _report(self) -> None:

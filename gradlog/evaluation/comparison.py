@@ -87,7 +87,10 @@ def check_same_images(a: Result, b: Result, names: tuple[str, str]) -> None:
 
 
 def between_estimators(results: dict[str, Result]) -> list[dict[str, Any]]:
-    """Return each bound minus each estimate of the ODE's bits, then the pairs within each kind.
+    """Return each bound minus each other estimate, then the pairs within each kind.
+
+    The bounds and the others of a Gaussian model are of two laws, the SDE's and the ODE's. Those of
+    a model of tokens are of one, and their rows say so.
 
     Args:
       results: of one checkpoint, by the estimator's name.
@@ -95,7 +98,16 @@ def between_estimators(results: dict[str, Result]) -> list[dict[str, Any]]:
     bounds = [name for name in results if name in BOUNDS]
     flows = [name for name in results if name not in BOUNDS]
     pairs = [*product(bounds, flows), *combinations(flows, 2), *combinations(bounds, 2)]
-    return all_paired((results[a], results[b], (a, b)) for a, b in pairs)
+    rows = all_paired((results[a], results[b], (a, b)) for a, b in pairs)
+    if all(result.summary.get("eps") == {} for result in results.values()):  # of tokens
+        rows = [{**row, "of_one_law": True} for row in rows]
+    return rows
+
+
+def is_of_two_laws(row: dict[str, Any]) -> bool:
+    """Return whether a difference is that of the SDE's bits and the ODE's."""
+    bound, flow = row["minuend"] in BOUNDS, row["subtrahend"] not in BOUNDS
+    return bound and flow and not row.get("of_one_law")
 
 
 def save_differences(workdir: Workdir, results: list[Result]) -> list[dict[str, Any]]:
@@ -155,6 +167,9 @@ def compare_steps(run: "Run", steps: list[int]) -> list[dict[str, Any]]:
 def compare_runs(run: "Run", other: "Run", which: str) -> list[dict[str, Any]]:
     """Return a run minus another one, for every estimator of the config, at one step of each.
 
+    If only one of them is a model of tokens, each has estimators of its own, and every pair has a
+    row.
+
     Args:
       run: the minuend.
       other: the subtrahend, opened with the same likelihood and eval settings (`Run.open_like`).
@@ -181,8 +196,18 @@ def compare_runs(run: "Run", other: "Run", which: str) -> list[dict[str, Any]]:
             f"--against={other.workdir.root} is the same checkpoint: name another run, or two steps"
         )
     names = (f"{run.workdir.root} step {step}", f"{other.workdir.root} step {other_step}")
-    pairs = zip(run.results([step]), other.results([other_step]), strict=True)
-    return [row for a, b in pairs for row in _rows(a.summary["estimator"], a, b, names)]
+    results, other_results = run.results([step]), other.results([other_step])
+    if [*run.experiment.estimators] == [*other.experiment.estimators]:
+        pairs = zip(results, other_results, strict=True)
+    else:  # of a Gaussian model and a model of tokens
+        pairs = product(results, other_results)
+    return [row for a, b in pairs for row in _rows(_estimators(a, b), a, b, names)]
+
+
+def _estimators(a: Result, b: Result) -> str:
+    """Return the estimator of both results, or those of each."""
+    found = dict.fromkeys(each.summary["estimator"] for each in (a, b))
+    return " - ".join(found)
 
 
 def _rows(name: str, a: Result, b: Result, names: tuple[str, str]) -> list[dict[str, Any]]:

@@ -16,12 +16,14 @@ from gradlog.sampling import (
     Guidance,
     KnownPart,
     KnownPixels,
+    KnownTokens,
     NoGuidance,
     PredictorCorrector,
     Projection,
     ReplacementSampler,
     Sampler,
 )
+from gradlog.sde_lib import Discrete
 from gradlog.storage import digest_arrays
 
 if TYPE_CHECKING:
@@ -78,6 +80,9 @@ class Conditioning:
         if self.projection is None or known is None:
             return sampler
         x0, _ = model.dequantize(jax.random.fold_in(key, _KNOWN), known)
+        if isinstance(model.process, Discrete):
+            assert isinstance(self.projection, KnownPixels)
+            return KnownTokens(sampler, self.projection.known, x0)
         assert isinstance(sampler, PredictorCorrector)
         known_part = KnownPart(self.projection, self.projection(x0))
         return ReplacementSampler(sampler, known_part, self.particles)

@@ -26,6 +26,7 @@ from gradlog.data import DataError
 from gradlog.evaluation.likelihood import evaluated_source, likelihood_evaluator
 from gradlog.evaluation.load_exported import FORMAT, describe, read_parts
 from gradlog.likelihood import runs_on_host
+from gradlog.sde_lib import Discrete
 from gradlog.storage import atomic, digest_params, list_versions, replace_nonfinite
 from gradlog.storage.state_arrays import copy_arrays, unflatten_arrays
 
@@ -44,6 +45,8 @@ _NO_LOCATIONS = {
 }
 _UNITS = {
     "score": "per unit of the model's space; points there, times of the SDE from 0 to t_max",
+    "logits": "log probabilities in nats of the token at each position; the mask is number "
+    "`levels`, and only masked positions have a meaning",
     "log_density": "terms in nats, whose sum is log P of a datum as stored (a density of "
     "continuous data); bits/dim = -sum / (d log 2)",
 }
@@ -65,10 +68,15 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     with suppress(DataError):  # an imported checkpoint can be exported without its data
         rows = min(rows, len(evaluated_source(experiment)))
     log_density = log_density_program(experiment, name, tree)  # it raises before anything is done
+    if isinstance(experiment.process, Discrete):
+        inputs = {"logits.jax": {"x": ["n", *dataset.shape, "int32"]}}
+        score = serialize(logits_program(experiment, tree), arrays, (dataset.shape, jnp.int32))
+    else:
+        inputs = {"score.jax": {"x": ["n", *dataset.shape, "float32"], "t": ["n", "float32"]}}
+        points = (dataset.shape, jnp.float32), ((), jnp.float32)
+        score = serialize(score_program(experiment, tree), arrays, *points)
     parts = {
-        "score.jax": serialize(
-            score_program(experiment, tree), arrays, (dataset.shape, jnp.float32), ((), jnp.float32)
-        ),
+        next(iter(inputs)): score,
         "log_density.jax": serialize(log_density, arrays, data, index),
         **{
             f"evaluation.{platform}.jax": serialize(
@@ -97,7 +105,7 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
         "estimator": {"name": name, **experiment.estimators[name].settings},
         "seed": experiment.identity["seed"],
         "arguments": {
-            "score.jax": {"x": ["n", *dataset.shape, "float32"], "t": ["n", "float32"]},
+            **inputs,
             "log_density.jax": {"x": ["n", *dataset.shape, str(stored)], "index": ["n", "int32"]},
             "evaluation.*.jax": {
                 "x": ["rows", *dataset.shape, str(stored)],
@@ -133,6 +141,22 @@ def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Ca
     return score
 
 
+def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Callable[..., Any]:
+    """Return ``(params, x) -> logits`` of tokens x (n, *D), of which some are the mask.
+
+    Args:
+      experiment: its process is discrete.
+      tree: returns the parameters by group from the arrays by name.
+    """
+    model = experiment.model.in_float32()
+
+    def logits(params: Params, x: Int[Array, "n *D"]) -> Float[Array, "n *D levels"]:
+        with jax.default_matmul_precision("float32"):
+            return jax.vmap(model.bind(tree(params)).logits)(x)
+
+    return logits
+
+
 def log_density_program(
     experiment: "Experiment", name: str, tree: Callable[[Params], Any]
 ) -> Callable[..., Any]:
@@ -161,10 +185,11 @@ def log_density_program(
         with jax.default_matmul_precision("float32"):
             model = evaluator.model.bind(tree(params))
             found = evaluator.likelihood(model, x, keys)
-        units = jnp.full(index.shape, -dims * model.log_scale, jnp.float32)
         terms = {str(part): nats for part, nats in found.parts.items()}
+        if model.log_scale is not None:
+            terms["units"] = jnp.full(index.shape, -dims * model.log_scale, jnp.float32)
         # What the run evaluates again on finer steps has no number here.
-        return terms | {"units": units}, found.ok & ~jnp.asarray(found.refine)
+        return terms, found.ok & ~jnp.asarray(found.refine)
 
     return log_density
 

@@ -59,7 +59,8 @@ class Evaluation:
     Attributes:
       values: NumPy arrays by name of the field, with a number for each example; 'parts' and
         'errors' are dictionaries of such arrays.
-      log_scale: log of stored units per unit of the model's space, in nats per dimension.
+      log_scale: log of stored units per unit of the model's space, in nats per dimension; None for
+        a model of tokens.
       dims: the number of dimensions of an example.
       seconds: the time of all batches on all hosts, without compilation.
       compile_seconds: the time that this host compiled.
@@ -67,7 +68,7 @@ class Evaluation:
     """
 
     values: dict[str, Any]
-    log_scale: float
+    log_scale: float | None
     dims: int
     seconds: float
     compile_seconds: float

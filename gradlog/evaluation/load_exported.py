@@ -10,6 +10,7 @@
     model.log_prob(x)        # nats, of data as stored
     model.bits_per_dim(x)
     model.score(points, t)   # of points of the model's space
+    model.logits(tokens)     # instead of a score, if the model is one of tokens
 
 ``about.json`` in the file describes the model; ``model.about`` has its contents.
 
@@ -55,22 +56,40 @@ class Exported:
         if platform not in self.about["platforms"]:
             known = ", ".join(self.about["platforms"])
             raise ValueError(f"{path} has programs for {known}; this JAX runs on {platform}")
+        self._is_discrete = "logits.jax" in parts
+        score = "logits" if self._is_discrete else "score"
         self._score, self._log_density, self._evaluation = (
             jax.jit(export.deserialize(bytearray(parts[f"{name}.jax"])).call)
-            for name in ("score", "log_density", f"evaluation.{platform}")
+            for name in (score, "log_density", f"evaluation.{platform}")
         )
 
     def score(self, x, t):
         """Return the score (n, *D) at points x (n, *D) of the model's space, times t one or (n,).
 
         Raises:
-          ValueError: x has another shape, or a time lies outside [0, t_max].
+          ValueError: x has another shape, a time lies outside [0, t_max], or the model is one of
+            tokens and has no score.
         """
+        if self._is_discrete:
+            raise ValueError("a model of tokens has no score; it has logits")
         x, t_max = self._shaped(x, "points").astype(np.float32), self.about["sde"]["t_max"]
         t = np.broadcast_to(np.asarray(t, np.float32), (len(x),))
         if not np.all((t >= 0) & (t <= np.float32(t_max))):
             raise ValueError(f"times must lie in [0, {t_max:g}], those of the SDE")
         return np.asarray(self._score(self.params, x, t))
+
+    def logits(self, x):
+        """Return the log probabilities (n, *D, levels) of the tokens at masked positions.
+
+        The mask is the number ``levels``; the other positions of x (n, *D) hold tokens below it.
+
+        Raises:
+          ValueError: x has another shape or other values, or the model is no model of tokens.
+        """
+        if not self._is_discrete:
+            raise ValueError("this model has no logits; it has a score")
+        x = self._stored(x, masked=True)
+        return np.asarray(self._score(self.params, x.astype(np.int32)))
 
     def log_prob(self, x, index=None, batch_size=None):
         """Return log P in nats, (n,), of data x (n, *D) as stored; NaN where the solver failed.
@@ -101,11 +120,12 @@ class Exported:
         dims = math.prod(self.about["data"]["shape"])
         return -self.log_prob(x, index, batch_size) / (dims * math.log(2))
 
-    def _stored(self, x):
+    def _stored(self, x, masked=False):
         """Return data as stored; a cast would change other data without a word."""
         x, levels = self._shaped(x, "data"), self.about["data"]["levels"]
         if not np.isfinite(x).all():
             raise ValueError("data must be finite")
+        levels = levels + 1 if masked else levels
         if levels and not (x.min() >= 0 and x.max() < levels and np.all(x == np.round(x))):
             raise ValueError(
                 f"data from {x.min():g} to {x.max():g} are not stored data: give whole numbers "

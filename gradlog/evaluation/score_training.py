@@ -23,8 +23,8 @@ from gradlog.evaluation.devices import (
     place,
 )
 from gradlog.evaluation.samples import sample_driver
-from gradlog.experiment.training_parts import ELBO, schedule_notes, share_of_peak
-from gradlog.losses import Objective, example_keys, stratified
+from gradlog.experiment.training_parts import schedule_notes, share_of_peak
+from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
 from gradlog.models import DiffusionModel
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
 from gradlog.training import (
@@ -100,11 +100,10 @@ def train_score_model(
             f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last
         )
         # Losses under two weightings are not comparable, so the line names the weighting.
-        objective = config["objective"]
-        kind = f"under the weighting {objective['weighting']!r}"
-        if objective["name"] == ELBO:
-            kind = "of the variational bound"
-        terminal.say(f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim {kind}")
+        under = "of the bound"
+        if isinstance(experiment.objective, ScoreMatching):
+            under = f"under the weighting {config['objective']['weighting']!r}"
+        terminal.say(f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim {under}")
 
     train_in_workdir(
         WorkdirTraining(
@@ -128,7 +127,7 @@ def train_score_model(
             untrained_steps=experiment.config.optimizer.accumulate
             * bool(experiment.config.optimizer.warmup),
             on_start=lambda step: _say_notes(workdir, experiment.config, step),
-            suspects=lambda step: _suspects(experiment.config, stream[step - 1]),
+            suspects=lambda step: _suspects(experiment, stream[step - 1]),
             tracker=settings.tracker,
         )
     )
@@ -219,11 +218,14 @@ def _changes(workdir: Workdir, config: ConfigDict, step: int) -> list[str]:
     return notes
 
 
-def _suspects(config: ConfigDict, batch: Any) -> str:
+def _suspects(experiment: "Experiment", batch: Any) -> str:
     """Return what can make the loss of an untrained model not finite."""
+    if not isinstance(experiment.objective, ScoreMatching):
+        return "config.model has to change in another workdir"
+    eps = experiment.objective.eps
     largest = np.max(np.abs(split_label(batch)[0].astype(np.float64)))
     return (
-        f"config.objective.eps = {config.objective.eps:g}, and the largest number of this batch is "
+        f"config.objective.eps = {eps:g}, and the largest number of this batch is "
         f"{largest:g}; one of them, or config.model, has to change in another workdir"
     )
 

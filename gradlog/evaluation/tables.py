@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from gradlog.evaluation.comparison import BOUNDS, WHAT_A_BOUND_BOUNDS
+from gradlog.evaluation.comparison import WHAT_A_BOUND_BOUNDS, is_of_two_laws
 from gradlog.evaluation.uncertainty import count_of
 from gradlog.terminal import Column, console, say, table_of
 
@@ -36,7 +36,7 @@ _RESULTS = (
 # The one definition of the words for the error and the cost of a number.
 WHAT_THE_COLUMNS_ARE = (
     "± s.e.: standard error of the mean over images",
-    "± draws: its part from the estimator's own random draws: probes, or times for a bound",
+    "± draws: its part from the estimator's own random draws: probes, or a bound's times or masks",
     "NFE: score evaluations an image; JVPs: Jacobian-vector products an image, one for each probe",
 )
 
@@ -107,7 +107,7 @@ def show_differences(rows: list[Row]) -> None:
     say("differences on the same images, bits/dim:")
     for row in rows:
         say(f"  step {row['step']}: {_difference(row)}")
-    if any(row["minuend"] in BOUNDS and row["subtrahend"] not in BOUNDS for row in rows):
+    if any(map(is_of_two_laws, rows)):
         say(f"note: {WHAT_A_BOUND_BOUNDS}")
 
 

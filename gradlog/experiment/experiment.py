@@ -34,12 +34,12 @@ from gradlog.experiment.training_parts import (
     build_augmentation,
     build_model,
     build_objective,
+    build_process,
     prepare_group,
 )
-from gradlog.losses import EvidenceBound, ScoreMatching
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import LEARNED, SDE, SDES, Process
+from gradlog.sde_lib import SDE, Discrete, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -206,7 +206,8 @@ class Experiment:
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
-        for name in _OF_DATA:
+        tokens = ("process",) * isinstance(self.process, Discrete)  # it has the levels of the data
+        for name in (*_OF_DATA, *tokens):
             vars(found).pop(name, None)
         found._check_fit()
         return found
@@ -263,7 +264,7 @@ class Experiment:
     @part
     def process(self, reader: Reader) -> Process:
         """The forward process, before its trained numbers are bound."""
-        return reader.choose("sde", {**SDES, **LEARNED})
+        return build_process(reader, self._dataset)
 
     @property
     def initial_process(self) -> SDE:
@@ -276,8 +277,8 @@ class Experiment:
         return build_model(reader, self.process, self._dataset)
 
     @part
-    def objective(self, reader: Reader) -> ScoreMatching | EvidenceBound:
-        """The objective of training."""
+    def objective(self, reader: Reader) -> Any:
+        """The objective of training, a `losses.Objective`."""
         return build_objective(reader, self.process, self._dataset)
 
     @part

@@ -30,16 +30,16 @@ _INTERVALS: dict[str, dict[str, str]] = {
     "[2, 7)": {"likelihood": "order"},
     "[4, inf)": {"model": "nf", "classifier": "nf hidden", "study": "cells draws"},
     "[1, inf)": {
-        "model": "ch_mult hidden backbone",
+        "model": "ch_mult hidden backbone num_heads patch_size token_features",
         "objective": "chunk slices",
         "optimizer": "accumulate",
         "training": "steps batch_size log_every",
         "eval": "batch_size",
         "sde": "schedule_features",
         "likelihood": "max_steps probes chunk samples vlb_steps importance_samples intervals "
-        "node_chunk node_probes colors rank",
+        "node_chunk node_probes colors rank orders",
         "sampling": "num_samples batch_size num_steps max_steps particles corrector_steps "
-        "langevin_steps steps_per_level",
+        "langevin_steps steps_per_level group_size",
         "classifier": "steps batch_size",
         "quality": "neighbors",
         "study": "window chains generator_steps inner_steps generator_batch measurements",
@@ -57,7 +57,7 @@ _INTERVALS: dict[str, dict[str, str]] = {
         "quality": "num_samples num_reference",
     },
     "(0, inf)": {
-        "sde": "beta_min beta_max sigma_min sigma_max",
+        "sde": "beta_min beta_max sigma_min sigma_max exponent",
         "model": "sigma_data fourier_scale",
         "objective": "log_rho_std fd_step",
         "likelihood": "atol churn",

@@ -12,17 +12,19 @@ from gradlog.config_error import ConfigError
 from gradlog.data import Dataset
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.likelihood import (
+    DISCRETE_LIKELIHOODS,
     DIVERGENCES,
     LIKELIHOODS,
     STARTS,
+    AsStored,
     Divergence,
     ImportanceWeighted,
     OneDraw,
     StoredLikelihood,
 )
-from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Uniform
+from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Tokens, Uniform
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE, Discrete, Process
 
 IMPORTANCE = "importance"
 _VARIANCE = "the weights would be exponentials of all its variance"
@@ -44,8 +46,13 @@ class Estimator:
     settings: dict[str, Any]
 
 
-def estimator_names() -> list[str]:
-    """Return every name that ``config.likelihood.name`` may have."""
+def estimator_names(process: Process | None = None) -> list[str]:
+    """Return every name that ``config.likelihood.name`` may have with a process.
+
+    Without one it is a continuous process.
+    """
+    if isinstance(process, Discrete):
+        return sorted(DISCRETE_LIKELIHOODS)
     return sorted([*LIKELIHOODS, IMPORTANCE])
 
 
@@ -58,16 +65,16 @@ def build_estimators(
     """
     key = "eval.estimators" if reader.get("eval.estimators") else "likelihood.name"
     listed = reader.get(key) if key == "eval.estimators" else (reader.get(key),)
+    possible = estimator_names(process)
     if not all(isinstance(entry, str) for entry in listed):
         raise ConfigError(
-            f"config.eval.estimators = {listed} must be names, choose from {estimator_names()}"
+            f"config.eval.estimators = {listed} must be names, choose from {possible}"
         )
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
-    if unknown := [name for name in names if name not in estimator_names()]:
-        raise ConfigError(
-            f"config.{key}: {unknown[0]!r} is unknown; choose from {estimator_names()}"
-        )
+    if unknown := [name for name in names if name not in possible]:
+        kind = f" for config.sde.name = {config.sde.name!r}" * isinstance(process, Discrete)
+        raise ConfigError(f"config.{key}: {unknown[0]!r} is unknown{kind}; choose from {possible}")
     found = {}
     for name in dict.fromkeys(names):
         own = Reader(config)  # the settings of a result are the keys of its estimator alone
@@ -79,6 +86,8 @@ def build_estimators(
 def _build_estimator(
     reader: Reader, name: str, process: Process, dataset: Dataset | None
 ) -> Estimator:
+    if isinstance(process, Discrete):
+        return _build_discrete(reader, name, process, dataset)
     base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name
     eps = reader.eps("likelihood", process)
     likelihood = reader.make(
@@ -115,6 +124,24 @@ def _images_of_mean(reader: Reader, dataset: Dataset | None) -> int:
         return 1
     count = len(dataset.test)
     return min(reader.get("eval.num_images") or count, count)
+
+
+def _build_discrete(
+    reader: Reader, name: str, process: Discrete, dataset: Dataset | None
+) -> Estimator:
+    """Build an estimator of tokens, which has no eps and no dequantization.
+
+    Raises:
+      ConfigError: it does not accept the process, or data of that size.
+    """
+    likelihood = reader.make("likelihood", DISCRETE_LIKELIHOODS[name])
+    check_accepts("likelihood.name", name, likelihood, process)
+    if dataset is not None and hasattr(likelihood, "check_shape"):
+        try:
+            likelihood.check_shape(dataset.shape)
+        except ValueError as error:
+            raise ConfigError(f"config.likelihood.name = {name!r}: {error}") from error
+    return Estimator(AsStored(likelihood), Tokens(process.levels), reader.snapshot("likelihood."))
 
 
 def _base_of_importance(reader: Reader, dataset: Dataset | None) -> str:

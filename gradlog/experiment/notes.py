@@ -5,7 +5,8 @@ from collections.abc import Collection
 from gradlog.experiment.experiment import Experiment
 from gradlog.losses import Ladder
 from gradlog.models import LadderIndex
-from gradlog.sampling import AnnealedLangevin, PredictorCorrector
+from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
+from gradlog.sde_lib import Discrete
 
 # What training sees under each ``objective.dequantization`` of data with levels.
 _TRAINED_ON = {
@@ -29,15 +30,16 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
     estimators = experiment.estimators if "estimators" in built else {}
     sampler = experiment.sampler if "sampler" in built else None
 
+    is_discrete = isinstance(experiment.process, Discrete)  # then nothing has an eps
     trained = config.objective.eps
     used = {"likelihood": bool(estimators), "sampling": not built.isdisjoint(_SAMPLING)}
-    for section in (section for section, is_used in used.items() if is_used):
+    for section in (name for name, is_used in used.items() if is_used and not is_discrete):
         if config[section].eps < trained:
             found.append(
                 f"config.{section}.eps = {config[section].eps} lies below config.objective.eps = "
                 f"{trained}: the network has not been trained there"
             )
-    if estimators and config.likelihood.eps > trained:
+    if estimators and not is_discrete and config.likelihood.eps > trained:
         found.append(
             f"config.likelihood.eps = {config.likelihood.eps} lies above config.objective.eps = "
             f"{trained}: what the network learned below it does not enter the likelihood"
@@ -51,7 +53,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
 
     label = experiment.model.noise_label
     if isinstance(label, LadderIndex):
-        if not isinstance(experiment.objective.proposal, Ladder):
+        if not isinstance(getattr(experiment.objective, "proposal", None), Ladder):
             found.append(
                 "config.model.label = 'ladder', but config.objective.levels is not: the network "
                 "sees the index of the nearest level, not the noise level itself"
@@ -75,7 +77,8 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
 
     steps = config.sampling.num_steps
     other_sampler = "sampling.name" in overridden and "sampling.num_steps" not in overridden
-    on_grid = not isinstance(sampler, PredictorCorrector) and hasattr(sampler, "num_steps")
+    of_low_order = isinstance(sampler, PredictorCorrector | AncestralUnmasking)
+    on_grid = not of_low_order and hasattr(sampler, "num_steps")
     if other_sampler and on_grid and steps > MANY_STEPS:
         found.append(
             f"config.sampling.name = {config.sampling.name!r} takes config.sampling.num_steps = "

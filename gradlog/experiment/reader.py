@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
-from gradlog.sde_lib import Process, check_process
+from gradlog.sde_lib import Discrete, Process, check_process
 
 
 class Reader:
@@ -39,6 +39,27 @@ class Reader:
                 f"config.{key} = {name!r} is unknown; choose one of {sorted(registry)}"
             )
         return registry[name]
+
+    def pick_for(
+        self,
+        key: str,
+        process: Process,
+        continuous: Mapping[str, Any],
+        discrete: Mapping[str, Any],
+    ) -> Any:
+        """Return the member that a key names, of the registry for the kind of the process.
+
+        Raises:
+          ConfigError: there is no such name, or it is one of the other kind.
+        """
+        self.pick(key, {**continuous, **discrete})
+        name, own = self.get(key), discrete if isinstance(process, Discrete) else continuous
+        if name not in own:
+            raise ConfigError(
+                f"config.{key} = {name!r} does not go with config.sde.name = "
+                f"{self.get('sde.name')!r}; choose one of {sorted(own)}"
+            )
+        return own[name]
 
     def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
         """Call a factory with its ``arguments``.

@@ -40,6 +40,7 @@ from gradlog.experiment.experiment import ALL_PARTS, Experiment
 from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
+from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -124,10 +125,19 @@ class Run:
         return cls(workdir, experiment)
 
     def open_like(self, path: str | Path) -> "Run":
-        """Open another run with this run's likelihood and eval settings."""
+        """Open another run with this run's likelihood and eval settings.
+
+        If one process is continuous and the other discrete, estimators of one are none of the
+        other: then the other run keeps the estimator of its own config.
+        """
         config = load_workdir_config(Workdir(Path(path).expanduser()))
+        of_tokens = isinstance(self.experiment.process, Discrete)
         with config.unlocked():
-            config.likelihood, config.eval = self.config.likelihood, self.config.eval
+            config.eval = self.config.eval.copy_and_resolve_references()
+            if of_tokens == (config.sde.name in DISCRETE_PROCESSES):
+                config.likelihood = self.config.likelihood
+            else:
+                config.eval.estimators = ()
             config.compat = ""  # the settings hold what this run's preset set
         return Run.open(path, config)
 
@@ -398,8 +408,13 @@ class Run:
           step: of the checkpoint.
 
         Raises:
+          ConfigError: the process is discrete, and has `logits` instead.
           DataError: x does not have the shape of the data, or a time lies outside [0, t_max].
         """
+        if isinstance(self.experiment.process, Discrete):
+            raise ConfigError(
+                f"config.sde.name = {self.config.sde.name!r} has no score: use run.logits(x)"
+            )
         points = check_points(x, self.experiment.dataset, "points")
         times, t_max = np.asarray(t, np.float32), float(self.experiment.initial_process.t_max)
         if times.shape not in ((), (len(points),)):
@@ -408,6 +423,39 @@ class Run:
             raise DataError(f"times must lie in [0, {t_max:g}], those of the process")
         times = np.broadcast_to(times, (len(points),))
         return np.asarray(self._score_program(self.params(step), points.astype(np.float32), times))
+
+    def logits(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Return ``log p(x_l = v | visible tokens)`` in nats, shape (n, *D, levels).
+
+        Args:
+          x: tokens (n, *D) as stored, or the number ``levels`` where one is masked. Only the rows
+            of masked positions have a meaning.
+          step: of the checkpoint.
+
+        Raises:
+          ConfigError: the process is continuous, and has a `score` instead.
+          DataError: x does not have the shape of the data, or holds other numbers.
+        """
+        levels = self.experiment.dataset.levels
+        if not isinstance(self.experiment.process, Discrete) or levels is None:
+            raise ConfigError(
+                f"config.sde.name = {self.config.sde.name!r} has no logits: use run.score(x, t)"
+            )
+        tokens = check_points(x, self.experiment.dataset, "tokens")
+        if not np.all((tokens >= 0) & (tokens <= levels) & (tokens == np.round(tokens))):
+            raise DataError(f"tokens must be whole numbers from 0 to {levels}, the mask")
+        return np.asarray(self._logits_program(self.params(step), tokens.astype(np.int32)))
+
+    @cached_property
+    def _logits_program(self) -> Callable[..., jax.Array]:
+        model = self.experiment.model.in_float32()
+
+        @jax.jit
+        def program(params, x):
+            with jax.default_matmul_precision("float32"):
+                return jax.vmap(model.bind(params).logits)(x)
+
+        return program
 
     @cached_property
     def _score_program(self) -> Callable[..., jax.Array]:

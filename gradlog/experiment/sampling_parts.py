@@ -13,6 +13,7 @@ from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
     CORRECTORS,
+    DISCRETE_SAMPLERS,
     GUIDANCES,
     MASKS,
     PREDICTORS,
@@ -28,7 +29,7 @@ from gradlog.sampling import (
     Projection,
     Sampler,
 )
-from gradlog.sde_lib import Process
+from gradlog.sde_lib import Discrete, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -54,14 +55,19 @@ class ConditionalSampling:
 
 def build_sampler(reader: Reader, process: Process) -> Sampler:
     """Build the sampler, with its predictor and corrector or its solver."""
+    member = reader.pick_for("sampling.name", process, SAMPLERS, DISCRETE_SAMPLERS)
+    if isinstance(process, Discrete):
+        sampler = reader.make("sampling", member)
+        check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
+        return sampler
     eps = reader.eps("sampling", process)
 
     def part(key: str, registry: Mapping[str, Any]) -> Callable[[], Any]:
         return lambda: reader.make("sampling", reader.pick(f"sampling.{key}", registry))
 
-    sampler = reader.choose(
+    sampler = reader.make(
         "sampling",
-        SAMPLERS,
+        member,
         eps=lambda: eps,
         num_scales=lambda: reader.get("sampling.num_scales") or reader.get("model.num_scales"),
         predictor=part("predictor", PREDICTORS),
@@ -98,7 +104,16 @@ def with_log_prob(sampler: Sampler, name: str) -> Sampler:
 
 
 def build_encoding(reader: Reader, process: Process) -> Encoding:
-    """Build the map between data and latents, with the solver and eps of ``config.sampling``."""
+    """Build the map between data and latents, with the solver and eps of ``config.sampling``.
+
+    Raises:
+      ConfigError: the process is discrete, and has no probability flow.
+    """
+    if isinstance(process, Discrete):
+        raise ConfigError(
+            f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
+            "latents to encode to"
+        )
     eps = reader.eps("sampling", process)
     return reader.make("sampling", Encoding, eps=lambda: eps, **_solver_parts(reader))
 
@@ -137,7 +152,13 @@ def build_conditional_sampling(
             "config.sampling.guidance = 'classifier': config.model.num_classes is 0"
         )
     task = reader.pick("sampling.task", TASKS)
-    if task is not generate and not isinstance(sampler, PredictorCorrector):
+    of_tokens = issubclass(sampler.accepts, Discrete)
+    if of_tokens and task is colorize:
+        raise ConfigError(
+            "config.sampling.task = 'colorize' needs a continuous process: a mean over channels is "
+            "no token; choose 'inpaint'"
+        )
+    if task is not generate and not (of_tokens or isinstance(sampler, PredictorCorrector)):
         raise ConfigError(
             f"config.sampling.task = {reader.get('sampling.task')!r} needs "
             "config.sampling.name = 'predictor_corrector', got "

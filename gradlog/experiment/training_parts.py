@@ -13,6 +13,7 @@ from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader
 from gradlog.losses import (
+    DISCRETE_OBJECTIVES,
     ELBO_FORMS,
     INTEGRANDS,
     LEVELS,
@@ -20,6 +21,7 @@ from gradlog.losses import (
     SLICE_LAWS,
     WEIGHTINGS,
     EvidenceBound,
+    Objective,
     ScoreFlow,
     ScoreMatching,
     UniformLogRho,
@@ -34,8 +36,20 @@ from gradlog.models import (
     Continuous,
     Decoder,
     DiffusionModel,
+    Logits,
+    NoLabel,
+    TokenNetwork,
+    Tokens,
 )
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import (
+    DISCRETE_PROCESSES,
+    LEARNED,
+    MASK_SCHEDULES,
+    SDE,
+    SDES,
+    Discrete,
+    Process,
+)
 from gradlog.training import (
     NETWORK,
     SCHEDULES,
@@ -54,11 +68,38 @@ _LEVEL_LABELS = ("gamma", "log_rho", "sigma")  # labels of the noise level itsel
 CONTINUOUS = "continuous"  # of objective.levels: all noise levels
 
 
+def build_process(reader: Reader, dataset: Dataset | None) -> Process:
+    """Build the forward process. A discrete one has the levels of the data as its tokens.
+
+    Without the data set the number of tokens is not known: only the configuration is checked.
+
+    Raises:
+      ConfigError: the process is discrete, and the data are continuous.
+    """
+    name = reader.get("sde.name")
+    member = reader.pick("sde.name", {**SDES, **LEARNED, **DISCRETE_PROCESSES})
+    if name not in DISCRETE_PROCESSES:
+        return reader.make("sde", member)
+    if dataset is not None and dataset.levels is None:
+        raise ConfigError(
+            f"config.sde.name = {name!r} needs data with levels; {dataset.name} is continuous: "
+            "choose 'vp', or other data"
+        )
+    return reader.make(
+        "sde",
+        member,
+        levels=lambda: 2 if dataset is None else dataset.levels,
+        schedule=lambda: reader.make("sde", reader.pick("sde.mask_schedule", MASK_SCHEDULES)),
+    )
+
+
 def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> DiffusionModel:
     """Build the network with its parametrization, noise label and dequantizer of training.
 
     Without the data set the model has no dequantizer: only the configuration is checked.
     """
+    if isinstance(process, Discrete):
+        return _build_token_model(reader, process)
     ladder = {}
     if reader.get("model.scale_by_sigma"):
         ladder = {
@@ -101,16 +142,44 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
     )
 
 
-def build_objective(
+def _build_token_model(reader: Reader, process: Discrete) -> DiffusionModel:
+    """Build a network of tokens. The masks say how noisy a datum is: it sees no noise label."""
+    inner = reader.choose(
+        "model",
+        NETWORKS,
+        conditional=lambda: False,
+        scale_by_sigma=lambda: False,
+        centered=lambda: True,
+    )
+    network = reader.make(
+        "model", TokenNetwork, network=lambda: inner, levels=lambda: process.levels
+    )
+    return DiffusionModel(process, network, Logits(), NoLabel(), Tokens(process.levels))
+
+
+def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -> Objective:
+    """Build the objective: score matching, the whole bound, or that of a discrete process.
+
+    Raises:
+      ConfigError: the process is of another kind than the objective.
+    """
+    gaussian = {**INTEGRANDS, ELBO: EvidenceBound}
+    member = reader.pick_for("objective.name", process, gaussian, DISCRETE_OBJECTIVES)
+    if isinstance(process, Discrete):
+        return reader.make("objective", member)
+    if member is EvidenceBound:
+        return _build_elbo(reader, process)
+    return _build_score_matching(reader, process, dataset)
+
+
+def _build_score_matching(
     reader: Reader, process: Process, dataset: Dataset | None
-) -> ScoreMatching | EvidenceBound:
+) -> ScoreMatching:
     """Build the integrand, its weighting over time, and the draw of times.
 
     Without the data set explicit score matching has no law: only the configuration is checked.
     """
     name = reader.get("objective.name")
-    if name == ELBO:
-        return _build_elbo(reader, process)
     if PROCESS in trained_groups(reader, process):
         raise ConfigError(
             f"config.objective.name = {name!r} trains the score alone; config.sde.name = "
@@ -215,7 +284,7 @@ def trained_groups(reader: Reader, process: Process) -> list[str]:
     Raises:
       ConfigError: ``config.optimizer.frozen`` names an unknown group, or all of them.
     """
-    if isinstance(process, SDE):
+    if isinstance(process, SDE | Discrete):
         return [NETWORK]
     # A comma-separated list on the command line arrives as one string.
     listed = [name for each in reader.get("optimizer.frozen") for name in str(each).split(",")]
@@ -239,7 +308,7 @@ def prepare_group(reader: Reader, process: Process) -> Callable[[str], Parameter
     ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
     settings = {NETWORK: (arguments, ema_decay)}
     trained = trained_groups(reader, process)
-    if not isinstance(process, SDE):
+    if not isinstance(process, SDE | Discrete):
         rate = reader.get("optimizer.process_rate")
         own = {"schedule": lambda count: rate * schedule(count), "weight_decay": 0.0}
         own_decay = reader.get("optimizer.process_ema_decay") or ema_decay

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gradlog.evaluation.bits_per_dim import Result, common_settings
-from gradlog.evaluation.comparison import BOUNDS, WHAT_A_BOUND_BOUNDS
+from gradlog.evaluation.comparison import WHAT_A_BOUND_BOUNDS, is_of_two_laws
 from gradlog.evaluation.over_training import figure as draw_over_training
 from gradlog.likelihood.parts import EPS, Part
 from gradlog.report.charts import draw_account, render_svg
@@ -84,8 +84,8 @@ def show_bits(folder: RunFolder) -> list[Block]:
     blocks.append(
         Paragraph(
             "The standard error (s.e.) is that of the mean over test images. The own error is the "
-            "part of it from the estimator's own random draws: probes, or times for a bound. It "
-            "does not include the noise of the dequantization and the noise at eps."
+            "part of it from the estimator's own random draws: probes, or a bound's times or masks."
+            " It does not include the noise of the dequantization and the noise at eps."
         )
     )
     summary, remarks = best.summary, []
@@ -184,7 +184,7 @@ def show_differences(folder: RunFolder) -> list[Block]:
         columns = (("step", NUMBER), ("estimators", TEXT), *_DIFFERENCE_COLUMNS)
         rows = [(step, *_list_difference(row)) for step, row in estimators]
         blocks.append(Table("Between estimators, bits/dim", columns, rows))
-        if any(r["minuend"] in BOUNDS and r["subtrahend"] not in BOUNDS for _, r in estimators):
+        if any(is_of_two_laws(row) for _, row in estimators):
             text = f"{WHAT_A_BOUND_BOUNDS[0].upper()}{WHAT_A_BOUND_BOUNDS[1:]}."
             blocks.append(Paragraph(text))
     if others:

@@ -19,6 +19,7 @@ from gradlog.report.page import (
     Table,
 )
 from gradlog.report.run_folder import RunFolder, attempt, load_settings
+from gradlog.sde_lib import DISCRETE_PROCESSES
 from gradlog.storage import read_json
 
 _NEW_WORKDIR = "runs/again"
@@ -29,12 +30,16 @@ def describe_config(folder: RunFolder) -> str:
     config = folder.config
     if config is None:
         return "no readable configuration"
-    words = (
-        config.data.name,
-        f"SDE {config.sde.name}",
-        f"{config.model.name} ({config.model.parametrization})",
-        f"{config.objective.name}, weighting {config.objective.weighting}",
-    )
+    model, objective = config.model.name, config.objective.name
+    if config.sde.name in DISCRETE_PROCESSES:  # they have no parametrization and no weighting
+        words = (config.data.name, f"process {config.sde.name}", model, objective)
+    else:
+        words = (
+            config.data.name,
+            f"SDE {config.sde.name}",
+            f"{model} ({config.model.parametrization})",
+            f"{objective}, weighting {config.objective.weighting}",
+        )
     return " · ".join(words)
 
 

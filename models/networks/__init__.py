@@ -1,15 +1,26 @@
 """Networks: `(x, label, condition, *, train) -> array like x`, for one example, without batch axis.
 
+`TokenNetwork` makes of each a network from tokens to logits.
+
 `label` is the scalar noise label. `condition` is the index of a class from 0 on; `num_classes` or
 None stand for no class. Dropout draws from the flax stream "dropout", and only if `train` is true.
 """
 
 from gradlog.models.networks.ddpm import DDPM
+from gradlog.models.networks.dit import DiT
 from gradlog.models.networks.mlp import MLP
 from gradlog.models.networks.ncsnpp import NCSNpp
 from gradlog.models.networks.ncsnv2 import NCSNv2
+from gradlog.models.networks.token_network import TokenNetwork
 from gradlog.models.networks.vdm import VDM
 
-NETWORKS = {"ddpm": DDPM, "mlp": MLP, "ncsnpp": NCSNpp, "ncsnv2": NCSNv2, "vdm": VDM}
+NETWORKS = {
+    "ddpm": DDPM,
+    "dit": DiT,
+    "mlp": MLP,
+    "ncsnpp": NCSNpp,
+    "ncsnv2": NCSNv2,
+    "vdm": VDM,
+}
 
-__all__ = ["DDPM", "MLP", "NETWORKS", "VDM", "NCSNpp", "NCSNv2"]
+__all__ = ["DDPM", "MLP", "NETWORKS", "VDM", "DiT", "NCSNpp", "NCSNv2", "TokenNetwork"]

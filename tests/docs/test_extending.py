@@ -11,7 +11,7 @@ from gradlog.likelihood import LIKELIHOODS
 from gradlog.losses import INTEGRANDS, WEIGHTINGS
 from gradlog.models import PARAMETRIZATIONS
 from gradlog.sampling import SAMPLERS
-from gradlog.sde_lib import SDES
+from gradlog.sde_lib import DISCRETE_PROCESSES, SDES
 from tests.docs.members import MEMBERS
 from tests.docs.pages import DOCS, ROOT
 from tests.test_imports import MATHEMATICS
@@ -20,7 +20,7 @@ FOLDERS = (*MATHEMATICS, "data", "evaluation", "studies")
 CHOSEN = {
     "objectives": INTEGRANDS,
     "weightings": WEIGHTINGS,
-    "processes": SDES,
+    "processes": {**SDES, "masking": DISCRETE_PROCESSES["masking"]},
     "parametrizations": PARAMETRIZATIONS,
     "estimators": LIKELIHOODS,
     "samplers": SAMPLERS,
@@ -52,7 +52,7 @@ def test_a_page_names_every_registry_of_its_folder(folder):
 
 
 def test_the_registries_of_a_folder_are_found():
-    assert registries_of("sde_lib") == ["SDES"]
+    assert registries_of("sde_lib") == ["DISCRETE_PROCESSES", "MASK_SCHEDULES", "SDES"]
     assert {"LIKELIHOODS", "DIVERGENCES"} <= set(registries_of("likelihood"))
 
 

@@ -29,6 +29,7 @@ EXPERIMENT = {
     "likelihood.samples": 4,
     "likelihood.vlb_steps": 8,
     "likelihood.importance_samples": 2,
+    "likelihood.orders": 2,
     "sampling.num_samples": 8,
     "sampling.batch_size": 8,
     "sampling.num_steps": 4,
@@ -64,6 +65,7 @@ NETWORK = {
     "ncsnv2": {"nf": 8, "backbone": 64},
     "vdm": {"nf": 8, "num_layers": 1},
     "mlp": {"hidden": 16, "num_layers": 1},
+    "dit": {"hidden": 16, "num_layers": 1, "num_heads": 2},
 }
 # An import has the network and the data of the file that is imported, a small one of score_sde's.
 IMPORTED = {
@@ -77,6 +79,7 @@ LAST_STEP = EXPERIMENT["training.steps"]
 CAPPED = ("--config.training.steps", "--config.classifier.steps")
 # Benchmarks with flags of their own.
 BENCHMARKS = {
+    "masked_draws.py": ("--batches=2", "--batch_size=4"),
     "equal_time.py": ("--seconds=1", "--objectives=dsm", "--images=8"),
     "objectives.py": ("--dims=2", "--blocks=1", "--draws=8"),
     "samplers.py": ("--problems=ring", "--count=100", "--budgets=10"),

@@ -1,0 +1,61 @@
+"""The variance of the loss of a masked model by what is drawn: the count of masks, or the time.
+
+    python benchmarks/masked_draws.py --workdir=runs/masked
+
+All losses have one mean, the bound. Batches have the same images in another order each, and cost
+the same number of evaluations. "Spread" means that u is stratified over the batch, as in training;
+"free" that each u is drawn by itself.
+"""
+
+import argparse
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradlog import Run
+from gradlog.losses import DRAWS, MaskedCrossEntropy, example_keys, stratified
+
+CASES = [(draws, spread) for draws in DRAWS for spread in (True, False)]
+
+
+def main() -> None:
+    """Print the variance of the mean loss of a batch for each case, and its ratio to the first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workdir", required=True, help="of a trained masked model")
+    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--batch_size", type=int, default=64)
+    options = parser.parse_args()
+    run = Run.open(options.workdir)
+    model = run.experiment.model.in_float32().bind(run.params())
+    x = jnp.asarray(run.experiment.dataset.test[np.arange(options.batch_size)])
+
+    @partial(jax.jit, static_argnums=(0, 1))
+    def batch(draws, spread, model, key):
+        def one(x, place, key):
+            u_key = example_keys(key).time
+            u = stratified(place, len(rows), u_key) if spread else jax.random.uniform(u_key)
+            return MaskedCrossEntropy(draws)(model, x, u, key).value
+
+        rows, (order, key) = jnp.arange(len(x)), jax.random.split(key)
+        shuffled = jax.random.permutation(order, x)
+        return jnp.mean(jax.vmap(one)(shuffled, rows, jax.random.split(key, len(x))))
+
+    first = None
+    print("draws  u       mean, nats/dim      variance   ratio")
+    for draws, spread in CASES:
+        keys = jax.random.split(jax.random.key(0), options.batches)
+        losses = np.array([float(batch(draws, spread, model, key)) for key in keys])
+        variance = np.var(losses, ddof=1)
+        first = first or variance
+        error = np.sqrt(variance / len(losses))
+        name = "spread" if spread else "free"
+        print(
+            f"{draws:5}  {name:6}  {losses.mean():.4f} +- {error:.4f}  {variance:.3g}  "
+            f"{variance / first:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Log probabilities of masked models: the bound, several orders, and the exact sum over orders.
+
+A masked model gives ``p(x_l | x_S)`` for every set S of visible positions and every l outside.
+To reveal the positions in a uniformly drawn order makes a law of x of it:
+
+``p(x) = mean over orders o of prod_j p(x_{o_j} | x_{o_1}, ..., x_{o_{j-1}})``.
+
+By Jensen's inequality the mean over orders of the log of the product is a lower bound on ``log p``,
+which is the bound of the diffusion (Hoogeboom et al. 2022, arXiv:2110.02037).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from gradlog.likelihood.base import LogProb, PerExample
+from gradlog.likelihood.divergences import sample_variance_of_mean
+from gradlog.likelihood.parts import PRIOR, Part
+from gradlog.losses import cross_entropy, draw_by_count, log_probs
+from gradlog.models import BoundModel
+from gradlog.sde_lib import Absorbing, Masking, Process
+
+TOKENS = Part("tokens", 22, "minus the cross-entropy of the masked tokens, over all masks")
+SETS = Part("sets", 23, "log probability, by a sum over all sets of visible positions")
+ORDERS = Part("orders", 61, "gain of the log of the mean over orders over the mean of the logs")
+
+Tokens = Int[Array, "*D"]
+_MOST_POSITIONS = 14
+
+
+@dataclass(frozen=True)
+class MaskedBound(PerExample):
+    """A lower bound on ``log p(x)``: minus the cross-entropy of masked tokens, and the prior.
+
+    It is the bound of the process (`Absorbing`), for `Masking` in continuous time. The number of
+    masks is drawn, not the time, and stratified: two of the ``samples`` fall into each of equal
+    cells, each with a mask of its own. The standard error comes from the differences inside the
+    cells. ``chunk`` masks are evaluated at once.
+
+    Raises:
+      ValueError: ``samples`` is odd, or below two.
+    """
+
+    accepts: ClassVar[type[Process]] = Absorbing
+
+    samples: int
+    chunk: int = 128
+
+    def __post_init__(self):
+        if self.samples < 2 or self.samples % 2:
+            raise ValueError(
+                f"samples = {self.samples} must be even and at least 2: two for each cell of counts"
+            )
+
+    def one(self, model: BoundModel, x: Tokens, key: jax.Array) -> LogProb:
+        process = model.process
+
+        def draw(position_and_key):
+            position, key = position_and_key
+            count_key, mask_key = jax.random.split(key)
+            u = 2 * (position // 2 + jax.random.uniform(count_key)) / self.samples
+            x_t, weight = draw_by_count(process, x, u, mask_key)
+            return weight * cross_entropy(model, x, x_t)
+
+        inputs = jnp.arange(self.samples), jax.random.split(key, self.samples)
+        drawn = jax.lax.map(draw, inputs, batch_size=min(self.chunk, self.samples)) / self.samples
+        pairs = drawn.reshape(-1, 2)
+        variance = jnp.sum((pairs[:, 0] - pairs[:, 1]) ** 2)
+        return _log_prob(
+            process,
+            x,
+            parts={PRIOR: process.prior_log_prob(x.size), TOKENS: -jnp.sum(drawn)},
+            errors={"masks": jnp.sqrt(variance)},
+            nfe=self.samples,
+            freedom=self.samples / 2,
+        )
+
+
+@dataclass(frozen=True)
+class Orders(PerExample):
+    """``log (1/K) sum_k p(x | o_k)`` over K drawn orders: a tighter bound on average.
+
+    The expectation grows with K to ``log p`` (Burda et al. 2016, arXiv:1509.00519, eq. 8), and K =
+    1 is one unbiased draw of the bound. An order costs an evaluation for each position. The error
+    is that of the delta method; NaN for one order. ``chunk`` evaluations are made at once.
+    """
+
+    accepts: ClassVar[type[Process]] = Masking
+
+    orders: int = 4
+    chunk: int = 128
+
+    def one(self, model: BoundModel, x: Tokens, key: jax.Array) -> LogProb:
+        keys, length = jax.random.split(key, self.orders), x.size
+        ranks = jax.vmap(lambda k: jax.random.permutation(k, length))(keys)
+
+        def step(place):
+            order, j = place // length, place % length
+            rank = ranks[order].reshape(x.shape)
+            visible = jnp.where(rank < j, x, model.process.mask)
+            return jnp.sum(jnp.where(rank == j, log_probs(model, x, visible), 0.0))
+
+        count = self.orders * length
+        steps = jax.lax.map(step, jnp.arange(count), batch_size=min(self.chunk, count))
+        nats = jnp.sum(steps.reshape(self.orders, length), axis=1)
+        mean, weights = jnp.mean(nats), jax.nn.softmax(nats)
+        gain = jax.nn.logsumexp(nats) - math.log(self.orders) - mean
+        return _log_prob(
+            model.process,
+            x,
+            parts={PRIOR: jnp.zeros(()), TOKENS: mean, ORDERS: gain},
+            errors={"orders": self.orders * jnp.sqrt(sample_variance_of_mean(weights))},
+            nfe=count,
+            freedom=self.orders - 1,
+        )
+
+
+@dataclass(frozen=True)
+class ExactBySubsets(PerExample):
+    """``log p(x)`` exactly, by a sum over all sets of visible positions instead of all orders.
+
+    With ``A(S)`` the mean over the orders of S of the product of its terms, ``A({}) = 1`` and
+    ``A(S) = mean over l in S of A(S without l) p(x_l | x_(S without l))``: ``2^L`` evaluations. It
+    is an oracle for at most 14 positions. ``chunk`` evaluations are made at once.
+    """
+
+    accepts: ClassVar[type[Process]] = Masking
+
+    chunk: int = 128
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Check that data of this shape have few enough positions.
+
+        Raises:
+          ValueError: they have too many.
+        """
+        if math.prod(shape) > _MOST_POSITIONS:
+            raise ValueError(
+                f"an exact sum takes 2^d evaluations, d at most {_MOST_POSITIONS}; data of shape "
+                f"{shape} have d = {math.prod(shape)}: choose 'bound' or 'orders'"
+            )
+
+    def one(self, model: BoundModel, x: Tokens, key: jax.Array) -> LogProb:
+        del key
+        self.check_shape(x.shape)
+        length = x.size
+        members = np.arange(2**length)[:, None] >> np.arange(length) & 1  # a row for each set
+
+        def terms(visible):
+            x_s = jnp.where(visible.reshape(x.shape), x, model.process.mask)
+            return log_probs(model, x, x_s).reshape(-1)
+
+        visible = jnp.asarray(members, bool)
+        known = jax.lax.map(terms, visible, batch_size=min(self.chunk, len(members)))
+        # The term of l in S stands in the row of S without l; sets are filled in by their size.
+        places, positions = np.arange(len(members))[:, None], np.arange(length)
+        smaller, sizes = places ^ (1 << positions), members.sum(axis=1)
+        total = jnp.zeros(len(members), known.dtype)
+        for size in range(1, length + 1):
+            sets = np.flatnonzero(sizes == size)
+            inside = jnp.asarray(members[sets], bool)
+            before = total[smaller[sets]] + known[smaller[sets], positions]
+            sums = jax.nn.logsumexp(jnp.where(inside, before, -jnp.inf), axis=1)
+            total = total.at[sets].set(sums - math.log(size))
+        return _log_prob(
+            model.process,
+            x,
+            parts={PRIOR: jnp.zeros(()), SETS: total[-1]},
+            errors={},
+            nfe=len(members),
+            freedom=math.inf,
+        )
+
+
+def _log_prob(
+    process: Absorbing,
+    x: Tokens,
+    *,
+    parts: dict[Part, Float[Array, ""]],
+    errors: dict[str, Float[Array, ""]],
+    nfe: int,
+    freedom: float,
+) -> LogProb:
+    """Return the result of an estimator that draws no path: its latent is the end, all masks."""
+    return LogProb(
+        parts=parts,
+        errors=errors,
+        discretization=jnp.asarray(jnp.nan),
+        latent=jnp.full(x.shape, process.mask),
+        nfe=jnp.asarray(nfe),
+        jvps=jnp.asarray(0),
+        ok=jnp.isfinite(sum(parts.values(), start=jnp.zeros(()))),
+        freedom=jnp.asarray(float(freedom)),
+    )

@@ -1,0 +1,187 @@
+"""A run of tokens from end to end: configuration, training, bits, samples, files, mistakes."""
+
+import importlib.util
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import tiny
+
+from gradlog.config_error import ConfigError
+from gradlog.evaluation.comparison import compare_runs, save_differences
+from gradlog.evaluation.verify import verify_workdir
+from gradlog.experiment.build import check_config
+from gradlog.experiment.notes import notes
+from gradlog.experiment.run import Run
+
+TOKENS = {
+    "sde.name": "masking",
+    "objective.name": "masked",
+    "model.token_features": 4,
+    "model.num_classes": 10,
+    "sampling.name": "first_hitting",
+    "sampling.group_size": 16,
+    "sampling.num_samples": 3,
+    "sampling.classes": "2,5",
+    "eval.estimators": ("bound", "orders"),
+    "likelihood.orders": 2,
+    "training.steps": 4,
+    "training.checkpoint_every": 2,
+    "training.eval_every": 4,
+}
+
+
+def config(**overrides):
+    return tiny.digits(**TOKENS | overrides)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    found = Run.open(tmp_path_factory.mktemp("tokens") / "run", config())
+    found.train()
+    return found
+
+
+def test_a_resumed_training_is_the_undisturbed_one(run, tmp_path):
+    for steps in (2, 4):
+        other = Run.open(tmp_path / "run", config(**{"training.steps": steps}))
+        other.train()
+    tiny.assert_bitwise_equal(other.state(4).params, run.state(4).params)
+    held_out = run.metrics()["held_out_loss"][-1]
+    assert held_out == pytest.approx(np.log(17), abs=0.3)  # untrained: all levels are as likely
+
+
+def test_the_account_has_no_line_but_prior_tokens_and_orders(run):
+    bound, orders = run.results("")
+    lines = [[line["term"] for line in each.summary["account"]] for each in (bound, orders)]
+    assert lines == [["prior", "tokens"], ["prior", "tokens", "orders"]]
+    assert bound.summary["account"][0]["bits_per_dim"] == 0
+    assert set(bound.per_image) >= {"nats_tokens", "standard_error_masks"}
+    assert [row["source"] for row in bound.summary["error_split"]] != []
+    assert bound.summary["eps"] == {}
+    (row,) = save_differences(run.workdir, [bound, orders])
+    assert (row["minuend"], row["of_one_law"]) == ("bound", True)
+
+
+def test_samples_are_levels_and_logits_are_those_of_masks(run):
+    found = run.sample(None, 3)
+    assert (found.x.dtype, found.x.shape) == (np.uint8, (3, 8, 8, 1))
+    assert found.x.max() < 17
+    assert np.all(found.nfe == 4)
+    run.save_samples(4)
+    masked = run.experiment.dataset.test[np.arange(2)].astype(int)
+    masked[:, :4] = 17
+    probs = np.exp(run.logits(masked))
+    assert probs.shape == (2, 8, 8, 1, 17)
+    np.testing.assert_allclose(probs.sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_the_known_part_of_an_image_stays_and_the_rest_is_filled(run):
+    changed = config(**{"sampling.task": "inpaint", "sampling.mask": "left"})
+    found = Run.open(run.workdir.root, changed).sample(None, 3)
+    originals = run.experiment.dataset.test[np.arange(3)]
+    np.testing.assert_array_equal(found.x[:, :, 4:], originals[:, :, 4:])
+    assert found.ok.all()
+    assert not np.array_equal(found.x[:, :, :4], originals[:, :, :4])
+
+
+def test_an_exported_file_has_the_logits_and_the_bits_of_the_run(run, tmp_path):
+    path = run.export(tmp_path / "tokens.zip")
+    with zipfile.ZipFile(path) as archive:
+        (tmp_path / "loader.py").write_bytes(archive.read("load_exported.py"))
+    spec = importlib.util.spec_from_file_location("loader", tmp_path / "loader.py")
+    loader = importlib.util.module_from_spec(spec)
+    sys.modules["loader"] = loader
+    spec.loader.exec_module(loader)
+    exported = loader.Exported(path)
+    x = np.asarray(run.experiment.dataset.test[np.arange(6)])
+    np.testing.assert_array_equal(exported.log_prob(x), run.log_prob(x))
+    x = x.astype(int)
+    x[:, 2] = 17
+    np.testing.assert_allclose(exported.logits(x), run.logits(x), rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="logits"):
+        exported.score(x, 0.5)
+
+
+def test_it_is_compared_with_a_gaussian_model_on_the_same_images(run, tmp_path):
+    gaussian = Run.open(tmp_path / "gaussian", tiny.digits())
+    gaussian.train()
+    rows = compare_runs(run, run.open_like(gaussian.workdir.root), "")
+    assert [row["estimator"] for row in rows] == ["bound", "orders - bound"]
+    assert all(row["num_images"] == 6 for row in rows)
+
+
+def test_the_folder_is_sound_and_there_is_nothing_to_note(run):
+    assert {found.state for found in verify_workdir(run.workdir.root)} == {"sound"}
+    assert notes(run.experiment) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"objective.name": "dsm"}, "objective.name"),
+        ({"sampling.name": "ddim"}, "sampling.name"),
+        ({"sampling.name": "reverse_chain"}, "sampling.name"),
+        ({"eval.estimators": ("ode",)}, "eval.estimators"),
+        ({"likelihood.samples": 3}, "likelihood"),
+        ({"sde.mask_schedule": "sudden"}, "sde.mask_schedule"),
+        ({"sde.name": "vp"}, "objective.name"),
+        ({"objective.draws": "both"}, "draws"),
+        ({"sampling.task": "colorize"}, "sampling.task"),
+    ],
+)
+def test_what_does_not_go_together_is_named(overrides, named):
+    with pytest.raises(ConfigError, match=named):
+        check_config(config(**overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"data.name": "moons", "sampling.classes": ""}, "sde.name"),
+        ({"eval.estimators": ("exact",)}, "likelihood.name"),
+    ],
+)
+def test_what_does_not_go_with_the_data_is_named(overrides, named, tmp_path):
+    def build():
+        return Run.open(tmp_path / "run", config(**overrides)).experiment.estimators
+
+    with pytest.raises(ConfigError, match=named):
+        build()
+
+
+def test_what_only_a_gaussian_model_can_do_is_refused(run):
+    points = np.zeros((1, 8, 8, 1))
+    for ask in (
+        lambda: run.score(points, 0.5),
+        lambda: run.encode(points.astype(np.uint8)),
+        run.classifier.train,
+        run.log_density_fn,
+    ):
+        with pytest.raises(ConfigError, match=r"sde.name|likelihood.name"):
+            ask()
+
+
+def test_the_tokens_of_a_file_have_their_exact_bits_beside_the_bounds(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 3, (40, 4), np.uint8))
+    data = {"data.name": "files", "data.path": str(tmp_path / "x.npy"), "data.levels": 3}
+    own = {"model.num_classes": 0, "sampling.classes": "", "eval.num_images": 0}
+    run = Run.open(tmp_path / "run", config(**data | own | {"eval.estimators": ("exact",)}))
+    run.train()
+    (found,) = run.results("")
+    assert [line["term"] for line in found.summary["account"]] == ["prior", "sets"]
+    assert found.summary["estimator_standard_error"] == 0
+    assert run.sample(None, 5).x.max() < 3
+
+
+def test_a_chain_of_single_positions_trains_evaluates_and_samples(tmp_path):
+    """The notes' chain: what stays visible at its end is paid for."""
+    chain = {"sde.name": "one_position", "sde.num_steps": 300, "objective.draws": "time"}
+    own = {"sampling.name": "reverse_chain", "eval.estimators": ("bound",)}
+    run = Run.open(tmp_path / "run", config(**chain | own))
+    run.train()
+    (found,) = run.results("")
+    prior = found.summary["account"][0]["nats"]
+    assert prior == pytest.approx(-64 * (1 - 1 / 64) ** 300 * np.log(17), rel=1e-4)
+    assert run.sample(None, 2).ok.all()
