@@ -22,7 +22,7 @@ CASES = [(draws, spread) for draws in DRAWS for spread in (True, False)]
 
 def main() -> None:
     """Print the variance of the mean loss of a batch for each case, and its ratio to the first."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--workdir", required=True, help="of a trained masked model")
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--batch_size", type=int, default=64)

@@ -23,7 +23,8 @@ class MarkovChain:
     >>> chain = MarkovChain(jnp.array([0.5, 0.5]), jnp.array([[0.9, 0.1], [0.1, 0.9]]), length=3)
     >>> round(float(jnp.exp(chain.log_prob(jnp.array([0, 0, 1])))), 4)
     0.045
-    >>> jnp.exp(chain.logits(jnp.array([0, 2, 0])))[1].round(4).tolist()  # 2 is the mask
+    >>> probs = jnp.exp(chain.logits(jnp.array([0, 2, 0])))[1]  # 2 is the mask
+    >>> [round(float(prob), 4) for prob in probs]
     [0.9878, 0.0122]
 
     Attributes:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradlog.models.networks import DiT, TokenNetwork
+from gradlog.models.networks.dit import POSITIONS, _cut, _join, _rotate
 
 SMALL = {"hidden": 8, "num_layers": 1, "num_heads": 2, "embedding": 8}
 
@@ -40,9 +41,14 @@ def test_without_label_and_class_it_depends_on_the_datum_alone():
     assert np.array_equal(f(x, 0.0), f(x, 2.0))
 
 
-def test_patches_are_put_back_where_they_were_cut():
-    from gradlog.models.networks.dit import _cut, _join
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_the_order_of_a_sequence_matters(positions):
+    x = jax.random.normal(jax.random.key(2), (5, 2))
+    f = initialized(DiT(**SMALL, positions=positions), x)
+    assert not np.allclose(f(x[::-1])[::-1], f(x), atol=1e-3)
 
+
+def test_patches_are_put_back_where_they_were_cut():
     x = jnp.arange(4 * 6 * 3.0).reshape(4, 6, 3)
     patches = _cut(x, 2)
     assert patches.shape == (6, 12)
@@ -52,8 +58,6 @@ def test_patches_are_put_back_where_they_were_cut():
 
 def test_rotary_positions_are_relative():
     """A sequence of two equal halves has equal answers in both, up to the ends' distance."""
-    from gradlog.models.networks.dit import _rotate
-
     query, key = jax.random.normal(jax.random.key(0), (2, 1, 1, 8))
     spread = lambda a: _rotate(jnp.broadcast_to(a, (6, 1, 8)))[:, 0]  # noqa: E731
     products = np.asarray(spread(query) @ spread(key).T)

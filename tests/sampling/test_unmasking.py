@@ -8,7 +8,13 @@ from tiny import optimized
 from tokens import chain, exact_model
 
 from gradlog.models import BoundModel, Tokens
-from gradlog.sampling import AncestralUnmasking, FirstHitting, KnownTokens, ReverseChain
+from gradlog.sampling import (
+    AncestralUnmasking,
+    ClassifierFree,
+    FirstHitting,
+    KnownTokens,
+    ReverseChain,
+)
 from gradlog.sde_lib import Masking, OnePosition
 
 LEVELS, LENGTH, COUNT = 3, 8, 4000
@@ -108,3 +114,17 @@ def test_one_draw_among_stay_and_tokens_would_be_too_rare():
     predicted = chance * (y := 2**-23 / chance) / np.expm1(y)
     assert plain == pytest.approx(predicted, rel=1e-3)
     assert plain < 0.95 * chance
+
+
+def test_guidance_by_classes_is_of_the_logits():
+    """``p_c (p_c / p_0)^w``, normalized: that of scores, in place of which the logits stand."""
+    probs = jnp.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])  # of class 0, and of none
+
+    def logits(x, t, condition=None):
+        return jnp.log(probs[1 if condition is None else condition])[None] + 5.0  # up to a constant
+
+    model = BoundModel(Masking(LEVELS), logits, Tokens(LEVELS))
+    guided = ClassifierFree(guidance_weight=2.0)(model, None, 0)
+    expected = probs[0] * (probs[0] / probs[1]) ** 2
+    found = jnp.exp(guided.logits(jnp.array([LEVELS])))[0]
+    np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-5)
