@@ -6,8 +6,8 @@ At each node the whole Jacobian of the velocity is computed, on points ``y = x0 
 for all nodes. Then the variance of every estimator of the integral is in closed form, with S the
 symmetric part of the Jacobian; that of XTrace is simulated. All have as many products at a node,
 four for each channel. The models are the trained digits, and a mixture of stationary Gaussians of
-three contrasts in 3,072 dimensions, whose score is known. Rows are ratios of the variance to that
-of regular colors, which `planned` has.
+three contrasts whose score is known, in 3,072 dimensions unless ``--side`` is smaller. Rows are
+ratios of the variance to that of regular colors, which `planned` has.
 
 - ``signs``: independent random signs.
 - ``gaussian``: colors for S minus that of the Gaussian of the data's second moments, in closed
@@ -169,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/digits")
     parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--side", type=int, default=32, help="of the mixture's images")
     parser.add_argument("--json", help="a file for the ratios")
     arguments = parser.parse_args()
 
@@ -182,7 +183,7 @@ def main() -> None:
     test = experiment.dataset.test[np.arange(arguments.images)]
     digits = jnp.asarray(to_space(np.asarray(test, np.float32)))
 
-    law, process = Contrasts((32, 32, 3)), VP()
+    law, process = Contrasts((arguments.side, arguments.side, 3)), VP()
     oracle = BoundModel(process, law.score_fn(process))
     report: dict[str, Any] = {
         "digits": measure(model, digits, second, experiment.config.likelihood.eps),
