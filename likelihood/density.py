@@ -46,12 +46,17 @@ def differentiable(likelihood: Likelihood, adjoint: str | None = None) -> Any:
     values, and such a loop has no reverse mode.
 
     Raises:
-      ValueError: the estimator runs on the host, has no solver that takes an adjoint, or the
-        adjoint is unknown.
+      ValueError: the estimator runs on the host, plans its products or has no solver that takes an
+        adjoint; or the adjoint is unknown.
     """
     if runs_on_host(likelihood):
         raise ValueError(
             f"{type(likelihood).__name__} runs on the host and has no gradient: use 'ode'"
+        )
+    if _has_field(likelihood, "colors"):
+        raise ValueError(
+            f"{type(likelihood).__name__} has loops without a fixed length, and no gradient: use "
+            "'ode', or 'quadrature' with a multistep path"
         )
     changes: dict[str, Any] = {"rounds": 0} if _has_field(likelihood, "rounds") else {}
     if adjoint is not None:

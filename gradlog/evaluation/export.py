@@ -23,9 +23,9 @@ from jaxtyping import Array, Bool, Float, Int, Num
 from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
-from gradlog.evaluation.likelihood import evaluated_source, likelihood_evaluator
+from gradlog.evaluation.likelihood import Plan, evaluated_source, likelihood_evaluator
 from gradlog.evaluation.load_exported import FORMAT, describe, read_parts
-from gradlog.likelihood import runs_on_host
+from gradlog.likelihood import follow, runs_on_host
 from gradlog.sde_lib import Discrete
 from gradlog.storage import atomic, digest_params, list_versions, replace_nonfinite
 from gradlog.storage.state_arrays import copy_arrays, unflatten_arrays
@@ -67,7 +67,10 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     rows = experiment.eval.batch_size
     with suppress(DataError):  # an imported checkpoint can be exported without its data
         rows = min(rows, len(evaluated_source(experiment)))
-    log_density = log_density_program(experiment, name, tree)  # it raises before anything is done
+    evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
+    plan = evaluator.plan(params, dataset.shape)
+    # It raises before anything is done.
+    log_density = log_density_program(experiment, name, tree, plan)
     if isinstance(experiment.process, Discrete):
         inputs = {"logits.jax": {"x": ["n", *dataset.shape, "int32"]}}
         score = serialize(logits_program(experiment, tree), arrays, (dataset.shape, jnp.int32))
@@ -158,11 +161,12 @@ def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> C
 
 
 def log_density_program(
-    experiment: "Experiment", name: str, tree: Callable[[Params], Any]
+    experiment: "Experiment", name: str, tree: Callable[[Params], Any], plan: Plan = None
 ) -> Callable[..., Any]:
     """Return ``(params, x, index) -> (terms, ok)``: the terms in nats of log P of data x (n, *D).
 
-    The datum of an index has the draws that an evaluation gives the test datum of that index.
+    The datum of an index has the draws that an evaluation gives the test datum of that index. The
+    estimator follows ``plan``, that of its evaluator for the parameters.
 
     Raises:
       ConfigError: the estimator runs on the host.
@@ -172,6 +176,7 @@ def log_density_program(
         raise ConfigError(
             f"config.likelihood.name = {name!r} runs on the host and cannot be exported; take 'ode'"
         )
+    likelihood = follow(evaluator.likelihood, plan)
     dims = int(np.prod(experiment.dataset.shape))
     stream = experiment.streams["eval"]
     # NumPy arrays become constants of the program; arrays of a device would not.
@@ -184,7 +189,7 @@ def log_density_program(
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
         with jax.default_matmul_precision("float32"):
             model = evaluator.model.bind(tree(params))
-            found = evaluator.likelihood(model, x, keys)
+            found = likelihood(model, x, keys)
         terms = {str(part): nats for part, nats in found.parts.items()}
         if model.log_scale is not None:
             terms["units"] = jnp.full(index.shape, -dims * model.log_scale, jnp.float32)

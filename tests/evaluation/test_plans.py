@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import pytest
 import thirteen
+import tiny
 
+from gradlog.config_error import ConfigError
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.evaluation.samples import SampleDriver
+from gradlog.experiment.build import check_config
 from gradlog.likelihood import AsSample, OneDraw, Planned, make_exact
 from gradlog.ode import ExponentialMultistep, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule
@@ -49,3 +53,19 @@ def test_densities_of_samples_are_those_of_the_samples_as_data():
     np.testing.assert_allclose(in_levels.log_prob, samples.log_prob - shift, rtol=1e-4)
     without = SampleDriver(replace(sampler, log_prob=False), thirteen.MODEL, thirteen.SHAPE, 13)
     assert without(thirteen.params(), 2, STREAM).log_prob is None
+
+
+def test_configurations_choose_plans_and_densities():
+    asked = {"sampling.log_prob": True, "sampling.denoise": False, "sampling.num_steps": 8}
+    planned = {"likelihood.name": "planned", "likelihood.target": 0.5}
+    config = tiny.points(**asked, **planned, **{"sampling.name": "dpm_2m"})
+    experiment = check_config(config)
+    assert experiment.sampler.log_prob
+    assert experiment.estimators["planned"].likelihood.likelihood.target == 0.5
+    for wrong in ({"sampling.name": "predictor_corrector"}, {"sampling.denoise": True}):
+        with pytest.raises(ConfigError, match="log_prob"):
+            check_config(tiny.with_overrides(config, {"sampling.name": "dpm_2m", **wrong}))
+    fixed = check_config(
+        tiny.points(**{"likelihood.name": "exact", "likelihood.path": "multistep"})
+    )
+    assert fixed.estimators["exact"].likelihood.likelihood.path == ExponentialMultistep()

@@ -16,6 +16,7 @@ from gradlog.likelihood import (
     ImportanceWeighted,
     OneDraw,
     Planned,
+    differentiable,
     follow,
     make_exact,
     planner,
@@ -153,3 +154,8 @@ def test_estimators_of_stored_data_follow_the_plan_of_the_one_inside():
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         replace(ESTIMATE, **wrong)
+
+
+def test_planned_products_have_no_gradient():
+    with pytest.raises(ValueError, match="gradient"):
+        differentiable(ESTIMATE)
