@@ -32,7 +32,11 @@ from gradlog.evaluation.encoding import EncodingRun
 from gradlog.evaluation.export import export_checkpoint
 from gradlog.evaluation.likelihood import LikelihoodEvaluator, likelihood_evaluator
 from gradlog.evaluation.samples import SampleRun, Samples
-from gradlog.evaluation.score_training import initial_state, retention_of, train_score_model
+from gradlog.evaluation.score_training import (
+    initial_state,
+    retention_of,
+    score_model_training,
+)
 from gradlog.experiment.build import dataset_spec, load_data_or_shape, load_dataset
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.experiment import ALL_PARTS, Experiment
@@ -49,6 +53,7 @@ from gradlog.storage import (
 )
 from gradlog.training import TrainState
 from gradlog.training.checkpoint_selection import for_each_checkpoint, select_checkpoints
+from gradlog.training.workdir_training import train_in_workdir
 
 Done = TypeVar("Done")
 _CLASSES = "data.classes"  # in the identity of a run: the attribute `classes` of its data set
@@ -185,11 +190,14 @@ class Run:
         """Train to ``config.training.steps``, from the newest sound checkpoint if there is one.
 
         Raises:
-          ConfigError: the batch does not divide over the devices.
-          CheckpointError, Interrupted, NonFiniteError, WorkdirError: see
-            `score_training.train_score_model`.
+          ConfigError: the batch does not divide over the devices, or the package of the tracker is
+            not installed.
+          CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
         """
-        train_score_model(self.workdir, self.config.to_dict(), self.experiment, known_defaults())
+        config = self.config.to_dict()
+        train_in_workdir(
+            score_model_training(self.workdir, config, self.experiment, known_defaults())
+        )
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return the logged metrics: by name an array with a row for each logged step.

@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from gradlog import aliases
-from gradlog.config_error import ConfigError
+from gradlog.config_error import ConfigError, UserError
 from gradlog.experiment import loading
 from gradlog.experiment.build import check_config
 from gradlog.experiment.compat import resolve_compat
@@ -33,7 +33,7 @@ _MAX_RUNS = 10_000  # A sweep() with more overrides probably never ends.
 _MAX_NAME_LENGTH = 60  # characters, without the digest
 
 
-class SweepError(ValueError):
+class SweepError(UserError, ValueError):
     """A sweep that cannot run. The message names its file or folder."""
 
 
