@@ -1,6 +1,6 @@
 """The keys of a configuration: default, meaning, range, and whether a key identifies a workdir.
 
-Defaults and meanings are read from ``configs/default.py``, where a meaning is a comment.
+All but the last are read from ``configs/default.py``, where a comment has meaning and range.
 """
 
 import ast
@@ -16,71 +16,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gradlog.configs import default
-
-# Interval -> section -> the keys whose numbers must lie in it. ``(`` and ``)`` exclude their end.
-# ``gradlog.data`` checks the keys of its section itself.
-_INTERVALS: dict[str, dict[str, str]] = {
-    "[0, 4294967296)": {"": "seed"},
-    "[2, inf)": {
-        "sde": "num_steps",
-        "model": "embedding",
-        "quality": "fid_groups kid_subsets kid_subset_size",
-        "study": "samples times frames points gains noise_levels",
-    },
-    "[2, 7)": {"likelihood": "order"},
-    "[4, inf)": {"model": "nf", "classifier": "nf hidden", "study": "cells draws"},
-    "[1, inf)": {
-        "model": "ch_mult hidden backbone",
-        "objective": "chunk slices",
-        "optimizer": "accumulate",
-        "training": "steps batch_size log_every",
-        "eval": "batch_size",
-        "likelihood": "max_steps probes chunk samples vlb_steps importance_samples intervals "
-        "node_chunk node_probes colors rank",
-        "sampling": "num_samples batch_size num_steps max_steps particles corrector_steps "
-        "langevin_steps steps_per_level",
-        "classifier": "steps batch_size",
-        "quality": "neighbors",
-        "study": "window chains generator_steps inner_steps generator_batch measurements",
-    },
-    "[0, inf)": {
-        "model": "init_scale num_classes fir_kernel",
-        "objective": "trace_weight jacobian_weight",
-        "optimizer": "learning_rate decay_steps warmup adam_eps weight_decay grad_clip",
-        "training": "checkpoint_every keep keep_every keep_best eval_every sample_every max_skips",
-        "eval": "num_images second_look convergence_images",
-        "likelihood": "rtol rounds standard_error tolerance",
-        "sampling": "rtol num_scales eta churn churn_min churn_max",
-        "classifier": "learning_rate",
-        "quality": "num_samples num_reference",
-    },
-    "(0, inf)": {
-        "sde": "beta_min beta_max sigma_min sigma_max",
-        "model": "sigma_data fourier_scale",
-        "objective": "log_rho_std fd_step",
-        "likelihood": "atol",
-        "sampling": "snr atol step_size karras_exponent churn_noise",
-        "study": "extent near half_width generator_rate estimator_rate",
-    },
-    "[0, 1)": {
-        "model": "dropout",
-        "objective": "class_dropout",
-        "optimizer": "beta1 beta2 ema_decay",
-    },
-    # Each layer is traced by itself: tracing more would take hours.
-    "[0, 1000)": {"model": "num_layers"},
-    "[1, 1000)": {"model": "num_res_blocks"},
-    "[1, 10000000)": {"model": "num_scales"},  # the length of arrays
-    "(0, 1)": {"sde": "t_max"},
-    "(-inf, inf)": {"sampling": "guidance_weight", "sde": "gamma_min gamma_max"},
-}
-# Dotted key -> the interval of its numbers.
-RANGES: Mapping[str, str] = {
-    f"{section}.{name}".lstrip("."): interval
-    for interval, sections in _INTERVALS.items()
-    for section, names in sections.items()
-    for name in names.split()
-}
 
 # What a workdir was trained with, and must never change in it: all keys of these sections ...
 _IDENTITY_SECTIONS = ("data", "sde", "model", "objective", "optimizer")
@@ -122,7 +57,7 @@ class Key:
     Attributes:
       name: with its section, 'training.steps'.
       default: its value in ``default.py``.
-      meaning: its comment there.
+      meaning: its comment there, with the range at the end.
     """
 
     name: str
@@ -133,6 +68,12 @@ class Key:
     def section(self) -> str:
         """'training' for 'training.steps'; '' for a key outside of the sections."""
         return self.name.rpartition(".")[0]
+
+    @property
+    def interval(self) -> str:
+        """The interval in which its numbers must lie, such as '[1, inf)'; '' for any."""
+        found = re.search(r"[\[(][-\d.inf]+, [\d.inf]+\)$", self.meaning)
+        return found[0] if found else ""
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.configs import default
-from gradlog.experiment.keys import RANGES, flatten, keys
+from gradlog.experiment.keys import flatten, keys
 
 LARGEST = 2**31  # programs have whole numbers of 32 bits
 _SEED = "seed"  # may be larger; its range says how large
@@ -55,8 +55,9 @@ def check_range(key: str, value: Any) -> None:
     numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
     if not all(type(number) is int for number in numbers):
         raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
-    if key in RANGES and not _lies_in(RANGES[key], value):
-        raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
+    interval = keys()[key].interval
+    if interval and not _lies_in(interval, value):
+        raise ConfigError(f"config.{key} = {value} must lie in {interval}")
 
 
 def find_problem(config: ConfigDict | dict) -> str:
