@@ -23,6 +23,7 @@ from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config
 from gradlog.experiment.schema import (
     ConfigFileError,
+    check_key,
     check_range,
     expected_type,
     find_problem_in_value,
@@ -147,6 +148,7 @@ def read_flags(arguments: Sequence[str]) -> Options:
 
     Raises:
       UsageError: a word is not a flag, a flag is unknown, or it has no value or a wrong one.
+      ConfigError: there is no such key.
     """
     values: dict[str, Any] = {}
     texts_of: dict[str, list[str]] = {}
@@ -166,7 +168,7 @@ def read_flags(arguments: Sequence[str]) -> Options:
         if name.startswith("config."):
             key, found = aliases.modern_key(name.removeprefix("config."))
             notes += found
-            _check_key(key)
+            check_key(key)
             kind = type(DEFAULTS[key])
         elif name in FLAGS:
             key, kind = "", FLAGS[name].metadata["kind"]
@@ -204,23 +206,6 @@ def _split_negation(name: str) -> tuple[bool, str]:
     bare = name.removeprefix("no")
     negated = name != bare and name not in FLAGS and (bare in FLAGS or bare.startswith("config."))
     return negated, bare if negated else name
-
-
-def _check_key(key: str) -> None:
-    """Raise UsageError if there is no such key."""
-    if key in DEFAULTS:
-        return
-    section = [name for name in DEFAULTS if name.startswith(f"{key}.")]
-    if section:
-        raise UsageError(
-            f"config.{key} is a section: set one of its keys, such as --config.{section[0]}="
-        )
-    parent = next((name for name in DEFAULTS if key.startswith(f"{name}.")), "")
-    if parent:
-        raise UsageError(f"config.{parent} is a value and has no key {key[len(parent) + 1 :]}")
-    near = suggest_key(key)
-    hint = f"did you mean config.{near}? " if near else ""
-    raise UsageError(f"config.{key} is unknown; {hint}--help lists every key")
 
 
 def _unknown_flag(name: str) -> str:

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
 def _read(arguments: Sequence[str]) -> Options:
     try:
         return read_flags(arguments)
-    except UsageError as error:
+    except UserError as error:
         _fail(str(error))
 
 

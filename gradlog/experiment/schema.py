@@ -71,17 +71,25 @@ def find_problem_in_value(key: str, value: Any) -> str:
     return _find_in_value(value, keys()[key].default, f"config.{key}")
 
 
-def unknown_key(parent: str, key: Any, known: ConfigDict) -> str:
-    """Return a message that a section has no such key, with the key that was probably meant.
+def check_key(key: str) -> None:
+    """Check that there is a dotted key.
 
-    Args:
-      parent: the dotted name of the section, such as 'config.sde'.
-      key: the unknown name in it.
-      known: the section.
+    Raises:
+      ConfigError: it is a section, lies below a key, or is unknown; the message names what was
+        probably meant.
     """
-    meant = suggest_key(f"{parent}.{key}".removeprefix("config."))
-    hint = f"did you mean config.{meant}? " if meant else ""
-    return f"{parent}.{key} is unknown; {hint}{parent} has {sorted(known)}"
+    if key in keys():
+        return
+    if inside := [name for name in keys() if name.startswith(f"{key}.")]:
+        raise ConfigError(
+            f"config.{key} is a section: set one of its keys, such as config.{inside[0]}"
+        )
+    parent = next((name for name in keys() if key.startswith(f"{name}.")), "")
+    if parent:
+        raise ConfigError(f"config.{parent} is a value and has no key {key[len(parent) + 1 :]}")
+    near = suggest_key(key)
+    hint = f"did you mean config.{near}? " if near else ""
+    raise ConfigError(f"config.{key} is unknown; {hint}--help lists every key")
 
 
 def suggest_key(name: str) -> str:
@@ -113,7 +121,9 @@ def _find_in_section(found: Any, wanted: ConfigDict, name: str, kind: type) -> s
         return f"{name} = {_shown(found)} must be a section; see configs/default.py"
     for key in found:
         if key not in wanted:
-            return unknown_key(name, key, wanted)
+            near = suggest_key(f"{name}.{key}".removeprefix("config."))
+            hint = f"did you mean config.{near}? " if near else ""
+            return f"{name}.{key} is unknown; {hint}{name} has {sorted(wanted)}"
     for key, like in wanted.items():
         if key not in found:
             return f"{name}.{key} is missing; see configs/default.py"
