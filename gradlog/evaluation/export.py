@@ -65,6 +65,8 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     with suppress(DataError):  # an imported checkpoint can be exported without its data
         rows = min(rows, len(evaluated_source(experiment)))
     log_density = log_density_program(experiment, name, tree)  # it raises before anything is done
+    npz, contents = io.BytesIO(), dict[str, Any](arrays)
+    np.savez(npz, **contents)  # the same bytes for the same arrays
     parts = {
         "score.jax": serialize(
             score_program(experiment, tree), arrays, (dataset.shape, jnp.float32), ((), jnp.float32)
@@ -76,7 +78,7 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
             )
             for platform in PLATFORMS
         },
-        "parameters.npz": _npz(arrays),
+        "parameters.npz": npz.getvalue(),
     }
     settings = lambda section: {  # noqa: E731
         key: value for key, value in experiment.identity.items() if key.startswith(section)
@@ -240,17 +242,6 @@ def check_archive(path: Path) -> None:
       ValueError: it has not; the message names the part.
     """
     read_parts(path)
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return arrays as the contents of an .npz file, the same bytes for the same arrays."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, array in arrays.items():
-            contents = io.BytesIO()
-            np.lib.format.write_array(contents, np.asarray(array), allow_pickle=False)
-            archive.writestr(_entry(f"{name}.npy"), contents.getvalue())
-    return buffer.getvalue()
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -109,18 +109,6 @@ class Checkpoints:
             return []
         return sorted(int(path.name) for path in self.directory.iterdir() if is_step_folder(path))
 
-    def latest(self) -> int | None:
-        """Return the newest step, whether intact or damaged; None if there is none."""
-        return max(self.steps(), default=None)
-
-    def latest_intact(self) -> int | None:
-        """Return the newest step without damage; None if there is none."""
-        for step in reversed(self.steps()):
-            with contextlib.suppress(MissingError):
-                if not self.verify(step):
-                    return step
-        return None
-
     def notes(self, step: int) -> dict[str, Any]:
         """Return the notes that were saved with a step.
 

@@ -232,7 +232,7 @@ def _check_restored(intact: Intact) -> None:
 
 
 def _check_fallback(intact: Intact) -> None:
-    newest = intact.checkpoints().latest_intact()
+    newest = tiny.newest_intact(intact.checkpoints())
     sound = [step for step in (OLD, NEW) if not _affected(intact, step)]
     assert newest == max(sound, default=None)
 
