@@ -3,11 +3,8 @@
 All but the last are read from ``configs/default.py``, where a comment has meaning and range.
 """
 
-import ast
 import inspect
-import io
 import re
-import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -50,6 +47,13 @@ def is_location(key: str) -> bool:
     return key in _LOCATIONS
 
 
+# The section that each function of ``default.py`` returns.
+_SECTION_OF = {
+    function: section
+    for section, function in re.findall(r"config\.(\w+) = (\w+)\(\)", inspect.getsource(default))
+}
+
+
 @dataclass(frozen=True)
 class Key:
     """One key.
@@ -86,23 +90,25 @@ class Key:
 
 @cache
 def keys() -> Mapping[str, Key]:
-    """Return every key by its dotted name, in the order of ``default.py``."""
-    source = inspect.getsource(default)
-    comments: dict[int, tuple[bool, str]] = {}  # by line: is it alone on its line, and the text
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            alone = token.line.lstrip().startswith("#")
-            comments[token.start[0]] = (alone, token.string.lstrip("# "))
-    meanings = {}
-    for name, first, last in _find_lines(ast.parse(source)):
-        above, line = [], first - 1
-        while comments.get(line, (False, ""))[0]:
-            above.insert(0, comments[line][1])
-            line -= 1
-        beside = [comments[line][1] for line in range(first, last + 1) if line in comments]
-        meanings[name] = " ".join([*above, *beside])
+    """Return every key by its dotted name, in the order of ``default.py``.
+
+    There a key has a line of its own, with its meaning beside it or in the comments above it.
+    """
+    meanings: dict[str, str] = {}
+    section, above = "", []
+    for line in inspect.getsource(default).splitlines():
+        if found := re.match(r"def (\w+)\(", line):
+            section = _SECTION_OF.get(found[1], "")
+        elif found := re.match(r" +# (.*)", line):
+            above.append(found[1])
+            continue
+        elif found := re.match(r' +(?:config\.(\w+) = |"(\w+)": ).*?(?:  # (.*))?$', line):
+            name = f"{section}.{found[1] or found[2]}".lstrip(".")
+            meanings[name] = " ".join([*above, *filter(None, [found[3]])])
+        above = []
     values = dict(flatten(default.get_config()))
-    return {name: Key(name, values[name], meanings.get(name, "")) for name in meanings | values}
+    ordered = [name for name in meanings | values if name in values]
+    return {name: Key(name, values[name], meanings.get(name, "")) for name in ordered}
 
 
 def keys_in_section(section: str) -> list[Key]:
@@ -116,12 +122,7 @@ def sections() -> Mapping[str, str]:
 
     The section '' stands for keys outside of the sections.
     """
-    functions = _find_functions(ast.parse(inspect.getsource(default)))
-    about = {
-        name: ast.get_docstring(functions[value.func.id]) or ""
-        for name, value in _find_assignments(functions)
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
-    }
+    about = {section: getattr(default, name).__doc__ for name, section in _SECTION_OF.items()}
     return {name: about.get(name, "") for name in dict.fromkeys(k.section for k in keys().values())}
 
 
@@ -132,37 +133,3 @@ def flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _find_lines(module: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """Yield the dotted name, the first and the last line of each key.
-
-    A key is an attribute that ``get_config`` assigns, or an entry of the first dictionary in the
-    function that it calls for a section.
-    """
-    functions = _find_functions(module)
-    for section, value in _find_assignments(functions):
-        inside: list[ast.AST] = [value]
-        match value:
-            case ast.Call(func=ast.Name(id=name)) if name in functions:
-                inside = list(functions[name].body)
-        nodes = (node for each in inside for node in ast.walk(each))
-        entries = next((node for node in nodes if isinstance(node, ast.Dict)), None)
-        if entries is None:
-            yield section, value.lineno, value.end_lineno or value.lineno
-            continue
-        for key, item in zip(entries.keys, entries.values, strict=True):
-            if isinstance(key, ast.Constant):
-                yield f"{section}.{key.value}", key.lineno, item.end_lineno or item.lineno
-
-
-def _find_functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
-    return {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
-
-
-def _find_assignments(functions: Mapping[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.expr]]:
-    """Yield what ``get_config`` assigns to each attribute of the configuration."""
-    for node in functions["get_config"].body:
-        match node:
-            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
-                yield name, value
