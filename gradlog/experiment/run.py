@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -210,14 +210,13 @@ class Run:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the run, which has its name from when it is first trained."""
-        return self._checkpoints_of(self.workdir.run)
+        """The checkpoints of the run, which know which of them are sound."""
+        self._checkpoints.run = self.workdir.run
+        return self._checkpoints
 
     @cached_property
-    def _checkpoints_of(self) -> Callable[[str], Checkpoints]:
-        # They are kept by name, since they remember which checkpoints are sound.
-        keep = retention_of(self.experiment.training)
-        return cache(partial(Checkpoints, self.workdir.checkpoints, keep))
+    def _checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.workdir.checkpoints, retention_of(self.experiment.training))
 
     def steps(self, which: str = "") -> list[int]:
         """Return steps of checkpoints: '' is the newest, 'all' all, or a list such as '1,2'.
@@ -489,8 +488,9 @@ class Run:
     @cached_property
     def classifier(self) -> ClassifierRun:
         """The classifier of noisy data in the folder of this run; ``classifier.train()``."""
-        config = self.config.to_dict()
-        return ClassifierRun.beside(self.workdir, config, self.experiment, known_defaults())
+        root = self.workdir.own("classifier")
+        workdir = Workdir(root, f"delete {root}, or use its settings")
+        return ClassifierRun(workdir, self.config.to_dict(), self.experiment, known_defaults())
 
 
 def load_workdir_config(workdir: Workdir) -> ConfigDict:

@@ -88,7 +88,7 @@ class Checkpoints:
     Attributes:
       directory: the folder of the checkpoints; the first save makes it.
       keep: the checkpoints to keep after each save.
-      run: the run that must have written them; '' accepts every run.
+      run: the run that must have written them; '' accepts every run. A claim gives a run its name.
     """
 
     def __init__(self, directory: Path, keep: Retention = KEEP_ALL, run: str = ""):

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +93,10 @@ class WorkdirTraining:
     suspects: Callable[[int], str] = lambda step: "the data or the model have to change"
     tracker: str = "tensorboard"
 
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the folder's run; a claim gives the run its name."""
-        return self._checkpoints(self.workdir.run)
-
     @cached_property
-    def _checkpoints(self) -> Callable[[str], Checkpoints]:
-        # The objects are kept: they know which checkpoints are sound.
-        return lru_cache(lambda run: Checkpoints(self.workdir.checkpoints, self.retention, run))
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of the folder's run, which know which of them are sound."""
+        return Checkpoints(self.workdir.checkpoints, self.retention, self.workdir.run)
 
 
 def train_in_workdir(task: WorkdirTraining) -> None:
@@ -136,6 +131,7 @@ def train_in_workdir(task: WorkdirTraining) -> None:
                 task.workdir.claim(
                     task.config, task.identity, newest or 0, task.defaults, task.data_facts
                 )
+            task.checkpoints.run = task.workdir.run
             state, notes = _first_state(task, newest)
             with (
                 _recording(task, int(state.step), notes.get(LOGGED, "")) as plan,
