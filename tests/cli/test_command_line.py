@@ -73,8 +73,8 @@ def test_a_mistake_found_late_is_one_line_too(workdir):
     assert _snapshot(workdir) == before
 
 
-def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
-    status, output, errors = _process(
+def test_an_existing_workdir_needs_no_config_and_takes_overrides(command, workdir):
+    status, output, errors = command(
         f"--workdir={workdir}",
         "--mode=eval",
         "--config.eval.estimators=ode,bound",
@@ -569,9 +569,10 @@ def test_estimators_must_be_names(mistake, tmp_path):
 
 
 def test_an_evaluation_of_untrained_times_is_noted(command, workdir):
-    _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=1e-6")
+    none = ("--mode=eval", "--steps=15")  # notes come before the checkpoints are looked at
+    _, out, _ = command(f"--workdir={workdir}", *none, "--config.likelihood.eps=1e-6")
     assert "note: config.likelihood.eps = 1e-06 lies below config.objective.eps" in out
-    _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=0.1")
+    _, out, _ = command(f"--workdir={workdir}", *none, "--config.likelihood.eps=0.1")
     assert "note: config.likelihood.eps = 0.1 lies above config.objective.eps = 0.0001" in out
 
 
