@@ -93,7 +93,7 @@ def score_model_training(
         if not is_writer():
             return
         records = read_metrics(workdir.metrics)
-        pictures.save_curves(workdir.root / _CURVES, records)
+        pictures.save_figure(workdir.root / _CURVES, pictures.curves(records))
         last = records[-1] if records else {}
         losses = ", ".join(
             f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last

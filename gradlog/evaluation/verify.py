@@ -15,7 +15,7 @@ from PIL import Image
 from gradlog.aliases import modern_settings
 from gradlog.evaluation.batch_cache import PARTIAL
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS
-from gradlog.evaluation.export import check_archive
+from gradlog.evaluation.load_exported import read_parts
 from gradlog.storage import (
     LOGGED,
     CheckpointError,
@@ -301,10 +301,10 @@ def _read_picture(path: Path) -> None:
 
 
 # By suffix; other files are not checked.
-READERS: dict[str, Callable[[Path], None]] = {
+READERS: dict[str, Callable[[Path], object]] = {
     ".json": _read_json,
     ".npz": _read_archive,
-    ".zip": check_archive,
+    ".zip": read_parts,
     ".png": _read_picture,
     ".gif": _read_picture,
 }

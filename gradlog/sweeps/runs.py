@@ -246,14 +246,14 @@ def make_task(folder: SweepFolder, plan: Plan, run: PlannedRun) -> RunTask:
     values = flatten_dict(config.to_dict(), sep=".")
     # The processes read the configuration from a file. Flags mark the keys that win over a preset.
     flags = tuple(
-        f"--config.{key}={_flag_value(values[key])}"
+        f"--config.{key}={flag_value(values[key])}"
         for key in dict.fromkeys([*plan.command_line_keys, *run.overrides])
     )
     settings = plan.settings_digest(run)
     return RunTask(folder, run.name, flags, config.training.steps, settings, PROGRAM)
 
 
-def _flag_value(value: Any) -> str:
+def flag_value(value: Any) -> str:
     """Return a value as the command line reads it: names of a tuple are separated by commas."""
     if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
         return ",".join(value)
