@@ -4,13 +4,13 @@ python benchmarks/checkpoint.py [--config=FILE] [--steps=N] [--blocks=N] [--size
 
 Training: a block has as many steps as lie between two checkpoints. Blocks without and with a
 checkpoint take turns in one process. A block with a checkpoint begins by saving (copy the arrays,
-then beside the steps: write them, checksums of arrays and files, read back, fsync, retention). It
-ends when the steps are done and the checkpoint is on disk. The script prints the median of the
-ratios over blocks.
+then beside the steps: Orbax, checksums of arrays and files, read back, fsync, retention). It ends
+when the steps are done and the checkpoint is on disk. The script prints the median of the ratios
+over blocks.
 
 Table: the state is random float32 in 32 arrays. "blocking" is the time that training stands still,
 "save" the time until all is on disk, "restore" the time to read with full verification, "verify"
-the verification alone. "plain write" and "plain read" are the times of the file of the arrays,
+the verification alone. "orbax write" and "orbax read" are Orbax's own times for the same arrays,
 without checksums, reading back or fsync.
 """
 
@@ -135,8 +135,8 @@ def _operations(state: dict[str, np.ndarray], folder: Path) -> dict[str, float]:
     found["restore"] = seconds(lambda: checkpoints.restore(1, state))
     found["verify"] = seconds(lambda: checkpoints.verify(1))
     checkpoints.close()
-    found["plain_write"] = seconds(lambda: write_arrays(alone, state))
-    found["plain_read"] = seconds(lambda: read_arrays(alone, list(state)))
+    found["orbax_write"] = seconds(lambda: write_arrays(alone, state))
+    found["orbax_read"] = seconds(lambda: read_arrays(alone, list(state)))
     return found
 
 

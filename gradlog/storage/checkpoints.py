@@ -30,9 +30,11 @@ from gradlog.storage.files import (
 from gradlog.storage.manifest import STATE, Manifest
 from gradlog.storage.state_arrays import (
     Arrays,
+    assign_places,
     copy_arrays,
     describe_arrays,
     match_names,
+    pack,
     read_arrays,
     unflatten_arrays,
     write_arrays,
@@ -178,7 +180,7 @@ class Checkpoints:
             arrays = _read_arrays(self._folder(step), manifest)
         except DamagedError as error:
             raise self._damaged(step, [str(error)]) from error
-        except Exception as error:  # whatever a reader of other bytes raises
+        except Exception as error:  # whatever Orbax and TensorStore raise
             if complaints := self.verify(step):  # the last verification may be outdated
                 raise self._damaged(step, complaints) from error
             raise self._unreadable(step, error) from error
@@ -257,12 +259,12 @@ class Checkpoints:
             if not folder.exists():
                 with atomic_folder(folder) as temporary:
                     (temporary / STATE).mkdir()
-                    write_arrays(temporary / STATE, arrays)
+                    write_arrays(temporary / STATE, pack(arrays, assign_places(arrays)))
                     manifest = Manifest.describe(temporary, step, self.run, arrays, notes)
                     _read_arrays(temporary, manifest)
                     manifest.write(temporary)
             self._saved = step
-        except Exception as error:  # its thread has nobody else to tell
+        except Exception as error:  # whatever Orbax and TensorStore raise
             size = sum(array.nbytes for array in arrays.values())
             advice = "free space there; " if is_full(error) else ""
             raise CheckpointError(
@@ -347,4 +349,4 @@ def is_step_folder(path: Path) -> bool:
 
 def _read_arrays(folder: Path, manifest: Manifest) -> Arrays:
     """Return the arrays of a checkpoint. Raise DamagedError unless they equal those in memory."""
-    return manifest.unpack(read_arrays(folder / STATE, set(manifest.places.values())))
+    return manifest.unpack(read_arrays(folder / STATE, sorted(set(manifest.places.values()))))

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import re
 
 from gradlog.config_error import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The system's numbers for a file that is not what was written. Others mean that it cannot look.
 _OTHER = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+
+# Such as " [tensorstore_spec='{...}']", with up to two thousand letters.
+_DETAILS = re.compile(r" \[[a-z_ ]+='.*")
 
 
 class CheckpointError(UserError, ValueError):
@@ -31,10 +35,10 @@ class WorkdirError(UserError, ValueError):
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the reason of an error in one line."""
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return the reason of an error in one line, without the details that TensorStore appends."""
+    number = _system_number(error)
+    text = os.strerror(number) if number else str(error).strip() or type(error).__name__
+    return _DETAILS.sub("", text.splitlines()[0])
 
 
 def is_damage(error: OSError) -> bool:
@@ -47,4 +51,12 @@ def is_damage(error: OSError) -> bool:
 
 def is_full(error: BaseException) -> bool:
     """Return whether an error says that a disk is full."""
-    return isinstance(error, OSError) and error.errno in _FULL
+    return _system_number(error) in _FULL
+
+
+def _system_number(error: BaseException) -> int | None:
+    """Return the system's number of an error. TensorStore has it in its message only."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"os_error_code='(\d+)'", str(error))
+    return int(found[1]) if found else None

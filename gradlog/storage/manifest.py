@@ -8,15 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gradlog.storage.errors import CheckpointError, DamagedError, describe_error, is_damage
 from gradlog.storage.files import list_files, read_bytes
-from gradlog.storage.state_arrays import Arrays, Places, unpack
+from gradlog.storage.state_arrays import Arrays, Places, assign_places, unpack
 
-STATE = "state"  # the folder of the arrays
+STATE = "state"  # the folder of Orbax's files
 _NAME = "manifest.json"
 # Since version 0.2 the arrays have other names, see ``state_arrays.match_names``. The format number
 # is the same on purpose: version 0.1 then refuses a newer checkpoint, because its arrays do not fit
@@ -33,7 +32,7 @@ class Manifest:
       run: the run that wrote it; '' if it belongs to no particular run.
       files: size in bytes and SHA-256 of each file in ``state``.
       layout: dtype, shape and SHA-256 of each array in memory.
-      places: the stored array that contains each array; one without elements is not stored.
+      places: the stored array that contains each array; see ``state_arrays.assign_places``.
       notes: further values to store with the step. They may be NaN.
       format: version of this file's format.
     """
@@ -55,8 +54,7 @@ class Manifest:
         entries = {name: _describe_file(path) for name, path in files.items()}
         layout = {name: _describe_array(array) for name, array in arrays.items()}
         plain_notes = json.loads(json.dumps(dict(notes), default=_to_number))
-        places = {name: name for name, array in arrays.items() if array.size}
-        return cls(step, run, entries, layout, places, plain_notes)
+        return cls(step, run, entries, layout, assign_places(arrays), plain_notes)
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -142,14 +140,11 @@ class Manifest:
         Raises:
           DamagedError: an array differs from the one in memory by a bit or more.
         """
-        like = {
-            name: jax.ShapeDtypeStruct(tuple(entry["shape"]), jnp.dtype(entry["dtype"]))
-            for name, entry in self.layout.items()
-        }
-        arrays = unpack(stored, self.places, like)
+        shapes = {name: entry["shape"] for name, entry in self.layout.items()}
+        arrays = unpack(stored, self.places, shapes)
         for name, entry in self.layout.items():
-            if name not in self.places:
-                arrays[name] = np.zeros(like[name].shape, like[name].dtype)
+            if name not in self.places:  # an array without elements is not stored
+                arrays[name] = np.zeros(shapes[name], jnp.dtype(entry["dtype"]))
             if _describe_array(arrays[name]) != entry:
                 raise DamagedError(f"{name} is not what it was in memory")
         return arrays

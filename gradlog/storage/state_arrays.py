@@ -1,7 +1,11 @@
-"""The arrays of a training state: their names, and their file."""
+"""The arrays of a training state on disk: their names, their packs, and Orbax's files."""
 
+import contextlib
+import logging
 import math
-from collections.abc import Collection, Mapping
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from gradlog.storage.errors import CheckpointError
 Arrays = dict[str, np.ndarray]
 Places = dict[str, str]  # the name of each array: the name of the stored array that contains it
 _NO_NUMBERS = "OSUmM"
-_FILE = "arrays.npz"
+_SMALL, _PACK = 2**18, 2**24  # bytes
+_LOCK = threading.Lock()
+_HOOKS: list[Callable[[threading.ExceptHookArgs], Any]] = []  # the hook of threads, once for a call
 # Version 0.1 had one group of parameters, and these names for it.
 _FIELDS_0_1 = {"params": "params", "ema_params": "ema", "opt_state": "opt_state"}
 
@@ -86,55 +92,126 @@ def match_names(stored: Collection[str], wanted: Collection[str]) -> dict[str, s
     return matched
 
 
-# --- files ----------------------------------------------------------------------------------
+# --- packs: Orbax takes half a millisecond for each array, however small ---------------------
+
+
+def assign_places(arrays: Mapping[str, np.ndarray]) -> Places:
+    """Assign every array to itself or to a pack of small arrays of its type; empty ones to none."""
+    places: Places = {}
+    filled: dict[str, int] = {}  # bytes in the packs of a type
+    for name, array in sorted(arrays.items()):
+        kind = str(array.dtype)
+        if array.nbytes >= _SMALL:
+            places[name] = name
+        elif array.size:
+            places[name] = f"packed {kind} {filled.get(kind, 0) // _PACK}"
+            filled[kind] = filled.get(kind, 0) + array.nbytes
+    return places
+
+
+def pack(arrays: Mapping[str, np.ndarray], places: Places) -> Arrays:
+    """Return the arrays as they are stored. A pack holds its arrays in the order of their names."""
+    return {
+        place: arrays[names[0]]
+        if names == [place]
+        else np.concatenate([arrays[name].reshape(-1) for name in names])
+        for place, names in _names_by_place(places).items()
+    }
+
+
+def unpack(
+    stored: Mapping[str, np.ndarray], places: Places, shapes: Mapping[str, Sequence[int]]
+) -> Arrays:
+    """Return the arrays of these shapes: the inverse of ``pack``."""
+    found: Arrays = {}
+    for place, names in _names_by_place(places).items():
+        ends = np.cumsum([math.prod(shapes[name]) for name in names])
+        parts = np.split(stored[place].reshape(-1), ends[:-1])
+        for name, part in zip(names, parts, strict=True):
+            found[name] = part.reshape(shapes[name]).copy()
+    return found
+
+
+def _names_by_place(places: Places) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in sorted(places):
+        found.setdefault(places[name], []).append(name)
+    return found
+
+
+# --- Orbax's files, written and read by this host alone --------------------------------------
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays into a file that ``numpy.load`` opens."""
-    contents: Any = arrays
-    np.savez(folder / _FILE, **contents)
+    """Write arrays, none of them empty, into an empty folder."""
+    import orbax.checkpoint as ocp
+
+    with _open_handler() as handler:
+        handler.save(folder.absolute(), args=ocp.args.PyTreeSave(dict(arrays)))
+        handler.finalize(folder.absolute())
+    for root, _, _ in os.walk(folder, topdown=False):  # Orbax leaves empty folders
+        if root != str(folder) and not os.listdir(root):
+            os.rmdir(root)
 
 
-def read_arrays(folder: Path, names: Collection[str]) -> Arrays:
-    """Read the arrays of these names. Types that NumPy does not know, as bfloat16, are void."""
-    if not (folder / _FILE).exists():
-        return _read_orbax(folder, names)
-    with np.load(folder / _FILE, allow_pickle=False) as stored:
-        return {name: stored[name] for name in names}
+def read_arrays(folder: Path, names: list[str]) -> Arrays:
+    """Read the arrays of these names."""
+    import orbax.checkpoint as ocp
+
+    as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
+    with _open_handler() as handler:
+        wanted = ocp.args.PyTreeRestore(restore_args=as_numpy)
+        found = handler.restore(folder.absolute(), args=wanted)
+    return {name: np.asarray(found[name]) for name in names}
 
 
-def _read_orbax(folder: Path, names: Collection[str]) -> Arrays:
-    """Read what version 0.1 wrote with Orbax; no other host is waited for."""
+@contextlib.contextmanager
+def _open_handler() -> Iterator[Any]:
+    """Make a handler of Orbax that waits for no other host, and prints no error that it raises."""
     import orbax.checkpoint as ocp  # it takes a second
 
     host = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"host{host}"
     )
-    as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
-    handler: Any = ocp.PyTreeCheckpointHandler(
-        multiprocessing_options=alone, use_ocdbt=True, use_zarr3=True
-    )
-    try:
-        wanted = ocp.args.PyTreeRestore(restore_args=as_numpy)
-        found = handler.restore(folder.absolute(), args=wanted)
-    finally:
-        handler.close()
-    return {name: np.asarray(found[name]) for name in names}
+    with _printing_no_errors():
+        handler = ocp.PyTreeCheckpointHandler(
+            multiprocessing_options=alone, use_ocdbt=True, use_zarr3=True
+        )
+        try:
+            yield handler
+        finally:
+            handler.close()
 
 
-def unpack(stored: Mapping[str, np.ndarray], places: Places, like: Mapping[str, Any]) -> Arrays:
-    """Return the arrays with the shapes and types of ``like``, by name.
+@contextlib.contextmanager
+def _printing_no_errors() -> Iterator[None]:
+    """Silence errors that Orbax prints as well as raises: in its threads, and in absl's log.
 
-    Version 0.1 packed small arrays of a type into one, in the order of their names.
+    The hook of threads belongs to the process, so it is replaced for the length of a call only.
+    Calls in several threads overlap, so the first one replaces it and the last one restores it.
     """
-    names_by_place: dict[str, list[str]] = {}
-    for name in sorted(places):
-        names_by_place.setdefault(places[name], []).append(name)
-    found: Arrays = {}
-    for place, names in names_by_place.items():
-        ends = np.cumsum([math.prod(like[name].shape) for name in names])
-        parts = np.split(stored[place].reshape(-1), ends[:-1])
-        for name, part in zip(names, parts, strict=True):
-            found[name] = part.copy().view(like[name].dtype).reshape(like[name].shape)
-    return found
+    with _LOCK:
+        if not _HOOKS:
+            threading.excepthook, hook = _print_errors_of_others, threading.excepthook
+            logging.getLogger("absl").addFilter(_is_not_of_orbax)
+        else:
+            hook = _HOOKS[0]
+        _HOOKS.append(hook)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            hook = _HOOKS.pop()
+            if not _HOOKS:
+                threading.excepthook = hook
+                logging.getLogger("absl").removeFilter(_is_not_of_orbax)
+
+
+def _print_errors_of_others(args: threading.ExceptHookArgs) -> None:
+    if not type(args.thread).__module__.startswith("orbax"):
+        (_HOOKS or [threading.__excepthook__])[0](args)
+
+
+def _is_not_of_orbax(record: logging.LogRecord) -> bool:
+    return "orbax" not in record.pathname

@@ -101,7 +101,7 @@ def swap_files_between_steps(rng, folder):
 
 def swap_what_is_in_steps(rng, folder):
     a, b = _steps(rng, folder)
-    name = ("state", "manifest.json", "state/arrays.npz")[rng.integers(3)]
+    name = ("state", "manifest.json", "state/ocdbt.process_0", "state/d")[rng.integers(4)]
     _exchange(a / name, b / name)
 
 
