@@ -57,7 +57,7 @@ class Contrasts:
 
     def covariance(self) -> np.ndarray:
         """Return the covariance as a whole matrix."""
-        power = sum(law.power for law in self.laws) / len(self.laws)
+        power = jnp.mean(jnp.stack([law.power for law in self.laws]), axis=0)
         basis = jnp.eye(power.size).reshape(power.size, *power.shape)
         rows = jax.lax.map(partial(self.laws[0].apply_filter, power), basis, batch_size=128)
         return np.asarray(rows.reshape(power.size, power.size))
@@ -177,9 +177,10 @@ def main() -> None:
     experiment = run.experiment
     model = experiment.model.in_float32().bind(run.params())
     train = np.asarray(experiment.dataset.train[np.arange(1000)], np.float64)
-    to_space = lambda x: 2 * (x + 0.5) / experiment.dataset.levels - 1  # noqa: E731
+    levels = experiment.dataset.levels or 0
+    to_space = lambda x: 2 * (x + 0.5) / levels - 1  # noqa: E731
     second = np.cov(to_space(train).reshape(len(train), -1).T)
-    second += np.eye(len(second)) / (3 * experiment.dataset.levels**2)  # of the dequantization
+    second += np.eye(len(second)) / (3 * levels**2)  # of the dequantization
     test = experiment.dataset.test[np.arange(arguments.images)]
     digits = jnp.asarray(to_space(np.asarray(test, np.float32)))
 

@@ -104,6 +104,9 @@ def measure_files(root: Path) -> dict[str, Any]:
     lengths = [len(source.splitlines()) for source in sources]
     helpers, used_once = (sum(column) for column in zip(*map(count_helpers, sources), strict=True))
     folders = {parent for file in files for parent in file.parents} - {Path()}
+    parts: Counter[str] = Counter()
+    for file, length in zip(code, lengths, strict=True):
+        parts["/".join(file.parts[: 2 if file.parts[0] == "gradlog" else 1])] += length
     stems = Counter(file.stem for file in code if file.stem != "__init__")
     return {
         "entries_on_top": len({file.parts[0] for file in files}),
@@ -113,6 +116,7 @@ def measure_files(root: Path) -> dict[str, Any]:
         "python_files": len(python),
         "python_files_without_tests": len(code),
         "lines_without_tests": sum(lengths),
+        "lines_by_part": dict(sorted(parts.items())),
         "median_file_lines": statistics.median(lengths),
         "stems_in_several_files": sum(count > 1 for count in stems.values()),
         "private_helpers": helpers,
@@ -151,7 +155,10 @@ def main() -> None:
         if arguments.path:
             print("\n".join(trace["path"]))
     for name, value in figures.items():
-        print(f"{name.replace('_', ' '):32s} {value}")
+        if isinstance(value, dict):
+            print("\n".join(f"  {part:30s} {lines}" for part, lines in value.items()))
+        else:
+            print(f"{name.replace('_', ' '):32s} {value}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 

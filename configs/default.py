@@ -3,8 +3,11 @@
 A section holds the keys of all its members together. The member that `name` selects reads its own.
 Empty strings and zeros mean "not set" where the comment says nothing else. The comment beside or
 above a key says what the key means; ``--help`` and the documentation show it. If the comment begins
-with names of members, only these members read the key. A workdir that is older than a key is taken
-to have been made with the key's default, so a default never changes once it is released.
+with names of members, only these members read the key. An interval at its end is the range of the
+numbers; ``(`` and ``)`` exclude their end. `gradlog.data` checks the numbers of its own section.
+
+A workdir that is older than a key is taken to have been made with the key's default, so a default
+never changes once it is released.
 """
 
 from gradlog.aliases import Config
@@ -13,7 +16,8 @@ from gradlog.aliases import Config
 def get_config() -> Config:
     """Return a DDPM++ for the digits: a base for experiments."""
     config = Config()
-    config.seed = 0  # seed of the initial parameters, the noise and the order of the data
+    # Seed of the initial parameters, the noise and the order of the data. [0, 4294967296)
+    config.seed = 0
     config.compat = ""  # evaluate by the conventions of another code: 'score_flow' or 'score_sde'
     config.data = data()
     config.sde = sde()
@@ -75,26 +79,29 @@ def sde() -> Config:
             # levels also 'masking', which hides them, and 'one_position', which hides one at a
             # time.
             "name": "vp",
-            "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0
-            "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1
-            "sigma_min": 0.01,  # ve, and the ladder of levels: smallest standard deviation of noise
-            "sigma_max": 50.0,  # ve, and the ladder of levels: largest standard deviation of noise
-            "t_max": 0.999,  # straight: last time; at t = 1 nothing of the data would be left
+            "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
+            "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
+            # ve, and the ladder of levels: smallest standard deviation of noise. (0, inf)
+            "sigma_min": 0.01,
+            # ve, and the ladder of levels: largest standard deviation of noise. (0, inf)
+            "sigma_max": 50.0,
+            # straight: last time; at t = 1 nothing of the data would be left. (0, 1)
+            "t_max": 0.999,
             # ddpm, one_position, the label 'step' and the levels 'steps': number of steps of the
-            # chain.
+            # chain. [2, inf)
             "num_steps": 1000,
-            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 0
+            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 0 (-inf, inf)
             "gamma_min": -13.3,
-            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 1
+            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 1 (-inf, inf)
             "gamma_max": 5.0,
             # learned_gamma: gamma between its ends: a monotone 'network' or a 'polynomial'.
             "schedule": "network",
-            "schedule_features": 64,  # learned_gamma: width of the monotone network
+            "schedule_features": 64,  # learned_gamma: width of the monotone network [1, inf)
             "learn_ends": False,  # learned_gamma: train gamma_min and gamma_max too
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
-            "exponent": 2.0,  # polynomial: the power of t
+            "exponent": 2.0,  # polynomial: the power of t (0, inf)
         }
     )
 
@@ -114,21 +121,24 @@ def model() -> Config:
             # deviation, 'log_rho' is log(rho)/4, 'ladder' the index of a level, 'step' is
             # N t/t_max - 1, 'gamma' the share of log_snr's range of gamma.
             "label": "time",
-            "num_scales": 1000,  # number of levels of the ladder, for label, objective and sampler
+            # number of levels of the ladder, for label, objective and sampler. [1, 10000000)
+            "num_scales": 1000,
             # preconditioned, energy, and the weighting 'edm': standard deviation of the data.
+            # (0, inf)
             "sigma_data": 0.5,
             # energy: scale of the energy: 'noise' for data near a manifold, or 'data'.
             "energy_scale": "noise",
-            "nf": 128,  # images: number of channels at full resolution
-            "ch_mult": (1, 2, 2, 2),  # ncsnpp, ddpm: channels at each resolution, in units of nf
-            # ncsnpp, ddpm: residual blocks at each resolution; one more on the way up.
+            "nf": 128,  # images: number of channels at full resolution [4, inf)
+            # ncsnpp, ddpm: channels at each resolution, in units of nf. [1, inf)
+            "ch_mult": (1, 2, 2, 2),
+            # ncsnpp, ddpm: residual blocks at each resolution; one more on the way up. [1, 1000)
             "num_res_blocks": 4,
             "attn_resolutions": (16,),  # ncsnpp, ddpm: image heights that have attention
             # ncsnpp with blocks 'ddpm', ddpm: whether a convolution resamples.
             "resamp_with_conv": True,
             "conditional": True,  # ncsnpp, ddpm, mlp, dit: whether the network sees the noise label
             "fir": False,  # ncsnpp: whether an anti-aliasing filter resamples
-            "fir_kernel": (1, 3, 3, 1),  # ncsnpp: the anti-aliasing filter
+            "fir_kernel": (1, 3, 3, 1),  # ncsnpp: the anti-aliasing filter [0, inf)
             "resblock_type": "biggan",  # ncsnpp: kind of residual block: 'biggan' or 'ddpm'
             # ncsnpp: output summed over resolutions: 'none', 'output_skip' or 'residual'.
             "progressive": "none",
@@ -139,20 +149,22 @@ def model() -> Config:
             "centered": True,  # images: the model's space is [-1, 1]; if False, [0, 1]
             # ncsnpp, ddpm, ncsnv2: divide the output by the sigma of the label.
             "scale_by_sigma": False,
-            "backbone": 64,  # ncsnv2: image size of the architecture: 64 (also for 32), 128 or 256
+            # ncsnv2: image size of the architecture: 64 (also for 32), 128 or 256. [1, inf)
+            "backbone": 64,
             # ncsnv2: how features are enlarged: 'bilinear' or 'nearest_neighbor'.
             "interpolation": "bilinear",
             "with_fourier_features": True,  # vdm: add Fourier features of the input
             "with_attention": False,  # vdm: attention after every block, not in the middle only
             # mlp, vdm, dit: number of residual blocks; vdm has as many down, and one more up.
+            # [0, 1000)
             "num_layers": 3,
-            "hidden": 128,  # mlp, dit: width of the layers
-            "embedding": 64,  # mlp, dit: number of sines and cosines of the noise label
-            "num_heads": 4,  # dit: heads of the attention
-            "patch_size": 2,  # dit, images: height and width of the patches
+            "hidden": 128,  # mlp, dit: width of the layers [1, inf)
+            "embedding": 64,  # mlp, dit: number of sines and cosines of the noise label [2, inf)
+            "num_heads": 4,  # dit: heads of the attention [1, inf)
+            "patch_size": 2,  # dit, images: height and width of the patches [1, inf)
             "positions": "learned",  # dit: positions of the sequence: 'learned' or 'rotary'
-            "token_features": 32,  # discrete processes: numbers that stand for a token
-            # ncsnpp, ddpm, vdm, mlp, dit: share of activations that training drops.
+            "token_features": 32,  # discrete processes: numbers that stand for a token [1, inf)
+            # ncsnpp, ddpm, vdm, mlp, dit: share of activations that training drops. [0, 1)
             "dropout": 0.1,
             # ncsnpp, ddpm, ncsnv2, mlp: activation function: 'swish', 'elu', 'relu' or 'lrelu'.
             "nonlinearity": "swish",
@@ -160,14 +172,14 @@ def model() -> Config:
             # ncsnpp, mlp, dit: embedding of the noise label: 'positional', 'fourier' (of the
             # logarithm of the label), 'fourier_linear' (of the label), or a 'table' of levels.
             "embedding_type": "positional",
-            # ncsnpp, mlp, dit: standard deviation of the Fourier frequencies.
+            # ncsnpp, mlp, dit: standard deviation of the Fourier frequencies. (0, inf)
             "fourier_scale": 16.0,
             # ncsnpp, mlp, dit: whether Fourier frequencies are trained.
             "trainable_embedding": False,
             # ncsnpp, mlp: scale of the initial weights in the last layer of each block, and of the
-            # network.
+            # network. [0, inf)
             "init_scale": 0.0,
-            "num_classes": 0,  # number of classes that the network knows; 0: unconditional
+            "num_classes": 0,  # number of classes that the network knows; 0: unconditional [0, inf)
             # images: precision of training and sampling: 'float32' or 'bfloat16'. A likelihood is
             # always computed in float32.
             "dtype": "float32",
@@ -205,18 +217,19 @@ def objective() -> Config:
             # does not depend on it.
             "variance_training": True,
             "log_rho_mean": -1.2,  # edm: mean of log rho, the log noise-to-signal ratio
-            "log_rho_std": 1.2,  # edm: standard deviation of log rho
-            "chunk": 128,  # ism: Jacobian products computed at once
-            "slices": 1,  # ssm, ssm_vr, fsm, dsm2, elbo: random directions per example
+            "log_rho_std": 1.2,  # edm: standard deviation of log rho (0, inf)
+            "chunk": 128,  # ism: Jacobian products computed at once [1, inf)
+            "slices": 1,  # ssm, ssm_vr, fsm, dsm2, elbo: random directions per example [1, inf)
             # ssm, ssm_vr, fsm, dsm2, elbo: law of the directions: 'rademacher', 'gaussian' or
             # 'sphere'.
             "slice_law": "rademacher",
-            "fd_step": 0.05,  # fsm: step of the finite differences, in units of sigma
-            "trace_weight": 1.0,  # dsm2: weight of the error in the trace of the Jacobian
-            "jacobian_weight": 1.0,  # dsm2: weight of the error in the Jacobian along the slices
+            "fd_step": 0.05,  # fsm: step of the finite differences, in units of sigma (0, inf)
+            "trace_weight": 1.0,  # dsm2: weight of the error in the trace of the Jacobian [0, inf)
+            # dsm2: weight of the error in the Jacobian along the slices. [0, inf)
+            "jacobian_weight": 1.0,
             # masked: what is drawn, spread evenly over a batch: the 'count' of masks or the 'time'.
             "draws": "count",
-            # class-conditional models: probability that training hides the class.
+            # class-conditional models: probability that training hides the class. [0, 1)
             "class_dropout": 0.1,
         }
     )
@@ -227,26 +240,29 @@ def optimizer() -> Config:
     return Config(
         {
             "name": "adam",  # 'adam'; with weight_decay it is AdamW
-            "learning_rate": 2e-4,  # learning rate after the warmup
+            "learning_rate": 2e-4,  # learning rate after the warmup [0, inf)
             "schedule": "constant",  # learning rate after the warmup: 'constant' or 'cosine'
-            "decay_steps": 0,  # cosine: updates until the learning rate is lowest
-            "warmup": 5000,  # updates over which the learning rate grows from zero
-            "beta1": 0.9,  # adam: decay of the mean gradient
-            "beta2": 0.999,  # adam: decay of the mean squared gradient
-            "adam_eps": 1e-8,  # adam: added to the root of the mean squared gradient
+            "decay_steps": 0,  # cosine: updates until the learning rate is lowest [0, inf)
+            "warmup": 5000,  # updates over which the learning rate grows from zero [0, inf)
+            "beta1": 0.9,  # adam: decay of the mean gradient [0, 1)
+            "beta2": 0.999,  # adam: decay of the mean squared gradient [0, 1)
+            "adam_eps": 1e-8,  # adam: added to the root of the mean squared gradient [0, inf)
             # adam: decay of the weights in units of the learning rate, apart from the gradient.
+            # [0, inf)
             "weight_decay": 0.0,
             "decay_biases": True,  # whether weight_decay also applies to biases
-            "grad_clip": 1.0,  # largest global norm of the gradient; 0 for no limit
-            "accumulate": 1,  # batches per update
+            "grad_clip": 1.0,  # largest global norm of the gradient; 0 for no limit [0, inf)
+            "accumulate": 1,  # batches per update [1, inf)
             # Decay of the averaged parameters, which are those that are evaluated and sampled.
+            # [0, 1)
             "ema_decay": 0.9999,
             # Whether a young average forgets its start faster; score_sde keeps the decay constant.
             "ema_warmup": True,
             # learned processes: learning rate, in units of `learning_rate`. They have no
-            # weight_decay.
+            # weight_decay. [0, inf)
             "process_rate": 1.0,
-            "process_ema_decay": 0.0,  # learned processes: decay of the average; 0 for `ema_decay`
+            # learned processes: decay of the average; 0 for `ema_decay`. [0, 1)
+            "process_ema_decay": 0.0,
             # Groups of parameters that are not trained: 'network' or 'process' of a learned one.
             "frozen": (),
         }
@@ -257,19 +273,20 @@ def training() -> Config:
     """Length of the training, devices, and what is written on the way."""
     return Config(
         {
-            "steps": 1000,  # last step, counted from the beginning of the run
-            "batch_size": 64,  # examples per step, on all devices of all hosts together
+            "steps": 1000,  # last step, counted from the beginning of the run [1, inf)
+            "batch_size": 64,  # examples per step, on all devices of all hosts together [1, inf)
             # How devices work together: 'pmap' or 'shard_map'; with 'fsdp' each device holds a part
             # of the state.
             "parallel": "pmap",
-            "log_every": 50,  # steps between lines of metrics
-            "checkpoint_every": 1000,  # steps between checkpoints; 0 for one at the end
-            "keep": 5,  # number of newest checkpoints to keep; 0 for all
-            "keep_every": 0,  # also keep checkpoints at multiples of this step; 0 for none
-            "keep_best": 1,  # also keep this many checkpoints of the lowest held-out loss
-            "eval_every": 500,  # steps between held-out losses; 0 for none
-            "sample_every": 0,  # steps between pictures of samples; 0 for none
+            "log_every": 50,  # steps between lines of metrics [1, inf)
+            "checkpoint_every": 1000,  # steps between checkpoints; 0 for one at the end [0, inf)
+            "keep": 5,  # number of newest checkpoints to keep; 0 for all [0, inf)
+            "keep_every": 0,  # also keep checkpoints at multiples of this step; 0 for none [0, inf)
+            "keep_best": 1,  # also keep this many checkpoints of the lowest held-out loss [0, inf)
+            "eval_every": 500,  # steps between held-out losses; 0 for none [0, inf)
+            "sample_every": 0,  # steps between pictures of samples; 0 for none [0, inf)
             # Number of steps that training may skip because the loss or the gradient is not finite.
+            # [0, inf)
             "max_skips": 0,
             # Where metrics are shown: 'tensorboard', 'wandb', 'mlflow' or 'none'; see
             # docs/tracking.md.
@@ -283,12 +300,15 @@ def evaluation() -> Config:
     return Config(
         {
             # Images at once, on all local devices together. It changes rounding errors only.
+            # [1, inf)
             "batch_size": 64,
             "estimators": (),  # members of `likelihood`; empty for likelihood.name alone
-            "num_images": 0,  # number of test images, from the first on; 0 for all
+            "num_images": 0,  # number of test images, from the first on; 0 for all [0, inf)
             # Number of images evaluated again with other random numbers, to split the error.
+            # [0, inf)
             "second_look": 16,
-            "convergence_images": 0,  # number of images evaluated again with tighter numerics
+            # number of images evaluated again with tighter numerics. [0, inf)
+            "convergence_images": 0,
         }
     )
 
@@ -301,8 +321,10 @@ def likelihood() -> Config:
             # 'vlb', or 'importance', which weighs draws of `base`. For discrete processes: 'bound',
             # 'exact' (at most 14 positions), or several 'orders' of the positions.
             "name": "ode",
-            "rtol": 1e-5,  # ode, exact, scipy, quadrature: relative tolerance of the solver
-            "atol": 1e-5,  # ode, exact, scipy, quadrature: absolute tolerance of the solver
+            # ode, exact, scipy, quadrature: relative tolerance of the solver. [0, inf)
+            "rtol": 1e-5,
+            # ode, exact, scipy, quadrature: absolute tolerance of the solver. (0, inf)
+            "atol": 1e-5,
             # Smallest noise level: the time at which the path begins. With start = noised the cost
             # of the step from the data to this level is counted.
             "eps": 1e-5,
@@ -310,25 +332,28 @@ def likelihood() -> Config:
             # 'as_sample' takes the datum as it is, as score_flow does.
             "start": "noised",
             "variable": "log_rho",  # variable of integration: 'log_rho' or 't'
-            "max_steps": 4096,  # steps of the solver; an image that needs more has failed
+            "max_steps": 4096,  # steps of the solver; an image that needs more has failed [1, inf)
             # planned: standard error in bits/dim that the products of a model are planned for.
+            # [0, inf)
             "target": 0.02,
             # planned: what has that error: a single 'image', or the 'mean' of the images evaluated.
             "target_of": "image",
-            "intervals": 24,  # planned, quadrature: intervals between nodes, even in log rho
+            # planned, quadrature: intervals between nodes, even in log rho. [1, inf)
+            "intervals": 24,
             # quadrature, exact: solver of the path: 'adaptive', or 'multistep' with one evaluation
             # a node.
             "path": "adaptive",
-            "order": 4,  # planned, multistep: nodes of the predictor; the corrector has one more
+            # planned, multistep: nodes of the predictor; the corrector has one more. [2, 7)
+            "order": 4,
             # planned, multistep: an image whose path is less certain than this in bits/dim gets
-            # twice the nodes.
+            # twice the nodes. [0, inf)
             "tolerance": 0.01,
-            # quadrature: add rounds of probes until the standard error is this; bits/dim.
+            # quadrature: add rounds of probes until the standard error is this; bits/dim. [0, inf)
             "standard_error": 0.02,
-            "rounds": 8,  # quadrature: largest number of rounds
-            "node_chunk": 5,  # quadrature: traces computed at once
+            "rounds": 8,  # quadrature: largest number of rounds [0, inf)
+            "node_chunk": 5,  # quadrature: traces computed at once [1, inf)
             "node_divergence": "rademacher",  # quadrature: replaces `divergence`
-            "node_probes": 3,  # quadrature: replaces `probes`
+            "node_probes": 3,  # quadrature: replaces `probes` [1, inf)
             # Dequantization of integer data: 'uniform'; 'truncated_normal', which has the noise of
             # eps inside each level; or 'decoder': none, the centers of the levels get the noise of
             # eps, and a decoder gives the levels back.
@@ -336,22 +361,25 @@ def likelihood() -> Config:
             # ode: trace of the Jacobian. By random probes: 'rademacher', 'gaussian', 'sphere',
             # 'orthogonal', 'probing', 'hutchpp'; or 'exact'.
             "divergence": "rademacher",
-            "probes": 1,  # ode: random probes per image; one probe has no standard error of its own
+            # ode: random probes per image; one probe has no standard error of its own. [1, inf)
+            "probes": 1,
             # probing, orthogonal: number of groups of distant dimensions, one product each.
+            # [1, inf)
             "colors": 16,
-            "rank": 8,  # hutchpp: rank of the sketch, two products each
+            "rank": 8,  # hutchpp: rank of the sketch, two products each [1, inf)
             # exact: products computed at once; bound, vlb: times computed at once; discrete
-            # processes: masks evaluated at once.
+            # processes: masks evaluated at once. [1, inf)
             "chunk": 128,
             "base": "ode",  # importance: the estimator used at each draw
-            "importance_samples": 20,  # importance: draws of the dequantization per image
-            # bound, vlb: times per image, or masks of a discrete process; an even number.
+            "importance_samples": 20,  # importance: draws of the dequantization per image [1, inf)
+            # bound, vlb: times per image, or masks of a discrete process; an even number. [1, inf)
             "samples": 128,
-            "orders": 4,  # orders: number of orders per image; each costs one NFE per position
+            # orders: number of orders per image; each costs one NFE per position. [1, inf)
+            "orders": 4,
             "form": "dsm",  # bound: 'dsm' denoising or 'ssm' sliced score matching
-            # bound: of the sampler with this share of the reverse SDE's noise.
+            # bound: of the sampler with this share of the reverse SDE's noise. (0, inf)
             "churn": 1.0,
-            "vlb_steps": 1000,  # vlb: number of diffusion steps, even in `variable`
+            "vlb_steps": 1000,  # vlb: number of diffusion steps, even in `variable` [1, inf)
         }
     )
 
@@ -365,52 +393,57 @@ def sampling() -> Config:
             # which to take. For masks: 'first_hitting' is exact, 'ancestral' takes num_steps steps,
             # 'reverse_chain' those of one_position.
             "name": "predictor_corrector",
-            "num_samples": 64,  # number of samples
-            "batch_size": 64,  # samples at once, on all local devices together
+            "num_samples": 64,  # number of samples [1, inf)
+            "batch_size": 64,  # samples at once, on all local devices together [1, inf)
             "eps": 1e-3,  # time at which sampling ends
             # Return the mean of the data at the end, and not a sample with the noise of eps.
             "denoise": True,
             # Number of steps. For predictor_corrector the number of times from t_max to eps, one
-            # more than its steps. probability_flow has it with log_prob only.
+            # more than its steps. probability_flow has it with log_prob only. [1, inf)
             "num_steps": 1000,
             # probability_flow, ddim, heun, dpm_2m, dpm_3m: log p of each sample, by one product a
             # node; with denoise = False and without noise in the steps.
             "log_prob": False,
-            "group_size": 1,  # first_hitting: masks that are filled at once; 1 is exact
+            "group_size": 1,  # first_hitting: masks that are filled at once; 1 is exact [1, inf)
             "schedule": "uniform",  # grid of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
-            "karras_exponent": 7.0,  # karras: steps are even in this root of rho
-            "eta": 0.0,  # ddim: share of the ancestral noise, from 0 for none to 1 for all
-            "churn": 0.0,  # heun: S_churn of EDM; 0 for the probability flow
-            "churn_min": 0.0,  # heun: smallest rho at which noise is added
-            "churn_max": 0.0,  # heun: largest rho at which noise is added; 0 for no limit
-            "churn_noise": 1.0,  # heun: standard deviation of the noise that is added
+            "karras_exponent": 7.0,  # karras: steps are even in this root of rho (0, inf)
+            "eta": 0.0,  # ddim: share of the ancestral noise, from 0 for none to 1 for all [0, inf)
+            "churn": 0.0,  # heun: S_churn of EDM; 0 for the probability flow [0, inf)
+            "churn_min": 0.0,  # heun: smallest rho at which noise is added [0, inf)
+            "churn_max": 0.0,  # heun: largest rho at which noise is added; 0 for no limit [0, inf)
+            "churn_noise": 1.0,  # heun: standard deviation of the noise that is added (0, inf)
             # dpm_3m: use the third step of the published code, which is of second order.
             "published_third": False,
-            "step_size": 2e-5,  # langevin, annealed_langevin: step size at the noise level of eps
-            "langevin_steps": 1000,  # langevin: steps of the chain
-            "num_scales": 10,  # annealed_langevin: number of levels; 0 for model.num_scales
-            "steps_per_level": 100,  # annealed_langevin: steps at each level
+            # langevin, annealed_langevin: step size at the noise level of eps. (0, inf)
+            "step_size": 2e-5,
+            "langevin_steps": 1000,  # langevin: steps of the chain [1, inf)
+            # annealed_langevin: number of levels; 0 for model.num_scales. [0, inf)
+            "num_scales": 10,
+            "steps_per_level": 100,  # annealed_langevin: steps at each level [1, inf)
             # predictor_corrector: 'euler_maruyama', 'reverse_diffusion', 'ancestral' or 'none'.
             "predictor": "euler_maruyama",
             "corrector": "none",  # predictor_corrector: 'langevin', 'ald' (annealed) or 'none'
-            "snr": 0.16,  # langevin, ald: signal-to-noise ratio of a corrector's step
-            "corrector_steps": 1,  # langevin, ald: corrector steps after each predictor step
+            "snr": 0.16,  # langevin, ald: signal-to-noise ratio of a corrector's step (0, inf)
+            # langevin, ald: corrector steps after each predictor step. [1, inf)
+            "corrector_steps": 1,
             # euler_maruyama, reverse_diffusion: follow the probability flow, without noise.
             "probability_flow": False,
             "ancestral_variance": "posterior",  # ancestral: variance: 'posterior' or 'beta'
             # langevin: take norms over the whole batch, as score_sde does.
             "batch_norms": False,
-            "rtol": 1e-5,  # probability_flow, encoding: relative tolerance of the solver
-            "atol": 1e-5,  # probability_flow, encoding: absolute tolerance of the solver
+            "rtol": 1e-5,  # probability_flow, encoding: relative tolerance of the solver [0, inf)
+            "atol": 1e-5,  # probability_flow, encoding: absolute tolerance of the solver (0, inf)
             # probability_flow, encoding: variable of integration: 'log_rho' or 't'.
             "variable": "log_rho",
             # probability_flow, encoding: steps of the solver; a sample that needs more has failed.
+            # [1, inf)
             "max_steps": 4096,
             "classes": "",  # classes of the samples in turn: all, 3,5 or cat,dog; empty for none
             # Guidance to the class: 'none', 'classifier_free' or 'classifier'.
             "guidance": "none",
             # classifier_free: s_c + weight (s_c - s_0) for the scores with and without the class; 0
             # is the model as it is. classifier: factor on the classifier's gradient; 1 is Bayes.
+            # (-inf, inf)
             "guidance_weight": 1.0,
             # What to draw: 'generate' new samples, or 'inpaint' or 'colorize' the test images.
             "task": "generate",
@@ -418,6 +451,7 @@ def sampling() -> Config:
             # .npy file.
             "mask": "left",
             # inpaint, colorize: candidates from which each sample is chosen; more are more exact.
+            # [1, inf)
             "particles": 1,
         }
     )
@@ -427,11 +461,11 @@ def classifier() -> Config:
     """The classifier of noisy data, for guidance and features; --mode=classifier trains it."""
     return Config(
         {
-            "steps": 2000,  # last step of the classifier's training
-            "batch_size": 128,  # examples per step of the classifier's training
-            "learning_rate": 1e-3,  # learning rate of the classifier's training
-            "nf": 32,  # images: number of channels at full resolution
-            "hidden": 128,  # width of the dense layers, and number of features
+            "steps": 2000,  # last step of the classifier's training [1, inf)
+            "batch_size": 128,  # examples per step of the classifier's training [1, inf)
+            "learning_rate": 1e-3,  # learning rate of the classifier's training [0, inf)
+            "nf": 32,  # images: number of channels at full resolution [4, inf)
+            "hidden": 128,  # width of the dense layers, and number of features [4, inf)
         }
     )
 
@@ -446,14 +480,17 @@ def quality() -> Config:
             "inception": "",  # inception: inception-2015-12-05.tgz or the .pth file of pytorch-fid
             # inception: how images are resized: 'tensorflow' or 'pytorch_fid'.
             "convention": "tensorflow",
-            "num_samples": 0,  # number of samples; 0 for as many as the data they are compared with
-            "num_reference": 0,  # number of data to compare with, drawn at random; 0 for all
+            # number of samples; 0 for as many as the data they are compared with. [0, inf)
+            "num_samples": 0,
+            # number of data to compare with, drawn at random; 0 for all. [0, inf)
+            "num_reference": 0,
             "against": "train",  # data to compare with: 'train' or 'test'
-            "neighbors": 3,  # precision, recall: number of nearest neighbors
+            "neighbors": 3,  # precision, recall: number of nearest neighbors [1, inf)
             # FID: number of groups of samples; each is left out in turn for the standard error.
+            # [2, inf)
             "fid_groups": 10,
-            "kid_subsets": 100,  # KID: number of subsets
-            "kid_subset_size": 1000,  # KID: size of a subset, at most half of the samples
+            "kid_subsets": 100,  # KID: number of subsets [2, inf)
+            "kid_subset_size": 1000,  # KID: size of a subset, at most half of the samples [2, inf)
             "samples": "",  # your own samples instead of the model's: an .npz or .npy file
         }
     )
@@ -467,25 +504,30 @@ def study() -> Config:
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
             # 'ddpm_langevin'.
             "name": "",
-            "samples": 10_000,  # number of samples of each law
-            "times": 40,  # entropy, fisher, kl_rates: number of times on a curve
-            "extent": 8.0,  # score_field, energy, denoising_density: half the side of the square
-            "window": 15,  # manifold: logged points of a running median
+            "samples": 10_000,  # number of samples of each law [2, inf)
+            "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
+            # score_field, energy, denoising_density: half the side of the square. (0, inf)
+            "extent": 8.0,
+            "window": 15,  # manifold: logged points of a running median [1, inf)
             "learned": False,  # langevin: use a trained score instead of the exact score
-            "chains": 300,  # langevin: number of chains in the animations
-            "frames": 40,  # langevin: frames of each animation
-            "points": 500,  # energy: number of points, of which all pairs are compared
-            "near": 1.0,  # fisher: position of the modes in the case of near modes
-            "gains": 25,  # kl_rates: number of wrong scores, each a factor times the true score
-            "cells": 400,  # kl_bound: cells of the grid on which the model's density is solved
-            "half_width": 6.0,  # kl_bound: half the width of the grid
-            "noise_levels": 9,  # gradient_variance: number of noise levels
-            "draws": 4096,  # gradient_variance: draws of the gradient at each level
-            "generator_steps": 2000,  # denoising_density: steps of the generator
-            "inner_steps": 4,  # denoising_density: steps of the estimator per generator step
-            "generator_batch": 256,  # denoising_density: examples per step
-            "generator_rate": 5e-4,  # denoising_density: learning rate of the generator
-            "estimator_rate": 2e-3,  # denoising_density: learning rate of the estimators
-            "measurements": 20,  # denoising_density: measurements of the distance to the data
+            "chains": 300,  # langevin: number of chains in the animations [1, inf)
+            "frames": 40,  # langevin: frames of each animation [2, inf)
+            "points": 500,  # energy: number of points, of which all pairs are compared [2, inf)
+            "near": 1.0,  # fisher: position of the modes in the case of near modes (0, inf)
+            # kl_rates: number of wrong scores, each a factor times the true score. [2, inf)
+            "gains": 25,
+            # kl_bound: cells of the grid on which the model's density is solved. [4, inf)
+            "cells": 400,
+            "half_width": 6.0,  # kl_bound: half the width of the grid (0, inf)
+            "noise_levels": 9,  # gradient_variance: number of noise levels [2, inf)
+            "draws": 4096,  # gradient_variance: draws of the gradient at each level [4, inf)
+            "generator_steps": 2000,  # denoising_density: steps of the generator [1, inf)
+            # denoising_density: steps of the estimator per generator step. [1, inf)
+            "inner_steps": 4,
+            "generator_batch": 256,  # denoising_density: examples per step [1, inf)
+            "generator_rate": 5e-4,  # denoising_density: learning rate of the generator (0, inf)
+            "estimator_rate": 2e-3,  # denoising_density: learning rate of the estimators (0, inf)
+            # denoising_density: measurements of the distance to the data. [1, inf)
+            "measurements": 20,
         }
     )

@@ -1,5 +1,9 @@
-"""The error of a configuration that cannot be used."""
+"""Errors that the user can mend. The command line reports each in one line."""
 
 
-class ConfigError(ValueError):
+class UserError(Exception):
+    """A mistake, a damaged file or a failed computation; the message says what to do."""
+
+
+class ConfigError(UserError, ValueError):
     """A configuration, or a part of it, cannot be used; the message names the key."""

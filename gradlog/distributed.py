@@ -18,6 +18,7 @@ from flax.serialization import msgpack_restore, msgpack_serialize
 from jax.experimental import multihost_utils
 
 from gradlog import supervisor
+from gradlog.config_error import UserError
 
 Item = TypeVar("Item")
 JOIN_SECONDS = 300
@@ -30,7 +31,7 @@ _CHUNK_BYTES = 2**24  # per host and exchange: the chunks of all hosts lie on ev
 _BARRIERS = itertools.count()
 
 
-class HostError(ValueError):
+class HostError(UserError, ValueError):
     """Hosts cannot be joined, or they disagree. The message is one line that says what to do."""
 
 

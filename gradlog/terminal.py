@@ -5,9 +5,9 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
@@ -324,6 +324,12 @@ class Column:
     def wanted_width(self, cells: Sequence[str]) -> int:
         """Return the width for which optional columns disappear."""
         return max(map(cell_len, (self.name, *cells))) if self.whole else self.min_width(cells)
+
+
+def show_rows(title: str, columns: Mapping[Column, Callable[[Any], str]], rows: Iterable) -> None:
+    """Print a table of items. Each column has a function that returns its cell of an item."""
+    cells = [[cell(row) for cell in columns.values()] for row in rows]
+    console.print(table_of(title, tuple(columns), cells))
 
 
 def table_of(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:

@@ -14,7 +14,7 @@ import numpy as np
 from gradlog import distributed
 from gradlog.cli import actions
 from gradlog.cli.flags import Options
-from gradlog.cli.main import run_mode
+from gradlog.cli.main import prepared_devices
 from gradlog.experiment.loading import load_config
 
 DTYPES = (np.float64, np.int64, np.bool_, np.uint8)
@@ -73,8 +73,9 @@ if __name__ == "__main__":
         num_hosts=2,
         host=host,
     )
-    run_mode(options)
-    distributed._SEEN_SECONDS = 0.5
-    check_gathering(host)
-    check_agreeing(host, Path(workdir))
-    actions.evaluate(replace(options, mode="eval"))
+    with prepared_devices(options):
+        actions.train(options)
+        distributed._SEEN_SECONDS = 0.5
+        check_gathering(host)
+        check_agreeing(host, Path(workdir))
+        actions.evaluate(replace(options, mode="eval"))

@@ -17,9 +17,9 @@ from jax import export
 
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.devices import padded_batches
-from gradlog.evaluation.export import check_archive, log_density_program, serialize
+from gradlog.evaluation.export import log_density_program, serialize
 from gradlog.evaluation.likelihood import evaluated_source
-from gradlog.evaluation.load_exported import describe
+from gradlog.evaluation.load_exported import describe, read_parts
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.run import Run
 
@@ -211,10 +211,10 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_file_whose_parts_are_not_those_of_its_table_is_refused(file, tmp_path, damage):
-    check_archive(file)
+    read_parts(file)
     change, named = DAMAGE[damage]
     damaged = _copy(file, tmp_path / "damaged.zip", change)
-    for load in (check_archive, _exported):
+    for load in (read_parts, _exported):
         with pytest.raises(ValueError, match=f"{named} in .* is not as it was written"):
             load(damaged)
 
@@ -224,7 +224,7 @@ def test_a_part_that_is_there_twice_is_refused(file, tmp_path):
     """Which of the two is read depends on the reader."""
     damaged = _copy(file, tmp_path / "damaged.zip", lambda parts: [*parts.items()] * 2)
     with pytest.raises(ValueError, match="is not as it was written"):
-        check_archive(damaged)
+        read_parts(damaged)
 
 
 def test_a_file_of_format_2_is_read(file, tmp_path):
@@ -233,7 +233,7 @@ def test_a_file_of_format_2_is_read(file, tmp_path):
         del about["sha256"]["about.json"]
         return (parts | {"about.json": json.dumps(about | {"format": 2}).encode()}).items()
 
-    check_archive(_copy(file, tmp_path / "older.zip", older))
+    read_parts(_copy(file, tmp_path / "older.zip", older))
 
 
 @pytest.mark.parametrize("installed", [True, False])

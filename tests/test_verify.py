@@ -16,11 +16,12 @@ import tiny
 
 from gradlog.evaluation.verify import (
     DAMAGED,
+    FINE,
     READERS,
     SOUND,
     UNFINISHED,
     UNREADABLE,
-    complaint_of,
+    state_of,
     verify_workdir,
 )
 from gradlog.experiment import build
@@ -405,7 +406,7 @@ def test_a_file_that_is_written_anew_meanwhile_is_looked_at_again(tmp_path):
             path.write_text("the whole")
             raise ValueError("half of it is missing")
 
-    assert complaint_of(check, path) is None
+    assert state_of(check, path) == FINE
 
 
 def test_a_file_that_is_deleted_meanwhile_is_no_fault(root, monkeypatch):

@@ -13,12 +13,19 @@ from ml_collections import ConfigDict
 
 from gradlog.configs import default
 from gradlog.configs.toy import mixture
+from gradlog.storage import Checkpoints
 
 ROOT = Path(__file__).parents[1]
 
 # Tests are compiled without optimizations (conftest.py). A program that runs longer than it takes
 # to compile has its own ``jit``: of the first level, which brings nearly all that the others do.
 optimized = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+
+
+def newest_intact(checkpoints: Checkpoints) -> int | None:
+    """Return the newest step without damage."""
+    steps = reversed(checkpoints.steps())
+    return next((step for step in steps if not checkpoints.verify(step)), None)
 
 
 def base() -> ConfigDict:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlog import terminal
-from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
+from gradlog.cli.errors import UsageError
 from gradlog.cli.modes import MODES
+from gradlog.config_error import UserError
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -77,7 +78,7 @@ def evaluate(options: "Options") -> None:
     Raises:
       UsageError: the summary cannot be written.
       WorkdirError: a link has its name.
-      NoImageError: a result has no image at all. It is raised after everything else.
+      UserError: a result has no image at all. It is raised after everything else.
     """
     from gradlog.distributed import is_writer
     from gradlog.evaluation import tables
@@ -106,7 +107,7 @@ def evaluate(options: "Options") -> None:
         f"{r.summary['estimator']} at step {r.summary['step']}" for r in found if not any(r.ok)
     ]
     if empty:
-        raise NoImageError(
+        raise UserError(
             f"no image succeeded with {', '.join(empty)}: there is no mean; loosen its tolerances "
             "or raise config.likelihood.max_steps"
         )
@@ -256,7 +257,7 @@ def verify(options: "Options") -> None:
     """Check all files of a workdir.
 
     Raises:
-      DamagedWorkdirError: a file is damaged or cannot be read. It is raised after the table.
+      UserError: a file is damaged or cannot be read. It is raised after the table.
     """
     from gradlog.evaluation import tables
     from gradlog.evaluation.verify import DAMAGED, UNREADABLE, verify_workdir
@@ -270,6 +271,4 @@ def verify(options: "Options") -> None:
     for state, what in ((DAMAGED, "is damaged"), (UNREADABLE, "cannot be read")):
         if matching := [finding for finding in found if finding.state == state]:
             first, more = matching[0], f", and {len(matching) - 1} more" if matching[1:] else ""
-            raise DamagedWorkdirError(
-                f"{options.workdir}: {first.path} {what}: {first.detail}{more}"
-            )
+            raise UserError(f"{options.workdir}: {first.path} {what}: {first.detail}{more}")

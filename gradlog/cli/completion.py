@@ -17,14 +17,9 @@ _SCRIPT = Path(__file__).with_name("completion.bash")
 
 
 def print_completion_script() -> None:
-    """Print the script that completes command lines in bash and zsh."""
-    print(completion_script(), end="")
-
-
-def completion_script() -> str:
-    """Return the script for ``eval "$(python main.py --mode=completion)"``."""
-    words = "\n".join(sorted(set(_words())))
-    return _SCRIPT.read_text("utf-8").replace("@WORDS@", shlex.quote(words))
+    """Print the script for ``eval "$(python main.py --mode=completion)"``."""
+    words = shlex.quote("\n".join(sorted(set(_words()))))
+    print(_SCRIPT.read_text("utf-8").replace("@WORDS@", words), end="")
 
 
 def _words() -> Iterator[str]:

@@ -17,12 +17,11 @@ from ml_collections import ConfigDict
 from gradlog import aliases
 from gradlog.cli.errors import UsageError
 from gradlog.cli.modes import MODES, NOTHING, RUN
-from gradlog.config_error import ConfigError
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config
 from gradlog.experiment.schema import (
-    ConfigFileError,
+    check_key,
     check_range,
     expected_type,
     find_problem_in_value,
@@ -147,6 +146,7 @@ def read_flags(arguments: Sequence[str]) -> Options:
 
     Raises:
       UsageError: a word is not a flag, a flag is unknown, or it has no value or a wrong one.
+      ConfigError: there is no such key.
     """
     values: dict[str, Any] = {}
     texts_of: dict[str, list[str]] = {}
@@ -166,7 +166,7 @@ def read_flags(arguments: Sequence[str]) -> Options:
         if name.startswith("config."):
             key, found = aliases.modern_key(name.removeprefix("config."))
             notes += found
-            _check_key(key)
+            check_key(key)
             kind = type(DEFAULTS[key])
         elif name in FLAGS:
             key, kind = "", FLAGS[name].metadata["kind"]
@@ -204,23 +204,6 @@ def _split_negation(name: str) -> tuple[bool, str]:
     bare = name.removeprefix("no")
     negated = name != bare and name not in FLAGS and (bare in FLAGS or bare.startswith("config."))
     return negated, bare if negated else name
-
-
-def _check_key(key: str) -> None:
-    """Raise UsageError if there is no such key."""
-    if key in DEFAULTS:
-        return
-    section = [name for name in DEFAULTS if name.startswith(f"{key}.")]
-    if section:
-        raise UsageError(
-            f"config.{key} is a section: set one of its keys, such as --config.{section[0]}="
-        )
-    parent = next((name for name in DEFAULTS if key.startswith(f"{name}.")), "")
-    if parent:
-        raise UsageError(f"config.{parent} is a value and has no key {key[len(parent) + 1 :]}")
-    near = suggest_key(key)
-    hint = f"did you mean config.{near}? " if near else ""
-    raise UsageError(f"config.{key} is unknown; {hint}--help lists every key")
 
 
 def _unknown_flag(name: str) -> str:
@@ -311,7 +294,8 @@ def read_config(options: Options) -> Options:
     import that of the published experiment that the checkpoint fits.
 
     Raises:
-      UsageError: there is no configuration, or its file is not valid.
+      UsageError: there is no configuration.
+      ConfigError: its file is not valid.
     """
     if MODES[options.mode].reads != RUN:
         return options
@@ -337,17 +321,11 @@ def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
     """Return the configuration of a file with the values of the command line.
 
     Raises:
-      UsageError: the file is not valid, or a number lies outside of its range.
+      ConfigError: the file is not valid, or a number lies outside of its range.
     """
-    try:
-        config = load_config(path)
-    except ConfigFileError as error:
-        raise UsageError(str(error)) from error
-    try:
-        for key, value in overrides.items():  # now: other values may be computed from them
-            check_range(key, value)
-    except ConfigError as error:
-        raise UsageError(str(error)) from error
+    config = load_config(path)
+    for key, value in overrides.items():  # now: other values may be computed from them
+        check_range(key, value)
     config.update_from_flattened_dict(overrides)
     return config.lock()
 
@@ -356,7 +334,8 @@ def _find_published(source: str) -> str:
     """Return the file of the published experiment whose network a checkpoint has.
 
     Raises:
-      UsageError: no experiment fits, or several do.
+      CheckpointError: no experiment fits.
+      UsageError: several do.
     """
     from gradlog.evaluation.import_checkpoint import matching_experiments
     from gradlog.experiment.build import dataset_spec
@@ -365,16 +344,13 @@ def _find_published(source: str) -> str:
     folders = [SHIPPED / name for name in PUBLISHED]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     names = [file.relative_to(SHIPPED.parent).as_posix() for file in files]
-    try:
-        models = {}
-        for name in names:
-            config = load_config(name)
-            spec = dataset_spec(config)
-            if spec is not None:  # the shapes of published data are known without them
-                models[name] = Experiment(config).model, spec.shape
-        found = matching_experiments(source, models)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+    models = {}
+    for name in names:
+        config = load_config(name)
+        spec = dataset_spec(config)
+        if spec is not None:  # the shapes of published data are known without them
+            models[name] = Experiment(config).model, spec.shape
+    found = matching_experiments(source, models)
     if len(found) > 1:
         raise UsageError(
             f"several experiments have the network of {source}; choose one of "

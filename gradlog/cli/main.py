@@ -14,15 +14,15 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from gradlog import supervisor, terminal
-from gradlog.cli.errors import DamagedWorkdirError, NoImageError, UsageError
+from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
 from gradlog.cli.modes import MODES, NOTHING, announce
-from gradlog.experiment.schema import ConfigFileError
+from gradlog.config_error import UserError
 
 _SAME_ON_ALL_HOSTS = ("mode", "steps", "against", "source", "summary")
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
 def _read(arguments: Sequence[str]) -> Options:
     try:
         return read_flags(arguments)
-    except UsageError as error:
+    except UserError as error:
         _fail(str(error))
 
 
@@ -71,7 +71,7 @@ def execute(options: Options) -> None:
     os.environ.setdefault("EQX_ON_ERROR", "nan")
     # Pillow would warn about a damaged image before the one line of our error.
     warnings.filterwarnings("ignore", module="PIL")
-    resumes = MODES[options.mode].resumes
+    mode = MODES[options.mode]
     try:
         if options.topic is not None:
             from gradlog.cli.help import show_help
@@ -83,30 +83,29 @@ def execute(options: Options) -> None:
         options = read_config(options)
         if not options.several_hosts:  # they would all say it
             announce(options)
-        run_mode(options)
+        module, name = mode.run.split(".")
+        action = getattr(importlib.import_module(f"gradlog.cli.{module}"), name)
+        if mode.reads == NOTHING:
+            action()
+            return
+        with prepared_devices(options):
+            action(options)
     except KeyboardInterrupt as error:
         signum = getattr(error, "signum", signal.SIGINT)
-        terminal.complain(f"{str(error) or 'interrupted'}; {resumes}")
+        terminal.complain(f"{str(error) or 'interrupted'}; {mode.resumes}")
         raise SystemExit(128 + signum) from None
-    except Exception as error:
-        if not isinstance(error, _user_errors()):
-            raise
+    except (UserError, OSError, MemoryError) as error:
         _fail(str(error) or type(error).__name__)
 
 
-def run_mode(options: Options) -> None:
-    """Run the mode on the devices that it needs.
+@contextlib.contextmanager
+def prepared_devices(options: Options) -> Iterator[None]:
+    """Join the other hosts and prepare the devices that the mode needs; raise on a signal.
 
     Raises:
       UsageError: JAX finds no device.
       HostError: the other hosts cannot be reached, or have another command line.
     """
-    mode = MODES[options.mode]
-    module, name = mode.run.split(".")
-    action = getattr(importlib.import_module(f"gradlog.cli.{module}"), name)
-    if mode.reads == NOTHING:
-        action()
-        return
     try:
         import jax
     except ValueError as error:  # of a variable of the environment
@@ -118,7 +117,7 @@ def run_mode(options: Options) -> None:
     from gradlog.distributed import Hosts, check_agreement
     from gradlog.training import raise_on_signal
 
-    # The notes of Orbax and other libraries are not for the user.
+    # The notes of JAX and other libraries are not for the user.
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -131,43 +130,13 @@ def run_mode(options: Options) -> None:
             options.join_seconds,
             options.heartbeat_seconds,
         ).join()
-        if not mode.computes:
+        if not MODES[options.mode].computes:
             jax.config.update("jax_platforms", "cpu")
         devices.check_devices()
         check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL_HOSTS})
         store_compiled_programs()
         devices.replace_damaged_programs()
-        action(options)
-
-
-def _user_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that are reported in one line. Most are imported after one was raised."""
-    light = (UsageError, ConfigFileError, NoImageError, DamagedWorkdirError, OSError, MemoryError)
-    if "jax" not in sys.modules:
-        return light
-    from gradlog.config_error import ConfigError
-    from gradlog.data import DataError
-    from gradlog.distributed import HostError
-    from gradlog.evaluation.comparison import IncomparableError
-    from gradlog.evaluation.quality import QualityError
-    from gradlog.storage import CheckpointError, DamagedFileError, WorkdirError
-    from gradlog.sweeps import FailedRunsError, SweepError
-    from gradlog.training import NonFiniteError
-
-    return (
-        *light,
-        HostError,
-        ConfigError,
-        DataError,
-        WorkdirError,
-        DamagedFileError,
-        CheckpointError,
-        IncomparableError,
-        QualityError,
-        NonFiniteError,
-        SweepError,
-        FailedRunsError,
-    )
+        yield
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from gradlog.config_error import UserError
+
 if TYPE_CHECKING:
     from gradlog.distributions import Distribution
 
 UNKNOWN = "unknown"  # the fingerprint of data that have not been read
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """A mistake in the user's data or in ``config.data``, in one line that says what to do."""
 
 

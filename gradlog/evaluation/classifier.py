@@ -4,9 +4,9 @@ It has a workdir of its own, the folder ``classifier`` of the run. Guidance foll
 ``log p(c | x_t)``; its features compare samples with data.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -177,19 +177,6 @@ class ClassifierRun:
     experiment: "Experiment"
     defaults: Mapping[str, Any]
 
-    @classmethod
-    def beside(
-        cls,
-        workdir: Workdir,
-        config: dict[str, Any],
-        experiment: "Experiment",
-        defaults: Mapping[str, Any],
-    ) -> "ClassifierRun":
-        """Return the classifier of a run, in its folder."""
-        root = workdir.own("classifier")
-        own = Workdir(root, f"delete {root}, or use its settings")
-        return cls(own, config, experiment, defaults)
-
     @cached_property
     def classifier(self) -> NoisyClassifier:
         """Return the network with the classes of the data.
@@ -274,7 +261,8 @@ class ClassifierRun:
           CheckpointError: it is not trained; the message says how to train it.
           WorkdirError: the folder holds a classifier of other settings.
         """
-        checkpoints = self._checkpoints(self.workdir.run)
+        checkpoints = self._checkpoints
+        checkpoints.run = self.workdir.run
         if not checkpoints.steps():
             raise CheckpointError(
                 f"there is no classifier in {self.workdir.root}: train it first, with "
@@ -320,9 +308,9 @@ class ClassifierRun:
         return predictions(self.params(), np.asarray(x), self._eps, self._key(_HELD_OUT))[1]
 
     @cached_property
-    def _checkpoints(self) -> Callable[[str], Checkpoints]:
-        # The objects are kept: they know which checkpoints are sound.
-        return lru_cache(lambda run: Checkpoints(self.workdir.checkpoints, _RETENTION, run))
+    def _checkpoints(self) -> Checkpoints:
+        # They are kept, since they know which of them are sound.
+        return Checkpoints(self.workdir.checkpoints, _RETENTION)
 
     @property
     def _process(self) -> Any:

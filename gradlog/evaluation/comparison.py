@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlog import terminal
+from gradlog.config_error import UserError
 from gradlog.distributed import is_writer
 from gradlog.evaluation.bits_per_dim import Result
 from gradlog.evaluation.uncertainty import mean
@@ -25,7 +26,7 @@ WHAT_A_BOUND_BOUNDS = (
 READ_ONLY = (errno.EROFS, errno.EACCES)
 
 
-class IncomparableError(ValueError):
+class IncomparableError(UserError, ValueError):
     """Results are of different images, or there are fewer than two."""
 
 

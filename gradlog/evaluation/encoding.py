@@ -71,7 +71,7 @@ class EncodingRun:
         experiment = self._experiment
         count = min(experiment.sampling.num_samples, len(experiment.dataset.test))
         settings = {
-            **experiment.encoding_settings,
+            **experiment.settings("encoding", prefix="sampling."),
             "sampling.num_samples": count,
             "seed": experiment.seed,
             "data.fingerprint": experiment.dataset.fingerprint,

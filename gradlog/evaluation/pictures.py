@@ -108,11 +108,6 @@ def image_grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
     return np.pad(grid, ((0, gap), (0, gap), (0, 0)), constant_values=96)
 
 
-def save_curves(path: Path, records: list[dict[str, Any]]) -> None:
-    """Save `curves` as a PNG file."""
-    save_figure(path, curves(records))
-
-
 def curves(records: list[dict[str, Any]]) -> "Figure":
     """Draw training and held-out loss over steps, from the records of ``metrics.jsonl``."""
     figure = _figure(7, 4)

@@ -36,7 +36,7 @@ from gradlog.training import (
     TrainStep,
     init_state,
 )
-from gradlog.training.workdir_training import WorkdirTraining, train_in_workdir
+from gradlog.training.workdir_training import WorkdirTraining
 
 if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment, TrainingSettings
@@ -46,10 +46,10 @@ _HELD_OUT_EXAMPLES = 1024
 _CURVES = "curves.png"
 
 
-def train_score_model(
+def score_model_training(
     workdir: Workdir, config: dict[str, Any], experiment: "Experiment", defaults: Mapping[str, Any]
-) -> None:
-    """Train the score model of an experiment to ``config.training.steps``.
+) -> WorkdirTraining:
+    """Return the training of an experiment's score model to ``config.training.steps``.
 
     Args:
       workdir: the folder of the run.
@@ -60,7 +60,6 @@ def train_score_model(
     Raises:
       ConfigError: the batch does not divide over the devices, or the package of the tracker is not
         installed.
-      CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
     """
     settings, dataset = experiment.training, experiment.dataset
     if package := find_missing_package(settings.tracker):
@@ -94,7 +93,7 @@ def train_score_model(
         if not is_writer():
             return
         records = read_metrics(workdir.metrics)
-        pictures.save_curves(workdir.root / _CURVES, records)
+        pictures.save_figure(workdir.root / _CURVES, pictures.curves(records))
         last = records[-1] if records else {}
         losses = ", ".join(
             f"{name} {last[name]:.4f}" for name in ("loss", "held_out_loss") if name in last
@@ -105,31 +104,29 @@ def train_score_model(
             under = f"under the weighting {config['objective']['weighting']!r}"
         terminal.say(f"trained {settings.steps} steps in {workdir.root}: {losses} nats/dim {under}")
 
-    train_in_workdir(
-        WorkdirTraining(
-            "training",
-            workdir,
-            retention_of(settings),
-            config,
-            experiment.identity,
-            defaults,
-            DatasetSpec.of(dataset).facts(),
-            step_fn,
-            lambda: initial_state(experiment),
-            stream,
-            settings.steps,
-            settings.log_every,
-            settings.checkpoint_every or settings.steps,
-            report=report,
-            is_reported=(workdir.root / _CURVES).is_file,
-            measures=[Every(settings.eval_every, measure)],
-            callbacks=[Every(settings.sample_every, preview)],
-            untrained_steps=experiment.config.optimizer.accumulate
-            * bool(experiment.config.optimizer.warmup),
-            on_start=lambda step: _say_notes(workdir, experiment.config, step),
-            suspects=lambda step: _suspects(experiment, stream[step - 1]),
-            tracker=settings.tracker,
-        )
+    return WorkdirTraining(
+        "training",
+        workdir,
+        retention_of(settings),
+        config,
+        experiment.identity,
+        defaults,
+        DatasetSpec.of(dataset).facts(),
+        step_fn,
+        lambda: initial_state(experiment),
+        stream,
+        settings.steps,
+        settings.log_every,
+        settings.checkpoint_every or settings.steps,
+        report=report,
+        is_reported=(workdir.root / _CURVES).is_file,
+        measures=[Every(settings.eval_every, measure)],
+        callbacks=[Every(settings.sample_every, preview)],
+        untrained_steps=experiment.config.optimizer.accumulate
+        * bool(experiment.config.optimizer.warmup),
+        on_start=lambda step: _say_notes(workdir, experiment.config, step),
+        suspects=lambda step: _suspects(experiment, stream[step - 1]),
+        tracker=settings.tracker,
     )
 
 

@@ -2,37 +2,41 @@
 
 import math
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from gradlog.evaluation.comparison import WHAT_A_BOUND_BOUNDS, is_of_two_laws
 from gradlog.evaluation.uncertainty import count_of
-from gradlog.terminal import Column, console, say, table_of
+from gradlog.terminal import Column, console, say, show_rows, table_of
 
 Row = dict[str, Any]
 
 
 def show_results(results: list[Row]) -> None:
     """Print a row for each result, then the parts of its error and the account of the last step."""
-    rows = [_result_cells(result) for result in results]
-    console.print(table_of("bits per dimension", _RESULTS, rows))
+    show_rows("bits per dimension", _RESULTS, results)
     for line in WHAT_THE_COLUMNS_ARE:
         say(line)
     newest = {result["estimator"]: result for result in results}  # by step; the files have all
     for result in results:
         if result["account"] and result is newest[result["estimator"]]:
-            console.print(_account_table(result))
+            _show_account(result)
         for line in _remarks(result):
             say(line)
 
 
-_RESULTS = (
-    *(Column("step"), Column("estimator", text=True), Column("bits/dim"), Column("± s.e.")),
-    *(Column("± draws", optional=2), Column("images", optional=1), Column("NFE", optional=3)),
-    *(Column("JVPs", optional=3), Column("s", optional=3)),
-)
+_RESULTS = {
+    Column("step"): lambda row: str(row["step"]),
+    Column("estimator", text=True): lambda row: row["estimator"],
+    Column("bits/dim"): lambda row: _number(row["bits_per_dim"], 4),
+    Column("± s.e."): lambda row: _number(row["standard_error"], 4),
+    Column("± draws", optional=2): lambda row: _number(row["estimator_standard_error"], 4),
+    Column("images", optional=1): lambda row: _images(row),
+    Column("NFE", optional=3): lambda row: _number(row["nfe"], 0),
+    Column("JVPs", optional=3): lambda row: _number(row.get("jvp_evaluations"), 0),
+    Column("s", optional=3): lambda row: _number(row["seconds"], 1),
+}
 # The one definition of the words for the error and the cost of a number.
 WHAT_THE_COLUMNS_ARE = (
     "± s.e.: standard error of the mean over images",
@@ -41,48 +45,28 @@ WHAT_THE_COLUMNS_ARE = (
 )
 
 
-def _result_cells(result: Row) -> tuple[str, ...]:
-    return (
-        str(result["step"]),
-        result["estimator"],
-        _number(result["bits_per_dim"], 4),
-        _number(result["standard_error"], 4),
-        _number(result["estimator_standard_error"], 4),
-        _images(result),
-        _number(result["nfe"], 0),
-        _number(result.get("jvp_evaluations"), 0),
-        _number(result["seconds"], 1),
-    )
-
-
 def show_classifications(found: list[Row]) -> None:
     """Print a row for each estimator and checkpoint, then the classes that are confused."""
-    rows = [_classification_cells(row) for row in found]
-    console.print(table_of("classes by likelihood", _CLASSIFICATIONS, rows))
+    show_rows("classes by likelihood", _CLASSIFICATIONS, found)
     for row in found:
-        over = _over(row)
-        say(f"{row['estimator']} at step {row['step']}: {_confused(row)}{over}")
+        say(f"{row['estimator']} at step {row['step']}: {_confused(row)}{_over(row)}")
 
 
-_CLASSIFICATIONS = (
-    *(Column("step"), Column("estimator", text=True), Column("accuracy"), Column("± s.e.")),
-    *(Column("95 % interval", optional=1), Column("log p(class|x)", optional=1)),
-    *(Column("images"), Column("failed", optional=1)),
-)
-
-
-def _classification_cells(row: Row) -> tuple[str, ...]:
-    interval = row.get("interval", {})  # older results have none
-    return (
-        str(row["step"]),
-        row["estimator"],
-        _number(row["accuracy"], 4),
-        _number(row["standard_error"], 4),
-        " to ".join(_number(interval.get(end), 4) for end in ("low", "high")),
-        _number(row["log_posterior_of_true_class"], 4),
-        _images(row),
-        str(len(row["failed"])),
-    )
+_CLASSIFICATIONS = {
+    Column("step"): lambda row: str(row["step"]),
+    Column("estimator", text=True): lambda row: row["estimator"],
+    Column("accuracy"): lambda row: _number(row["accuracy"], 4),
+    Column("± s.e."): lambda row: _number(row["standard_error"], 4),
+    Column("95 % interval", optional=1): lambda row: " to ".join(
+        _number(row.get("interval", {}).get(end), 4)  # older results have none
+        for end in ("low", "high")
+    ),
+    Column("log p(class|x)", optional=1): lambda row: _number(
+        row["log_posterior_of_true_class"], 4
+    ),
+    Column("images"): lambda row: _images(row),
+    Column("failed", optional=1): lambda row: str(len(row["failed"])),
+}
 
 
 def _confused(row: Row) -> str:
@@ -131,28 +115,23 @@ def show_over_training(found: Row) -> None:
         return
     for name, each in found["estimators"].items():
         title = f"{name} over training, on {each['num_images']} images"
-        rows = [_step_cells(row, each["best"]) for row in each["rows"]]
-        console.print(table_of(title, _STEPS, rows))
+        show_rows(title, _STEPS, [r | {"is_best": r["step"] == each["best"]} for r in each["rows"]])
         say(_best(name, each))
     say(f"note: {found['note']}")
 
 
-_STEPS = (
-    *(Column("step"), Column("bits/dim"), Column("± s.e."), Column("minus best")),
-    *(Column("± s.e. of that", optional=1), Column("P(best)")),
-)
-
-
-def _step_cells(row: Row, best: int) -> tuple[str, ...]:
-    is_best, gap = row["step"] == best, row["minus_best"]
-    return (
-        f"{'* ' if is_best else ''}{row['step']}",
-        _number(row["bits_per_dim"], 4),
-        _number(row["standard_error"], 4),
-        "best" if is_best else _number(gap["bits_per_dim"], 4),
-        "" if is_best else _number(gap["standard_error"], 4),
-        _number(row["probability_best"], 3),
-    )
+_STEPS = {
+    Column("step"): lambda row: f"{'* ' if row['is_best'] else ''}{row['step']}",
+    Column("bits/dim"): lambda row: _number(row["bits_per_dim"], 4),
+    Column("± s.e."): lambda row: _number(row["standard_error"], 4),
+    Column("minus best"): lambda row: (
+        "best" if row["is_best"] else _number(row["minus_best"]["bits_per_dim"], 4)
+    ),
+    Column("± s.e. of that", optional=1): lambda row: (
+        "" if row["is_best"] else _number(row["minus_best"]["standard_error"], 4)
+    ),
+    Column("P(best)"): lambda row: _number(row["probability_best"], 3),
+}
 
 
 def _best(name: str, found: Row) -> str:
@@ -224,32 +203,22 @@ def _difference(row: Row) -> str:
     )
 
 
-def _account_table(result: Row) -> Table:
+def _show_account(result: Row) -> None:
     condition = f", given {result['condition']!r}" if result.get("condition") else ""
     title = f"account of {result['estimator']} at step {result['step']}{condition}{_over(result)}"
-    rows = [_account_cells(line, result) for line in result["account"]]
-    return table_of(title, _ACCOUNT, rows)
-
-
-_ACCOUNT = (
-    *(Column("term", text=True), Column("bits/dim"), Column("± s.e."), Column("nats")),
-    Column("meaning", text=True, optional=1),
-)
-
-
-def _account_cells(line: Row, result: Row) -> tuple[str, ...]:
-    return (
-        _term(line["term"], result),
-        _number(line["bits_per_dim"], 4),
-        _number(line["standard_error"], 4),
-        _number(line["nats"], 2),
-        line.get("meaning", ""),
-    )
-
-
-def _term(name: str, result: Row) -> str:
     as_sample = result.get("eps", {}).get("start") == "as_sample"
-    return "eps (x is the sample at eps)" if name == "eps" and as_sample else name
+    names = {"eps": "eps (x is the sample at eps)"} if as_sample else {}
+    lines = (line | {"term": names.get(line["term"], line["term"])} for line in result["account"])
+    show_rows(title, _ACCOUNT, lines)
+
+
+_ACCOUNT = {
+    Column("term", text=True): lambda line: line["term"],
+    Column("bits/dim"): lambda line: _number(line["bits_per_dim"], 4),
+    Column("± s.e."): lambda line: _number(line["standard_error"], 4),
+    Column("nats"): lambda line: _number(line["nats"], 2),
+    Column("meaning", text=True, optional=1): lambda line: line.get("meaning", ""),
+}
 
 
 def _remarks(result: Row) -> list[str]:
@@ -329,10 +298,9 @@ def _over(row: Row) -> str:
 
 def show_findings(found: Sequence[Row]) -> None:
     """Print a row for each thing in a workdir: its kind, its place, and whether it is damaged."""
-    columns = [Column(name, text=True) for name in ("what", "where", "state", "detail")]
-    names = ("what", "path", "state", "detail")
-    rows = [[finding[name] for name in names] for finding in found]
-    console.print(table_of("files of the workdir", columns, rows))
+    names = {"what": "what", "where": "path", "state": "state", "detail": "detail"}
+    columns = {Column(name, text=True): itemgetter(key) for name, key in names.items()}
+    show_rows("files of the workdir", columns, found)
 
 
 def _value(row: Row) -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 from gradlog.aliases import modern_settings
 from gradlog.evaluation.batch_cache import PARTIAL
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS
-from gradlog.evaluation.export import check_archive
+from gradlog.evaluation.load_exported import read_parts
 from gradlog.storage import (
     LOGGED,
     CheckpointError,
@@ -38,19 +38,8 @@ SOUND, DAMAGED, UNFINISHED, UNREADABLE = "sound", "damaged", "unfinished", "unre
 _CLASSIFIER = "classifier"
 _TRACKED = ("tensorboard", "wandb")  # trackers write copies of the metrics
 _ATTEMPTS = 3  # at a file that is written anew meanwhile
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """A fault of a file or folder.
-
-    Attributes:
-      detail: a few words.
-      state: 'damaged'; or 'unreadable' if it cannot be read, so that nothing is known about it.
-    """
-
-    detail: str
-    state: str = DAMAGED
+State = tuple[str, str]  # one of the states above, and a few words
+FINE: State = (SOUND, "")
 
 
 @dataclass(frozen=True)
@@ -69,13 +58,6 @@ class Finding:
     path: str
     state: str
     detail: str = ""
-
-    @classmethod
-    def of(cls, what: str, path: str, complaint: Complaint | None, detail: str = "") -> "Finding":
-        """Return one with the state of the complaint, or a sound one if there is none."""
-        if complaint:
-            return cls(what, path, complaint.state, complaint.detail)
-        return cls(what, path, SOUND, detail)
 
 
 def verify_workdir(
@@ -120,35 +102,34 @@ def verify_workdir(
 
 
 class _Checkpoints:
-    """The checkpoints of a workdir, with what is wrong with each, and the notes of sound ones."""
+    """The checkpoints of a workdir: the state of each, and the notes of sound ones."""
 
     def __init__(self, workdir: Workdir):
         self.folder = workdir.checkpoints
-        self.complaints: dict[int, Complaint | None] = {}
+        self.states: dict[int, State] = {}
         self.notes: dict[int, dict[str, Any]] = {}
         stored = Checkpoints(workdir.checkpoints, run=workdir.run)
-        self.listing = complaint_of(lambda folder: stored.steps(), workdir.checkpoints)
-        for step in () if self.listing else stored.steps():
+        self.listing = state_of(lambda folder: stored.steps(), workdir.checkpoints)
+        for step in stored.steps() if self.listing == FINE else ():
             try:
                 found = stored.verify(step)
                 if not found:
                     self.notes[step] = stored.notes(step)
-                self.complaints[step] = Complaint("; ".join(found[:3])) if found else None
+                self.states[step] = (DAMAGED, "; ".join(found[:3])) if found else FINE
             except MissingError:  # it was deleted meanwhile
                 continue
-            except DamagedError as error:
-                self.complaints[step] = Complaint(str(error))
             except CheckpointError as error:
-                self.complaints[step] = Complaint(str(error), UNREADABLE)
+                state = DAMAGED if isinstance(error, DamagedError) else UNREADABLE
+                self.states[step] = state, str(error)
 
     def findings(self) -> Iterator[Finding]:
         folder = self.folder
-        if self.listing:
-            yield Finding.of("checkpoint", folder.name, self.listing)
+        if self.listing != FINE:
+            yield Finding("checkpoint", folder.name, *self.listing)
             return
-        for step, complaint in self.complaints.items():
-            yield Finding.of("checkpoint", f"{folder.name}/{step}", complaint)
-        known = {str(step) for step in self.complaints}
+        for step, state in self.states.items():
+            yield Finding("checkpoint", f"{folder.name}/{step}", *state)
+        known = {str(step) for step in self.states}
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             name = f"{folder.name}/{path.name}"
             if path.name in known or is_step_folder(path):  # else it was written meanwhile
@@ -188,14 +169,15 @@ def _check_head(
         check_config(path)
 
     config, provenance = workdir.config, workdir.provenance
-    if provenance.exists() and not config.exists() and not checkpoints.complaints:
+    if provenance.exists() and not config.exists() and not checkpoints.states:
         yield Finding("configuration", config.name, UNFINISHED, "the run ended as it began")
         return
-    wrong = complaint_of(check_provenance, provenance)
-    yield Finding.of("provenance", provenance.name, wrong, workdir.run)
-    unfit = complaint_of(check_file, config)
-    other = None if wrong or unfit else complaint_of(check_identity, workdir.root)
-    yield Finding.of("configuration", config.name, unfit or other)
+    state, detail = state_of(check_provenance, provenance)
+    yield Finding("provenance", provenance.name, state, detail or workdir.run)
+    of_config = state_of(check_file, config)
+    if state == SOUND and of_config == FINE:
+        of_config = state_of(check_identity, workdir.root)
+    yield Finding("configuration", config.name, *of_config)
 
 
 def _check_metrics(workdir: Workdir, checkpoints: _Checkpoints) -> Iterator[Finding]:
@@ -224,13 +206,14 @@ def _check_metrics(workdir: Workdir, checkpoints: _Checkpoints) -> Iterator[Find
     path = workdir.metrics
     if not path.exists() and not logged:
         return
-    if complaint := complaint_of(check, path):
-        yield Finding.of("metrics", path.name, complaint)
+    state = state_of(check, path)
+    if state != FINE:
+        yield Finding("metrics", path.name, *state)
         return
     steps = [record["step"] for record in scan_metrics(path)[0]]
     last = max(steps, default=0)
-    yield Finding.of("metrics", path.name, None, f"{len(steps)} lines to step {last}")
-    newest = max(checkpoints.complaints, default=0)
+    yield Finding("metrics", path.name, SOUND, f"{len(steps)} lines to step {last}")
+    newest = max(checkpoints.states, default=0)
     contents = path.read_bytes()
     if last > newest or (contents and not contents.endswith(b"\n")):
         detail = f"there are lines after the newest checkpoint, of step {newest}"
@@ -269,12 +252,12 @@ def _check_results(root: Path, elsewhere: tuple[str, ...]) -> Iterator[Finding]:
 def _check_files(root: Path, paths: list[Path]) -> Iterator[Finding]:
     """Yield each damaged file, or one finding for all files of the folder."""
     known = [path for path in paths if path.suffix in READERS and not path.is_symlink()]
-    complaints = {path: complaint_of(READERS[path.suffix], path) for path in known}
+    states = {path: state_of(READERS[path.suffix], path) for path in known}
     known = [path for path in known if path.exists()]  # not those that were deleted meanwhile
-    for path in known:
-        if complaint := complaints[path]:
-            yield Finding.of("result", path.relative_to(root).as_posix(), complaint)
-    if known and not any(complaints[path] for path in known):
+    faulty = [path for path in known if states[path] != FINE]
+    for path in faulty:
+        yield Finding("result", path.relative_to(root).as_posix(), *states[path])
+    if known and not faulty:
         names = ", ".join(path.name for path in known[:4])
         more = f" and {len(known) - 4} more" if len(known) > 4 else ""
         place = known[0].parent.relative_to(root).as_posix()
@@ -318,38 +301,38 @@ def _read_picture(path: Path) -> None:
 
 
 # By suffix; other files are not checked.
-READERS: dict[str, Callable[[Path], None]] = {
+READERS: dict[str, Callable[[Path], object]] = {
     ".json": _read_json,
     ".npz": _read_archive,
-    ".zip": check_archive,
+    ".zip": read_parts,
     ".png": _read_picture,
     ".gif": _read_picture,
 }
 
 
-def complaint_of(check: Callable[[Path], object], path: Path) -> Complaint | None:
-    """Return why a check of a file or folder fails, in one line; None if it does not.
+def state_of(check: Callable[[Path], object], path: Path) -> State:
+    """Return whether a check of a file or folder fails, and why, in one line.
 
     A file that is written anew meanwhile is checked again.
     """
-    complaint = None
+    state = FINE
     for _ in range(_ATTEMPTS):
         before = _stamp(path)
         try:
             if path.exists() and not (path.is_file() or path.is_dir()):
                 raise ValueError("it is no regular file")
             check(path)
-            return None
+            return FINE
         except FileNotFoundError as error:
-            complaint = Complaint(f"{Path(error.filename or path).name} is missing")
+            state = DAMAGED, f"{Path(error.filename or path).name} is missing"
         except Exception as error:  # whatever a reader raises on other bytes
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
             in_trouble = isinstance(cause, OSError) and not is_damage(cause)
             detail = describe_error(cause if in_trouble else error)
-            complaint = Complaint(detail, UNREADABLE if in_trouble else DAMAGED)
+            state = UNREADABLE if in_trouble else DAMAGED, detail
         if _stamp(path) == before:
             break
-    return complaint
+    return state
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -63,16 +63,10 @@ def score_sde(config: ConfigDict) -> Settings:
     return score_flow(config) | {"likelihood.eps": 1e-5}
 
 
-def no_preset(config: ConfigDict) -> Settings:
-    """Return no settings: the configuration stays as it is."""
-    del config
-    return {}
-
-
 # Values that a preset has settings for, beside the value that it sets.
 _ALSO_COMPARABLE = {"score_flow": {"likelihood.name": "bound"}}
 COMPATS: dict[str, Callable[[ConfigDict], Settings]] = {
-    "": no_preset,
+    "": lambda config: {},
     "score_flow": score_flow,
     "score_sde": score_sde,
 }

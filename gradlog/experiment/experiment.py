@@ -405,11 +405,6 @@ class Experiment:
         return self.settings("sampler", "conditional_sampling", "sampling", prefix="sampling.")
 
     @property
-    def encoding_settings(self) -> dict[str, Any]:
-        """The keys that latents depend on, with their values."""
-        return self.settings("encoding", prefix="sampling.")
-
-    @property
     def keys_read(self) -> frozenset[str]:
         """The keys that some part depends on, of the parts that were built."""
         return frozenset({"compat"}).union(*self.keys_of_parts.values())

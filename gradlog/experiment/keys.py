@@ -1,13 +1,10 @@
 """The keys of a configuration: default, meaning, range, and whether a key identifies a workdir.
 
-Defaults and meanings are read from ``configs/default.py``, where a meaning is a comment.
+All but the last are read from ``configs/default.py``, where a comment has meaning and range.
 """
 
-import ast
 import inspect
-import io
 import re
-import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,73 +13,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gradlog.configs import default
-
-# Interval -> section -> the keys whose numbers must lie in it. ``(`` and ``)`` exclude their end.
-# ``gradlog.data`` checks the keys of its section itself.
-_INTERVALS: dict[str, dict[str, str]] = {
-    "[0, 4294967296)": {"": "seed"},
-    "[2, inf)": {
-        "sde": "num_steps",
-        "model": "embedding",
-        "quality": "fid_groups kid_subsets kid_subset_size",
-        "study": "samples times frames points gains noise_levels",
-    },
-    "[2, 7)": {"likelihood": "order"},
-    "[4, inf)": {"model": "nf", "classifier": "nf hidden", "study": "cells draws"},
-    "[1, inf)": {
-        "model": "ch_mult hidden backbone num_heads patch_size token_features",
-        "objective": "chunk slices",
-        "optimizer": "accumulate",
-        "training": "steps batch_size log_every",
-        "eval": "batch_size",
-        "sde": "schedule_features",
-        "likelihood": "max_steps probes chunk samples vlb_steps importance_samples intervals "
-        "node_chunk node_probes colors rank orders",
-        "sampling": "num_samples batch_size num_steps max_steps particles corrector_steps "
-        "langevin_steps steps_per_level group_size",
-        "classifier": "steps batch_size",
-        "quality": "neighbors",
-        "study": "window chains generator_steps inner_steps generator_batch measurements",
-    },
-    "[0, inf)": {
-        "model": "init_scale num_classes fir_kernel",
-        "objective": "trace_weight jacobian_weight",
-        "optimizer": "learning_rate decay_steps warmup adam_eps weight_decay grad_clip "
-        "process_rate",
-        "training": "checkpoint_every keep keep_every keep_best eval_every sample_every max_skips",
-        "eval": "num_images second_look convergence_images",
-        "likelihood": "rtol rounds standard_error target tolerance",
-        "sampling": "rtol num_scales eta churn churn_min churn_max",
-        "classifier": "learning_rate",
-        "quality": "num_samples num_reference",
-    },
-    "(0, inf)": {
-        "sde": "beta_min beta_max sigma_min sigma_max exponent",
-        "model": "sigma_data fourier_scale",
-        "objective": "log_rho_std fd_step",
-        "likelihood": "atol churn",
-        "sampling": "snr atol step_size karras_exponent churn_noise",
-        "study": "extent near half_width generator_rate estimator_rate",
-    },
-    "[0, 1)": {
-        "model": "dropout",
-        "objective": "class_dropout",
-        "optimizer": "beta1 beta2 ema_decay process_ema_decay",
-    },
-    # Each layer is traced by itself: tracing more would take hours.
-    "[0, 1000)": {"model": "num_layers"},
-    "[1, 1000)": {"model": "num_res_blocks"},
-    "[1, 10000000)": {"model": "num_scales"},  # the length of arrays
-    "(0, 1)": {"sde": "t_max"},
-    "(-inf, inf)": {"sampling": "guidance_weight", "sde": "gamma_min gamma_max"},
-}
-# Dotted key -> the interval of its numbers.
-RANGES: Mapping[str, str] = {
-    f"{section}.{name}".lstrip("."): interval
-    for interval, sections in _INTERVALS.items()
-    for section, names in sections.items()
-    for name in names.split()
-}
 
 # What a workdir was trained with, and must never change in it: all keys of these sections ...
 _IDENTITY_SECTIONS = ("data", "sde", "model", "objective", "optimizer")
@@ -117,6 +47,13 @@ def is_location(key: str) -> bool:
     return key in _LOCATIONS
 
 
+# The section that each function of ``default.py`` returns.
+_SECTION_OF = {
+    function: section
+    for section, function in re.findall(r"config\.(\w+) = (\w+)\(\)", inspect.getsource(default))
+}
+
+
 @dataclass(frozen=True)
 class Key:
     """One key.
@@ -124,7 +61,7 @@ class Key:
     Attributes:
       name: with its section, 'training.steps'.
       default: its value in ``default.py``.
-      meaning: its comment there.
+      meaning: its comment there, with the range at the end.
     """
 
     name: str
@@ -137,6 +74,12 @@ class Key:
         return self.name.rpartition(".")[0]
 
     @property
+    def interval(self) -> str:
+        """The interval in which its numbers must lie, such as '[1, inf)'; '' for any."""
+        found = re.search(r"[\[(][-\d.inf]+, [\d.inf]+\)$", self.meaning)
+        return found[0] if found else ""
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The values that the meaning names in quotes, the default first; () if it is no text."""
         if not isinstance(self.default, str):
@@ -147,23 +90,25 @@ class Key:
 
 @cache
 def keys() -> Mapping[str, Key]:
-    """Return every key by its dotted name, in the order of ``default.py``."""
-    source = inspect.getsource(default)
-    comments: dict[int, tuple[bool, str]] = {}  # by line: is it alone on its line, and the text
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            alone = token.line.lstrip().startswith("#")
-            comments[token.start[0]] = (alone, token.string.lstrip("# "))
-    meanings = {}
-    for name, first, last in _find_lines(ast.parse(source)):
-        above, line = [], first - 1
-        while comments.get(line, (False, ""))[0]:
-            above.insert(0, comments[line][1])
-            line -= 1
-        beside = [comments[line][1] for line in range(first, last + 1) if line in comments]
-        meanings[name] = " ".join([*above, *beside])
+    """Return every key by its dotted name, in the order of ``default.py``.
+
+    There a key has a line of its own, with its meaning beside it or in the comments above it.
+    """
+    meanings: dict[str, str] = {}
+    section, above = "", []
+    for line in inspect.getsource(default).splitlines():
+        if found := re.match(r"def (\w+)\(", line):
+            section = _SECTION_OF.get(found[1], "")
+        elif found := re.match(r" +# (.*)", line):
+            above.append(found[1])
+            continue
+        elif found := re.match(r' +(?:config\.(\w+) = |"(\w+)": ).*?(?:  # (.*))?$', line):
+            name = f"{section}.{found[1] or found[2]}".lstrip(".")
+            meanings[name] = " ".join([*above, *filter(None, [found[3]])])
+        above = []
     values = dict(flatten(default.get_config()))
-    return {name: Key(name, values[name], meanings.get(name, "")) for name in meanings | values}
+    ordered = [name for name in meanings | values if name in values]
+    return {name: Key(name, values[name], meanings.get(name, "")) for name in ordered}
 
 
 def keys_in_section(section: str) -> list[Key]:
@@ -177,12 +122,7 @@ def sections() -> Mapping[str, str]:
 
     The section '' stands for keys outside of the sections.
     """
-    functions = _find_functions(ast.parse(inspect.getsource(default)))
-    about = {
-        name: ast.get_docstring(functions[value.func.id]) or ""
-        for name, value in _find_assignments(functions)
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
-    }
+    about = {section: getattr(default, name).__doc__ for name, section in _SECTION_OF.items()}
     return {name: about.get(name, "") for name in dict.fromkeys(k.section for k in keys().values())}
 
 
@@ -193,37 +133,3 @@ def flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _find_lines(module: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """Yield the dotted name, the first and the last line of each key.
-
-    A key is an attribute that ``get_config`` assigns, or an entry of the first dictionary in the
-    function that it calls for a section.
-    """
-    functions = _find_functions(module)
-    for section, value in _find_assignments(functions):
-        inside: list[ast.AST] = [value]
-        match value:
-            case ast.Call(func=ast.Name(id=name)) if name in functions:
-                inside = list(functions[name].body)
-        nodes = (node for each in inside for node in ast.walk(each))
-        entries = next((node for node in nodes if isinstance(node, ast.Dict)), None)
-        if entries is None:
-            yield section, value.lineno, value.end_lineno or value.lineno
-            continue
-        for key, item in zip(entries.keys, entries.values, strict=True):
-            if isinstance(key, ast.Constant):
-                yield f"{section}.{key.value}", key.lineno, item.end_lineno or item.lineno
-
-
-def _find_functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
-    return {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
-
-
-def _find_assignments(functions: Mapping[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.expr]]:
-    """Yield what ``get_config`` assigns to each attribute of the configuration."""
-    for node in functions["get_config"].body:
-        match node:
-            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
-                yield name, value

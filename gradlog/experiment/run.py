@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from gradlog.evaluation.encoding import EncodingRun
 from gradlog.evaluation.export import export_checkpoint
 from gradlog.evaluation.likelihood import LikelihoodEvaluator, likelihood_evaluator
 from gradlog.evaluation.samples import SampleRun, Samples
-from gradlog.evaluation.score_training import retention_of, state_spec, train_score_model
+from gradlog.evaluation.score_training import retention_of, score_model_training, state_spec
 from gradlog.experiment.build import dataset_spec, load_data_or_shape, load_dataset
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.experiment import ALL_PARTS, Experiment
@@ -51,6 +51,7 @@ from gradlog.storage import (
 )
 from gradlog.training import TrainState
 from gradlog.training.checkpoint_selection import for_each_checkpoint, select_checkpoints
+from gradlog.training.workdir_training import train_in_workdir
 
 Done = TypeVar("Done")
 _CLASSES = "data.classes"  # in the identity of a run: the attribute `classes` of its data set
@@ -203,11 +204,14 @@ class Run:
         """Train to ``config.training.steps``, from the newest sound checkpoint if there is one.
 
         Raises:
-          ConfigError: the batch does not divide over the devices.
-          CheckpointError, Interrupted, NonFiniteError, WorkdirError: see
-            `score_training.train_score_model`.
+          ConfigError: the batch does not divide over the devices, or the package of the tracker is
+            not installed.
+          CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
         """
-        train_score_model(self.workdir, self.config.to_dict(), self.experiment, known_defaults())
+        config = self.config.to_dict()
+        train_in_workdir(
+            score_model_training(self.workdir, config, self.experiment, known_defaults())
+        )
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return the logged metrics: by name an array with a row for each logged step.
@@ -220,14 +224,13 @@ class Run:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the run, which has its name from when it is first trained."""
-        return self._checkpoints_of(self.workdir.run)
+        """The checkpoints of the run, which know which of them are sound."""
+        self._checkpoints.run = self.workdir.run
+        return self._checkpoints
 
     @cached_property
-    def _checkpoints_of(self) -> Callable[[str], Checkpoints]:
-        # They are kept by name, since they remember which checkpoints are sound.
-        keep = retention_of(self.experiment.training)
-        return cache(partial(Checkpoints, self.workdir.checkpoints, keep))
+    def _checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.workdir.checkpoints, retention_of(self.experiment.training))
 
     def steps(self, which: str = "") -> list[int]:
         """Return steps of checkpoints: '' is the newest, 'all' all, or a list such as '1,2'.
@@ -280,7 +283,7 @@ class Run:
 
         def at_step(step: int) -> list[Result]:
             # Restored at most once: the checkpoint may be deleted meanwhile.
-            params = cache(partial(self.params, step))
+            params = lru_cache(partial(self.params, step))
             fingerprint = self.checkpoints.fingerprint(step)
             return [run(step, fingerprint, params) for run in self._estimator_runs]
 
@@ -543,8 +546,9 @@ class Run:
     @cached_property
     def classifier(self) -> ClassifierRun:
         """The classifier of noisy data in the folder of this run; ``classifier.train()``."""
-        config = self.config.to_dict()
-        return ClassifierRun.beside(self.workdir, config, self.experiment, known_defaults())
+        root = self.workdir.own("classifier")
+        workdir = Workdir(root, f"delete {root}, or use its settings")
+        return ClassifierRun(workdir, self.config.to_dict(), self.experiment, known_defaults())
 
 
 def load_workdir_config(workdir: Workdir) -> ConfigDict:

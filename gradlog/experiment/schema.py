@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.configs import default
-from gradlog.experiment.keys import RANGES, flatten, keys
+from gradlog.experiment.keys import flatten, keys
 
 LARGEST = 2**31  # programs have whole numbers of 32 bits
 _SEED = "seed"  # may be larger; its range says how large
@@ -55,8 +55,9 @@ def check_range(key: str, value: Any) -> None:
     numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
     if not all(type(number) is int for number in numbers):
         raise ConfigError(f"config.{key} = {value} must be whole numbers, such as 1,2")
-    if key in RANGES and not _lies_in(RANGES[key], value):
-        raise ConfigError(f"config.{key} = {value} must lie in {RANGES[key]}")
+    interval = keys()[key].interval
+    if interval and not _lies_in(interval, value):
+        raise ConfigError(f"config.{key} = {value} must lie in {interval}")
 
 
 def find_problem(config: ConfigDict | dict) -> str:
@@ -70,17 +71,25 @@ def find_problem_in_value(key: str, value: Any) -> str:
     return _find_in_value(value, keys()[key].default, f"config.{key}")
 
 
-def unknown_key(parent: str, key: Any, known: ConfigDict) -> str:
-    """Return a message that a section has no such key, with the key that was probably meant.
+def check_key(key: str) -> None:
+    """Check that there is a dotted key.
 
-    Args:
-      parent: the dotted name of the section, such as 'config.sde'.
-      key: the unknown name in it.
-      known: the section.
+    Raises:
+      ConfigError: it is a section, lies below a key, or is unknown; the message names what was
+        probably meant.
     """
-    meant = suggest_key(f"{parent}.{key}".removeprefix("config."))
-    hint = f"did you mean config.{meant}? " if meant else ""
-    return f"{parent}.{key} is unknown; {hint}{parent} has {sorted(known)}"
+    if key in keys():
+        return
+    if inside := [name for name in keys() if name.startswith(f"{key}.")]:
+        raise ConfigError(
+            f"config.{key} is a section: set one of its keys, such as config.{inside[0]}"
+        )
+    parent = next((name for name in keys() if key.startswith(f"{name}.")), "")
+    if parent:
+        raise ConfigError(f"config.{parent} is a value and has no key {key[len(parent) + 1 :]}")
+    near = suggest_key(key)
+    hint = f"did you mean config.{near}? " if near else ""
+    raise ConfigError(f"config.{key} is unknown; {hint}--help lists every key")
 
 
 def suggest_key(name: str) -> str:
@@ -112,7 +121,9 @@ def _find_in_section(found: Any, wanted: ConfigDict, name: str, kind: type) -> s
         return f"{name} = {_shown(found)} must be a section; see configs/default.py"
     for key in found:
         if key not in wanted:
-            return unknown_key(name, key, wanted)
+            near = suggest_key(f"{name}.{key}".removeprefix("config."))
+            hint = f"did you mean config.{near}? " if near else ""
+            return f"{name}.{key} is unknown; {hint}{name} has {sorted(wanted)}"
     for key, like in wanted.items():
         if key not in found:
             return f"{name}.{key} is missing; see configs/default.py"

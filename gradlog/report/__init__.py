@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from gradlog.report.page import render_html
+from gradlog.report.page import render_page
 from gradlog.report.run_folder import RunFolder
-from gradlog.report.run_report import make_run_page
-from gradlog.report.sweep_report import SweepFiles, make_sweep_page
+from gradlog.report.sweep_files import SweepFiles
 from gradlog.storage import WorkdirError, write_text
 from gradlog.sweeps import SweepFolder
 
@@ -24,11 +23,11 @@ def write_report(folder: Path) -> Path:
       OSError: the file cannot be written.
     """
     if SweepFolder(folder).plan.exists():
-        page = make_sweep_page(SweepFiles(folder))
+        files = SweepFiles(folder)
     elif any((folder / name).exists() for name in _RUN_FILES):
-        page = make_run_page(RunFolder(folder))
+        files = RunFolder(folder)
     else:
         raise WorkdirError(f"{folder} is neither a run's workdir nor a sweep's folder")
     path = folder / _REPORT
-    write_text(path, render_html(page))
+    write_text(path, render_page(files))
     return path

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gradlog.sweeps.runs import flag_value
+
 NOTHING = "–"
 _MINUS = "−"
 
@@ -64,12 +66,5 @@ def format_command(workdir: Path | str, *flags: str, overrides: Iterable[str] = 
 
 
 def format_overrides(settings: Iterable[tuple[str, Any]]) -> list[str]:
-    """Format settings as ``--config.key=value``. The names of a tuple are separated by commas."""
-    return [
-        f"--config.{key}={','.join(value) if _is_names(value) else value}"
-        for key, value in settings
-    ]
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(isinstance(v, str) for v in value)
+    """Format settings as ``--config.key=value``."""
+    return [f"--config.{key}={flag_value(value)}" for key, value in settings]

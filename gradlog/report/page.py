@@ -1,186 +1,106 @@
-"""The blocks of a page, and the page as one HTML document.
+"""A page of HTML about a folder: its tiles and sections from a template, its styles and pictures.
 
-The blocks say what a page contains. The templates decide how each block looks, and escape its text.
+A template has a macro for each tile and each section. It reads the files through a `RunFolder` or a
+`SweepFiles`, and its text is escaped. Each section is rendered by itself: if a file is damaged, a
+note takes the place of its section, and the other sections are there.
 """
 
 import copy
 import itertools
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
-TEXT, NUMBER, CODE = "text", "number", "code"
+from gradlog.evaluation.comparison import WHAT_A_BOUND_BOUNDS
+from gradlog.evaluation.over_training import figure as draw_over_training
+from gradlog.evaluation.pictures import curves as draw_curves
+from gradlog.report import formatting
+from gradlog.report.charts import (
+    GAMMA,
+    draw_account,
+    draw_histogram,
+    draw_points,
+    draw_schedule,
+    render_svg,
+)
+from gradlog.report.run_folder import (
+    RunFolder,
+    account_title,
+    attempt,
+    list_keys,
+    load_pictures,
+    load_settings,
+)
+from gradlog.report.sweep_files import SweepFiles
+from gradlog.sweeps import SweepResults
+from gradlog.sweeps.display import draw_settings, list_remarks
 
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A few sentences."""
-
-    kind: ClassVar[str] = "paragraph"
-    text: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """A warning, such as a damaged file or a part that cannot be shown."""
-
-    kind: ClassVar[str] = "note"
-    text: str
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Something that does not exist yet, and the command that makes it."""
-
-    kind: ClassVar[str] = "missing"
-    text: str
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of words and numbers.
-
-    Attributes:
-      title: the title, which screen readers announce too.
-      columns: the name of each column, with TEXT, NUMBER or CODE.
-      rows: a cell for each column.
-      emphasized: the indices of the rows that stand out.
-    """
-
-    kind: ClassVar[str] = "table"
-    title: str
-    columns: Sequence[tuple[str, str]]
-    rows: Sequence[Sequence[str]]
-    emphasized: Sequence[int] = ()
+_FILTERS: dict[str, Callable[..., str]] = {
+    "number": formatting.format_number,
+    "short": formatting.format_short,
+    "with_error": formatting.format_with_error,
+    "interval": formatting.format_interval,
+    "counted": formatting.format_count,
+    "share": formatting.format_share,
+    "seconds": formatting.format_seconds,
+    "sentence": lambda text: f"{text[0].upper()}{text[1:]}.",
+    # A dotted name may break after a dot or an underscore.
+    "breakable": lambda name: Markup(re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name)))),
+}
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A picture in SVG, and a description of it in words."""
-
-    kind: ClassVar[str] = "chart"
-    title: str
-    svg: ET.Element
-    description: str
+def _draw_settings_of(results: SweepResults, estimator: str) -> Figure:
+    selected = replace(results, settings=results.select(estimator))
+    return draw_settings(selected, stacked=True)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An image with a caption.
-
-    Attributes:
-      uri: the image as ``data:image/...``.
-      alt: a description in words.
-      lines: the lines of the caption.
-      small: whether the image has few pixels, which are drawn enlarged.
-    """
-
-    uri: str
-    alt: str
-    lines: Sequence[str] = ()
-    small: bool = False
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Several pictures. The size is 'small', 'medium' or 'large'."""
-
-    kind: ClassVar[str] = "gallery"
-    title: str
-    pictures: Sequence[Picture]
-    size: str = "medium"
+_GLOBALS: dict[str, Any] = {
+    "account_title": account_title,
+    "draw_account": draw_account,
+    "draw_curves": draw_curves,
+    "draw_histogram": draw_histogram,
+    "draw_over_training": draw_over_training,
+    "draw_points": draw_points,
+    "draw_schedule": draw_schedule,
+    "GAMMA": GAMMA,
+    "draw_settings_of": _draw_settings_of,
+    "list_keys": list_keys,
+    "list_remarks": list_remarks,
+    "load_pictures": load_pictures,
+    "load_settings": load_settings,
+    "WHAT_A_BOUND_BOUNDS": WHAT_A_BOUND_BOUNDS,
+}
 
 
-@dataclass(frozen=True)
-class Lines:
-    """Literal text, such as commands or the end of a log."""
-
-    kind: ClassVar[str] = "lines"
-    text: str
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Definitions:
-    """Names and their values."""
-
-    kind: ClassVar[str] = "definitions"
-    rows: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Blocks side by side, if the page is wide enough."""
-
-    kind: ClassVar[str] = "columns"
-    blocks: Sequence["Block"]
+def render_page(folder: RunFolder | SweepFiles) -> str:
+    """Return the page of a run or a sweep, as one HTML document."""
+    environment = make_environment()
+    kind = "run" if isinstance(folder, RunFolder) else "sweep"
+    parts: Any = environment.get_template(f"{kind}.html").module
+    show = environment.globals["show"]
+    shown = [(title, show(section, folder)) for title, section in parts.SECTIONS]
+    tiles = [attempt(partial(tile, folder))[0] for tile in parts.TILES]
+    return environment.get_template("page.html").render(
+        name=folder.root.name or str(folder.root.resolve()),
+        kind=kind,
+        about=folder.about,
+        tiles=[tile for tile in tiles if tile and tile.strip()],
+        sections=[(t, "-".join(t.lower().split()), text) for t, text in shown if text.strip()],
+        footer=f"{folder.root}, {datetime.now():%Y-%m-%d %H:%M}",
+    )
 
 
-@dataclass(frozen=True)
-class Fold:
-    """Blocks that the reader unfolds."""
-
-    kind: ClassVar[str] = "fold"
-    title: str
-    blocks: Sequence["Block"]
-
-
-Block = Paragraph | Note | Missing | Table | Chart | Gallery | Lines | Definitions | Columns | Fold
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One number in large type at the top of the page."""
-
-    label: str
-    value: str
-    unit: str = ""
-    details: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Section:
-    """A titled part of a page."""
-
-    title: str
-    blocks: Sequence[Block]
-
-    @property
-    def anchor(self) -> str:
-        """The id of the section within the page."""
-        return "-".join(self.title.lower().split())
-
-
-@dataclass(frozen=True)
-class Page:
-    """The contents of a page.
-
-    Attributes:
-      name: the name of the run or the sweep.
-      kind: 'run' or 'sweep'.
-      about: a description in one line.
-      tiles: the most important numbers.
-      sections: the other contents.
-      footer: the folder and the date.
-    """
-
-    name: str
-    kind: str
-    about: str
-    tiles: Sequence[Tile]
-    sections: Sequence[Section]
-    footer: str
-
-
-def render_html(page: Page) -> str:
-    """Return the page as one HTML document that contains its styles and pictures."""
+def make_environment() -> Environment:
+    """Return the environment of the templates of one page, whose charts have different ids."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -188,16 +108,24 @@ def render_html(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # A dotted name may break after a dot or an underscore.
-    environment.filters["breakable"] = lambda name: Markup(
-        re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name)))
-    )
     numbers = itertools.count(1)
-    environment.filters["with_own_ids"] = lambda svg: _render_svg(svg, f"chart{next(numbers)}-")
-    return environment.get_template("page.html").render(page=page)
+
+    def svg(draw: Callable[..., Any], *arguments: Any, height: float = 0.0) -> Markup:
+        drawn = render_svg(lambda: draw(*arguments), height)
+        return _to_markup(drawn, f"chart{next(numbers)}-")
+
+    def show(macro: Callable[[Any], Markup], folder: Any) -> Markup:
+        """Return what a macro shows, or a note if a file that it needs is damaged."""
+        found, problems = attempt(lambda: macro(folder), "this part cannot be shown")
+        macros: Any = environment.get_template("macros.html").module
+        return macros.notes(problems) if found is None else found
+
+    environment.filters.update(_FILTERS)
+    environment.globals.update(_GLOBALS, svg=svg, show=show)
+    return environment
 
 
-def _render_svg(svg: ET.Element, prefix: str) -> Markup:
+def _to_markup(svg: ET.Element, prefix: str) -> Markup:
     """Return a chart as markup, with a prefix before its ids that no other chart has."""
     svg = copy.deepcopy(svg)
     for element in svg.iter():

@@ -90,7 +90,7 @@ class Checkpoints:
     Attributes:
       directory: the folder of the checkpoints; the first save makes it.
       keep: the checkpoints to keep after each save.
-      run: the run that must have written them; '' accepts every run.
+      run: the run that must have written them; '' accepts every run. A claim gives a run its name.
     """
 
     def __init__(self, directory: Path, keep: Retention = KEEP_ALL, run: str = ""):
@@ -110,18 +110,6 @@ class Checkpoints:
         if not self.directory.is_dir():
             return []
         return sorted(int(path.name) for path in self.directory.iterdir() if is_step_folder(path))
-
-    def latest(self) -> int | None:
-        """Return the newest step, whether intact or damaged; None if there is none."""
-        return max(self.steps(), default=None)
-
-    def latest_intact(self) -> int | None:
-        """Return the newest step without damage; None if there is none."""
-        for step in reversed(self.steps()):
-            with contextlib.suppress(MissingError):
-                if not self.verify(step):
-                    return step
-        return None
 
     def notes(self, step: int) -> dict[str, Any]:
         """Return the notes that were saved with a step.

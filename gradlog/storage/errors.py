@@ -4,6 +4,8 @@ import errno
 import os
 import re
 
+from gradlog.config_error import UserError
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The system's numbers for a file that is not what was written. Others mean that it cannot look.
 _OTHER = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
@@ -12,7 +14,7 @@ _OTHER = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
 _DETAILS = re.compile(r" \[[a-z_ ]+='.*")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint is missing, does not fit the model, or cannot be read or written."""
 
 
@@ -24,11 +26,11 @@ class DamagedError(CheckpointError):
     """The contents of a checkpoint are not what was written."""
 
 
-class DamagedFileError(ValueError):
+class DamagedFileError(UserError, ValueError):
     """The contents of a file are not what was written. The message names the file."""
 
 
-class WorkdirError(ValueError):
+class WorkdirError(UserError, ValueError):
     """A workdir cannot be used as requested."""
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from flax.traverse_util import flatten_dict
+
 from gradlog.storage.files import own_path
 
 _WAITING = 10_000  # points that a slow server may be behind
@@ -240,7 +242,8 @@ class MLflow:
             run_name = os.environ.get("MLFLOW_RUN_NAME", tracked.folder.name)
             made = client.create_run(id, tags={"gradlog.run": tracked.run}, run_name=run_name)
             self._id = made.info.run_id
-            params = [Param(key, str(value)) for key, value in _flatten(tracked.config)]
+            settings = flatten_dict(dict(tracked.config), sep=".")
+            params = [Param(key, str(value)) for key, value in settings.items()]
             for start in range(0, len(params), 100):  # MLflow takes no more at once
                 client.log_batch(self._id, params=params[start : start + 100])
         client.update_run(self._id, status="RUNNING")
@@ -261,14 +264,6 @@ class MLflow:
 
 def _select_finite(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     return [(name, value) for name, value in metrics.items() if math.isfinite(value)]
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 TRACKERS: dict[str, Callable[[TrackedRun], Tracker]] = {

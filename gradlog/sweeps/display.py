@@ -9,30 +9,30 @@ from matplotlib.ticker import MaxNLocator
 from gradlog.sweeps.plan import SEED, Plan
 from gradlog.sweeps.results import SettingRow, SweepResults
 from gradlog.sweeps.runs import FAILED, STARTED, RunTask
-from gradlog.terminal import Column, console, say, table_of
+from gradlog.terminal import Column, console, say, show_rows, table_of
 
-_SETTING_COLUMNS = (
-    Column("setting", text=True),
-    Column("seeds", optional=3),
-    Column("bits/dim"),
-    Column("± s.e."),
-    Column("images", optional=3),
-    Column("of images", optional=4),
-    Column("of seeds", optional=4),
-    Column("- best", optional=1),
-    Column("± its s.e.", optional=2),
-    Column("", text=True),
-)
-_RUN_COLUMNS = (
-    Column("run", text=True),
-    Column(SEED),
-    Column("bits/dim"),
-    Column("± s.e."),
-    Column("- best"),
-    Column("± its s.e.", optional=1),
-    Column("train s", optional=1),
-    Column("eval s", optional=1),
-)
+_SETTING_COLUMNS = {
+    Column("setting", text=True): lambda row: row.label,
+    Column("seeds", optional=3): lambda row: str(len(row.seeds)),
+    Column("bits/dim"): lambda row: _number(row.bits_per_dim),
+    Column("± s.e."): lambda row: _number(row.standard_error),
+    Column("images", optional=3): lambda row: row.images,
+    Column("of images", optional=4): lambda row: _number(row.images_error),
+    Column("of seeds", optional=4): lambda row: _number(row.seeds_error),
+    Column("- best", optional=1): lambda row: _number(row.difference),
+    Column("± its s.e.", optional=2): lambda row: _number(row.difference_standard_error),
+    Column("", text=True): lambda row: row.verdict,
+}
+_RUN_COLUMNS = {
+    Column("run", text=True): lambda row: row.setting,
+    Column(SEED): lambda row: str(row.seed),
+    Column("bits/dim"): lambda row: _number(row.bits_per_dim),
+    Column("± s.e."): lambda row: _number(row.standard_error),
+    Column("- best"): lambda row: _number(row.difference),
+    Column("± its s.e.", optional=1): lambda row: _number(row.difference_standard_error),
+    Column("train s", optional=1): lambda row: _number(row.train_seconds, 0),
+    Column("eval s", optional=1): lambda row: _number(row.eval_seconds, 0),
+}
 _LINE_INCHES, _GAP_INCHES, _EDGE_INCHES, _WIDTH = 0.17, 0.13, 0.7, 8.0
 _LINE_LENGTH, _LINE_LENGTH_STACKED = 40, 24  # letters of a setting's name in one line
 _SEED_OFFSET = 0.25  # rows between a setting's mean and its seeds
@@ -64,39 +64,11 @@ def show_results(results: SweepResults) -> None:
     """Print the settings and runs of each estimator, the best first, with remarks."""
     for estimator in results.estimators:
         settings = results.select(estimator)
-        cells = [
-            (
-                row.label,
-                str(len(row.seeds)),
-                _number(row.bits_per_dim),
-                _number(row.standard_error),
-                row.images,
-                _number(row.images_error),
-                _number(row.seeds_error),
-                _number(row.difference),
-                _number(row.difference_standard_error),
-                row.verdict,
-            )
-            for row in settings
-        ]
-        console.print(table_of(f"settings by {estimator}", _SETTING_COLUMNS, cells))
+        show_rows(f"settings by {estimator}", _SETTING_COLUMNS, settings)
         if any(len(row.seeds) > 1 for row in settings):
             title = f"runs by {estimator} (errors over the images of one run)"
-            cells = [
-                (
-                    row.setting,
-                    str(row.seed),
-                    _number(row.bits_per_dim),
-                    _number(row.standard_error),
-                    _number(row.difference),
-                    _number(row.difference_standard_error),
-                    _number(row.train_seconds, 0),
-                    _number(row.eval_seconds, 0),
-                )
-                for row in results.runs
-                if row.estimator == estimator
-            ]
-            console.print(table_of(title, _RUN_COLUMNS, cells))
+            runs = [row for row in results.runs if row.estimator == estimator]
+            show_rows(title, _RUN_COLUMNS, runs)
         for line in list_remarks(settings):
             say(line)
 

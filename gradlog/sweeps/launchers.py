@@ -114,7 +114,7 @@ def run_locally(tasks: Sequence[RunTask], jobs: int, on_end: Callable[[RunTask],
     def execute(task: RunTask) -> RunTask:
         environment = free_slots.get()
         try:
-            task.execute(processes, environment)
+            task.execute(processes.run, environment)
         finally:
             free_slots.put(environment)
         return task
@@ -154,24 +154,20 @@ class SlurmJob:
     """The callable that submitit executes on the cluster."""
 
     task: RunTask
-    processes: ProcessGroup = field(default_factory=ProcessGroup)
+    processes: ProcessGroup | None = None  # of the machine that executes it
 
     def __call__(self) -> None:
-        self.task.execute(self.processes, {})
+        self.processes = ProcessGroup()
+        self.task.execute(self.processes.run, {})
 
     def checkpoint(self) -> Any:
         """Stop the run with a checkpoint and queue it again: called before SLURM ends the job."""
         from submitit.helpers import DelayedSubmission
 
-        self.processes.stop()
-        self.processes.wait()
+        if self.processes:
+            self.processes.stop()
+            self.processes.wait()
         return DelayedSubmission(SlurmJob(self.task))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"task": self.task}  # Processes belong to one machine.
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(**state)
 
 
 def check_slurm() -> None:

@@ -13,13 +13,13 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from gradlog import aliases
-from gradlog.config_error import ConfigError
+from gradlog.config_error import ConfigError, UserError
 from gradlog.experiment import loading
 from gradlog.experiment.build import check_config
 from gradlog.experiment.compat import resolve_compat
 from gradlog.experiment.keys import identifies_workdir
 from gradlog.experiment.loading import defaults, to_tuples
-from gradlog.experiment.schema import find_problem, unknown_key
+from gradlog.experiment.schema import check_key, find_problem
 from gradlog.storage import DamagedFileError, read_json, write_json
 from gradlog.storage.workdir import digest
 
@@ -33,7 +33,7 @@ _MAX_RUNS = 10_000  # A sweep() with more overrides probably never ends.
 _MAX_NAME_LENGTH = 60  # characters, without the digest
 
 
-class SweepError(ValueError):
+class SweepError(UserError, ValueError):
     """A sweep that cannot run. The message names its file or folder."""
 
 
@@ -233,23 +233,9 @@ def _apply_overrides(base: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDi
     Raises:
       ConfigError: a key is unknown, or its value has another type.
     """
-    values = base.to_dict()
-    for key, value in overrides.items():
-        *sections, last = parts = key.split(".")
-        node: Any = base
-        for depth, part in enumerate(parts):
-            parent = ".".join(["config", *parts[:depth]])
-            if not isinstance(node, ConfigDict):
-                raise ConfigError(f"{parent} is a value, it has no key {part!r}")
-            if part not in node:
-                raise ConfigError(unknown_key(parent, part, node))
-            node = node[part]
-        if isinstance(node, ConfigDict):
-            raise ConfigError(f"config.{key} is a section: override one of its keys {sorted(node)}")
-        section = values
-        for name in sections:
-            section = section[name]
-        section[last] = value
+    for key in overrides:
+        check_key(key)
+    values = unflatten_dict({**flatten_dict(base.to_dict(), sep="."), **overrides}, sep=".")
     if problem := find_problem(values):
         raise ConfigError(problem)
     return ConfigDict(values)

@@ -29,6 +29,10 @@ class RunRow:
       seed: ``config.seed``.
       status: 'done', 'trained', 'begun', 'failed' or 'waiting'.
       step: the step of the evaluated checkpoint, or of the newest one; None if there is none.
+      train_seconds: wall-clock time with start-up; attempts that were killed do not count.
+      eval_seconds: the same for the evaluation with the current settings.
+      workdir: the run's folder.
+      failure: how the last attempt failed; '' if it did not.
       estimator: '' if the run is not evaluated.
       bits_per_dim: the mean over images; None if there is none.
       standard_error: the standard error of this mean over the images.
@@ -38,11 +42,7 @@ class RunRow:
       difference_standard_error: the standard error of the difference over the images.
       num_images: the number of images that succeeded.
       all_images: the number of images that were evaluated.
-      train_seconds: wall-clock time with start-up; attempts that were killed do not count.
-      eval_seconds: the same for the evaluation with the current settings.
-      workdir: the run's folder.
       result: the folder of the result.
-      failure: how the last attempt failed; '' if it did not.
     """
 
     name: str
@@ -51,18 +51,18 @@ class RunRow:
     seed: int
     status: str
     step: int | None
-    estimator: str
-    bits_per_dim: float | None
-    standard_error: float | None
-    difference: float | None
-    difference_standard_error: float | None
-    num_images: int
-    all_images: int
     train_seconds: float | None
     eval_seconds: float | None
     workdir: Path
-    result: Path | None
     failure: str
+    estimator: str = ""
+    bits_per_dim: float | None = None
+    standard_error: float | None = None
+    difference: float | None = None
+    difference_standard_error: float | None = None
+    num_images: int = 0
+    all_images: int = 0
+    result: Path | None = None
 
     def value(self, key: str) -> Any:
         """Return the value of a swept key; '' if the run does not override it."""
@@ -234,17 +234,9 @@ def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
             seed=config.seed,
             status=folder.status(run.name, config.training.steps, plan.settings_digest(run)),
             step=folder.newest_step(run.name),
-            estimator="",
-            bits_per_dim=None,
-            standard_error=None,
-            difference=None,
-            difference_standard_error=None,
-            num_images=0,
-            all_images=0,
             train_seconds=record.train_seconds or None,
             eval_seconds=record.eval_seconds or None,
             workdir=folder.workdir(run.name),
-            result=None,
             failure=record.failure,
         )
         if row.status != DONE:

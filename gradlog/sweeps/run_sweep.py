@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 from gradlog import terminal
+from gradlog.config_error import UserError
 from gradlog.evaluation.pictures import save_figure
 from gradlog.storage import write_json, write_sealed, write_text
 from gradlog.sweeps import display
@@ -31,7 +32,7 @@ _COLUMNS = (
 )
 
 
-class FailedRunsError(ValueError):
+class FailedRunsError(UserError, ValueError):
     """Some runs of a sweep failed. It is raised after all other runs are done."""
 
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from flax.traverse_util import flatten_dict
 
@@ -21,20 +21,13 @@ _MAIN = CHECKOUT / "main.py"
 PROGRAM = (str(_MAIN),) if _MAIN.is_file() else ("-m", "gradlog")
 
 
+# Runs a command of Python with further variables of the environment, and appends its output to a
+# file. Returns the exit status, or raises InterruptedRunError if it was asked to stop.
+Runner = Callable[[list[str], Path, Mapping[str, str]], int]
+
+
 class InterruptedRunError(Exception):
     """A run that was asked to stop before it finished."""
-
-
-class Runner(Protocol):
-    """Runs a command of Python and returns its exit status."""
-
-    def run(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
-        """Run the command to its end.
-
-        Raises:
-          InterruptedRunError: the process was asked to stop.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -237,7 +230,7 @@ class RunTask:
         ]
         start, seconds = time.monotonic(), f"{mode}_seconds"
         try:
-            status = runner.run(command, self.folder.log(self.name), environment)
+            status = runner(command, self.folder.log(self.name), environment)
         finally:
             before = getattr(self.folder.read_record(self.name), seconds)
             self.update_record(**{seconds: before + time.monotonic() - start})
@@ -253,14 +246,14 @@ def make_task(folder: SweepFolder, plan: Plan, run: PlannedRun) -> RunTask:
     values = flatten_dict(config.to_dict(), sep=".")
     # The processes read the configuration from a file. Flags mark the keys that win over a preset.
     flags = tuple(
-        f"--config.{key}={_flag_value(values[key])}"
+        f"--config.{key}={flag_value(values[key])}"
         for key in dict.fromkeys([*plan.command_line_keys, *run.overrides])
     )
     settings = plan.settings_digest(run)
     return RunTask(folder, run.name, flags, config.training.steps, settings, PROGRAM)
 
 
-def _flag_value(value: Any) -> str:
+def flag_value(value: Any) -> str:
     """Return a value as the command line reads it: names of a tuple are separated by commas."""
     if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
         return ",".join(value)

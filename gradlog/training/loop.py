@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from gradlog.config_error import UserError
 from gradlog.data.batches import BatchStream
 from gradlog.training.interruption import Interrupted, Interruption
 from gradlog.training.parallel import ParallelStep
@@ -19,7 +20,7 @@ Save = Callable[[int, TrainState, dict[str, Any]], None]
 Pending = Sequence[tuple[int, dict[str, float | None]]]
 
 
-class NonFiniteError(RuntimeError):
+class NonFiniteError(UserError, RuntimeError):
     """A metric of a step is not finite; the message names both.
 
     Attributes:

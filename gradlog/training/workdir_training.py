@@ -1,9 +1,9 @@
 """Training in a workdir: from its newest sound checkpoint to its last step, with logs and saves."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +93,10 @@ class WorkdirTraining:
     suspects: Callable[[int], str] = lambda step: "the data or the model have to change"
     tracker: str = "tensorboard"
 
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints of the folder's run; a claim gives the run its name."""
-        return self._checkpoints(self.workdir.run)
-
     @cached_property
-    def _checkpoints(self) -> Callable[[str], Checkpoints]:
-        # The objects are kept: they know which checkpoints are sound.
-        return lru_cache(lambda run: Checkpoints(self.workdir.checkpoints, self.retention, run))
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of the folder's run, which know which of them are sound."""
+        return Checkpoints(self.workdir.checkpoints, self.retention, self.workdir.run)
 
 
 def train_in_workdir(task: WorkdirTraining) -> None:
@@ -131,7 +126,19 @@ def train_in_workdir(task: WorkdirTraining) -> None:
             if is_writer():
                 task.workdir.restore_config(task.config)
         else:
-            _train(task, newest)
+            task.on_start(newest)
+            if is_writer():
+                task.workdir.claim(
+                    task.config, task.identity, newest or 0, task.defaults, task.data_facts
+                )
+            task.checkpoints.run = task.workdir.run
+            state, notes = _first_state(task, newest)
+            with (
+                _recording(task, int(state.step), notes.get(LOGGED, "")) as plan,
+                defer_signals(any_host) as interruption,
+            ):
+                pending = notes.get("pending", ())
+                train(task.step_fn, state, task.stream, plan, pending, interruption)
         # All hosts ask in any case: what host 0 has written is then on disk for the others.
         is_reported = broadcast(task.is_reported())
         if not (done and is_reported):
@@ -154,37 +161,49 @@ def lock_workdir(folder: Path) -> contextlib.AbstractContextManager[object]:
     return WorkdirLock(folder, terminal.say) if is_writer() else contextlib.nullcontext()
 
 
-def _train(task: WorkdirTraining, newest: int | None) -> None:
-    workdir, step_fn = task.workdir, task.step_fn
-    task.on_start(newest)
-    if is_writer():
-        facts = task.data_facts
-        workdir.claim(task.config, task.identity, newest or 0, task.defaults, facts)
-    checkpoints = task.checkpoints
+def _first_state(task: WorkdirTraining, newest: int | None) -> tuple[TrainState, dict[str, Any]]:
+    """Return the state of the newest checkpoint with its notes, or the one before the first step.
+
+    Say what differs from the process that wrote the checkpoint.
+    """
     if newest is None:
-        notes: dict[str, Any] = {}
         with terminal.working("compiling and drawing the initial parameters"):
-            state = step_fn.initialize(task.initial)
-    else:
-        with terminal.working(f"reading the checkpoint of step {newest}"):
-            state = step_fn.place(checkpoints.restore(newest, jax.eval_shape(task.initial)))
-        notes = checkpoints.notes(newest)
-        precision = notes.get(_PRECISION, "")
-        if precision != _matmul_precision():
-            terminal.say(
-                f"note: JAX_DEFAULT_MATMUL_PRECISION was {precision!r} until step {newest}, it is "
-                f"{_matmul_precision()!r} from there on: the numbers agree to rounding"
-            )
-        before, now = notes.get(_HOSTS, 1), host_count()
-        if before != now:
-            terminal.say(
-                f"note: {before} hosts until step {newest}, {now} from there on: the batches are "
-                "the same, and the numbers agree to rounding"
-            )
-    start = int(state.step)
+            return task.step_fn.initialize(task.initial), {}
+    checkpoints = task.checkpoints
+    with terminal.working(f"reading the checkpoint of step {newest}"):
+        state = checkpoints.restore(newest, jax.eval_shape(task.initial))
+    notes = checkpoints.notes(newest)
+    precision = notes.get(_PRECISION, "")
+    if precision != _matmul_precision():
+        terminal.say(
+            f"note: JAX_DEFAULT_MATMUL_PRECISION was {precision!r} until step {newest}, it is "
+            f"{_matmul_precision()!r} from there on: the numbers agree to rounding"
+        )
+    before, now = notes.get(_HOSTS, 1), host_count()
+    if before != now:
+        terminal.say(
+            f"note: {before} hosts until step {newest}, {now} from there on: the batches are "
+            "the same, and the numbers agree to rounding"
+        )
+    return task.step_fn.place(state), notes
+
+
+@contextlib.contextmanager
+def _recording(task: WorkdirTraining, start: int, digest: str) -> Iterator[Plan]:
+    """Open the log and the tracker; yield the plan that writes to them and saves checkpoints.
+
+    Args:
+      task: the training.
+      start: the step at which it begins.
+      digest: of the lines of the log up to this step, if it is known.
+
+    Raises:
+      NonFiniteError: with what the user can do.
+    """
+    workdir, checkpoints = task.workdir, task.checkpoints
     log, tracker = None, NoTracker()
     if is_writer():
-        log = MetricsLog(workdir.root, start, terminal.say, notes.get(LOGGED, ""))
+        log = MetricsLog(workdir.root, start, terminal.say, digest)
         tracked = TrackedRun(workdir.root, start, workdir.run, task.config, terminal.say)
         tracker = TRACKERS[task.tracker](tracked)
     try:
@@ -197,24 +216,25 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
                 tracker.write(step, metrics)
 
             def save(step: int, state: TrainState, notes: dict[str, Any]) -> None:
-                arrays = step_fn.fetch(state)  # on all hosts
-                if log:
-                    # Before the checkpoint: a power cut must not take lines that it counts on.
-                    lost = log.sync()
+                arrays = task.step_fn.fetch(state)  # on all hosts
+                if log is None:
+                    return
+                # Before the checkpoint: a power cut must not take lines that it counts on.
+                lost = log.sync()
+                checkpoints.finish()
+                lost = lost or checkpoints.find_loss()
+                about = {_HOSTS: host_count(), LOGGED: log.digest}
+                if precision := _matmul_precision():
+                    about[_PRECISION] = precision
+                checkpoints.save(step, arrays, notes | about)
+                if lost:
                     checkpoints.finish()
-                    lost = lost or checkpoints.find_loss()
-                    about = {_HOSTS: host_count(), LOGGED: log.digest}
-                    if precision := _matmul_precision():
-                        about[_PRECISION] = precision
-                    checkpoints.save(step, arrays, notes | about)
-                    if lost:
-                        checkpoints.finish()
-                        raise WorkdirError(
-                            f"{lost}; the checkpoint of step {step} is saved, and the same command "
-                            "resumes from it"
-                        )
+                    raise WorkdirError(
+                        f"{lost}; the checkpoint of step {step} is saved, and the same command "
+                        "resumes from it"
+                    )
 
-            plan = Plan(
+            yield Plan(
                 task.steps,
                 task.log_every,
                 task.save_every,
@@ -224,26 +244,29 @@ def _train(task: WorkdirTraining, newest: int | None) -> None:
                 task.callbacks,
                 terminal.say,
             )
-            with defer_signals(any_host) as interruption:
-                train(step_fn, state, task.stream, plan, notes.get("pending", ()), interruption)
     except NonFiniteError as error:
-        saved, skipped = error.saved, error.skipped
-        if skipped is None:
-            what = f"its state is saved as the checkpoint of step {saved}"
-        elif saved - skipped <= task.untrained_steps:
-            what = (
-                "nothing is learned until then, so that a lower learning rate cannot help: "
-                f"{task.suspects(saved + 1)}"
-            )
-        else:
-            what = (
-                f"the state before it is saved as the checkpoint of step {saved}: resume and skip "
-                f"such steps with --config.training.max_skips={max(10, 2 * skipped)}, or start "
-                "another workdir with a lower learning rate"
-            )
-        raise NonFiniteError(f"{error}; {what}", saved, skipped) from error
+        raise NonFiniteError(
+            f"{error}; {_advice(task, error)}", error.saved, error.skipped
+        ) from error
     finally:
         if log:
             log.close()
         checkpoints.close()
         tracker.close()
+
+
+def _advice(task: WorkdirTraining, error: NonFiniteError) -> str:
+    """Return what a user can do about a number that is not finite."""
+    saved, skipped = error.saved, error.skipped
+    if skipped is None:
+        return f"its state is saved as the checkpoint of step {saved}"
+    if saved - skipped <= task.untrained_steps:
+        return (
+            "nothing is learned until then, so that a lower learning rate cannot help: "
+            f"{task.suspects(saved + 1)}"
+        )
+    return (
+        f"the state before it is saved as the checkpoint of step {saved}: resume and skip such "
+        f"steps with --config.training.max_skips={max(10, 2 * skipped)}, or start another workdir "
+        "with a lower learning rate"
+    )

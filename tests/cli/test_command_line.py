@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 
+from gradlog.cli import actions
 from gradlog.cli import main as cli
 from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, read_flags
@@ -72,8 +73,8 @@ def test_a_mistake_found_late_is_one_line_too(workdir):
     assert _snapshot(workdir) == before
 
 
-def test_an_existing_workdir_needs_no_config_and_takes_overrides(workdir):
-    status, output, errors = _process(
+def test_an_existing_workdir_needs_no_config_and_takes_overrides(command, workdir):
+    status, output, errors = command(
         f"--workdir={workdir}",
         "--mode=eval",
         "--config.eval.estimators=ode,bound",
@@ -174,7 +175,7 @@ def test_an_interruption_says_what_is_stored(command, workdir, monkeypatch, mode
     def interrupt(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_mode", interrupt)
+    monkeypatch.setattr(actions, {"eval": "evaluate", "train": "train"}[mode], interrupt)
     status, _, errors = command(f"--workdir={workdir}", f"--mode={mode}")
     assert status == 130
     assert errors.startswith("interrupted; ")
@@ -506,7 +507,7 @@ def test_a_folder_that_cannot_be_written_is_named(command, workdir, monkeypatch)
     def deny(options):
         raise PermissionError(13, "Permission denied", f"{workdir}/eval")
 
-    monkeypatch.setattr(cli, "run_mode", deny)
+    monkeypatch.setattr(actions, "evaluate", deny)
     status, _, errors = command(f"--workdir={workdir}", "--mode=eval")
     assert tiny.only_line(status, errors).endswith(f"Permission denied: '{workdir}/eval'")
 
@@ -534,7 +535,7 @@ def test_errors_of_our_own_are_not_hidden(command, workdir, monkeypatch):
     def bug(options):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(cli, "run_mode", bug)
+    monkeypatch.setattr(actions, "evaluate", bug)
     with pytest.raises(RuntimeError, match="ours"):
         command(f"--workdir={workdir}", "--mode=eval")
 
@@ -568,9 +569,10 @@ def test_estimators_must_be_names(mistake, tmp_path):
 
 
 def test_an_evaluation_of_untrained_times_is_noted(command, workdir):
-    _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=1e-6")
+    none = ("--mode=eval", "--steps=15")  # notes come before the checkpoints are looked at
+    _, out, _ = command(f"--workdir={workdir}", *none, "--config.likelihood.eps=1e-6")
     assert "note: config.likelihood.eps = 1e-06 lies below config.objective.eps" in out
-    _, out, _ = command(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.eps=0.1")
+    _, out, _ = command(f"--workdir={workdir}", *none, "--config.likelihood.eps=0.1")
     assert "note: config.likelihood.eps = 0.1 lies above config.objective.eps = 0.0001" in out
 
 
@@ -756,8 +758,9 @@ def test_hosts_must_agree_on_the_command(monkeypatch):
         raise UsageError
 
     monkeypatch.setattr("gradlog.distributed.check_agreement", refuse)
-    with pytest.raises(UsageError):
-        cli.run_mode(Options("eval", "runs/none", steps="10,20", summary="found.json"))
+    options = Options("eval", "runs/none", steps="10,20", summary="found.json")
+    with pytest.raises(UsageError), cli.prepared_devices(options):
+        pass
     assert told == {
         "--mode": "eval",
         "--steps": "10,20",

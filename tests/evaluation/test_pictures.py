@@ -5,7 +5,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gradlog.evaluation.pictures import image_grid, save_curves, save_gif, save_samples, to_bytes
+from gradlog.evaluation.pictures import (
+    curves,
+    image_grid,
+    save_figure,
+    save_gif,
+    save_samples,
+    to_bytes,
+)
 
 
 def test_levels_are_spread_over_bytes():
@@ -77,7 +84,7 @@ def test_a_saved_grid_is_the_grid(tmp_path):
     ],
 )
 def test_curves_become_a_picture(tmp_path, records):
-    save_curves(tmp_path / "curves.png", records)
+    save_figure(tmp_path / "curves.png", curves(records))
     assert min(read(tmp_path / "curves.png").size) >= 320
 
 

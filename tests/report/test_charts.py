@@ -7,13 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradlog.report.charts import draw_account, render_svg
-from gradlog.report.page import Chart, Page, Section, render_html
+from gradlog.report.page import make_environment
 
 
 def _html(*draw) -> str:
     """Return a page with the charts of these figures."""
-    charts = [Chart("a chart", render_svg(each), "lines") for each in draw]
-    return render_html(Page("run", "run", "", [], [Section("Charts", charts)], ""))
+    template = make_environment().from_string("{% for each in draw %}{{ svg(each) }}{% endfor %}")
+    return template.render(draw=draw)
 
 
 def _svg(draw) -> str:

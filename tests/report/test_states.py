@@ -20,16 +20,15 @@ from gradlog.evaluation.over_training import save_over_training
 from gradlog.experiment.build import load_dataset
 from gradlog.report import write_report
 from gradlog.report.charts import load_image_uri
-from gradlog.report.page import render_html
+from gradlog.report.page import render_page
 from gradlog.report.run_folder import RunFolder
-from gradlog.report.run_report import make_run_page
 from gradlog.storage import Workdir, WorkdirError
 
 
 @pytest.fixture
 def read(digits):
     """Read the page of a folder with its data set."""
-    return lambda root: Read(render_html(make_run_page(RunFolder(root, lambda config: digits))))
+    return lambda root: Read(render_page(RunFolder(root, lambda config: digits)))
 
 
 def test_complete_run_has_no_note(read, evaluated):
@@ -133,7 +132,7 @@ def test_without_the_data_set_images_are_listed_by_number(workdir):
     def absent(config):
         raise DataError("no such folder: <pictures>")
 
-    page = Read(render_html(make_run_page(RunFolder(workdir, absent))))
+    page = Read(render_page(RunFolder(workdir, absent)))
     assert page.of_class("note") == ["the data set cannot be loaded: no such folder: <pictures>"]
     result = min(
         (load_result(workdir / f"eval/{step}/ode") for step in (5, 10)),
@@ -156,7 +155,7 @@ def test_images_of_other_data_are_not_shown(read, workdir, digits):
     import dataclasses
 
     other = dataclasses.replace(digits, fingerprint="0" * 16)
-    page = Read(render_html(make_run_page(RunFolder(workdir, lambda config: other))))
+    page = Read(render_page(RunFolder(workdir, lambda config: other)))
     assert "not the one that was evaluated" in page.of_class("note")[0]
     assert page.table("The easiest")
 
@@ -188,7 +187,7 @@ def test_page_names_checkpoints_that_are_not_compared(read, workdir):
         (workdir / "checkpoints" / str(step)).mkdir(parents=True)
     results = [load_result(workdir / f"eval/{step}/ode") for step in (5, 10)]
     save_over_training(Workdir(workdir), results)
-    said = " ".join("".join(p.itertext()) for p in read(workdir).all("p"))
+    said = read(workdir).sections()["Bits over training"]
     assert "By ode 2 of the 3 checkpoints are compared; not step 15." in said
 
 

@@ -8,14 +8,14 @@ import pytest
 from conftest import HOSTILE
 from reader import Read, error, number
 
-from gradlog.report.page import render_html
-from gradlog.report.sweep_report import SweepFiles, make_sweep_page
+from gradlog.report.page import render_page
+from gradlog.report.sweep_files import SweepFiles
 from gradlog.storage import read_sealed, write_json, write_sealed
 from gradlog.sweeps import read_sweep
 
 
 def read(root: Path) -> Read:
-    return Read(render_html(make_sweep_page(SweepFiles(root))))
+    return Read(render_page(SweepFiles(root)))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
 from gradlog.storage import (
     CheckpointError,
@@ -136,7 +137,7 @@ def test_a_full_disk_is_one_line_and_what_was_there_is_intact(small_disk):
     (small_disk / "filler").unlink()
     checkpoints.save(2, STATE)
     checkpoints.close()
-    assert checkpoints.latest_intact() == 2
+    assert tiny.newest_intact(checkpoints) == 2
 
 
 def _fill(folder):

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from gradlog.storage import Checkpoints, Retention
 checkpoints = Checkpoints(Path(sys.argv[1]), Retention(3))
-first = (checkpoints.latest_intact() or 0) + 1
+steps = reversed(checkpoints.steps())
+first = next((step for step in steps if not checkpoints.verify(step)), 0) + 1
 print("saving", flush=True)
 for step in range(first, first + 100_000):
     state = {"x": np.random.default_rng(step).normal(size=(4, 50_000)), "step": np.asarray(step)}
@@ -42,7 +43,7 @@ if jax.process_index() == 0:
     checkpoints.save(1, state)
     checkpoints.save(2, state)
     checkpoints.close()
-    assert checkpoints.latest_intact() == 2
+    assert checkpoints.verify(2) == []
 multihost_utils.sync_global_devices("saved")
 if jax.process_index() == 1:
     assert checkpoints.restore(2, state)["x"].tolist() == state["x"].tolist()

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import tiny
 from flax.traverse_util import unflatten_dict
 
 from gradlog.storage import LOGGED, CheckpointError, Checkpoints, digest_lines, read_metrics
@@ -99,7 +100,7 @@ def test_a_flipped_bit_in_an_old_checkpoint_is_found(checkpoints):
     contents[len(contents) // 2] ^= 1
     path.write_bytes(contents)
     assert checkpoints.verify(8) != []
-    assert checkpoints.latest_intact() == 4
+    assert tiny.newest_intact(checkpoints) == 4
 
 
 def test_old_metrics_have_the_digest_of_their_checkpoint(checkpoints):

@@ -85,8 +85,8 @@ def test_short_keys_are_unique():
 # An expression -> what the message must name.
 MISTAKES = {
     '[{"sde.nme": "ve"}]': r"config\.sde\.nme .*sde\.name",
-    '[{"sde": "ve"}]': r"config\.sde .*'beta_max'",
-    '[{"seed.x": 1}]': r"config\.seed .*'x'",
+    '[{"sde": "ve"}]': r"config\.sde .*sde\.name",
+    '[{"seed.x": 1}]': r"config\.seed .* x",
     '[{"training.steps": 1.5}]': r"config\.training\.steps .*1\.5",
     '[{"model.dropout": 2.0}]': r"config\.model\.dropout .*\[0, 1\)",
     '[{"sde.name": "vpp"}]': r"config\.sde\.name .*'vpp'",

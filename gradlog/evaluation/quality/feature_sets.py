@@ -3,8 +3,10 @@
 import numpy as np
 from jaxtyping import Float, Num
 
+from gradlog.config_error import UserError
 
-class QualityError(ValueError):
+
+class QualityError(UserError, ValueError):
     """Samples or features cannot be compared; the message says why in one line."""
 
 

@@ -1,21 +1,17 @@
-"""Arrays of a file that ``torch.save`` wrote, read as data: no code in it is executed.
-
-The pickle inside may name the few functions that put tensors together; ours replace them. Any
-other name is refused.
-"""
+"""Arrays of a file that ``torch.save`` wrote, read as data: no code in it is executed."""
 
 import io
 import math
+import pickle
 import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from gradlog.data import check_fits
-from gradlog.evaluation.quality.features.inception.torch_pickle import PickleReader
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MOST_AXES = 32  # of a tensor
@@ -73,17 +69,43 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-class _Weights:
-    """The storages of a file, and the few functions that put tensors together from them."""
+class _Opcodes(dict):
+    """What an unpickler does for each opcode that it knows."""
 
-    def __init__(self) -> None:
-        self.storages: dict[str, _Storage] = {}
-        self.pickles = PickleReader(self._find_function, self._load_storage)
+    def __missing__(self, code: int) -> None:
+        raise ValueError(f"its pickle has the opcode {bytes([code])!r}: it holds more than weights")
 
-    def _find_function(self, module: str, name: str) -> Any:
+
+# The unpickler that is written in Python. That in C allocates what a pickle only claims to hold.
+_Unpickler: Any = pickle._Unpickler
+
+
+class _WeightsUnpickler(_Unpickler):
+    """An unpickler with the opcodes and the functions that weights need, and no other.
+
+    A key is a string: a pickle of 550 bytes can have a tuple that takes years to hash.
+
+    Args:
+      file: stands behind the pickle after ``load``.
+      storages: receives the storages of the tensors, by name.
+    """
+
+    # PROTO, FRAME, MARK, STOP; NONE, NEWTRUE, NEWFALSE; BININT, BININT1, BININT2, LONG1, BINFLOAT;
+    # BINUNICODE, SHORT_BINUNICODE, BINSTRING, SHORT_BINSTRING; tuples, lists, dictionaries; the
+    # memo; GLOBAL, STACK_GLOBAL, REDUCE, BINPERSID.
+    dispatch = _Opcodes(
+        (code, _Unpickler.dispatch[code])
+        for code in b"\x80\x95(.N\x88\x89JKM\x8aGX\x8cTU)\x85\x86\x87t]ae}qr\x94hjc\x93RQ"
+    )
+
+    def __init__(self, file: IO[bytes], storages: dict[str, _Storage]):
+        super().__init__(file)
+        self._storages = storages
+
+    def find_class(self, module: str, name: str, /) -> Any:
         known: dict[tuple[str, str], Callable] = {
             ("collections", "OrderedDict"): lambda: {},
-            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): _make_tensor,
             ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
         }
         if module == "torch" and name in _DTYPES:
@@ -92,19 +114,33 @@ class _Weights:
             raise ValueError(f"it asks for {module}.{name}: it holds more than weights")
         return known[module, name]
 
-    def _load_storage(self, pid: Any) -> _Storage:
+    def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, count = pid[:5]
         if kind != "storage" or (len(pid) > 5 and pid[5] is not None):
             raise ValueError("it holds a storage of an unknown kind")
         if type(key) is not str or type(dtype) is not str:
             raise ValueError("it holds a storage without a name or a type")
-        return self.storages.setdefault(key, _Storage(_DTYPES[dtype], count))
+        return self._storages.setdefault(key, _Storage(_DTYPES[dtype], count))
 
-    @staticmethod
-    def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_) -> _Tensor:
-        if (type(storage), type(shape), type(strides)) != (_Storage, tuple, tuple):
-            raise ValueError("a tensor has an impossible shape or place")
-        return _Tensor(storage, offset, shape, strides)
+    def _set_items(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is not dict or not all(type(key) is str for key in items[::2]):
+            raise ValueError("its pickle has a key that is no name")
+        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+    def _set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_items([key, value])
+
+    dispatch[pickle.SETITEM[0]] = _set_item
+    dispatch[pickle.SETITEMS[0]] = lambda self: self._set_items(self.pop_mark())
+    # Attributes of a dictionary, such as the versions of modules.
+    dispatch[pickle.BUILD[0]] = lambda self: self.stack.pop()
+
+
+def _make_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_) -> _Tensor:
+    if (type(storage), type(shape), type(strides)) != (_Storage, tuple, tuple):
+        raise ValueError("a tensor has an impossible shape or place")
+    return _Tensor(storage, offset, shape, strides)
 
 
 def read_torch_file(content: bytes) -> dict[str, np.ndarray]:
@@ -135,23 +171,24 @@ def _read_zip(content: bytes) -> Any:
         folder = name.removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.namelist():
             _check_order(archive.read(f"{folder}byteorder") == b"little")
-        weights = _Weights()
-        found = weights.pickles.read(io.BytesIO(archive.read(name)))
-        for key, storage in weights.storages.items():
+        storages: dict[str, _Storage] = {}
+        found = _WeightsUnpickler(io.BytesIO(archive.read(name)), storages).load()
+        for key, storage in storages.items():
             storage.values = np.frombuffer(archive.read(f"{folder}data/{key}"), storage.dtype)
     return found
 
 
 def _read_legacy(content: bytes) -> Any:
     """Read the format until PyTorch 1.5: pickles of header, tensors and keys, then the storages."""
-    file, weights = io.BytesIO(content), _Weights()
-    if weights.pickles.read(file) != _MAGIC:
+    file, storages = io.BytesIO(content), {}
+    load = lambda: _WeightsUnpickler(file, storages).load()  # noqa: E731
+    if load() != _MAGIC:
         raise ValueError("it is not a file of PyTorch")
-    weights.pickles.read(file)  # the version of the format
-    _check_order(weights.pickles.read(file).get("little_endian", True))
-    found = weights.pickles.read(file)
-    for key in weights.pickles.read(file):
-        storage = weights.storages[key]
+    load()  # the version of the format
+    _check_order(load().get("little_endian", True))
+    found = load()
+    for key in load():
+        storage = storages[key]
         (count,) = struct.unpack("<q", file.read(8))
         if count != storage.count:  # of which one that is negative would read all
             raise ValueError("a storage is not as long as it should be")
