@@ -22,6 +22,7 @@ The share of the identity is no row: signs and colors have no error on the diago
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,9 @@ _REPEATS = 10  # of XTrace, at every node
 class Contrasts:
     """A mixture of natural images whose amplitudes are ``scales``, with equal weights."""
 
-    def __init__(self, shape: tuple[int, ...], scales: tuple[float, ...] = (0.4, 1.0, 2.0)):
+    def __init__(self, shape: tuple[int, int, int], scales: tuple[float, ...] = (0.4, 1.0, 2.0)):
         base = natural_images(shape)
-        self.laws = [base.replace(power=scale**2 * base.power) for scale in scales]
+        self.laws = [replace(base, power=scale**2 * base.power) for scale in scales]
 
     def covariance(self) -> np.ndarray:
         """Return the covariance as a whole matrix."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
@@ -19,41 +20,32 @@ def train_inside_for_variance(
     """Return ``loss(model, *inputs)``; the inside of the model's schedule gets another gradient.
 
     Let l be this loss of one draw, whose mean does not depend on the inside of the schedule. Then
-    the variance of l has the gradient of ``E[l^2]``, which is ``E[2 l dl]``. So the cotangents of
-    the fields that ``SDE.INSIDE`` names are multiplied by 2 l (Kingma et al. 2021,
-    arXiv:2107.00630, appendix I). Everything else has the gradient of the loss.
+    the variance of l has the gradient of ``E[l^2]``, which is ``E[2 l dl]`` (Kingma et al. 2021,
+    arXiv:2107.00630, appendix I). So a term is added that is zero and has this gradient by the
+    fields that ``SDE.INSIDE`` names. Everything else has the gradient of the loss.
+
+    The slope dl is taken here, for one example, by the few numbers of the schedule alone. A rule
+    for the gradient of all parameters would need those of the network for each example.
 
     Args:
-      loss: a function of the model and of arrays; it must not close over traced values.
+      loss: a function of the model and of arrays.
       model: the process and its score. The score must hold its own process as an argument, as
         `DiffusionModel.bind` makes it, and not in a closure.
       inputs: the arrays.
     """
-
-    @jax.custom_vjp
-    def value(model: BoundModel, *inputs: Any) -> Scalar:
-        return loss(model, *inputs)
-
-    def forward(model: BoundModel, *inputs: Any):
-        value, pull_back = jax.vjp(loss, model, *inputs)
-        return value, (value, pull_back)
-
-    def backward(saved, cotangent: Scalar):
-        value, pull_back = saved
-        by_model, *by_inputs = pull_back(cotangent)
-        return scale_inside(by_model, 2 * value), *by_inputs
-
-    value.defvjp(forward, backward)
-    return value(model, *inputs)
+    inside = {name: getattr(model.process, name) for name in model.process.INSIDE}
+    fixed = jax.lax.stop_gradient(inside)
+    value = loss(replace_inside(model, fixed), *inputs)
+    slope = jax.grad(lambda moved: loss(replace_inside(model, moved), *inputs))(fixed)
+    factors = jax.lax.stop_gradient(jax.tree.map(lambda leaf: 2 * value * leaf, slope))
+    zeros = jax.tree.map(lambda f, new, old: jnp.sum(f * (new - old)), factors, inside, fixed)
+    return value + sum(jax.tree.leaves(zeros))
 
 
-def scale_inside(tree: Any, factor: Scalar) -> Any:
-    """Return a tree with the inside of each schedule in it multiplied by a factor."""
+def replace_inside(tree: Any, inside: dict[str, Any]) -> Any:
+    """Return a tree in which every process has this inside."""
 
-    def scale(node: Any) -> Any:
-        if not isinstance(node, SDE):
-            return node
-        inside = {name: getattr(node, name) for name in node.INSIDE}
-        return dataclasses.replace(node, **jax.tree.map(lambda leaf: factor * leaf, inside))
+    def replace(node: Any) -> Any:
+        return dataclasses.replace(node, **inside) if isinstance(node, SDE) else node
 
-    return jax.tree.map(scale, tree, is_leaf=lambda node: isinstance(node, SDE))
+    return jax.tree.map(replace, tree, is_leaf=lambda node: isinstance(node, SDE))

@@ -1,20 +1,22 @@
 """A run whose process learns: training, resuming, freezing, and everything that follows."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
 import tiny
+from gradlog.report.training_sections import show_schedule
 from jax import export
 
 from gradlog.config_error import ConfigError
-from gradlog.data import known_spec
+from gradlog.data import BatchStream, known_spec
 from gradlog.evaluation.export import score_program
-from gradlog.evaluation.score_training import initial_state
-from gradlog.experiment.build import build, check_config
+from gradlog.evaluation.score_training import initial_state, parallel_step
+from gradlog.experiment.build import build, check_config, load_dataset
 from gradlog.experiment.run import Run
 from gradlog.report.page import Chart
 from gradlog.report.run_folder import RunFolder
-from gradlog.report.training_sections import show_schedule
 from gradlog.sde_lib import GammaPath
 
 SETTINGS = {
@@ -66,6 +68,33 @@ def test_each_group_moves_by_its_own_rate_and_average(run):
 def test_resumed_run_is_the_same_bit_for_bit(run, tmp_path):
     train(tmp_path / "run", 10)
     tiny.assert_bitwise_equal(train(tmp_path / "run").state(20), run.state(20))
+
+
+def on_two_devices() -> float:
+    """Return the largest difference of parameters after steps of pmap and of fsdp."""
+    # A schedule that is wide enough to be divided; see `test_parallel` for Adam's eps.
+    wide = {"sde.schedule_features": 1024, "optimizer.adam_eps": 1e-5}
+    config = tiny.points(**SETTINGS | wide)
+    experiment = build(config, load_dataset(config))
+    stream = BatchStream(experiment.dataset.train, 16, 0)
+    first, states = jax.device_get(initial_state(experiment)), []
+    for mapping in ("pmap", "fsdp"):
+        with config.unlocked():
+            config.training.parallel = mapping
+        mapped = parallel_step(build(config, experiment.dataset))
+        state = mapped.place(first)
+        for step in range(4):
+            state, _ = mapped(state, stream[step], step + 1)
+        states.append(mapped.fetch(state).params)
+    assert not state.params["process"]["inside"]["l3"].sharding.is_fully_replicated
+    differences = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *states)
+    return max(jax.tree.leaves(differences))
+
+
+def test_divided_schedule_is_trained_as_a_whole_one():
+    devices = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
+    code = "import conftest, test_learned_processes as t; print(t.on_two_devices())"
+    assert float(tiny.python("-c", code, environment=devices)[-1]) < 1e-5
 
 
 @pytest.mark.parametrize("group", ["network", "process"])

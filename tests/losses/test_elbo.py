@@ -16,7 +16,7 @@ from making import MIXTURE, wrong_score
 
 from gradlog.distributions import Gaussian
 from gradlog.losses import ELBO_FORMS, EvidenceBound, UniformLogRho, UniformTime
-from gradlog.losses.variance import scale_inside
+from gradlog.losses.variance import replace_inside
 from gradlog.models import BoundModel
 from gradlog.models.dequantizers import Uniform
 from gradlog.sde_lib import VE, VP, LearnedGamma, LearnedNumbers
@@ -203,12 +203,14 @@ def test_inside_gets_twice_the_loss_times_its_gradient_and_nothing_else_does():
     np.testing.assert_allclose(by_gain, by_gain_too, rtol=1e-5)
 
 
-def test_only_processes_in_a_tree_are_scaled():
-    model = gaussian_model(GAMMA.bind(bent()))
-    found = scale_inside(dataclasses.replace(model, condition=3), 2.0)
+def test_inside_of_every_process_in_a_tree_is_replaced():
+    model = dataclasses.replace(gaussian_model(GAMMA.bind(bent())), condition=3)
+    inside = jax.tree.map(lambda leaf: 2 * leaf, model.process.inside)
+    found = replace_inside(model, {"inside": inside})
     assert found.condition == 3
     assert found.process.gamma_max == model.process.gamma_max
-    np.testing.assert_allclose(found.process.inside["l1"], 0.6, rtol=1e-6)
+    for process in (found.process, found.score_fn.args[0]):
+        np.testing.assert_allclose(process.inside["l1"], 0.6, rtol=1e-6)
 
 
 def descend(loss, params, rate: float, steps: int):

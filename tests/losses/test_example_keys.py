@@ -15,10 +15,12 @@ def test_keys_are_all_different():
     assert len(np.unique(bits([*keys, jax.random.key(3)]), axis=0)) == len(keys) + 1
 
 
-def test_keys_equal_those_of_version_0_1():
+def test_keys_are_those_that_runs_were_trained_with():
+    """The first six are those of version 0.1."""
     key = jax.random.key(3)
     data, time, loss = jax.random.split(key, 3)
     integrand, dropout = jax.random.split(loss)
     flip, class_dropout = jax.random.fold_in(key, 3), jax.random.fold_in(loss, 0xC1A55)
-    wanted = bits([data, time, integrand, dropout, flip, class_dropout])
+    reconstruction = jax.random.fold_in(loss, 0x5EC0)
+    wanted = bits([data, time, integrand, dropout, flip, class_dropout, reconstruction])
     np.testing.assert_array_equal(bits(example_keys(key)), wanted)

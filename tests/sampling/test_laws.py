@@ -26,7 +26,7 @@ from gradlog.sampling import (
     PredictorCorrector,
     ReverseDiffusion,
 )
-from gradlog.sde_lib import SDES
+from gradlog.sde_lib import SDES, LearnedGamma
 
 LAW = Gaussian(mean=jnp.array([-1.0, 0.0, 0.5]), std=jnp.array([0.2, 0.4, 1.0]))
 COUNT, EPS = 4000, 1e-2
@@ -46,14 +46,18 @@ SAMPLERS = {
     "heun_churn": Heun(100, EPS, False, SCHEDULE, churn=20.0),
     "dpm_sde": DPMSolverSDE(100, EPS, False, SCHEDULE),
 }
+PROCESSES = {name: make() for name, make in SDES.items()}
+PROCESSES["learned_gamma"] = LearnedGamma(schedule="polynomial").bind(
+    {"inside": {"a": jnp.array(2.0), "b": jnp.array(-3.0), "c": jnp.array(1.6)}}
+)
 CASES = [(sampler, name) for sampler in SAMPLERS for name in ("vp", "ve")]
-CASES += [("dpm_sde", name) for name in SDES if name not in ("vp", "ve")]
+CASES += [("dpm_sde", name) for name in PROCESSES if name not in ("vp", "ve")]
 
 
 @functools.cache
 def drawn(sampler, name):
     """Return samples at eps that start in the exact distribution at t_max, and the process."""
-    sde = SDES[name]()
+    sde = PROCESSES[name]
 
     def one(key):
         prior_key, path_key = jax.random.split(key)
@@ -65,7 +69,7 @@ def drawn(sampler, name):
 
 @pytest.mark.parametrize(("sampler", "name"), CASES)
 def test_means_and_covariances_agree_within_three_standard_errors(sampler, name):
-    sde, x = SDES[name](), np.float64(drawn(sampler, name))
+    sde, x = PROCESSES[name], np.float64(drawn(sampler, name))
     alpha, sigma = float(sde.alpha(EPS)), float(sde.sigma(EPS))
     std = np.sqrt((alpha * np.float64(LAW.std)) ** 2 + sigma**2)
     residual = (x - alpha * np.float64(LAW.mean)) / std
