@@ -628,36 +628,29 @@ def main() -> int:
         shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
         (ROOT / ".jax_cache").mkdir(exist_ok=True)
         (copy / ".jax_cache").symlink_to(ROOT / ".jax_cache")
-        if output := failure(
-            copy, sorted({test for each in chosen for test in each.tests.split()})
-        ):
-            print(f"error: these tests fail without a mutation\n{output}")
-            return 2
         missed = 0
         for number, each in enumerate(chosen, 1):
             path = copy / each.file
             whole = path.read_text()
             path.write_text(whole.replace(each.old, each.new))
-            caught = failure(copy, each.tests.split())
+            status = run_tests(copy, each.tests.split())
             path.write_text(whole)
-            missed += not caught
-            told = "caught" if caught else "MISSED"
+            missed += status != 1
+            told = {0: "MISSED", 1: "caught"}.get(status, f"pytest's status {status}:")
             print(f"{number:3} {told} {each.file}: {each.old!r} -> {each.new!r}", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} mutations are caught")
     return int(missed > 0)
 
 
-def failure(copy: Path, tests: list[str]) -> str:
-    """Return the output of the first test that fails, or "" if all of them pass."""
-    done = subprocess.run(
+def run_tests(copy: Path, tests: list[str]) -> int:
+    """Return pytest's exit status: 0 if all tests pass, 1 if one fails, else it could not run."""
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests],
         cwd=copy,
         env=os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
+        stdout=subprocess.DEVNULL,
         check=False,
-    )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    ).returncode
 
 
 if __name__ == "__main__":
