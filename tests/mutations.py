@@ -455,7 +455,7 @@ MUTATIONS = [
             "gradlog/experiment/schema.py",
             "all(least <= number < high for number in numbers)",
             "all(least <= number <= high for number in numbers)",
-            "tests/test_schema.py tests/test_configs.py::test_a_number_that_cannot_be_is_an_error",
+            "tests/test_configs.py::test_a_number_outside_its_range_is_refused_by_its_key_and_no_other_is",
         ),
         (
             "gradlog/experiment/schema.py",
