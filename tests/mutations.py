@@ -336,7 +336,7 @@ MUTATIONS = [
             "gradlog/distributions/stationary.py",
             "return jnp.sum(sigma**2 * self.power / self.spectrum(alpha, sigma))",
             "return jnp.sum(sigma * self.power / self.spectrum(alpha, sigma))",
-            "tests/distributions/test_stationary.py",
+            "tests/distributions/test_entropy_and_posterior.py",
         ),
         # --- theory
         (
