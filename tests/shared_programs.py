@@ -14,6 +14,7 @@ import jax
 
 from gradlog.evaluation import samples, score_training
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.experiment.experiment import Experiment
 from gradlog.training import TrainStep, init_state
 
 _PROGRAMS: dict[Any, Any] = {}
@@ -47,11 +48,26 @@ def share() -> None:
 
     score_training.parallel_step, score_training.initial_state = parallel_step, initial_state
     samples.map_batch = score_training.map_batch = shared_map_batch
-    programs = cached_property(
-        lambda self: _shared(dict, ("estimator", self.likelihood, self.model))
+    shapes = Experiment.params_spec.func  # of the parameters: dropout has none
+
+    def params_spec(experiment):
+        network = experiment.model.network
+        network = network.clone(dropout=0.0) if hasattr(network, "dropout") else network
+        recipe = ("shapes", network, experiment.process, experiment.dataset.shape)
+        return _shared(lambda: shapes(experiment), recipe)
+
+    Experiment.params_spec = _cached("params_spec", params_spec)
+    LikelihoodEvaluator._programs = _cached(
+        "_programs",
+        lambda self: _shared(dict, ("estimator", self.likelihood, self.model)),
     )
-    programs.__set_name__(LikelihoodEvaluator, "_programs")
-    LikelihoodEvaluator._programs = programs
+
+
+def _cached(name, find):
+    """Return a property that an instance computes once."""
+    found = cached_property(find)
+    found.attrname = name
+    return found
 
 
 def _shared(make, recipe):
