@@ -542,7 +542,7 @@ MUTATIONS = [
             "gradlog/report/formatting.py",
             "if value < 60:",
             "if value < 600:",
-            "tests/report/test_run_page.py tests/report/test_charts.py",
+            "tests/report/test_formatting.py",
         ),
         (
             "gradlog/report/charts.py",
