@@ -504,7 +504,7 @@ MUTATIONS = [
             "gradlog/evaluation/quality/frechet.py",
             "shift = -left.sum(axis=0) / count",
             "shift = left.sum(axis=0) / count",
-            "tests/evaluation/test_quality.py",
+            "tests/evaluation/test_frechet_groups.py",
         ),
         (
             "gradlog/evaluation/batch_cache.py",
