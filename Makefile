@@ -13,7 +13,7 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 # The steps of the demo need each other.
 .NOTPARALLEL:
 
-.PHONY: demo train eval sample figures test test-quick test-isa test-slow site docs chaos fuzz lint format clean
+.PHONY: demo train eval sample figures test test-quick test-isa test-slow site docs chaos fuzz mutations lint format clean
 
 demo: train eval sample
 	@echo "demo done: look at $(RUN)/samples, $(RUN)/curves.png and $(RUN)/eval"
@@ -73,6 +73,10 @@ chaos: $(INSTALLED_DEV)
 # A thousand mutated flags, configurations and files; data sets against another reader.
 fuzz: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow tests/fuzz
+
+# Ninety small mutations of the code, each of which some test must catch.
+mutations: $(INSTALLED_DEV)
+	$(BIN)/python tests/mutations.py
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

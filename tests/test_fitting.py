@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+import shared_programs
 import tiny
 
 from gradlog import (
@@ -134,6 +135,7 @@ def test_an_estimator_of_ones_own_is_used_and_compiled_once():
     assert isinstance(bound, VariationalBound)
     nats = fitted.log_prob(POINTS[:3], key, OneDraw(bound))
     assert np.isfinite(nats).all()
+    shared_programs.forget()  # the model keeps its own
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VariationalBound, "one", None)  # it would be traced again
         again = fitted.log_prob(POINTS[:3], key, OneDraw(make_bound(samples=8, eps=1e-3)))

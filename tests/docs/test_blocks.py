@@ -1,5 +1,7 @@
 """Every block of the documentation is run: slow, by `make docs`."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +16,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory):
-    """Not to be changed."""
-    return make_repository(tmp_path_factory.mktemp("docs") / "repository")
+    """Not to be changed; one for all workers, with the trained runs that pages read."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder in that of the session
+        shared = shared.parent
+    with (shared / "docs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made, place = shared / "docs.made", shared / "docs" / "repository"
+        if not made.exists():
+            make_repository(place)
+            made.touch()
+    return place
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if blocks(page)])

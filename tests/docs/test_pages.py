@@ -119,7 +119,7 @@ def test_what_a_command_says_stays_as_it_says():
     assert found[:3] == command
     assert found[3] == "--steps=3,4"
     assert "--config.training.batch_size=8" not in found
-    assert "--config.model.nf=4" in found
+    assert "--config.model.name=mlp" in found
     assert rules.small([command[0], "--config.training.steps=2000"])[1] == (
         "--config.training.steps=4"
     )

@@ -40,6 +40,26 @@ def test_output_depends_on_the_noise_label():
     assert np.abs(features[0] - features[1]).max() > 1e-3
 
 
+class _Seen:
+    """A network that returns what it is given."""
+
+    num_classes = 2
+
+    @staticmethod
+    def apply(variables, x, label):
+        del variables
+        return x, label
+
+
+def test_the_network_sees_data_of_unit_variance_as_noisy_data_of_unit_variance():
+    """Also where the process preserves no variance; its label is a quarter of log rho."""
+    process, x, t = SDES["ve"](), jnp.array([0.3, -2.0]), 0.4
+    seen, label = NoisyClassifier(_Seen())._apply(process, {}, x, t)
+    sigma = 0.01 * 5000**t
+    np.testing.assert_allclose(seen, x / np.sqrt(1 + sigma**2), rtol=1e-5)
+    np.testing.assert_allclose(label, np.log(sigma) / 4, rtol=1e-5)
+
+
 def test_loss_is_the_cross_entropy_at_the_time_that_u_selects():
     classifier = NoisyClassifier(ClassifierNetwork(3, nf=4, hidden=8))
     params = classifier.init(jax.random.key(0), (2,))
