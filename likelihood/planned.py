@@ -46,15 +46,15 @@ class Planned(PerExample):
     colors the estimate is unbiased but for the discretization, whose account is that of
     `Quadrature`, as is ``refine``.
 
-    Without ``colors`` every node has one. ``plan`` returns better numbers for a model.
+    Without ``node_colors`` every node has one. ``plan`` returns better numbers for a model.
 
     Attributes:
       order: of the multistep method.
       target: the standard error in bits/dim that ``plan`` aims at.
       target_of: what has that error: a single 'image', or the 'mean' over ``examples`` images.
       examples: the number of images of the mean.
-      colors: their number at each node, among `color_counts`; numbers for fewer or more nodes are
-        stretched.
+      node_colors: the number of colors at each node, among `color_counts`; numbers for fewer or
+        more nodes are stretched.
 
     Raises:
       ValueError: ``intervals`` is odd or below 10, or ``target_of`` is unknown.
@@ -69,7 +69,7 @@ class Planned(PerExample):
     examples: int = 1
     start: Start = AS_SAMPLE
     prior_log_prob: PriorLogProb | None = None
-    colors: Int[Array, " nodes"] | None = None
+    node_colors: Int[Array, " nodes"] | None = None
 
     def __post_init__(self):
         if self.intervals % 2 or self.intervals < _LEAST_INTERVALS:
@@ -126,10 +126,10 @@ class Planned(PerExample):
 
     @property
     def _colors_of_nodes(self) -> Int[Array, " nodes"]:
-        if self.colors is None:
+        if self.node_colors is None:
             return jnp.ones(self.intervals + 1, int)
-        nearest = np.rint(np.linspace(0, len(self.colors) - 1, self.intervals + 1)).astype(int)
-        return jnp.asarray(self.colors)[nearest]
+        nearest = np.rint(np.linspace(0, len(self.node_colors) - 1, self.intervals + 1)).astype(int)
+        return jnp.asarray(self.node_colors)[nearest]
 
     # --- the plan -----------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Planned(PerExample):
     def plan(
         self, variances: Float[np.ndarray, "nodes counts"], shape: tuple[int, ...]
     ) -> Int[np.ndarray, " nodes"]:
-        """Return ``colors`` that reach the target by few products, for measured variances.
+        """Return ``node_colors`` that reach the target by few products, for measured variances.
 
         They are added one node after the other, where they reduce the variance most for each
         product, until the target is met or no node can have more.

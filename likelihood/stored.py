@@ -173,4 +173,4 @@ def follow(likelihood: Any, colors: Any) -> Any:
         return likelihood
     if hasattr(likelihood, "likelihood"):
         return replace(likelihood, likelihood=follow(likelihood.likelihood, colors))
-    return replace(likelihood, colors=colors)
+    return replace(likelihood, node_colors=colors)

@@ -69,7 +69,7 @@ class ProbabilityFlow:
     eps: float
     denoise: bool = True
     log_prob: bool = False
-    num_steps: int = 40
+    num_steps: int = 1000
 
     def __post_init__(self) -> None:
         if self.log_prob:

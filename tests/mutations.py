@@ -242,8 +242,8 @@ MUTATIONS = [
         # --- likelihood
         (
             "likelihood/bits.py",
-            "np.full(count, -dims * log_scale)",
-            "np.full(count, dims * log_scale)",
+            "np.full(len(next(iter(parts.values()))), -dims * log_scale)",
+            "np.full(len(next(iter(parts.values()))), dims * log_scale)",
             "tests/likelihood/test_bits.py",
         ),
         (
@@ -477,7 +477,7 @@ MUTATIONS = [
         ),
         (
             "gradlog/experiment/notes.py",
-            "if estimators and config.likelihood.eps > trained:",
+            "if estimators and not is_discrete and config.likelihood.eps > trained:",
             "if estimators and config.likelihood.eps < trained:",
             "tests/cli/test_command_line.py",
         ),

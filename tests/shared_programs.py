@@ -73,7 +73,8 @@ def _cached(name, find):
 def _shared(make, recipe):
     """Return what was made of the recipe before, or make it."""
     config: Any = jax.config
-    key = (recipe, config.jax_enable_x64, config.jax_debug_nans, config.jax_debug_infs)
+    setting = config.jax_enable_x64, config.jax_debug_nans, config.jax_debug_infs
+    key = (recipe, setting, jax.device_count())
     try:
         if key not in _PROGRAMS:
             _PROGRAMS[key] = make()

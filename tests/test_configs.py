@@ -31,7 +31,7 @@ from gradlog.experiment.notes import notes, unread_overrides
 from gradlog.experiment.run import Run
 from gradlog.experiment.sampling_parts import BATCH_AXES
 from gradlog.experiment.schema import LARGEST, check_ranges, find_problem
-from gradlog.experiment.training_parts import OPTIMIZERS
+from gradlog.experiment.training_parts import ELBO, OPTIMIZERS
 from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
 from gradlog.losses import (
     DISCRETE_OBJECTIVES,
@@ -40,6 +40,7 @@ from gradlog.losses import (
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
+    EvidenceBound,
     ScoreFlow,
 )
 from gradlog.models import (
@@ -60,7 +61,14 @@ from gradlog.sampling import (
     SAMPLERS,
     TIME_SCHEDULES,
 )
-from gradlog.sde_lib import DISCRETE_PROCESSES, MASK_SCHEDULES, SDES, VP, LearnedNumbers
+from gradlog.sde_lib import (
+    DISCRETE_PROCESSES,
+    LEARNED,
+    MASK_SCHEDULES,
+    SDES,
+    VP,
+    LearnedNumbers,
+)
 from gradlog.studies import STUDIES
 from gradlog.training import (
     MAPPINGS,
@@ -172,6 +180,8 @@ def test_the_head_of_a_file_states_its_command_and_its_figure(file):
 CHOSEN_BY_FILE = """
 conditional/digits                 ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 digits                             ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
+discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
+learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
 subvp/cifar10_ddpmpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
@@ -295,12 +305,12 @@ def _flat(config):
 
 REGISTRIES = {
     "data.name": DATASETS,
-    "sde.name": {**SDES, **DISCRETE_PROCESSES},
+    "sde.name": {**SDES, **LEARNED, **DISCRETE_PROCESSES},
     "sde.mask_schedule": MASK_SCHEDULES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
     "model.label": NOISE_LABELS,
-    "objective.name": {**INTEGRANDS, **DISCRETE_OBJECTIVES},
+    "objective.name": {**INTEGRANDS, ELBO: EvidenceBound, **DISCRETE_OBJECTIVES},
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
     "objective.dequantization": TRAINING_DEQUANTIZERS,
@@ -321,8 +331,12 @@ REGISTRIES = {
 }
 CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
 CHOICES += [("likelihood.name", name) for name in ("importance", "orders")]
+CHOICES += [("sde.schedule", "polynomial")]
 CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
 TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
+# What goes with a learned process.
+OF_LEARNED = {"sde.name": "learned_gamma", "objective.name": ELBO, "model.label": "log_rho"}
+OF_LEARNED |= {"objective.importance_sampling": False}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -333,6 +347,7 @@ NEEDED = {
     "sampling.variable": {"sampling.name": "probability_flow"},
     "sampling.schedule": {"sampling.name": "heun"},
     "sde.mask_schedule": {"sde.name": "masking"},
+    "sde.schedule": OF_LEARNED,
 }
 # What goes with a discrete process.
 OF_TOKENS = {
@@ -362,6 +377,8 @@ def _with(key, name):
         return tiny.images(**OF_TOKENS | chain | {key: name}), DIGITS
     if name == "importance":
         return tiny.images(**{key: name}), DIGITS
+    if name in (*LEARNED, ELBO):
+        return tiny.points(**OF_LEARNED | {key: name}), POINTS
     if key in ("sampling.guidance", "sampling.task"):
         return tiny.images(**TOLD | {key: name}), _labeled("d", DIGITS.train, 17, 10)
     if key == "model.name" and name in IMAGE_NETWORKS:
@@ -396,10 +413,10 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
-PARTS |= {"distribution", "slice_law", "norm_axes"}
+PARTS |= {"distribution", "slice_law", "norm_axes", "examples", "integrand", "offset", "proposal"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
-MADE = {"start", "slice_law", "schedule"}
+MADE = {"start", "slice_law", "schedule", "path"}
 # A network reads these from the section of the SDE.
 FROM_SDE = {"sigma_min", "sigma_max"}
 
@@ -620,13 +637,14 @@ def test_eps_is_held_against_the_end_of_its_own_process():
     assert message == "config.sampling.eps = 0.6 must lie in (0, 0.5)"
 
 
+WITH_RANGE = {key.name for key in keys().values() if key.interval}
 # Beyond its range a key may have a relation to another.
 RELATED = {"optimizer.accumulate", "sde.sigma_min", "sde.sigma_max"}
 
 
 def _numbers_of(key):
     """Numbers of the key's type, most of them near its default or the ends of its range."""
-    low, high = (float(end) for end in RANGES[key][1:-1].split(","))
+    low, high = (float(end) for end in keys()[key].interval[1:-1].split(","))
     default_value = _flat(default.get_config())[key]
     ends = [end for end in (low, high) if np.isfinite(end)] + [0.0]
     if type(default_value) is float:
@@ -638,13 +656,14 @@ def _numbers_of(key):
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(data=st.data(), key=st.sampled_from(sorted(set(RANGES) - RELATED)))
+@given(data=st.data(), key=st.sampled_from(sorted(WITH_RANGE - RELATED)))
 def test_a_number_outside_its_range_is_refused_by_its_key_and_no_other_is(data, key):
     value = data.draw(_numbers_of(key))
     numbers = value if isinstance(value, tuple) else (value,)
-    low, high = (float(end) for end in RANGES[key][1:-1].split(","))
+    interval = keys()[key].interval
+    low, high = (float(end) for end in interval[1:-1].split(","))
     inside = bool(numbers) and all(
-        np.isfinite(n) and low <= n < high and (n > low or RANGES[key][0] == "[") for n in numbers
+        np.isfinite(n) and low <= n < high and (n > low or interval[0] == "[") for n in numbers
     )
     large = any(isinstance(n, int) and abs(n) >= LARGEST for n in numbers) and key != "seed"
     config = _edited(default.get_config(), **{key: value})
@@ -719,7 +738,7 @@ def test_a_truncated_normal_that_would_be_noised_again_is_an_error():
 
 def test_an_unknown_dequantization_is_named_with_the_choices():
     with pytest.raises(
-        ConfigError, match=r"'normal' is unknown; choose one of \['truncated_normal'"
+        ConfigError, match=r"'normal' is unknown; choose one of \['decoder', 'truncated_normal'"
     ):
         check_config(tiny.images(**{"likelihood.dequantization": "normal"}))
 

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from gradlog.report.training_sections import show_schedule
 from jax import export
 
 from gradlog.config_error import ConfigError
@@ -15,7 +14,7 @@ from gradlog.evaluation.export import score_program
 from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.build import build, check_config, load_dataset
 from gradlog.experiment.run import Run
-from gradlog.report.page import Chart
+from gradlog.report.page import render_page
 from gradlog.report.run_folder import RunFolder
 from gradlog.sde_lib import GammaPath
 
@@ -141,15 +140,15 @@ def test_report_draws_the_schedule_over_training(run):
     assert logged["gamma_0.00"][-1] < logged["gamma_0.50"][-1] < logged["gamma_1.00"][-1]
     terms = sum(logged[name] for name in ("prior", "diffusion", "reconstruction"))
     np.testing.assert_allclose(terms, logged["loss"], rtol=1e-5)
-    (chart,) = show_schedule(RunFolder(run.workdir.root))
-    assert isinstance(chart, Chart)
-    assert f"{logged['gamma_1.00'][-1]:.4f}" in chart.description
+    page = render_page(RunFolder(run.workdir.root))
+    assert "Learned process" in page
+    assert f"{logged['gamma_1.00'][-1]:.4f} at t = 1.00" in page
 
 
 def test_fixed_run_has_no_chart_of_a_schedule(tmp_path):
     config = tiny.points(**{"training.steps": 2, "training.eval_every": 0})
     Run.open(tmp_path / "run", config).train()
-    assert show_schedule(RunFolder(tmp_path / "run")) == []
+    assert "Learned process" not in render_page(RunFolder(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(

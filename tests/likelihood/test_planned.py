@@ -47,7 +47,7 @@ def points(count=REPEATS):
 
 @functools.cache
 def program():
-    return jax.jit(lambda xs, keys, colors: replace(ESTIMATE, colors=colors)(MODEL, xs, keys))
+    return jax.jit(lambda xs, keys, colors: replace(ESTIMATE, node_colors=colors)(MODEL, xs, keys))
 
 
 @functools.cache
@@ -106,7 +106,7 @@ def test_as_many_colors_as_dimensions_are_exact():
     law = LAWS["gaussian"]
     model = BoundModel(VP, law.score_fn(VP))
     colors = jnp.full(97, 12)
-    exact = Planned(EPS, 96, colors=colors, prior_log_prob=exact_prior(law, VP))
+    exact = Planned(EPS, 96, node_colors=colors, prior_log_prob=exact_prior(law, VP))
     xs = law.sample_at(jax.random.key(1), VP.alpha(EPS), VP.sigma(EPS))[None]
     found = jax.device_get(jax.jit(lambda xs: exact(model, xs, keys(1)))(xs))
     np.testing.assert_allclose(found.nats[0], law.log_density_fn(VP)(xs[0], EPS), atol=2e-3)
@@ -136,7 +136,7 @@ def test_numbers_of_colors_split_channels_evenly():
 
 def test_plan_stretches_to_twice_the_nodes():
     colors = jnp.arange(1, INTERVALS + 2)
-    finer = replace(ESTIMATE, colors=colors).tightened()
+    finer = replace(ESTIMATE, node_colors=colors).tightened()
     np.testing.assert_array_equal(finer._colors_of_nodes[::2], colors)
     assert len(finer._colors_of_nodes) == 2 * INTERVALS + 1
 
