@@ -6,9 +6,14 @@ If the workdir has no model, the script trains that of the config. Every estimat
 points x at eps: the first test images, dequantized, with ``start = as_sample``. Each repetition
 has other probes, and the estimators take turns. `ode` and `quadrature` have the config's
 tolerance. `scipy` and the reference `exact` have 1e-5, unless a flag sets it. The reference is
-saved in the workdir. One row is `ode` with as many probes as the error of one probe asks for, to
-know an image to 0.02 bits/dim: a run, like all rows. `quadrature, multistep` has one evaluation a
-node.
+saved in the workdir. Two rows are `scipy` and `ode` with as many probes as the error of one probe
+asks for, to know an image to 0.02 bits/dim: runs, like all rows. Their probes are carried along one
+path. `quadrature, multistep` has one evaluation a node. `planned` evaluates images whose path is
+not certain again with twice the nodes, and its costs include that.
+
+Further rows have the goal 'mean': the mean of the whole test set by `quadrature` and by `planned`,
+whose target is 0.001 bits/dim of the mean. Their `rms error` is the standard error of the mean by
+the probes, and their bias the change by the last refinement of the nodes.
 
 - ``s/image``: the wall time of a batch, the median over repetitions, divided by its images.
 - ``rms error``, ``bias``: in bits/dim. The first is that of single images, the second that of the
@@ -23,10 +28,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -38,22 +44,27 @@ from rich.table import Table
 from trained import load_or_train
 
 from gradlog.evaluation.devices import keys_by_index
+from gradlog.evaluation.likelihood import likelihood_evaluator
 from gradlog.experiment.run import Run
 from gradlog.likelihood import (
     Likelihood,
     LogProb,
     ODELikelihood,
     OneDraw,
+    Planned,
     Quadrature,
     runs_on_host,
+    scipy_ode,
 )
 from gradlog.models import DiffusionModel
-from gradlog.ode import LogRhoFlow
+from gradlog.ode import LogRhoFlow, TimeFlow
 from gradlog.storage import digest_arrays, write_json, write_npz
 
-TARGET = 0.02  # bits/dim
+TARGET = 0.02  # bits/dim, of an image
+TARGET_OF_MEAN = 0.001
 _AT_ONCE = 4  # images of the reference
 _TIMED_CALLS = 5  # of a bare evaluation
+_FEW = 4  # images of a second look
 _OWN = {"likelihood.start": "as_sample", "likelihood.probes": 1, "likelihood.chunk": 64}
 _MULTISTEP = {
     "likelihood.path": "multistep",
@@ -167,7 +178,13 @@ def load_likelihood(run: Run, name: str) -> Likelihood:
     """Return the run's estimator for points of the model's space."""
     stored = run.experiment.estimators[name].likelihood
     assert isinstance(stored, OneDraw)
-    return stored.likelihood
+    inner = stored.likelihood
+    if isinstance(inner, Planned):
+        shape, model = run.experiment.dataset.shape, run.experiment.model
+        with jax.default_matmul_precision("float32"):
+            measure = jax.jit(lambda params: inner.measure(model.bind(params), shape))
+            return replace(inner, node_colors=inner.plan(measure(run.params()), shape))
+    return inner
 
 
 def program(run: Run, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array], LogProb]:
@@ -178,12 +195,61 @@ def program(run: Run, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array]
         return likelihood(model.bind(params), xs, keys)
 
     evaluated = evaluate if runs_on_host(likelihood) else jax.jit(evaluate)
+    finer = program(run, likelihood.tightened()) if isinstance(likelihood, Planned) else None
 
     def call(xs, keys):
         with jax.default_matmul_precision("float32"):
-            return jax.device_get(evaluated(params, xs, keys))
+            found = jax.device_get(evaluated(params, xs, keys))
+        return look_again(finer, found, xs, keys) if finer else found
 
     return call
+
+
+def carry_probes(
+    call: Callable[[jax.Array, jax.Array], LogProb], count: int
+) -> Callable[[jax.Array, jax.Array], LogProb]:
+    """Return the call of `scipy` with several probes of each image along its one path."""
+
+    def signs(keys, xs):
+        draw = lambda key, x: jax.random.rademacher(key, (count, *x.shape), x.dtype)  # noqa: E731
+        return jax.vmap(draw)(keys, xs)
+
+    @jax.jit
+    def right_hand_side(model, t, xs, probes):
+        def one(x, own):
+            drift, pull_back = jax.vjp(lambda x: TimeFlow().velocity(model, t, x), x)
+            traces = jax.vmap(lambda v: jnp.vdot(pull_back(v)[0], v))(own)
+            return drift, jnp.mean(traces)
+
+        return jax.vmap(one)(xs, probes)
+
+    def carried(xs, keys):
+        patches = {"random_signs": signs, "right_hand_side": right_hand_side}
+        with mock.patch.multiple(scipy_ode, **patches):
+            found = call(xs, keys)
+        return replace(found, jvps=count * found.jvps)
+
+    return carried
+
+
+def look_again(
+    finer: Callable[[jax.Array, jax.Array], LogProb], found: LogProb, xs: jax.Array, keys: jax.Array
+) -> LogProb:
+    """Return the results, with those of finer nodes for the images that are marked."""
+    marked = np.flatnonzero(found.refine)
+    for start in range(0, len(marked), _FEW):
+        rows = np.resize(marked[start : start + _FEW], _FEW)  # of one shape: programs compile once
+        again = finer(xs[rows], keys[rows])
+        nfe, jvps = found.nfe[rows] + again.nfe, found.jvps[rows] + again.jvps
+        again = replace(again, nfe=nfe, jvps=jvps)
+
+        def put(old, new, rows=rows):
+            old = np.array(old)
+            old[rows] = new
+            return old
+
+        found = jax.tree.map(put, found, again)
+    return found
 
 
 def reference(run: Run, xs: jax.Array) -> np.ndarray:
@@ -200,11 +266,12 @@ def reference(run: Run, xs: jax.Array) -> np.ndarray:
         return stored["nats"]
 
 
-def record(run: Run, name: str, xs: jax.Array) -> Record:
+def record(run: Run, name: str, xs: jax.Array, carried: int = 0) -> Record:
     """Return the record of an estimator that is compiled and has run once."""
     likelihood = load_likelihood(run, name)
     bare = bare_evaluations(likelihood, run.experiment.model, run.params(), xs)
     call = program(run, likelihood)
+    call = carry_probes(call, carried) if carried else call
     call(xs, jax.random.split(jax.random.key(0), len(xs)))
     return Record(likelihood, call, bare)
 
@@ -235,14 +302,35 @@ def row(name: str, dataset: str, record: Record, truth: np.ndarray, dims: int) -
     }
 
 
+def row_of_mean(run: Run, name: str, title: str) -> dict[str, Any]:
+    """Return the figures of the mean of the whole test set; errors are in bits/dim."""
+    experiment, test = run.experiment, run.experiment.dataset.test
+    evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
+    data = test[np.arange(len(test))]
+    call = partial(evaluator, run.params(), data, experiment.streams["eval"])
+    call()  # the first call compiles
+    found = min((call() for _ in range(2)), key=lambda found: found.seconds)
+    dims = data[0].size * math.log(2)
+    return {
+        "dataset": experiment.dataset.name,
+        "estimator": title,
+        "goal": "mean",
+        "seconds_per_image": found.seconds / len(data),
+        "forward_evaluations": float(found.values["nfe"].mean()),
+        "jvp_evaluations": float(found.values["jvps"].mean()),
+        "rms_error": float(np.sqrt(np.sum(found.standard_error**2))) / len(data) / dims,
+        "bias": -float(found.values["discretization"].mean()) / dims,
+    }
+
+
 def show(report: dict[str, Any]) -> None:
-    """Print the table."""
+    """Print the tables."""
     table = Table(title=f"{report['dataset']}, {report['images']} images, {report['device']}")
     for name in ("estimator", "s/image", "values", "products", "rms error", "reported", "bias"):
         table.add_column(name, justify="right")
     for name in (f"reaches {TARGET}", "overhead"):
         table.add_column(name, justify="right")
-    for each in report["rows"]:
+    for each in (each for each in report["rows"] if each["goal"] != "mean"):
         table.add_row(
             each["estimator"],
             f"{each['seconds_per_image']:.4f}",
@@ -254,7 +342,15 @@ def show(report: dict[str, Any]) -> None:
             "yes" if each["goal"] else "no",
             f"{each['overhead']:.3f}" if each["overhead"] else "-",
         )
-    Console(width=140).print(table)
+    console = Console(width=140)
+    console.print(table)
+    for each in (each for each in report["rows"] if each["goal"] == "mean"):
+        console.print(
+            f"mean of the test set, {each['estimator']}: "
+            f"{each['seconds_per_image']:.4f} s an image, "
+            f"{each['forward_evaluations']:.0f} values, {each['jvp_evaluations']:.0f} products, "
+            f"error {each['rms_error']:.5f}, last refinement {each['bias']:+.5f}"
+        )
 
 
 def main() -> None:
@@ -286,17 +382,23 @@ def main() -> None:
     ode.repeat(xs, jax.random.split(jax.random.key(arguments.repeats), len(xs)))
     rms = row("ode", dataset, ode, truth, dims)["rms_error"]
     probes = math.ceil((rms / TARGET) ** 2)
+    scipy = record(open_run("scipy", tolerance(1e-5)), "scipy", xs)
+    scipy.repeat(xs, jax.random.split(jax.random.key(arguments.repeats), len(xs)))
+    rms = row("scipy", dataset, scipy, truth, dims)["rms_error"]
+    carried = math.ceil((rms / TARGET) ** 2)
     settings = {
-        "scipy": ("scipy", tolerance(1e-5)),
         "ode": ("ode", {}),
         f"ode, {probes} probes": ("ode", {"likelihood.probes": probes}),
         "quadrature": ("quadrature", {}),
         "quadrature, multistep": ("quadrature", _MULTISTEP),
+        "planned": ("planned", {"likelihood.target": TARGET}),
     }
     records = {
         title: record(open_run(name, changes), name, xs)
         for title, (name, changes) in settings.items()
     }
+    of_scipy = open_run("scipy", tolerance(1e-5))
+    records |= {"scipy": scipy, f"scipy, {carried} probes": record(of_scipy, "scipy", xs, carried)}
     for seed in range(arguments.repeats):
         keys = jax.random.split(jax.random.key(seed), len(xs))
         for each in records.values():
@@ -311,6 +413,9 @@ def main() -> None:
         "target": TARGET,
         "rows": [row(title, dataset, each, truth, dims) for title, each in records.items()],
     }
+    of_mean = {"likelihood.target": TARGET_OF_MEAN, "likelihood.target_of": "mean"}
+    for name, changes in (("quadrature", {}), ("planned", of_mean)):
+        report["rows"].append(row_of_mean(open_run(name, changes), name, name))
     show(report)
     if arguments.json:
         write_json(Path(arguments.json), report)
