@@ -338,7 +338,8 @@ def likelihood() -> Config:
             "target": 0.02,
             # planned: what has that error: a single 'image', or the 'mean' of the images evaluated.
             "target_of": "image",
-            # planned, quadrature: intervals between nodes, even in log rho. [1, inf)
+            # planned, quadrature, exact on a multistep path: intervals between nodes, even in
+            # log rho. [1, inf)
             "intervals": 24,
             # quadrature, exact: solver of the path: 'adaptive', or 'multistep' with one evaluation
             # a node.

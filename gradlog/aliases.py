@@ -46,6 +46,18 @@ def modern_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+# Settings that older results lack, with the values that they were computed with.
+_LATER = {"likelihood.churn": 1.0, "likelihood.path": "adaptive", "sampling.log_prob": False}
+# Settings that older results lack, since nothing depended on them there.
+_UNUSED = ("likelihood.intervals", "likelihood.tolerance", "sampling.num_steps")
+
+
+def filled_settings(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a result with those of the wanted ones that it is too old to have."""
+    later = _LATER | {key: wanted[key] for key in _UNUSED if key in wanted}
+    return {key: later[key] for key in later if key in wanted} | dict(settings)
+
+
 def old_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by dotted key as version 0.1 spelled them; digests are made of these."""
     return {

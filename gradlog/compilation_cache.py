@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-FOLDER = Path("~/.cache/gradlog/jax").expanduser()
+FOLDER = Path("~/.cache/gradlog/jax")
 
 
 def store_compiled_programs(folder: Path = FOLDER) -> None:
@@ -14,6 +14,10 @@ def store_compiled_programs(folder: Path = FOLDER) -> None:
     JAX_COMPILATION_CACHE_DIR asks.
     """
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            folder = folder.expanduser()
+        except RuntimeError:  # this user has no home
+            return
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

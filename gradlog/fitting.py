@@ -273,13 +273,15 @@ def fit(
 def default_objective(process: Process, eps: float) -> Objective:
     """Return denoising score matching, or the variational bound for a learned process.
 
-    If its schedule is learned, times are uniform: the schedule decides their noise levels.
+    If its schedule is learned, times are uniform from 0 on: the schedule decides their noise
+    levels.
     """
     integrand, even = DenoisingScoreMatching(), UniformLogRho()
     if isinstance(process, SDE):
         return ScoreMatching(integrand, Likelihood(), even, eps)
-    proposal = UniformTime() if process.initial().INSIDE else even
-    return EvidenceBound(integrand, 0.0, proposal, eps)
+    if process.initial().INSIDE:
+        return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
+    return EvidenceBound(integrand, 0.0, even, eps)
 
 
 def default_optimizer(steps: int) -> optax.GradientTransformation:

@@ -53,7 +53,7 @@ def differentiable(likelihood: Likelihood, adjoint: str | None = None) -> Any:
         raise ValueError(
             f"{type(likelihood).__name__} runs on the host and has no gradient: use 'ode'"
         )
-    if _has_field(likelihood, "colors"):
+    if hasattr(likelihood, "plan"):
         raise ValueError(
             f"{type(likelihood).__name__} has loops without a fixed length, and no gradient: use "
             "'ode', or 'quadrature' with a multistep path"

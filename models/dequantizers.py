@@ -246,10 +246,16 @@ class Decoder(Centers):
     def log_scale(self) -> float:
         return 0.0
 
+    def as_centers(self) -> Centers:
+        """Return the same map for densities, whose unit is that of the data."""
+        return Centers(self.levels, self.centered)
+
     def log_decoder(
         self, x0: Float[Array, "*D"], y: Float[Array, "*D"], rho: Float[Array, ""]
     ) -> Float[Array, ""]:
         """Return the log probability in nats of the levels of x0, given ``y = x0 + rho z``.
+
+        x0 must hold centers of levels.
 
         ``p(k | y) = N(y; c_k, rho^2) / sum_j N(y; c_j, rho^2)`` for each dimension, with the
         centers c of the levels (Kingma et al. 2021, arXiv:2107.00630, section 3.3).

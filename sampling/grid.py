@@ -105,11 +105,13 @@ class GridSampler(ABC):
             return self.step(own, y, memory, t, t_next, noise), node
 
         y = z / process.alpha(times[0])
-        keys = jax.random.split(key, self.num_steps)
-        (y, _), nodes = jax.lax.scan(scan_step, (y, self.memory(y)), (times[:-1], times[1:], keys))
+        keys = jax.random.split(key, self.num_steps + 1)
+        (y, _), nodes = jax.lax.scan(
+            scan_step, (y, self.memory(y)), (times[:-1], times[1:], keys[:-1])
+        )
         x, density = y * process.alpha(times[-1]), None
         if self.log_prob:
-            last, _ = evaluate_node(model, y, times[-1], key)
+            last, _ = evaluate_node(model, y, times[-1], keys[-1])
             joined = jax.tree.map(lambda some, one: jnp.append(some, one[None], 0), nodes, last)
             density = flow_density(model, z, joined)
         if self.denoise:

@@ -156,6 +156,7 @@ def test_fixed_run_has_no_chart_of_a_schedule(tmp_path):
     [
         ({"objective.importance_sampling": True}, "objective.importance_sampling"),
         ({"objective.name": "dsm"}, "objective.name"),
+        ({"objective.eps": 1e-3}, "objective.eps"),
         ({"objective.levels": "one"}, "objective.levels"),
         ({"objective.dequantization": "scaled"}, "objective.dequantization"),
         ({"objective.form": "fsm"}, "objective.form"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
+from gradlog.cli.actions import choose_study
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.comparison import compare_runs, save_differences
 from gradlog.evaluation.verify import verify_workdir
@@ -149,6 +150,11 @@ def test_what_does_not_go_with_the_data_is_named(overrides, named, tmp_path):
 
     with pytest.raises(ConfigError, match=named):
         build()
+
+
+def test_a_study_is_refused_before_it_trains():
+    with pytest.raises(ConfigError, match=r"sde\.name"):
+        choose_study(config(**{"study.name": "kl_bound"}))
 
 
 def test_what_only_a_gaussian_model_can_do_is_refused(run):

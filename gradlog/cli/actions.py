@@ -206,16 +206,17 @@ def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
     """Return the study that ``config.study`` names, and the keys that it reads.
 
     Raises:
-      ConfigError: there is no study of that name, or the process has trained numbers.
+      ConfigError: there is no study of that name, or the process is learned or discrete.
     """
     from gradlog.config_error import ConfigError
     from gradlog.experiment.reader import Reader
-    from gradlog.sde_lib import LEARNED
+    from gradlog.sde_lib import SDES
     from gradlog.studies import STUDIES
 
-    if config.sde.name in LEARNED:
+    if config.sde.name not in SDES:
         raise ConfigError(
-            f"config.sde.name = {config.sde.name!r}: studies need a process without trained numbers"
+            f"config.sde.name = {config.sde.name!r}: studies need a process with a score and no "
+            f"trained numbers: one of {sorted(SDES)}"
         )
     reader = Reader(config)
     return reader.choose("study", STUDIES), reader.keys_read

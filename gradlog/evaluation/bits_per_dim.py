@@ -31,7 +31,7 @@ from gradlog.evaluation.uncertainty import (
     mean,
 )
 from gradlog.likelihood import Noised, Part, tightened
-from gradlog.models import Continuous, Tokens
+from gradlog.models import Continuous, Decoder, Tokens
 from gradlog.storage import (
     Workdir,
     WorkdirError,
@@ -251,7 +251,7 @@ class EstimatorRun:
         """Return the draws that place a datum. A bound reports its noise at eps with its times."""
         inner = getattr(self._estimator.likelihood, "likelihood", None)
         noised = isinstance(getattr(inner, "start", None), Noised)
-        dequantized = not isinstance(self._estimator.dequantizer, Continuous | Tokens)
+        dequantized = not isinstance(self._estimator.dequantizer, Continuous | Tokens | Decoder)
         return (DEQUANTIZATION,) * dequantized + (NOISE_AT_EPS,) * noised
 
 

@@ -33,7 +33,7 @@ from gradlog.evaluation.devices import (
     place,
 )
 from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
-from gradlog.models import DiffusionModel
+from gradlog.models import Decoder, DiffusionModel
 from gradlog.sampling import Sampler
 from gradlog.storage import Workdir, write_json, write_npz
 
@@ -83,6 +83,10 @@ class SampleDriver:
 
         def batch(shared: tuple[Any, Any], rows):
             params, guide = shared
+            dequantizer = model.dequantizer
+            # A decoder gives probabilities of levels; the density of a sample still has a unit.
+            is_decoder = isinstance(dequantizer, Decoder)
+            units = (dequantizer.as_centers() if is_decoder else dequantizer).log_scale
 
             def one(key_data, label, known):
                 key = jax.random.wrap_key_data(key_data)
@@ -96,7 +100,7 @@ class SampleDriver:
                 if sample.density is None:
                     return drawn
                 return drawn | {
-                    "log_prob": sample.density.nats - z.size * bound.log_scale,
+                    "log_prob": sample.density.nats - z.size * units,
                     "log_prob_error": sample.density.standard_error,
                     "log_prob_discretization": sample.density.discretization,
                 }
@@ -162,8 +166,8 @@ class SampleRun:
         def driver(log_prob: bool) -> SampleDriver:
             sampler, name = experiment.sampler, experiment.config.sampling.name
             return SampleDriver(
-                with_log_prob(sampler, name) if log_prob else sampler,
-                experiment.model,
+                with_log_prob(sampler, name, experiment.process) if log_prob else sampler,
+                experiment.model.in_float32() if log_prob else experiment.model,
                 experiment.dataset.shape,
                 experiment.sampling.batch_size,
                 conditioning,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from gradlog.experiment.experiment import Experiment
 from gradlog.losses import Ladder
-from gradlog.models import LadderIndex
+from gradlog.models import Decoder, Dequantizer, LadderIndex
 from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
 from gradlog.sde_lib import Discrete
 
@@ -66,13 +66,12 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
                 "config.sampling.num_scales = 0 and config.sampling.eps = config.objective.eps"
             )
 
-    points = _TRAINED_ON[config.objective.dequantization]
     found += [
         f"{name}: config.likelihood.dequantization = "
         f"{estimator.settings['likelihood.dequantization']!r}, but the network was trained on "
-        f"{points}"
+        f"{_TRAINED_ON[config.objective.dequantization]}"
         for name, estimator in estimators.items()
-        if estimator.dequantizer != experiment.model.dequantizer
+        if _points(estimator.dequantizer) != _points(experiment.model.dequantizer)
     ]
 
     steps = config.sampling.num_steps
@@ -91,3 +90,8 @@ def unread_overrides(experiment: Experiment, overridden: Collection[str]) -> lis
     """Return a note for each key of the command line that no built part reads."""
     unread = [key for key in overridden if key not in experiment.keys_read]
     return [f"config.{key} is not read by this command; it changes nothing" for key in unread]
+
+
+def _points(dequantizer: Dequantizer) -> Dequantizer:
+    """Return the map to the points that a network sees: a decoder's are centers."""
+    return dequantizer.as_centers() if isinstance(dequantizer, Decoder) else dequantizer

@@ -40,6 +40,7 @@ from gradlog.experiment.experiment import ALL_PARTS, Experiment
 from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
+from gradlog.models import Continuous
 from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete
 from gradlog.storage import (
     Checkpoints,
@@ -118,10 +119,8 @@ class Run:
             if experiment.config.data.name == "folder" and not workdir.exists():
                 check_holds_no_images(workdir.root, experiment.config.data.path)
         experiment = experiment.with_data((load or load_dataset)(experiment.config))
-        if not workdir.exists():
-            experiment.check(
-                ["params_spec"]
-            )  # it takes time; an existing run has shown that it fits
+        if not workdir.exists():  # an existing run has shown that it fits
+            experiment.check(["params_spec"])
         workdir.check(experiment.identity, known_defaults())
         return cls(workdir, experiment)
 
@@ -398,7 +397,9 @@ class Run:
             likelihood = differentiable(estimator.likelihood.likelihood, adjoint)
         except ValueError as error:
             raise ConfigError(f"config.likelihood.name = {name!r}: {error}") from error
-        return log_density_fn(likelihood, self.experiment.model.in_float32().bind)
+        # Of a point: a decoder would give the probability of a level.
+        model = replace(self.experiment.model.in_float32(), dequantizer=Continuous())
+        return log_density_fn(likelihood, model.bind)
 
     def score(self, x: np.ndarray, t: float | np.ndarray, step: int | None = None) -> np.ndarray:
         """Return the score ``d log p_t(x) / dx``, shape (n, *D), per unit of the model's space.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -29,10 +30,12 @@ from gradlog.sampling import (
     Projection,
     Sampler,
 )
+from gradlog.sampling.grid import GridSampler
 from gradlog.sde_lib import Discrete, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
+_UNEVEN = 2.0  # the longest step of log rho beside another for an integral over both
 BATCH_AXES = ("batch", "devices")
 
 
@@ -82,11 +85,11 @@ def build_sampler(reader: Reader, process: Process) -> Sampler:
     name = reader.get("sampling.name")
     check_accepts("sampling.name", name, sampler, process)
     if reader.get("sampling.log_prob"):
-        return with_log_prob(sampler, name)
+        return with_log_prob(sampler, name, process)
     return sampler
 
 
-def with_log_prob(sampler: Sampler, name: str) -> Sampler:
+def with_log_prob(sampler: Sampler, name: str, process: Process) -> Sampler:
     """Return the sampler that also returns the density of each sample.
 
     Raises:
@@ -97,6 +100,17 @@ def with_log_prob(sampler: Sampler, name: str) -> Sampler:
             f"config.sampling.log_prob = True needs a sampler of the flow; {name!r} has none: "
             "choose 'dpm_2m', 'dpm_3m', 'heun', 'ddim' or 'probability_flow'"
         )
+    if isinstance(sampler, GridSampler):
+        sde: Any = process.initial()
+        times = sampler.schedule(sde, sampler.eps, sampler.num_steps)
+        steps = np.abs(np.diff(jax.vmap(sde.log_rho)(times)))
+        ratios = steps[1:] / steps[:-1]
+        if np.max(np.maximum(ratios, 1 / ratios)) > _UNEVEN:
+            raise ConfigError(
+                "config.sampling.schedule has steps of log rho more than twice as long as their "
+                "neighbors, and config.sampling.log_prob = True integrates over them: choose "
+                "'log_snr' or 'karras', or more steps"
+            )
     try:
         return replace(sampler, log_prob=True)  # pyright: ignore[reportReturnType]
     except ValueError as error:

@@ -245,6 +245,12 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
             f"schedule: config.sde.name = {reader.get('sde.name')!r} learns the density of its "
             "levels and needs False"
         )
+    eps = reader.eps("objective", process)
+    if shapes_levels and eps > 0:
+        raise ConfigError(
+            f"config.objective.eps = {eps}: from there on the bound depends on the whole schedule "
+            f"of config.sde.name = {reader.get('sde.name')!r}; set config.objective.eps = 0"
+        )
     return EvidenceBound(
         integrand=reader.make(
             "objective",
@@ -253,7 +259,7 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
         ),
         offset=offset,
         proposal=proposal,
-        eps=reader.eps("objective", process),
+        eps=eps,
         variance_training=shapes_levels and reader.get("objective.variance_training"),
     )
 

@@ -51,27 +51,37 @@ def variance_of_integral(
       weights: those of the integral.
       exact: nodes whose diagonal has no error.
     """
-    each = node_variances(diagonals, grid)
-    shares = jnp.where(exact, 0.0, weights**2 * each)
+    shares = weights**2 * node_variances(diagonals, grid, exact)
     total = jnp.sum(shares)
     # The squares of half of the dimensions are independent: an entry J_ab is in the errors of two.
     freedom = diagonals[0].size / 2 * total**2 / jnp.where(total > 0, jnp.sum(shares**2), 1)
     return total, jnp.where(total > 0, jnp.maximum(freedom, 1.0), jnp.inf)
 
 
-def node_variances(diagonals: Diagonals, grid: Float[Array, " nodes"]) -> Weights:
-    """Return the variance of the trace at each node: see `variance_of_integral`."""
+def node_variances(
+    diagonals: Diagonals,
+    grid: Float[Array, " nodes"],
+    exact: Bool[Array, " nodes"] | bool = False,
+) -> Float[Array, " nodes"]:
+    """Return the variance of the trace at each node: see `variance_of_integral`.
+
+    Each four nodes in a row have one difference. Its square is divided among those of them that are
+    not exact.
+    """
     nodes = _windows(len(grid))
     own = grid[nodes]
     gaps = own[:, :, None] - own[:, None, :]
     factors = 1 / jnp.prod(jnp.where(jnp.eye(_WIDTH, dtype=bool), 1.0, gaps), axis=2)
     shares = factors**2 / jnp.sum(factors**2, axis=1, keepdims=True)
+    noisy = jnp.where(jnp.broadcast_to(jnp.asarray(exact), len(grid))[nodes], 0.0, shares)
     rows = diagonals.reshape(len(grid), -1)
     signed = jnp.sign(factors) * jnp.sqrt(shares)
     squares = jnp.sum(jnp.einsum("wj,wji->wi", signed, rows[nodes]) ** 2, axis=1)
+    parts = jnp.sum(noisy, axis=1)
+    squares = jnp.where(parts > 0, squares / jnp.where(parts > 0, parts, 1.0), 0.0)
     seen = jnp.zeros((2, len(grid))).at[:, nodes.ravel()]
-    total, count = seen.add(jnp.stack([(shares * squares[:, None]).ravel(), shares.ravel()]))
-    return 2 * total / count
+    total, count = seen.add(jnp.stack([(noisy * squares[:, None]).ravel(), noisy.ravel()]))
+    return jnp.where(count > 0, 2 * total / jnp.where(count > 0, count, 1.0), 0.0)
 
 
 def _windows(nodes: int) -> np.ndarray:

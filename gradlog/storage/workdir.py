@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gradlog.aliases import modern_result, modern_settings, old_settings
+from gradlog.aliases import filled_settings, modern_result, modern_settings, old_settings
 from gradlog.data import UNKNOWN
 from gradlog.storage.errors import DamagedFileError, WorkdirError
 from gradlog.storage.files import own_path, read_json, read_sealed, write_json
@@ -306,7 +306,8 @@ def _has_other_settings(folder: Path, settings: dict) -> bool:
         found = read_json(path)
         if not isinstance(found, dict):
             raise DamagedFileError(f"{path} is damaged (it holds no settings)")
-        return modern_settings(found) != _as_stored(settings)
+        wanted = _as_stored(settings)
+        return filled_settings(modern_settings(found), wanted) != wanted
     except DamagedFileError as error:
         raise WorkdirError(f"{error}; move {folder} away, and it is made again") from error
 

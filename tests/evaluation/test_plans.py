@@ -13,6 +13,7 @@ from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.evaluation.samples import SampleDriver
 from gradlog.experiment.build import check_config
 from gradlog.likelihood import AsSample, OneDraw, Planned, make_exact
+from gradlog.models import Centers, Decoder
 from gradlog.ode import ExponentialMultistep, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule
 
@@ -51,6 +52,10 @@ def test_densities_of_samples_are_those_of_the_samples_as_data():
     in_levels = stored(thirteen.params(), 13, STREAM)
     shift = 4 * thirteen.DEQUANTIZED.dequantizer.log_scale
     np.testing.assert_allclose(in_levels.log_prob, samples.log_prob - shift, rtol=1e-4)
+    decoded = replace(thirteen.DEQUANTIZED, dequantizer=Decoder(17))
+    in_centers = SampleDriver(sampler, decoded, thirteen.SHAPE, 13)(thirteen.params(), 13, STREAM)
+    shift = 4 * Centers(17).log_scale
+    np.testing.assert_allclose(in_centers.log_prob, samples.log_prob - shift, rtol=1e-4)
     without = SampleDriver(replace(sampler, log_prob=False), thirteen.MODEL, thirteen.SHAPE, 13)
     assert without(thirteen.params(), 2, STREAM).log_prob is None
 
@@ -58,11 +63,13 @@ def test_densities_of_samples_are_those_of_the_samples_as_data():
 def test_configurations_choose_plans_and_densities():
     asked = {"sampling.log_prob": True, "sampling.denoise": False, "sampling.num_steps": 8}
     planned = {"likelihood.name": "planned", "likelihood.target": 0.5}
-    config = tiny.points(**asked, **planned, **{"sampling.name": "dpm_2m"})
+    asked |= {"sampling.name": "dpm_2m", "sampling.schedule": "log_snr"}
+    config = tiny.points(**asked, **planned)
     experiment = check_config(config)
     assert experiment.sampler.log_prob
     assert experiment.estimators["planned"].likelihood.likelihood.target == 0.5
-    for wrong in ({"sampling.name": "predictor_corrector"}, {"sampling.denoise": True}):
+    uneven = {"sampling.schedule": "uniform"}
+    for wrong in ({"sampling.name": "predictor_corrector"}, {"sampling.denoise": True}, uneven):
         with pytest.raises(ConfigError, match="log_prob"):
             check_config(tiny.with_overrides(config, {"sampling.name": "dpm_2m", **wrong}))
     fixed = check_config(

@@ -145,7 +145,7 @@ def test_estimators_of_stored_data_follow_the_plan_of_the_one_inside():
     colors = np.arange(INTERVALS + 1)
     for stored in (OneDraw(ESTIMATE), ImportanceWeighted(ESTIMATE, 2)):
         assert planner(stored) is ESTIMATE
-        assert follow(stored, colors).likelihood.colors is colors
+        assert follow(stored, colors).likelihood.node_colors is colors
         assert follow(stored, None) is stored
     assert planner(OneDraw(None)) is None
 

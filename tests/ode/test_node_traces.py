@@ -59,6 +59,15 @@ def test_exact_nodes_have_no_variance():
     assert (float(none[0]), float(none[1])) == (0, np.inf)
 
 
+@pytest.mark.parametrize("exact", [np.arange(25) > 0, np.arange(25) % 2 == 0, np.arange(25) != 12])
+def test_noise_beside_exact_nodes_is_found_whole(exact):
+    """A difference with three exact nodes shows the variance of the fourth alone."""
+    errors = np.where(exact[:, None], 0, RNG.normal(size=(400, 25, DIMS)))
+    one = jax.jit(lambda d: variance_of_integral(d, jnp.asarray(EVEN), jnp.ones(25), exact)[0])
+    found = np.mean([one(each) for each in errors])
+    np.testing.assert_allclose(found, 2 * DIMS * np.sum(~exact), rtol=0.1)
+
+
 def test_too_few_nodes_are_refused():
     with pytest.raises(ValueError, match="nodes"):
         cubic_weights(jnp.arange(3.0))

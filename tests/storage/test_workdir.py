@@ -180,6 +180,13 @@ def test_a_result_with_other_settings_gets_its_own_folder(workdir):
     assert workdir.result(100, "ode", SETTINGS) == first
 
 
+def test_a_result_older_than_a_setting_had_its_default(workdir):
+    folder = workdir.result(100, "bound", SETTINGS)
+    write_json(folder / "settings.json", SETTINGS)
+    assert workdir.result(100, "bound", SETTINGS | {"likelihood.churn": 1.0}) == folder
+    assert workdir.result(100, "bound", SETTINGS | {"likelihood.churn": 0.5}) != folder
+
+
 def test_steps_and_estimators_have_their_own_folders(workdir):
     found = {workdir.result(s, e, SETTINGS) for s in (1, 2) for e in ("ode", "bound")}
     assert len(found) == 4
