@@ -279,7 +279,7 @@ def default_objective(process: Process, eps: float) -> Objective:
     integrand, even = DenoisingScoreMatching(), UniformLogRho()
     if isinstance(process, SDE):
         return ScoreMatching(integrand, Likelihood(), even, eps)
-    if process.initial().INSIDE:
+    if getattr(process.initial(), "INSIDE", ()):
         return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
     return EvidenceBound(integrand, 0.0, even, eps)
 

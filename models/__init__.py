@@ -14,7 +14,7 @@ from gradlog.models.dequantizers import (
 )
 from gradlog.models.diffusion_model import DiffusionModel, Params
 from gradlog.models.energy import Energy
-from gradlog.models.networks import NETWORKS, TokenNetwork
+from gradlog.models.networks import NETWORKS
 from gradlog.models.noise_labels import (
     LadderIndex,
     NoiseLevel,
@@ -91,7 +91,6 @@ __all__ = [
     "ScaledTime",
     "Score",
     "StepIndex",
-    "TokenNetwork",
     "Tokens",
     "TruncatedNormal",
     "Uniform",

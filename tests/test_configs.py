@@ -336,7 +336,7 @@ CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
 TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 # What goes with a learned process.
 OF_LEARNED = {"sde.name": "learned_gamma", "objective.name": ELBO, "model.label": "log_rho"}
-OF_LEARNED |= {"objective.importance_sampling": False}
+OF_LEARNED |= {"objective.importance_sampling": False, "objective.eps": 0.0}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -413,7 +413,8 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
-PARTS |= {"distribution", "slice_law", "norm_axes", "examples", "integrand", "offset", "proposal"}
+PARTS |= {"distribution", "slice_law", "norm_axes", "examples"}
+PARTS |= {"integrand", "offset", "proposal", "node_colors"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
 MADE = {"start", "slice_law", "schedule", "path"}

@@ -151,7 +151,7 @@ def test_parameters_are_read_once_for_all_estimators(workdir, monkeypatch):
     monkeypatch.setattr(
         Checkpoints, "restore", lambda *given: (read.append(given[1]), restore(*given))[1]
     )
-    made = lambda workdir, experiment, name: lambda step, params: (name, step)  # noqa: E731
+    made = lambda workdir, experiment, name: lambda step, _, params: (name, params() and step)  # noqa: E731
     monkeypatch.setattr("gradlog.experiment.run.EstimatorRun", made)
     config = tiny.points(**{"eval.estimators": ("ode", "bound")})
     found = Run.open(workdir, config).results([10, 20])

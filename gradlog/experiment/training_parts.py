@@ -38,9 +38,9 @@ from gradlog.models import (
     DiffusionModel,
     Logits,
     NoLabel,
-    TokenNetwork,
     Tokens,
 )
+from gradlog.models.networks import TokenNetwork
 from gradlog.sde_lib import (
     DISCRETE_PROCESSES,
     LEARNED,

@@ -48,7 +48,7 @@ def program(network, **kwargs):
 
 
 def test_every_image_network_has_bfloat16_and_remat():
-    assert IMAGES == ["ddpm", "ncsnpp", "ncsnv2", "vdm"]
+    assert IMAGES == ["ddpm", "dit", "ncsnpp", "ncsnv2", "vdm"]
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -67,7 +67,7 @@ def test_convolutions_and_attention_have_the_dtype_and_parameters_float32(name, 
     # Vectors are the embedding's, which is embedded in float32.
     matrices = [types for types, ndim in found["dot_general"] if ndim > 1]
     assert all(types == {jnp.dtype(dtype)} for types in matrices)
-    assert len(found["conv_general_dilated"]) > 4
+    assert name == "dit" or len(found["conv_general_dilated"]) > 4
     assert matrices
 
 
@@ -122,7 +122,7 @@ def test_remat_does_not_change_parameters_or_gradients(name):
         for each in traced
     ]
     assert counts[0] == 0
-    assert counts[1] >= 4
+    assert counts[1] >= (2 if name == "dit" else 4)  # blocks
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -249,7 +249,8 @@ def test_every_likelihood_accepts_an_energy_and_flows_agree(name):
     assert found.ok.all()
     assert np.isfinite(np.asarray(found.nats)).all()
     if name not in ("bound", "vlb"):  # of the SDE's density, from below
-        np.testing.assert_allclose(found.nats, exact.nats, atol=1e-3)
+        sure = ~np.broadcast_to(found.refine, found.ok.shape)  # others are evaluated again
+        np.testing.assert_allclose(found.nats[sure], exact.nats[sure], atol=1e-3)
 
 
 def test_importance_weighting_accepts_an_energy():

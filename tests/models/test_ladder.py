@@ -11,7 +11,7 @@ from gradlog.sde_lib import SDES
 from tests.models.small import declares, make, random_variables
 
 EPS, LEVELS = 1e-3, 12
-SHAPES = {"mlp": (3,), "ncsnpp": (4, 4, 2)}
+SHAPES = {"dit": (4, 4, 2), "mlp": (3,), "ncsnpp": (4, 4, 2)}
 LABEL = LadderIndex(LEVELS, EPS)
 WITH_TABLE = [name for name in sorted(NETWORKS) if declares(name, "embedding_type")]
 
