@@ -75,7 +75,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Size:
-    """What is measured: DDPM++ of the CIFAR-10 experiments, or a tiny network."""
+    """The sizes of what is measured: DDPM++ of the CIFAR-10 experiments, or a tiny network."""
 
     shape: tuple[int, ...] = (32, 32, 3)
     network: Callable[..., nn.Module] = DDPMPP

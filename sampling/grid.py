@@ -67,7 +67,7 @@ class GridSampler(ABC):
 
     @property
     def adds_noise(self) -> bool:
-        """Whether a step uses its noise z; where it does not, z is zero."""
+        """True if a step uses its noise z; where it does not, z is zero."""
         return False
 
     def memory(self, y: Float[Array, "*D"]) -> Any:

@@ -70,7 +70,7 @@ def _is_count(value: Any) -> bool:
 
 
 class _Opcodes(dict):
-    """What an unpickler does for each opcode that it knows."""
+    """A table of what an unpickler does for each opcode that it knows."""
 
     def __missing__(self, code: int) -> None:
         raise ValueError(f"its pickle has the opcode {bytes([code])!r}: it holds more than weights")
