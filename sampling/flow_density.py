@@ -25,7 +25,7 @@ _NODES = 4  # of the interpolation between nodes
 
 @struct.dataclass
 class Node:
-    """The numbers of a node that a density needs: the state ``y = x/alpha``, its velocity, and a diagonal.
+    """The numbers of a node that a density needs, with the state ``y = x/alpha``.
 
     Attributes:
       log_rho: the coordinate.
