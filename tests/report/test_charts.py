@@ -4,6 +4,7 @@ import re
 
 import html5lib
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from gradlog.report.charts import draw_account, render_svg
@@ -65,7 +66,7 @@ def test_rendering_is_deterministic():
     assert _svg(_figure) == _svg(_figure)
 
 
-def test_terms_of_an_account_have_bars_and_errors():
+def test_terms_of_an_account_have_bars_errors_and_colors():
     lines = [
         {"term": "prior", "bits_per_dim": 2.0, "standard_error": 0.5},
         {"term": "divergence", "bits_per_dim": -3.0, "standard_error": None},
@@ -73,6 +74,8 @@ def test_terms_of_an_account_have_bars_and_errors():
     axes = draw_account(lines, -1.0, 0.25).axes[0]
     bars, whiskers = axes.patches, axes.collections[0].get_segments()
     assert [bar.get_width() for bar in bars] == [2.0, -3.0, -1.0]
+    cost, gain, total = (to_hex(bar.get_facecolor()) for bar in bars)
+    assert [cost, gain, total] == [to_hex(name) for name in ("C1", "C2", "C0")]
     widths = [segment[1, 0] - segment[0, 0] for segment in whiskers]
     np.testing.assert_allclose(widths, [1.0, 0.0, 0.5])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["prior", "divergence", "sum"]
