@@ -75,9 +75,9 @@ def sde() -> Config:
     return Config(
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
-            # 'log_snr' (that of VDM), or 'learned_gamma', whose schedule is trained. For data with
-            # levels also 'masking', which hides them, and 'one_position', which hides one at a
-            # time.
+            # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, or
+            # 'multivariate', with a trained schedule for each dimension. For data with levels also
+            # 'masking', which hides them, and 'one_position', which hides one at a time.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
@@ -90,14 +90,21 @@ def sde() -> Config:
             # ddpm, one_position, the label 'step' and the levels 'steps': number of steps of the
             # chain. [2, inf)
             "num_steps": 1000,
-            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 0 (-inf, inf)
+            # log_snr, learned processes: minus the log signal-to-noise ratio at t = 0 (-inf, inf)
             "gamma_min": -13.3,
-            # log_snr, learned_gamma: minus the log signal-to-noise ratio at t = 1 (-inf, inf)
+            # log_snr, learned processes: minus the log signal-to-noise ratio at t = 1 (-inf, inf)
             "gamma_max": 5.0,
             # learned_gamma: gamma between its ends: a monotone 'network' or a 'polynomial'.
             "schedule": "network",
             "schedule_features": 64,  # learned_gamma: width of the monotone network [1, inf)
-            "learn_ends": False,  # learned_gamma: train gamma_min and gamma_max too
+            "learn_ends": False,  # learned processes: train gamma_min and gamma_max too
+            # multivariate: size of the latent that chooses the schedules of a datum: a set of so
+            # many elements; 0 for the same schedules for all data. [0, 10000)
+            "latents": 0,
+            "latent_ones": 2,  # multivariate: number of elements in the latent [1, 10000)
+            # multivariate: width of the networks from data to latents, and from latents to
+            # schedules. [1, inf)
+            "latent_hidden": 64,
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",

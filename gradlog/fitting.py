@@ -274,12 +274,13 @@ def default_objective(process: Process, eps: float) -> Objective:
     """Return denoising score matching, or the variational bound for a learned process.
 
     If its schedule is learned, times are uniform from 0 on: the schedule decides their noise
-    levels.
+    levels, and each dimension may have its own.
     """
     integrand, even = DenoisingScoreMatching(), UniformLogRho()
     if isinstance(process, SDE):
         return ScoreMatching(integrand, Likelihood(), even, eps)
-    if getattr(process.initial(), "INSIDE", ()):
+    path = process.initial()
+    if path.INSIDE or not isinstance(path, SDE):
         return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
     return EvidenceBound(integrand, 0.0, even, eps)
 

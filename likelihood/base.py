@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from gradlog.likelihood.parts import Part
+from gradlog.likelihood.parts import LATENT, Part
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE, Process
+
+_LATENT = 0x1A7E  # the key of the latent is derived by it
 
 PriorLogProb = Callable[[Float[Array, "*D"]], Float[Array, ""]]
 
@@ -87,12 +89,21 @@ class Likelihood(Protocol):
 
 
 class PerExample:
-    """Base class of estimators that treat each example by itself: `one` is mapped over a batch."""
+    """Base class of estimators that treat each example by itself: `one` is mapped over a batch.
+
+    Where the process has a latent, each example gets its own, and pays for it.
+    """
 
     accepts: ClassVar[type[Process]] = SDE
 
     def __call__(self, model: BoundModel, xs: Float[Array, "batch *D"], keys: jax.Array) -> LogProb:
-        return jax.vmap(lambda x, key: self.one(model, x, key))(xs, keys)
+        def given_latent(x, key):
+            own, kl = model.encode_latent(x, jax.random.fold_in(key, _LATENT))
+            log_prob = self.one(own, x, key)
+            paid = {} if kl is None else {LATENT: -kl}
+            return log_prob.replace(parts=log_prob.parts | paid)
+
+        return jax.vmap(given_latent)(xs, keys)
 
     @abstractmethod
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:

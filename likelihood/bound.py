@@ -13,9 +13,10 @@ from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DIFFUSION, EPS, PRIOR, VOLUME
 from gradlog.likelihood.start import reconstruction
 from gradlog.models import BoundModel
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, GaussianPath, Process, sum_over
 
 Scalar = Float[Array, ""]
+Level = Float[Array, "..."]
 
 _DRAWS_PER_END = 8  # draws of time for one draw of the end terms, whose variance is far smaller
 
@@ -64,6 +65,10 @@ class VariationalBound(PerExample):
             )
 
     @property
+    def accepts(self) -> type[Process]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.steps.accepts if self.steps else GaussianPath
+
+    @property
     def ends(self) -> int:
         """The number of draws of the terms at eps and at t_max."""
         return max(2, self.samples // _DRAWS_PER_END)
@@ -79,7 +84,7 @@ class VariationalBound(PerExample):
             parts={name: jnp.mean(part) for name, part in ends.items()}
             | {
                 DIFFUSION: jnp.sum(diffusion),
-                VOLUME: x.size * (process.log_alpha(process.t_max) - process.log_alpha(self.eps)),
+                VOLUME: sum_over(process.log_alpha(process.t_max) - process.log_alpha(self.eps), x),
             },
             errors={"time": jnp.sqrt(variance)},
             discretization=jnp.asarray(jnp.nan),
@@ -93,29 +98,28 @@ class VariationalBound(PerExample):
     def _diffusion_terms(
         self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array
     ) -> Float[Array, "cells 2"]:
-        """Return the contribution of each draw to ``-int d(log rho) (E||sigma s + z||^2 - d)``."""
+        """Return the contribution of each draw to ``-int d(log rho) (E(sigma s + z)^2 - 1)``."""
         process = model.process
-        low, high = process.log_rho(self.eps), process.log_rho(process.t_max)
 
         def draw(position_and_key):
             position, key = position_and_key
             time_key, noise_key, form_key = jax.random.split(key, 3)
             share = 2 * (position // 2 + jax.random.uniform(time_key)) / self.samples
-            log_rho = low + share * (high - low)
-            weight = jnp.ones_like(log_rho)
+            t, rate = process.level(self.eps, share)
+            cost = rate
             if self.steps is not None:
-                log_rho, weight = self.steps(process, self.eps, log_rho)
+                t, cost = self.steps(process, self.eps, share)
             z = jax.random.normal(noise_key, x.shape)
-            t = process.time_of_log_rho(log_rho)
             value, square = self.form(model, x, t, z, form_key)
-            return log_rho, weight, value, square, jnp.sum(z**2)
+            sums = (jnp.sum(cost * each) for each in (value, square, z**2))
+            return jnp.mean(process.log_rho(t)), *sums, sum_over(cost, x), sum_over(rate, x)
 
         drawn = self._map(draw, key, self.samples, numbered=True)
-        log_rho, weight, value, square, noise = (a.reshape(-1, 2) for a in drawn)
+        log_rho, value, square, noise, mean_noise, volume = (a.reshape(-1, 2) for a in drawn)
         slope = control_slopes(log_rho, square, noise, self.form.trend)
-        weight *= (1 + self.churn**2) ** 2 / (4 * self.churn**2)
-        controlled = weight * (value - slope * (noise - x.size))
-        return (high - low) / self.samples * (x.size - controlled)
+        churned = (1 + self.churn**2) ** 2 / (4 * self.churn**2)
+        controlled = churned * (value - slope * (noise - mean_noise))
+        return (volume - controlled) / self.samples
 
     def _end_terms(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array):
         """Return the terms of the prior and of eps at one draw each, and the latent."""
@@ -135,11 +139,13 @@ class VariationalBound(PerExample):
         return jax.lax.map(draw, inputs, batch_size=min(self.chunk, count))
 
 
-def _prior_control(process: SDE, x: Float[Array, "*D"], z: Float[Array, "*D"]) -> Float[Array, ""]:
+def _prior_control(
+    process: GaussianPath, x: Float[Array, "*D"], z: Float[Array, "*D"]
+) -> Float[Array, ""]:
     """Return a control of mean zero: the noise of ``log N(x_T; 0, prior_std^2 I)`` at this draw."""
     scale = process.sigma(process.t_max) / jnp.asarray(process.prior_std)
     signal = process.alpha(process.t_max) / jnp.asarray(process.prior_std)
-    return 0.5 * scale**2 * (jnp.sum(z**2) - x.size) + scale * signal * jnp.vdot(z, x)
+    return jnp.sum(0.5 * scale**2 * (z**2 - 1) + scale * signal * z * x)
 
 
 def _even_in_log_rho(process: SDE, eps: float, count: int) -> Float[Array, " edges"]:
@@ -158,14 +164,15 @@ GRIDS: dict[str, Callable[[SDE, float, int], Float[Array, " edges"]]] = {
 
 @dataclass(frozen=True)
 class StepGrid:
-    """The steps of a discrete diffusion: a call rounds log rho up to the end of its step.
+    """The steps of a discrete diffusion: a call rounds a share of the way up to a step's end.
 
-    The call also returns the factor that turns the integral into a sum over steps. The term of a
-    step from log rho ``l`` to ``l'`` in the discrete bound is a KL divergence of two Gaussians with
-    the posterior's variance: ``1/2 expm1(2 (l' - l)) E||sigma s + z||^2`` at the end l' (Kingma et
-    al. 2021, arXiv:2107.00630, eq. 13 and 14, ``SNR = rho^-2``). Relative to ``(l' - l) E||sigma s
-    + z||^2`` it has the factor ``expm1(2 (l' - l)) / (2 (l' - l))``, which tends to one. So a sum
-    over steps is an integral whose time is rounded up.
+    The call returns the time there, and what takes the place of ``d(log rho)/d(share)`` in the sum
+    over steps. The term of a step from log rho ``l`` to ``l'`` in the discrete bound is a KL
+    divergence of two Gaussians with the posterior's variance: ``1/2 expm1(2 (l' - l)) E||sigma s +
+    z||^2`` at the end l' (Kingma et al. 2021, arXiv:2107.00630, eq. 13 and 14, ``SNR = rho^-2``).
+    Relative to ``(l' - l) E||sigma s + z||^2`` it has the factor ``expm1(2 (l' - l)) / (2 (l' -
+    l))``, which tends to one. So a sum over steps is an integral whose time is rounded up. Where
+    log rho is an array, each step even in t has an equal share of the draws.
 
     Raises:
       ValueError: ``count`` is below one, or the variable is unknown.
@@ -182,11 +189,22 @@ class StepGrid:
                 f"variable = {self.variable!r} is unknown; choose one of {sorted(GRIDS)}"
             )
 
-    def __call__(self, process: SDE, eps: float, log_rho: Scalar) -> tuple[Scalar, Scalar]:
+    @property
+    def accepts(self) -> type[Process]:
+        return GaussianPath if self.variable == "t" else SDE
+
+    def __call__(self, process: GaussianPath, eps: float, share: Scalar) -> tuple[Scalar, Level]:
+        if not isinstance(process, SDE):
+            k = jnp.ceil(share * self.count).clip(1, self.count)
+            end, start = (eps + i / self.count * (process.t_max - eps) for i in (k, k - 1))
+            width = process.log_rho(end) - process.log_rho(start)
+            return end, self.count * 0.5 * jnp.expm1(2 * width)
         edges = GRIDS[self.variable](process, eps, self.count)
+        log_rho = edges[0] + share * (edges[-1] - edges[0])
         k = jnp.searchsorted(edges, log_rho, side="left").clip(1, self.count)
         width = edges[k] - edges[k - 1]
-        return edges[k], jnp.expm1(2 * width) / (2 * width)
+        factor = jnp.expm1(2 * width) / (2 * width)
+        return process.time_of_log_rho(edges[k]), (edges[-1] - edges[0]) * factor
 
 
 def make_bound(

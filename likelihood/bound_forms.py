@@ -1,7 +1,8 @@
 """Forms of the bound's integrand at one time and one noise, and a control variate for them.
 
-With ``x_t = alpha x + sigma z`` every form has the expectation ``E||sigma s + z||^2``. So the
-bound's integral over ``d(log rho) = g^2/(2 sigma^2) dt`` does not depend on the form.
+With ``x_t = alpha x + sigma z`` every form has the expectation ``E(sigma s + z)^2`` in each
+dimension. So the bound's integral over ``d(log rho) = g^2/(2 sigma^2) dt`` does not depend on the
+form.
 """
 
 from dataclasses import dataclass
@@ -11,19 +12,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gradlog.losses.denoising import denoising_residual
 from gradlog.models import BoundModel
 
 Scalar = Float[Array, ""]
-Value = tuple[Scalar, Scalar]
+Value = tuple[Float[Array, "*D"], Float[Array, "*D"]]
 
 
 def denoising(model: BoundModel, x: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]) -> Value:
-    """Return ``||sigma s + z||^2`` in nats per log rho, twice: the value, and its square in z.
+    """Return ``(sigma s + z)^2`` in nats per log rho, twice: the value, and its square in z.
 
-    ``sigma^2 ||s - grad log p(x_t | x)||^2`` (Song et al. 2021, arXiv:2101.09258, eq. 13).
+    ``sigma^2 (s - grad log p(x_t | x))^2`` (Song et al. 2021, arXiv:2101.09258, eq. 13).
     """
-    process = model.process
-    value = jnp.sum((process.sigma(t) * model.score(process.perturb(x, t, z), t) + z) ** 2)
+    value = denoising_residual(model, x, t, z) ** 2
     return value, value
 
 
@@ -34,19 +35,18 @@ def sliced(
     z: Float[Array, "*D"],
     v: Float[Array, "*D"],
 ) -> Value:
-    """Return ``sigma^2 (||s||^2 + 2 v^T grad s v) + d`` and ``sigma^2 ||s||^2``.
+    """Return ``sigma^2 (s^2 + 2 v grad s v) + 1`` and ``sigma^2 s^2``.
 
-    Both are in nats per log rho. The first is ``||s||^2 + 2 div s`` (Song et al. 2021,
+    Both are in nats per log rho. The sum of the first is ``||s||^2 + 2 div s`` (Song et al. 2021,
     arXiv:2101.09258, eq. 12), where a probe v with ``E v v^T = I`` estimates the divergence.
     """
     score, product = jax.jvp(lambda y: model.score(y, t), (model.process.perturb(x, t, z),), (v,))
-    terms = jnp.stack([jnp.sum(score**2), jnp.vdot(v, product)])
-    square, trace = model.process.sigma(t) ** 2 * terms
-    return square + 2 * trace + x.size, square
+    variance = model.process.sigma(t) ** 2
+    return variance * (score**2 + 2 * v * product) + 1, variance * score**2
 
 
 class Form(Protocol):
-    """A form of the integrand, whose random numbers except z come from a key.
+    """A form of the integrand by dimension, whose random numbers except z come from a key.
 
     ``trend`` is the slope over log rho of the log odds of ``square/||z||^2``, for Gaussian data
     with one variance per dimension.

@@ -12,7 +12,7 @@ from gradlog.likelihood.parts import DIVERGENCE, EPS, PRIOR, VOLUME, Part
 from gradlog.likelihood.start import AS_SAMPLE, Start
 from gradlog.models import BoundModel
 from gradlog.ode import Flow, Solver
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import GaussianPath, Process, sum_over
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class ODELikelihood(PerExample):
     eps: float
     start: Start = AS_SAMPLE
     prior_log_prob: PriorLogProb | None = None
+
+    @property
+    def accepts(self) -> type[Process]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.flow.accepts
 
     def tightened(self) -> "ODELikelihood":
         """Return the same estimator with a tighter solver."""
@@ -66,7 +70,7 @@ class ODELikelihood(PerExample):
 
 
 def path_parts(
-    process: SDE,
+    process: GaussianPath,
     flow: Flow,
     eps: float,
     latent: Float[Array, "*D"],
@@ -76,5 +80,5 @@ def path_parts(
     stretch = flow.log_volume(process, process.t_max) - flow.log_volume(process, eps)
     return {
         PRIOR: (prior_log_prob or process.prior_log_prob)(latent),
-        VOLUME: latent.size * stretch,
+        VOLUME: sum_over(stretch, latent),
     }

@@ -38,6 +38,7 @@ DIVERGENCE = Part("divergence", 20, "integral of the divergence of the flow alon
 DIFFUSION = Part("diffusion", 21, "integral of the denoising errors over all noise levels")
 VOLUME = Part("volume", 30, "log change of volume between the coordinates at both ends")
 EPS = Part("eps", 40, "the step between the data and the smallest noise level eps")
+LATENT = Part("latent", 45, "minus the KL of the latent that chooses the noise levels")
 DEQUANTIZATION = Part("dequantization", 50, "minus log q of the noise that fills the levels")
 IMPORTANCE = Part("importance", 60, "gain of the log of the mean over the mean of the logs")
 UNITS = Part("units", 70, "log of stored units per unit of the model's space")

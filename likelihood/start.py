@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel, Decoder
+from gradlog.sde_lib import sum_over
 
 
 class Start(Protocol):
@@ -72,8 +73,8 @@ def reconstruction(
     process = model.process
     if isinstance(model.dequantizer, Decoder):
         log_sigma = process.log_sigma(eps)
-        density = 0.5 * jnp.sum(z**2) + x.size * (log_sigma + 0.5 * math.log(2 * math.pi))
+        density = 0.5 * jnp.sum(z**2) + sum_over(log_sigma + 0.5 * math.log(2 * math.pi), x)
         rho = jnp.exp(process.log_rho(eps))
         return model.dequantizer.log_decoder(x, x + rho * z, rho) + density
     residual = z + process.sigma(eps) * model.score(process.perturb(x, eps, z), eps)
-    return 0.5 * jnp.sum((z - residual) * (z + residual)) + x.size * process.log_alpha(eps)
+    return 0.5 * jnp.sum((z - residual) * (z + residual)) + sum_over(process.log_alpha(eps), x)

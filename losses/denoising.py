@@ -17,8 +17,17 @@ def denoising_integrand(
     z: Float[Array, "*D"],
 ) -> Float[Array, ""]:
     """Return ``1/2 ||sigma s(alpha x0 + sigma z) + z||^2`` in nats."""
-    residual = model.process.sigma(t) * model.score(model.process.perturb(x0, t, z), t) + z
-    return 0.5 * jnp.sum(residual**2)
+    return 0.5 * jnp.sum(denoising_residual(model, x0, t, z) ** 2)
+
+
+def denoising_residual(
+    model: BoundModel,
+    x0: Float[Array, "*D"],
+    t: Float[Array, ""],
+    z: Float[Array, "*D"],
+) -> Float[Array, "*D"]:
+    """Return ``sigma s(alpha x0 + sigma z) + z``."""
+    return model.process.sigma(t) * model.score(model.process.perturb(x0, t, z), t) + z
 
 
 @dataclass(frozen=True)
@@ -37,5 +46,15 @@ class DenoisingScoreMatching:
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
+        return jnp.sum(self.per_dimension(model, x0, t, key))
+
+    def per_dimension(
+        self,
+        model: BoundModel,
+        x0: Float[Array, "*D"],
+        t: Float[Array, ""],
+        key: jax.Array,
+    ) -> Float[Array, "*D"]:
+        """Return the terms of the sum over dimensions."""
         _, z = add_noise(model.process, x0, t, key)
-        return denoising_integrand(model, x0, t, z)
+        return 0.5 * denoising_residual(model, x0, t, z) ** 2

@@ -3,21 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
-from gradlog.losses.base import Integrand, Loss
+from gradlog.losses.base import Loss
 from gradlog.losses.denoising import DenoisingScoreMatching
 from gradlog.losses.keys import example_keys
 from gradlog.losses.sliced import ReducedVarianceScoreMatching
-from gradlog.losses.times import TimeProposal
+from gradlog.losses.times import TimeProposal, UniformTime
 from gradlog.losses.variance import train_inside_for_variance
-from gradlog.losses.weightings import Likelihood
 from gradlog.models import BoundModel, Decoder
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE, GaussianPath, Process, sum_over
 
 Scalar = Float[Array, ""]
 
@@ -37,6 +35,9 @@ class EvidenceBound:
 
     ``KL(p(x_T | x) || prior) + int d(log rho) E||sigma s + z||^2 - E[log q(x | x_eps)] + log q(u)
     + d log(stored units per model unit)``, over d.
+
+    Where rho is an array, the integral is the line integral ``sum_d int d(log rho_d) E(sigma s +
+    z)_d^2`` (Sahoo et al. 2024, arXiv:2312.13236). Where the process has a latent, its KL is added.
 
     Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps, and the
     integral over ``d(log rho) = g^2/(2 sigma^2) dt`` starts at eps. The noised points are functions
@@ -66,13 +67,15 @@ class EvidenceBound:
         of the diffusion term; see `train_inside_for_variance`.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
-
-    integrand: Integrand
+    integrand: DenoisingScoreMatching | ReducedVarianceScoreMatching
     offset: float
     proposal: TimeProposal
     eps: float
     variance_training: bool = True
+
+    @property
+    def accepts(self) -> type[Process]:
+        return GaussianPath if isinstance(self.proposal, UniformTime) else SDE
 
     def __call__(
         self,
@@ -85,6 +88,7 @@ class EvidenceBound:
         """Return the bound of the stored example x, with a noise level that u selects."""
         keys, model = example_keys(key), model.conditioned(condition)
         x0, log_q = model.dequantize(keys.dequantization, x)
+        model, latent = model.encode_latent(x0, keys.latent)
         z = jax.random.normal(keys.reconstruction, x0.shape)
         if self.variance_training and model.process.INSIDE:
             diffusion = train_inside_for_variance(self.diffusion, model, x0, u, keys.integrand)
@@ -95,6 +99,8 @@ class EvidenceBound:
             "diffusion": diffusion,
             "reconstruction": reconstruction(model, x0, self.eps, z) / x0.size,
         }
+        if latent is not None:
+            terms["latent"] = latent / x0.size
         assert model.log_scale is not None  # tokens have no units, and no Gaussian process
         value = sum(terms.values(), start=log_q / x0.size)
         return Loss(value + model.log_scale, terms | model.process.metrics())
@@ -104,16 +110,16 @@ class EvidenceBound:
     ) -> Scalar:
         """Return ``int d(log rho) E||sigma s + z||^2 / d`` by one draw."""
         t, inverse_density = self.proposal(model.process, self.eps, u)
-        half_square = self.integrand(model, x0, t, key) / x0.size + self.offset
-        return Likelihood()(model.process, t) * inverse_density * half_square
+        half_squares = self.integrand.per_dimension(model, x0, t, key) + self.offset
+        return 2 * inverse_density * jnp.mean(model.process.log_rho_rate(t) * half_squares)
 
 
-def prior_kl(process: SDE, x0: Float[Array, "*D"]) -> Scalar:
-    """Return ``KL(N(alpha_T x0, sigma_T^2 I) || N(0, prior_std^2 I))`` in nats."""
+def prior_kl(process: GaussianPath, x0: Float[Array, "*D"]) -> Scalar:
+    """Return ``KL(N(alpha_T x0, sigma_T^2) || N(0, prior_std^2 I))`` in nats."""
     log_std = jnp.log(jnp.asarray(process.prior_std))
     log_ratio = 2 * (process.log_sigma(process.t_max) - log_std)
     signal = jnp.exp(2 * (process.log_alpha(process.t_max) - log_std))
-    return 0.5 * (signal * jnp.sum(x0**2) + x0.size * (jnp.expm1(log_ratio) - log_ratio))
+    return 0.5 * jnp.sum(signal * x0**2 + (jnp.expm1(log_ratio) - log_ratio))
 
 
 def reconstruction(
@@ -130,4 +136,4 @@ def reconstruction(
         return -model.dequantizer.log_decoder(x0, x0 + rho * z, rho)
     residual = z + process.sigma(eps) * model.score(process.perturb(x0, eps, z), eps)
     log_rho = process.log_rho(eps)
-    return 0.5 * jnp.sum(residual**2) + x0.size * (log_rho + 0.5 * math.log(2 * math.pi))
+    return 0.5 * jnp.sum(residual**2) + sum_over(log_rho + 0.5 * math.log(2 * math.pi), x0)

@@ -7,6 +7,7 @@ import jax
 _AUGMENTATION = 3
 _CLASS_DROPOUT = 0xC1A55
 _RECONSTRUCTION = 0x5EC0
+_LATENT = 0x1A7E
 
 
 class ExampleKeys(NamedTuple):
@@ -19,6 +20,7 @@ class ExampleKeys(NamedTuple):
     augmentation: jax.Array
     class_dropout: jax.Array
     reconstruction: jax.Array
+    latent: jax.Array
 
 
 def example_keys(key: jax.Array) -> ExampleKeys:
@@ -37,4 +39,5 @@ def example_keys(key: jax.Array) -> ExampleKeys:
         augmentation=jax.random.fold_in(key, _AUGMENTATION),
         class_dropout=jax.random.fold_in(loss, _CLASS_DROPOUT),
         reconstruction=jax.random.fold_in(loss, _RECONSTRUCTION),
+        latent=jax.random.fold_in(loss, _LATENT),
     )

@@ -115,9 +115,19 @@ class ReducedVarianceScoreMatching(SlicedIntegrand):
         t: Float[Array, ""],
         key: jax.Array,
     ) -> Float[Array, ""]:
+        return jnp.sum(self.per_dimension(model, x0, t, key))
+
+    def per_dimension(
+        self,
+        model: BoundModel,
+        x0: Float[Array, "*D"],
+        t: Float[Array, ""],
+        key: jax.Array,
+    ) -> Float[Array, "*D"]:
+        """Return ``sigma_d^2 (v_d (grad s v)_d + 1/2 s_d^2)``, the terms of the sum."""
         noise_key, slice_key = jax.random.split(key)
         x, _ = add_noise(model.process, x0, t, noise_key)
         vs = self.directions(slice_key, x)
         score, derivatives = score_and_derivatives(model.score, x, t, vs)
-        trace = jnp.mean(dot_per_slice(vs, derivatives))
-        return model.process.sigma(t) ** 2 * (trace + 0.5 * jnp.sum(score**2))
+        diagonal = jnp.mean(vs * derivatives, axis=0)
+        return model.process.sigma(t) ** 2 * (diagonal + 0.5 * score**2)

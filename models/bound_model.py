@@ -10,6 +10,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Num
 
 from gradlog.models.dequantizers import Continuous, Dequantizer
+from gradlog.sde_lib import LatentPath
 from gradlog.sde_lib.pytree import pytree
 
 Time = Float[Array, ""] | float
@@ -79,6 +80,30 @@ class BoundModel:
     ) -> tuple[Float[Array, "*D"], Float[Array, ""]]:
         """Return a point x0 of the model's space for a stored datum, and ``log q`` in nats."""
         return self.dequantizer(key, x)
+
+    def encode_latent(
+        self, x0: Float[Array, "*D"], key: jax.Array
+    ) -> tuple["BoundModel", Float[Array, ""] | None]:
+        """Return the model given a latent drawn for x0, and the KL of the latent in nats.
+
+        A model whose process has no latent is returned as it is, without a KL.
+        """
+        if not isinstance(self.process, LatentPath):
+            return self, None
+        z, kl = self.process.encode(x0, key)
+        return self._given(z), kl
+
+    def draw_latent(self, key: jax.Array) -> "BoundModel":
+        """Return the model given a latent of the prior; without a latent the model as it is."""
+        if not isinstance(self.process, LatentPath):
+            return self
+        return self._given(self.process.draw(key))
+
+    def _given(self, z: Float[Array, " n"]) -> "BoundModel":
+        """Return the model given a latent, also in the score's arguments."""
+        is_latent = lambda node: isinstance(node, LatentPath)  # noqa: E731
+        given = lambda node: node.given(z) if is_latent(node) else node  # noqa: E731
+        return jax.tree.map(given, self, is_leaf=is_latent)
 
     def to_data(self, x0: Float[Array, "*D"]) -> Num[Array, "*D"]:
         """Return the stored datum of a point of the model's space."""

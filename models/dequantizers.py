@@ -261,6 +261,6 @@ class Decoder(Centers):
         centers c of the levels (Kingma et al. 2021, arXiv:2107.00630, section 3.3).
         """
         centers, _ = self(jax.random.key(0), jnp.arange(self.levels))
-        logits = -0.5 * ((y[..., None] - centers) / rho) ** 2
+        logits = -0.5 * ((y[..., None] - centers) / jnp.asarray(rho)[..., None]) ** 2
         own = -0.5 * ((y - x0) / rho) ** 2
         return jnp.sum(own - jax.nn.logsumexp(logits, axis=-1))

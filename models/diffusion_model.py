@@ -12,10 +12,10 @@ from jaxtyping import Array, Float
 from gradlog.models.bound_model import BoundModel, Condition, Time
 from gradlog.models.dequantizers import Continuous, Dequantizer
 from gradlog.models.energy import LogDensityFn
-from gradlog.models.networks.token_network import TokenNetwork
+from gradlog.models.networks.map_network import MapNetwork
 from gradlog.models.noise_labels import NoiseLabel
 from gradlog.models.parametrizations import NetworkFn, Parametrization
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE, Multivariate, Process
 
 Params = dict[str, Any]  # a tree of parameters for each group: "network", "process", ...
 
@@ -45,6 +45,9 @@ class DiffusionModel:
       parametrization: turns the output F into a score, or into logits.
       noise_label: the number that tells the network the noise level.
       dequantizer: the map between stored data and the points of training.
+
+    Raises:
+      ValueError: each dimension has its own noise level, and the network is no `MapNetwork`.
     """
 
     process: Process
@@ -52,6 +55,13 @@ class DiffusionModel:
     parametrization: Parametrization
     noise_label: NoiseLabel
     dequantizer: Dequantizer = field(default_factory=Continuous)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.process, Multivariate) and not isinstance(self.network, MapNetwork):
+            raise ValueError(
+                f"{type(self.network).__name__} sees one noise level, and Multivariate has one for "
+                "each dimension: use MapNetwork(network)"
+            )
 
     @property
     def num_classes(self) -> int:
@@ -78,13 +88,7 @@ class DiffusionModel:
 
     def in_float32(self) -> "DiffusionModel":
         """Return the same model with computations in float32, as a likelihood needs them."""
-        network: Any = self.network
-        if isinstance(network, TokenNetwork):
-            inner = replace(self, network=network.network).in_float32().network
-            return replace(self, network=network.clone(network=inner))
-        if getattr(network, "dtype", "float32") == "float32":
-            return self
-        return replace(self, network=network.clone(dtype="float32"))
+        return replace(self, network=_in_float32(self.network))
 
     def log_density_fn(self, params: Params, *, condition: Condition = None) -> LogDensityFn:
         """Return ``log q(x, t)`` in nats, up to a constant for each t; its gradient is the score.
@@ -103,6 +107,14 @@ class DiffusionModel:
     @property
     def _parts(self) -> tuple[nn.Module, Parametrization, NoiseLabel]:
         return self.network, self.parametrization, self.noise_label
+
+
+def _in_float32(network: Any) -> Any:
+    if hasattr(network, "network"):  # a TokenNetwork or a MapNetwork
+        return network.clone(network=_in_float32(network.network))
+    if getattr(network, "dtype", "float32") == "float32":
+        return network
+    return network.clone(dtype="float32")
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE, Process, derivative
 
 Time = Float[Array, ""] | float
 ScoreFn = Callable[[Float[Array, "*D"], Time], Float[Array, "*D"]]
@@ -98,7 +97,7 @@ def path_tangent(process: SDE, t: Time) -> tuple[Float[Array, ""], Float[Array, 
 
     The derivative is taken in log rho, where it stays finite at small t.
     """
-    log_alpha_rate = jax.grad(process.log_alpha_of_log_rho)(process.log_rho(t))
+    log_alpha_rate = derivative(process.log_alpha_of_log_rho, process.log_rho(t))
     a, b = process.alpha(t) * log_alpha_rate, process.sigma(t) * (1 + log_alpha_rate)
     length = jnp.sqrt(a**2 + b**2)
     return a / length, b / length

@@ -1,7 +1,7 @@
 """Denoising diffusion implicit models."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -34,6 +34,8 @@ class DDIM(GridSampler):
     Raises:
       ValueError: eta lies outside [0, 1].
     """
+
+    PER_DIMENSION: ClassVar[bool] = True
 
     eta: float = 0.0
 

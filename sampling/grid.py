@@ -46,7 +46,7 @@ class GridSampler(ABC):
         fewer than eight steps.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
+    PER_DIMENSION: ClassVar[bool] = False  # whether a step may have other levels in each dimension
     EVALUATIONS_PER_STEP: ClassVar[int] = 1
 
     num_steps: int
@@ -60,6 +60,10 @@ class GridSampler(ABC):
             check_log_prob(self.denoise, self.num_steps)
             if self.adds_noise:
                 raise ValueError("log_prob needs a sampler of the flow: this one adds noise")
+
+    @property
+    def accepts(self) -> type[Process]:
+        return self.schedule.accepts if self.PER_DIMENSION and not self.log_prob else SDE
 
     @property
     def evaluations(self) -> int:

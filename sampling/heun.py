@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Scalar
 from gradlog.sampling.grid import GridSampler, predict_noise
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, Process
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,18 @@ class Heun(GridSampler):
       churn_noise: their S_noise, the std of the added noise.
     """
 
+    PER_DIMENSION: ClassVar[bool] = True
     EVALUATIONS_PER_STEP: ClassVar[int] = 2
 
     churn: float = 0.0
     churn_min: float = 0.0
     churn_max: float = 0.0
     churn_noise: float = 1.0
+
+    @property
+    def accepts(self) -> type[Process]:
+        """One noise level for all dimensions, if churn goes up by a share of it."""
+        return SDE if self.churn else super().accepts
 
     @property
     def adds_noise(self) -> bool:

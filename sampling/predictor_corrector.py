@@ -1,7 +1,6 @@
 """Predictor-corrector sampling of the reverse SDE."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from gradlog.models import BoundModel
 from gradlog.sampling.base import Corrector, Predictor, Sample
 from gradlog.sampling.schedules import UNIFORM, Schedule
 from gradlog.sampling.transitions import posterior_mean
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import GaussianPath, Process
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,6 @@ class PredictorCorrector:
     code. After eps the sample is replaced by its posterior mean if ``denoise`` is true.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
-
     predictor: Predictor
     corrector: Corrector
     num_steps: int
@@ -32,11 +29,15 @@ class PredictorCorrector:
     schedule: Schedule = UNIFORM
 
     @property
+    def accepts(self) -> type[Process]:
+        return self.schedule.accepts
+
+    @property
     def evaluations(self) -> int:
         predictions = (self.num_steps - 1) * self.predictor.evaluations + int(self.denoise)
         return predictions + self.num_steps * self.corrector.evaluations
 
-    def times(self, process: SDE) -> Float[Array, " num_steps"]:
+    def times(self, process: GaussianPath) -> Float[Array, " num_steps"]:
         """Return the times of the states."""
         return self.schedule(process, self.eps, self.num_steps - 1)
 

@@ -1,7 +1,6 @@
 """The probability-flow ODE as a sampler, and as a map between data and latents."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +24,13 @@ class Encoding:
     the architecture.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
-
     solver: Solver
     flow: Flow
     eps: float
+
+    @property
+    def accepts(self) -> type[Process]:
+        return self.flow.accepts
 
     def encode(self, model: BoundModel, x: Float[Array, "*D"]) -> Sample:
         """Return the state at t_max of the flow that is at x at time eps."""
@@ -62,8 +63,6 @@ class ProbabilityFlow:
       ValueError: ``log_prob`` is asked for with ``denoise``, or with fewer than eight steps.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
-
     solver: Solver
     flow: Flow
     eps: float
@@ -74,6 +73,10 @@ class ProbabilityFlow:
     def __post_init__(self) -> None:
         if self.log_prob:
             check_log_prob(self.denoise, self.num_steps)
+
+    @property
+    def accepts(self) -> type[Process]:
+        return SDE if self.log_prob else self.flow.accepts
 
     @property
     def evaluations(self) -> None:

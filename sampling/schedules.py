@@ -4,19 +4,21 @@ To add one, write a dataclass with ``__call__(process, eps, num_steps)`` and add
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, GaussianPath, Process
 
 Times = Float[Array, " num_steps+1"]
 
 
 class Schedule(Protocol):
-    """``num_steps + 1`` times that decrease from t_max to eps."""
+    """``num_steps + 1`` times that decrease from t_max to eps, of the processes it accepts."""
+
+    accepts: ClassVar[type[Process]]
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times: ...
 
@@ -25,6 +27,8 @@ class Schedule(Protocol):
 class UniformSchedule:
     """Times evenly spaced in t (Song et al. 2021, arXiv:2011.13456)."""
 
+    accepts: ClassVar[type[Process]] = GaussianPath
+
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
         return jnp.linspace(process.t_max, eps, num_steps + 1)
 
@@ -32,6 +36,8 @@ class UniformSchedule:
 @dataclass(frozen=True)
 class QuadraticSchedule:
     """Times evenly spaced in sqrt(t) (Song, Meng & Ermon 2021, arXiv:2010.02502, appendix D.3)."""
+
+    accepts: ClassVar[type[Process]] = GaussianPath
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
         return _fix_ends(
@@ -42,6 +48,8 @@ class QuadraticSchedule:
 @dataclass(frozen=True)
 class KarrasSchedule:
     """Times even in ``rho^(1/k)``, k the exponent (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
+
+    accepts: ClassVar[type[Process]] = SDE
 
     karras_exponent: float = 7.0
 
@@ -56,6 +64,8 @@ class KarrasSchedule:
 @dataclass(frozen=True)
 class LogSNRSchedule:
     """Times even in log rho or log-SNR (Lu et al. 2022, arXiv:2206.00927, section 3.4)."""
+
+    accepts: ClassVar[type[Process]] = SDE
 
     def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
         return _fix_ends(process, eps, process.ladder(eps, num_steps + 1))

@@ -3,13 +3,14 @@
 To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a line here.
 """
 
-from gradlog.sde_lib.base import SDE, Process, check_process
+from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
 from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.discrete import Absorbing, Discrete
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
+from gradlog.sde_lib.multivariate import LatentPath, Multivariate, PixelGammaPath
 from gradlog.sde_lib.one_position import OnePosition
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
@@ -24,8 +25,8 @@ SDES: dict[str, type[SDE]] = {
     "ve": VE,
     "vp": VP,
 }
-# Processes with trained numbers: their ``bind`` returns an SDE.
-LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma}
+# Processes with trained numbers: their ``bind`` returns a path, or one for each latent.
+LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma, "multivariate": Multivariate}
 DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
     "masking": Masking,
     "one_position": OnePosition,
@@ -43,14 +44,20 @@ __all__ = [
     "Absorbing",
     "Discrete",
     "GammaPath",
+    "GaussianPath",
+    "LatentPath",
     "LearnedGamma",
     "LearnedNumbers",
     "LogSNR",
     "Masking",
+    "Multivariate",
     "OnePosition",
+    "PixelGammaPath",
     "Process",
     "Straight",
     "SubVP",
     "check_process",
+    "derivative",
     "grid_of_times",
+    "sum_over",
 ]

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -12,6 +13,7 @@ from gradlog.sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
 Time = Scalar | float
+Level = Float[Array, "..."]  # one number for all dimensions, or an array of the data's shape
 
 
 class Process:
@@ -41,23 +43,28 @@ class Process:
         del params
         return self
 
+    def is_fixed_at(self, t: float) -> bool:
+        """Return whether training leaves the path at time t as it is."""
+        del t
+        return not self.init(jax.random.key(0))
+
     def initial(self) -> Any:
         """Return the process as it is before training."""
         return self.bind(self.init(jax.random.key(0)))
 
 
 @pytree
-class SDE(Process):
-    """An affine Gaussian path ``x_t = alpha(t) x0 + sigma(t) z`` with ``z ~ N(0, I)``.
+class GaussianPath(Process):
+    """A path ``x_t = alpha(t) x0 + sigma(t) z`` with ``z ~ N(0, I)``, dimension by dimension.
 
-    The path is the solution of the SDE ``dx = f(t) x dt + g(t) dW`` with ``f = alpha'/alpha`` and
-    ``g^2 = d(sigma^2)/dt - 2 f sigma^2 = 2 sigma^2 d(log rho)/dt``, where ``rho = sigma/alpha``
-    (Song et al. 2021, arXiv:2011.13456, section 3; Kingma et al. 2021, arXiv:2107.00630).
+    Alpha and sigma are numbers, or arrays of the shape of the data. The path is the solution of the
+    SDE ``dx = f(t) x dt + g(t) dW`` with ``f = alpha'/alpha`` and ``g^2 = d(sigma^2)/dt - 2 f
+    sigma^2 = 2 sigma^2 d(log rho)/dt``, where ``rho = sigma/alpha`` (Song et al. 2021,
+    arXiv:2011.13456, section 3; Kingma et al. 2021, arXiv:2107.00630).
 
-    Times lie in (0, t_max]. A subclass defines ``log_alpha``, ``log_sigma`` and their inverses in
-    log rho. All functions take a scalar time; callers map them over batches. The first time of an
-    integration, ``eps``, belongs to the consumer and not to the process. Instances are pytrees, so
-    their numbers may be traced.
+    Times lie in (0, t_max]. All functions take a scalar time; callers map them over batches. The
+    first time of an integration, ``eps``, belongs to the consumer and not to the process. Instances
+    are pytrees, so their numbers may be traced.
 
     ``INSIDE`` names the fields that shape a learned schedule between its ends. They are trained for
     the variance of the bound, which does not depend on them (`losses.variance`).
@@ -71,51 +78,48 @@ class SDE(Process):
         return 1.0
 
     @abstractmethod
-    def log_alpha(self, t: Time) -> Scalar:
+    def log_alpha(self, t: Time) -> Level:
         """Return the natural logarithm of the factor on the data."""
 
     @abstractmethod
-    def log_sigma(self, t: Time) -> Scalar:
+    def log_sigma(self, t: Time) -> Level:
         """Return the natural logarithm of the standard deviation of the noise."""
 
     @abstractmethod
-    def log_alpha_of_log_rho(self, log_rho: Time) -> Scalar:
+    def log_alpha_of_log_rho(self, log_rho: Level | float) -> Level:
         """Return ``log_alpha`` as a function of ``log rho = log sigma - log alpha``."""
 
-    @abstractmethod
-    def time_of_log_rho(self, log_rho: Time) -> Scalar:
-        """Return the time at a noise level: the inverse of ``log_rho``, which increases with t."""
-
-    def alpha(self, t: Time) -> Scalar:
+    def alpha(self, t: Time) -> Level:
         """Return the factor on the data."""
         return jnp.exp(self.log_alpha(t))
 
-    def sigma(self, t: Time) -> Scalar:
+    def sigma(self, t: Time) -> Level:
         """Return the standard deviation of the noise."""
         return jnp.exp(self.log_sigma(t))
 
-    def log_rho(self, t: Time) -> Scalar:
+    def log_rho(self, t: Time) -> Level:
         """Return the log of the noise-to-signal ratio, ``log(sigma/alpha)``.
 
         This is minus half the log-SNR of Kingma et al. 2021.
         """
         return self.log_sigma(t) - self.log_alpha(t)
 
-    def log_rho_rate(self, t: Time) -> Scalar:
+    def log_rho_rate(self, t: Time) -> Level:
         """Return ``d(log rho)/dt``."""
-        return jax.grad(self.log_rho)(jnp.asarray(t, float))
+        return derivative(self.log_rho, t)
 
-    def ladder(self, eps: float, num_scales: int) -> Float[Array, " num_scales"]:
-        """Return times from t_max to eps at which rho falls geometrically (Song & Ermon 2019).
+    def level(self, eps: float, share: Scalar) -> tuple[Scalar, Level]:
+        """Return the time at a share of the way from eps to t_max, and ``d(log rho)/d(share)``.
 
-        For VE these are NCSN's noise levels: a geometric sequence that starts at the largest.
+        The way is even in t here; a scalar process has one that is even in log rho.
         """
-        levels = jnp.linspace(self.log_rho(self.t_max), self.log_rho(eps), num_scales)
-        return jax.vmap(self.time_of_log_rho)(levels)
+        span = self.t_max - eps
+        t = eps + span * share
+        return t, span * self.log_rho_rate(t)
 
-    def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
+    def drift_and_diffusion(self, t: Time) -> tuple[Level, Level]:
         """Return ``f(t)`` and ``g(t)^2``, the derivatives of the coefficients of the path."""
-        f = jax.grad(self.log_alpha)(jnp.asarray(t, float))
+        f = derivative(self.log_alpha, t)
         return f, 2 * self.sigma(t) ** 2 * self.log_rho_rate(t)
 
     def metrics(self) -> dict[str, Scalar]:
@@ -138,6 +142,42 @@ class SDE(Process):
         return self.prior_std * jax.random.normal(key, shape)
 
 
+def derivative(function: Callable[[Scalar], Level], at: Level | float) -> Level:
+    """Return the derivative of a function of one number, or of an array entry by entry."""
+    at = jnp.asarray(at, float)
+    return jax.jvp(function, (at,), (jnp.ones_like(at),))[1]
+
+
+def sum_over(level: Level, x: Float[Array, "*D"]) -> Scalar:
+    """Return the sum over the dimensions of x of a number for each, or of one for all."""
+    return jnp.sum(jnp.broadcast_to(level, x.shape))
+
+
+@pytree
+class SDE(GaussianPath):
+    """A path with one noise level for all dimensions, which may take the place of the time.
+
+    A subclass defines ``log_alpha``, ``log_sigma`` and their inverses in log rho.
+    """
+
+    @abstractmethod
+    def time_of_log_rho(self, log_rho: Time) -> Scalar:
+        """Return the time at a noise level: the inverse of ``log_rho``, which increases with t."""
+
+    def level(self, eps: float, share: Scalar) -> tuple[Scalar, Scalar]:
+        """Return the time at a share of the way from eps to t_max in log rho, and its length."""
+        low, high = self.log_rho(eps), self.log_rho(self.t_max)
+        return self.time_of_log_rho(low + share * (high - low)), high - low
+
+    def ladder(self, eps: float, num_scales: int) -> Float[Array, " num_scales"]:
+        """Return times from t_max to eps at which rho falls geometrically (Song & Ermon 2019).
+
+        For VE these are NCSN's noise levels: a geometric sequence that starts at the largest.
+        """
+        levels = jnp.linspace(self.log_rho(self.t_max), self.log_rho(eps), num_scales)
+        return jax.vmap(self.time_of_log_rho)(levels)
+
+
 def check_process(strategy: Any, process: Process) -> None:
     """Check that a sampler, an estimator or an objective accepts a process.
 
@@ -152,7 +192,13 @@ def check_process(strategy: Any, process: Process) -> None:
     accepts = getattr(strategy, "accepts", Process)
     if not isinstance(process, accepts) and not isinstance(process.initial(), accepts):
         kinds = accepts if isinstance(accepts, tuple) else (accepts,)
+        advice = ""
+        if accepts is SDE and isinstance(process.initial(), GaussianPath):
+            advice = (
+                ", which has no noise level common to all dimensions: choose variable = 't', the "
+                "schedule 'uniform', or another member"
+            )
         raise ValueError(
             f"{type(strategy).__name__} needs a process of the kind "
-            f"{' or '.join(kind.__name__ for kind in kinds)}, got {type(process).__name__}"
+            f"{' or '.join(kind.__name__ for kind in kinds)}, got {type(process).__name__}{advice}"
         )

@@ -11,8 +11,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array
 
-from gradlog.sde_lib.base import Process, Scalar, Time
-from gradlog.sde_lib.log_snr import LogSNR
+from gradlog.sde_lib.base import Level, Process, Scalar, Time
+from gradlog.sde_lib.log_snr import LogSNR, OfGamma
 from gradlog.sde_lib.pytree import pytree
 
 # The share of a schedule that stays linear in t. So gamma increases everywhere, whatever the
@@ -28,7 +28,7 @@ class Schedule(Protocol):
         """Return the initial parameters, for a function close to t."""
         ...
 
-    def __call__(self, params: dict[str, Any], t: Scalar) -> Scalar: ...
+    def __call__(self, params: dict[str, Any], t: Scalar) -> Level: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,19 +68,22 @@ class MonotoneNetwork:
 class MonotonePolynomial:
     """The integral of ``(a t^2 + b t + c)^2``: a polynomial of degree five (Sahoo et al. 2024).
 
-    MuLAN, arXiv:2312.13236, section 3.2. It begins as t.
+    MuLAN, arXiv:2312.13236, section 3.2. It begins as t. There is one such polynomial, or one for
+    each entry of arrays of this shape.
     """
+
+    shape: tuple[int, ...] = ()
 
     def init(self, key: Array) -> dict[str, Any]:
         del key
-        return {"a": jnp.zeros(()), "b": jnp.zeros(()), "c": jnp.ones(())}
+        return {"a": jnp.zeros(self.shape), "b": jnp.zeros(self.shape), "c": jnp.ones(self.shape)}
 
-    def __call__(self, params: dict[str, Any], t: Scalar) -> Scalar:
+    def __call__(self, params: dict[str, Any], t: Scalar) -> Level:
         # Gauss's rule of three nodes is exact here. Its terms are positive, so nothing cancels.
         nodes, weights = np.polynomial.legendre.leggauss(3)
         at = 0.5 * t * (1 + nodes)
-        roots = (params["a"] * at + params["b"]) * at + params["c"]
-        return 0.5 * t * jnp.vdot(weights, roots**2)
+        a, b, c = (jnp.asarray(params[name])[..., None] for name in "abc")
+        return 0.5 * t * jnp.sum(weights * ((a * at + b) * at + c) ** 2, axis=-1)
 
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
@@ -90,32 +93,48 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 
 
 @pytree
-class GammaPath(LogSNR):
-    """`LogSNR` with any increasing gamma between its ends.
+class BetweenEnds(OfGamma):
+    """Any increasing gamma between its ends.
 
     ``gamma(t) = gamma_min + (gamma_max - gamma_min) (n(t) - n(0)) / (n(1) - n(0))`` with a monotone
     function n, of which a small share is replaced by t.
 
     Attributes:
-      inside: the parameters of n. In continuous time the variational bound does not depend on them,
-        if the score is a function of x and gamma (Kingma et al. 2021, arXiv:2107.00630, eq. 18).
+      gamma_min: gamma at t = 0.
+      gamma_max: gamma at t = 1.
+      inside: the parameters of n.
       schedule: the function n.
     """
 
-    INSIDE: ClassVar[tuple[str, ...]] = ("inside",)
-
+    gamma_min: Any
+    gamma_max: Any
     inside: Any = struct.field(kw_only=True)
     schedule: Schedule = struct.field(kw_only=True, pytree_node=False)
 
-    def share(self, t: Time) -> Scalar:
+    def share(self, t: Time) -> Level:
         """Return the share of the range of gamma below ``gamma(t)``: 0 at t = 0, 1 at t = 1."""
         t = jnp.asarray(t, float)
         low, here, high = (self.schedule(self.inside, jnp.asarray(s)) for s in (0.0, t, 1.0))
         return _LINEAR * t + (1 - _LINEAR) * (here - low) / (high - low)
 
-    def gamma(self, t: Time) -> Scalar:
+    def gamma(self, t: Time) -> Level:
         share = self.share(t)
         return (1 - share) * self.gamma_min + share * self.gamma_max
+
+    def metrics(self) -> dict[str, Scalar]:
+        """Return gamma at five times, for the log: 'gamma_0.25' is that at t = 0.25."""
+        return {f"gamma_{t:.2f}": jnp.mean(self.gamma(t)) for t in (0.0, 0.25, 0.5, 0.75, 1.0)}
+
+
+@pytree
+class GammaPath(BetweenEnds, LogSNR):
+    """`LogSNR` with any increasing gamma between its ends.
+
+    In continuous time the variational bound does not depend on what is inside, if the score is a
+    function of x and gamma (Kingma et al. 2021, arXiv:2107.00630, eq. 18).
+    """
+
+    INSIDE: ClassVar[tuple[str, ...]] = ("inside",)
 
     def time_of_log_rho(self, log_rho: Time) -> Scalar:
         """Return the time at a noise level, by bisection and one step of Newton's method."""
@@ -139,14 +158,6 @@ class GammaPath(LogSNR):
             bisect,
             lambda linear, y: y / linear(jnp.ones_like(y)),
         )
-
-    def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
-        g2 = 2 * self.log_rho_rate(t) * jax.nn.sigmoid(self.gamma(t))
-        return -0.5 * g2, g2
-
-    def metrics(self) -> dict[str, Scalar]:
-        """Return gamma at five times, for the log: 'gamma_0.25' is that at t = 0.25."""
-        return {f"gamma_{t:.2f}": self.gamma(t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +194,9 @@ class LearnedGamma(Process):
                 f"schedule = {self.schedule!r} is unknown; choose one of {sorted(SCHEDULES)}"
             )
         _ = self._function
+
+    def is_fixed_at(self, t: float) -> bool:
+        return t in (0.0, 1.0) and not self.learn_ends
 
     @property
     def _function(self) -> Schedule:

@@ -1,14 +1,41 @@
-"""A path whose log-SNR is linear in time."""
+"""Paths by their log-SNR, and the one whose log-SNR is linear in time."""
+
+from abc import abstractmethod
 
 import jax
 import jax.numpy as jnp
 
-from gradlog.sde_lib.base import SDE, Scalar, Time
+from gradlog.sde_lib.base import SDE, GaussianPath, Level, Scalar, Time
 from gradlog.sde_lib.pytree import pytree
 
 
 @pytree
-class LogSNR(SDE):
+class OfGamma(GaussianPath):
+    """``alpha^2 = sigmoid(-gamma)``, ``sigma^2 = sigmoid(gamma)`` for an increasing gamma(t)."""
+
+    @abstractmethod
+    def gamma(self, t: Time) -> Level:
+        """Return minus the log-SNR, ``2 log rho``."""
+
+    def log_alpha(self, t: Time) -> Level:
+        return -0.5 * jax.nn.softplus(self.gamma(t))
+
+    def log_sigma(self, t: Time) -> Level:
+        return -0.5 * jax.nn.softplus(-self.gamma(t))
+
+    def log_rho(self, t: Time) -> Level:
+        return 0.5 * self.gamma(t)
+
+    def log_alpha_of_log_rho(self, log_rho: Level | float) -> Level:
+        return -0.5 * jax.nn.softplus(2 * jnp.asarray(log_rho))
+
+    def drift_and_diffusion(self, t: Time) -> tuple[Level, Level]:
+        g2 = 2 * self.log_rho_rate(t) * jax.nn.sigmoid(self.gamma(t))
+        return -0.5 * g2, g2
+
+
+@pytree
+class LogSNR(OfGamma, SDE):
     """``alpha^2 = sigmoid(-gamma)``, ``sigma^2 = sigmoid(gamma)`` (Kingma et al. 2021).
 
     The path of arXiv:2107.00630, section 3.1, with the fixed schedule ``gamma(t) = gamma_min + t
@@ -29,25 +56,8 @@ class LogSNR(SDE):
             raise ValueError(f"gamma_min = {ends[0]} must be below gamma_max = {ends[1]}")
 
     def gamma(self, t: Time) -> Scalar:
-        """Return minus the log-SNR, ``2 log rho``."""
         t = jnp.asarray(t)
         return (1 - t) * self.gamma_min + t * self.gamma_max
 
-    def log_alpha(self, t: Time) -> Scalar:
-        return -0.5 * jax.nn.softplus(self.gamma(t))
-
-    def log_sigma(self, t: Time) -> Scalar:
-        return -0.5 * jax.nn.softplus(-self.gamma(t))
-
-    def log_rho(self, t: Time) -> Scalar:
-        return 0.5 * self.gamma(t)
-
-    def log_alpha_of_log_rho(self, log_rho: Time) -> Scalar:
-        return -0.5 * jax.nn.softplus(2 * jnp.asarray(log_rho))
-
     def time_of_log_rho(self, log_rho: Time) -> Scalar:
         return (2 * jnp.asarray(log_rho) - self.gamma_min) / (self.gamma_max - self.gamma_min)
-
-    def drift_and_diffusion(self, t: Time) -> tuple[Scalar, Scalar]:
-        g2 = (self.gamma_max - self.gamma_min) * jax.nn.sigmoid(self.gamma(t))
-        return -0.5 * g2, g2

@@ -192,6 +192,12 @@ class ClassifierRun:
                 "classifier needs data with Gaussian noise: for classes choose "
                 "config.model.num_classes, and 'classifier_free' guidance"
             )
+        if not isinstance(self.experiment.initial_process, SDE):
+            raise ConfigError(
+                f"config.sde.name = {self.experiment.config.sde.name!r} has no noise level common "
+                "to all pixels, which the classifier is told: choose config.model.num_classes, and "
+                "'classifier_free' guidance"
+            )
         if dataset.num_classes is None:
             raise DataError(explain_missing_labels(dataset))
         return NoisyClassifier(ClassifierNetwork(dataset.num_classes, settings.nf, settings.hidden))

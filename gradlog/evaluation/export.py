@@ -134,7 +134,11 @@ def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Ca
     Args:
       experiment: its model computes in float32.
       tree: returns the parameters by group from the arrays by name.
+
+    Raises:
+      ConfigError: the score is that of a path which a latent chooses.
     """
+    experiment.require_common_levels("a score at a time")
     model = experiment.model.in_float32()
 
     def score(

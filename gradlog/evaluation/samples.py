@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment
 
 UNCONDITIONAL = Conditioning()
+_LATENT = 0x1A7E  # the key of the latent of a sample is derived by it
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class SampleDriver:
             def one(key_data, label, known):
                 key = jax.random.wrap_key_data(key_data)
                 prior_key, path_key = jax.random.split(key)
-                bound = model.bind(params)
+                bound = model.bind(params).draw_latent(jax.random.fold_in(key, _LATENT))
                 own = conditioning.keep_known(sampler, bound, key, known)
                 z = bound.process.prior_sample(prior_key, shape)
                 sample = own(conditioning.guide(bound, guide, label), z, path_key)

@@ -39,7 +39,7 @@ from gradlog.experiment.training_parts import (
 )
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import SDE, Discrete, Process
+from gradlog.sde_lib import SDE, Discrete, Multivariate, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -206,8 +206,9 @@ class Experiment:
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
-        tokens = ("process",) * isinstance(self.process, Discrete)  # it has the levels of the data
-        for name in (*_OF_DATA, *tokens):
+        # It has the levels of the data, or their shape.
+        own = ("process",) * isinstance(self.process, Discrete | Multivariate)
+        for name in (*_OF_DATA, *own):
             vars(found).pop(name, None)
         found._check_fit()
         return found
@@ -270,6 +271,18 @@ class Experiment:
     def initial_process(self) -> SDE:
         """The forward process as it is before training."""
         return self.process.initial()
+
+    def require_common_levels(self, what: str) -> None:
+        """Check that all data have the same noise levels at a time.
+
+        Raises:
+          ConfigError: a latent of the datum chooses them.
+        """
+        if getattr(self.process, "latents", 0):
+            raise ConfigError(
+                f"config.sde.latents = {self.config.sde.latents}: each datum has noise levels of "
+                f"its own, so that there is not {what}; train with config.sde.latents = 0"
+            )
 
     @part
     def model(self, reader: Reader) -> DiffusionModel:
@@ -351,6 +364,7 @@ class Experiment:
     @part
     def encoding(self, reader: Reader) -> Encoding:
         """The map between data and latents; its solver and eps are those of sampling."""
+        self.require_common_levels("an encoding")
         return build_encoding(reader, self.process)
 
     @part

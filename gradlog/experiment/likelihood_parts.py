@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
@@ -24,7 +25,7 @@ from gradlog.likelihood import (
 )
 from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Tokens, Uniform
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import SDE, Discrete, Process
+from gradlog.sde_lib import Discrete, Process
 
 IMPORTANCE = "importance"
 _VARIANCE = "the weights would be exponentials of all its variance"
@@ -200,12 +201,15 @@ def _build_dequantizer(
             f"config.{key} = 'truncated_normal' gives samples at eps: it needs "
             f"config.likelihood.start = 'as_sample', got {start!r}"
         )
-    if not isinstance(process, SDE):  # the noise at eps would change while it is trained
+    if not process.is_fixed_at(eps):
         raise ConfigError(
-            f"config.{key} = 'truncated_normal' needs a process without trained numbers; choose "
-            "'uniform'"
+            f"config.{key} = 'truncated_normal' needs the noise of config.likelihood.eps = {eps}, "
+            f"which config.sde.name = {reader.get('sde.name')!r} learns; choose 'uniform', or with "
+            "fixed ends config.likelihood.eps = 0"
         )
-    alpha, sigma = float(process.alpha(eps)), float(process.sigma(eps))
+    alpha, sigma = (
+        float(np.max(level(eps))) for level in (process.initial().alpha, process.initial().sigma)
+    )
     return member(dataset.levels, centered, alpha=alpha, sigma=sigma)
 
 

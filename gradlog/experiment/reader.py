@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
@@ -108,7 +109,7 @@ class Reader:
         eps = self.get(f"{section}.eps")
         bound = process.initial()
         with jax.debug_infs(False):  # where there is no noise, its logarithm is infinite
-            noise_at_0 = bool(bound.sigma(0.0) > 0)
+            noise_at_0 = bool(np.all(bound.sigma(0.0) > 0))
         if not (0 < eps < bound.t_max or (eps == 0 and noise_at_0)):
             interval = f"{'[' if noise_at_0 else '('}0, {bound.t_max})"
             raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")

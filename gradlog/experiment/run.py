@@ -412,13 +412,15 @@ class Run:
           step: of the checkpoint.
 
         Raises:
-          ConfigError: the process is discrete, and has `logits` instead.
+          ConfigError: the process is discrete, and has `logits` instead; or a latent of each datum
+            chooses its noise levels.
           DataError: x does not have the shape of the data, or a time lies outside [0, t_max].
         """
         if isinstance(self.experiment.process, Discrete):
             raise ConfigError(
                 f"config.sde.name = {self.config.sde.name!r} has no score: use run.logits(x)"
             )
+        self.experiment.require_common_levels("a score at a time")
         points = check_points(x, self.experiment.dataset, "points")
         times, t_max = np.asarray(t, np.float32), float(self.experiment.initial_process.t_max)
         if times.shape not in ((), (len(points),)):

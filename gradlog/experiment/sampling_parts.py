@@ -129,7 +129,9 @@ def build_encoding(reader: Reader, process: Process) -> Encoding:
             "latents to encode to"
         )
     eps = reader.eps("sampling", process)
-    return reader.make("sampling", Encoding, eps=lambda: eps, **_solver_parts(reader))
+    encoding = reader.make("sampling", Encoding, eps=lambda: eps, **_solver_parts(reader))
+    check_accepts("sampling.variable", reader.get("sampling.variable"), encoding, process)
+    return encoding
 
 
 def build_conditional_sampling(

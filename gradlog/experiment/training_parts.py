@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from gradlog.config_error import ConfigError
 from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
-from gradlog.experiment.reader import Reader
+from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.losses import (
     DISCRETE_OBJECTIVES,
     ELBO_FORMS,
@@ -36,11 +36,12 @@ from gradlog.models import (
     Continuous,
     Decoder,
     DiffusionModel,
+    Energy,
     Logits,
     NoLabel,
     Tokens,
 )
-from gradlog.models.networks import TokenNetwork
+from gradlog.models.networks import MapNetwork, TokenNetwork
 from gradlog.sde_lib import (
     DISCRETE_PROCESSES,
     LEARNED,
@@ -48,6 +49,7 @@ from gradlog.sde_lib import (
     SDE,
     SDES,
     Discrete,
+    Multivariate,
     Process,
 )
 from gradlog.training import (
@@ -69,9 +71,9 @@ CONTINUOUS = "continuous"  # of objective.levels: all noise levels
 
 
 def build_process(reader: Reader, dataset: Dataset | None) -> Process:
-    """Build the forward process. A discrete one has the levels of the data as its tokens.
+    """Build the forward process. It may have the shape of the data, or their levels as its tokens.
 
-    Without the data set the number of tokens is not known: only the configuration is checked.
+    Without the data set neither is known: only the configuration is checked.
 
     Raises:
       ConfigError: the process is discrete, and the data are continuous.
@@ -79,7 +81,7 @@ def build_process(reader: Reader, dataset: Dataset | None) -> Process:
     name = reader.get("sde.name")
     member = reader.pick("sde.name", {**SDES, **LEARNED, **DISCRETE_PROCESSES})
     if name not in DISCRETE_PROCESSES:
-        return reader.make("sde", member)
+        return reader.make("sde", member, shape=lambda: () if dataset is None else dataset.shape)
     if dataset is not None and dataset.levels is None:
         raise ConfigError(
             f"config.sde.name = {name!r} needs data with levels; {dataset.name} is continuous: "
@@ -117,6 +119,16 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             f"config.model.label = {label!r} is a time, whose noise level is learned: "
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
+    parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
+    network = reader.choose("model", NETWORKS, **ladder)
+    if isinstance(process, Multivariate):
+        network = MapNetwork(network)
+        if parametrization is Energy:
+            raise ConfigError(
+                "config.model.parametrization = 'energy' has one noise level for all dimensions: "
+                f"config.sde.name = {reader.get('sde.name')!r} needs 'noise', 'velocity' or "
+                "'preconditioned'"
+            )
     dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
     if dequantizer is Centers and reader.get("objective.name") == ELBO:
         dequantizer = Decoder
@@ -126,10 +138,8 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
         dequantizer = dequantizer(dataset.levels, centered=reader.get("model.centered"))
     return DiffusionModel(
         process=process,
-        network=reader.choose("model", NETWORKS, **ladder),
-        parametrization=reader.make(
-            "model", reader.pick("model.parametrization", PARAMETRIZATIONS)
-        ),
+        network=network,
+        parametrization=reader.make("model", parametrization),
         noise_label=reader.make(
             "model",
             reader.pick("model.label", NOISE_LABELS),
@@ -251,7 +261,7 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
             f"config.objective.eps = {eps}: from there on the bound depends on the whole schedule "
             f"of config.sde.name = {reader.get('sde.name')!r}; set config.objective.eps = 0"
         )
-    return EvidenceBound(
+    bound = EvidenceBound(
         integrand=reader.make(
             "objective",
             integrand,
@@ -262,6 +272,9 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
         eps=eps,
         variance_training=shapes_levels and reader.get("objective.variance_training"),
     )
+    importance = reader.get("objective.importance_sampling")
+    check_accepts("objective.importance_sampling", importance, bound, process)
+    return bound
 
 
 def law_of(dataset: Dataset) -> Distribution:

@@ -10,19 +10,21 @@ x to the state. Sampling and likelihood need nothing else.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
-from gradlog.sde_lib import SDE
+from gradlog.sde_lib import SDE, GaussianPath, Process
 
 Scalar = Float[Array, ""]
 
 
 class Flow(Protocol):
-    """Coordinates in which the probability flow is integrated."""
+    """Coordinates in which the probability flow is integrated, and the processes that have them."""
+
+    accepts: ClassVar[type[Process]]
 
     def coordinate(self, process: SDE, t) -> Scalar:
         """Return the coordinate at time t."""
@@ -49,6 +51,8 @@ class Flow(Protocol):
 class LogRhoFlow:
     """Coordinate log rho, state ``x/alpha``."""
 
+    accepts: ClassVar[type[Process]] = SDE
+
     def coordinate(self, process: SDE, t) -> Scalar:
         return process.log_rho(t)
 
@@ -72,19 +76,21 @@ class LogRhoFlow:
 class TimeFlow:
     """Coordinate t, state x."""
 
-    def coordinate(self, process: SDE, t) -> Scalar:
+    accepts: ClassVar[type[Process]] = GaussianPath
+
+    def coordinate(self, process: GaussianPath, t) -> Scalar:
         del process
         return jnp.asarray(t, float)
 
-    def state(self, process: SDE, x, t) -> Float[Array, "*D"]:
+    def state(self, process: GaussianPath, x, t) -> Float[Array, "*D"]:
         del process, t
         return x
 
-    def data(self, process: SDE, state, t) -> Float[Array, "*D"]:
+    def data(self, process: GaussianPath, state, t) -> Float[Array, "*D"]:
         del process, t
         return state
 
-    def log_volume(self, process: SDE, t) -> Scalar:
+    def log_volume(self, process: GaussianPath, t) -> Scalar:
         del process
         return jnp.zeros_like(jnp.asarray(t, float))
 

@@ -1,6 +1,7 @@
 """Networks: `(x, label, condition, *, train) -> array like x`, for one example, without batch axis.
 
-`TokenNetwork` makes of each a network from tokens to logits.
+`TokenNetwork` makes of each a network from tokens to logits, and `MapNetwork` one with a label for
+each dimension.
 
 `label` is the scalar noise label. `condition` is the index of a class from 0 on; `num_classes` or
 None stand for no class. Dropout draws from the flax stream "dropout", and only if `train` is true.
@@ -8,6 +9,7 @@ None stand for no class. Dropout draws from the flax stream "dropout", and only 
 
 from gradlog.models.networks.ddpm import DDPM
 from gradlog.models.networks.dit import DiT
+from gradlog.models.networks.map_network import MapNetwork
 from gradlog.models.networks.mlp import MLP
 from gradlog.models.networks.ncsnpp import NCSNpp
 from gradlog.models.networks.ncsnv2 import NCSNv2
@@ -23,4 +25,14 @@ NETWORKS = {
     "vdm": VDM,
 }
 
-__all__ = ["DDPM", "MLP", "NETWORKS", "VDM", "DiT", "NCSNpp", "NCSNv2", "TokenNetwork"]
+__all__ = [
+    "DDPM",
+    "MLP",
+    "NETWORKS",
+    "VDM",
+    "DiT",
+    "MapNetwork",
+    "NCSNpp",
+    "NCSNv2",
+    "TokenNetwork",
+]

@@ -87,14 +87,15 @@ def test_closed_form_tends_to_the_integral(sde):
 def test_times_are_rounded_up_and_factors_add_up_to_the_weights(variable):
     sde, steps = VP(), StepGrid(7, variable)
     edges = np.asarray(GRIDS[variable](sde, EPS, 7))
-    inside = jnp.asarray(0.3 * edges[:-1] + 0.7 * edges[1:])
-    ends, factors = jax.vmap(lambda log_rho: steps(sde, EPS, log_rho))(inside)
-    np.testing.assert_array_equal(ends, edges[1:])
+    span, times = edges[-1] - edges[0], jax.vmap(sde.time_of_log_rho)(edges)
+    inside = jnp.asarray((0.3 * edges[:-1] + 0.7 * edges[1:] - edges[0]) / span)
+    ends, rates = jax.vmap(lambda share: steps(sde, EPS, share))(inside)
+    np.testing.assert_array_equal(ends, times[1:])
     np.testing.assert_allclose(
-        factors * np.diff(edges), 0.5 * np.expm1(2 * np.diff(edges)), rtol=1e-5
+        rates * np.diff(edges) / span, 0.5 * np.expm1(2 * np.diff(edges)), rtol=1e-5
     )
-    assert steps(sde, EPS, jnp.asarray(edges[0]))[0] == edges[1]
-    assert steps(sde, EPS, jnp.asarray(edges[-1] + 1e-3))[0] == edges[-1]
+    assert steps(sde, EPS, jnp.asarray(0.0))[0] == times[1]
+    assert steps(sde, EPS, jnp.asarray(1.001))[0] == times[-1]
 
 
 def test_every_step_is_evaluated_equally_often_if_possible():

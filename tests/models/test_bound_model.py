@@ -73,7 +73,7 @@ def test_only_positive_numbers_of_the_process_can_be_learned(name):
 
 def test_process_of_another_kind_raises_in_one_line():
     check_process(DDIM(10, 1e-3), VP())
-    with pytest.raises(ValueError, match=r"DDIM .* SDE, got Process"):
+    with pytest.raises(ValueError, match=r"DDIM .* GaussianPath, got Process"):
         check_process(DDIM(10, 1e-3), Process())
 
 

@@ -1,0 +1,135 @@
+"""A run with noise levels for each dimension, chosen by a latent of the datum."""
+
+import os
+
+import jax
+import numpy as np
+import pytest
+import tiny
+from test_learned_processes import SETTINGS as SCALAR
+
+from gradlog.config_error import ConfigError
+from gradlog.data import BatchStream, known_spec
+from gradlog.evaluation.score_training import initial_state, parallel_step
+from gradlog.experiment.build import build, check_config, load_dataset
+from gradlog.experiment.run import Run
+from gradlog.models.networks import MapNetwork
+
+SETTINGS = SCALAR | {
+    "sde.name": "multivariate",
+    "sde.latents": 4,
+    "sde.latent_hidden": 4,
+    "eval.estimators": ("bound", "ode"),
+    "likelihood.samples": 16,
+    "likelihood.variable": "t",
+    "sampling.variable": "t",
+}
+DIGITS = known_spec("digits", {}).without_examples("not needed")
+
+
+def train(folder, steps=20, **overrides) -> Run:
+    config = tiny.points(**SETTINGS | {"training.steps": steps} | overrides)
+    Run.open(folder, config).train()
+    return Run.open(folder)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    return train(tmp_path_factory.mktemp("multivariate") / "run")
+
+
+def test_every_part_of_the_process_learns(run):
+    first = run.experiment.model.init(run.experiment.streams["init"], (2,))["process"]
+    assert set(first) == {"inside", "ends", "encoder", "map"}
+    assert first["inside"]["a"].shape == (2,)
+    last = run.state(20).params["process"]
+    for name, tree in first.items():
+        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), tree, last[name])
+        assert max(jax.tree.leaves(moved)) > 1e-4, name
+    assert isinstance(run.experiment.model.network, MapNetwork)
+
+
+def test_resumed_run_is_the_same_bit_for_bit(run, tmp_path):
+    train(tmp_path / "run", 10)
+    tiny.assert_bitwise_equal(train(tmp_path / "run").state(20), run.state(20))
+
+
+def test_latent_is_a_line_of_the_loss_and_of_the_account(run):
+    logged = run.metrics()
+    terms = sum(logged[name] for name in ("prior", "diffusion", "reconstruction", "latent"))
+    np.testing.assert_allclose(terms, logged["loss"], rtol=1e-5)
+    assert np.all(logged["latent"] > 0)
+    for summary in run.evaluate([20]):
+        (line,) = [line for line in summary["account"] if line["term"] == "latent"]
+        assert line["bits_per_dim"] > 0
+
+
+def test_samples_are_drawn(run):
+    assert np.isfinite(run.sample(None, 3).x).all()
+
+
+def test_latents_have_no_encoding_and_no_score(run):
+    x = run.experiment.dataset.test[:2]
+    with pytest.raises(ConfigError, match=r"sde\.latents"):
+        run.encode(x)
+    with pytest.raises(ConfigError, match=r"sde\.latents"):
+        run.score(x, 0.4)
+
+
+def on_two_devices() -> float:
+    """Return the largest difference of parameters after steps of pmap and of fsdp."""
+    wide = {"sde.latent_hidden": 1024, "optimizer.adam_eps": 1e-5}
+    config = tiny.points(**SETTINGS | wide)
+    experiment = build(config, load_dataset(config))
+    stream = BatchStream(experiment.dataset.train, 16, 0)
+    first, states = jax.device_get(initial_state(experiment)), []
+    for mapping in ("pmap", "fsdp"):
+        with config.unlocked():
+            config.training.parallel = mapping
+        mapped = parallel_step(build(config, experiment.dataset))
+        state = mapped.place(first)
+        for step in range(4):
+            state, _ = mapped(state, stream[step], step + 1)
+        states.append(mapped.fetch(state).params)
+    encoder = state.params["process"]["encoder"]["layers_0"]["kernel"]
+    assert not encoder.sharding.is_fully_replicated
+    differences = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *states)
+    return max(jax.tree.leaves(differences))
+
+
+def test_divided_process_is_trained_as_a_whole_one():
+    devices = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
+    code = "import conftest, test_multivariate as t; print(t.on_two_devices())"
+    assert float(tiny.python("-c", code, environment=devices)[-1]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"objective.importance_sampling": True}, r"objective\.importance_sampling"),
+        ({"likelihood.variable": "log_rho"}, r"likelihood\.name = 'ode'.*'t'"),
+        ({"eval.estimators": ("quadrature",)}, r"likelihood\.name = 'quadrature'"),
+        ({"sampling.schedule": "karras"}, r"sampling\.name.*'uniform'"),
+        ({"sampling.name": "dpm_2m"}, r"sampling\.name"),
+        ({"model.parametrization": "energy"}, r"model\.parametrization"),
+        ({"sde.latent_ones": 4}, "latent_ones"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(wrong, key):
+    with pytest.raises(ConfigError, match=key):
+        check_config(tiny.points(**SETTINGS | wrong))
+
+
+def test_truncated_normal_needs_ends_that_are_fixed():
+    settings = {key: value for key, value in SETTINGS.items() if key != "eval.estimators"}
+    settings |= {
+        "model.label": "log_rho",
+        "likelihood.name": "ode",
+        "likelihood.start": "as_sample",
+        "likelihood.dequantization": "truncated_normal",
+    }
+    with pytest.raises(ConfigError, match="truncated_normal"):
+        _ = build(tiny.digits(**settings), DIGITS).estimators
+    fixed = build(tiny.digits(**settings | {"sde.learn_ends": False}), DIGITS)
+    dequantizer = fixed.estimators["ode"].dequantizer
+    np.testing.assert_allclose(dequantizer.sigma / dequantizer.alpha, np.exp(-4.0), rtol=1e-5)
