@@ -121,8 +121,8 @@ def model() -> Config:
             # also for sequences); points: 'mlp'. For a discrete process each gets an embedding of
             # the tokens in front, and logits behind.
             "name": "ncsnpp",
-            # What the network's output is: 'noise', 'score', 'preconditioned' (EDM), 'velocity', or
-            # an 'energy' whose gradient is the score.
+            # What the network's output is: 'noise', 'score', 'preconditioned' (EDM), 'velocity', an
+            # 'energy' whose gradient is the score, or logits over the 'levels' of each entry.
             "parametrization": "noise",
             # How the network sees the noise level: 'time' is 999 t/t_max, 'sigma' the standard
             # deviation, 'log_rho' is log(rho)/4, 'ladder' the index of a level, 'step' is
@@ -130,7 +130,8 @@ def model() -> Config:
             "label": "time",
             # number of levels of the ladder, for label, objective and sampler. [1, 10000000)
             "num_scales": 1000,
-            # preconditioned, energy, and the weighting 'edm': standard deviation of the data.
+            # preconditioned, energy, levels, and the weighting 'edm': standard deviation of the
+            # data.
             # (0, inf)
             "sigma_data": 0.5,
             # energy: scale of the energy: 'noise' for data near a manifold, or 'data'.
@@ -170,7 +171,8 @@ def model() -> Config:
             "num_heads": 4,  # dit: heads of the attention [1, inf)
             "patch_size": 2,  # dit, images: height and width of the patches [1, inf)
             "positions": "learned",  # dit: positions of the sequence: 'learned' or 'rotary'
-            "token_features": 32,  # discrete processes: numbers that stand for a token [1, inf)
+            # discrete processes, levels: numbers that stand for a token or a noisy level. [1, inf)
+            "token_features": 32,
             # ncsnpp, ddpm, vdm, mlp, dit: share of activations that training drops. [0, 1)
             "dropout": 0.1,
             # ncsnpp, ddpm, ncsnv2, mlp: activation function: 'swish', 'elu', 'relu' or 'lrelu'.
@@ -216,7 +218,8 @@ def objective() -> Config:
             "scaling": "integral",
             "reduce_mean": True,  # score_flow: mean over dimensions; if False, half their sum
             # What training sees of integer data k: 'uniform' dequantization, 'scaled' values
-            # k/(levels - 1), or 'centers' (k + 1/2)/levels, which the bound of elbo decodes.
+            # k/(levels - 1), or 'centers' (k + 1/2)/levels, which the bound of elbo decodes and the
+            # parametrization 'levels' needs.
             "dequantization": "uniform",
             "eps": 1e-5,  # smallest time of training
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
@@ -325,8 +328,9 @@ def likelihood() -> Config:
     return Config(
         {
             # Name of the estimator: 'ode', 'planned', 'quadrature', 'exact', 'scipy', 'bound',
-            # 'vlb', or 'importance', which weighs draws of `base`. For discrete processes: 'bound',
-            # 'exact' (at most 14 positions), or several 'orders' of the positions.
+            # 'vlb', 'mmse' (data with levels, not dequantized), or 'importance', which weighs draws
+            # of `base`. For discrete processes: 'bound', 'exact' (at most 14 positions), several
+            # 'orders' of the positions, or 'upper', which bounds from the other side.
             "name": "ode",
             # ode, exact, scipy, quadrature: relative tolerance of the solver. [0, inf)
             "rtol": 1e-5,
@@ -375,12 +379,13 @@ def likelihood() -> Config:
             # [1, inf)
             "colors": 16,
             "rank": 8,  # hutchpp: rank of the sketch, two products each [1, inf)
-            # exact: products computed at once; bound, vlb: times computed at once; discrete
+            # exact: products computed at once; bound, vlb, mmse: times computed at once; discrete
             # processes: masks evaluated at once. [1, inf)
             "chunk": 128,
             "base": "ode",  # importance: the estimator used at each draw
             "importance_samples": 20,  # importance: draws of the dequantization per image [1, inf)
-            # bound, vlb: times per image, or masks of a discrete process; an even number. [1, inf)
+            # bound, vlb, mmse: times per image, or masks of a discrete process; an even number.
+            # [1, inf)
             "samples": 128,
             # orders: number of orders per image; each costs one NFE per position. [1, inf)
             "orders": 4,

@@ -18,7 +18,8 @@ from gradlog.likelihood.divergences import (
     Sphere,
 )
 from gradlog.likelihood.exact import make_exact
-from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders
+from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders, UpperBound
+from gradlog.likelihood.mmse import MMSEBound, make_mmse
 from gradlog.likelihood.ode import ODELikelihood
 from gradlog.likelihood.parts import Part
 from gradlog.likelihood.planned import Planned
@@ -38,6 +39,7 @@ from gradlog.likelihood.stored import (
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
     "exact": make_exact,
+    "mmse": make_mmse,
     "ode": ODELikelihood,
     "planned": Planned,
     "quadrature": Quadrature,
@@ -50,6 +52,7 @@ DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": MaskedBound,
     "exact": ExactBySubsets,
     "orders": Orders,
+    "upper": UpperBound,
 }
 
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
@@ -71,6 +74,7 @@ __all__ = [
     "Likelihood",
     "LogDensity",
     "LogProb",
+    "MMSEBound",
     "MaskedBound",
     "Noised",
     "ODELikelihood",
@@ -86,6 +90,7 @@ __all__ = [
     "Sphere",
     "Start",
     "StoredLikelihood",
+    "UpperBound",
     "VariationalBound",
     "account",
     "differentiable",
@@ -93,6 +98,7 @@ __all__ = [
     "log_density_fn",
     "make_bound",
     "make_exact",
+    "make_mmse",
     "make_vlb",
     "mean_standard_error",
     "planner",

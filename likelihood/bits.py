@@ -80,7 +80,7 @@ def account(parts: dict[Part, PerExample], log_scale: float | None, dims: int) -
     Args:
       parts: the estimator's terms, nats per example, including those of the dequantization.
       log_scale: log of stored units per unit of the model's space, nats per dimension; None for a
-        model of tokens, which has no units and no such line.
+        model of probabilities, such as one of tokens: it has no such line.
       dims: number of dimensions of one datum.
     """
     terms = dict(parts)

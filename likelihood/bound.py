@@ -76,7 +76,7 @@ class VariationalBound(PerExample):
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         process = model.process
         time_key, end_key = jax.random.split(key)
-        diffusion = self._diffusion_terms(model, x, time_key)
+        diffusion = self.diffusion_terms(model, x, time_key)
         ends, latents = self._map(lambda k: self._end_terms(model, x, k), end_key, self.ends)
         variance = jnp.sum((diffusion[:, 0] - diffusion[:, 1]) ** 2)
         variance += sample_variance_of_mean(ends[PRIOR] + ends[EPS])
@@ -95,7 +95,7 @@ class VariationalBound(PerExample):
             freedom=jnp.asarray(self.samples / 2),
         )
 
-    def _diffusion_terms(
+    def diffusion_terms(
         self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array
     ) -> Float[Array, "cells 2"]:
         """Return the contribution of each draw to ``-int d(log rho) (E(sigma s + z)^2 - 1)``."""

@@ -31,7 +31,10 @@ class StoredLikelihood(Protocol):
 
 @dataclass(frozen=True)
 class OneDraw:
-    """``log p(x(u)) - log q(u)`` at one draw of u: a lower bound on average (Theis et al. 2016)."""
+    """``log p(x(u)) - log q(u)`` at one draw of u: a lower bound on average (Theis et al. 2016).
+
+    With a `Decoder` the likelihood is that of the levels themselves, without u.
+    """
 
     likelihood: Likelihood
 
@@ -52,6 +55,8 @@ class OneDraw:
         draw_keys, likelihood_keys = split_keys(keys)
         points, log_q = jax.vmap(model.dequantize)(draw_keys, xs)
         log_prob = self.likelihood(model, points, likelihood_keys)
+        if model.log_scale is None:  # a probability of the levels: nothing was dequantized
+            return log_prob
         return replace(log_prob, parts=log_prob.parts | {DEQUANTIZATION: -log_q})
 
     def tightened(self) -> "OneDraw | None":

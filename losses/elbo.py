@@ -101,9 +101,9 @@ class EvidenceBound:
         }
         if latent is not None:
             terms["latent"] = latent / x0.size
-        assert model.log_scale is not None  # tokens have no units, and no Gaussian process
         value = sum(terms.values(), start=log_q / x0.size)
-        return Loss(value + model.log_scale, terms | model.process.metrics())
+        units = model.log_scale or 0.0  # a decoder gives a probability, which has no unit
+        return Loss(value + units, terms | model.process.metrics())
 
     def diffusion(
         self, model: BoundModel, x0: Float[Array, "*D"], u: Scalar, key: jax.Array

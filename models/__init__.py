@@ -25,6 +25,7 @@ from gradlog.models.noise_labels import (
     StepIndex,
 )
 from gradlog.models.parametrizations import (
+    LevelLogits,
     Logits,
     Noise,
     Parametrization,
@@ -35,6 +36,7 @@ from gradlog.models.parametrizations import (
 
 PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
+    "levels": LevelLogits,
     "noise": Noise,
     "preconditioned": Preconditioned,
     "score": Score,
@@ -77,6 +79,7 @@ __all__ = [
     "DiffusionModel",
     "Energy",
     "LadderIndex",
+    "LevelLogits",
     "Logits",
     "NoLabel",
     "Noise",

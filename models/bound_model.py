@@ -113,7 +113,7 @@ class BoundModel:
     def log_scale(self) -> float | None:
         """Nats per dimension: the log of stored units per unit of the model's space.
 
-        None for tokens, which have no units.
+        None for a model of probabilities, such as one of tokens: it has no units.
         """
         return self.dequantizer.log_scale
 

@@ -222,7 +222,7 @@ class Centers(Levels):
     """
 
     @property
-    def log_scale(self) -> float:
+    def log_scale(self) -> float | None:
         return math.log(self.levels / self._width)
 
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
@@ -243,8 +243,8 @@ class Decoder(Centers):
     """
 
     @property
-    def log_scale(self) -> float:
-        return 0.0
+    def log_scale(self) -> None:
+        return None
 
     def as_centers(self) -> Centers:
         """Return the same map for densities, whose unit is that of the data."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gradlog.models.dequantizers import Centers
 from gradlog.sde_lib import SDE, Process, derivative
 
 Time = Float[Array, ""] | float
@@ -69,6 +70,37 @@ class Preconditioned:
             output = network_fn(y / total, t)
             noise = (rho * y / total - self.sigma_data * output) / total
             return -noise / process.sigma(t)
+
+        return score
+
+
+@dataclass(frozen=True)
+class LevelLogits:
+    """``F`` are logits over the levels of each entry, from what the other entries tell.
+
+    With the centers c of the levels, ``y = x/alpha`` and ``rho = sigma/alpha``, the law of an entry
+    is ``p(v | x) = softmax_v(F_v + log N(y; c_v, rho^2))``, and the denoised entry its mean. What
+    the entry tells of itself is in closed form. So the mean is right within one level as soon as
+    the noise is narrow, whatever the network. The network sees ``y / sqrt(rho^2 + sigma_data^2)``,
+    as EDM's. The noise ``E[y - c_v | x] / rho`` is a mean of differences, which does not cancel at
+    small rho.
+
+    The data must be the centers of levels (`Centers`).
+    """
+
+    levels: int
+    centered: bool = True
+    sigma_data: float = 0.5
+
+    def __call__(self, process: SDE, network_fn: NetworkFn) -> ScoreFn:
+        centers, _ = Centers(self.levels, self.centered)(jax.random.key(0), jnp.arange(self.levels))
+
+        def score(x, t):
+            y, rho = x / process.alpha(t), jnp.exp(process.log_rho(t))
+            distances = (y[..., None] - centers) / rho[..., None]
+            logits = network_fn(y / jnp.sqrt(rho**2 + self.sigma_data**2), t)
+            law = jax.nn.softmax(logits - 0.5 * distances**2)
+            return -jnp.sum(law * distances, axis=-1) / process.sigma(t)
 
         return score
 

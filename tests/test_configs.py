@@ -180,6 +180,7 @@ def test_the_head_of_a_file_states_its_command_and_its_figure(file):
 CHOSEN_BY_FILE = """
 conditional/digits                 ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 digits                             ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
+discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
@@ -330,7 +331,7 @@ REGISTRIES = {
     "sampling.guidance": GUIDANCES,
 }
 CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
-CHOICES += [("likelihood.name", name) for name in ("importance", "orders")]
+CHOICES += [("likelihood.name", name) for name in ("importance", "orders", "upper")]
 CHOICES += [("sde.schedule", "polynomial")]
 CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
 TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
@@ -357,7 +358,7 @@ OF_TOKENS = {
     "sampling.name": "first_hitting",
 }
 OF_ONE_POSITION = ("one_position", "reverse_chain")
-DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders"}
+DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders", "upper"}
 
 
 # What the networks of images need of a small configuration.
@@ -375,7 +376,9 @@ def _with(key, name):
     if key == "sde.mask_schedule" or (key in OF_TOKENS and name in DISCRETE):
         chain = {"sde.name": "one_position"} if name in OF_ONE_POSITION else {}
         return tiny.images(**OF_TOKENS | chain | {key: name}), DIGITS
-    if name == "importance":
+    if name == "levels":
+        return tiny.digits(**{key: name, "objective.dequantization": "centers"}), DIGITS
+    if name in ("importance", "mmse"):
         return tiny.images(**{key: name}), DIGITS
     if name in (*LEARNED, ELBO):
         return tiny.points(**OF_LEARNED | {key: name}), POINTS

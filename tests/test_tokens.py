@@ -11,6 +11,7 @@ import tiny
 from gradlog.cli.actions import choose_study
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.comparison import compare_runs, save_differences
+from gradlog.evaluation.tables import show_results
 from gradlog.evaluation.verify import verify_workdir
 from gradlog.experiment.build import check_config
 from gradlog.experiment.notes import notes
@@ -25,7 +26,7 @@ TOKENS = {
     "sampling.group_size": 16,
     "sampling.num_samples": 3,
     "sampling.classes": "2,5",
-    "eval.estimators": ("bound", "orders"),
+    "eval.estimators": ("bound", "orders", "upper"),
     "likelihood.orders": 2,
     "training.steps": 4,
     "training.checkpoint_every": 2,
@@ -53,15 +54,19 @@ def test_a_resumed_training_is_the_undisturbed_one(run, tmp_path):
     assert held_out == pytest.approx(np.log(17), abs=0.3)  # untrained: all levels are as likely
 
 
-def test_the_account_has_no_line_but_prior_tokens_and_orders(run):
-    bound, orders = run.results("")
-    lines = [[line["term"] for line in each.summary["account"]] for each in (bound, orders)]
-    assert lines == [["prior", "tokens"], ["prior", "tokens", "orders"]]
+def test_the_account_has_no_line_but_prior_tokens_and_orders(run, capsys):
+    bound, orders, upper = found = run.results("")
+    lines = [[line["term"] for line in each.summary["account"]] for each in found]
+    names = ["prior", "tokens", "orders", "upper"]
+    assert lines == [names[:2], names[:3], names]
+    show_results([each.summary for each in found])
+    between = f"between {upper.summary['bits_per_dim']:.4f} (upper) and "
+    assert between in " ".join(capsys.readouterr().out.split())
     assert bound.summary["account"][0]["bits_per_dim"] == 0
     assert set(bound.per_image) >= {"nats_tokens", "standard_error_masks"}
     assert [row["source"] for row in bound.summary["error_split"]] != []
     assert bound.summary["eps"] == {}
-    (row,) = save_differences(run.workdir, [bound, orders])
+    row, *_ = save_differences(run.workdir, [bound, orders])
     assert (row["minuend"], row["of_one_law"]) == ("bound", True)
 
 
@@ -109,7 +114,7 @@ def test_it_is_compared_with_a_gaussian_model_on_the_same_images(run, tmp_path):
     gaussian = Run.open(tmp_path / "gaussian", tiny.digits())
     gaussian.train()
     rows = compare_runs(run, run.open_like(gaussian.workdir.root), "")
-    assert [row["estimator"] for row in rows] == ["bound", "orders - bound"]
+    assert [row["estimator"] for row in rows] == ["bound", "orders - bound", "upper - bound"]
     assert all(row["num_images"] == 6 for row in rows)
 
 
@@ -179,6 +184,42 @@ def test_the_tokens_of_a_file_have_their_exact_bits_beside_the_bounds(tmp_path):
     assert [line["term"] for line in found.summary["account"]] == ["prior", "sets"]
     assert found.summary["estimator_standard_error"] == 0
     assert run.sample(None, 5).x.max() < 3
+
+
+LEVELS = {"model.parametrization": "levels", "objective.dequantization": "centers"}
+LEVELS |= {
+    "objective.eps": 1e-3,
+    "model.token_features": 4,
+    "sampling.num_steps": 4,
+    "sampling.eps": 1e-2,
+}
+
+
+def test_a_gaussian_model_of_levels_has_bits_without_dequantization(tmp_path):
+    """The account has no line that cannot occur: one for the integral, four for the bound."""
+    names = {"eval.estimators": ("mmse", "bound"), "likelihood.dequantization": "decoder"}
+    run = Run.open(tmp_path / "run", tiny.digits(**LEVELS | names))
+    run.train()
+    mmse, bound = run.results("")
+    lines = [[line["term"] for line in each.summary["account"]] for each in (mmse, bound)]
+    assert lines == [["mmse"], ["prior", "diffusion", "volume", "eps"]]
+    # Untrained, each level is nearly as likely; the bound pays what the integral does, and a prior.
+    assert mmse.summary["bits_per_dim"] == pytest.approx(np.log2(17), abs=1)
+    assert run.sample(None, 3).x.max() < 17
+    assert notes(run.experiment) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (LEVELS | {"objective.dequantization": "uniform"}, "objective.dequantization"),
+        (LEVELS | {"data.name": "moons", "likelihood.name": "bound"}, "model.parametrization"),
+        ({"data.name": "moons", "likelihood.name": "mmse"}, "likelihood.name"),
+    ],
+)
+def test_logits_of_levels_need_levels(overrides, named, tmp_path):
+    with pytest.raises(ConfigError, match=named):
+        _ = Run.open(tmp_path / "run", tiny.digits(**overrides)).experiment.estimators
 
 
 def test_a_chain_of_single_positions_trains_evaluates_and_samples(tmp_path):

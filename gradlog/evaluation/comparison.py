@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gradlog.experiment.run import Run
 
 # Estimators that bound the SDE's log likelihood; the others compute the ODE's.
-BOUNDS = frozenset({"bound", "vlb"})
+BOUNDS = frozenset({"bound", "mmse", "vlb"})
 WHAT_A_BOUND_BOUNDS = (
     "the bound's bits are an upper bound on the SDE's bits, and the ODE has bits of its own; with "
     "an imperfect score a gap of either sign is possible, and a negative one is not an error"

@@ -60,7 +60,7 @@ class Evaluation:
       values: NumPy arrays by name of the field, with a number for each example; 'parts' and
         'errors' are dictionaries of such arrays.
       log_scale: log of stored units per unit of the model's space, in nats per dimension; None for
-        a model of tokens.
+        a model of probabilities.
       dims: the number of dimensions of an example.
       seconds: the time of all batches on all hosts, without compilation.
       compile_seconds: the time that this host compiled.

@@ -24,6 +24,22 @@ def show_results(results: list[Row]) -> None:
             _show_account(result)
         for line in _remarks(result):
             say(line)
+    for step in dict.fromkeys(result["step"] for result in results):
+        at_step = {result["estimator"]: result for result in results if result["step"] == step}
+        if {"orders", "upper"} <= at_step.keys():
+            say(_both_sides(step, at_step["upper"], at_step["orders"]))
+
+
+def _both_sides(step: int, upper: Row, orders: Row) -> str:
+    """Return the interval for the bits of a model of tokens, and the spread of its lower end."""
+    low, high = _number(upper["interval"]["low"], 4), _number(orders["interval"]["high"], 4)
+    spread = next(line for line in upper["account"] if line["term"] == "upper")
+    return (
+        f"step {step}: the model's own bits/dim lie between {_number(upper['bits_per_dim'], 4)} "
+        f"(upper) and {_number(orders['bits_per_dim'], 4)} (orders), with both errors [{low}, "
+        f"{high}]; the line 'upper' is {_value(spread)}: if its error is not far smaller, few "
+        "images carry it and more orders are needed"
+    )
 
 
 _RESULTS = {

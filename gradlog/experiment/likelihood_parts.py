@@ -22,6 +22,7 @@ from gradlog.likelihood import (
     ImportanceWeighted,
     OneDraw,
     StoredLikelihood,
+    make_mmse,
 )
 from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Tokens, Uniform
 from gradlog.ode import FLOWS, PATHS, Adaptive
@@ -29,7 +30,10 @@ from gradlog.sde_lib import Discrete, Process
 
 IMPORTANCE = "importance"
 _VARIANCE = "the weights would be exponentials of all its variance"
-_NOT_A_BASE = {"bound": _VARIANCE, "vlb": _VARIANCE, "scipy": "it is not traceable"}
+_NOT_A_BASE = {
+    **dict.fromkeys(("bound", "mmse", "vlb"), _VARIANCE),
+    "scipy": "it is not traceable",
+}
 
 
 @dataclass(frozen=True)
@@ -171,11 +175,17 @@ def _build_dequantizer(
     """Build the map from stored data to the points at which the estimator's path begins.
 
     Raises:
-      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does; or the
-        noise at eps is trained.
+      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does; the
+        noise at eps is trained; or the data have no levels, and the estimator needs them.
     """
+    of_levels = LIKELIHOODS[base] is make_mmse
+    if of_levels and dataset is not None and dataset.levels is None:
+        raise ConfigError(
+            f"config.likelihood.name = {base!r} gives probabilities of levels, and "
+            f"{dataset.name} is continuous; choose 'bound'"
+        )
     key = "likelihood.dequantization"
-    member = reader.pick(key, DEQUANTIZERS)
+    member = Decoder if of_levels else reader.pick(key, DEQUANTIZERS)
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         return Continuous()
     centered = reader.get("model.centered")

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.likelihood_parts import Estimator
 from gradlog.losses import Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
 from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
@@ -67,8 +68,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
             )
 
     found += [
-        f"{name}: config.likelihood.dequantization = "
-        f"{estimator.settings['likelihood.dequantization']!r}, but the network was trained on "
+        f"{name}: {_evaluated_on(estimator)}, but the network was trained on "
         f"{_TRAINED_ON[config.objective.dequantization]}"
         for name, estimator in estimators.items()
         if _points(estimator.dequantizer) != _points(experiment.model.dequantizer)
@@ -90,6 +90,13 @@ def unread_overrides(experiment: Experiment, overridden: Collection[str]) -> lis
     """Return a note for each key of the command line that no built part reads."""
     unread = [key for key in overridden if key not in experiment.keys_read]
     return [f"config.{key} is not read by this command; it changes nothing" for key in unread]
+
+
+def _evaluated_on(estimator: Estimator) -> str:
+    key = "likelihood.dequantization"
+    if key in estimator.settings:
+        return f"config.{key} = {estimator.settings[key]!r}"
+    return f"it takes {_TRAINED_ON['centers']}"
 
 
 def _points(dequantizer: Dequantizer) -> Dequantizer:

@@ -37,6 +37,7 @@ from gradlog.models import (
     Decoder,
     DiffusionModel,
     Energy,
+    LevelLogits,
     Logits,
     NoLabel,
     Tokens,
@@ -136,10 +137,17 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
         dequantizer = Continuous()
     else:
         dequantizer = dequantizer(dataset.levels, centered=reader.get("model.centered"))
+    parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
+    levels = (dataset and dataset.levels) or 2  # without data the configuration is only checked
+    if parametrization is LevelLogits:
+        _check_levels(reader, dataset)
+        network = _network_with_logits(reader, levels)
+    else:
+        network = reader.choose("model", NETWORKS, **ladder)
     return DiffusionModel(
         process=process,
         network=network,
-        parametrization=reader.make("model", parametrization),
+        parametrization=reader.make("model", parametrization, levels=lambda: levels),
         noise_label=reader.make(
             "model",
             reader.pick("model.label", NOISE_LABELS),
@@ -154,17 +162,32 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
 
 def _build_token_model(reader: Reader, process: Discrete) -> DiffusionModel:
     """Build a network of tokens. The masks say how noisy a datum is: it sees no noise label."""
-    inner = reader.choose(
-        "model",
-        NETWORKS,
-        conditional=lambda: False,
-        scale_by_sigma=lambda: False,
-        centered=lambda: True,
-    )
-    network = reader.make(
-        "model", TokenNetwork, network=lambda: inner, levels=lambda: process.levels
-    )
+    network = _network_with_logits(reader, process.levels, conditional=lambda: False)
     return DiffusionModel(process, network, Logits(), NoLabel(), Tokens(process.levels))
+
+
+def _network_with_logits(reader: Reader, levels: int, **parts: Callable[[], bool]) -> TokenNetwork:
+    """Build a network between an embedding and logits. What it sees are features, not data."""
+    inner = reader.choose(
+        "model", NETWORKS, scale_by_sigma=lambda: False, centered=lambda: True, **parts
+    )
+    return reader.make("model", TokenNetwork, network=lambda: inner, levels=lambda: levels)
+
+
+def _check_levels(reader: Reader, dataset: Dataset | None) -> None:
+    """Check that a model with logits of levels sees the centers of levels.
+
+    Raises:
+      ConfigError: it does not.
+    """
+    _check_choice(
+        reader, "objective.dequantization", ("centers",), "model.parametrization", "levels"
+    )
+    if dataset is not None and dataset.levels is None:
+        raise ConfigError(
+            "config.model.parametrization = 'levels' needs data with levels; "
+            f"{dataset.name} is continuous: choose 'preconditioned'"
+        )
 
 
 def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -> Objective:

@@ -38,7 +38,7 @@ def test_decoder_is_a_distribution_over_levels():
     log_p = jax.vmap(lambda x0: decoder.log_decoder(x0, y, rho))(points)
     np.testing.assert_allclose(np.sum(np.exp(log_p)), 1, rtol=1e-5)
     assert DATA[np.argmax(log_p)].tolist() == [2, 0]  # the centers are -3/4, -1/4, 1/4, 3/4
-    assert decoder.log_scale == 0
+    assert decoder.log_scale is None
     assert decoder.to_data(points[7]).tolist() == DATA[7].tolist()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tokens import chain, exact_model, wrong_model
 
-from gradlog.likelihood import ExactBySubsets, MaskedBound, Orders
+from gradlog.likelihood import ExactBySubsets, MaskedBound, Orders, UpperBound
 from gradlog.losses import MaskedCrossEntropy, cross_entropy
 from gradlog.sde_lib import MASK_SCHEDULES, Masking, OnePosition
 
@@ -121,7 +121,7 @@ def test_with_exact_conditionals_the_bound_is_tight():
     assert bound == pytest.approx(float(law.log_prob(X)), rel=1e-12)
 
 
-@pytest.mark.parametrize("estimator", [ExactBySubsets(), Orders(2)])
+@pytest.mark.parametrize("estimator", [ExactBySubsets(), Orders(2), UpperBound(4)])
 def test_with_exact_conditionals_every_order_gives_the_truth(estimator):
     model = exact_model(Masking(LEVELS), LENGTH)
     truth = float(chain(LENGTH, LEVELS).log_prob(X))
@@ -130,14 +130,15 @@ def test_with_exact_conditionals_every_order_gives_the_truth(estimator):
     assert float(result.standard_error[0]) == pytest.approx(0, abs=1e-12)
 
 
-def test_the_bound_lies_below_the_orders_and_these_below_the_exact_value():
+def test_the_exact_value_lies_between_the_bounds_and_more_orders_are_closer():
     model = wrong_model(Masking(LEVELS), LENGTH)
     exact = log_prob_by_orders(model, X)
     bound = -np.sum(mean_cross_entropies(model, X))
     keys = jax.random.split(jax.random.key(0), 400)
     xs = jnp.broadcast_to(X, (400, LENGTH))
     two, eight = (np.mean(Orders(k)(model, xs, keys).nats) for k in (2, 8))
-    assert bound < two < eight < exact
+    above, closer = (np.mean(UpperBound(k)(model, xs, keys).nats) for k in (8, 64))
+    assert bound < two < eight < exact < closer < above
 
 
 def covered(estimator, model, truth, repetitions=200):
@@ -156,9 +157,15 @@ def test_intervals_of_the_bound_cover_its_mean():
     assert 0.9 <= covered(MaskedBound(64), model, truth) <= 0.99
 
 
-def test_intervals_of_orders_cover_the_exact_value():
+@pytest.mark.parametrize("estimator", [Orders(64), UpperBound(64)])
+def test_intervals_of_orders_cover_the_exact_value(estimator):
     model = wrong_model(Masking(LEVELS), LENGTH, gain=0.5)
-    assert 0.9 <= covered(Orders(64), model, log_prob_by_orders(model, X)) <= 0.99
+    assert 0.9 <= covered(estimator, model, log_prob_by_orders(model, X)) <= 0.99
+
+
+def test_an_odd_number_of_orders_has_no_halves():
+    with pytest.raises(ValueError, match="orders"):
+        UpperBound(3)
 
 
 @pytest.mark.parametrize("process", [Masking(LEVELS), OnePosition(LEVELS, 5)])

@@ -166,7 +166,7 @@ def test_log_density_has_no_dropout_and_is_a_pytree():
     assert abs(apply(other, X) - found) > 1e-3
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETRIZATIONS.keys() - {"energy"}))
+@pytest.mark.parametrize("name", sorted(PARAMETRIZATIONS.keys() - {"energy", "levels"}))
 def test_parametrization_of_the_score_has_no_density(name):
     with pytest.raises(ValueError, match="density"):
         model(PARAMETRIZATIONS[name]()).log_density_fn({})
@@ -242,7 +242,7 @@ def on_line(name):
     return likelihood, bound, likelihood(bound, POINTS, KEYS)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("name", sorted(LIKELIHOODS.keys() - {"mmse"}))  # needs levels
 def test_every_likelihood_accepts_an_energy_and_flows_agree(name):
     *_, found = on_line(name)
     *_, exact = on_line("exact")
