@@ -32,6 +32,7 @@ from gradlog.models.parametrizations import (
     Score,
     Velocity,
 )
+from gradlog.models.variational_dequantizer import Variational
 
 PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
@@ -54,12 +55,14 @@ DEQUANTIZERS: dict[str, type] = {
     "decoder": Decoder,
     "truncated_normal": TruncatedNormal,
     "uniform": Uniform,
+    "variational": Variational,
 }
 # Dequantizers for training.
 TRAINING_DEQUANTIZERS: dict[str, type] = {
     "centers": Centers,
     "scaled": Scaled,
     "uniform": Uniform,
+    "variational": Variational,
 }
 
 __all__ = [
@@ -94,5 +97,6 @@ __all__ = [
     "Tokens",
     "TruncatedNormal",
     "Uniform",
+    "Variational",
     "Velocity",
 ]

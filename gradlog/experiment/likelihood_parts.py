@@ -22,7 +22,16 @@ from gradlog.likelihood import (
     OneDraw,
     StoredLikelihood,
 )
-from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Tokens, Uniform
+from gradlog.models import (
+    DEQUANTIZERS,
+    Continuous,
+    Decoder,
+    Dequantizer,
+    Tokens,
+    TruncatedNormal,
+    Uniform,
+    Variational,
+)
 from gradlog.ode import FLOWS, PATHS, Adaptive
 from gradlog.sde_lib import SDE, Discrete, Process
 
@@ -170,16 +179,25 @@ def _build_dequantizer(
     """Build the map from stored data to the points at which the estimator's path begins.
 
     Raises:
-      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does; or the
-        noise at eps is trained.
+      ConfigError: the estimator adds the noise of eps itself, as the truncated normal does; the
+        noise at eps is trained; or the model has no flow that proposes u.
     """
     key = "likelihood.dequantization"
     member = reader.pick(key, DEQUANTIZERS)
+    trained = reader.get("objective.dequantization") if member is Variational else "variational"
+    if trained != "variational":
+        raise ConfigError(
+            f"config.{key} = 'variational' needs a model that was trained with "
+            f"config.objective.dequantization = 'variational', got {trained!r}; docs/likelihood.md "
+            "says how to train one after the score"
+        )
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         return Continuous()
     centered = reader.get("model.centered")
     if member is Uniform:
         return Uniform(dataset.levels, centered)
+    if member is Variational:
+        return reader.make("model", Variational, levels=lambda: dataset.levels)
     starts = "start" in inspect.signature(LIKELIHOODS[base]).parameters
     if member is Decoder:
         if starts and reader.get("likelihood.start") != "noised":
@@ -206,7 +224,7 @@ def _build_dequantizer(
             "'uniform'"
         )
     alpha, sigma = float(process.alpha(eps)), float(process.sigma(eps))
-    return member(dataset.levels, centered, alpha=alpha, sigma=sigma)
+    return TruncatedNormal(dataset.levels, centered, alpha=alpha, sigma=sigma)
 
 
 def _build_divergence(
