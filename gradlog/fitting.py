@@ -32,6 +32,7 @@ from gradlog.losses import (
     DenoisingScoreMatching,
     EvidenceBound,
     Likelihood,
+    NeuralBound,
     Objective,
     ScoreMatching,
     UniformLogRho,
@@ -41,7 +42,7 @@ from gradlog.models import BoundModel, DiffusionModel, Variational
 from gradlog.models.diffusion_model import Params
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
-from gradlog.sde_lib import SDE, check_process
+from gradlog.sde_lib import SDE, ConditionalPath, check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -280,6 +281,8 @@ def default_objective(model: DiffusionModel, eps: float) -> Objective:
     process = model.process
     if isinstance(process, SDE) and not isinstance(model.dequantizer, Variational):
         return ScoreMatching(integrand, Likelihood(), even, eps)
+    if isinstance(process.initial(), ConditionalPath):
+        return NeuralBound()
     if getattr(process.initial(), "INSIDE", ()):
         return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
     return EvidenceBound(integrand, 0.0, even, eps)

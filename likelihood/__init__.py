@@ -19,6 +19,7 @@ from gradlog.likelihood.divergences import (
 )
 from gradlog.likelihood.exact import make_exact
 from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders
+from gradlog.likelihood.neural_bound import NeuralLikelihood
 from gradlog.likelihood.ode import ODELikelihood
 from gradlog.likelihood.parts import Part
 from gradlog.likelihood.planned import Planned
@@ -72,6 +73,7 @@ __all__ = [
     "LogDensity",
     "LogProb",
     "MaskedBound",
+    "NeuralLikelihood",
     "Noised",
     "ODELikelihood",
     "OneDraw",

@@ -25,6 +25,7 @@ from gradlog.models.noise_labels import (
     StepIndex,
 )
 from gradlog.models.parametrizations import (
+    Datum,
     Logits,
     Noise,
     Parametrization,
@@ -75,6 +76,7 @@ __all__ = [
     "Centers",
     "ClassifierNetwork",
     "Continuous",
+    "Datum",
     "Decoder",
     "Dequantizer",
     "DiffusionModel",

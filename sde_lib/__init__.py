@@ -10,6 +10,7 @@ from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
+from gradlog.sde_lib.neural import ConditionalPath, Neural, NeuralPath, linear_moments
 from gradlog.sde_lib.one_position import OnePosition
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
@@ -41,16 +42,20 @@ __all__ = [
     "VE",
     "VP",
     "Absorbing",
+    "ConditionalPath",
     "Discrete",
     "GammaPath",
     "LearnedGamma",
     "LearnedNumbers",
     "LogSNR",
     "Masking",
+    "Neural",
+    "NeuralPath",
     "OnePosition",
     "Process",
     "Straight",
     "SubVP",
     "check_process",
     "grid_of_times",
+    "linear_moments",
 ]
