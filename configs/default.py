@@ -194,6 +194,12 @@ def model() -> Config:
             "dtype": "float32",
             # images: recompute activations for the gradient; takes less memory and more time.
             "remat": False,
+            # variational dequantization: width of the networks of its flow. [1, inf)
+            "dequantizer_features": 32,
+            # variational dequantization: layers of its flow; each moves every second dimension.
+            # [1, 1000)
+            "dequantizer_layers": 4,
+            "dequantizer_bins": 8,  # variational dequantization: bins of its splines [1, 1000)
         }
     )
 
@@ -218,8 +224,8 @@ def objective() -> Config:
             "scaling": "integral",
             "reduce_mean": True,  # score_flow: mean over dimensions; if False, half their sum
             # What training sees of integer data k: 'uniform' dequantization, 'scaled' values
-            # k/(levels - 1), or 'centers' (k + 1/2)/levels, which the bound of elbo decodes and the
-            # parametrization 'levels' needs.
+            # k/(levels - 1), 'centers' (k + 1/2)/levels, which the bound of elbo decodes and the
+            # parametrization 'levels' needs, or 'variational', by a flow that elbo trains.
             "dequantization": "uniform",
             "eps": 1e-5,  # smallest time of training
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
@@ -273,7 +279,13 @@ def optimizer() -> Config:
             "process_rate": 1.0,
             # learned processes: decay of the average; 0 for `ema_decay`. [0, 1)
             "process_ema_decay": 0.0,
-            # Groups of parameters that are not trained: 'network' or 'process' of a learned one.
+            # variational dequantization: learning rate, in units of `learning_rate`. It has no
+            # weight_decay. [0, inf)
+            "dequantizer_rate": 1.0,
+            # variational dequantization: decay of the average; 0 for `ema_decay`. [0, 1)
+            "dequantizer_ema_decay": 0.0,
+            # Groups of parameters that are not trained: 'network', 'process' of a learned one, or
+            # 'dequantizer' of variational dequantization.
             "frozen": (),
         }
     )
@@ -298,6 +310,9 @@ def training() -> Config:
             # Number of steps that training may skip because the loss or the gradient is not finite.
             # [0, inf)
             "max_skips": 0,
+            # Folder of a run whose averaged parameters a new training begins with; groups that it
+            # lacks begin as usual. Empty for none.
+            "start_from": "",
             # Where metrics are shown: 'tensorboard', 'wandb', 'mlflow' or 'none'; see
             # docs/tracking.md.
             "tracker": "tensorboard",
@@ -367,8 +382,9 @@ def likelihood() -> Config:
             "node_divergence": "rademacher",  # quadrature: replaces `divergence`
             "node_probes": 3,  # quadrature: replaces `probes` [1, inf)
             # Dequantization of integer data: 'uniform'; 'truncated_normal', which has the noise of
-            # eps inside each level; or 'decoder': none, the centers of the levels get the noise of
-            # eps, and a decoder gives the levels back.
+            # eps inside each level; 'variational', by the flow of objective.dequantization; or
+            # 'decoder': none, the centers of the levels get the noise of eps, and a decoder gives
+            # the levels back.
             "dequantization": "uniform",
             # ode: trace of the Jacobian. By random probes: 'rademacher', 'gaussian', 'sphere',
             # 'orthogonal', 'probing', 'hutchpp'; or 'exact'.

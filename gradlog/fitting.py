@@ -32,16 +32,17 @@ from gradlog.losses import (
     DenoisingScoreMatching,
     EvidenceBound,
     Likelihood,
+    NeuralBound,
     Objective,
     ScoreMatching,
     UniformLogRho,
     UniformTime,
 )
-from gradlog.models import BoundModel, DiffusionModel
+from gradlog.models import BoundModel, DiffusionModel, Variational
 from gradlog.models.diffusion_model import Params
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
-from gradlog.sde_lib import SDE, Process, check_process
+from gradlog.sde_lib import SDE, ConditionalPath, check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -221,14 +222,14 @@ def fit(
       model: the process, the network and the meaning of its output.
       data: the examples as stored. Integer data need a model with a dequantizer.
       objective: by default denoising score matching with the likelihood weighting and importance
-        sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps; for a learned process
-        the whole bound.
+        sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps; for a learned
+        process or dequantizer the whole bound.
       steps: number of updates.
       batch_size: examples per update; a multiple of the number of devices.
       optimizer: by default Adam with a cosine schedule from 2e-3.
       ema_decay: decay of the averaged parameters.
-      groups: the settings of single groups of parameters, "network" or "process"; an optimizer
-        None freezes a group. The other groups have the optimizer and decay above.
+      groups: the settings of single groups of parameters, "network", "process" or "dequantizer"; an
+        optimizer None freezes a group. The other groups have the optimizer and decay above.
       labels: the class of each example, 0 to ``model.num_classes - 1``.
       class_dropout: the probability that a class-conditional model gets no class, so that it
         learns the score of all classes together as well.
@@ -244,7 +245,7 @@ def fit(
         objective needs another kind of process.
     """
     store_compiled_programs()
-    objective = objective or default_objective(model.process, eps)
+    objective = objective or default_objective(model, eps)
     check_process(objective, model.process)
     optimizer = optimizer or default_optimizer(steps)
     shape = data.shape[1:]
@@ -270,16 +271,19 @@ def fit(
     return FittedModel(model, params, shape, np.asarray(losses), eps)
 
 
-def default_objective(process: Process, eps: float) -> Objective:
-    """Return denoising score matching, or the variational bound for a learned process.
+def default_objective(model: DiffusionModel, eps: float) -> Objective:
+    """Return denoising score matching, or the bound if more than the score has trained numbers.
 
     If its schedule is learned, times are uniform from 0 on: the schedule decides their noise
     levels, and each dimension may have its own.
     """
     integrand, even = DenoisingScoreMatching(), UniformLogRho()
-    if isinstance(process, SDE):
+    process = model.process
+    if isinstance(process, SDE) and not isinstance(model.dequantizer, Variational):
         return ScoreMatching(integrand, Likelihood(), even, eps)
     path = process.initial()
+    if isinstance(path, ConditionalPath):
+        return NeuralBound()
     if path.INSIDE or not isinstance(path, SDE):
         return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
     return EvidenceBound(integrand, 0.0, even, eps)

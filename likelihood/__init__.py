@@ -20,6 +20,7 @@ from gradlog.likelihood.divergences import (
 from gradlog.likelihood.exact import make_exact
 from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders, UpperBound
 from gradlog.likelihood.mmse import MMSEBound, make_mmse
+from gradlog.likelihood.neural_bound import NeuralLikelihood
 from gradlog.likelihood.ode import ODELikelihood
 from gradlog.likelihood.parts import Part
 from gradlog.likelihood.planned import Planned
@@ -76,6 +77,7 @@ __all__ = [
     "LogProb",
     "MMSEBound",
     "MaskedBound",
+    "NeuralLikelihood",
     "Noised",
     "ODELikelihood",
     "OneDraw",

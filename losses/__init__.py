@@ -16,6 +16,7 @@ from gradlog.losses.masked import (
     draw_by_count,
     log_probs,
 )
+from gradlog.losses.neural_bound import NeuralBound, drift_error, reconstruction_cost
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
 from gradlog.losses.score_matching import ScoreMatching
 from gradlog.losses.second_order import SecondOrderDenoising
@@ -81,6 +82,7 @@ __all__ = [
     "Loss",
     "MaskedCrossEntropy",
     "Metrics",
+    "NeuralBound",
     "NoisyCrossEntropy",
     "Objective",
     "OneLevel",
@@ -103,8 +105,10 @@ __all__ = [
     "cross_entropy",
     "denoising_integrand",
     "draw_by_count",
+    "drift_error",
     "example_keys",
     "log_probs",
+    "reconstruction_cost",
     "stratified",
     "train_inside_for_variance",
 ]

@@ -62,6 +62,8 @@ class ScoreMatching:
         """Return the loss of the stored example x at the time that u selects."""
         keys = example_keys(key)
         x0, _ = model.dequantize(keys.dequantization, x)
+        # Without log q the loss says nothing about the dequantizer: it trains the score alone.
+        x0 = jax.lax.stop_gradient(x0)
         value = self.at_point(model.conditioned(condition), x0, u, keys.integrand)
         return Loss(value, {})
 

@@ -25,6 +25,7 @@ from gradlog.models.noise_labels import (
     StepIndex,
 )
 from gradlog.models.parametrizations import (
+    Datum,
     LevelLogits,
     Logits,
     Noise,
@@ -33,6 +34,7 @@ from gradlog.models.parametrizations import (
     Score,
     Velocity,
 )
+from gradlog.models.variational_dequantizer import Variational
 
 PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
@@ -56,12 +58,14 @@ DEQUANTIZERS: dict[str, type] = {
     "decoder": Decoder,
     "truncated_normal": TruncatedNormal,
     "uniform": Uniform,
+    "variational": Variational,
 }
 # Dequantizers for training.
 TRAINING_DEQUANTIZERS: dict[str, type] = {
     "centers": Centers,
     "scaled": Scaled,
     "uniform": Uniform,
+    "variational": Variational,
 }
 
 __all__ = [
@@ -74,6 +78,7 @@ __all__ = [
     "Centers",
     "ClassifierNetwork",
     "Continuous",
+    "Datum",
     "Decoder",
     "Dequantizer",
     "DiffusionModel",
@@ -97,5 +102,6 @@ __all__ = [
     "Tokens",
     "TruncatedNormal",
     "Uniform",
+    "Variational",
     "Velocity",
 ]

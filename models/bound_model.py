@@ -23,7 +23,7 @@ class BoundModel:
     """A forward process and its score, or its logits, parameters included.
 
     A continuous process has a score, ``grad log p_t``. What takes its place for a discrete process
-    are the logits of the clean tokens.
+    are the logits of the clean tokens, and for a `ConditionalPath` the estimate of the datum.
 
     A bound model is a pytree, so it may be an argument of a jitted function. Gradients flow through
     the numbers of the process as well as through those of the network. `DiffusionModel.bind` makes
@@ -70,6 +70,10 @@ class BoundModel:
         and the time has none.
         """
         return jax.nn.log_softmax(self.score(x, t))
+
+    def datum(self, x: Float[Array, "*D"], t: Time) -> Float[Array, "*D"]:
+        """Return the model's estimate of the datum of a point of a `ConditionalPath` at time t."""
+        return self.score(x, t)
 
     def conditioned(self, condition: Condition) -> "BoundModel":
         """Return the model of one class, 0 .. num_classes - 1, or of all classes for None."""

@@ -6,7 +6,7 @@ A density gives integers a probability: ``log P(k) >= E_q[log p(k + u) - log q(u
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,21 @@ from jaxtyping import Array, Float, Num
 
 
 class Dequantizer(Protocol):
-    """A map from stored data into the model's space and back; a pytree without children."""
+    """A map from stored data into the model's space and back; a pytree.
+
+    It may have trained numbers. `init` returns their initial values, and `bind` returns the map
+    that uses given values. One without trained numbers returns itself.
+    """
+
+    def init(self, key: jax.Array, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return initial parameters for data of this shape: an empty dictionary if none."""
+        del key, shape
+        return {}
+
+    def bind(self, params: dict[str, Any]) -> "Dequantizer":
+        """Return the map with these parameters."""
+        del params
+        return self
 
     @property
     def log_scale(self) -> float | None:
@@ -37,7 +51,7 @@ class Dequantizer(Protocol):
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
-class Continuous:
+class Continuous(Dequantizer):
     """The identity, for continuous data: the model's space is that of the data."""
 
     @property
@@ -54,7 +68,7 @@ class Continuous:
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
-class Levels:
+class Levels(Dequantizer):
     """Integers from 0 to ``levels - 1`` as bins of equal width that fill [-1, 1] or [0, 1]."""
 
     levels: int
@@ -122,8 +136,12 @@ class Uniform(Levels):
         return math.log(self.levels / self._width)
 
     def __call__(self, key: jax.Array, x: Num[Array, "*D"]):
-        u = jnp.clip(jax.random.uniform(key, x.shape), self._margin, 1 - self._margin)
-        return self._low + self._width * (x + u) / self.levels, jnp.zeros(())
+        return self.place(x, jax.random.uniform(key, x.shape)), jnp.zeros(())
+
+    def place(self, x: Num[Array, "*D"], u: Float[Array, "*D"]) -> Float[Array, "*D"]:
+        """Return the point of the model's space at ``x + u``."""
+        u = jnp.clip(u, self._margin, 1 - self._margin)
+        return self._low + self._width * (x + u) / self.levels
 
     def to_data(self, x: Float[Array, "*D"]) -> Num[Array, "*D"]:
         return self._level_at(x)

@@ -24,7 +24,7 @@ Params = dict[str, Any]  # a tree of parameters for each group: "network", "proc
 class DiffusionModel:
     """A process, a network and the meaning of its output. It holds no trained numbers.
 
-    Trained numbers lie in groups: "network" always, "process" if the process has trained numbers.
+    Trained numbers lie in groups: "network" always, "process" and "dequantizer" if they have any.
     Each group may have its own learning rate, or be frozen. `bind` joins the model and its
     parameters.
 
@@ -72,8 +72,12 @@ class DiffusionModel:
         """Return initial parameters by group, float32, for examples of this shape."""
         x = jnp.zeros(shape, self.process.dtype)
         variables = self.network.init(key, x, jnp.zeros(()), train=False)
-        process = self.process.init(jax.random.fold_in(key, 1))
-        return {"network": variables["params"]} | ({"process": process} if process else {})
+        groups = {
+            "network": variables["params"],
+            "process": self.process.init(jax.random.fold_in(key, 1)),
+            "dequantizer": self.dequantizer.init(jax.random.fold_in(key, 2), shape),
+        }
+        return {name: params for name, params in groups.items() if params}
 
     def bind(self, params: Params, *, dropout_key: jax.Array | None = None) -> BoundModel:
         """Return the model with its parameters.
@@ -84,7 +88,8 @@ class DiffusionModel:
         """
         process: Any = self.process.bind(params.get("process", {}))
         score_fn = Partial(_Score(*self._parts), process, params["network"], dropout_key)
-        return BoundModel(process, score_fn, self.dequantizer)
+        dequantizer = self.dequantizer.bind(params.get("dequantizer", {}))
+        return BoundModel(process, score_fn, dequantizer)
 
     def in_float32(self) -> "DiffusionModel":
         """Return the same model with computations in float32, as a likelihood needs them."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.models.dequantizers import Centers
-from gradlog.sde_lib import SDE, Process, derivative
+from gradlog.sde_lib import SDE, Process, derivative, linear_moments
 
 Time = Float[Array, ""] | float
 ScoreFn = Callable[[Float[Array, "*D"], Time], Float[Array, "*D"]]
@@ -103,6 +103,28 @@ class LevelLogits:
             return -jnp.sum(law * distances, axis=-1) / process.sigma(t)
 
         return score
+
+
+class Datum:
+    """``F`` corrects the linear estimate of the datum of a `ConditionalPath`.
+
+    ``x_hat = sigma_data (alpha sigma_data x / c + sigma F(x / c)) / c`` with ``c^2 = alpha^2
+    sigma_data^2 + sigma^2``, as in EDM (`Preconditioned`). alpha and sigma are those of the path
+    before training; for Gaussian data of this standard deviation F = 0 is then exact.
+    """
+
+    sigma_data: float = 0.5
+
+    def __call__(self, process: Process, network_fn: NetworkFn) -> ScoreFn:
+        del process
+
+        def datum(x, t):
+            alpha, sigma = linear_moments(t)
+            total = jnp.sqrt((alpha * self.sigma_data) ** 2 + sigma**2)
+            output = network_fn(x / total, t)
+            return self.sigma_data * (alpha * self.sigma_data * x / total + sigma * output) / total
+
+        return datum
 
 
 @dataclass(frozen=True)

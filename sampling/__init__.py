@@ -15,6 +15,7 @@ from gradlog.sampling.guidance import (
 )
 from gradlog.sampling.heun import Heun
 from gradlog.sampling.langevin import AnnealedLangevin, LangevinDynamics
+from gradlog.sampling.neural import NeuralReverse
 from gradlog.sampling.predictor_corrector import PredictorCorrector
 from gradlog.sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, ReverseDiffusion
 from gradlog.sampling.probability_flow import Encoding, ProbabilityFlow
@@ -97,6 +98,7 @@ __all__ = [
     "Langevin",
     "LangevinDynamics",
     "LogSNRSchedule",
+    "NeuralReverse",
     "NoCorrector",
     "NoGuidance",
     "NoPredictor",

@@ -11,6 +11,7 @@ from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
 from gradlog.sde_lib.multivariate import LatentPath, Multivariate, PixelGammaPath
+from gradlog.sde_lib.neural import ConditionalPath, Neural, NeuralPath, linear_moments
 from gradlog.sde_lib.one_position import OnePosition
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
@@ -42,6 +43,7 @@ __all__ = [
     "VE",
     "VP",
     "Absorbing",
+    "ConditionalPath",
     "Discrete",
     "GammaPath",
     "GaussianPath",
@@ -51,6 +53,8 @@ __all__ = [
     "LogSNR",
     "Masking",
     "Multivariate",
+    "Neural",
+    "NeuralPath",
     "OnePosition",
     "PixelGammaPath",
     "Process",
@@ -59,5 +63,6 @@ __all__ = [
     "check_process",
     "derivative",
     "grid_of_times",
+    "linear_moments",
     "sum_over",
 ]

@@ -53,7 +53,8 @@ def share() -> None:
     def params_spec(experiment):
         network = experiment.model.network
         network = network.clone(dropout=0.0) if hasattr(network, "dropout") else network
-        recipe = ("shapes", network, experiment.process, experiment.dataset.shape)
+        parts = network, experiment.process, experiment.model.dequantizer
+        recipe = ("shapes", *parts, experiment.dataset.shape)
         return _shared(lambda: shapes(experiment), recipe)
 
     Experiment.params_spec = _cached("params_spec", params_spec)

@@ -183,6 +183,7 @@ digits                             ncsnpp vp    ode        predictor_corrector 0
 discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
+learned/digits_variational         ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
 subvp/cifar10_ddpmpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
@@ -332,12 +333,13 @@ REGISTRIES = {
 }
 CHOICES = [(key, name) for key, registry in REGISTRIES.items() for name in registry]
 CHOICES += [("likelihood.name", name) for name in ("importance", "orders", "upper")]
-CHOICES += [("sde.schedule", "polynomial")]
+CHOICES += [("sde.schedule", "polynomial"), ("likelihood.dequantization", "variational")]
 CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
 TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 # What goes with a learned process.
 OF_LEARNED = {"sde.name": "learned_gamma", "objective.name": ELBO, "model.label": "log_rho"}
 OF_LEARNED |= {"objective.importance_sampling": False, "objective.eps": 0.0}
+OF_VARIATIONAL = {"objective.name": ELBO, "objective.dequantization": "variational"}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -380,6 +382,8 @@ def _with(key, name):
         return tiny.digits(**{key: name, "objective.dequantization": "centers"}), DIGITS
     if name in ("importance", "mmse"):
         return tiny.images(**{key: name}), DIGITS
+    if name == "variational":
+        return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
     if name in (*LEARNED, ELBO):
         return tiny.points(**OF_LEARNED | {key: name}), POINTS
     if key in ("sampling.guidance", "sampling.task"):
@@ -437,7 +441,8 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
         if key == "objective.weighting":
             parameters -= {"sigma_data"}  # the model's
         if key == "objective.dequantization":
-            parameters -= {"levels", "centered"}  # the data's, the model's
+            parameters -= {"levels"}  # the data's
+            section = default.get_config()["model"]
         if key == "objective.levels":
             parameters -= {"num_scales", "num_steps"}  # the model's, the process's
         if key == "model.label":

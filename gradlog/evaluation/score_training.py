@@ -47,7 +47,11 @@ _CURVES = "curves.png"
 
 
 def score_model_training(
-    workdir: Workdir, config: dict[str, Any], experiment: "Experiment", defaults: Mapping[str, Any]
+    workdir: Workdir,
+    config: dict[str, Any],
+    experiment: "Experiment",
+    defaults: Mapping[str, Any],
+    given: Mapping[str, Any],
 ) -> WorkdirTraining:
     """Return the training of an experiment's score model to ``config.training.steps``.
 
@@ -56,6 +60,7 @@ def score_model_training(
       config: the whole configuration.
       experiment: built from it.
       defaults: values, by dotted key, of settings that are younger than the folder.
+      given: parameters by group that a new training begins with; other groups are drawn.
 
     Raises:
       ConfigError: the batch does not divide over the devices, or the package of the tracker is not
@@ -127,6 +132,7 @@ def score_model_training(
         on_start=lambda step: _say_notes(workdir, experiment.config, step),
         suspects=lambda step: _suspects(experiment, stream[step - 1]),
         tracker=settings.tracker,
+        given=given,
     )
 
 

@@ -73,6 +73,7 @@ class TrainingSettings:
     eval_every: int
     sample_every: int
     max_skips: int
+    start_from: str
     tracker: str
 
 

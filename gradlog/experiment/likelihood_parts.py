@@ -24,7 +24,16 @@ from gradlog.likelihood import (
     StoredLikelihood,
     make_mmse,
 )
-from gradlog.models import DEQUANTIZERS, Continuous, Decoder, Dequantizer, Tokens, Uniform
+from gradlog.models import (
+    DEQUANTIZERS,
+    Continuous,
+    Decoder,
+    Dequantizer,
+    Tokens,
+    TruncatedNormal,
+    Uniform,
+    Variational,
+)
 from gradlog.ode import FLOWS, PATHS, Adaptive
 from gradlog.sde_lib import Discrete, Process
 
@@ -176,7 +185,8 @@ def _build_dequantizer(
 
     Raises:
       ConfigError: the estimator adds the noise of eps itself, as the truncated normal does; the
-        noise at eps is trained; or the data have no levels, and the estimator needs them.
+        noise at eps is trained; the data have no levels, and the estimator needs them; or the
+        model has no flow that proposes u.
     """
     of_levels = LIKELIHOODS[base] is make_mmse
     if of_levels and dataset is not None and dataset.levels is None:
@@ -186,11 +196,20 @@ def _build_dequantizer(
         )
     key = "likelihood.dequantization"
     member = Decoder if of_levels else reader.pick(key, DEQUANTIZERS)
+    trained = reader.get("objective.dequantization") if member is Variational else "variational"
+    if trained != "variational":
+        raise ConfigError(
+            f"config.{key} = 'variational' needs a model that was trained with "
+            f"config.objective.dequantization = 'variational', got {trained!r}; docs/likelihood.md "
+            "says how to train one after the score"
+        )
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         return Continuous()
     centered = reader.get("model.centered")
     if member is Uniform:
         return Uniform(dataset.levels, centered)
+    if member is Variational:
+        return reader.make("model", Variational, levels=lambda: dataset.levels)
     starts = "start" in inspect.signature(LIKELIHOODS[base]).parameters
     if member is Decoder:
         if starts and reader.get("likelihood.start") != "noised":
@@ -220,7 +239,7 @@ def _build_dequantizer(
     alpha, sigma = (
         float(np.max(level(eps))) for level in (process.initial().alpha, process.initial().sigma)
     )
-    return member(dataset.levels, centered, alpha=alpha, sigma=sigma)
+    return TruncatedNormal(dataset.levels, centered, alpha=alpha, sigma=sigma)
 
 
 def _build_divergence(

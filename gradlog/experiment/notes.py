@@ -14,6 +14,7 @@ _TRAINED_ON = {
     "centers": "the centers of their levels",
     "scaled": "levels as they are, scaled",
     "uniform": "uniformly dequantized data",
+    "variational": "variationally dequantized data",
 }
 _SAMPLING = ("sampler", "encoding")  # parts that use ``config.sampling.eps``
 MANY_STEPS = 100  # samplers of a higher order need no more

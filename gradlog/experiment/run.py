@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from gradlog import terminal
 from gradlog.compilation_cache import store_compiled_programs
 from gradlog.config_error import ConfigError
 from gradlog.data import (
@@ -128,14 +129,19 @@ class Run:
         """Open another run with this run's likelihood and eval settings.
 
         If one process is continuous and the other discrete, estimators of one are none of the
-        other: then the other run keeps the estimator of its own config.
+        other: then the other run keeps the estimator of its own config. If only one of them was
+        trained with variational dequantization, the other keeps the dequantization of its own.
         """
         config = load_workdir_config(Workdir(Path(path).expanduser()))
         of_tokens = isinstance(self.experiment.process, Discrete)
         with config.unlocked():
             config.eval = self.config.eval.copy_and_resolve_references()
             if of_tokens == (config.sde.name in DISCRETE_PROCESSES):
-                config.likelihood = self.config.likelihood
+                own = {key: config.likelihood[key] for key in ("dequantization", "start")}
+                config.likelihood = self.config.likelihood.copy_and_resolve_references()
+                trained = {self.config.objective.dequantization, config.objective.dequantization}
+                if "variational" in trained and len(trained) > 1:
+                    config.likelihood.update(own)
             else:
                 config.eval.estimators = ()
             config.compat = ""  # the settings hold what this run's preset set
@@ -202,15 +208,42 @@ class Run:
     def train(self) -> None:
         """Train to ``config.training.steps``, from the newest sound checkpoint if there is one.
 
+        A new training begins with the averaged parameters of ``config.training.start_from``.
+
         Raises:
-          ConfigError: the batch does not divide over the devices, or the package of the tracker is
-            not installed.
+          ConfigError: the batch does not divide over the devices, the package of the tracker is not
+            installed, or the parameters to start from do not fit.
           CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
         """
         config = self.config.to_dict()
+        begins = self.experiment.training.start_from and not self.checkpoints.steps()
+        given = self._params_to_start_from() if begins else {}
         train_in_workdir(
-            score_model_training(self.workdir, config, self.experiment, known_defaults())
+            score_model_training(self.workdir, config, self.experiment, known_defaults(), given)
         )
+
+    def _params_to_start_from(self) -> dict[str, Any]:
+        """Return the averaged parameters of another run, of the groups that this one has too."""
+        source, spec = self.experiment.training.start_from, self.experiment.params_spec
+        other = Run.open(source)
+        step = other._step(None)
+        given = {name: group for name, group in other.params(step).items() if name in spec}
+        own, there = self.experiment.settings("model"), other.experiment.settings("model")
+        differing = [key for key in own.keys() & there.keys() if own[key] != there[key]]
+        for key in sorted(key for key in differing if key.startswith("model.")):
+            raise ConfigError(
+                f"config.training.start_from = {source!r} has config.{key} = {there[key]!r}, this "
+                f"run has {own[key]!r}: a network means the same only with the same config.model"
+            )
+        for name, group in given.items():
+            if jax.tree.map(np.shape, group) != jax.tree.map(np.shape, spec[name]):
+                raise ConfigError(
+                    f"config.training.start_from = {source!r}: the group {name!r} has other shapes "
+                    "there; take a run with the same data and the same process"
+                )
+        listed = [f"{name} {'as there' if name in given else 'new'}" for name in spec]
+        terminal.say(f"starts from step {step} of {source}: {', '.join(listed)}")
+        return given
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return the logged metrics: by name an array with a row for each logged step.

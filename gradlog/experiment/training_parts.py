@@ -35,12 +35,14 @@ from gradlog.models import (
     Centers,
     Continuous,
     Decoder,
+    Dequantizer,
     DiffusionModel,
     Energy,
     LevelLogits,
     Logits,
     NoLabel,
     Tokens,
+    Variational,
 )
 from gradlog.models.networks import MapNetwork, TokenNetwork
 from gradlog.sde_lib import (
@@ -65,7 +67,8 @@ from gradlog.training import (
 )
 
 OPTIMIZERS = {"adam": adam}
-PROCESS = "process"  # the group of parameters of a learned process
+# Groups of parameters: of a learned process, and of a dequantizer that learns.
+PROCESS, DEQUANTIZER = "process", "dequantizer"
 ELBO = "elbo"  # of objective.name: the whole bound
 _LEVEL_LABELS = ("gamma", "log_rho", "sigma")  # labels of the noise level itself
 CONTINUOUS = "continuous"  # of objective.levels: all noise levels
@@ -121,7 +124,12 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
     parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
-    network = reader.choose("model", NETWORKS, **ladder)
+    levels = (dataset and dataset.levels) or 2  # without data the configuration is only checked
+    if parametrization is LevelLogits:
+        _check_levels(reader, dataset)
+        network = _network_with_logits(reader, levels)
+    else:
+        network = reader.choose("model", NETWORKS, **ladder)
     if isinstance(process, Multivariate):
         network = MapNetwork(network)
         if parametrization is Energy:
@@ -130,20 +138,6 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
                 f"config.sde.name = {reader.get('sde.name')!r} needs 'noise', 'velocity' or "
                 "'preconditioned'"
             )
-    dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
-    if dequantizer is Centers and reader.get("objective.name") == ELBO:
-        dequantizer = Decoder
-    if dataset is None or dataset.levels is None:  # continuous data are used as they are
-        dequantizer = Continuous()
-    else:
-        dequantizer = dequantizer(dataset.levels, centered=reader.get("model.centered"))
-    parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
-    levels = (dataset and dataset.levels) or 2  # without data the configuration is only checked
-    if parametrization is LevelLogits:
-        _check_levels(reader, dataset)
-        network = _network_with_logits(reader, levels)
-    else:
-        network = reader.choose("model", NETWORKS, **ladder)
     return DiffusionModel(
         process=process,
         network=network,
@@ -156,8 +150,29 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             gamma_min=lambda: reader.get("sde.gamma_min"),
             gamma_max=lambda: reader.get("sde.gamma_max"),
         ),
-        dequantizer=dequantizer,
+        dequantizer=_build_dequantizer(reader, dataset),
     )
+
+
+def _build_dequantizer(reader: Reader, dataset: Dataset | None) -> Dequantizer:
+    """Build the map from stored data to the points of training.
+
+    Raises:
+      ConfigError: it would be trained, and the data are continuous.
+    """
+    key = "objective.dequantization"
+    member = reader.pick(key, TRAINING_DEQUANTIZERS)
+    if member is Centers and reader.get("objective.name") == ELBO:
+        member = Decoder
+    levels = 2 if dataset is None else dataset.levels
+    if dataset is not None and levels is None and member is Variational:
+        raise ConfigError(
+            f"config.{key} = 'variational' needs data with levels; {dataset.name} is continuous: "
+            "choose 'uniform', which leaves them as they are"
+        )
+    dequantizer = reader.make("model", member, levels=lambda: levels)
+    # Continuous data are used as they are.
+    return Continuous() if dataset is None or levels is None else dequantizer
 
 
 def _build_token_model(reader: Reader, process: Discrete) -> DiffusionModel:
@@ -218,6 +233,12 @@ def _build_score_matching(
             f"config.objective.name = {name!r} trains the score alone; config.sde.name = "
             f"{reader.get('sde.name')!r} needs 'elbo', or config.optimizer.frozen = ('process',)"
         )
+    if DEQUANTIZER in trained_groups(reader, process):
+        raise ConfigError(
+            f"config.objective.name = {name!r} trains the score alone; "
+            "config.objective.dequantization = 'variational' needs 'elbo', or "
+            "config.optimizer.frozen = ('dequantizer',)"
+        )
     weighting = reader.make(
         "objective",
         reader.pick("objective.weighting", WEIGHTINGS),
@@ -266,9 +287,8 @@ def _build_score_matching(
 
 def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
     _check_choice(reader, "objective.levels", (CONTINUOUS,), "objective.name", ELBO)
-    _check_choice(
-        reader, "objective.dequantization", ("uniform", "centers"), "objective.name", ELBO
-    )
+    possible = ("uniform", "centers", "variational")
+    _check_choice(reader, "objective.dequantization", possible, "objective.name", ELBO)
     integrand, offset = reader.pick("objective.form", ELBO_FORMS)
     proposal = UniformLogRho() if reader.get("objective.importance_sampling") else UniformTime()
     shapes_levels = bool(process.initial().INSIDE) and PROCESS in trained_groups(reader, process)
@@ -321,22 +341,28 @@ def law_of(dataset: Dataset) -> Distribution:
 def trained_groups(reader: Reader, process: Process) -> list[str]:
     """Return the groups of parameters that are trained.
 
-    Only a learned process has a choice.
-
     Raises:
       ConfigError: ``config.optimizer.frozen`` names an unknown group, or all of them.
     """
-    if isinstance(process, SDE | Discrete):
-        return [NETWORK]
+    groups = all_groups(reader, process)
+    if groups == [NETWORK]:
+        return groups
     # A comma-separated list on the command line arrives as one string.
     listed = [name for each in reader.get("optimizer.frozen") for name in str(each).split(",")]
-    groups = [NETWORK, PROCESS]
     trained = [name for name in groups if name not in listed]
     if not trained or not set(listed) <= set(groups):
         raise ConfigError(
             f"config.optimizer.frozen = {tuple(listed)} must name groups of {groups}, and not all"
         )
     return trained
+
+
+def all_groups(reader: Reader, process: Process) -> list[str]:
+    """Return the groups of parameters that a model with this process has."""
+    if isinstance(process, Discrete):
+        return [NETWORK]
+    learns = reader.get("objective.dequantization") == "variational"
+    return [NETWORK] + [PROCESS] * (not isinstance(process, SDE)) + [DEQUANTIZER] * learns
 
 
 def prepare_group(reader: Reader, process: Process) -> Callable[[str], ParameterGroup]:
@@ -350,11 +376,11 @@ def prepare_group(reader: Reader, process: Process) -> Callable[[str], Parameter
     ema_decay, ema_warmup = reader.get("optimizer.ema_decay"), reader.get("optimizer.ema_warmup")
     settings = {NETWORK: (arguments, ema_decay)}
     trained = trained_groups(reader, process)
-    if not isinstance(process, SDE | Discrete):
-        rate = reader.get("optimizer.process_rate")
-        own = {"schedule": lambda count: rate * schedule(count), "weight_decay": 0.0}
-        own_decay = reader.get("optimizer.process_ema_decay") or ema_decay
-        settings[PROCESS] = (arguments | own, own_decay)
+    for name in all_groups(reader, process)[1:]:
+        rate = reader.get(f"optimizer.{name}_rate")
+        own = {"schedule": lambda count, rate=rate: rate * schedule(count), "weight_decay": 0.0}
+        own_decay = reader.get(f"optimizer.{name}_ema_decay") or ema_decay
+        settings[name] = (arguments | own, own_decay)
 
     def build(name: str) -> ParameterGroup:
         arguments, decay = settings[name]

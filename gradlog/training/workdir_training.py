@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from gradlog import terminal
 from gradlog.data import BatchStream
@@ -69,6 +70,7 @@ class WorkdirTraining:
         update of a warm-up does.
       suspects: returns, for a step whose loss of these parameters is not finite, what can cause it.
       tracker: the name of one of `storage.TRACKERS`.
+      given: parameters by group that replace those of the first state, averages included.
     """
 
     title: str
@@ -92,6 +94,7 @@ class WorkdirTraining:
     untrained_steps: int = 0
     suspects: Callable[[int], str] = lambda step: "the data or the model have to change"
     tracker: str = "tensorboard"
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -168,7 +171,9 @@ def _first_state(task: WorkdirTraining, newest: int | None) -> tuple[TrainState,
     """
     if newest is None:
         with terminal.working("compiling and drawing the initial parameters"):
-            return task.step_fn.initialize(task.initial), {}
+            state = task.step_fn.initialize(task.initial)
+        place = lambda: task.step_fn.place(jax.tree.map(np.copy, dict(task.given)))  # noqa: E731
+        return replace(state, params=state.params | place(), ema=state.ema | place()), {}
     checkpoints = task.checkpoints
     with terminal.working(f"reading the checkpoint of step {newest}"):
         state = checkpoints.restore(newest, jax.eval_shape(task.initial))
