@@ -67,9 +67,9 @@ class BitsBack:
                 progress(done)
             for chain, stack, seed in zip(chains, stacks, seeds, strict=True):
                 base = max(stack.lowest - 2, 0)  # two words are the state of the coder
-                bits = {"mass_bits": stack.mass_bits, "density_bits": stack.density_bits}
+                bits = stack.mass_bits, stack.density_bits
                 words, initial = stack.words()[base:], len(seed) - base
-                blocks.append(Block(len(chain), words, base, initial, **bits))
+                blocks.append(Block(len(chain), words, base, initial, *bits))
         return blocks
 
     def decode(self, blocks: Sequence[Block | None], progress: Progress) -> list[Tokens | None]:

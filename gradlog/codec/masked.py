@@ -46,8 +46,8 @@ class MaskedTokens:
                 places = order[: len(images), at : at + self.group]
                 tokens = np.take_along_axis(images, places, axis=1)
                 stack.push(tokens.reshape(-1), self._law(images, order, at))
-            bits = {"mass_bits": stack.mass_bits, "density_bits": stack.density_bits}
-            blocks.append(Block(len(images), stack.words(), **bits))
+            words, bits = stack.words(), (stack.mass_bits, stack.density_bits)
+            blocks.append(Block(len(images), words, 0, 0, *bits))
             progress(start + len(images))
         return blocks
 
