@@ -28,6 +28,7 @@ def get_config() -> Config:
     config.eval = evaluation()
     config.likelihood = likelihood()
     config.sampling = sampling()
+    config.codec = codec()
     config.classifier = classifier()
     config.quality = quality()
     config.study = study()
@@ -482,6 +483,20 @@ def sampling() -> Config:
             # inpaint, colorize: candidates from which each sample is chosen; more are more exact.
             # [1, inf)
             "particles": 1,
+        }
+    )
+
+
+def codec() -> Config:
+    """Compressed files, --mode=compress. A Gaussian process has the steps of the estimator vlb."""
+    return Config(
+        {
+            # Images that share a stack of bits; what is damaged is lost together. More images need
+            # less for the initial bits of each. [1, inf)
+            "images_per_block": 100,
+            # masking: tokens of an image that one evaluation fills; 1 costs the least bits.
+            # [1, inf)
+            "group_size": 1,
         }
     )
 

@@ -15,7 +15,7 @@ TIERS = (
     ("aliases", "models", "distributions"),
     ("ode", "losses", "configs.default"),
     ("sampling", "likelihood", "data", "distributed"),
-    ("theory", "storage"),
+    ("theory", "storage", "codec"),
     ("training",),
     ("experiment",),
     ("evaluation",),
@@ -32,7 +32,9 @@ MATHEMATICS = (
     *("sde_lib", "models", "losses", "sampling", "likelihood", "ode", "distributions", "theory"),
 )
 MAPPING = ("local_devices", "pmap", "shard_map")
-WITHOUT_CONFIGURATIONS = (*MATHEMATICS, "data", "storage", "training", "terminal", "distributed")
+WITHOUT_CONFIGURATIONS = (
+    *(*MATHEMATICS, "codec", "data", "storage", "training", "terminal", "distributed"),
+)
 
 
 def _files(name: str) -> list[Path]:
@@ -135,7 +137,7 @@ def test_only_the_upper_tiers_know_configurations_and_flags(name):
     assert "configs" not in _own_imports(imported)
 
 
-@pytest.mark.parametrize("name", [*MATHEMATICS, "storage"])
+@pytest.mark.parametrize("name", [*MATHEMATICS, "storage", "codec"])
 def test_mathematics_and_files_know_no_devices(name):
     assert _files_with(name, "device_count", "jax.devices", *MAPPING) == []
 

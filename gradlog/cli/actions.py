@@ -179,6 +179,68 @@ def export(options: "Options") -> None:
     run.at_steps(options.steps, lambda step: run.export(own("export", f"{step}.zip"), step))
 
 
+def compress(options: "Options") -> None:
+    """Write the test set, or images of the user, as a file of the length of their likelihood.
+
+    Raises:
+      UsageError: ``--steps`` names several checkpoints, or ``--output`` exists.
+    """
+    import numpy as np
+
+    from gradlog.data import read_examples
+    from gradlog.data.user_arrays import check_data
+    from gradlog.evaluation import tables
+    from gradlog.evaluation.likelihood import evaluated_source
+    from gradlog.storage import atomic
+
+    output = Path(options.output).expanduser()
+    if output.exists():
+        raise UsageError(f"--output={output} exists already: name a new file")
+    run = open_run(options)
+    (step, *others) = run.steps(options.steps)
+    if others:
+        raise UsageError(f"--steps={options.steps}: a file is of one checkpoint")
+    data, test = run.config.data, run.experiment.dataset
+    if options.source:
+        reading = {"image_size": data.image_size, "channels": data.channels, "axes": data.axes}
+        x = read_examples(options.source, test.shape, **reading)
+    else:
+        source = evaluated_source(run.experiment)
+        x = source[np.arange(len(source))]
+    found = run.compression.compress(run.params(step), step, check_data(x, test))
+    with atomic(output) as file:
+        file.write(found.data)
+    tables.show_compressed(output, found)
+
+
+def decompress(options: "Options") -> None:
+    """Write the images of a compressed file.
+
+    Raises:
+      UsageError: ``--source`` cannot be read, or ``--output`` exists or cannot hold the images.
+      CodeError: the file is damaged or does not fit. What is left of it is written before.
+    """
+    import numpy as np
+
+    from gradlog.codec import CodeError
+    from gradlog.evaluation.compression import check_output, write_images
+    from gradlog.experiment.build import load_data_or_shape
+    from gradlog.storage.files import read_bytes
+
+    source, output = Path(options.source).expanduser(), Path(options.output).expanduser()
+    run = open_run(options, partial(load_data_or_shape, workdir=_workdir(options)))
+    check_output(output, run.experiment.dataset)
+    data = read_bytes(source)
+    try:
+        images = run.decompress(data)
+    except CodeError as error:
+        if error.images is not None and np.any(error.recovered):
+            write_images(output, error.images, error.recovered)
+        raise CodeError(f"{source}: {error}") from error
+    write_images(output, images)
+    terminal.say(f"wrote {output}: {len(images)} images, each with the checksum of the original")
+
+
 def import_checkpoint(options: "Options") -> None:
     """Make a workdir of a checkpoint of score_sde or score_flow."""
     from gradlog.evaluation import import_checkpoint

@@ -67,7 +67,16 @@ class Options:
     dry_run: bool = _flag(
         False, "With --mode=sweep: show the runs without starting them.", kind=bool
     )
-    source: str = _flag("", "With --mode=import: a checkpoint of score_sde or score_flow.")
+    source: str = _flag(
+        "",
+        "With --mode=import: a checkpoint of score_sde or score_flow. With --mode=compress: "
+        "images, by default the test set. With --mode=decompress: a compressed file.",
+    )
+    output: str = _flag(
+        "",
+        "With --mode=compress: the file to write. With --mode=decompress: a folder for PNG images, "
+        "or an .npz file.",
+    )
     distributed: bool = _flag(
         False, "Join the other hosts that SLURM, Open MPI or a TPU names.", kind=bool
     )
@@ -101,7 +110,7 @@ class Options:
         """
         mode = MODES[self.mode]
         for owner, other in MODES.items():
-            for name in () if other is mode else other.flags:
+            for name in set(other.flags) - set(mode.flags):
                 if getattr(self, name) != FLAGS[name].default:
                     raise UsageError(
                         f"--{name} goes with --mode={owner}, not with --mode={self.mode}"
@@ -110,6 +119,10 @@ class Options:
             raise UsageError(
                 "--mode=import needs --source=FILE, a checkpoint of score_sde or score_flow"
             )
+        if self.mode in ("compress", "decompress") and not self.output:
+            raise UsageError(f"--mode={self.mode} needs --output: what to write")
+        if self.mode == "decompress" and not self.source:
+            raise UsageError("--mode=decompress needs --source=FILE, a compressed file")
         if self.mode == "sweep":
             if not self.sweep:
                 raise UsageError(

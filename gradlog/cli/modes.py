@@ -231,6 +231,30 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             announce=_encodings,
             reads_steps=True,
         ),
+        "compress": Mode(
+            "actions.compress",
+            "a file of images, without loss, whose size is their bits/dim by the model",
+            (
+                "--workdir=runs/masked --mode=compress --output=digits.glog",
+                "--workdir=runs/digits --mode=compress --source=DIR --output=images.glog "
+                "--config.likelihood.name=vlb --config.likelihood.vlb_steps=100",
+            ),
+            "the same command begins again",
+            keys=("codec", "eval.num_images", "likelihood.vlb_steps", "likelihood.variable"),
+            parts=_LIKELIHOOD,
+            flags=("source", "output"),
+            several_hosts=False,
+            reads_steps=True,
+        ),
+        "decompress": Mode(
+            "actions.decompress",
+            "every image of a compressed file, bit for bit",
+            ("--workdir=runs/masked --mode=decompress --source=digits.glog --output=DIR",),
+            "the same command begins again",
+            parts=("training",),
+            flags=("source", "output"),
+            several_hosts=False,
+        ),
         "export": Mode(
             "actions.export",
             "a file of the score and the log density for JAX alone, without this repository",

@@ -19,6 +19,7 @@ from gradlog.data.classes import find_classes, names_of_classes
 from gradlog.data.dataset import UNKNOWN, DataError, Dataset, Source, from_arrays
 from gradlog.data.dataset_spec import DatasetSpec, LazyDataset, known_spec
 from gradlog.data.digits import load_digits
+from gradlog.data.examples import read_examples
 from gradlog.data.files import load_files
 from gradlog.data.folder import check_holds_no_images, load_folder
 from gradlog.data.imagenet32 import load_imagenet32
@@ -77,5 +78,6 @@ __all__ = [
     "machine_bytes",
     "names_of_classes",
     "open_arrays",
+    "read_examples",
     "split_label",
 ]

@@ -186,11 +186,11 @@ def read_sets(path: str, test_path: str) -> ArraySets:
     with open_arrays(path) as arrays:
         unread, names = list(arrays), None
         if test_path:
-            train_name = _choose_array(arrays, path, (TRAIN,))
+            train_name = choose_array(arrays, path, (TRAIN,))
         elif names := _choose_pair(arrays, path):
             train_name, test_name = names
         else:
-            train_name = _choose_array(arrays, path, (TRAIN, TEST, VALIDATION))
+            train_name = choose_array(arrays, path, (TRAIN, TEST, VALIDATION))
         train = arrays[train_name]
         unread.remove(train_name)
         if names:
@@ -199,7 +199,7 @@ def read_sets(path: str, test_path: str) -> ArraySets:
     if not test_path:
         return ArraySets(train, None, train_name, "", unread)
     with open_arrays(test_path) as arrays:
-        test_name = _choose_array(arrays, test_path, (TEST, VALIDATION))
+        test_name = choose_array(arrays, test_path, (TEST, VALIDATION))
         if test_name == train_name and os.path.samefile(path, test_path):
             raise DataError(
                 f"config.data.test_path = {test_path} is the training set itself; leave it out to "
@@ -236,7 +236,7 @@ def _choose_pair(arrays: Arrays, path: str) -> tuple[str, str] | None:
     return (sets.train, sets.test) if sets else None
 
 
-def _choose_array(arrays: Arrays, path: str, roles: tuple[str, ...]) -> str:
+def choose_array(arrays: Arrays, path: str, roles: tuple[str, ...]) -> str:
     """Return the name of the array that holds the examples, of one of these roles if there is."""
     for role in roles:
         if len(named := [name for name in arrays if role_of(name) == role]) == 1:

@@ -4,11 +4,14 @@ import math
 from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradlog.evaluation.comparison import WHAT_A_BOUND_BOUNDS, is_of_two_laws
 from gradlog.evaluation.uncertainty import count_of
 from gradlog.terminal import Column, console, say, show_rows, table_of
+
+if TYPE_CHECKING:
+    from gradlog.evaluation.compression import Compressed
 
 Row = dict[str, Any]
 
@@ -59,6 +62,18 @@ WHAT_THE_COLUMNS_ARE = (
     "± draws: its part from the estimator's own random draws: probes, or a bound's times or masks",
     "NFE: score evaluations an image; JVPs: Jacobian-vector products an image, one for each probe",
 )
+
+
+def show_compressed(path: Path, found: "Compressed") -> None:
+    """Print the size of a compressed file, and where its bits are."""
+    rows = [*found.bits_per_dim.items(), ("the file", sum(found.bits_per_dim.values()))]
+    show_rows(f"{path}: {found.images} images in {len(found.data):,} bytes", _COMPRESSED, rows)
+
+
+_COMPRESSED = {
+    Column("part", text=True): lambda row: row[0],
+    Column("bits/dim"): lambda row: _number(row[1], 4),
+}
 
 
 def show_classifications(found: list[Row]) -> None:

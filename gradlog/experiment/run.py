@@ -30,6 +30,7 @@ from gradlog.distributed import check_agreement, check_shared_folder, is_multiho
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, RESULT, SETTINGS, EstimatorRun, Result
 from gradlog.evaluation.classification import class_log_probs, classify, conditional_log_prob
 from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.compression import Compression
 from gradlog.evaluation.encoding import EncodingRun
 from gradlog.evaluation.export import export_checkpoint
 from gradlog.evaluation.likelihood import LikelihoodEvaluator, likelihood_evaluator
@@ -516,6 +517,38 @@ class Run:
         step = self._step(step)
         path = Path(path).expanduser()
         return export_checkpoint(path, self.experiment, self.params(step), step)
+
+    # --- files of the length of a likelihood ----------------------------------------------------
+
+    @cached_property
+    def compression(self) -> Compression:
+        """Compresses and decompresses with the parameters of any checkpoint.
+
+        Raises:
+          UserError: the package of the coders is not installed.
+        """
+        return Compression(self.experiment)
+
+    def compress(self, x: np.ndarray, step: int | None = None) -> bytes:
+        """Return a compressed file of data as stored; ``compression`` also says where its bits are.
+
+        Raises:
+          ConfigError: the model has no code, or has one with another estimator.
+          DataError: x is not like the data.
+          UserError: the package of the coders is not installed.
+        """
+        x, step = check_data(x, self.experiment.dataset), self._step(step)
+        return self.compression.compress(self.params(step), step, x).data
+
+    def decompress(self, data: bytes) -> np.ndarray:
+        """Return the data (n, *D), as stored, of a compressed file.
+
+        Raises:
+          CodeError: it is damaged, and its attributes have what is left; or it does not fit this
+            run or this machine.
+          UserError: the package of the coders is not installed.
+        """
+        return self.compression.decompress(self.params, data)
 
     # --- samples, latents, the classifier of noisy data ---------------------------------------
 

@@ -1,0 +1,164 @@
+"""Files of the length of a likelihood, from end to end: other processes, devices, mistakes."""
+
+import os
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from gradlog.codec import CodeError, ans, read_code
+from gradlog.config_error import ConfigError, UserError
+from gradlog.experiment.run import Run
+
+VLB = {"likelihood.name": "vlb", "likelihood.vlb_steps": 40, "likelihood.samples": 80}
+MASKED = {
+    **{"sde.name": "masking", "objective.name": "masked", "model.token_features": 4},
+    **{"likelihood.name": "orders", "likelihood.orders": 8, "sampling.name": "first_hitting"},
+    "codec.group_size": 16,
+}
+KINDS = {
+    "masked": MASKED,
+    "uniform": VLB,
+    "decoder": VLB | {"likelihood.dequantization": "decoder", "likelihood.eps": 0.02},
+}
+
+
+def config(kind, **overrides):
+    return tiny.digits(**KINDS[kind] | {"codec.images_per_block": 4} | overrides)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A trained run of each process."""
+    found = {name: tmp_path_factory.mktemp("compression") / name for name in ("masked", "uniform")}
+    for name, folder in found.items():
+        Run.open(folder, config(name)).train()
+    return found | {"decoder": found["uniform"]}
+
+
+@pytest.fixture(scope="module")
+def files(folders, tmp_path_factory):
+    """The first six test digits, compressed by each codec."""
+    root = tmp_path_factory.mktemp("files")
+    for kind in KINDS:
+        run = Run.open(folders[kind], config(kind))
+        (root / kind).write_bytes(run.compress(run.experiment.dataset.test[np.arange(6)]))
+    return root
+
+
+def test_other_processes_batch_sizes_and_devices_give_every_pixel_back(files, folders):
+    """With another batch size of evaluation, on two devices, by another estimator."""
+    program = """
+import sys
+import jax
+import numpy as np
+from gradlog import Run
+assert jax.device_count() == 2
+for name, folder in zip(sys.argv[2::2], sys.argv[3::2]):
+    run = Run.open(folder)
+    run.config.eval.batch_size = 5
+    x = run.decompress(open(f"{sys.argv[1]}/{name}", "rb").read())
+    print(name, x.dtype, np.array_equal(x, run.experiment.dataset.test[np.arange(6)]))
+"""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    pairs = [str(part) for kind in KINDS for part in (kind, folders[kind])]
+    printed = tiny.python("-c", program, str(files), *pairs, environment={"XLA_FLAGS": flags})
+    assert printed[-3:] == [f"{kind} uint8 True" for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_has_the_bits_of_the_estimator(folders, kind):
+    """Of one and the same images, for one token at a time."""
+    overrides = {"codec.group_size": 1, "likelihood.orders": 2} if kind == "masked" else {}
+    run = Run.open(folders[kind], config(kind, **overrides))
+    x = np.asarray(run.experiment.dataset.test[np.arange(40)])
+    found = run.compression.compress(run.params(), 4, x)
+    stated = float(np.mean(run.bits_per_dim_of(x)))
+    parts = found.bits_per_dim
+    assert sum(found.bits.values()) == pytest.approx(8 * len(found.data))
+    assert abs(parts["discretization"]) < 0.005 * stated  # a bin is an eighth of a deviation
+    assert abs(parts["integers"]) < 48 * 10 / x.size  # half a word for each of ten blocks
+    # A path of latents costs more or less than its mean by about sqrt(2 nats); an order by less.
+    error = np.sqrt(2 / (stated * np.log(2) * x.size))
+    assert parts["model"] == pytest.approx(stated, rel=4 * error)
+
+
+def test_the_command_compresses_a_folder_and_the_images_come_back(command, folders, tmp_path):
+    x = np.random.default_rng(0).integers(0, 17, (5, 8, 8)).astype(np.uint8)
+    (tmp_path / "images").mkdir()
+    for number, image in enumerate(x):
+        Image.fromarray(image).save(tmp_path / f"images/{number}.png")
+    workdir, file = f"--workdir={folders['masked']}", tmp_path / "file"
+    there = ("--mode=compress", f"--source={tmp_path / 'images'}", f"--output={file}")
+    status, printed, _ = command(workdir, *there)
+    assert status == 0
+    assert "5 images" in printed
+    for output in ("found", "found.npz"):
+        back = ("--mode=decompress", f"--source={file}", f"--output={tmp_path / output}")
+        assert command(workdir, *back)[0] == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "found.npz")["images"][..., 0], x)
+    for number, image in enumerate(x):
+        np.testing.assert_array_equal(np.array(Image.open(tmp_path / f"found/{number}.png")), image)
+
+
+def test_a_damaged_file_is_named_and_what_is_left_of_it_is_written(
+    mistake, files, folders, tmp_path
+):
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes((files / "masked").read_bytes()[:-1])  # of the second block
+    back = ("--mode=decompress", f"--source={damaged}", f"--output={tmp_path / 'found.npz'}")
+    line = mistake(f"--workdir={folders['masked']}", *back)
+    assert str(damaged) in line
+    assert "4 to 5" in line
+    found = np.load(tmp_path / "found.npz")
+    np.testing.assert_array_equal(found["recovered"], [True] * 4 + [False] * 2)
+
+
+@pytest.mark.parametrize("digest", ["parameters", "program", "outputs"])
+def test_what_another_model_or_machine_wrote_is_refused(files, folders, monkeypatch, digest):
+    """Before an image is decoded: the codec is None here."""
+    run = Run.open(folders["uniform"], config("uniform"))
+    header, *_ = read_code((files / "uniform").read_bytes())
+    other = header["digests"] | {digest: "0"}
+    monkeypatch.setattr(run.compression, "_codec", lambda settings, params: (None, other))
+    with pytest.raises(CodeError, match={"outputs": "numbers"}.get(digest, digest)):
+        run.decompress((files / "uniform").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["bound", "ode"])
+def test_a_gaussian_model_needs_the_steps_of_vlb(folders, name):
+    run = Run.open(folders["uniform"], config("uniform", **{"likelihood.name": name}))
+    with pytest.raises(ConfigError, match=r"likelihood\.name"):
+        run.compress(run.experiment.dataset.test[np.arange(2)])
+
+
+def test_continuous_data_have_no_code(trained):
+    run = Run.open(trained)
+    with pytest.raises(ConfigError, match="continuous"):
+        run.compress(run.experiment.dataset.test[np.arange(2)])
+
+
+def test_the_package_of_the_coders_is_optional(folders, monkeypatch):
+    monkeypatch.setattr(ans, "constriction", None)
+    with pytest.raises(UserError, match=r"gradlog\[codec\]"):
+        Run.open(folders["masked"]).decompress(b"")
+
+
+@pytest.mark.parametrize(
+    ("flags", "flag"),
+    [
+        (("--mode=compress",), "--output"),
+        (("--mode=decompress", "--output=x"), "--source"),
+        (("--mode=sample", "--output=x"), "--output"),
+    ],
+)
+def test_a_missing_or_foreign_flag_is_named(mistake, folders, flags, flag):
+    assert flag in mistake(f"--workdir={folders['masked']}", *flags)
+
+
+def test_no_file_is_overwritten(mistake, files, folders):
+    before = (files / "masked").read_bytes()
+    flags = ("--mode=compress", f"--output={files / 'masked'}")
+    assert "exists" in mistake(f"--workdir={folders['masked']}", *flags)
+    assert (files / "masked").read_bytes() == before
