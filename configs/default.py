@@ -212,6 +212,8 @@ def objective() -> Config:
             # k/(levels - 1), or 'centers' (k + 1/2)/levels, which the bound of elbo decodes.
             "dequantization": "uniform",
             "eps": 1e-5,  # smallest time of training
+            # dsm: examples in a target; more make it less noisy and cost memory. [1, inf)
+            "reference": 1,
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
             # elbo: train the inside of a learned schedule for the variance of the loss, whose mean
             # does not depend on it.

@@ -413,7 +413,7 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
-PARTS |= {"distribution", "slice_law", "norm_axes", "examples"}
+PARTS |= {"distribution", "draw", "slice_law", "norm_axes", "examples"}
 PARTS |= {"integrand", "offset", "proposal", "node_colors"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
@@ -848,10 +848,19 @@ def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_la
     np.testing.assert_array_equal(empirical.points, POINTS.train)
 
 
-def test_explicit_score_matching_of_levels_is_an_error():
+@pytest.mark.parametrize(("name", "first"), [("centers", 0.5 / 17), ("scaled", 0.0)])
+def test_explicit_score_matching_of_levels_takes_the_points_that_training_sees(name, first):
+    changes = {"objective.name": "esm", "objective.dequantization": name, "model.centered": False}
+    experiment = build(tiny.images(**changes), DIGITS)
+    points = experiment.objective.integrand.distribution.points
+    assert points.shape == DIGITS.train.shape
+    np.testing.assert_allclose(points.min(), first, atol=1e-7)
+    assert any("training set" in note for note in notes(experiment))
+
+
+def test_explicit_score_matching_of_random_points_is_an_error():
     message = _complaint({"objective.name": "esm"}, DIGITS, tiny.images())
-    assert message.startswith("config.objective.name = 'esm' needs the true score; the score of d")
-    assert message.endswith("or continuous data; or take 'dsm'")
+    assert "config.objective.dequantization = 'centers'" in message
 
 
 def test_a_table_of_levels_needs_a_label_that_is_a_level():

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -35,9 +36,11 @@ from gradlog.models import (
     Centers,
     Continuous,
     Decoder,
+    Dequantizer,
     DiffusionModel,
     Logits,
     NoLabel,
+    Scaled,
     Tokens,
 )
 from gradlog.models.networks import TokenNetwork
@@ -117,13 +120,6 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             f"config.model.label = {label!r} is a time, whose noise level is learned: "
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
-    dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
-    if dequantizer is Centers and reader.get("objective.name") == ELBO:
-        dequantizer = Decoder
-    if dataset is None or dataset.levels is None:  # continuous data are used as they are
-        dequantizer = Continuous()
-    else:
-        dequantizer = dequantizer(dataset.levels, centered=reader.get("model.centered"))
     return DiffusionModel(
         process=process,
         network=reader.choose("model", NETWORKS, **ladder),
@@ -138,8 +134,18 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             gamma_min=lambda: reader.get("sde.gamma_min"),
             gamma_max=lambda: reader.get("sde.gamma_max"),
         ),
-        dequantizer=dequantizer,
+        dequantizer=_build_dequantizer(reader, dataset),
     )
+
+
+def _build_dequantizer(reader: Reader, dataset: Dataset | None) -> Dequantizer:
+    """Build the map from stored data to what training sees."""
+    dequantizer = reader.pick("objective.dequantization", TRAINING_DEQUANTIZERS)
+    if dequantizer is Centers and reader.get("objective.name") == ELBO:
+        dequantizer = Decoder
+    if dataset is None or dataset.levels is None:  # continuous data are used as they are
+        return Continuous()
+    return dequantizer(dataset.levels, centered=reader.get("model.centered"))
 
 
 def _build_token_model(reader: Reader, process: Discrete) -> DiffusionModel:
@@ -211,7 +217,8 @@ def _build_score_matching(
 
     def law_for_training() -> Distribution | None:
         try:
-            return None if dataset is None else law_of(dataset)
+            dequantizer = _build_dequantizer(reader, dataset)
+            return None if dataset is None else law_of(dataset, dequantizer)
         except ConfigError as error:
             raise ConfigError(
                 f"config.objective.name = 'esm' needs the true score; {error}; or take 'dsm'"
@@ -222,6 +229,7 @@ def _build_score_matching(
             "objective",
             INTEGRANDS,
             distribution=law_for_training,
+            draw=lambda: _build_draw(reader, dataset),
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         weighting=weighting,
@@ -229,6 +237,25 @@ def _build_score_matching(
         eps=reader.eps("objective", process),
         scaling=reader.make("objective", scaling),
     )
+
+
+def _build_draw(reader: Reader, dataset: Dataset | None) -> Callable[[jax.Array], Any] | None:
+    """Build the function that draws one training example, dequantized, for a reference batch."""
+    if dataset is None or reader.get("objective.reference") == 1:
+        return None
+    if reader.get("data.random_flip"):
+        raise ConfigError(
+            "config.objective.reference > 1 draws images as they are stored: set "
+            "config.data.random_flip = False"
+        )
+    dequantizer = _build_dequantizer(reader, dataset)
+    stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
+
+    def draw(key: jax.Array):
+        index_key, key = jax.random.split(key)
+        return dequantizer(key, stored[jax.random.randint(index_key, (), 0, len(stored))])[0]
+
+    return draw
 
 
 def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
@@ -255,6 +282,7 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
         integrand=reader.make(
             "objective",
             integrand,
+            reference=lambda: 1,
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         offset=offset,
@@ -264,22 +292,27 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
     )
 
 
-def law_of(dataset: Dataset) -> Distribution:
+def law_of(dataset: Dataset, dequantizer: Dequantizer) -> Distribution:
     """Return the law that the data were drawn from, or else the empirical law of the training set.
 
-    The empirical law is not the law of held-out data.
+    The empirical law is that of the points that training sees. It is not the law of held-out data.
+
+    Args:
+      dataset: the data.
+      dequantizer: of training.
 
     Raises:
-      ConfigError: the data have levels: training sees random points around them.
+      ConfigError: the dequantization is random, so that training sees other points at every step.
     """
     if dataset.law is not None:
         return dataset.law
-    if dataset.levels is not None:
+    if not isinstance(dequantizer, Continuous | Scaled | Centers):
         raise ConfigError(
-            f"the score of {dataset.name} is not known: their levels are dequantized at random; "
-            "take data with a known law, config.data.name = 'mixture', or continuous data"
+            f"{dataset.name} has levels that are dequantized at random: set "
+            "config.objective.dequantization = 'centers' or 'scaled'"
         )
-    return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
+    stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
+    return Empirical(dequantizer(jax.random.key(0), stored)[0])
 
 
 def trained_groups(reader: Reader, process: Process) -> list[str]:
