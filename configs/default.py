@@ -505,7 +505,7 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin'.
+            # 'ddpm_langevin', 'gmm'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
@@ -522,8 +522,9 @@ def study() -> Config:
             # kl_bound: cells of the grid on which the model's density is solved. [4, inf)
             "cells": 400,
             "half_width": 6.0,  # kl_bound: half the width of the grid (0, inf)
-            "noise_levels": 9,  # gradient_variance: number of noise levels [2, inf)
-            "draws": 4096,  # gradient_variance: draws of the gradient at each level [4, inf)
+            "noise_levels": 9,  # gradient_variance, gmm: number of noise levels [2, inf)
+            "draws": 4096,  # gradient_variance, gmm: draws at each noise level [4, inf)
+            "images": 100,  # gmm: samples of the network, and of the mixture [12, inf)
             "generator_steps": 2000,  # denoising_density: steps of the generator [1, inf)
             # denoising_density: steps of the estimator per generator step. [1, inf)
             "inner_steps": 4,

@@ -197,6 +197,7 @@ theory/kl_bound                    mlp    vp    ode        predictor_corrector 0
 theory/kl_rates                    mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 toy/denoising_density              mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/energy                         mlp    vp    ode        probability_flow    0.165  0.165  0.165
+toy/gmm_digits                     ncsnpp vp    bound      heun                0.001  0.001  0.001
 toy/langevin                       mlp    ve    ode        annealed_langevin   1e-05  1e-05  1e-05
 toy/manifold                       mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/mixture                        mlp    vp    ode        probability_flow    0.0001 0.0001 0.0001
