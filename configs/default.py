@@ -417,6 +417,11 @@ def sampling() -> Config:
             "churn_noise": 1.0,  # heun: standard deviation of the noise that is added (0, inf)
             # dpm_3m: use the third step of the published code, which is of second order.
             "published_third": False,
+            # langevin, annealed_langevin: where chains begin: at a sample of the 'prior', in a
+            # 'uniform' cube, or at the training 'data'.
+            "start": "prior",
+            # uniform: half the side of the cube, in the model's space. (0, inf)
+            "start_extent": 1.0,
             # langevin, annealed_langevin: step size at the noise level of eps. (0, inf)
             "step_size": 2e-5,
             "langevin_steps": 1000,  # langevin: steps of the chain [1, inf)

@@ -59,6 +59,7 @@ from gradlog.sampling import (
     GUIDANCES,
     PREDICTORS,
     SAMPLERS,
+    STARTS,
     TIME_SCHEDULES,
 )
 from gradlog.sde_lib import (
@@ -327,6 +328,7 @@ REGISTRIES = {
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
+    "sampling.start": STARTS,
     "sampling.variable": FLOWS,
     "sampling.guidance": GUIDANCES,
 }
@@ -347,6 +349,7 @@ NEEDED = {
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
     "sampling.variable": {"sampling.name": "probability_flow"},
     "sampling.schedule": {"sampling.name": "heun"},
+    "sampling.start": {"sampling.name": "langevin"},
     "sde.mask_schedule": {"sde.name": "masking"},
     "sde.schedule": OF_LEARNED,
 }

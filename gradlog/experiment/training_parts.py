@@ -224,12 +224,22 @@ def _build_score_matching(
                 f"config.objective.name = 'esm' needs the true score; {error}; or take 'dsm'"
             ) from error
 
+    def reference_draw() -> Callable[[jax.Array], Any] | None:
+        if dataset is None or reader.get("objective.reference") == 1:
+            return None
+        if reader.get("data.random_flip"):
+            raise ConfigError(
+                "config.objective.reference > 1 draws images as they are stored: set "
+                "config.data.random_flip = False"
+            )
+        return training_draw(reader, dataset)
+
     return ScoreMatching(
         integrand=reader.choose(
             "objective",
             INTEGRANDS,
             distribution=law_for_training,
-            draw=lambda: _build_draw(reader, dataset),
+            draw=reference_draw,
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         weighting=weighting,
@@ -237,25 +247,6 @@ def _build_score_matching(
         eps=reader.eps("objective", process),
         scaling=reader.make("objective", scaling),
     )
-
-
-def _build_draw(reader: Reader, dataset: Dataset | None) -> Callable[[jax.Array], Any] | None:
-    """Build the function that draws one training example, dequantized, for a reference batch."""
-    if dataset is None or reader.get("objective.reference") == 1:
-        return None
-    if reader.get("data.random_flip"):
-        raise ConfigError(
-            "config.objective.reference > 1 draws images as they are stored: set "
-            "config.data.random_flip = False"
-        )
-    dequantizer = _build_dequantizer(reader, dataset)
-    stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
-
-    def draw(key: jax.Array):
-        index_key, key = jax.random.split(key)
-        return dequantizer(key, stored[jax.random.randint(index_key, (), 0, len(stored))])[0]
-
-    return draw
 
 
 def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
@@ -313,6 +304,21 @@ def law_of(dataset: Dataset, dequantizer: Dequantizer) -> Distribution:
         )
     stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
     return Empirical(dequantizer(jax.random.key(0), stored)[0])
+
+
+def training_draw(reader: Reader, dataset: Dataset) -> Callable[[jax.Array], Any]:
+    """Return a function of a key that draws one training example, dequantized.
+
+    It holds the whole training set in the memory of the device.
+    """
+    dequantizer = _build_dequantizer(reader, dataset)
+    stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
+
+    def draw(key: jax.Array):
+        index_key, key = jax.random.split(key)
+        return dequantizer(key, stored[jax.random.randint(index_key, (), 0, len(stored))])[0]
+
+    return draw
 
 
 def trained_groups(reader: Reader, process: Process) -> list[str]:
