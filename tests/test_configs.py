@@ -201,6 +201,7 @@ toy/energy                         mlp    vp    ode        probability_flow    0
 toy/gmm_digits                     ncsnpp vp    bound      heun                0.001  0.001  0.001
 toy/langevin                       mlp    ve    ode        annealed_langevin   1e-05  1e-05  1e-05
 toy/manifold                       mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
+toy/manifold_digits                ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/mixture                        mlp    vp    ode        probability_flow    0.0001 0.0001 0.0001
 toy/score_field                    mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 ve/cifar10_ddpmpp_continuous       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
