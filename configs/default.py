@@ -229,6 +229,8 @@ def objective() -> Config:
             # parametrization 'levels' needs, or 'variational', by a flow that elbo trains.
             "dequantization": "uniform",
             "eps": 1e-5,  # smallest time of training
+            # dsm: examples in a target; more make it less noisy and cost memory. [1, inf)
+            "reference": 1,
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
             # elbo: train the inside of a learned schedule for the variance of the loss, whose mean
             # does not depend on it.
@@ -444,6 +446,11 @@ def sampling() -> Config:
             "churn_noise": 1.0,  # heun: standard deviation of the noise that is added (0, inf)
             # dpm_3m: use the third step of the published code, which is of second order.
             "published_third": False,
+            # langevin, annealed_langevin: where chains begin: at a sample of the 'prior', in a
+            # 'uniform' cube, or at the training 'data'.
+            "start": "prior",
+            # uniform: half the side of the cube, in the model's space. (0, inf)
+            "start_extent": 1.0,
             # langevin, annealed_langevin: step size at the noise level of eps. (0, inf)
             "step_size": 2e-5,
             "langevin_steps": 1000,  # langevin: steps of the chain [1, inf)
@@ -546,7 +553,7 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin'.
+            # 'ddpm_langevin', 'gmm'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
@@ -563,8 +570,9 @@ def study() -> Config:
             # kl_bound: cells of the grid on which the model's density is solved. [4, inf)
             "cells": 400,
             "half_width": 6.0,  # kl_bound: half the width of the grid (0, inf)
-            "noise_levels": 9,  # gradient_variance: number of noise levels [2, inf)
-            "draws": 4096,  # gradient_variance: draws of the gradient at each level [4, inf)
+            "noise_levels": 9,  # gradient_variance, gmm: number of noise levels [2, inf)
+            "draws": 4096,  # gradient_variance, gmm: draws at each noise level [4, inf)
+            "images": 100,  # gmm: samples of the network, and of the mixture [12, inf)
             "generator_steps": 2000,  # denoising_density: steps of the generator [1, inf)
             # denoising_density: steps of the estimator per generator step. [1, inf)
             "inner_steps": 4,

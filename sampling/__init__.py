@@ -14,7 +14,7 @@ from gradlog.sampling.guidance import (
     classifier_score,
 )
 from gradlog.sampling.heun import Heun
-from gradlog.sampling.langevin import AnnealedLangevin, LangevinDynamics
+from gradlog.sampling.langevin import STARTS, AnnealedLangevin, FromData, LangevinDynamics
 from gradlog.sampling.neural import NeuralReverse
 from gradlog.sampling.predictor_corrector import PredictorCorrector
 from gradlog.sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, ReverseDiffusion
@@ -73,6 +73,7 @@ __all__ = [
     "MASKS",
     "PREDICTORS",
     "SAMPLERS",
+    "STARTS",
     "TIME_SCHEDULES",
     "Ancestral",
     "AncestralUnmasking",
@@ -88,6 +89,7 @@ __all__ = [
     "Encoding",
     "EulerMaruyama",
     "FirstHitting",
+    "FromData",
     "Gray",
     "Guidance",
     "Heun",

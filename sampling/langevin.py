@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import jax
@@ -27,9 +27,55 @@ def langevin_step(
     return y + 0.5 * step * alpha * model.score(alpha * y, t) + jnp.sqrt(step) * z
 
 
+# ``(model, z, key) -> y``: where a chain begins, in ``y = x/alpha``, for a prior sample z.
+Start = Callable[[BoundModel, Float[Array, "*D"], jax.Array], Float[Array, "*D"]]
+
+
+@dataclass(frozen=True)
+class FromPrior:
+    """Start at the sample of the prior itself."""
+
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Array:
+        del key
+        return z / model.process.alpha(model.process.t_max)
+
+
+@dataclass(frozen=True)
+class FromUniform:
+    """Start evenly in a cube around the origin, as Song & Ermon 2019 do (arXiv:1907.05600).
+
+    Attributes:
+      start_extent: half the side of the cube, in the model's space.
+    """
+
+    start_extent: float = 1.0
+
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Array:
+        del model
+        return self.start_extent * jax.random.uniform(key, z.shape, minval=-1.0)
+
+
+@dataclass(frozen=True)
+class FromData:
+    """Start at a training example, as persistent chains of energies do.
+
+    Attributes:
+      draw: returns one training example in the model's space.
+    """
+
+    draw: Callable[[jax.Array], Float[Array, "*D"]]
+
+    def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Array:
+        del model, z
+        return self.draw(key)
+
+
+STARTS: dict[str, type] = {"data": FromData, "prior": FromPrior, "uniform": FromUniform}
+
+
 @dataclass(frozen=True)
 class LangevinChain(ABC):
-    """A sampler with a fixed number of Langevin steps.
+    """A sampler with a fixed number of Langevin steps, which begins at ``start``.
 
     A subclass defines the schedule. The sample is the last state, at time eps. With ``denoise`` it
     is the posterior mean ``(x + sigma^2 s)/alpha`` there (Jolicoeur-Martineau et al. 2021,
@@ -40,6 +86,7 @@ class LangevinChain(ABC):
 
     eps: float
     denoise: bool = True
+    start: Start = field(default_factory=FromPrior, kw_only=True)
 
     @property
     @abstractmethod
@@ -56,7 +103,8 @@ class LangevinChain(ABC):
 
     def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
         times, steps = self.schedule(model.process)
-        y, _ = _run(model, z, key, (times, steps), lambda y: None)
+        start = self.start(model, z, jax.random.fold_in(key, 1))
+        y, _ = _run(model, start, key, (times, steps), lambda y: None)
         t = jnp.asarray(self.eps)
         x = model.process.alpha(t) * y
         if self.denoise:
@@ -67,21 +115,20 @@ class LangevinChain(ABC):
         self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array, frames: int
     ) -> Float[Array, "frames *D"]:
         """Return ``x/alpha`` from the first to the last state, evenly spaced in steps."""
-        process = model.process
-        schedule = self.schedule(process)
-        _, states = _run(model, z, key, schedule, lambda y: y)
-        states = jnp.concatenate([(z / process.alpha(process.t_max))[None], states])
+        start = self.start(model, z, jax.random.fold_in(key, 1))
+        _, states = _run(model, start, key, self.schedule(model.process), lambda y: y)
+        states = jnp.concatenate([start[None], states])
         return states[jnp.round(jnp.linspace(0, len(states) - 1, frames)).astype(int)]
 
 
 def _run(
     model: BoundModel,
-    z: Float[Array, "*D"],
+    start: Float[Array, "*D"],
     key: jax.Array,
     schedule: tuple[Float[Array, " n"], Float[Array, " n"]],
     record: Callable[[Array], Any],
 ) -> tuple[Float[Array, "*D"], Any]:
-    """Return the last state of the chain that starts at z, and ``record`` of every state."""
+    """Return the last state of the chain from a start, and ``record`` of every state."""
 
     def scan_step(y, scanned):
         t, step, step_key = scanned
@@ -89,7 +136,7 @@ def _run(
         return y, record(y)
 
     keys = jax.random.split(key, len(schedule[0]))
-    return jax.lax.scan(scan_step, z / model.process.alpha(model.process.t_max), (*schedule, keys))
+    return jax.lax.scan(scan_step, start, (*schedule, keys))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE
 from gradlog.studies.entropy import Entropy
 from gradlog.studies.fisher import Fisher
+from gradlog.studies.gmm import TrainingMixture
 from gradlog.studies.gradient_variance import GradientVariance
 from gradlog.studies.kl_bound import KLBound
 from gradlog.studies.kl_rates import KLRates
@@ -19,6 +20,7 @@ STUDIES: dict[str, type] = {
     "energy": EnergyAgainstODE,
     "entropy": Entropy,
     "fisher": Fisher,
+    "gmm": TrainingMixture,
     "gradient_variance": GradientVariance,
     "kl_bound": KLBound,
     "kl_rates": KLRates,

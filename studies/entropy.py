@@ -43,7 +43,8 @@ class Entropy:
     times: int = 40
 
     def __call__(self, run: Run) -> None:
-        law, sde = law_of(run.experiment.dataset), run.experiment.initial_process
+        law = law_of(run.experiment.dataset, run.experiment.model.dequantizer)
+        sde = run.experiment.initial_process
         levels = noise_levels(run, self.times)
         keys = jax.random.split(run.experiment.streams["eval"], 3)
 

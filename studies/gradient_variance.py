@@ -1,10 +1,12 @@
-"""The variance of each objective's gradient over noise levels, and the gap that denoising adds.
+"""The variance of each objective's gradient over noise levels, and what denoising adds.
 
 All objectives have the same minimizer. All have the same expected gradient too, except for the
 steps of finite differences. They differ in the variance of one draw. Denoising and explicit score
-matching differ by half the mean posterior variance of the conditional score, for every score.
+matching differ by half the mean posterior variance of the conditional score, for every score. The
+variances of their gradients differ by that of the target's part that the parameters can follow.
 """
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -18,7 +20,13 @@ from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
 from gradlog.losses import INTEGRANDS, SLICE_LAWS
 from gradlog.studies.common import write_results
-from gradlog.theory.gradients import GradientMeter, GradientMoments, explicit_denoising_gap
+from gradlog.studies.curves import Curve, curves_to_json, rms_deviation
+from gradlog.theory.gradients import (
+    GradientMeter,
+    GradientMoments,
+    denoising_variance,
+    explicit_denoising_gap,
+)
 
 _CHUNK = 512
 _STYLES = {"esm": "k-", "ism": "k:", "dsm": "o-", "dsm2": "s-", "fsm": "v-", "ssm": "^-"}
@@ -46,21 +54,39 @@ class GradientVariance:
         }
         gaps = measure_gaps(run, times, 10 * self.draws)
 
-        figure = Figure(figsize=(7.4, 2.9), layout="constrained")
-        left, right = figure.subplots(1, 2)
+        added = measure_added(run, times, 10 * self.draws)
+        pairs = list(zip(moments["dsm"], moments["esm"], strict=True))
+        difference = [dsm.total_variance - esm.total_variance for dsm, esm in pairs]
+        error = [np.hypot(dsm.standard_error, esm.standard_error) for dsm, esm in pairs]
+        worst_added = rms_deviation((np.array(difference), np.array(error)), added)
+
+        figure = Figure(figsize=(11, 3.1), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
         for name, rows in moments.items():
             deviation = [one.total_variance**0.5 for one in rows]
             left.loglog(rho, deviation, _STYLES.get(name, "d-"), markersize=4, label=name)
-        left.set_title("DSM is quiet at large noise, slices at small")
+        others = [name for name in moments if name != "esm"]
+        quietest = [min(others, key=lambda n: moments[n][i].total_variance) for i in (0, -1)]
+        left.set_title(
+            f"least but esm: {quietest[0]} at {rho[0]:.0f}, {quietest[1]} at {rho[-1]:.2g}"
+        )
         left.set_ylabel("std of a gradient (nats / dimension)")
         left.legend(fontsize=7, ncols=2)
         mean, error = gaps["measured"].T
         right.loglog(rho, gaps["theory"][:, 0], "k-", label="half the posterior variance")
         right.errorbar(rho, mean, 2 * error, fmt="o", markersize=4, label="measured, 2 s.e.")
-        right.set_title("what denoising adds: the posterior variance")
+        right.set_title(f"it adds up to {mean.max():.2f} nats to the loss")
         right.set_ylabel(r"$J_{DSM} - J_{ESM}$ (nats)")
         right.legend(fontsize=8)
-        for axes in (left, right):
+        middle.loglog(rho, added[0], "k-", label="variance given x, by theory")
+        label = "total: V(DSM) - V(ESM), 2 s.e."
+        middle.errorbar(rho, difference, 2 * np.array(error), fmt="o", markersize=4, label=label)
+        total = [dsm.total_variance for dsm, _ in pairs]
+        middle.loglog(rho, total, ":", color="C0", label="V(DSM)")
+        middle.set_title(f"denoising adds this to a variance: off by {worst_added:.1f} s.e.")
+        middle.set_ylabel("variance of a gradient")
+        middle.legend(fontsize=7)
+        for axes in (left, middle, right):
             axes.set_xlabel(r"noise level $\sigma/\alpha$")
             axes.title.set_fontsize(9)
             axes.grid(alpha=0.3, which="major")
@@ -72,8 +98,13 @@ class GradientVariance:
         difference, error = gaps["difference"].T
         worst = np.max(np.abs(difference) / np.maximum(error, 1e-12))
         terminal.say(f"gap of denoising: theory and measurement differ by at most {worst:.1f} s.e.")
+        terminal.say(
+            f"what denoising adds to the gradient's variance: by theory {added[0].max():.3g}, "
+            f"rms deviation of V(DSM) - V(ESM) over the levels {worst_added:.1f} s.e."
+        )
         numbers = {
             "rho": rho.tolist(),
+            "denoising_variance": curves_to_json({"theory": added}),
             "objectives": {
                 name: {
                     "total_variance": [one.total_variance for one in rows],
@@ -94,7 +125,8 @@ def measure_gradients(
 
     In nats per dimension. Data and noise have independent keys.
     """
-    model, law = run.experiment.model, law_of(run.experiment.dataset)
+    model = run.experiment.model
+    law = law_of(run.experiment.dataset, model.dequantizer)
     reader = Reader(run.config)
     integrand = reader.make(
         "objective",
@@ -118,8 +150,26 @@ def measure_gaps(run: Run, times: Float[Array, " levels"], draws: int) -> dict[s
 
     Each is an array of pairs of mean and standard error.
     """
-    law, model = law_of(run.experiment.dataset), run.experiment.model.bind(run.params())
+    law = law_of(run.experiment.dataset, run.experiment.model.dequantizer)
+    model = run.experiment.model.bind(run.params())
     keys = jax.random.split(jax.random.key(1), draws)
     gap = jax.jit(lambda t: explicit_denoising_gap(law, model.process, model.score, t, keys))
     table = np.array([gap(t) for t in times], float)
     return {name: table[:, i] for i, name in enumerate(("measured", "theory", "difference"))}
+
+
+def measure_added(run: Run, times: Float[Array, " levels"], draws: int) -> Curve:
+    """Return what denoising adds to the total variance of the gradient, by theory, at each time.
+
+    For one example, in nats per dimension, with standard errors.
+    """
+    model, params = run.experiment.model, run.params()
+    law = law_of(run.experiment.dataset, model.dequantizer)
+    score_fn = lambda params, x, t: model.bind(params).score(x, t)  # noqa: E731
+    square = math.prod(law.shape) ** 2  # of the factor 1/d of the loss
+    key = jax.random.key(2)
+    at = jax.jit(
+        lambda t: denoising_variance(law, model.process, score_fn, params, t, key, samples=draws)
+    )
+    means, errors = np.array([at(t) for t in times], float).T / square
+    return means, errors

@@ -49,16 +49,22 @@ class Manifold:
             curves[name] = {key: logged[key].tolist() for key in ("step", "loss")}
 
         figure = Figure(figsize=(9, 3.5), layout="constrained")
-        titles = (f"with noise of std {sigma:g}: it converges", "without noise: there is no score")
-        for axes, curve, title in zip(figure.subplots(1, 2), curves.values(), titles, strict=True):
+        names = (f"with noise of std {sigma:g}", "without noise")
+        for axes, curve, name in zip(figure.subplots(1, 2), curves.values(), names, strict=True):
             steps, loss = np.array(curve["step"]), np.array(curve["loss"])
+            quarter = max(1, len(loss) // 4)
+            before, after = np.median(loss[-2 * quarter : -quarter]), np.median(loss[-quarter:])
             axes.plot(steps, loss, linewidth=0.6, alpha=0.6)
             window = min(self.window, len(loss))
             windows = np.lib.stride_tricks.sliding_window_view(loss, window)
             middle = window // 2
             axes.plot(steps[middle : middle + len(windows)], np.median(windows, axis=1))
             axes.set(xlabel="step", ylabel="SSM loss (nats / dimension)")
-            axes.set_title(title, fontsize=10)
+            axes.set_title(
+                f"{name}: median {before:.3g} in the third quarter,\n{after:.3g} in the last, "
+                f"from {loss[-quarter:].min():.3g} to {loss[-quarter:].max():.3g}",
+                fontsize=10,
+            )
             axes.grid(alpha=0.3)
 
         for name, curve in curves.items():
@@ -68,4 +74,7 @@ class Manifold:
                 f"{np.median(second_half):.4g}, from {second_half.min():.4g} to "
                 f"{second_half.max():.4g}"
             )
-        write_results(run, "manifold", figure, curves)
+        dataset = run.experiment.dataset
+        of_images = len(dataset.shape) == 3
+        name = f"manifold_{dataset.name}" if of_images else "manifold"
+        write_results(run, name, figure, curves)

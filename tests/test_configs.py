@@ -59,6 +59,7 @@ from gradlog.sampling import (
     GUIDANCES,
     PREDICTORS,
     SAMPLERS,
+    STARTS,
     TIME_SCHEDULES,
 )
 from gradlog.sde_lib import (
@@ -199,8 +200,10 @@ theory/kl_bound                    mlp    vp    ode        predictor_corrector 0
 theory/kl_rates                    mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 toy/denoising_density              mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/energy                         mlp    vp    ode        probability_flow    0.165  0.165  0.165
+toy/gmm_digits                     ncsnpp vp    bound      heun                0.001  0.001  0.001
 toy/langevin                       mlp    ve    ode        annealed_langevin   1e-05  1e-05  1e-05
 toy/manifold                       mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
+toy/manifold_digits                ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/mixture                        mlp    vp    ode        probability_flow    0.0001 0.0001 0.0001
 toy/score_field                    mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 ve/cifar10_ddpmpp_continuous       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
@@ -328,6 +331,7 @@ REGISTRIES = {
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
+    "sampling.start": STARTS,
     "sampling.variable": FLOWS,
     "sampling.guidance": GUIDANCES,
 }
@@ -349,6 +353,7 @@ NEEDED = {
     "sampling.corrector": {"sampling.name": "predictor_corrector"},
     "sampling.variable": {"sampling.name": "probability_flow"},
     "sampling.schedule": {"sampling.name": "heun"},
+    "sampling.start": {"sampling.name": "langevin"},
     "sde.mask_schedule": {"sde.name": "masking"},
     "sde.schedule": OF_LEARNED,
 }
@@ -420,7 +425,7 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
-PARTS |= {"distribution", "slice_law", "norm_axes", "examples"}
+PARTS |= {"distribution", "draw", "slice_law", "norm_axes", "examples"}
 PARTS |= {"integrand", "offset", "proposal", "node_colors"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
@@ -856,10 +861,19 @@ def test_explicit_score_matching_takes_the_law_of_the_data_or_their_empirical_la
     np.testing.assert_array_equal(empirical.points, POINTS.train)
 
 
-def test_explicit_score_matching_of_levels_is_an_error():
+@pytest.mark.parametrize(("name", "first"), [("centers", 0.5 / 17), ("scaled", 0.0)])
+def test_explicit_score_matching_of_levels_takes_the_points_that_training_sees(name, first):
+    changes = {"objective.name": "esm", "objective.dequantization": name, "model.centered": False}
+    experiment = build(tiny.images(**changes), DIGITS)
+    points = experiment.objective.integrand.distribution.points
+    assert points.shape == DIGITS.train.shape
+    np.testing.assert_allclose(points.min(), first, atol=1e-7)
+    assert any("training set" in note for note in notes(experiment))
+
+
+def test_explicit_score_matching_of_random_points_is_an_error():
     message = _complaint({"objective.name": "esm"}, DIGITS, tiny.images())
-    assert message.startswith("config.objective.name = 'esm' needs the true score; the score of d")
-    assert message.endswith("or continuous data; or take 'dsm'")
+    assert "config.objective.dequantization = 'centers'" in message
 
 
 def test_a_table_of_levels_needs_a_label_that_is_a_level():

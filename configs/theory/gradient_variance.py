@@ -6,8 +6,9 @@ after a short training by denoising, so that its gradients are not yet zero.
 Command: python main.py --config=configs/theory/gradient_variance.py --workdir=runs/gradients
     --mode=study
 Figure: the standard deviation of one example's gradient at rho = 20, 0.94 and 0.045: 0.0023, 0.38
-    and 0.13 (esm), 0.0073, 1.8 and 3.8 (dsm), 0.22, 6.7 and 0.89 (ssm_vr; fsm as it).
-Time: half a minute on two CPU cores.
+    and 0.13 (esm), 0.0073, 1.8 and 3.8 (dsm), 0.22, 6.7 and 0.89 (ssm_vr; fsm as it). The variance
+    that theory gives for denoising agrees with V(DSM) - V(ESM) to 1.0 s.e. over nine levels.
+Time: one minute on two CPU cores.
 """
 
 from gradlog.configs import default

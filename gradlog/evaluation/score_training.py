@@ -1,5 +1,6 @@
 """The training of a score model in its workdir, with held-out losses, previews and curves."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ from gradlog.evaluation.samples import sample_driver
 from gradlog.experiment.training_parts import schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
 from gradlog.models import DiffusionModel
+from gradlog.sde_lib import VE
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
+from gradlog.theory.ladders import advise_ladder
 from gradlog.training import (
     MAPPINGS,
     Every,
@@ -129,7 +132,7 @@ def score_model_training(
         callbacks=[Every(settings.sample_every, preview)],
         untrained_steps=experiment.config.optimizer.accumulate
         * bool(experiment.config.optimizer.warmup),
-        on_start=lambda step: _say_notes(workdir, experiment.config, step),
+        on_start=lambda step: _say_notes(workdir, experiment, step),
         suspects=lambda step: _suspects(experiment, stream[step - 1]),
         tracker=settings.tracker,
         given=given,
@@ -188,13 +191,39 @@ def retention_of(settings: "TrainingSettings") -> Retention:
     return Retention(settings.keep, settings.keep_every, settings.keep_best)
 
 
-def _say_notes(workdir: Workdir, config: ConfigDict, step: int | None) -> None:
+def _say_notes(workdir: Workdir, experiment: "Experiment", step: int | None) -> None:
     """Say how the learning rate will go, and what differs from the training until this step."""
+    config = experiment.config
     notes = schedule_notes(config)
+    if step is None and isinstance(experiment.process, VE):
+        notes += ladder_notes(experiment)
     if step is not None:
         notes = [*_changes(workdir, config, step), *notes]
     for note in notes:
         terminal.say(f"note: {note}")
+
+
+def ladder_notes(experiment: "Experiment") -> list[str]:
+    """Return a note with the ladder of noise that the data need, if they differ."""
+    dataset, model, levels = experiment.dataset, experiment.model, experiment.dataset.levels
+    some = np.asarray(dataset.train[np.arange(min(len(dataset.train), 2000))])
+    points, _ = model.dequantizer(experiment.streams["init"], jnp.asarray(some))
+    width = None if levels is None else math.exp(-float(model.dequantizer.log_scale or 0.0))
+    try:
+        advice = advise_ladder(np.asarray(points), width)
+    except ValueError:
+        return []
+    own = (
+        f"{experiment.config.sde.sigma_max:g}, {experiment.config.sde.sigma_min:g} and "
+        f"{experiment.config.model.num_scales}"
+    )
+    return [
+        f"the ladder that these data suggest (Song & Ermon 2020) has config.sde.sigma_max = "
+        f"{advice.sigma_max:.3g}, sigma_min = {advice.sigma_min:.2g} and config.model.num_scales = "
+        f"{advice.num_scales}; this training has {own}. For annealed_langevin: "
+        f"config.sampling.steps_per_level = {advice.steps_per_level}, step_size = "
+        f"{advice.step_size:.2g} at that sigma_min"
+    ]
 
 
 def _changes(workdir: Workdir, config: ConfigDict, step: int) -> list[str]:

@@ -349,7 +349,7 @@ class Experiment:
     @part
     def sampler(self, reader: Reader) -> Sampler:
         """The sampler."""
-        return build_sampler(reader, self.process)
+        return build_sampler(reader, self.process, self._dataset)
 
     @part
     def conditional_sampling(self, reader: Reader) -> ConditionalSampling:
@@ -432,7 +432,8 @@ _TRAINED = (
 )
 # Parts that another data set would change; ``params_spec`` is no part.
 _OF_DATA = (
-    *("model", "objective", "augmentation", "estimators", "conditional_sampling", "params_spec"),
+    *("model", "objective", "augmentation", "estimators", "sampler", "conditional_sampling"),
+    "params_spec",
 )
 
 

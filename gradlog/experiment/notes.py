@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
+from gradlog.distributions import Empirical
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.likelihood_parts import Estimator
-from gradlog.losses import Ladder
+from gradlog.losses import ExplicitScoreMatching, Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
 from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
 from gradlog.sde_lib import Discrete
@@ -67,6 +68,16 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
                 f"is not the network's, of {known[0]} down to {known[1]}: set "
                 "config.sampling.num_scales = 0 and config.sampling.eps = config.objective.eps"
             )
+
+    integrand = getattr(experiment.objective, "integrand", None)
+    if isinstance(integrand, ExplicitScoreMatching) and isinstance(
+        integrand.distribution, Empirical
+    ):
+        found.append(
+            "config.objective.name = 'esm': the score is that of the training set itself, and a "
+            "held-out loss is the distance to it at held-out data: it grows as the model learns "
+            "the data by heart, and says nothing of the likelihood"
+        )
 
     found += [
         f"{name}: {_evaluated_on(estimator)}, but the network was trained on "

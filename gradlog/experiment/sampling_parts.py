@@ -11,6 +11,7 @@ import numpy as np
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError, Dataset, find_classes, names_of_classes
 from gradlog.experiment.reader import Reader, check_accepts
+from gradlog.experiment.training_parts import training_draw
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
     CORRECTORS,
@@ -19,6 +20,7 @@ from gradlog.sampling import (
     MASKS,
     PREDICTORS,
     SAMPLERS,
+    STARTS,
     TIME_SCHEDULES,
     ClassifierFree,
     Encoding,
@@ -56,8 +58,11 @@ class ConditionalSampling:
     particles: int
 
 
-def build_sampler(reader: Reader, process: Process) -> Sampler:
-    """Build the sampler, with its predictor and corrector or its solver."""
+def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> Sampler:
+    """Build the sampler, with its predictor and corrector or its solver.
+
+    Without the data set chains that start at data have none: only the configuration is checked.
+    """
     member = reader.pick_for("sampling.name", process, SAMPLERS, DISCRETE_SAMPLERS)
     if isinstance(process, Discrete):
         sampler = reader.make("sampling", member)
@@ -80,6 +85,11 @@ def build_sampler(reader: Reader, process: Process) -> Sampler:
             norm_axes=lambda: BATCH_AXES if reader.get("sampling.batch_norms") else (),
         ),
         schedule=part("schedule", TIME_SCHEDULES),
+        start=lambda: reader.make(
+            "sampling",
+            reader.pick("sampling.start", STARTS),
+            draw=lambda: dataset and training_draw(reader, dataset),
+        ),
         **_solver_parts(reader),
     )
     name = reader.get("sampling.name")

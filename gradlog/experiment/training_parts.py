@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -41,6 +42,7 @@ from gradlog.models import (
     LevelLogits,
     Logits,
     NoLabel,
+    Scaled,
     Tokens,
     Variational,
 )
@@ -265,17 +267,29 @@ def _build_score_matching(
 
     def law_for_training() -> Distribution | None:
         try:
-            return None if dataset is None else law_of(dataset)
+            dequantizer = _build_dequantizer(reader, dataset)
+            return None if dataset is None else law_of(dataset, dequantizer)
         except ConfigError as error:
             raise ConfigError(
                 f"config.objective.name = 'esm' needs the true score; {error}; or take 'dsm'"
             ) from error
+
+    def reference_draw() -> Callable[[jax.Array], Any] | None:
+        if dataset is None or reader.get("objective.reference") == 1:
+            return None
+        if reader.get("data.random_flip"):
+            raise ConfigError(
+                "config.objective.reference > 1 draws images as they are stored: set "
+                "config.data.random_flip = False"
+            )
+        return training_draw(reader, dataset)
 
     return ScoreMatching(
         integrand=reader.choose(
             "objective",
             INTEGRANDS,
             distribution=law_for_training,
+            draw=reference_draw,
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         weighting=weighting,
@@ -308,6 +322,7 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
         integrand=reader.make(
             "objective",
             integrand,
+            reference=lambda: 1,
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         offset=offset,
@@ -320,22 +335,42 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
     return bound
 
 
-def law_of(dataset: Dataset) -> Distribution:
+def law_of(dataset: Dataset, dequantizer: Dequantizer) -> Distribution:
     """Return the law that the data were drawn from, or else the empirical law of the training set.
 
-    The empirical law is not the law of held-out data.
+    The empirical law is that of the points that training sees. It is not the law of held-out data.
+
+    Args:
+      dataset: the data.
+      dequantizer: of training.
 
     Raises:
-      ConfigError: the data have levels: training sees random points around them.
+      ConfigError: the dequantization is random, so that training sees other points at every step.
     """
     if dataset.law is not None:
         return dataset.law
-    if dataset.levels is not None:
+    if not isinstance(dequantizer, Continuous | Scaled | Centers):
         raise ConfigError(
-            f"the score of {dataset.name} is not known: their levels are dequantized at random; "
-            "take data with a known law, config.data.name = 'mixture', or continuous data"
+            f"{dataset.name} has levels that are dequantized at random: set "
+            "config.objective.dequantization = 'centers' or 'scaled'"
         )
-    return Empirical(jnp.asarray(dataset.train[np.arange(len(dataset.train))]))
+    stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
+    return Empirical(dequantizer(jax.random.key(0), stored)[0])
+
+
+def training_draw(reader: Reader, dataset: Dataset) -> Callable[[jax.Array], Any]:
+    """Return a function of a key that draws one training example, dequantized.
+
+    It holds the whole training set in the memory of the device.
+    """
+    dequantizer = _build_dequantizer(reader, dataset)
+    stored = jnp.asarray(dataset.train[np.arange(len(dataset.train))])
+
+    def draw(key: jax.Array):
+        index_key, key = jax.random.split(key)
+        return dequantizer(key, stored[jax.random.randint(index_key, (), 0, len(stored))])[0]
+
+    return draw
 
 
 def trained_groups(reader: Reader, process: Process) -> list[str]:

@@ -5,6 +5,8 @@ default, (1, 0), is the law of x0 itself. Every estimate comes with its standard
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -106,14 +108,48 @@ def fisher_divergence(
     return monte_carlo(lambda one: fisher_draw(p, q, one, alpha, sigma), key, samples)
 
 
+def log_variance(
+    p: Distribution,
+    q: Distribution,
+    key: Array,
+    alpha: Time = 1.0,
+    sigma: Time = 0.0,
+    *,
+    samples: int = 4096,
+) -> Estimate:
+    """Return ``Var_p[log p/q]`` in nats squared, and its standard error.
+
+    The log-variance divergence (Richter et al. 2020, arXiv:2010.10436, eq. 10). Like the Fisher
+    divergence it does not depend on the constant of q; unlike it, it sees the weights of far modes.
+    The two are related by Poincare's inequality, ``Var_p[f] <= C_P(p) E_p||grad f||^2``, where C_P
+    is 1 for N(0, I) and grows exponentially with the distance of two modes.
+
+    Two draws of p give half their squared difference, which has no bias.
+    """
+
+    def draw(one: Array) -> Float[Array, ""]:
+        first, second = (kl_draw(p, q, key, alpha, sigma) for key in jax.random.split(one))
+        return 0.5 * (first - second) ** 2
+
+    return monte_carlo(draw, key, samples)
+
+
+class LineDivergences(NamedTuple):
+    """KL in nats, Fisher divergence, and ``Var_p[log p/q]`` in nats squared."""
+
+    kl: Float[Array, ""]
+    fisher: Float[Array, ""]
+    log_variance: Float[Array, ""]
+
+
 def integrate_on_line(
     p: Distribution,
     q: Distribution,
     points: Float[Array, " n"],
     alpha: Time = 1.0,
     sigma: Time = 0.0,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Return KL (nats) and Fisher divergence of two laws in one dimension, by the trapezoidal rule.
+) -> LineDivergences:
+    """Return the divergences of two laws in one dimension, by the trapezoidal rule.
 
     Unlike samples of p, the rule also covers the region between distant modes, where the scores
     differ.
@@ -126,14 +162,16 @@ def integrate_on_line(
       sigma: of the noise level.
     """
 
-    def integrands(point: Float[Array, ""]) -> Float[Array, " 2"]:
+    def values(point: Float[Array, ""]) -> Float[Array, " 3"]:
         x = point[None]
         square = jnp.sum((p.score(x, alpha, sigma) - q.score(x, alpha, sigma)) ** 2)
-        mass = jnp.exp(p.log_density(x, alpha, sigma))
-        return mass * jnp.stack([log_ratio(p, q, x, alpha, sigma), square])
+        log_mass = p.log_density(x, alpha, sigma)
+        return jnp.stack([jnp.exp(log_mass), log_ratio(p, q, x, alpha, sigma), square])
 
-    nats, fisher = jnp.trapezoid(jax.vmap(integrands, out_axes=1)(points), points)
-    return nats, fisher
+    mass, ratio, square = jax.vmap(values, out_axes=1)(points)
+    mean = lambda f: jnp.trapezoid(mass * f, points)  # noqa: E731
+    nats = mean(ratio)
+    return LineDivergences(nats, mean(square), mean((ratio - nats) ** 2))
 
 
 def kl_rate(
@@ -166,8 +204,8 @@ def kl_slope(
 
 
 def local_variance(
-    p: Distribution,
-    q: Distribution,
+    law: Distribution,
+    f: Callable[[Float[Array, "*D"]], Float[Array, "*V"]],
     key: Array,
     width: Time,
     alpha: Time = 1.0,
@@ -176,16 +214,17 @@ def local_variance(
     samples: int = 4096,
     neighbors: int = 16,
 ) -> Estimate:
-    """Return ``E_p Var_x'[log p(x')/q(x')] / width^2`` with ``x' ~ N(x, width^2 I)``, and its s.e.
+    """Return ``E tr Cov_x'[f(x')] / width^2`` with ``x' ~ N(x, width^2 I)``, and its s.e.
 
-    As the width goes to 0, this goes to the Fisher divergence with an error of order width^2. In a
-    small neighborhood ``log p/q`` is its slope times the step, and the step has variance width^2.
-    So the Fisher divergence measures local variation only. It does not see a constant, such as the
+    As the width goes to 0, this goes to ``E||grad f(x)||^2``, the sum of the squares of the
+    Jacobian, with an error of order width^2: in a small neighborhood f is its slope times the step,
+    and the step has variance width^2. For ``f = log p/q`` the limit is the Fisher divergence. So
+    the Fisher divergence measures local variation only. It does not see a constant, such as the
     ratio of two weights.
 
     Args:
-      p: the law of x.
-      q: the other law.
+      law: the law of x.
+      f: a function of a point, with one value or an array of them.
       key: of the draws. One key gives the same directions at every width.
       width: standard deviation of a step to a neighbor, in the units of x.
       alpha: of the noise level.
@@ -196,9 +235,8 @@ def local_variance(
 
     def draw(one: Array) -> Float[Array, ""]:
         x_key, step_key = jax.random.split(one)
-        x = p.sample_at(x_key, alpha, sigma)
+        x = law.sample_at(x_key, alpha, sigma)
         steps = width * jax.random.normal(step_key, (neighbors, *x.shape))
-        ratios = jax.vmap(lambda step: log_ratio(p, q, x + step, alpha, sigma))(steps)
-        return jnp.var(ratios, ddof=1) / width**2
+        return jnp.sum(jnp.var(jax.vmap(f)(x + steps), axis=0, ddof=1)) / width**2
 
     return monte_carlo(draw, key, samples)

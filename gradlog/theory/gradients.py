@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gradlog.distributions import Distribution, Estimate
+from gradlog.distributions import Distribution, Estimate, monte_carlo
 from gradlog.losses import DenoisingScoreMatching, ExplicitScoreMatching, add_noise
 from gradlog.models import BoundModel
 from gradlog.sde_lib import SDE
@@ -140,3 +140,45 @@ def explicit_denoising_gap(
     errors = jnp.std(values, axis=0, ddof=1) / math.sqrt(len(keys))
     measured, theory, difference = zip(means, errors, strict=True)
     return measured, theory, difference
+
+
+def denoising_variance(
+    oracle: Distribution,
+    sde: SDE,
+    score_fn: Callable[[Params, Any, Any], Any],
+    params: Params,
+    t: Float[Array, ""] | float,
+    key: Array,
+    *,
+    samples: int = 4096,
+) -> Estimate:
+    """Return what denoising adds to the variance of the gradient of explicit score matching.
+
+    Given x_t, the gradient of the denoising loss varies with x0 alone:
+    ``E tr Cov[grad loss | x] = sigma^4 E||(grad log p(x|x0) - grad log p(x))^T d_m s||^2``, summed
+    over the parameters m, and by Bayes' rule the first factor is ``grad_x log p(x0|x)``. The law of
+    total variance makes it the difference of the two total variances. It is zero where the noise of
+    the target is orthogonal to all that the parameters can change. The value comes with its
+    standard error.
+
+    Args:
+      oracle: the law of x0.
+      sde: the process that carries x0 to t.
+      score_fn: ``(params, x, t) -> s``.
+      params: of the model.
+      t: the time.
+      key: of the draws.
+      samples: number of draws.
+    """
+    time = jnp.asarray(t, float)
+    alpha, sigma = sde.alpha(time), sde.sigma(time)
+
+    def one(key: Array) -> Float[Array, ""]:
+        data_key, key = jax.random.split(key)
+        x, z = add_noise(sde, oracle.sample(data_key), time, key)
+        off = -z / sigma - oracle.score(x, alpha, sigma)
+        _, pull = jax.vjp(lambda params: score_fn(params, x, time), params)
+        (gradient,) = pull(sigma**2 * off)
+        return sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)), jnp.zeros(()))
+
+    return monte_carlo(one, key, samples)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.losses import SLICE_LAWS, add_noise
+from gradlog.distributions import Empirical, GaussianMixture
+from gradlog.losses import SLICE_LAWS, DenoisingScoreMatching, ExplicitScoreMatching, add_noise
 from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
 from tests.losses.making import MIXTURE, make_objective, wrong_score
@@ -156,3 +157,36 @@ def test_second_order_with_zero_weights_is_denoising():
         return both - value("dsm", x0, t, jax.random.split(key)[0])
 
     np.testing.assert_allclose(over_draws(function, 0.2, 100), 0, atol=1e-12)
+
+
+def test_a_reference_batch_has_the_score_of_the_mixture_around_it():
+    """One of three examples is x0 and two are the drawn one: weights of a third and two thirds."""
+    x0, other, t, key = jnp.array([0.4, -0.1]), jnp.array([-0.2, 0.3]), 0.2, jax.random.key(3)
+    loss = DenoisingScoreMatching(reference=3, draw=lambda key: other)
+    model = BoundModel(SDE, wrong_score(SDE, 1.0))
+    law = GaussianMixture(jnp.array([1, 2]) / 3, jnp.stack([x0, other]), jnp.zeros(2))
+    x, _ = add_noise(SDE, x0, t, key)
+    error = model.score(x, t) - law.score_fn(SDE)(x, t)
+    want = 0.5 * SDE.sigma(t) ** 2 * jnp.sum(error**2)
+    np.testing.assert_allclose(loss(model, x0, t, key), want, rtol=1e-5)
+
+
+def test_a_reference_batch_leads_from_denoising_to_explicit_score_matching():
+    """The deviation from the explicit loss falls as the root of the number of examples."""
+    law, model = Empirical(jnp.array([[-1.0], [0.3], [0.9]])), BoundModel(SDE, lambda x, t: -x)
+
+    @tiny.optimized
+    def deviations(keys):
+        def one(key):
+            x0_key, key = jax.random.split(key)
+            x0, explicit = law.sample(x0_key), ExplicitScoreMatching(law)
+            losses = [
+                DenoisingScoreMatching(n, law.sample)(model, x0, 0.2, key) for n in (1, 16, 256)
+            ]
+            return jnp.stack(losses) - explicit(model, x0, 0.2, key)
+
+        return jnp.sqrt(jnp.mean(jax.vmap(one)(keys) ** 2, axis=0))
+
+    one, some, many = deviations(jax.random.split(jax.random.key(5), 2000))
+    assert some < 0.6 * one
+    assert 0.15 < many / some < 0.4  # 1/4 by the law of large numbers

@@ -9,7 +9,8 @@ import pytest
 
 from gradlog.distributions import Gaussian, GaussianMixture
 from gradlog.models import BoundModel
-from gradlog.sampling import SAMPLERS, AnnealedLangevin, LangevinDynamics
+from gradlog.sampling import SAMPLERS, AnnealedLangevin, FromData, LangevinDynamics
+from gradlog.sampling.langevin import FromUniform
 from gradlog.sde_lib import SDES, VE, VP
 
 EPS = 1e-6
@@ -256,3 +257,18 @@ def test_path_starts_at_the_latent_and_ends_at_the_sample(name):
     np.testing.assert_array_equal(some, every[::4])
     sample = sampler(BoundModel(sde, MIXTURE.score_fn(sde)), z, key).x
     np.testing.assert_allclose(sample, every[-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("start", "want"),
+    [(FromUniform(3.0), 3.0), (FromData(lambda key: jnp.full(2, 0.25)), 0.25)],
+)
+def test_a_chain_begins_at_its_start(start, want):
+    """The cube is filled to its sides, and a datum is taken as it is."""
+    sampler = LangevinDynamics(0.3, False, step_size=1e-8, langevin_steps=1, start=start)
+    model = BoundModel(VP(), lambda x, t: -x)
+    keys = jax.random.split(jax.random.key(0), 500)
+    x = jax.vmap(lambda key: sampler(model, jnp.full(2, 9.0), key).x)(keys) / VP().alpha(0.3)
+    np.testing.assert_allclose(np.abs(x).max(), want, rtol=0.01)
+    if isinstance(start, FromUniform):
+        np.testing.assert_allclose(np.std(x), 3 / np.sqrt(3), rtol=0.1)

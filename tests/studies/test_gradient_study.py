@@ -8,7 +8,7 @@ import pytest
 
 from gradlog.configs.theory import gradient_variance
 from gradlog.distributions import Gaussian
-from gradlog.models import BoundModel
+from gradlog.models import BoundModel, Continuous
 from gradlog.sde_lib import VP
 from gradlog.studies.gradient_variance import measure_gaps, measure_gradients
 
@@ -17,6 +17,8 @@ STD, SDE = 1.5, VP()
 
 class Gain:
     """A model with ``sigma s = gain x``."""
+
+    dequantizer = Continuous()
 
     def bind(self, params):
         return BoundModel(SDE, lambda x, t: params * x / SDE.sigma(t))

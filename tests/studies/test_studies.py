@@ -18,13 +18,14 @@ FILES = {
     for path in sorted((tiny.ROOT / "configs").rglob("*.py"))
     if path.parent.name in ("toy", "theory") and (config := load_config(str(path))).study.name
 }
-SMALL = {"model.hidden": 8, "model.num_layers": 1, "model.embedding": 8}
+SMALL = {"model.name": "mlp", "model.hidden": 8, "model.num_layers": 1, "model.embedding": 8}
 SMALL |= {"training.steps": 12, "training.batch_size": 16, "training.log_every": 2}
 SMALL |= {"training.checkpoint_every": 6, "optimizer.warmup": 2}
 SMALL |= {"data.num_train": 64, "data.num_test": 32}
 SMALL |= {"study.samples": 64, "study.times": 3, "study.window": 3, "study.chains": 4}
 SMALL |= {"study.frames": 3, "study.points": 12, "study.gains": 3, "study.cells": 40}
 SMALL |= {"study.noise_levels": 2, "study.draws": 8, "study.generator_steps": 4}
+SMALL |= {"study.images": 12, "eval.num_images": 6, "likelihood.samples": 4}
 SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 5}
 
 

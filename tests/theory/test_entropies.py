@@ -21,6 +21,8 @@ from gradlog.theory.entropies import (
     kl_rate,
     kl_slope,
     local_variance,
+    log_ratio,
+    log_variance,
 )
 from gradlog.theory.linear_model import gaussian_kl, moments_at
 
@@ -66,7 +68,7 @@ def test_fisher_divergence_of_gaussians_is_the_closed_form(level):
 @pytest.mark.parametrize("level", [(1.0, 0.0), (0.7, 0.6)])
 def test_quadrature_on_a_line_is_the_closed_form_of_gaussians(level):
     p, q = Gaussian(jnp.array([0.5]), jnp.array([0.3])), Gaussian(jnp.zeros(1), jnp.ones(1))
-    nats, fisher = jax.jit(integrate_on_line)(p, q, jnp.linspace(-6, 6, 2001), *level)
+    nats, fisher, _ = jax.jit(integrate_on_line)(p, q, jnp.linspace(-6, 6, 2001), *level)
     v, w = p.variance(*level), q.variance(*level)
     want = (1 / w - 1 / v) ** 2 * v + (level[0] * (p.mean - q.mean) / w) ** 2
     np.testing.assert_allclose(fisher, want[0], rtol=1e-4)
@@ -134,7 +136,7 @@ def test_fisher_does_not_detect_weights_of_distant_modes_but_kl_does():
 
 def test_fisher_and_kl_of_two_mixtures_are_their_integrals():
     p, q = two_modes(0.2, 1.5), two_modes(0.8, 1.5)
-    nats, fisher = jax.jit(integrate_on_line)(p, q, jnp.linspace(-9, 9, 2001))
+    nats, fisher, _ = jax.jit(integrate_on_line)(p, q, jnp.linspace(-9, 9, 2001))
     for want, (got, error) in (
         (fisher, compiled(fisher_divergence, samples=8192)(p, q, jax.random.key(0))),
         (nats, compiled(kl, samples=8192)(p, q, jax.random.key(0))),
@@ -149,15 +151,22 @@ def test_local_variance_of_a_quadratic_log_ratio_is_the_closed_form_at_every_wid
     a = 0.5 * (1 / 1.5**2 - 1)
     fisher = (2 * a) ** 2 + (0.5 / 1.5**2) ** 2
     for width in (0.1, 0.5, 2.0):
-        got, error = compiled(local_variance)(p, q, jax.random.key(0), width)
+        got, error = local_variance(p, lambda x: log_ratio(p, q, x), jax.random.key(0), width)
         assert abs(got - fisher - 2 * a**2 * width**2) < 3 * error
 
 
 def test_local_variance_tends_to_the_fisher_divergence_as_the_width_squared():
     with jax.enable_x64(True):
         laws = in_float64((MIXTURE, OTHER))
-        at = lambda h: compiled(local_variance, samples=2048, neighbors=32)(  # noqa: E731
-            *laws, jax.random.key(0), h
+        at = jax.jit(
+            lambda h: local_variance(
+                laws[0],
+                lambda x: log_ratio(*laws, x),
+                jax.random.key(0),
+                h,
+                samples=2048,
+                neighbors=32,
+            )
         )
         widths = [0.08, 0.04, 0.02, 0.01]
         values = np.array([at(width)[0] for width in widths])
@@ -167,6 +176,68 @@ def test_local_variance_tends_to_the_fisher_divergence_as_the_width_squared():
         limit, error = at(1e-4)
         fisher, fisher_error = compiled(fisher_divergence, samples=8192)(*laws, jax.random.key(1))
         assert abs(limit - fisher) < 3 * np.hypot(error, fisher_error)
+
+
+def test_local_variance_of_a_linear_map_is_the_sum_of_its_squares_at_every_width():
+    matrix = jnp.array([[1.0, -2.0], [0.5, 0.0], [0.0, 3.0]])
+    for width in (0.1, 2.0):
+        got, error = local_variance(P, lambda x: matrix @ x, jax.random.key(2), width)
+        assert abs(got - 14.25) < 3 * error
+        assert error < 0.5
+
+
+# --- what other divergences see -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("std", [0.5, 2.0])
+def test_log_variance_of_gaussians_is_the_closed_form_and_below_fisher_by_poincare(std):
+    """For ``N(0, 1)`` and ``N(m, s^2)``: ``(c^2/2 + (m/s^2)^2)``, ``c = 1 - 1/s^2``."""
+    shift = 0.7
+    p, q = Gaussian(jnp.zeros(1), jnp.ones(1)), Gaussian(jnp.array([shift]), jnp.array([std]))
+    c = 1 - 1 / std**2
+    want = 0.5 * c**2 + (shift / std**2) ** 2
+    got, error = compiled(log_variance)(p, q, jax.random.key(0))
+    exact = jax.jit(integrate_on_line)(p, q, jnp.linspace(-9, 9, 2001))
+    assert abs(got - want) < 4 * error
+    np.testing.assert_allclose(exact.log_variance, want, rtol=1e-5)
+    # C_P(N(0, 1)) = 1, reached by linear functions.
+    np.testing.assert_allclose(exact.fisher, c**2 + (shift / std**2) ** 2, rtol=1e-5)
+
+
+def test_a_constant_of_q_changes_kl_and_not_its_log_variance():
+    class Unnormalized(Gaussian):
+        def log_density(self, x, alpha=1.0, sigma=0.0):
+            return super().log_density(x, alpha, sigma) + 3.0
+
+    points = jnp.linspace(-9, 9, 2001)
+    p, q = Gaussian(jnp.zeros(1), jnp.ones(1)), (jnp.zeros(1), jnp.full(1, 2.0))
+    right, off = (integrate_on_line(p, law(*q), points) for law in (Gaussian, Unnormalized))
+    np.testing.assert_allclose(right.kl - off.kl, 3.0, rtol=1e-5)
+    np.testing.assert_allclose(off.log_variance, right.log_variance, rtol=1e-4)
+
+
+def test_fisher_is_not_symmetric():
+    """``(1 - 1/s^2)^2`` from N(0, 1) to N(0, s^2), and s^2 times as much back."""
+    narrow, wide = Gaussian(jnp.zeros(1), jnp.ones(1)), Gaussian(jnp.zeros(1), jnp.full(1, 2.0))
+    points = jnp.linspace(-18, 18, 4001)
+    there, back = (
+        integrate_on_line(*laws, points).fisher for laws in ((narrow, wide), (wide, narrow))
+    )
+    np.testing.assert_allclose([there, back], [0.75**2, 4 * 0.75**2], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("mean", "want"), [(0.0, 0.0), (0.7, 0.0648555)])
+def test_the_mean_of_log_ratio_times_its_gradient_is_a_vector_and_no_divergence(mean, want):
+    """It is ``-1/2 E_p[(log p/q)^2 grad log p]``, and zero for N(0, 1) and N(0, 4) that differ."""
+    p, q = Gaussian(jnp.zeros(1), jnp.ones(1)), Gaussian(jnp.full(1, mean), jnp.full(1, 2.0))
+    points = jnp.linspace(-9, 9, 2001)[:, None]
+    ratio = lambda x: log_ratio(p, q, x)  # noqa: E731
+    values, slopes = jax.vmap(jax.value_and_grad(ratio))(points)
+    mass = jnp.exp(jax.vmap(p.log_density)(points))
+    found = jnp.trapezoid(mass * values * slopes[:, 0], points[:, 0])
+    other = jnp.trapezoid(-0.5 * mass * values**2 * jax.vmap(p.score)(points)[:, 0], points[:, 0])
+    np.testing.assert_allclose([found, other], want, atol=1e-5)
+    assert integrate_on_line(p, q, points[:, 0]).kl > 0.3
 
 
 # --- entropy --------------------------------------------------------------------------------
@@ -233,3 +304,14 @@ def test_integral_of_the_rate_is_the_gain_of_entropy(name):
     want = ends[1][0] - ends[0][0]
     assert abs(got - want) < 3 * np.hypot(error, np.hypot(ends[0][1], ends[1][1]))
     assert error < 0.05 * want
+
+
+def test_the_cross_entropy_is_the_kl_plus_the_entropy():
+    """``-E_p log q = KL(p || q) + H(p)``: what bits per dimension are made of."""
+    cross, error = monte_carlo(
+        lambda key: -OTHER.log_density(MIXTURE.sample(key)), jax.random.key(0), 4096
+    )
+    nats, kl_error = kl(MIXTURE, OTHER, jax.random.key(1))
+    entropy, entropy_error = MIXTURE.entropy(jax.random.key(2))
+    assert abs(cross - nats - entropy) < 4 * np.sqrt(error**2 + kl_error**2 + entropy_error**2)
+    assert error < 0.1 * cross

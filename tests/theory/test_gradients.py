@@ -11,7 +11,11 @@ from gradlog.distributions import Gaussian, GaussianMixture
 from gradlog.losses import INTEGRANDS
 from gradlog.models import BoundModel
 from gradlog.sde_lib import VP
-from gradlog.theory.gradients import GradientMeter, explicit_denoising_gap
+from gradlog.theory.gradients import (
+    GradientMeter,
+    denoising_variance,
+    explicit_denoising_gap,
+)
 
 SDE = VP()
 MIXTURE = GaussianMixture(
@@ -203,3 +207,43 @@ def test_gap_on_a_gaussian_is_the_closed_form():
     for value, error in explicit_denoising_gap(GAUSSIAN, SDE, score_fn, t, keys(40_000))[:2]:
         assert abs(value - want) < 4 * error + 1e-6
         assert error < 0.05 * want
+
+
+def test_what_denoising_adds_to_the_variance_is_the_closed_form():
+    """``sum v_i - sigma^2`` for ``sigma s = f x`` on a Gaussian, as above."""
+    t = 0.4
+    sigma = float(SDE.sigma(t))
+    want = np.sum(np.asarray(GAUSSIAN.variance(SDE.alpha(t), sigma), float) - sigma**2)
+    score_fn = lambda f, x, t: f * x / SDE.sigma(t)  # noqa: E731
+    key = jax.random.key(0)
+    value, error = denoising_variance(
+        GAUSSIAN, SDE, score_fn, jnp.asarray(0.3), t, key, samples=40_000
+    )
+    assert abs(value - want) < 4 * error
+    assert error < 0.02 * want
+
+
+def test_what_denoising_adds_is_the_difference_of_the_variances(found):
+    score_fn = lambda params, x, t: network(params, x) / SDE.sigma(t)  # noqa: E731
+    key = jax.random.key(9)
+    value, error = denoising_variance(MIXTURE, SDE, score_fn, PARAMS, 0.2, key, samples=20_000)
+    measured = found["dsm"].total_variance - found["esm"].total_variance
+    noise = np.hypot(found["dsm"].standard_error, found["esm"].standard_error)
+    assert abs(measured - value) < 4 * np.hypot(noise, error)
+    assert noise < 0.1 * measured
+
+
+def test_noise_orthogonal_to_the_parameters_adds_nothing():
+    """The first coordinate of the data is known, and a line in it is all that is learned."""
+    law = Gaussian(jnp.zeros(2), jnp.array([0.0, 1.0]))
+
+    def score_fn(params, x, t):
+        slope, offset = params
+        return jnp.stack([slope * x[0] + offset, -x[1]]) / SDE.sigma(t)
+
+    params = jnp.array([0.3, -0.2])
+    value, _ = denoising_variance(law, SDE, score_fn, params, 0.3, jax.random.key(0))
+    gap = explicit_denoising_gap(law, SDE, lambda x, t: score_fn(params, x, t), 0.3, keys(1000))
+    assert value < 1e-8
+    # The loss has the posterior variance of the second coordinate.
+    np.testing.assert_allclose(gap[1][0], 0.5 * SDE.alpha(0.3) ** 2, rtol=1e-4)
