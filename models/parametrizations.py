@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
