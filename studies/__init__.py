@@ -1,5 +1,6 @@
 """Studies: each shows one claim of the theory, by ``main.py --mode=study``."""
 
+from gradlog.studies.boundary import Boundary
 from gradlog.studies.common import Study
 from gradlog.studies.ddpm_langevin import DDPMLangevin
 from gradlog.studies.denoising_density import DenoisingDensity
@@ -15,6 +16,7 @@ from gradlog.studies.manifold import Manifold
 from gradlog.studies.score_field import ScoreField
 
 STUDIES: dict[str, type] = {
+    "boundary": Boundary,
     "ddpm_langevin": DDPMLangevin,
     "denoising_density": DenoisingDensity,
     "energy": EnergyAgainstODE,

@@ -63,7 +63,12 @@ class DDPMLangevin:
 
         figure = Figure(figsize=(10, 3.9), layout="constrained")
         network = "DDPM's network,\n"
-        titles = ("exact samples", f"{network}DDPM's steps", f"{network}annealed Langevin")
+        nfe = {"own_steps": own_steps.evaluations, "annealed_langevin": annealed.evaluations}
+        titles = (
+            "exact samples",
+            f"{network}DDPM's steps, {nfe['own_steps']} NFE",
+            f"{network}annealed Langevin, {nfe['annealed_langevin']} NFE",
+        )
         for axes, x, title in zip(figure.subplots(1, 3), samples.values(), titles, strict=True):
             draw_modes(axes, law, x, title)
 
@@ -73,9 +78,10 @@ class DDPMLangevin:
             std = std_within_modes(law, x)
             numbers[name] = {"share": share, "standard_error": error, "std_within_modes": std}
             numbers[name]["diverged"] = self.samples - len(x)
+            numbers[name]["nfe"] = nfe.get(name, 0)
             terminal.say(
-                f"{name.replace('_', ' ')}: weight of the first mode {share:.4f} +- {error:.4f}, "
-                f"std within modes {std:.4f}"
+                f"{name.replace('_', ' ')}, {numbers[name]['nfe']} NFE: weight of the first mode "
+                f"{share:.4f} +- {error:.4f}, std within modes {std:.4f}"
             )
         write_results(run, "ddpm_langevin", figure, numbers)
 

@@ -121,8 +121,9 @@ class TrainingMixture:
         title = f"network and mixture differ at test images\nby {ends} at most, least noise"
         label = r"$\sigma^2\|s - s_{mixture}\|^2/d$"
         label_axes(left, title, r"noise $\rho$", label, xscale="log", yscale="log")
+        bins = np.linspace(0, max(found.rms.max() for found in near.values()), 41)
         for name, found in near.items():
-            middle.hist(found.rms, np.linspace(0, 5, 41), density=True, alpha=0.6, label=name)
+            middle.hist(found.rms, bins, density=True, alpha=0.6, label=name)
         share = numbers["share_of_training_images"]["samples of the mixture"]
         title = f"{share:.0%} of the mixture's samples\nare training images"
         label_axes(middle, title, "rms to the nearest training image (levels)", "density")

@@ -43,18 +43,18 @@ class ScoreField:
         axes = figure.subplots(1, 3)
         draw_arrows(axes[0], coarse, coarse.evaluate(lambda x: exact(x, eps)), "true score")
         draw_arrows(axes[1], coarse, coarse.evaluate(lambda x: learned(x, eps)), "learned score")
-        title = "error: large where data are rare"
-        image = draw_map(axes[2], fine, errors, title, norm=LogNorm(0.01, 10), cmap="viridis")
-        figure.colorbar(image, ax=axes[2], label="|learned - true|")
-        for panel in axes:
-            draw_contours(panel, fine, log_densities)
-
         depth = log_densities - log_densities.max()
         rms = lambda weights: float(np.sqrt(np.average(errors**2, weights=weights)))  # noqa: E731
         numbers = {
             "rms_error_under_the_density": rms(np.exp(depth)),
             "rms_error_where_rare": rms(depth < _LOG_RARE),
         }
+        title = "rms error: {:.2f} under the density, {:.1f} where rare".format(*numbers.values())
+        image = draw_map(axes[2], fine, errors, title, norm=LogNorm(0.01, 10), cmap="viridis")
+        figure.colorbar(image, ax=axes[2], label="|learned - true|")
+        for panel in axes:
+            draw_contours(panel, fine, log_densities)
+
         for name, value in numbers.items():
             terminal.say(f"{name.replace('_', ' ')}: {value:.3f}")
         write_results(run, "score_field", figure, numbers)

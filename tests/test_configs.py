@@ -192,6 +192,7 @@ subvp/cifar10_ncsnpp_continuous    ncsnpp subvp ode        probability_flow    0
 subvp/imagenet32_ddpmpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 subvp/imagenet32_ncsnpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
+theory/boundary                    mlp    vp    ode        predictor_corrector 1e-05  1e-05  0.001
 theory/ddpm_langevin               mlp    vp    ode        annealed_langevin   0.001  0.001  0.027
 theory/entropy                     mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/fisher                      mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001

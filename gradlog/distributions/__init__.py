@@ -6,6 +6,7 @@ from gradlog.distributions.gaussian import CorrelatedGaussian, Gaussian, gaussia
 from gradlog.distributions.markov import MarkovChain
 from gradlog.distributions.mixture import GaussianMixture
 from gradlog.distributions.stationary import StationaryGaussian, natural_images
+from gradlog.distributions.uniform import UniformInterval
 
 __all__ = [
     "CorrelatedGaussian",
@@ -16,6 +17,7 @@ __all__ = [
     "GaussianMixture",
     "MarkovChain",
     "StationaryGaussian",
+    "UniformInterval",
     "gaussian_entropy",
     "monte_carlo",
     "natural_images",

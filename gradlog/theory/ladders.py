@@ -10,7 +10,6 @@ from scipy.stats import norm
 
 _MOST = 2000  # points of which all pairs are compared
 _OVERLAP = 0.5
-_LEVELS_OF_NOISE = 2.56  # widths of a level: the published 0.01 for 256 levels in [0, 1]
 _LARGEST_RATIO = 2.0  # of neighbors; in few dimensions the criterion is met by any
 _RATIO = 5000.0  # sigma_max/sigma_min of continuous data: the published one of CIFAR-10
 
@@ -20,7 +19,8 @@ class LadderAdvice(NamedTuple):
 
     Attributes:
       sigma_max: the largest distance between two points.
-      sigma_min: a few widths of a level, or a small share of ``sigma_max``.
+      sigma_min: the width of a level, at which levels merge; published ladders for 256 levels end
+        at 2.56 widths. For continuous data a small share of ``sigma_max``.
       num_scales: number of levels.
       steps_per_level: number of Langevin steps.
       step_size: of ``annealed_langevin``, in the units of its key.
@@ -52,7 +52,7 @@ def advise_ladder(
     sigma_max = float(np.max(pdist(flat), initial=0.0))
     if sigma_max == 0:
         raise ValueError("all points are equal: no noise level separates them")
-    sigma_min = _LEVELS_OF_NOISE * level_width if level_width else sigma_max / _RATIO
+    sigma_min = level_width if level_width else sigma_max / _RATIO
     gamma = ladder_ratio(flat.shape[1])
     num_scales = max(2, 1 + round(np.log(sigma_max / sigma_min) / np.log(gamma)))
     step = 2 * sigma_min**2 * relative_step(gamma, steps_per_level)

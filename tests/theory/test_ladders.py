@@ -55,12 +55,12 @@ def test_a_level_keeps_its_variance_as_well_as_any_step_does():
 
 
 def test_the_ladder_of_a_data_set():
-    """Two images of 256 levels in [0, 1], black and white, are 8 apart; sigma_L is then 0.01."""
+    """Two images of 256 levels in [0, 1], black and white, are 8 apart."""
     points = np.stack([np.zeros((8, 8, 1)), np.ones((8, 8, 1))])
     advice = advise_ladder(points, 1 / 256)
     assert advice.sigma_max == 8
-    assert advice.sigma_min == pytest.approx(0.01)
-    assert advice.step_size == pytest.approx(2e-4 * relative_step(ladder_ratio(64), 5))
+    assert advice.sigma_min == 1 / 256
+    assert advice.step_size == pytest.approx(2 / 256**2 * relative_step(ladder_ratio(64), 5))
     assert advise_ladder(points, None).sigma_min == pytest.approx(8 / 5000)
     with pytest.raises(ValueError, match="equal"):
         advise_ladder(points[:1], None)
