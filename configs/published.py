@@ -262,3 +262,43 @@ def vdm(data: str, *, channels: int = 128) -> ConfigDict:
     config.sampling.update(predictor="ancestral", corrector="none", denoise=False, eps=0.0)
     config.sampling.num_steps = 1001
     return config
+
+
+# --- mulan ----------------------------------------------------------------------------------
+
+
+def mulan(data: str, *, channels: int, parametrization: str) -> ConfigDict:
+    """MuLAN (Sahoo et al. 2024, arXiv:2312.13236): VDM with schedules that a latent chooses.
+
+    The latent is a set of 15 of 50 elements. Here it is drawn by Gumbel noise, and its KL is that
+    of the set. The encoder is a perceptron of two layers, where the released code has a U-Net of
+    four blocks. The network sees the map of noise levels as further channels. The likelihood is
+    their best: the flow, truncated normal noise and 20 importance samples.
+    """
+    config = vdm(data, channels=channels)
+    config.sde.update(name="multivariate", learn_ends=False)
+    config.sde.update(latents=50, latent_ones=15, latent_hidden=256)
+    config.model.parametrization = parametrization
+    config.likelihood.update(name="importance", base="ode", variable="t", start="as_sample")
+    config.likelihood.update(dequantization="truncated_normal", importance_samples=20)
+    config.sampling.variable = "t"
+    return config
+
+
+# --- i-DODE ---------------------------------------------------------------------------------
+
+
+def idode(data: str, *, channels: int) -> ConfigDict:
+    """i-DODE (Zheng et al. 2023, arXiv:2305.03935) on the variance-preserving path, first order.
+
+    VDM's network predicts the velocity. Times are drawn in proportion to the likelihood weighting.
+    Training sees the centers of levels, and the likelihood is the flow from their truncated normal
+    noise. Their second-order training is `--config.objective.name=dsm2`, from the start.
+    """
+    config = vdm(data, channels=channels)
+    config.sde.update(name="log_snr")
+    config.model.parametrization = "velocity"
+    config.objective.update(name="dsm", weighting="likelihood", importance_sampling=True)
+    config.likelihood.update(name="ode", start="as_sample", dequantization="truncated_normal")
+    config.sampling.name = "probability_flow"
+    return config

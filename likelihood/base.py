@@ -1,5 +1,6 @@
 """The contract of a likelihood estimator."""
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Protocol
@@ -101,7 +102,7 @@ class PerExample:
             own, kl = model.encode_latent(x, jax.random.fold_in(key, _LATENT))
             log_prob = self.one(own, x, key)
             paid = {} if kl is None else {LATENT: -kl}
-            return log_prob.replace(parts=log_prob.parts | paid)
+            return dataclasses.replace(log_prob, parts=log_prob.parts | paid)
 
         return jax.vmap(given_latent)(xs, keys)
 

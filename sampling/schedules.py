@@ -4,7 +4,7 @@ To add one, write a dataclass with ``__call__(process, eps, num_steps)`` and add
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ class Schedule(Protocol):
 
     accepts: ClassVar[type[Process]]
 
-    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times: ...
+    def __call__(self, process: Any, eps: float, num_steps: int) -> Times: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class UniformSchedule:
 
     accepts: ClassVar[type[Process]] = GaussianPath
 
-    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
+    def __call__(self, process: GaussianPath, eps: float, num_steps: int) -> Times:
         return jnp.linspace(process.t_max, eps, num_steps + 1)
 
 
@@ -39,7 +39,7 @@ class QuadraticSchedule:
 
     accepts: ClassVar[type[Process]] = GaussianPath
 
-    def __call__(self, process: SDE, eps: float, num_steps: int) -> Times:
+    def __call__(self, process: GaussianPath, eps: float, num_steps: int) -> Times:
         return _fix_ends(
             process, eps, jnp.linspace(process.t_max**0.5, eps**0.5, num_steps + 1) ** 2
         )
@@ -71,7 +71,7 @@ class LogSNRSchedule:
         return _fix_ends(process, eps, process.ladder(eps, num_steps + 1))
 
 
-def _fix_ends(process: SDE, eps: float, times: Times) -> Times:
+def _fix_ends(process: GaussianPath, eps: float, times: Times) -> Times:
     """Set both ends exactly, without the rounding error of a function and its inverse."""
     return times.at[-1].set(eps).at[0].set(process.t_max)
 

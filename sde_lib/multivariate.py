@@ -79,7 +79,7 @@ class Multivariate(Process):
             "gamma_min": full(self.gamma_min),
             "log_range": full(math.log(self.gamma_max - self.gamma_min)),
         }
-        params = {"inside": MonotonePolynomial(self.shape).init(key)}
+        params: dict[str, Any] = {"inside": MonotonePolynomial(self.shape).init(key)}
         if self.latents:
             inputs = {"encoder": math.prod(self.shape), "map": self.latents}
             for (name, size), network in zip(inputs.items(), self._networks, strict=True):
@@ -145,7 +145,7 @@ class LatentPath(Process):
 
         The KL is exact where there are few sets, and otherwise that of the draw.
         """
-        logits = self.networks[0].apply({"params": self.encoder_params}, x0.reshape(-1))
+        logits: Any = self.networks[0].apply({"params": self.encoder_params}, x0.reshape(-1))
         z = draw_set(logits, self.ones, key)
         if math.comb(len(logits), self.ones) <= _MOST_SETS:
             return z, kl_of_sets(logits, self.ones)
@@ -158,10 +158,11 @@ class LatentPath(Process):
 
     def given(self, z: Float[Array, " n"]) -> PixelGammaPath:
         """Return the path of a latent."""
-        changes = self.networks[1].apply({"params": self.map_params}, z)
-        shape = self.path.schedule.shape
+        changes: Any = self.networks[1].apply({"params": self.map_params}, z)
+        shape = self.path.inside["a"].shape
         changed = dict(zip("abc", changes.reshape(3, *shape), strict=True))
-        return self.path.replace(inside=jax.tree.map(jnp.add, self.path.inside, changed))
+        inside = jax.tree.map(jnp.add, self.path.inside, changed)
+        return dataclasses.replace(self.path, inside=inside)
 
     def metrics(self) -> dict[str, Scalar]:
         return {}

@@ -87,7 +87,9 @@ FILES = sorted(
     for path in CONFIGS.rglob("*.py")
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
-PUBLISHED = ("configs/score_sde/", "configs/score_flow/", "configs/vdm/")
+PUBLISHED = tuple(
+    f"configs/{code}/" for code in ("idode", "mulan", "score_flow", "score_sde", "vdm")
+)
 TOYS = ("mixture", "moons", "checkerboard", "circle")
 IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
 POINTS = from_arrays(
@@ -184,13 +186,19 @@ digits                             ncsnpp vp    ode        predictor_corrector 0
 discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
+learned/digits_latent              ncsnpp multivariate ode predictor_corrector 0      0      0
+learned/digits_per_pixel           ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/digits_variational         ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
+learned/photos16_gamma             ncsnpp learned_gamma ode predictor_corrector 0     0      0
+learned/photos16_latent            ncsnpp multivariate ode predictor_corrector 0      0      0
+learned/photos16_per_pixel         ncsnpp multivariate ode predictor_corrector 0      0      0
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
 subvp/cifar10_ddpmpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 subvp/cifar10_ncsnpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 subvp/imagenet32_ddpmpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 subvp/imagenet32_ncsnpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
+sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
 theory/boundary                    mlp    vp    ode        predictor_corrector 1e-05  1e-05  0.001
 theory/ddpm_langevin               mlp    vp    ode        annealed_langevin   0.001  0.001  0.027
@@ -294,7 +302,7 @@ def test_likelihoods_and_sampler_of_each_process_trace(file):
         assert latent.shape == (2, *dataset.shape)
 
     def sample(params, z):
-        model = experiment.model.bind(params)
+        model = experiment.model.bind(params).draw_latent(keys[1])
         return model.to_data(experiment.sampler(model, z, keys[0]).x)
 
     z = jax.ShapeDtypeStruct(dataset.shape, jnp.float32)
@@ -343,6 +351,8 @@ CHOICES += [("sampling.task", "generate"), ("sampling.task", "inpaint")]
 TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 # What goes with a learned process.
 OF_LEARNED = {"sde.name": "learned_gamma", "objective.name": ELBO, "model.label": "log_rho"}
+OF_MAPS = {"likelihood.variable": "t", "sampling.variable": "t"}
+OF_MAPS |= {"objective.importance_sampling": False}
 OF_LEARNED |= {"objective.importance_sampling": False, "objective.eps": 0.0}
 OF_VARIATIONAL = {"objective.name": ELBO, "objective.dequantization": "variational"}
 # What else must be said for a member to be used at all.
@@ -391,7 +401,8 @@ def _with(key, name):
     if name == "variational":
         return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
     if name in (*LEARNED, ELBO):
-        return tiny.points(**OF_LEARNED | {key: name}), POINTS
+        maps = OF_MAPS if name == "multivariate" else {}
+        return tiny.points(**OF_LEARNED | maps | {key: name}), POINTS
     if key in ("sampling.guidance", "sampling.task"):
         return tiny.images(**TOLD | {key: name}), _labeled("d", DIGITS.train, 17, 10)
     if key == "model.name" and name in IMAGE_NETWORKS:

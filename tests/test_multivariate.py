@@ -111,6 +111,7 @@ def test_divided_process_is_trained_as_a_whole_one():
         ({"eval.estimators": ("quadrature",)}, r"likelihood\.name = 'quadrature'"),
         ({"sampling.schedule": "karras"}, r"sampling\.name.*'uniform'"),
         ({"sampling.name": "dpm_2m"}, r"sampling\.name"),
+        ({"sampling.task": "inpaint"}, r"sampling\.task"),
         ({"model.parametrization": "energy"}, r"model\.parametrization"),
         ({"sde.latent_ones": 4}, "latent_ones"),
     ],

@@ -12,7 +12,15 @@ from gradlog.experiment.build import build, load_shape
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.notes import notes
 from gradlog.losses import EvidenceBound, Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
-from gradlog.models import Decoder, LadderIndex, NoiseLevel, ScaledTime, StepIndex
+from gradlog.models import (
+    Decoder,
+    LadderIndex,
+    NoiseLevel,
+    ScaledTime,
+    StepIndex,
+    TruncatedNormal,
+    Velocity,
+)
 from gradlog.sampling import Ancestral, AnnealedLangevinDynamics, Langevin, NoCorrector, NoPredictor
 from gradlog.training import RandomFlip, Unchanged
 from tests.models.official import GOLDEN
@@ -338,3 +346,26 @@ def test_vdm_has_its_network_and_its_schedule_from_time_zero_on(name, n):
     total = (32 + 2) * down + 33 * up + attention + embedding + ends
     network = experiment.params_spec["network"]
     assert sum(leaf.size for leaf in jax.tree.leaves(network)) == total
+
+
+@pytest.mark.parametrize(("name", "n"), [("cifar10", 128), ("imagenet32", 256)])
+def test_mulan_is_vdm_with_maps_and_a_latent(name, n):
+    experiment = _experiment(f"configs/mulan/{name}.py")
+    sde, estimator = experiment.process, experiment.estimators["importance"]
+    assert (sde.shape, sde.latents, sde.latent_ones) == ((32, 32, 3), 50, 15)
+    assert estimator.likelihood.samples == 20
+    # The noise of the ends is known before training, as the truncated normal needs it.
+    np.testing.assert_allclose(estimator.dequantizer.sigma**2, 1 / (1 + np.exp(13.3)), rtol=1e-5)
+    network, vdm = (
+        _experiment(f"configs/{code}/{name}.py").params_spec["network"] for code in ("mulan", "vdm")
+    )
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    # Three more channels, each with its four Fourier features, go in, and three come out.
+    assert count(network) - count(vdm) == 9 * 15 * n + (9 * 3 * n + 3)
+
+
+def test_idode_predicts_the_velocity_at_times_by_importance():
+    experiment = _experiment("configs/idode/cifar10.py")
+    assert isinstance(experiment.model.parametrization, Velocity)
+    assert isinstance(experiment.objective.proposal, UniformLogRho)
+    assert isinstance(experiment.estimators["ode"].dequantizer, TruncatedNormal)

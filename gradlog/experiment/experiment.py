@@ -355,7 +355,14 @@ class Experiment:
     def conditional_sampling(self, reader: Reader) -> ConditionalSampling:
         """The known facts of samples: their classes and their known part."""
         classes = self.model.num_classes
-        return build_conditional_sampling(reader, classes, self.sampler, self._dataset)
+        found = build_conditional_sampling(reader, classes, self.sampler, self._dataset)
+        if reader.get("sampling.task") != "generate" and isinstance(self.process, Multivariate):
+            raise ConfigError(
+                f"config.sampling.task = {reader.get('sampling.task')!r} needs a noise level common"
+                f" to all dimensions, which config.sde.name = {reader.get('sde.name')!r} has not; "
+                "choose 'generate'"
+            )
+        return found
 
     @part
     def sampling(self, reader: Reader) -> SamplingSettings:

@@ -10,7 +10,7 @@ x to the state. Sampling and likelihood need nothing else.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -26,19 +26,19 @@ class Flow(Protocol):
 
     accepts: ClassVar[type[Process]]
 
-    def coordinate(self, process: SDE, t) -> Scalar:
+    def coordinate(self, process: Any, t) -> Scalar:
         """Return the coordinate at time t."""
         ...
 
-    def state(self, process: SDE, x, t) -> Float[Array, "*D"]:
+    def state(self, process: Any, x, t) -> Float[Array, "*D"]:
         """Return the state for x at time t."""
         ...
 
-    def data(self, process: SDE, state, t) -> Float[Array, "*D"]:
+    def data(self, process: Any, state, t) -> Float[Array, "*D"]:
         """Return x for a state at time t: the inverse of ``state``."""
         ...
 
-    def log_volume(self, process: SDE, t) -> Scalar:
+    def log_volume(self, process: Any, t) -> Scalar:
         """Return the log of the change of length per dimension from the state to x at time t."""
         ...
 
