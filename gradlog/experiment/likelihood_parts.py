@@ -184,7 +184,7 @@ def _build_dequantizer(
             f"{dataset.name} is continuous; choose 'bound'"
         )
     key = "likelihood.dequantization"
-    member = Decoder if of_levels else reader.pick(key, DEQUANTIZERS)
+    member: Any = Decoder if of_levels else reader.pick(key, DEQUANTIZERS)
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         return Continuous()
     centered = reader.get("model.centered")
