@@ -10,7 +10,7 @@ from gradlog.likelihood.base import LogProb, PerExample
 from gradlog.likelihood.bound import VariationalBound, make_bound
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import Part
-from gradlog.models import BoundModel
+from gradlog.models import BoundModel, Decoder
 
 MMSE = Part("mmse", 24, "integral of the denoising errors over all signal-to-noise ratios")
 
@@ -38,12 +38,17 @@ class MMSEBound(PerExample):
 
     Attributes:
       inside: the bound whose draws between both ends are used.
+
+    Raises:
+      ValueError: in a call, if the model's dequantizer is not a `Decoder`.
     """
 
     inside: VariationalBound
 
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         process, inside, decoder = model.process, self.inside, model.dequantizer
+        if not isinstance(decoder, Decoder):
+            raise ValueError(f"mmse needs the dequantizer Decoder, got {type(decoder).__name__}")
         time_key, above_key, end_key = jax.random.split(key, 3)
         low, high = process.log_rho(inside.eps), process.log_rho(process.t_max)
         drawn = inside.diffusion_terms(model, x, time_key)  # x.size minus the errors

@@ -241,6 +241,24 @@ MUTATIONS = [
         ),
         # --- likelihood
         (
+            "likelihood/mmse.py",
+            " + jnp.mean(above) - below",
+            " - below",
+            "tests/likelihood/test_mmse.py",
+        ),
+        (
+            "likelihood/mmse.py",
+            " + jnp.mean(above) - below",
+            " + jnp.mean(above)",
+            "tests/likelihood/test_mmse.py",
+        ),
+        (
+            "likelihood/masked.py",
+            "ratios = jnp.exp(log_means[::-1] - log_means)",
+            "ratios = jnp.ones(2)",
+            "tests/likelihood/test_masked.py",
+        ),
+        (
             "likelihood/bits.py",
             "np.full(len(next(iter(parts.values()))), -dims * log_scale)",
             "np.full(len(next(iter(parts.values()))), dims * log_scale)",

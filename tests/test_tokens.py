@@ -147,11 +147,16 @@ def test_what_does_not_go_together_is_named(overrides, named):
     [
         ({"data.name": "moons", "sampling.classes": ""}, "sde.name"),
         ({"eval.estimators": ("exact",)}, "likelihood.name"),
+        (
+            {"sde.name": "one_position", "sde.num_steps": 31, "sampling.name": "reverse_chain"}
+            | {"sampling.task": "inpaint", "eval.estimators": ("bound",)},
+            "sde.num_steps",
+        ),
     ],
 )
 def test_what_does_not_go_with_the_data_is_named(overrides, named, tmp_path):
     def build():
-        return Run.open(tmp_path / "run", config(**overrides)).experiment.estimators
+        Run.open(tmp_path / "run", config(**overrides)).experiment.check()
 
     with pytest.raises(ConfigError, match=named):
         build()

@@ -195,7 +195,7 @@ def _build_dequantizer(
             f"{dataset.name} is continuous; choose 'bound'"
         )
     key = "likelihood.dequantization"
-    member = Decoder if of_levels else reader.pick(key, DEQUANTIZERS)
+    member: Any = Decoder if of_levels else reader.pick(key, DEQUANTIZERS)
     trained = reader.get("objective.dequantization") if member is Variational else "variational"
     if trained != "variational":
         raise ConfigError(

@@ -30,6 +30,7 @@ from gradlog.sampling import (
     NoGuidance,
     PredictorCorrector,
     Projection,
+    ReverseChain,
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
@@ -190,10 +191,19 @@ def build_conditional_sampling(
             "config.sampling.name = 'predictor_corrector', got "
             f"{reader.get('sampling.name')!r}"
         )
+    projection = task(reader, dataset)
+    if isinstance(sampler, ReverseChain) and isinstance(projection, KnownPixels):
+        steps, hidden = reader.get("sde.num_steps"), int(jnp.sum(~projection.known))
+        if steps < hidden:
+            raise ConfigError(
+                f"config.sde.num_steps = {steps}: its steps fill one position each at most, and "
+                f"config.sampling.mask hides {hidden}; choose config.sampling.name = "
+                "'first_hitting', or hide fewer"
+            )
     return ConditionalSampling(
         _read_classes(asked, num_classes, dataset),
         guidance,
-        task(reader, dataset),
+        projection,
         reader.get("sampling.particles"),
     )
 
