@@ -3,7 +3,7 @@
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +82,8 @@ class Likelihood(Protocol):
     ``accepts`` names the class of the processes that it can evaluate; see `check_process`.
     """
 
-    accepts: ClassVar[type[Process]]
+    @property
+    def accepts(self) -> type[Process]: ...
 
     def __call__(
         self, model: BoundModel, xs: Float[Array, "batch *D"], keys: jax.Array
@@ -95,7 +96,7 @@ class PerExample:
     Where the process has a latent, each example gets its own, and pays for it.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
+    accepts = SDE
 
     def __call__(self, model: BoundModel, xs: Float[Array, "batch *D"], keys: jax.Array) -> LogProb:
         def given_latent(x, key):

@@ -11,7 +11,6 @@ which is the bound of the diffusion (Hoogeboom et al. 2022, arXiv:2110.02037).
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +22,7 @@ from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import PRIOR, Part
 from gradlog.losses import cross_entropy, draw_by_count, log_probs
 from gradlog.models import BoundModel
-from gradlog.sde_lib import Absorbing, Masking, Process
+from gradlog.sde_lib import Absorbing, Masking
 
 TOKENS = Part("tokens", 22, "minus the cross-entropy of the masked tokens, over all masks")
 SETS = Part("sets", 23, "log probability, by a sum over all sets of visible positions")
@@ -47,7 +46,7 @@ class MaskedBound(PerExample):
       ValueError: ``samples`` is odd, or below two.
     """
 
-    accepts: ClassVar[type[Process]] = Absorbing
+    accepts = Absorbing
 
     samples: int
     chunk: int = 128
@@ -91,7 +90,7 @@ class Orders(PerExample):
     is that of the delta method; NaN for one order. ``chunk`` evaluations are made at once.
     """
 
-    accepts: ClassVar[type[Process]] = Masking
+    accepts = Masking
 
     orders: int = 4
     chunk: int = 128
@@ -125,7 +124,7 @@ class UpperBound(PerExample):
       ValueError: ``orders`` is odd, or below two.
     """
 
-    accepts: ClassVar[type[Process]] = Masking
+    accepts = Masking
 
     orders: int = 4
     chunk: int = 128
@@ -191,7 +190,7 @@ class ExactBySubsets(PerExample):
     is an oracle for at most 14 positions. ``chunk`` evaluations are made at once.
     """
 
-    accepts: ClassVar[type[Process]] = Masking
+    accepts = Masking
 
     chunk: int = 128
 

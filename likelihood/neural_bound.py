@@ -1,7 +1,6 @@
 """The variational bound of a path that is learned as a whole."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DIFFUSION, EPS
 from gradlog.losses import drift_error, reconstruction_cost
 from gradlog.models import BoundModel
-from gradlog.sde_lib import ConditionalPath, Process
+from gradlog.sde_lib import ConditionalPath
 
 _DRAWS_PER_END = 8  # draws of time for one draw of the reconstruction
 
@@ -29,7 +28,7 @@ class NeuralLikelihood(PerExample):
       ValueError: ``samples`` is odd or below two.
     """
 
-    accepts: ClassVar[type[Process]] = ConditionalPath
+    accepts = ConditionalPath
 
     samples: int
     chunk: int = 128

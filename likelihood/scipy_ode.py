@@ -15,7 +15,7 @@ from gradlog.likelihood.parts import DIVERGENCE, EPS
 from gradlog.likelihood.start import Start
 from gradlog.models import BoundModel
 from gradlog.ode import TimeFlow
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SciPyLikelihood:
     prior_log_prob: PriorLogProb | None = None
 
     on_host: ClassVar[bool] = True
-    accepts: ClassVar[type[Process]] = SDE
+    accepts = SDE
 
     def tightened(self) -> "SciPyLikelihood":
         """Return the same estimator with tolerances ten times smaller."""

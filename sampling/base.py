@@ -1,6 +1,6 @@
 """The contracts of samplers and of the parts of a predictor-corrector sampler."""
 
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import jax
 from flax import struct
@@ -46,7 +46,8 @@ class Sampler(Protocol):
     ``accepts`` names the class of the processes that the sampler can reverse.
     """
 
-    accepts: ClassVar[type[Process]]
+    @property
+    def accepts(self) -> type[Process]: ...
 
     @property
     def evaluations(self) -> int | None:

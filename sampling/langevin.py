@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Sample, Scalar
 from gradlog.sampling.transitions import posterior_mean
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE
 
 
 def langevin_step(
@@ -82,7 +82,7 @@ class LangevinChain(ABC):
     arXiv:2009.05475). A chain that diverges is not ``ok``.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
+    accepts = SDE
 
     eps: float
     denoise: bool = True

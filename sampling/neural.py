@@ -1,7 +1,6 @@
 """The reverse SDE of a path that is learned as a whole."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,7 @@ from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Sample
-from gradlog.sde_lib import ConditionalPath, Process
+from gradlog.sde_lib import ConditionalPath
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class NeuralReverse:
       ValueError: ``num_steps`` is below one.
     """
 
-    accepts: ClassVar[type[Process]] = ConditionalPath
+    accepts = ConditionalPath
 
     num_steps: int
 

@@ -16,7 +16,7 @@ methods approach this distribution:
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ from gradlog.sampling.transitions import (
     posterior_mean,
     transition_coefficients,
 )
-from gradlog.sde_lib import SDE, Process
+from gradlog.sde_lib import SDE
 
 Particles = Float[Array, "particles *D"]
 
@@ -129,7 +129,7 @@ class ReplacementSampler:
       ValueError: ``particles`` is below one.
     """
 
-    accepts: ClassVar[type[Process]] = SDE
+    accepts = SDE
 
     sampler: PredictorCorrector
     known: KnownPart

@@ -8,7 +8,6 @@ event.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Sample, Sampler
-from gradlog.sde_lib import Absorbing, Masking, OnePosition, Process, grid_of_times
+from gradlog.sde_lib import Absorbing, Masking, OnePosition, grid_of_times
 
 Tokens = Int[Array, "*D"]
 # (state, step, key) -> where masks are filled.
@@ -32,7 +31,7 @@ class AncestralUnmasking:
     other, so the law is biased; the error vanishes with many steps.
     """
 
-    accepts: ClassVar[type[Process]] = Masking
+    accepts = Masking
 
     num_steps: int = 1000
 
@@ -59,7 +58,7 @@ class FirstHitting:
     arXiv:2409.02908). Groups are cheaper, and positions of a group do not see each other.
     """
 
-    accepts: ClassVar[type[Process]] = Absorbing
+    accepts = Absorbing
 
     group_size: int = 1
 
@@ -87,7 +86,7 @@ class ReverseChain:
     probability that Bayes' rule gives (`OnePosition.filling_prob`).
     """
 
-    accepts: ClassVar[type[Process]] = OnePosition
+    accepts = OnePosition
 
     @property
     def evaluations(self) -> None:
@@ -121,7 +120,7 @@ class KnownTokens:
       x0: the datum; its other tokens are not looked at.
     """
 
-    accepts: ClassVar[type[Process]] = Absorbing
+    accepts = Absorbing
 
     sampler: Sampler
     known: Bool[Array, "*D"]

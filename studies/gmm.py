@@ -62,6 +62,7 @@ class TrainingMixture:
         dequantizer = experiment.model.dequantizer
         need = "images with levels, and config.objective.dequantization = 'uniform'"
         require(isinstance(dequantizer, Uniform), need)
+        assert isinstance(dequantizer, Uniform)
         run.train()
         network = experiment.model.bind(run.params())
         law = law_of(dataset, Centers(dequantizer.levels, dequantizer.centered))
