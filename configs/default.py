@@ -75,7 +75,8 @@ def sde() -> Config:
     return Config(
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
-            # 'log_snr' (that of VDM), or 'learned_gamma', whose schedule is trained. For data with
+            # 'log_snr' (of VDM), 'learned_gamma', whose schedule is trained, or 'neural' (NFDM),
+            # whose mean, standard deviation and diffusion are trained. For data with
             # levels also 'masking', which hides them, and 'one_position', which hides one at a
             # time.
             "name": "vp",
@@ -98,6 +99,9 @@ def sde() -> Config:
             "schedule": "network",
             "schedule_features": 64,  # learned_gamma: width of the monotone network [1, inf)
             "learn_ends": False,  # learned_gamma: train gamma_min and gamma_max too
+            # neural: what depends on the datum beside alpha: the 'mean' or 'mean_and_std'.
+            "moves": "mean_and_std",
+            "neural_hidden": 128,  # neural: width of its networks [1, inf)
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
@@ -408,8 +412,8 @@ def sampling() -> Config:
         {
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
-            # which to take. For masks: 'first_hitting' is exact, 'ancestral' takes num_steps steps,
-            # 'reverse_chain' those of one_position.
+            # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
+            # exact, 'ancestral' takes num_steps steps, 'reverse_chain' those of one_position.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)

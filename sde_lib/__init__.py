@@ -25,8 +25,8 @@ SDES: dict[str, type[SDE]] = {
     "ve": VE,
     "vp": VP,
 }
-# Processes with trained numbers: their ``bind`` returns an SDE.
-LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma}
+# Processes with trained numbers: their ``bind`` returns an SDE, or a ConditionalPath.
+LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma, "neural": Neural}
 DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
     "masking": Masking,
     "one_position": OnePosition,

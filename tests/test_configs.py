@@ -57,6 +57,7 @@ from gradlog.sampling import (
     CORRECTORS,
     DISCRETE_SAMPLERS,
     GUIDANCES,
+    NEURAL_SAMPLERS,
     PREDICTORS,
     SAMPLERS,
     TIME_SCHEDULES,
@@ -182,6 +183,7 @@ conditional/digits                 ncsnpp vp    bound      predictor_corrector 0
 digits                             ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
+learned/digits_neural              ncsnpp neural bound     neural_reverse      0.001  0.001  0.001
 learned/digits_variational         ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
@@ -323,7 +325,7 @@ REGISTRIES = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS},
+    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS},
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
@@ -339,6 +341,12 @@ TOLD = {"model.num_classes": 10, "sampling.classes": "3"}
 OF_LEARNED = {"sde.name": "learned_gamma", "objective.name": ELBO, "model.label": "log_rho"}
 OF_LEARNED |= {"objective.importance_sampling": False, "objective.eps": 0.0}
 OF_VARIATIONAL = {"objective.name": ELBO, "objective.dequantization": "variational"}
+OF_NEURAL = {
+    "sde.name": "neural",
+    "objective.name": ELBO,
+    "likelihood.name": "bound",
+    "sampling.name": "neural_reverse",
+}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -381,6 +389,8 @@ def _with(key, name):
         return tiny.images(**{key: name}), DIGITS
     if name == "variational":
         return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
+    if name in OF_NEURAL.values() and name not in (ELBO, "bound"):
+        return tiny.points(**OF_NEURAL | {key: name}), POINTS
     if name in (*LEARNED, ELBO):
         return tiny.points(**OF_LEARNED | {key: name}), POINTS
     if key in ("sampling.guidance", "sampling.task"):
@@ -432,7 +442,7 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
     for name, member in REGISTRIES[key].items():
         parameters = set(inspect.signature(member).parameters) - PARTS - OTHERS
         if key == "sde.name":
-            parameters -= {"levels"}  # the data's
+            parameters -= {"levels", "shape"}  # the data's
         if key == "model.name":
             parameters -= FROM_SDE
         if key == "objective.weighting":

@@ -39,7 +39,7 @@ from gradlog.experiment.training_parts import (
 )
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import SDE, Discrete, Process
+from gradlog.sde_lib import SDE, Discrete, Neural, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -207,8 +207,9 @@ class Experiment:
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
-        tokens = ("process",) * isinstance(self.process, Discrete)  # it has the levels of the data
-        for name in (*_OF_DATA, *tokens):
+        # These have the levels of the data, or their shape.
+        of_data = ("process",) * isinstance(self.process, Discrete | Neural)
+        for name in (*_OF_DATA, *of_data):
             vars(found).pop(name, None)
         found._check_fit()
         return found

@@ -17,6 +17,7 @@ from gradlog.sampling import (
     DISCRETE_SAMPLERS,
     GUIDANCES,
     MASKS,
+    NEURAL_SAMPLERS,
     PREDICTORS,
     SAMPLERS,
     TIME_SCHEDULES,
@@ -31,7 +32,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Discrete, Process
+from gradlog.sde_lib import Discrete, Neural, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -58,8 +59,9 @@ class ConditionalSampling:
 
 def build_sampler(reader: Reader, process: Process) -> Sampler:
     """Build the sampler, with its predictor and corrector or its solver."""
-    member = reader.pick_for("sampling.name", process, SAMPLERS, DISCRETE_SAMPLERS)
-    if isinstance(process, Discrete):
+    registries = SAMPLERS, DISCRETE_SAMPLERS, NEURAL_SAMPLERS
+    member = reader.pick_for("sampling.name", process, *registries)
+    if isinstance(process, Discrete | Neural):
         sampler = reader.make("sampling", member)
         check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
         return sampler
@@ -121,9 +123,9 @@ def build_encoding(reader: Reader, process: Process) -> Encoding:
     """Build the map between data and latents, with the solver and eps of ``config.sampling``.
 
     Raises:
-      ConfigError: the process is discrete, and has no probability flow.
+      ConfigError: the process is discrete or neural, and has no probability flow here.
     """
-    if isinstance(process, Discrete):
+    if isinstance(process, Discrete | Neural):
         raise ConfigError(
             f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
             "latents to encode to"
