@@ -76,9 +76,10 @@ def sde() -> Config:
     return Config(
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
-            # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, or
-            # 'multivariate', with a trained schedule for each dimension. For data with levels also
-            # 'masking', which hides them, and 'one_position', which hides one at a time.
+            # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, 'multivariate',
+            # with a trained schedule for each dimension, or 'neural' (NFDM), whose mean, standard
+            # deviation and diffusion are trained. For data with levels also 'masking', which hides
+            # them, and 'one_position', which hides one at a time.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
@@ -106,6 +107,9 @@ def sde() -> Config:
             # multivariate: width of the networks from data to latents, and from latents to
             # schedules. [1, inf)
             "latent_hidden": 64,
+            # neural: what depends on the datum beside alpha: the 'mean' or 'mean_and_std'.
+            "moves": "mean_and_std",
+            "neural_hidden": 128,  # neural: width of its networks [1, inf)
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
@@ -422,8 +426,8 @@ def sampling() -> Config:
         {
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
-            # which to take. For masks: 'first_hitting' is exact, 'ancestral' takes num_steps steps,
-            # 'reverse_chain' those of one_position.
+            # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
+            # exact, 'ancestral' takes num_steps steps, 'reverse_chain' those of one_position.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)

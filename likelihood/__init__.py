@@ -49,6 +49,8 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 }
 
 # Estimators of discrete processes.
+# Estimators of a ConditionalPath.
+NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
 DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": MaskedBound,
     "exact": ExactBySubsets,
@@ -62,6 +64,7 @@ __all__ = [
     "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
     "LIKELIHOODS",
+    "NEURAL_LIKELIHOODS",
     "STARTS",
     "Account",
     "AsSample",

@@ -50,6 +50,8 @@ INTEGRANDS: dict[str, type] = {
 }
 # Objectives of discrete processes.
 DISCRETE_OBJECTIVES: dict[str, type] = {"masked": MaskedCrossEntropy}
+# Objectives of a ConditionalPath.
+NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
 WEIGHTINGS: dict[str, type] = {
     "edm": LogNormal,
@@ -64,6 +66,7 @@ __all__ = [
     "ELBO_FORMS",
     "INTEGRANDS",
     "LEVELS",
+    "NEURAL_OBJECTIVES",
     "SCALINGS",
     "SLICE_LAWS",
     "WEIGHTINGS",

@@ -59,6 +59,8 @@ SAMPLERS: dict[str, type] = {
     "probability_flow": ProbabilityFlow,
 }
 # Samplers of discrete processes.
+# Samplers of a ConditionalPath.
+NEURAL_SAMPLERS: dict[str, type] = {"neural_reverse": NeuralReverse}
 DISCRETE_SAMPLERS: dict[str, type] = {
     "ancestral": AncestralUnmasking,
     "first_hitting": FirstHitting,
@@ -71,6 +73,7 @@ __all__ = [
     "DISCRETE_SAMPLERS",
     "GUIDANCES",
     "MASKS",
+    "NEURAL_SAMPLERS",
     "PREDICTORS",
     "SAMPLERS",
     "STARTS",

@@ -26,8 +26,12 @@ SDES: dict[str, type[SDE]] = {
     "ve": VE,
     "vp": VP,
 }
-# Processes with trained numbers: their ``bind`` returns a path, or one for each latent.
-LEARNED: dict[str, type[Process]] = {"learned_gamma": LearnedGamma, "multivariate": Multivariate}
+# Processes with trained numbers: their ``bind`` returns a path, or one for each latent or datum.
+LEARNED: dict[str, type[Process]] = {
+    "learned_gamma": LearnedGamma,
+    "multivariate": Multivariate,
+    "neural": Neural,
+}
 DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
     "masking": Masking,
     "one_position": OnePosition,

@@ -495,7 +495,7 @@ MUTATIONS = [
         ),
         (
             "gradlog/experiment/notes.py",
-            "if estimators and not is_discrete and config.likelihood.eps > trained:",
+            "if estimators and not without_eps and config.likelihood.eps > trained:",
             "if estimators and config.likelihood.eps < trained:",
             "tests/cli/test_command_line.py",
         ),

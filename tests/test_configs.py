@@ -57,6 +57,7 @@ from gradlog.sampling import (
     CORRECTORS,
     DISCRETE_SAMPLERS,
     GUIDANCES,
+    NEURAL_SAMPLERS,
     PREDICTORS,
     SAMPLERS,
     STARTS,
@@ -187,6 +188,7 @@ discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
 learned/digits_latent              ncsnpp multivariate ode predictor_corrector 0      0      0
+learned/digits_neural              ncsnpp neural bound     neural_reverse      0.001  0.001  0.001
 learned/digits_per_pixel           ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/digits_variational         ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 learned/photos16_gamma             ncsnpp learned_gamma ode predictor_corrector 0     0      0
@@ -336,7 +338,7 @@ REGISTRIES = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS},
+    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS},
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
@@ -355,6 +357,12 @@ OF_MAPS = {"likelihood.variable": "t", "sampling.variable": "t"}
 OF_MAPS |= {"objective.importance_sampling": False}
 OF_LEARNED |= {"objective.importance_sampling": False, "objective.eps": 0.0}
 OF_VARIATIONAL = {"objective.name": ELBO, "objective.dequantization": "variational"}
+OF_NEURAL = {
+    "sde.name": "neural",
+    "objective.name": ELBO,
+    "likelihood.name": "bound",
+    "sampling.name": "neural_reverse",
+}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -400,6 +408,8 @@ def _with(key, name):
         return tiny.images(**{key: name}), DIGITS
     if name == "variational":
         return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
+    if name in OF_NEURAL.values() and name not in (ELBO, "bound"):
+        return tiny.points(**OF_NEURAL | {key: name}), POINTS
     if name in (*LEARNED, ELBO):
         maps = OF_MAPS if name == "multivariate" else {}
         return tiny.points(**OF_LEARNED | maps | {key: name}), POINTS
@@ -452,7 +462,7 @@ def test_every_parameter_of_every_member_is_a_key_of_its_section(key):
     for name, member in REGISTRIES[key].items():
         parameters = set(inspect.signature(member).parameters) - PARTS - OTHERS
         if key == "sde.name":
-            parameters -= {"levels"}  # the data's
+            parameters -= {"levels", "shape"}  # the data's
         if key == "model.name":
             parameters -= FROM_SDE
         if key == "objective.weighting":

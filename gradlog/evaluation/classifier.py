@@ -38,7 +38,7 @@ from gradlog.evaluation.uncertainty import mean
 from gradlog.losses import Loss, NoisyCrossEntropy, example_keys
 from gradlog.models import Centers, ClassifierNetwork, Dequantizer, NoisyClassifier
 from gradlog.models.dequantizers import Levels
-from gradlog.sde_lib import SDE, Discrete
+from gradlog.sde_lib import SDE
 from gradlog.storage import CheckpointError, Checkpoints, Retention, Workdir, write_sealed
 from gradlog.training import (
     MAPPINGS,
@@ -182,14 +182,14 @@ class ClassifierRun:
         """Return the network with the classes of the data.
 
         Raises:
-          ConfigError: the process is discrete, and adds no Gaussian noise.
+          ConfigError: the process is discrete or neural, and has no scalar noise level.
           DataError: the data have no classes.
         """
         settings, dataset = self.experiment.classifier, self.experiment.dataset
-        if isinstance(self.experiment.process, Discrete):
+        if not isinstance(self.experiment.initial_process, SDE):
             raise ConfigError(
-                f"config.sde.name = {self.experiment.config.sde.name!r} hides tokens, and the "
-                "classifier needs data with Gaussian noise: for classes choose "
+                f"config.sde.name = {self.experiment.config.sde.name!r} has no scalar noise level, "
+                "and the classifier needs data with Gaussian noise: for classes choose "
                 "config.model.num_classes, and 'classifier_free' guidance"
             )
         if not isinstance(self.experiment.initial_process, SDE):

@@ -39,7 +39,7 @@ from gradlog.experiment.training_parts import (
 )
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import SDE, Discrete, Multivariate, Process
+from gradlog.sde_lib import SDE, Discrete, Multivariate, Neural, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -208,7 +208,7 @@ class Experiment:
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
         # It has the levels of the data, or their shape.
-        own = ("process",) * isinstance(self.process, Discrete | Multivariate)
+        own = ("process",) * isinstance(self.process, Discrete | Multivariate | Neural)
         for name in (*_OF_DATA, *own):
             vars(found).pop(name, None)
         found._check_fit()

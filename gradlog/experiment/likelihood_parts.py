@@ -16,6 +16,7 @@ from gradlog.likelihood import (
     DISCRETE_LIKELIHOODS,
     DIVERGENCES,
     LIKELIHOODS,
+    NEURAL_LIKELIHOODS,
     STARTS,
     AsStored,
     Divergence,
@@ -35,7 +36,7 @@ from gradlog.models import (
     Variational,
 )
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import Discrete, Process
+from gradlog.sde_lib import Discrete, Neural, Process
 
 IMPORTANCE = "importance"
 _VARIANCE = "the weights would be exponentials of all its variance"
@@ -65,8 +66,8 @@ def estimator_names(process: Process | None = None) -> list[str]:
 
     Without one it is a continuous process.
     """
-    if isinstance(process, Discrete):
-        return sorted(DISCRETE_LIKELIHOODS)
+    if isinstance(process, Discrete | Neural):
+        return sorted(NEURAL_LIKELIHOODS if isinstance(process, Neural) else DISCRETE_LIKELIHOODS)
     return sorted([*LIKELIHOODS, IMPORTANCE])
 
 
@@ -87,7 +88,8 @@ def build_estimators(
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
     if unknown := [name for name in names if name not in possible]:
-        kind = f" for config.sde.name = {config.sde.name!r}" * isinstance(process, Discrete)
+        of_kind = isinstance(process, Discrete | Neural)
+        kind = f" for config.sde.name = {config.sde.name!r}" * of_kind
         raise ConfigError(f"config.{key}: {unknown[0]!r} is unknown{kind}; choose from {possible}")
     found = {}
     for name in dict.fromkeys(names):
@@ -102,6 +104,15 @@ def _build_estimator(
 ) -> Estimator:
     if isinstance(process, Discrete):
         return _build_discrete(reader, name, process, dataset)
+    if isinstance(process, Neural):
+        likelihood = reader.make("likelihood", NEURAL_LIKELIHOODS[name])
+        dequantizer = _build_dequantizer(reader, name, process, 0.0, dataset)
+        if isinstance(dequantizer, Decoder):
+            raise ConfigError(
+                "config.likelihood.dequantization = 'decoder' needs a scalar noise schedule; "
+                "config.sde.name = 'neural' has none: choose 'uniform' or 'variational'"
+            )
+        return Estimator(OneDraw(likelihood), dequantizer, reader.snapshot("likelihood."))
     base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name
     eps = reader.eps("likelihood", process)
     likelihood = reader.make(

@@ -8,7 +8,7 @@ from gradlog.experiment.likelihood_parts import Estimator
 from gradlog.losses import ExplicitScoreMatching, Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
 from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
-from gradlog.sde_lib import Discrete
+from gradlog.sde_lib import Discrete, Neural
 
 # What training sees under each ``objective.dequantization`` of data with levels.
 _TRAINED_ON = {
@@ -33,16 +33,16 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
     estimators = experiment.estimators if "estimators" in built else {}
     sampler = experiment.sampler if "sampler" in built else None
 
-    is_discrete = isinstance(experiment.process, Discrete)  # then nothing has an eps
+    without_eps = isinstance(experiment.process, Discrete | Neural)
     trained = config.objective.eps
     used = {"likelihood": bool(estimators), "sampling": not built.isdisjoint(_SAMPLING)}
-    for section in (name for name, is_used in used.items() if is_used and not is_discrete):
+    for section in (name for name, is_used in used.items() if is_used and not without_eps):
         if config[section].eps < trained:
             found.append(
                 f"config.{section}.eps = {config[section].eps} lies below config.objective.eps = "
                 f"{trained}: the network has not been trained there"
             )
-    if estimators and not is_discrete and config.likelihood.eps > trained:
+    if estimators and not without_eps and config.likelihood.eps > trained:
         found.append(
             f"config.likelihood.eps = {config.likelihood.eps} lies above config.objective.eps = "
             f"{trained}: what the network learned below it does not enter the likelihood"

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
-from gradlog.sde_lib import Discrete, Process, check_process
+from gradlog.sde_lib import Discrete, Neural, Process, check_process
 
 
 class Reader:
@@ -47,14 +47,17 @@ class Reader:
         process: Process,
         continuous: Mapping[str, Any],
         discrete: Mapping[str, Any],
+        neural: Mapping[str, Any],
     ) -> Any:
         """Return the member that a key names, of the registry for the kind of the process.
 
         Raises:
           ConfigError: there is no such name, or it is one of the other kind.
         """
-        self.pick(key, {**continuous, **discrete})
-        name, own = self.get(key), discrete if isinstance(process, Discrete) else continuous
+        self.pick(key, {**continuous, **discrete, **neural})
+        name, own = self.get(key), continuous
+        if isinstance(process, Discrete | Neural):
+            own = neural if isinstance(process, Neural) else discrete
         if name not in own:
             raise ConfigError(
                 f"config.{key} = {name!r} does not go with config.sde.name = "

@@ -43,7 +43,7 @@ from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
 from gradlog.models import Continuous
-from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete
+from gradlog.sde_lib import DISCRETE_PROCESSES, SDE, Discrete, Neural
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -446,13 +446,16 @@ class Run:
           step: of the checkpoint.
 
         Raises:
-          ConfigError: the process is discrete, and has `logits` instead; or a latent of each datum
-            chooses its noise levels.
+          ConfigError: the process is discrete, and has `logits` instead; it is neural; or a latent
+            of each datum chooses its noise levels.
           DataError: x does not have the shape of the data, or a time lies outside [0, t_max].
         """
-        if isinstance(self.experiment.process, Discrete):
+        if not isinstance(self.experiment.initial_process, SDE):
+            instead = "run.logits(x)"
+            if isinstance(self.experiment.process, Neural):
+                instead = "run.experiment.model.bind(run.params()).datum(x, t)"
             raise ConfigError(
-                f"config.sde.name = {self.config.sde.name!r} has no score: use run.logits(x)"
+                f"config.sde.name = {self.config.sde.name!r} has no score: use {instead}"
             )
         self.experiment.require_common_levels("a score at a time")
         points = check_points(x, self.experiment.dataset, "points")

@@ -18,6 +18,7 @@ from gradlog.sampling import (
     DISCRETE_SAMPLERS,
     GUIDANCES,
     MASKS,
+    NEURAL_SAMPLERS,
     PREDICTORS,
     SAMPLERS,
     STARTS,
@@ -34,7 +35,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Discrete, Process
+from gradlog.sde_lib import Discrete, Neural, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -64,8 +65,9 @@ def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> 
 
     Without the data set chains that start at data have none: only the configuration is checked.
     """
-    member = reader.pick_for("sampling.name", process, SAMPLERS, DISCRETE_SAMPLERS)
-    if isinstance(process, Discrete):
+    registries = SAMPLERS, DISCRETE_SAMPLERS, NEURAL_SAMPLERS
+    member = reader.pick_for("sampling.name", process, *registries)
+    if isinstance(process, Discrete | Neural):
         sampler = reader.make("sampling", member)
         check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
         return sampler
@@ -132,9 +134,9 @@ def build_encoding(reader: Reader, process: Process) -> Encoding:
     """Build the map between data and latents, with the solver and eps of ``config.sampling``.
 
     Raises:
-      ConfigError: the process is discrete, and has no probability flow.
+      ConfigError: the process is discrete or neural, and has no probability flow here.
     """
-    if isinstance(process, Discrete):
+    if isinstance(process, Discrete | Neural):
         raise ConfigError(
             f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
             "latents to encode to"

@@ -18,6 +18,7 @@ from gradlog.losses import (
     ELBO_FORMS,
     INTEGRANDS,
     LEVELS,
+    NEURAL_OBJECTIVES,
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
@@ -35,6 +36,7 @@ from gradlog.models import (
     TRAINING_DEQUANTIZERS,
     Centers,
     Continuous,
+    Datum,
     Decoder,
     Dequantizer,
     DiffusionModel,
@@ -43,6 +45,7 @@ from gradlog.models import (
     Logits,
     NoLabel,
     Scaled,
+    ScaledTime,
     Tokens,
     Variational,
 )
@@ -55,6 +58,7 @@ from gradlog.sde_lib import (
     SDES,
     Discrete,
     Multivariate,
+    Neural,
     Process,
 )
 from gradlog.training import (
@@ -87,7 +91,9 @@ def build_process(reader: Reader, dataset: Dataset | None) -> Process:
     name = reader.get("sde.name")
     member = reader.pick("sde.name", {**SDES, **LEARNED, **DISCRETE_PROCESSES})
     if name not in DISCRETE_PROCESSES:
-        return reader.make("sde", member, shape=lambda: () if dataset is None else dataset.shape)
+        return reader.make(
+            "sde", member, shape=lambda: (1,) if dataset is None else tuple(dataset.shape)
+        )
     if dataset is not None and dataset.levels is None:
         raise ConfigError(
             f"config.sde.name = {name!r} needs data with levels; {dataset.name} is continuous: "
@@ -120,10 +126,16 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
             f"needs config.model.label = 'ladder', got {label!r}"
         )
-    if not isinstance(process, SDE) and label not in _LEVEL_LABELS:
+    if not isinstance(process, SDE | Neural) and label not in _LEVEL_LABELS:
         raise ConfigError(
             f"config.model.label = {label!r} is a time, whose noise level is learned: "
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
+        )
+    dequantizer = _build_dequantizer(reader, dataset)
+    if isinstance(process, Neural):  # the network estimates the datum, and is told the time
+        network = reader.choose("model", NETWORKS, **ladder)
+        return DiffusionModel(
+            process, network, reader.make("model", Datum), ScaledTime(), dequantizer
         )
     parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
     levels = (dataset and dataset.levels) or 2  # without data the configuration is only checked
@@ -152,7 +164,7 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             gamma_min=lambda: reader.get("sde.gamma_min"),
             gamma_max=lambda: reader.get("sde.gamma_max"),
         ),
-        dequantizer=_build_dequantizer(reader, dataset),
+        dequantizer=dequantizer,
     )
 
 
@@ -214,8 +226,12 @@ def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -
       ConfigError: the process is of another kind than the objective.
     """
     gaussian = {**INTEGRANDS, ELBO: EvidenceBound}
-    member = reader.pick_for("objective.name", process, gaussian, DISCRETE_OBJECTIVES)
-    if isinstance(process, Discrete):
+    registries = gaussian, DISCRETE_OBJECTIVES, NEURAL_OBJECTIVES
+    member = reader.pick_for("objective.name", process, *registries)
+    if isinstance(process, Neural):
+        of_neural = ("uniform", "variational"), "sde.name", "neural"
+        _check_choice(reader, "objective.dequantization", *of_neural)
+    if isinstance(process, Discrete | Neural):
         return reader.make("objective", member)
     if member is EvidenceBound:
         return _build_elbo(reader, process)
