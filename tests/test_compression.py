@@ -115,15 +115,21 @@ def test_a_damaged_file_is_named_and_what_is_left_of_it_is_written(
     np.testing.assert_array_equal(found["recovered"], [True] * 4 + [False] * 2)
 
 
-@pytest.mark.parametrize("digest", ["parameters", "program", "outputs"])
-def test_what_another_model_or_machine_wrote_is_refused(files, folders, monkeypatch, digest):
+@pytest.mark.parametrize(("digest", "named"), [("program", "program"), ("outputs", "numbers")])
+def test_what_another_machine_wrote_is_refused(files, folders, monkeypatch, digest, named):
     """Before an image is decoded: the codec is None here."""
     run = Run.open(folders["uniform"], config("uniform"))
     header, *_ = read_code((files / "uniform").read_bytes())
     other = header["digests"] | {digest: "0"}
     monkeypatch.setattr(run.compression, "_codec", lambda settings, params: (None, other))
-    with pytest.raises(CodeError, match={"outputs": "numbers"}.get(digest, digest)):
+    with pytest.raises(CodeError, match=named):
         run.decompress((files / "uniform").read_bytes())
+
+
+def test_what_another_model_wrote_is_refused(mistake, files, folders, tmp_path):
+    back = ("--mode=decompress", f"--source={files / 'masked'}", f"--output={tmp_path / 'found'}")
+    assert "parameters" in mistake(f"--workdir={folders['uniform']}", *back)
+    assert not (tmp_path / "found").exists()
 
 
 @pytest.mark.parametrize("name", ["bound", "ode"])

@@ -138,11 +138,13 @@ class Compression:
                 f"it holds data of shape {found[0]} with {found[1]} levels, and this run has "
                 f"{dataset.shape} with {levels}: name the --workdir that it was compressed with"
             )
-        codec, digests = self._codec(header["settings"], params_of(header["step"]))
-        for name, own in digests.items():
-            if header["digests"][name] != own:
-                facts = {"step": header["step"], "device": header["device"], "here": _device()}
-                raise CodeError(_MISFITS[name].format(**facts))
+        params, facts = params_of(header["step"]), {**header, "here": _device()}
+        wanted = header["digests"]
+        if wanted["parameters"] != digest_params(params):  # its codec may be of another process
+            raise CodeError(_MISFITS["parameters"].format(**facts))
+        codec, digests = self._codec(header["settings"], params)
+        if misfit := next((name for name, own in digests.items() if wanted[name] != own), ""):
+            raise CodeError(_MISFITS[misfit].format(**facts))
         with terminal.progress("decompressing", 0, header["images"], unit="images") as update:
             try:
                 blocks = codec.decode([part.block for part in parts], lambda n: update(n, ""))
