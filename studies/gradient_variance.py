@@ -169,7 +169,9 @@ def measure_added(run: Run, times: Float[Array, " levels"], draws: int) -> Curve
     square = math.prod(law.shape) ** 2  # of the factor 1/d of the loss
     key = jax.random.key(2)
     at = jax.jit(
-        lambda t: denoising_variance(law, model.process, score_fn, params, t, key, samples=draws)
+        lambda t: denoising_variance(
+            law, run.experiment.initial_process, score_fn, params, t, key, samples=draws
+        )
     )
     means, errors = np.array([at(t) for t in times], float).T / square
     return means, errors
