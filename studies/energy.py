@@ -28,6 +28,7 @@ from gradlog.studies.plane import (
     nearest_mode,
     require_mixture,
 )
+from gradlog.theory.normalizers import log_normalizer_by_importance, log_normalizer_by_quadrature
 
 _CUT = 61  # points of the line through the modes
 _COLORS = {"energy": "tab:blue", "ode": "tab:orange", "truth": "black"}
@@ -84,9 +85,21 @@ class EnergyAgainstODE:
         right.set_title(
             f"rms over pairs:\n{within:.3f} within a mode, {across:.3f} across", fontsize=10
         )
+        log_z = log_normalizer_by_quadrature(densities.energy, 2, 2 * self.extent)
+        drawn = run.sample(None, self.points, log_prob=True)
+        by_flow, error = log_normalizer_by_importance(
+            jax.jit(jax.vmap(densities.energy))(jnp.asarray(drawn.x)), jnp.asarray(drawn.log_prob)
+        )
+        nats = np.mean(values["energy"]) - log_z
+        terminal.say(
+            f"log Z of the energy: {log_z:.3f} nats by quadrature, {by_flow:.3f} +- {error:.3f} by "
+            f"importance from its flow; then it has {-nats / (2 * np.log(2)):.4f} bits/dim, the "
+            f"truth {-np.mean(values['truth']) / (2 * np.log(2)):.4f}"
+        )
+        constants = {"log_z": log_z, "by_importance": float(by_flow), "error": float(error)}
         for name, (within, across) in errors.items():
             terminal.say(f"{name}: rms {within:.3f} nats within a mode, {across:.3f} across")
-        write_results(run, "energy", figure, {"eps": eps, "rms_nats": errors})
+        write_results(run, "energy", figure, {"eps": eps, "rms_nats": errors} | constants)
 
 
 class LogDensities:

@@ -59,13 +59,13 @@ class TrainingMixture:
 
     def __call__(self, run: Run) -> None:
         experiment, dataset = run.experiment, run.experiment.dataset
-        dequantizer = experiment.model.dequantizer
+        dequantizer: Any = experiment.model.dequantizer
         need = "images with levels, and config.objective.dequantization = 'uniform'"
         require(isinstance(dequantizer, Uniform), need)
         assert isinstance(dequantizer, Uniform)
         run.train()
         network = experiment.model.bind(run.params())
-        law = law_of(dataset, Centers(dequantizer.levels, dequantizer.centered))
+        law: Any = law_of(dataset, Centers(dequantizer.levels, dequantizer.centered))
         images = {
             name: np.asarray(x[np.arange(len(x))])
             for name, x in (("training", dataset.train), ("test", dataset.test))
@@ -114,7 +114,8 @@ class TrainingMixture:
         )
 
         figure = Figure(figsize=(11, 5), layout="constrained")
-        upper, lower = figure.subfigures(2, 1, height_ratios=(3, 1))
+        parts: Any = figure.subfigures(2, 1, height_ratios=(3, 1))
+        upper, lower = parts
         left, middle, right = upper.subplots(1, 3)
         for name, curve in distance.items():
             draw_line(left, levels.rho, curve, f"{name} images", marker=".")

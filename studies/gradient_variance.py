@@ -163,13 +163,11 @@ def measure_added(run: Run, times: Float[Array, " levels"], draws: int) -> Curve
 
     For one example, in nats per dimension, with standard errors.
     """
-    model, params = run.experiment.model, run.params()
+    model, params, sde = run.experiment.model, run.params(), run.experiment.initial_process
     law = law_of(run.experiment.dataset, model.dequantizer)
     score_fn = lambda params, x, t: model.bind(params).score(x, t)  # noqa: E731
     square = math.prod(law.shape) ** 2  # of the factor 1/d of the loss
     key = jax.random.key(2)
-    at = jax.jit(
-        lambda t: denoising_variance(law, model.process, score_fn, params, t, key, samples=draws)
-    )
+    at = jax.jit(lambda t: denoising_variance(law, sde, score_fn, params, t, key, samples=draws))
     means, errors = np.array([at(t) for t in times], float).T / square
     return means, errors

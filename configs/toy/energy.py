@@ -27,5 +27,6 @@ def get_config():
     config.eval.batch_size = 500
     config.likelihood.update(divergence="exact", start="as_sample", eps=0.165)
     config.sampling.update(name="probability_flow", num_samples=2000, batch_size=2000, eps=0.165)
+    config.sampling.denoise = False
     config.study.update(name="energy", extent=5.0)
     return config

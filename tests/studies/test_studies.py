@@ -26,7 +26,7 @@ SMALL |= {"study.samples": 64, "study.times": 3, "study.window": 3, "study.chain
 SMALL |= {"study.frames": 3, "study.points": 12, "study.gains": 3, "study.cells": 40}
 SMALL |= {"study.noise_levels": 2, "study.draws": 8, "study.generator_steps": 4}
 SMALL |= {"study.images": 12, "eval.num_images": 6, "likelihood.samples": 4}
-SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 5}
+SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 8}
 
 
 def run_study(file, folder):
