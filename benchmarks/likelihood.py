@@ -1,25 +1,32 @@
-"""Measure the cost and the error of each likelihood estimator on a trained model.
+"""Measure the cost and the error of each likelihood estimator where the truth is known.
 
 python benchmarks/likelihood.py [--config=FILE] [--workdir=DIR] [--images=N] [--json=FILE]
+python benchmarks/likelihood.py --oracle=32 [--images=N] [--json=FILE]
 
-If the workdir has no model, the script trains that of the config. Every estimator gets the same
-points x at eps: the first test images, dequantized, with ``start = as_sample``. Each repetition
-has other probes, and the estimators take turns. `ode` and `quadrature` have the config's
-tolerance. `scipy` and the reference `exact` have 1e-5, unless a flag sets it. The reference is
-saved in the workdir. Two rows are `scipy` and `ode` with as many probes as the error of one probe
-asks for, to know an image to 0.02 bits/dim: runs, like all rows. Their probes are carried along one
-path. `quadrature, multistep` has one evaluation a node. `planned` evaluates images whose path is
-not certain again with twice the nodes, and its costs include that.
+The first form measures a trained model: that of the workdir, or of the config if the workdir has
+none, which is trained then. Every estimator gets the same points x at eps: the first test images,
+dequantized, with ``start = as_sample``. The reference is `exact` with a tolerance of 1e-5, and is
+saved in the workdir. The second form measures a Gaussian distribution of natural images with
+three channels, whose score and density are known: 3,072 dimensions with --oracle=32.
+
+Each repetition has other probes, and the estimators take turns. `ode` and `quadrature` have the
+config's tolerance, `scipy` has 1e-5. Two rows are `scipy` and `ode` with as many probes as the
+error of one probe asks for, to know an image to 0.019 bits/dim: runs, like all rows. Their probes
+are carried along one path. `quadrature, multistep` has one evaluation a node. `planned` evaluates
+images whose path is not certain again with twice the nodes, and its costs include that.
 
 Further rows have the goal 'mean': the mean of the whole test set by `quadrature` and by `planned`,
 whose target is 0.001 bits/dim of the mean. Their `rms error` is the standard error of the mean by
-the probes, and their bias the change by the last refinement of the nodes.
+the probes, and their bias the change by the last refinement of the nodes. The costs of `planned`
+include the pilot.
 
 - ``s/image``: the wall time of a batch, the median over repetitions, divided by its images.
 - ``rms error``, ``bias``: in bits/dim. The first is that of single images, the second that of the
   mean, with its standard error.
-- ``overhead``: the wall time divided by that of the bare evaluations, each timed alone as one
-  jitted function. Their number is what the slowest image of the batch needs.
+- ``goal``: 'image' if the rms error is 0.02 or less.
+- ``overhead``: the wall time without second looks, divided by that of the bare evaluations, each
+  timed alone as one jitted function. Their number is what the slowest image of the batch needs.
+- ``compile``: seconds, with an empty cache of compiled programs. ``memory``: of temporary arrays.
 """
 
 import argparse
@@ -43,8 +50,13 @@ from rich.console import Console
 from rich.table import Table
 from trained import load_or_train
 
+from gradlog.compilation_cache import store_compiled_programs
+from gradlog.distributions import natural_images
 from gradlog.evaluation.devices import keys_by_index
 from gradlog.evaluation.likelihood import likelihood_evaluator
+from gradlog.experiment.build import check_config
+from gradlog.experiment.experiment import Experiment
+from gradlog.experiment.loading import load_config
 from gradlog.experiment.run import Run
 from gradlog.likelihood import (
     Likelihood,
@@ -56,8 +68,10 @@ from gradlog.likelihood import (
     runs_on_host,
     scipy_ode,
 )
-from gradlog.models import DiffusionModel
+from gradlog.likelihood.planned import colored_diagonal
+from gradlog.models import BoundModel
 from gradlog.ode import LogRhoFlow, TimeFlow
+from gradlog.sde_lib import VP
 from gradlog.storage import digest_arrays, write_json, write_npz
 
 TARGET = 0.02  # bits/dim, of an image
@@ -67,12 +81,43 @@ _TIMED_CALLS = 5  # of a bare evaluation
 _FEW = 4  # images of a second look
 _OWN = {"likelihood.start": "as_sample", "likelihood.probes": 1, "likelihood.chunk": 64}
 _MULTISTEP = {
-    "likelihood.path": "multistep",
-    "likelihood.rounds": 0,
-    "likelihood.node_divergence": "probing",
-    "likelihood.node_probes": 1,
-    "likelihood.colors": 2,
+    "path": "multistep",
+    "rounds": 0,
+    "node_divergence": "probing",
+    "node_probes": 1,
+    "colors": 2,
 }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a model with points x at eps and their log densities in nats."""
+
+    name: str
+    config: Any
+    bind: Callable[[Any], BoundModel]
+    params: Any
+    xs: jax.Array
+    truth: np.ndarray
+
+    def likelihood(self, name: str, **settings: Any) -> Likelihood:
+        """Return an estimator of the config, for points of the model's space."""
+        config = self.config.copy_and_resolve_references()
+        dotted = {f"likelihood.{key}": value for key, value in settings.items()}
+        config.update_from_flattened_dict({**_OWN, **dotted, "eval.estimators": (name,)})
+        stored = check_config(config).estimators[name].likelihood
+        assert isinstance(stored, OneDraw)
+        inner, shape = stored.likelihood, self.xs.shape[1:]
+        if isinstance(inner, Planned):
+            with jax.default_matmul_precision("float32"):
+                measure = jax.jit(lambda params: inner.measure(self.bind(params), shape))
+                return replace(inner, node_colors=inner.plan(measure(self.params), shape))
+        return inner
+
+    def repeat(self, copies: int) -> "Subject":
+        """Return the subject with several copies of each point."""
+        several = (copies, *(1 for _ in self.xs.shape[1:]))
+        return replace(self, xs=jnp.tile(self.xs, several), truth=np.tile(self.truth, copies))
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -88,14 +133,18 @@ def median_seconds(call: Callable[[], Any]) -> float:
 
 
 def bare_evaluations(
-    likelihood: Likelihood, model: DiffusionModel, params: Any, xs: jax.Array
-) -> dict[str, Callable[[], Any]]:
-    """Return the evaluations of an estimator by kind: functions of a whole batch."""
-    process = model.bind(params).process
+    likelihood: Likelihood, subject: Subject
+) -> dict[str | int, Callable[[], Any]]:
+    """Return the evaluations of an estimator by kind: functions of a whole batch.
+
+    Those of `Planned` at a node have their number of colors for a kind.
+    """
+    bind, params, xs = subject.bind, subject.params, subject.xs
+    process = bind(params).process
     coordinates = jnp.linspace(process.log_rho(0.1), process.log_rho(0.9), len(xs))
 
     def value(params, log_rho, y):
-        return LogRhoFlow().velocity(model.bind(params), log_rho, y)
+        return LogRhoFlow().velocity(bind(params), log_rho, y)
 
     def traced(divergence, params, log_rho, y, seed: Any = 0):
         probes = divergence.draw(jax.random.key(seed), y.shape)
@@ -104,6 +153,11 @@ def bare_evaluations(
     def halves(divergence, params, log_rho, y):
         call = partial(traced, divergence, params, log_rho, y)
         return jax.vmap(call, out_axes=(None, 0))(jnp.arange(2))
+
+    def colored(params, log_rho, y, count):
+        velocity, product = jax.linearize(partial(value, params, log_rho), y)
+        signs = jax.random.rademacher(jax.random.key(0), y.shape, y.dtype)
+        return velocity, colored_diagonal(product, signs, count)
 
     def alone(fn, *arguments):
         mapped = jax.jit(jax.vmap(fn, (None, *(0 for _ in arguments))))
@@ -123,10 +177,14 @@ def bare_evaluations(
             "halves": alone(partial(halves, likelihood.node_divergence), coordinates, xs),
             "nodes": alone(nodes, *side_by_side),
         }
+    if isinstance(likelihood, Planned):
+        colors = np.unique(np.asarray(likelihood.node_colors))
+        at_node = {int(c): alone(colored, coordinates, xs, jnp.full(len(xs), c)) for c in colors}
+        return {"value": alone(value, coordinates, xs), **at_node}
     return {}
 
 
-def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str, int]:
+def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str | int, int]:
     """Return how many evaluations of each kind the slowest image of a batch took."""
     if isinstance(likelihood, ODELikelihood):
         return {"both": int(result.nfe.max())}
@@ -139,7 +197,40 @@ def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str, in
             "halves": nodes,
             "nodes": rounds * -(-2 * nodes // likelihood.node_chunk),
         }
+    if isinstance(likelihood, Planned):
+        kinds, counts = np.unique(np.asarray(likelihood.node_colors), return_counts=True)
+        at_node = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
+        return {"value": int(result.nfe.min()) - int(counts.sum()), **at_node}
     return {}
+
+
+@dataclass
+class Program:
+    """A compiled estimator, with what it took to compile and the memory of temporary arrays."""
+
+    call: Callable[[jax.Array, jax.Array], LogProb]
+    compile_seconds: float | None = None
+    megabytes: float | None = None
+
+    @classmethod
+    def of(cls, likelihood: Likelihood, subject: Subject, xs: jax.Array) -> "Program":
+        """Compile an estimator with float32 matrix products for points of this shape."""
+        keys = jax.random.split(jax.random.key(0), len(xs))
+        bind, params = subject.bind, subject.params
+
+        def evaluate(params, xs, keys):
+            return likelihood(bind(params), xs, keys)
+
+        def call(xs, keys):
+            with jax.default_matmul_precision("float32"):
+                return jax.device_get(program(params, xs, keys))
+
+        if runs_on_host(likelihood):
+            program = evaluate
+            return cls(call)
+        with jax.default_matmul_precision("float32"):
+            seconds, program = timed(lambda: jax.jit(evaluate).lower(params, xs, keys).compile())
+        return cls(call, seconds, program.memory_analysis().temp_size_in_bytes / 1e6)
 
 
 @dataclass
@@ -147,62 +238,67 @@ class Record:
     """Times and results of one estimator, and the times of its bare evaluations."""
 
     likelihood: Likelihood
-    call: Callable[[jax.Array, jax.Array], LogProb]
-    bare: dict[str, Callable[[], Any]]
+    program: Program
+    finer: Program | None
+    bare: dict[str | int, Callable[[], Any]]
     seconds: list[float] = field(default_factory=list)
     results: list[LogProb] = field(default_factory=list)
-    alone: list[float] = field(default_factory=list)
+    overheads: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, subject: Subject, likelihood: Likelihood, carried: int = 0) -> "Record":
+        """Return the record of an estimator that is compiled and has run once."""
+        program = Program.of(likelihood, subject, subject.xs)
+        if carried:
+            program = replace(program, call=carry_probes(program.call, carried))
+        finer = None
+        if isinstance(likelihood, Planned):
+            finer = Program.of(likelihood.tightened(), subject, subject.xs[:_FEW])
+            both = [each.compile_seconds or 0.0 for each in (program, finer)]
+            program = replace(program, compile_seconds=sum(both))
+        if runs_on_host(likelihood):
+            program.call(subject.xs, jax.random.split(jax.random.key(0), len(subject.xs)))
+        return cls(likelihood, program, finer, bare_evaluations(likelihood, subject))
 
     def repeat(self, xs: jax.Array, keys: jax.Array) -> None:
         """Run the estimator once more, then time the evaluations that it took."""
-        seconds, result = timed(lambda: self.call(xs, keys))
+        seconds, result = timed(lambda: self.program.call(xs, keys))
         counts = executed(self.likelihood, result, xs[0].size)
+        alone = sum(n * median_seconds(self.bare[kind]) for kind, n in counts.items())
+        if alone:
+            self.overheads.append(seconds / alone)
+        if self.finer:
+            found, finer = result, self.finer.call
+            further, result = timed(lambda: look_again(finer, found, xs, keys))
+            seconds += further
         self.seconds.append(seconds)
         self.results.append(result)
-        self.alone.append(sum(n * median_seconds(self.bare[kind]) for kind, n in counts.items()))
 
     def mean(self, name: str) -> float:
         """Return the mean of a count over images and repetitions."""
         return float(np.mean([getattr(result, name) for result in self.results]))
 
 
-def points(run: Run, count: int) -> jax.Array:
-    """Return the first test images, dequantized."""
+def trained(run: Run, name: str, count: int) -> Subject:
+    """Return the model of a run, with the first test images, dequantized."""
     experiment, indices = run.experiment, np.arange(count)
     keys = keys_by_index(experiment.streams["eval"], indices)
     x = jnp.asarray(experiment.dataset.test[indices])
-    return jax.vmap(lambda key, x: experiment.model.dequantizer(key, x)[0])(keys, x)
+    xs = jax.vmap(lambda key, x: experiment.model.dequantizer(key, x)[0])(keys, x)
+    params = run.params()
+    subject = Subject(name, experiment.config, experiment.model.bind, params, xs, np.zeros(count))
+    return replace(subject, truth=reference(subject, run.workdir.root / "benchmarks"))
 
 
-def load_likelihood(run: Run, name: str) -> Likelihood:
-    """Return the run's estimator for points of the model's space."""
-    stored = run.experiment.estimators[name].likelihood
-    assert isinstance(stored, OneDraw)
-    inner = stored.likelihood
-    if isinstance(inner, Planned):
-        shape, model = run.experiment.dataset.shape, run.experiment.model
-        with jax.default_matmul_precision("float32"):
-            measure = jax.jit(lambda params: inner.measure(model.bind(params), shape))
-            return replace(inner, node_colors=inner.plan(measure(run.params()), shape))
-    return inner
-
-
-def program(run: Run, likelihood: Likelihood) -> Callable[[jax.Array, jax.Array], LogProb]:
-    """Return a compiled ``(xs, keys) -> LogProb`` with float32 matrix products."""
-    model, params = run.experiment.model, run.params()
-
-    def evaluate(params, xs, keys):
-        return likelihood(model.bind(params), xs, keys)
-
-    evaluated = evaluate if runs_on_host(likelihood) else jax.jit(evaluate)
-    finer = program(run, likelihood.tightened()) if isinstance(likelihood, Planned) else None
-
-    def call(xs, keys):
-        with jax.default_matmul_precision("float32"):
-            found = jax.device_get(evaluated(params, xs, keys))
-        return look_again(finer, found, xs, keys) if finer else found
-
-    return call
+def oracle(config: Any, side: int, count: int) -> Subject:
+    """Return natural images with three channels, whose score and density are known."""
+    process, law, eps = VP(), natural_images((side, side, 3)), config.likelihood.eps
+    sample = lambda key: law.sample_at(key, process.alpha(eps), process.sigma(eps))  # noqa: E731
+    xs = jax.vmap(sample)(jax.random.split(jax.random.key(4), count))
+    density = law.log_density_fn(process)
+    truth = np.asarray(jax.jit(jax.vmap(lambda x: density(x, eps)))(xs))
+    model = BoundModel(process, law.score_fn(process))
+    return Subject(f"natural images, {xs[0].size}", config, lambda _: model, {}, xs, truth)
 
 
 def carry_probes(
@@ -252,74 +348,66 @@ def look_again(
     return found
 
 
-def reference(run: Run, xs: jax.Array) -> np.ndarray:
-    """Return log densities by the exact trace in nats; read them if the workdir has them."""
-    exact = load_likelihood(run, "exact")
-    name = f"exact-{digest_arrays((run.params(), xs, repr(exact)))}.npz"
-    path = run.workdir.root / "benchmarks" / name
+def reference(subject: Subject, folder: Path) -> np.ndarray:
+    """Return log densities by the exact trace in nats; read them if the folder has them."""
+    exact = subject.likelihood("exact", rtol=1e-5, atol=1e-5)
+    path = folder / f"exact-{digest_arrays((subject.params, subject.xs, repr(exact)))}.npz"
     if not path.exists():
-        call = program(run, exact)
+        parts = [subject.xs[i : i + _AT_ONCE] for i in range(0, len(subject.xs), _AT_ONCE)]
+        call = Program.of(exact, subject, parts[0]).call
         keys = jax.random.split(jax.random.key(0), _AT_ONCE)
-        parts = [xs[i : i + _AT_ONCE] for i in range(0, len(xs), _AT_ONCE)]
         write_npz(path, {"nats": np.concatenate([call(part, keys).nats for part in parts])})
     with np.load(path) as stored:
         return stored["nats"]
 
 
-def record(run: Run, name: str, xs: jax.Array, carried: int = 0) -> Record:
-    """Return the record of an estimator that is compiled and has run once."""
-    likelihood = load_likelihood(run, name)
-    bare = bare_evaluations(likelihood, run.experiment.model, run.params(), xs)
-    call = program(run, likelihood)
-    call = carry_probes(call, carried) if carried else call
-    call(xs, jax.random.split(jax.random.key(0), len(xs)))
-    return Record(likelihood, call, bare)
-
-
-def row(name: str, dataset: str, record: Record, truth: np.ndarray, dims: int) -> dict[str, Any]:
+def row(title: str, subject: Subject, record: Record) -> dict[str, Any]:
     """Return the figures of one estimator; errors are in bits/dim."""
-    in_bits = partial(np.multiply, 1 / (dims * math.log(2)))
+    in_bits = partial(np.multiply, 1 / (subject.xs[0].size * math.log(2)))
     nats = np.stack([result.nats for result in record.results]).astype(np.float64)
     reported = np.stack([result.standard_error for result in record.results])
-    errors = in_bits(truth - nats)
-    seconds = statistics.median(record.seconds) / nats.shape[1]
+    errors = in_bits(subject.truth - nats)
     rms = float(np.sqrt(np.mean(errors**2)))
-    ratios = [
-        took / alone for took, alone in zip(record.seconds, record.alone, strict=True) if alone
-    ]
     return {
-        "dataset": dataset,
-        "estimator": name,
-        "seconds_per_image": seconds,
+        "dataset": subject.name,
+        "estimator": title,
+        "goal": "image" if rms <= TARGET else None,
+        "seconds_per_image": statistics.median(record.seconds) / nats.shape[1],
         "forward_evaluations": record.mean("nfe"),
         "jvp_evaluations": record.mean("jvps"),
         "rms_error": rms,
         "reported_error": float(in_bits(np.sqrt(np.mean(reported**2)))),
         "bias": float(errors.mean()),
         "bias_standard_error": float(errors.std(ddof=1) / math.sqrt(errors.size)),
-        "goal": "image" if rms <= TARGET else None,
-        "overhead": statistics.median(ratios) if ratios else None,
+        "overhead": statistics.median(record.overheads) if record.overheads else None,
+        "compile_seconds": record.program.compile_seconds,
+        "temporary_megabytes": record.program.megabytes,
     }
 
 
-def row_of_mean(run: Run, name: str, title: str) -> dict[str, Any]:
+def row_of_mean(run: Run, dataset: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of the mean of the whole test set; errors are in bits/dim."""
-    experiment, test = run.experiment, run.experiment.dataset.test
+    config = run.experiment.config.copy_and_resolve_references()
+    dotted = {f"likelihood.{key}": value for key, value in settings.items()}
+    config.update_from_flattened_dict({**_OWN, **dotted, "eval.estimators": (name,)})
+    experiment = Experiment(config).with_data(run.experiment.dataset)
+    test = experiment.dataset.test
     evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
     data = test[np.arange(len(test))]
-    call = partial(evaluator, run.params(), data, experiment.streams["eval"])
-    call()  # the first call compiles
-    found = min((call() for _ in range(2)), key=lambda found: found.seconds)
+    params = run.params()
+    pilot = evaluator.pilot(params, data.shape[1:])
+    found = evaluator(params, data, experiment.streams["eval"], plan=pilot.get("plan"))
     dims = data[0].size * math.log(2)
     return {
-        "dataset": experiment.dataset.name,
-        "estimator": title,
+        "dataset": dataset,
+        "estimator": name,
         "goal": "mean",
-        "seconds_per_image": found.seconds / len(data),
-        "forward_evaluations": float(found.values["nfe"].mean()),
-        "jvp_evaluations": float(found.values["jvps"].mean()),
+        "seconds_per_image": (found.seconds + pilot.get("seconds", 0)) / len(data),
+        "forward_evaluations": found.values["nfe"].mean() + pilot.get("nfe", 0) / len(data),
+        "jvp_evaluations": found.values["jvps"].mean() + pilot.get("jvps", 0) / len(data),
         "rms_error": float(np.sqrt(np.sum(found.standard_error**2))) / len(data) / dims,
         "bias": -float(found.values["discretization"].mean()) / dims,
+        "compile_seconds": found.compile_seconds,
     }
 
 
@@ -328,7 +416,7 @@ def show(report: dict[str, Any]) -> None:
     table = Table(title=f"{report['dataset']}, {report['images']} images, {report['device']}")
     for name in ("estimator", "s/image", "values", "products", "rms error", "reported", "bias"):
         table.add_column(name, justify="right")
-    for name in (f"reaches {TARGET}", "overhead"):
+    for name in (f"reaches {TARGET}", "overhead", "compile", "memory"):
         table.add_column(name, justify="right")
     for each in (each for each in report["rows"] if each["goal"] != "mean"):
         table.add_row(
@@ -341,6 +429,8 @@ def show(report: dict[str, Any]) -> None:
             f"{each['bias']:+.5f} ± {each['bias_standard_error']:.5f}",
             "yes" if each["goal"] else "no",
             f"{each['overhead']:.3f}" if each["overhead"] else "-",
+            f"{each['compile_seconds']:.0f} s" if each["compile_seconds"] else "-",
+            f"{each['temporary_megabytes']:.0f} MB" if each["temporary_megabytes"] else "-",
         )
     console = Console(width=140)
     console.print(table)
@@ -357,65 +447,62 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="configs/digits.py")
     parser.add_argument("--workdir", default="runs/digits")
+    parser.add_argument("--oracle", type=int, default=0, help="side of natural images")
+    parser.add_argument("--name", help="of the model, in the tables; by default of the data set")
     parser.add_argument("--images", type=int, default=16, help="points with an exact reference")
     parser.add_argument("--copies", type=int, default=4, help="of each point in a batch")
     parser.add_argument("--repeats", type=int, default=5, help="batches of each estimator")
-    parser.add_argument("--reference_rtol", type=float, default=1e-5)
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
 
-    def open_run(name, settings):
-        overrides = {**_OWN, **settings, "eval.estimators": (name,)}
-        return load_or_train(arguments.config, arguments.workdir, overrides)
+    store_compiled_programs()
+    if arguments.oracle:
+        run = None
+        distinct = oracle(load_config(arguments.config), arguments.oracle, arguments.images)
+    else:
+        run = load_or_train(arguments.config, arguments.workdir, {})
+        distinct = trained(run, arguments.name or run.experiment.dataset.name, arguments.images)
+    subject = distinct.repeat(arguments.copies)
 
-    def tolerance(rtol):
-        return {"likelihood.rtol": rtol, "likelihood.atol": rtol}
+    def repeat(records):
+        for seed in range(arguments.repeats):
+            keys = jax.random.split(jax.random.key(seed), len(subject.xs))
+            for each in records.values():
+                each.repeat(subject.xs, keys)
 
-    run = open_run("ode", {})
-    distinct = points(run, arguments.images)
-    truth = reference(open_run("exact", tolerance(arguments.reference_rtol)), distinct)
-    truth = np.tile(truth, arguments.copies)
-    xs = jnp.tile(distinct, (arguments.copies, *(1 for _ in distinct.shape[1:])))
-    dataset, dims = run.experiment.dataset.name, xs[0].size
-
-    ode = record(run, "ode", xs)
-    ode.repeat(xs, jax.random.split(jax.random.key(arguments.repeats), len(xs)))
-    rms = row("ode", dataset, ode, truth, dims)["rms_error"]
-    probes = math.ceil((rms / TARGET) ** 2)
-    scipy = record(open_run("scipy", tolerance(1e-5)), "scipy", xs)
-    scipy.repeat(xs, jax.random.split(jax.random.key(arguments.repeats), len(xs)))
-    rms = row("scipy", dataset, scipy, truth, dims)["rms_error"]
-    carried = math.ceil((rms / TARGET) ** 2)
-    settings = {
-        "ode": ("ode", {}),
-        f"ode, {probes} probes": ("ode", {"likelihood.probes": probes}),
-        "quadrature": ("quadrature", {}),
-        "quadrature, multistep": ("quadrature", _MULTISTEP),
-        "planned": ("planned", {"likelihood.target": TARGET}),
-    }
+    scipy = subject.likelihood("scipy", rtol=1e-5, atol=1e-5)
     records = {
-        title: record(open_run(name, changes), name, xs)
-        for title, (name, changes) in settings.items()
+        "scipy": Record.of(subject, scipy),
+        "ode": Record.of(subject, subject.likelihood("ode")),
     }
-    of_scipy = open_run("scipy", tolerance(1e-5))
-    records |= {"scipy": scipy, f"scipy, {carried} probes": record(of_scipy, "scipy", xs, carried)}
-    for seed in range(arguments.repeats):
-        keys = jax.random.split(jax.random.key(seed), len(xs))
-        for each in records.values():
-            each.repeat(xs, keys)
+    repeat(records)
+
+    def probes(name):  # as many as the error of one asks for, aiming a twentieth below the target
+        aim = 0.95 * TARGET
+        return math.ceil((row(name, subject, records[name])["rms_error"] / aim) ** 2)
+
+    several = subject.likelihood("ode", probes=probes("ode"))
+    others = {
+        f"scipy, {probes('scipy')} probes": Record.of(subject, scipy, carried=probes("scipy")),
+        f"ode, {probes('ode')} probes": Record.of(subject, several),
+        "quadrature": Record.of(subject, subject.likelihood("quadrature")),
+        "quadrature, multistep": Record.of(subject, subject.likelihood("quadrature", **_MULTISTEP)),
+        "planned": Record.of(subject, subject.likelihood("planned", target=TARGET)),
+    }
+    repeat(others)
     report = {
-        "dataset": dataset,
+        "dataset": subject.name,
         "config": arguments.config,
         "device": jax.devices()[0].device_kind,
         "images": arguments.images,
-        "reference_rtol": arguments.reference_rtol,
         "evaluations_of_each": arguments.copies * arguments.repeats,
         "target": TARGET,
-        "rows": [row(title, dataset, each, truth, dims) for title, each in records.items()],
+        "rows": [row(title, subject, each) for title, each in (records | others).items()],
     }
-    of_mean = {"likelihood.target": TARGET_OF_MEAN, "likelihood.target_of": "mean"}
-    for name, changes in (("quadrature", {}), ("planned", of_mean)):
-        report["rows"].append(row_of_mean(open_run(name, changes), name, name))
+    if run:
+        planned = {"target": TARGET_OF_MEAN, "target_of": "mean"}
+        for name, settings in (("quadrature", {}), ("planned", planned)):
+            report["rows"].append(row_of_mean(run, subject.name, name, settings))
     show(report)
     if arguments.json:
         write_json(Path(arguments.json), report)

@@ -27,8 +27,8 @@ class LogProb:
       parts: terms of the estimate of ``log p(x)``, or of a lower bound on it, in nats. Each key has
         an order in the account and a meaning.
       errors: standard errors of the sum of the parts in nats, by their source: 'probes' of a
-        divergence, 'time' (the times and noises drawn by a bound), 'dequantization'. NaN where a
-        single draw gives no estimate.
+        divergence, 'time' (the times and noises drawn by a bound), 'masks' and 'orders' (drawn by
+        the estimators of tokens), 'dequantization'. NaN where a single draw gives no estimate.
       discretization: change of the estimate in nats by the last refinement of a discretization. It
         is larger than the change by further refinements. NaN where there is none.
       latent: the end of the path at t_max.

@@ -44,8 +44,8 @@ class Planned(PerExample):
     regular color of the dimensions at a time, by products with the Jacobian at that evaluation.
     Every node has its own number of colors and its own signs. Each product also gives the diagonal
     of its color, whose differences from node to node give the standard error. For fixed numbers of
-    colors the estimate is unbiased but for the discretization, whose account is that of
-    `Quadrature`, as is ``refine``.
+    colors the estimate is unbiased but for the discretization. ``discretization`` and ``refine``
+    are those of `Quadrature`.
 
     Without ``node_colors`` every node has one. ``plan`` returns better numbers for a model.
 
@@ -175,6 +175,11 @@ class Planned(PerExample):
         variances = jnp.median(jax.vmap(of_sample)(samples), axis=0)
         exact = np.array(counts) >= math.prod(shape)
         return jnp.where(exact, 0.0, weights[:, None] ** 2 * variances)
+
+    def cost_of_pilot(self, shape: tuple[int, ...]) -> dict[str, int]:
+        """Return what ``measure`` evaluates, under the names of `LogProb`: 'nfe' and 'jvps'."""
+        evaluations = _PILOT_SAMPLES * (self.intervals + 1)
+        return {"nfe": evaluations, "jvps": evaluations * sum(color_counts(shape))}
 
     def plan(
         self, variances: Float[np.ndarray, "nodes counts"], shape: tuple[int, ...]

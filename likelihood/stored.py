@@ -52,12 +52,7 @@ class OneDraw:
         xs: Num[Array, "batch *D"],
         keys: jax.Array,
     ) -> LogProb:
-        draw_keys, likelihood_keys = split_keys(keys)
-        points, log_q = jax.vmap(model.dequantize)(draw_keys, xs)
-        log_prob = self.likelihood(model, points, likelihood_keys)
-        if model.log_scale is None:  # a probability of the levels: nothing was dequantized
-            return log_prob
-        return replace(log_prob, parts=log_prob.parts | {DEQUANTIZATION: -log_q})
+        return at_draw(self.likelihood, model, xs, *split_keys(keys))
 
     def tightened(self) -> "OneDraw | None":
         """Return the same with a tighter likelihood; None if that has nothing to tighten."""
@@ -121,9 +116,7 @@ class ImportanceWeighted:
             own = jnp.where(
                 k == 0, draw_keys, jax.vmap(jax.random.fold_in, (0, None))(draw_keys, k)
             )
-            points, log_q = jax.vmap(model.dequantize)(own, xs)
-            log_prob = self.likelihood(model, points, likelihood_keys)
-            return replace(log_prob, parts=log_prob.parts | {DEQUANTIZATION: -log_q})
+            return at_draw(self.likelihood, model, xs, own, likelihood_keys)
 
         return log_mean_exp(jax.lax.map(draw, jnp.arange(self.samples)))
 
@@ -131,6 +124,21 @@ class ImportanceWeighted:
         """Return the same with a tighter likelihood; None if that has nothing to tighten."""
         tighter = tightened(self.likelihood)
         return tighter and replace(self, likelihood=tighter)
+
+
+def at_draw(
+    likelihood: Likelihood,
+    model: BoundModel,
+    xs: Num[Array, "batch *D"],
+    draw_keys: jax.Array,
+    likelihood_keys: jax.Array,
+) -> LogProb:
+    """Return ``log p(x(u)) - log q(u)`` at the dequantization u that the first keys draw."""
+    points, log_q = jax.vmap(model.dequantize)(draw_keys, xs)
+    log_prob = likelihood(model, points, likelihood_keys)
+    if model.log_scale is None:  # a probability of the levels: nothing was dequantized
+        return log_prob
+    return replace(log_prob, parts=log_prob.parts | {DEQUANTIZATION: -log_q})
 
 
 def log_mean_exp(draws: LogProb) -> LogProb:

@@ -223,6 +223,27 @@ def test_a_result_of_the_same_settings_is_read_and_not_computed(own, monkeypatch
     assert _results(other) == ["eval/20/bound"]
 
 
+def test_an_interrupted_evaluation_keeps_its_plan_and_counts_the_pilot(own, monkeypatch):
+    planned = {"likelihood.name": "planned", "eval.second_look": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(LikelihoodEvaluator, "__call__", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            own(**planned).bits_per_dim()
+    monkeypatch.setattr(LikelihoodEvaluator, "pilot", lambda *_: pytest.fail("measured again"))
+    run = own(**planned)
+    summary = run.bits_per_dim()
+    products = 8 * 25 * (1 + 2)  # samples, nodes, and colors of a point of the plane
+    assert summary["pilot"]["jvps"] == products
+    with np.load(run.workdir.root / "eval" / "20" / "planned" / "per_image.npz") as found:
+        jvps = found["jvps"]
+    assert summary["jvp_evaluations"] == pytest.approx(jvps.mean() + products / len(jvps))
+    assert summary["seconds"] > summary["pilot"]["seconds"] > 0
+
+
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_other_parameters_of_the_same_step_are_evaluated_again(tmp_path):
     """A run that was begun anew in its folder has another result, beside the old one."""
     folder = tmp_path / "run"

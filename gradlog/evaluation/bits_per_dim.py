@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 
 from gradlog import terminal
 from gradlog.aliases import modern_result, modern_settings
-from gradlog.distributed import exists_on_hosts, is_writer
+from gradlog.distributed import exists_on_hosts, gather, is_writer
 from gradlog.evaluation.batch_cache import DAMAGED, PARTIAL, BatchCache
 from gradlog.evaluation.likelihood import Evaluation, evaluated_source, likelihood_evaluator
 from gradlog.evaluation.uncertainty import (
@@ -183,7 +183,8 @@ class EstimatorRun:
                 say = lambda done: update(done, "images")  # noqa: E731
                 return evaluator(params, source, stream, say, cache=cache, look=look, plan=plan)
 
-        plan = evaluator.plan(params, self._experiment.dataset.shape)
+        pilot = self._pilot(params, cache)
+        plan = pilot.get("plan")
         evaluation = pass_over(evaluator, data, title, cache)
         if uncertain := int(np.sum(evaluation.values["refine"])):
             terminal.say(
@@ -221,7 +222,7 @@ class EstimatorRun:
             len(test),
             NO_CLASS if self._evaluator.model.num_classes else None,
         )
-        summary = summarize(evaluation, provenance, second, change)
+        summary = summarize(evaluation, provenance, second, change, pilot)
         if is_writer():
             save_result(folder, evaluation, provenance, summary)
             cache.discard()
@@ -230,6 +231,20 @@ class EstimatorRun:
                 terminal.say(f"warning: the mean is over {summary['mean_over']}; {listed}")
             terminal.say(f"wrote {folder}")
         return Result(summary, per_image_arrays(evaluation), folder)
+
+    def _pilot(self, params: Any, cache: BatchCache) -> dict[str, Any]:
+        """Return the plan of host 0, with its costs; see `LikelihoodEvaluator.pilot`.
+
+        It is kept beside the finished batches, so that an interrupted evaluation goes on by it.
+        """
+        found, kept, place = {}, cache.within("pilot"), np.arange(1)
+        if is_writer():
+            found = kept.load(place) or self._evaluator.pilot(
+                params, self._experiment.dataset.shape
+            )
+            if found:
+                kept.save(place, found)
+        return gather(found)[0]
 
     def _eps(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the smallest noise levels; nothing for tokens, which have none."""
@@ -260,6 +275,7 @@ def summarize(
     provenance: Provenance,
     second: Evaluation | None = None,
     convergence: dict[str, Any] | None = None,
+    pilot: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the contents of ``bits_per_dim.json``.
 
@@ -270,13 +286,15 @@ def summarize(
     place of each datum (its dequantization and its noise at eps), and is null where one draw an
     image gives no estimate. ``error_split`` has all parts. ``discretization`` is the change by the
     last refinement of the nodes. ``plan`` is the number of colors at each node, from the data to
-    t_max, of an estimator that plans it. Without a good image there are no numbers.
+    t_max, of an estimator that plans it, and ``pilot`` what the plan cost: the numbers of
+    evaluations and the seconds include its share. Without a good image there are no numbers.
 
     Args:
       evaluation: of every image.
       provenance: what a reader needs to compute it again.
       second: a second look at the first images, for the split; it does not enter the mean.
       convergence: the change under tighter numerics; None if it was not measured.
+      pilot: the plan and its costs, as `LikelihoodEvaluator.pilot` returns them.
     """
     good, account = evaluation.good, evaluation.account
     of_good = lambda nats: account.to_bits_per_dim(nats[good])  # noqa: E731
@@ -285,6 +303,8 @@ def summarize(
     refinement = mean(of_good(evaluation.values["discretization"]))
     terms = account.terms.items() if good.any() else ()
     nfe, jvps = evaluation.values["nfe"], evaluation.values["jvps"]
+    costs = {name: float(cost) for name, cost in (pilot or {}).items() if name != "plan"}
+    share = {name: costs.get(name, 0.0) / len(nfe) for name in ("nfe", "jvps")}
     summary = {
         "bits_per_dim": total.value,
         "standard_error": total.standard_error,
@@ -309,13 +329,14 @@ def summarize(
             "standard_error": refinement.standard_error,
         },
         "convergence": convergence,
-        "nfe": float(np.mean(nfe)),
+        "nfe": float(np.mean(nfe)) + share["nfe"],
         "nfe_max": int(np.max(nfe)),
-        "forward_evaluations": float(np.mean(nfe)),
-        "jvp_evaluations": float(np.mean(jvps)),
+        "forward_evaluations": float(np.mean(nfe)) + share["nfe"],
+        "jvp_evaluations": float(np.mean(jvps)) + share["jvps"],
         "plan": None if evaluation.plan is None else evaluation.plan.tolist(),
-        "seconds": evaluation.seconds,
-        "compile_seconds": evaluation.compile_seconds,
+        "pilot": costs or None,
+        "seconds": evaluation.seconds + costs.get("seconds", 0.0),
+        "compile_seconds": evaluation.compile_seconds + costs.get("compile_seconds", 0.0),
         "step": provenance.step,
         "checkpoint": provenance.checkpoint,
         "data_fingerprint": provenance.data_fingerprint,

@@ -201,21 +201,39 @@ class LikelihoodEvaluator:
         It depends on the parameters and the estimator alone: for `Planned` the number of colors at
         each node. It is None for estimators that decide nothing.
         """
-        inner = planner(self.likelihood)
+        return self.pilot(params, shape).get("plan")
+
+    def pilot(self, params: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return the plan of a model with what it cost; empty for estimators that plan nothing.
+
+        'plan' is an array. 'nfe' and 'jvps' count evaluations, 'seconds' and 'compile_seconds' are
+        as in `Evaluation`.
+        """
+        inner, shape = planner(self.likelihood), tuple(shape)
         if inner is None:
-            return None
-        if not any(known is params for known, _ in self._plans):
-            variances = jax.device_get(self._measuring(tuple(shape))(params))
-            self._plans[:] = [(params, inner.plan(variances, tuple(shape)))]
-        return self._plans[0][1]
+            return {}
+        if not any(known is params for known, _ in self._pilots):
+            started = time.perf_counter()
+            program = self._measuring(shape)
+            if not jax.config.jax_disable_jit:  # pyright: ignore
+                program = program.lower(params).compile()
+            compiled = time.perf_counter()
+            found = {
+                "plan": inner.plan(jax.device_get(program(params)), shape),
+                **inner.cost_of_pilot(shape),
+                "seconds": time.perf_counter() - compiled,
+                "compile_seconds": compiled - started,
+            }
+            self._pilots[:] = [(params, found)]
+        return self._pilots[0][1]
 
     @cached_property
-    def _plans(self) -> list[tuple[Any, Plan]]:
+    def _pilots(self) -> list[tuple[Any, dict[str, Any]]]:
         return []  # that of the parameters that were asked for last
 
     @cached_property
-    def _measuring(self) -> Callable[[tuple[int, ...]], Callable[[Any], Any]]:
-        def program(shape: tuple[int, ...]) -> Callable[[Any], Any]:
+    def _measuring(self) -> Callable[[tuple[int, ...]], Any]:
+        def program(shape: tuple[int, ...]) -> Any:
             def measure(params: Any, _: None) -> Any:
                 return planner(self.likelihood).measure(self.model.bind(params), shape)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
@@ -51,7 +52,7 @@ class Samples:
     Attributes:
       x: the samples.
       nfe: score evaluations of each sample.
-      ok: whether its solver finished with a finite result.
+      ok: whether its solver finished with a finite result, log density included.
       seconds: for all of them, compilation included.
       log_prob: their log densities in nats per unit of the data, under the probability flow at eps,
         at the points before they are rounded to levels. None if they were not asked for.
@@ -101,6 +102,7 @@ class SampleDriver:
                 if sample.density is None:
                     return drawn
                 return drawn | {
+                    "ok": sample.ok & jnp.isfinite(sample.density.nats),
                     "log_prob": sample.density.nats - z.size * units,
                     "log_prob_error": sample.density.standard_error,
                     "log_prob_discretization": sample.density.discretization,

@@ -264,6 +264,11 @@ def _remarks(result: Row) -> list[str]:
         )
     if split := _split(result):
         found.append(f"{name}: {split}")
+    if pilot := result.get("pilot"):
+        found.append(
+            f"{name}: a pilot of {pilot['jvps']:.0f} products planned those of the images; NFE, "
+            "JVPs and seconds include its share"
+        )
     if discretization := result.get("discretization"):
         change = _value(discretization)
         found.append(
