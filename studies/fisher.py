@@ -143,7 +143,7 @@ class Fisher:
 
             return estimate_along(lengths, key, at)
 
-        exact = exact_divergences(setting, lengths)
+        exact = map(np.asarray, exact_divergences(setting, lengths))
         estimates = map(estimate, (kl, fisher_divergence, log_variance))
         return Sweep(lengths, *exact, *estimates)
 
