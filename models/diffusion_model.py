@@ -93,7 +93,8 @@ class DiffusionModel:
 
     def in_float32(self) -> "DiffusionModel":
         """Return the same model with computations in float32, as a likelihood needs them."""
-        return replace(self, network=_in_float32(self.network))
+        network = _in_float32(self.network)
+        return self if network is self.network else replace(self, network=network)
 
     def log_density_fn(self, params: Params, *, condition: Condition = None) -> LogDensityFn:
         """Return ``log q(x, t)`` in nats, up to a constant for each t; its gradient is the score.
@@ -116,7 +117,8 @@ class DiffusionModel:
 
 def _in_float32(network: Any) -> Any:
     if hasattr(network, "network"):  # a TokenNetwork or a MapNetwork
-        return network.clone(network=_in_float32(network.network))
+        inner = _in_float32(network.network)
+        return network if inner is network.network else network.clone(network=inner)
     if getattr(network, "dtype", "float32") == "float32":
         return network
     return network.clone(dtype="float32")

@@ -106,6 +106,7 @@ class LevelLogits:
         return score
 
 
+@dataclass(frozen=True)
 class Datum:
     """``F`` corrects the linear estimate of the datum of a `ConditionalPath`.
 

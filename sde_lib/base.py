@@ -24,9 +24,12 @@ class Process:
 
     Attributes:
       dtype: of the points that it moves: real numbers, or whole ones.
+      INSIDE: the names of the fields that shape a learned schedule between its ends. They are
+        trained for the variance of the bound, which does not depend on them (`losses.variance`).
     """
 
     dtype: ClassVar[Any] = float
+    INSIDE: ClassVar[tuple[str, ...]] = ()
 
     @property
     def t_max(self) -> float:
@@ -65,12 +68,7 @@ class GaussianPath(Process):
     Times lie in (0, t_max]. All functions take a scalar time; callers map them over batches. The
     first time of an integration, ``eps``, belongs to the consumer and not to the process. Instances
     are pytrees, so their numbers may be traced.
-
-    ``INSIDE`` names the fields that shape a learned schedule between its ends. They are trained for
-    the variance of the bound, which does not depend on them (`losses.variance`).
     """
-
-    INSIDE: ClassVar[tuple[str, ...]] = ()
 
     @property
     def prior_std(self) -> Time:

@@ -166,7 +166,7 @@ def test_failed_samples_are_counted_and_are_not_numbers(capsys):
 
 def test_a_process_of_another_kind_is_refused_before_anything_is_compiled():
     model = _model(Process())
-    with pytest.raises(ValueError, match=r"EvidenceBound .* SDE, got Process"):
+    with pytest.raises(ValueError, match=r"EvidenceBound .*, got Process"):
         fit(model, POINTS, steps=3, batch_size=32)
     fitted = FittedModel(model, {}, (2,), np.zeros(0))
     with pytest.raises(ValueError, match=r"OneDraw .* SDE, got Process"):

@@ -76,6 +76,11 @@ def test_latents_have_no_encoding_and_no_score(run):
         run.score(x, 0.4)
 
 
+def test_its_data_have_no_code(run):
+    with pytest.raises(ConfigError, match=r"sde\.name"):
+        run.compress(run.experiment.dataset.test[:2])
+
+
 def on_two_devices() -> float:
     """Return the largest difference of parameters after steps of pmap and of fsdp."""
     wide = {"sde.latent_hidden": 1024, "optimizer.adam_eps": 1e-5}

@@ -41,7 +41,7 @@ from gradlog.likelihood import OneDraw, VariationalBound
 from gradlog.likelihood.bound import GRIDS
 from gradlog.models import Centers, Decoder, Uniform
 from gradlog.sampling.transitions import posterior_mean
-from gradlog.sde_lib import Discrete, Masking
+from gradlog.sde_lib import SDE, Discrete, Masking
 from gradlog.storage import atomic, digest_params, write_npz
 
 if TYPE_CHECKING:
@@ -163,6 +163,11 @@ class Compression:
         experiment = self._experiment
         config, dataset = experiment.config, experiment.dataset
         together = min(config.codec.images_per_block, images)
+        if not isinstance(experiment.initial_process, SDE | Discrete):
+            raise ConfigError(
+                f"config.sde.name = {config.sde.name!r} has no code: a code has one noise level at "
+                "a time for all dimensions"
+            )
         if dataset.levels is None:
             raise ConfigError(
                 f"{dataset.name} is continuous: only data with levels, whole numbers, have a code"

@@ -43,7 +43,7 @@ from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
 from gradlog.models import Continuous
-from gradlog.sde_lib import DISCRETE_PROCESSES, SDE, Discrete, Neural
+from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete, GaussianPath, Neural
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -450,14 +450,14 @@ class Run:
             of each datum chooses its noise levels.
           DataError: x does not have the shape of the data, or a time lies outside [0, t_max].
         """
-        if not isinstance(self.experiment.initial_process, SDE):
+        self.experiment.require_common_levels("a score at a time")
+        if not isinstance(self.experiment.initial_process, GaussianPath):
             instead = "run.logits(x)"
             if isinstance(self.experiment.process, Neural):
                 instead = "run.experiment.model.bind(run.params()).datum(x, t)"
             raise ConfigError(
                 f"config.sde.name = {self.config.sde.name!r} has no score: use {instead}"
             )
-        self.experiment.require_common_levels("a score at a time")
         points = check_points(x, self.experiment.dataset, "points")
         times, t_max = np.asarray(t, np.float32), float(self.experiment.initial_process.t_max)
         if times.shape not in ((), (len(points),)):

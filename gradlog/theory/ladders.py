@@ -3,10 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from etils import epy
 from jaxtyping import Float
-from scipy.optimize import brentq
-from scipy.spatial.distance import pdist
-from scipy.stats import norm
+
+with epy.lazy_imports():  # a run that trains nothing need not wait for them
+    from scipy.optimize import brentq
+    from scipy.spatial.distance import pdist
+    from scipy.stats import norm
 
 _MOST = 2000  # points of which all pairs are compared
 _OVERLAP = 0.5

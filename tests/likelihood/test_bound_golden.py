@@ -54,7 +54,8 @@ def compiled():
     def integrand(x, t, z, v):
         noise = jnp.sum(z**2)
         # Each less what both have as their mean without a network: d, at the draw in the first.
-        return denoising(model, x, t, z)[0] - noise, (sliced(model, x, t, z, v)[0] - x.size)
+        dsm, ssm = jnp.sum(denoising(model, x, t, z)[0]), jnp.sum(sliced(model, x, t, z, v)[0])
+        return dsm - noise, ssm - x.size
 
     def run(times, noise, probes, last, first):
         dsm, ssm = jax.vmap(jax.vmap(integrand), (None, 0, 0, 0))(x, times, noise, probes)

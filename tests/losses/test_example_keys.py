@@ -21,6 +21,6 @@ def test_keys_are_those_that_runs_were_trained_with():
     data, time, loss = jax.random.split(key, 3)
     integrand, dropout = jax.random.split(loss)
     flip, class_dropout = jax.random.fold_in(key, 3), jax.random.fold_in(loss, 0xC1A55)
-    reconstruction = jax.random.fold_in(loss, 0x5EC0)
-    wanted = bits([data, time, integrand, dropout, flip, class_dropout, reconstruction])
+    added = [jax.random.fold_in(loss, number) for number in (0x5EC0, 0x1A7E)]
+    wanted = bits([data, time, integrand, dropout, flip, class_dropout, *added])
     np.testing.assert_array_equal(bits(example_keys(key)), wanted)
