@@ -143,9 +143,9 @@ class Fisher:
 
             return estimate_along(lengths, key, at)
 
-        exact = map(np.asarray, exact_divergences(setting, lengths))
-        estimates = map(estimate, (kl, fisher_divergence, log_variance))
-        return Sweep(lengths, *exact, *estimates)
+        exact = [np.asarray(curve) for curve in exact_divergences(setting, lengths)]
+        estimates = [estimate(one) for one in (kl, fisher_divergence, log_variance)]
+        return Sweep(lengths, exact[0], exact[1], exact[2], *estimates)
 
 
 def two_modes(law: GaussianMixture, distance) -> tuple[GaussianMixture, GaussianMixture]:
