@@ -40,18 +40,21 @@ def data() -> Config:
     return Config(
         {
             # Name of the data set. Images: 'digits', 'photos', 'cifar10', 'imagenet32', 'tfds';
-            # your own data: 'files', 'folder'; toys: 'mixture', 'moons', 'checkerboard', 'circle'.
+            # your own data: 'files', 'folder', 'text'; toys: 'mixture', 'moons', 'checkerboard',
+            # 'circle'.
             "name": "digits",
             "data_dir": "",  # folder for prepared data sets; empty for ~/.cache/gradlog
-            "path": "",  # files, folder: your data; cifar10, imagenet32: the official archives
-            "test_path": "",  # files: the test data; empty to hold out a share of `path`
+            # files, folder, text: your data; cifar10, imagenet32: the official archives.
+            "path": "",
+            "test_path": "",  # files, text: the test data; empty to hold out a share of `path`
+            "sequence_length": 256,  # text: bytes of a sequence [1, inf)
             # files: number of levels of integer data, such as 256 for 8 bits; 0 for continuous
             # data; -1 if not set.
             "levels": -1,
             # files: where the channels of arrays of four axes are, 'NHWC' (last) or 'NCHW'; '' if
             # the shape leaves no doubt.
             "axes": "",
-            "test_fraction": 0.1,  # files, folder: share held out if there are no test data
+            "test_fraction": 0.1,  # files, folder, text: share held out if there are no test data
             "seed": 0,  # seed of splits and of synthetic data
             "image_size": 0,  # photos: 16 or 32; folder: resize to this size; 0 keeps the size
             "channels": 0,  # folder: 1 (gray) or 3 (color)

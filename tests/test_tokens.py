@@ -191,6 +191,20 @@ def test_the_tokens_of_a_file_have_their_exact_bits_beside_the_bounds(tmp_path):
     assert run.sample(None, 5).x.max() < 3
 
 
+def test_text_is_modeled_byte_by_byte(tmp_path):
+    (tmp_path / "x.txt").write_text("a line of text, and another one\n" * 50)
+    data = {"data.name": "text", "data.path": str(tmp_path / "x.txt"), "data.sequence_length": 8}
+    own = {"model.num_classes": 0, "sampling.classes": "", "sampling.num_samples": 2}
+    run = Run.open(tmp_path / "run", config(**data | own | {"eval.estimators": ("bound",)}))
+    run.train()
+    assert run.bits_per_dim()["bits_per_dim"] > 0
+    folder = run.save_samples(run.steps()[-1])
+    drawn = np.load(folder / "samples.npz")["samples"]
+    assert drawn.shape == (2, 8)
+    text = drawn[1].tobytes().decode("utf-8", "replace")
+    assert (folder / "samples.txt").read_bytes().decode().endswith(f"--- sample 1\n{text}\n")
+
+
 LEVELS = {"model.parametrization": "levels", "objective.dequantization": "centers"}
 LEVELS |= {
     "objective.eps": 1e-3,

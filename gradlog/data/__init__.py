@@ -34,6 +34,7 @@ from gradlog.data.labeled import (
     split_label,
 )
 from gradlog.data.photos import load_photos
+from gradlog.data.text import load_text
 from gradlog.data.tfds_images import load_tfds
 from gradlog.data.toys import load_checkerboard, load_circle, load_mixture, load_moons
 
@@ -45,6 +46,7 @@ DATASETS = {
     "imagenet32": load_imagenet32,
     "files": load_files,
     "folder": load_folder,
+    "text": load_text,
     "mixture": load_mixture,
     "moons": load_moons,
     "checkerboard": load_checkerboard,

@@ -37,6 +37,7 @@ from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
 from gradlog.models import Decoder, DiffusionModel
 from gradlog.sampling import Sampler
 from gradlog.storage import Workdir, write_json, write_npz
+from gradlog.storage.files import write_text
 
 if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment
@@ -238,6 +239,10 @@ class SampleRun:
                 }
             write_npz(folder / "samples.npz", arrays | targets.arrays())
             save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
+            if experiment.config.data.name == "text":
+                texts = (x.tobytes().decode("utf-8", "replace") for x in samples.x)
+                numbered = (f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))
+                write_text(folder / "samples.txt", "".join(numbered))
             write_json(folder / "settings.json", settings)
             if failed := int((~samples.ok).sum()):
                 terminal.say(f"warning: {failed} samples failed: not finite, or not finished")

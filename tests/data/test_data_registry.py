@@ -23,6 +23,7 @@ def test_the_names_of_all_data_sets():
         "imagenet32",
         "files",
         "folder",
+        "text",
     }
 
 

@@ -1,0 +1,123 @@
+"""Text of the user's own, as sequences of bytes."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gradlog.data.dataset import (
+    DataError,
+    Dataset,
+    describe_overlap,
+    from_arrays,
+    split_indices,
+)
+from gradlog.data.walk import Found, find_files
+
+BYTES = 256
+ENDINGS = (".txt", ".md", ".rst", ".tex", ".csv", ".json", ".html", ".xml", ".py")
+_BLOCK = 16  # sequences that stay together in a split
+
+
+def load_text(
+    *,
+    path: str = "",
+    test_path: str = "",
+    sequence_length: int = 256,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+) -> Dataset:
+    """Load a file of text, or all text files below a folder, as sequences of bytes (length,).
+
+    A byte is a token of 256 levels, so bits/dim are bits per byte of UTF-8. The files of a folder
+    are joined in the order of their names, with a line break between them, and cut into sequences;
+    what is left at the end is too short. Without a test set, blocks of 16 sequences that follow
+    each other are held out at random: single sequences would stand between their neighbors of the
+    training set.
+
+    Args:
+      path: a file of text in UTF-8, or a folder, of which `ENDINGS` are read.
+      test_path: the test set, likewise; '' holds out blocks of ``path``.
+      sequence_length: bytes of a sequence.
+      test_fraction: share of the blocks that are held out, between 0 and 1.
+      seed: seed of the split; 0 or more.
+
+    Raises:
+      DataError: a path is missing or holds no text, a file is not in UTF-8, or a text is too short.
+    """
+    if not path:
+        raise DataError("config.data.path is empty; set it to a file or a folder of text")
+    if sequence_length < 1:
+        raise DataError(f"config.data.sequence_length = {sequence_length} must be 1 or more")
+    read = _find(path)
+    train, account = _cut(path, read, sequence_length)
+    if test_path:
+        read_for_test = _find(test_path)
+        if both := {file.resolve() for file in read.files} & {
+            file.resolve() for file in read_for_test.files
+        }:
+            raise DataError(
+                f"{min(both)} is in config.data.path and in config.data.test_path; move the test "
+                "text out of the folder of the training text"
+            )
+        test, of_test = _cut(test_path, read_for_test, sequence_length)
+        account = f"{account}; for testing {of_test}"
+    else:
+        blocks = -(-len(train) // _BLOCK)
+        if blocks < 2:
+            raise DataError(
+                f"{path} has {len(train)} sequence(s) of {sequence_length} bytes; a split needs "
+                f"more than {_BLOCK}: name a config.data.test_path, a longer text, or a shorter "
+                "config.data.sequence_length"
+            )
+        parts = split_indices(blocks, test_fraction=test_fraction, seed=seed)
+        block_of = np.arange(len(train)) // _BLOCK
+        train, test = (train[np.isin(block_of, part)] for part in parts)
+        account += f"; split at random in blocks of {_BLOCK} sequences"
+    counts = f"{len(train):,} sequences for training and {len(test):,} for testing"
+    account = f"{counts}, of {sequence_length:,} bytes, {account}"
+    account = "; ".join(filter(None, [account, describe_overlap(train, test)]))
+    return from_arrays(Path(path).name, train, test, levels=BYTES, account=account)
+
+
+def _find(path: str) -> Found:
+    """Return the files of a text."""
+    root = Path(path).expanduser()
+    if root.is_dir():
+        found = find_files(root, ENDINGS)
+    elif root.exists():
+        found = Found(files=[root])
+    else:
+        raise DataError(f"config.data.path: there is no file or folder {path}")
+    if not found.files:
+        raise DataError(f"{path} holds no text: of a folder {', '.join(ENDINGS)} are read")
+    return found
+
+
+def _cut(path: str, found: Found, length: int) -> tuple[UInt8[np.ndarray, "n length"], str]:
+    """Return the sequences of a text, and what was read and left out."""
+    text = b"\n".join(map(_read_file, found.files))
+    count, rest = divmod(len(text), length)
+    if count == 0:
+        raise DataError(f"{path} has {len(text):,} bytes; one sequence needs {length:,}")
+    left_out = found.count_left_out()
+    if rest:
+        left_out["bytes at the end, which are no whole sequence"] = rest
+    account = f"from {len(found.files):,} file(s)"
+    if left_out:
+        account += "; left out: " + ", ".join(f"{n:,} {kind}" for kind, n in left_out.items())
+    cut = np.frombuffer(text, np.uint8)[: count * length]
+    return cut.reshape(count, length), account
+
+
+def _read_file(file: Path) -> bytes:
+    try:
+        text = file.read_bytes()
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is no text in UTF-8 (byte {error.start:,}); save it in UTF-8, or move it out"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error}); make it readable") from error
+    return text
