@@ -7,9 +7,8 @@ from etils import epy
 from jaxtyping import Float
 
 with epy.lazy_imports():  # a run that trains nothing need not wait for them
-    from scipy.optimize import brentq
-    from scipy.spatial.distance import pdist
-    from scipy.stats import norm
+    from scipy import optimize, stats
+    from scipy.spatial import distance
 
 _MOST = 2000  # points of which all pairs are compared
 _OVERLAP = 0.5
@@ -52,7 +51,7 @@ def advise_ladder(
       ValueError: the points do not differ.
     """
     flat = np.asarray(points[:_MOST], np.float64).reshape(min(len(points), _MOST), -1)
-    sigma_max = float(np.max(pdist(flat), initial=0.0))
+    sigma_max = float(np.max(distance.pdist(flat), initial=0.0))
     if sigma_max == 0:
         raise ValueError("all points are equal: no noise level separates them")
     sigma_min = level_width if level_width else sigma_max / _RATIO
@@ -73,11 +72,11 @@ def ladder_ratio(dims: int) -> float:
 
     def excess(gamma: float) -> float:
         off = np.sqrt(2 * dims) * (gamma - 1)
-        return float(norm.cdf(off + 3 * gamma) - norm.cdf(off - 3 * gamma)) - _OVERLAP
+        return float(stats.norm.cdf(off + 3 * gamma) - stats.norm.cdf(off - 3 * gamma)) - _OVERLAP
 
     if excess(_LARGEST_RATIO) >= 0:
         return _LARGEST_RATIO
-    return float(brentq(excess, 1.0, _LARGEST_RATIO))  # pyright: ignore[reportArgumentType]
+    return float(optimize.brentq(excess, 1.0, _LARGEST_RATIO))  # pyright: ignore[reportArgumentType]
 
 
 def relative_step(gamma: float, steps: int) -> float:
