@@ -117,7 +117,9 @@ def adams_weights(
 ) -> Float[Array, "steps order"]:
     """Return ``int exp(stop - s) l_j(s) ds`` from start to stop, for Lagrange's l_j of nodes."""
     length = (stop - start)[:, None]
-    s = start[:, None] + length * _POINTS
+    # Explicitly: JAX may keep a NumPy constant in the precision in which it was used first.
+    points, shares = (jnp.asarray(each, length.dtype) for each in (_POINTS, _SHARES))
+    s = start[:, None] + length * points
     own = nodes[:, :, None, None]
     others = nodes[:, None, :, None]
     factors = jnp.where(
@@ -126,7 +128,7 @@ def adams_weights(
         (s[:, None, None, :] - others) / jnp.where(own == others, 1.0, own - others),
     )
     basis = jnp.prod(factors, axis=2)
-    return jnp.einsum("sjp,sp->sj", basis, length * _SHARES * jnp.exp(stop[:, None] - s))
+    return jnp.einsum("sjp,sp->sj", basis, length * shares * jnp.exp(stop[:, None] - s))
 
 
 def runge_kutta_step(

@@ -26,9 +26,11 @@ def cubic_weights(grid: Float[Array, " nodes"]) -> Weights:
       ValueError: there are fewer than four nodes.
     """
     nodes, start = _windows(len(grid)), np.clip(np.arange(len(grid) - 1) - 1, 0, len(grid) - _WIDTH)
-    points = grid[:-1, None] + jnp.diff(grid)[:, None] * _POINTS
+    # Explicitly: JAX may keep a NumPy constant in the precision in which it was used first.
+    inside, shares = (jnp.asarray(each, grid.dtype) for each in (_POINTS, _SHARES))
+    points = grid[:-1, None] + jnp.diff(grid)[:, None] * inside
     own = grid[nodes[start]]
-    pieces = jnp.einsum("ijp,p->ij", _lagrange(own, points), _SHARES) * jnp.diff(grid)[:, None]
+    pieces = jnp.einsum("ijp,p->ij", _lagrange(own, points), shares) * jnp.diff(grid)[:, None]
     return jnp.zeros(len(grid)).at[nodes[start].ravel()].add(pieces.ravel())
 
 
