@@ -91,7 +91,7 @@ _MULTISTEP = {
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a model with points x at eps and their log densities in nats."""
+    """A model that is measured, with points x at eps and their log densities in nats."""
 
     name: str
     config: Any

@@ -169,7 +169,7 @@ class GridNormal:
 
     @property
     def _has_escapes(self) -> bool:
-        """Whether the range is longer than the window, with two symbols beyond each of its ends."""
+        """True if the range is longer than the window, with two symbols beyond each of its ends."""
         return self.high - self.low >= 2 * self._window + 2
 
     @cached_property

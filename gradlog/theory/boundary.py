@@ -1,4 +1,4 @@
-"""What integration by parts leaves at the edges of a law, where implicit score matching fails."""
+"""The term that integration by parts leaves at the edges of a law: implicit score matching fails."""
 
 from collections.abc import Callable
 
