@@ -1,4 +1,4 @@
-"""The term that integration by parts leaves at the edges of a law: implicit score matching fails."""
+"""The boundary term of implicit score matching: what integration by parts leaves at edges."""
 
 from collections.abc import Callable
 
