@@ -26,7 +26,7 @@ from gradlog.evaluation.devices import (
 from gradlog.evaluation.samples import sample_driver
 from gradlog.experiment.training_parts import schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
-from gradlog.models import DiffusionModel
+from gradlog.models import Decoder, DiffusionModel
 from gradlog.sde_lib import VE
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
 from gradlog.theory.ladders import advise_ladder
@@ -205,10 +205,13 @@ def _say_notes(workdir: Workdir, experiment: "Experiment", step: int | None) -> 
 
 def ladder_notes(experiment: "Experiment") -> list[str]:
     """Return a note with the ladder of noise that the data need, if they differ."""
-    dataset, model, levels = experiment.dataset, experiment.model, experiment.dataset.levels
+    dataset, dequantizer = experiment.dataset, experiment.model.dequantizer
+    if isinstance(dequantizer, Decoder):
+        dequantizer = dequantizer.as_centers()  # whose unit says how wide a level is
     some = np.asarray(dataset.train[np.arange(min(len(dataset.train), 2000))])
-    points, _ = model.dequantizer(experiment.streams["init"], jnp.asarray(some))
-    width = None if levels is None else math.exp(-float(model.dequantizer.log_scale or 0.0))
+    points, _ = dequantizer(experiment.streams["init"], jnp.asarray(some))
+    assert dequantizer.log_scale is not None
+    width = None if dataset.levels is None else math.exp(-dequantizer.log_scale)
     try:
         advice = advise_ladder(np.asarray(points), width)
     except ValueError:

@@ -66,11 +66,16 @@ def test_the_ladder_of_a_data_set():
         advise_ladder(points[:1], None)
 
 
-def test_a_training_with_ve_says_the_ladder_of_its_data():
-    experiment = build(tiny.digits(**{"sde.name": "ve"}), load_dataset(tiny.digits()))
+OF_DECODER = {"objective.name": "elbo", "objective.dequantization": "centers"}
+
+
+@pytest.mark.parametrize("training", [{}, OF_DECODER], ids=["uniform", "decoder"])
+def test_a_training_with_ve_says_the_ladder_of_its_data(training):
+    experiment = build(tiny.digits(**{"sde.name": "ve"} | training), load_dataset(tiny.digits()))
     (note,) = ladder_notes(experiment)
     centers = 2 * (np.asarray(experiment.dataset.train[np.arange(1500)]) + 0.5) / 17 - 1
     farthest = np.max(pdist(centers.reshape(len(centers), -1)))
     said = float(re.search(r"sigma_max = ([\d.]+)", note)[1])
     assert abs(said / farthest - 1) < 0.02  # levels are dequantized
+    assert f"sigma_min = {2 / 17:.2g} " in note
     assert f"this training has {experiment.config.sde.sigma_max:g}" in note
