@@ -89,11 +89,16 @@ def test_the_command_compresses_a_folder_and_the_images_come_back(command, folde
     (tmp_path / "images").mkdir()
     for number, image in enumerate(x):
         Image.fromarray(image).save(tmp_path / f"images/{number}.png")
+    Image.fromarray(x[4]).convert("RGB").save(tmp_path / "images/4.png")
+    (tmp_path / "images/notes.txt").touch()
     workdir, file = f"--workdir={folders['masked']}", tmp_path / "file"
     there = ("--mode=compress", f"--source={tmp_path / 'images'}", f"--output={file}")
-    status, printed, _ = command(workdir, *there)
+    status, printed, _ = command(workdir, *there, "--config.data.channels=1")
     assert status == 0
-    assert "5 images" in printed
+    assert (
+        "source: 5 images from 6 files; left out: .txt files (1); read with a change: " in printed
+    )
+    assert "made gray (1)" in printed
     for output in ("found", "found.npz"):
         back = ("--mode=decompress", f"--source={file}", f"--output={tmp_path / output}")
         assert command(workdir, *back)[0] == 0

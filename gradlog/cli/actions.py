@@ -203,7 +203,8 @@ def compress(options: "Options") -> None:
     data, test = run.config.data, run.experiment.dataset
     if options.source:
         reading = {"image_size": data.image_size, "channels": data.channels, "axes": data.axes}
-        x = read_examples(options.source, test.shape, **reading)
+        x, account = read_examples(options.source, test.shape, **reading)
+        terminal.say(f"source: {account}")
     else:
         source = evaluated_source(run.experiment)
         x = source[np.arange(len(source))]

@@ -130,8 +130,18 @@ class ImageSets:
           image_size: as for `load_folder`.
           channels: likewise.
         """
+        folders = {file.parent for files in self.sets for file in files}
+        read = (
+            f"{sum(sizes):,} images from {self.num_files:,} files in {len(folders):,} "
+            f"folder{'s' * (len(folders) > 1)}: "
+            f"{sizes[0]:,} for training and {sizes[1]:,} for testing, {self.how}"
+        )
+        return "; ".join([read, *self.losses(image_size, channels)])
+
+    def losses(self, image_size: int, channels: int) -> list[str]:
+        """Say what is left out, and what reading changes; see ``account``."""
         changes = Counter()
-        step = -(-sum(sizes) // EXAMINED)  # 1 for all but very many images
+        step = -(-sum(map(len, self.sets)) // EXAMINED)  # 1 for all but very many images
         for files in self.sets:
             survey = survey_images(files[::step])
             changes.update(survey.changes)
@@ -142,18 +152,13 @@ class ImageSets:
                     changes[f"enlarged to {image_size} x {image_size}"] += count
                 elif image_size and (height, width) != (image_size, image_size):
                     changes[f"cut and reduced to {image_size} x {image_size}"] += count
-        folders = {file.parent for files in self.sets for file in files}
-        parts = [
-            f"{sum(sizes):,} images from {self.num_files:,} files in {len(folders):,} "
-            f"folder{'s' * (len(folders) > 1)}: "
-            f"{sizes[0]:,} for training and {sizes[1]:,} for testing, {self.how}"
-        ]
+        parts = []
         for what, counts in (("left out", self.left_out), ("read with a change", changes)):
             if counts:
                 listed = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items()))
                 some = f" (of every {step}th image)" * (counts is changes and step > 1)
                 parts.append(f"{what}{some}: {listed}")
-        return "; ".join(parts)
+        return parts
 
 
 def find_images(folder: Path) -> ImageSets:

@@ -188,12 +188,6 @@ class ClassifierRun:
         settings, dataset = self.experiment.classifier, self.experiment.dataset
         if not isinstance(self.experiment.initial_process, SDE):
             raise ConfigError(
-                f"config.sde.name = {self.experiment.config.sde.name!r} has no scalar noise level, "
-                "and the classifier needs data with Gaussian noise: for classes choose "
-                "config.model.num_classes, and 'classifier_free' guidance"
-            )
-        if not isinstance(self.experiment.initial_process, SDE):
-            raise ConfigError(
                 f"config.sde.name = {self.experiment.config.sde.name!r} has no noise level common "
                 "to all pixels, which the classifier is told: choose config.model.num_classes, and "
                 "'classifier_free' guidance"
