@@ -32,7 +32,7 @@ EXPERIMENT = {
     "likelihood.orders": 2,
     "sampling.num_samples": 8,
     "sampling.batch_size": 8,
-    "sampling.num_steps": 4,
+    "sampling.num_steps": 8,  # the fewest that give a density
     "sampling.langevin_steps": 4,
     "sampling.steps_per_level": 2,
     "sampling.rtol": 1e-2,
