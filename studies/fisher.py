@@ -97,7 +97,7 @@ class Fisher:
         _draw_sweep(left, apart, np.ones_like(apart.length), r"Fisher (1/std$^2$)")
         constant = apart.exact_log_variance / apart.exact_fisher
         title = (
-            f"Weights exchanged, modes {farthest:.1f} std apart from 0:\nKL "
+            f"Weights exchanged, modes {farthest:.1f} std from 0:\nKL "
             f"{apart.exact_kl[-1]:.2f}, Fisher {apart.exact_fisher[-1]:.0e}"
         )
         limits = {"yscale": "log", "ylim": (1e-8, 5)}

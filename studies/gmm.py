@@ -119,8 +119,12 @@ class TrainingMixture:
         left, middle, right = upper.subplots(1, 3)
         for name, curve in distance.items():
             draw_line(left, levels.rho, curve, f"{name} images", marker=".")
-        ends = ", ".join(f"{distance['test'][0][i]:.2g}" for i in (-1, 0))
-        title = f"network and mixture differ at test images\nby {ends} at most, least noise"
+        at_test = distance["test"][0]
+        worst = int(np.argmax(at_test))
+        title = (
+            f"network and mixture at test images: {at_test[-1]:.1g} apart\n"
+            f"at the largest noise, {at_test[worst]:.2g} at rho {levels.rho[worst]:.2g}"
+        )
         label = r"$\sigma^2\|s - s_{mixture}\|^2/d$"
         label_axes(left, title, r"noise $\rho$", label, xscale="log", yscale="log")
         bins = np.linspace(0, max(found.rms.max() for found in near.values()), 41)

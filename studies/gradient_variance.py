@@ -58,24 +58,25 @@ class GradientVariance:
         pairs = list(zip(moments["dsm"], moments["esm"], strict=True))
         difference = [dsm.total_variance - esm.total_variance for dsm, esm in pairs]
         error = [np.hypot(dsm.standard_error, esm.standard_error) for dsm, esm in pairs]
-        worst_added = rms_deviation((np.array(difference), np.array(error)), added)
+        added_deviation = rms_deviation((np.array(difference), np.array(error)), added)
 
-        figure = Figure(figsize=(11, 3.1), layout="constrained")
+        figure = Figure(figsize=(11, 3.3), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         for name, rows in moments.items():
             deviation = [one.total_variance**0.5 for one in rows]
             left.loglog(rho, deviation, _STYLES.get(name, "d-"), markersize=4, label=name)
         others = [name for name in moments if name != "esm"]
         quietest = [min(others, key=lambda n: moments[n][i].total_variance) for i in (0, -1)]
+        first, last = quietest
         left.set_title(
-            f"least but esm: {quietest[0]} at {rho[0]:.0f}, {quietest[1]} at {rho[-1]:.2g}"
+            f"quietest beside esm: {first} at rho {rho[0]:.0f},\n{last} at {rho[-1]:.2g}"
         )
         left.set_ylabel("std of a gradient (nats / dimension)")
         left.legend(fontsize=7, ncols=2)
         mean, error = gaps["measured"].T
         right.loglog(rho, gaps["theory"][:, 0], "k-", label="half the posterior variance")
         right.errorbar(rho, mean, 2 * error, fmt="o", markersize=4, label="measured, 2 s.e.")
-        right.set_title(f"it adds up to {mean.max():.2f} nats to the loss")
+        right.set_title(f"denoising adds up to {mean.max():.2f} nats\nto the loss")
         right.set_ylabel(r"$J_{DSM} - J_{ESM}$ (nats)")
         right.legend(fontsize=8)
         middle.loglog(rho, added[0], "k-", label="variance given x, by theory")
@@ -83,7 +84,9 @@ class GradientVariance:
         middle.errorbar(rho, difference, 2 * np.array(error), fmt="o", markersize=4, label=label)
         total = [dsm.total_variance for dsm, _ in pairs]
         middle.loglog(rho, total, ":", color="C0", label="V(DSM)")
-        middle.set_title(f"denoising adds this to a variance: off by {worst_added:.1f} s.e.")
+        middle.set_title(
+            f"what denoising adds to the variance:\n{added_deviation:.1f} s.e. (rms) from theory"
+        )
         middle.set_ylabel("variance of a gradient")
         middle.legend(fontsize=7)
         for axes in (left, middle, right):
@@ -100,7 +103,7 @@ class GradientVariance:
         terminal.say(f"gap of denoising: theory and measurement differ by at most {worst:.1f} s.e.")
         terminal.say(
             f"what denoising adds to the gradient's variance: by theory {added[0].max():.3g}, "
-            f"rms deviation of V(DSM) - V(ESM) over the levels {worst_added:.1f} s.e."
+            f"rms deviation of V(DSM) - V(ESM) over the levels {added_deviation:.1f} s.e."
         )
         numbers = {
             "rho": rho.tolist(),
