@@ -235,8 +235,10 @@ def test_an_interrupted_evaluation_keeps_its_plan_and_counts_the_pilot(own, monk
     products = 8 * 25 * (1 + 2)  # samples, nodes, and colors of a point of the plane
     assert summary["pilot"]["jvps"] == products
     with np.load(run.workdir.root / "eval" / "20" / "planned" / "per_image.npz") as found:
-        jvps = found["jvps"]
+        nfe, jvps = found["nfe"], found["jvps"]
     assert summary["jvp_evaluations"] == pytest.approx(jvps.mean() + products / len(jvps))
+    values = nfe.mean() + summary["pilot"]["nfe"] / len(nfe)
+    assert summary["nfe"] == summary["forward_evaluations"] == pytest.approx(values)
     assert summary["seconds"] > summary["pilot"]["seconds"] > 0
 
 

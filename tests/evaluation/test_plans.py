@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import thirteen
@@ -16,6 +17,8 @@ from gradlog.likelihood import AsSample, OneDraw, Planned, make_exact
 from gradlog.models import Centers, Decoder
 from gradlog.ode import ExponentialMultistep, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule
+from gradlog.sampling.base import Density, Sample
+from gradlog.sde_lib import Process
 
 STREAM = jax.random.key(3)
 
@@ -58,6 +61,24 @@ def test_densities_of_samples_are_those_of_the_samples_as_data():
     np.testing.assert_allclose(in_centers.log_prob, samples.log_prob - shift, rtol=1e-4)
     without = SampleDriver(replace(sampler, log_prob=False), thirteen.MODEL, thirteen.SHAPE, 13)
     assert without(thirteen.params(), 2, STREAM).log_prob is None
+
+
+class Overflowing:
+    """A sampler whose densities overflow where the first coordinate is positive."""
+
+    accepts, evaluations = Process, 1
+
+    def __call__(self, model, z, key):
+        del model, key
+        nats = jnp.where(z.ravel()[0] > 0, jnp.nan, 0.0)
+        return Sample(z, jnp.array(1), jnp.array(True), Density(nats, nats, nats))
+
+
+def test_a_sample_without_a_finite_density_has_failed():
+    driver = SampleDriver(Overflowing(), thirteen.MODEL, thirteen.SHAPE, 13)
+    samples = driver(thirteen.params(), 13, STREAM)
+    assert 0 < samples.ok.sum() < 13
+    np.testing.assert_array_equal(samples.ok, np.isfinite(samples.log_prob))
 
 
 def test_configurations_choose_plans_and_densities():

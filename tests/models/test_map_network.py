@@ -1,0 +1,16 @@
+"""A network that sees a noise level for each dimension sees where each of them is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradlog.models.networks import MLP, MapNetwork
+
+
+def test_the_whole_map_is_seen_and_not_its_mean():
+    network = MapNetwork(MLP(hidden=8, init_scale=1.0))
+    x, label = jnp.array([0.3, -0.7]), jnp.array([1.0, -2.0])
+    params = network.init(jax.random.key(0), x, label, train=False)
+    there, swapped = (network.apply(params, x, map_, train=False) for map_ in (label, label[::-1]))
+    assert there.shape == x.shape
+    assert np.abs(there - swapped).max() > 1e-3
