@@ -264,7 +264,10 @@ def bad_steps(monkeypatch):
 
 def test_a_loss_that_was_never_finite_is_no_matter_of_the_rate(tmp_path):
     run = Run.open(tmp_path / "run", tiny.points(**{"objective.eps": 1e-38}))
-    with pytest.raises(NonFiniteError, match=r"^step 1: .*config.objective.eps = 1e-38") as caught:
+    # Which of the first steps overflows depends on how the compiler orders the operations.
+    with pytest.raises(
+        NonFiniteError, match=r"^step [12]: .*config.objective.eps = 1e-38"
+    ) as caught:
         run.train()
     assert "max_skips" not in str(caught.value)
 
