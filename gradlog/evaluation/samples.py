@@ -24,15 +24,7 @@ from gradlog.evaluation.conditional_sampling import (
     guide_params,
     save_sample_picture,
 )
-from gradlog.evaluation.devices import (
-    Progress,
-    fetch_rows,
-    key_data_by_index,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, Indices, Progress, key_data_by_index
 from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
 from gradlog.models import Decoder, DiffusionModel
 from gradlog.sampling import Sampler
@@ -82,8 +74,6 @@ class SampleDriver:
         batch_size: int,
         conditioning: Conditioning = UNCONDITIONAL,
     ):
-        self._batch_size = batch_size
-
         def batch(shared: tuple[Any, Any], rows):
             params, guide = shared
             dequantizer = model.dequantizer
@@ -111,7 +101,7 @@ class SampleDriver:
 
             return jax.vmap(one, axis_name=BATCH_AXES[0])(*rows)
 
-        self._batch = map_batch(batch)
+        self._program = BatchProgram(batch, batch_size)
 
     def __call__(
         self,
@@ -135,15 +125,13 @@ class SampleDriver:
           labels: the class of each sample.
           known: for each sample a datum as stored, whose projection the sample must have.
         """
-        shared = place((params, guide))
         started = time.perf_counter()
 
-        def draw(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
-            targets = (None if rows is None else rows[indices] for rows in (labels, known))
-            rows = (key_data_by_index(stream, indices), *targets)
-            return fetch_rows(self._batch(shared, rows), used)
+        def rows(indices: Indices) -> tuple[Any, ...]:
+            targets = (None if each is None else each[indices] for each in (labels, known))
+            return (key_data_by_index(stream, indices), *targets)
 
-        found = over_batches(padded_batches(count, self._batch_size), draw, progress)
+        found = self._program((params, guide), rows, count, progress)
         return Samples(**found, seconds=time.perf_counter() - started)
 
 

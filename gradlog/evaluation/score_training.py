@@ -14,15 +14,7 @@ from gradlog.config_error import ConfigError
 from gradlog.data import BatchStream, DatasetSpec, Source, labeled_test, labeled_train, split_label
 from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
-from gradlog.evaluation.devices import (
-    Indices,
-    fetch_rows,
-    key_data_by_index,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, Indices, key_data_by_index
 from gradlog.evaluation.samples import sample_driver
 from gradlog.experiment.training_parts import schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
@@ -280,8 +272,7 @@ class HeldOutLoss:
     ):
         self._count = min(count, len(source))
         self._source, self._stream = source, stream
-        self._batches = list(padded_batches(self._count, batch_size))
-        self._rows: dict[int, Any] = {}
+        self._known: dict[int, Any] = {}
 
         def one(params, row, key, position):
             x, label = split_label(row)
@@ -291,19 +282,18 @@ class HeldOutLoss:
         def batch(params, rows):
             x, key_data, positions = rows
             keys = jax.random.wrap_key_data(key_data)
-            return jax.vmap(one, (None, 0, 0, 0))(params, x, keys, positions)
+            return {"loss": jax.vmap(one, (None, 0, 0, 0))(params, x, keys, positions)}
 
-        self._batch = map_batch(batch)
+        self._program = BatchProgram(batch, batch_size)
 
     def __call__(self, params: Any) -> float:
         """Return the loss in nats per dimension."""
-        params = place(params)
+        losses = self._program(params, self._rows, self._count)["loss"]
+        return float(np.mean(losses, dtype=np.float64))
 
-        def losses(indices: Indices, used: int) -> dict[str, Any]:
-            first = int(indices[0])
-            if first not in self._rows:  # they are read once
-                keys = key_data_by_index(self._stream, indices)
-                self._rows[first] = self._source[indices], keys, jnp.asarray(indices)
-            return {"loss": fetch_rows(self._batch(params, self._rows[first]), used)}
-
-        return float(np.mean(over_batches(self._batches, losses)["loss"], dtype=np.float64))
+    def _rows(self, indices: Indices) -> Any:
+        first = int(indices[0])
+        if first not in self._known:  # they are read once
+            keys = key_data_by_index(self._stream, indices)
+            self._known[first] = self._source[indices], keys, jnp.asarray(indices)
+        return self._known[first]
