@@ -15,8 +15,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gradlog import aliases
-from gradlog.cli.errors import UsageError
 from gradlog.cli.modes import MODES, NOTHING, RUN
+from gradlog.config_error import UsageError
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config

@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import FLAGS
 from gradlog.cli.modes import MODES
+from gradlog.config_error import UsageError
 from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
 from gradlog.terminal import console
 
