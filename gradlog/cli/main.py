@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from gradlog import supervisor, terminal
 from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
-from gradlog.cli.modes import MODES, NOTHING, announce
+from gradlog.cli.modes import MODES, announce
 from gradlog.config_error import UsageError, UserError
 
 _SAME_ON_ALL_HOSTS = ("mode", "steps", "against", "source", "summary")
@@ -85,7 +85,13 @@ def execute(options: Options) -> None:
         options = read_config(options)
         if not options.several_hosts:  # they would all say it
             announce(options)
-        with contextlib.nullcontext() if mode.reads == NOTHING else prepared_devices(options):
+        if mode.run is None:
+            from gradlog.cli import completion, experiments
+
+            configs = options.mode == "configs"
+            (experiments.show_experiments if configs else completion.print_completion_script)()
+            return
+        with prepared_devices(options):
             mode.run(options)
     except KeyboardInterrupt as error:
         signum = getattr(error, "signum", signal.SIGINT)

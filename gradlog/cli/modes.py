@@ -39,7 +39,7 @@ class Mode:
     """One of the values of ``--mode``.
 
     Attributes:
-      run: does it.
+      run: does it; None for what `main` prints about the command line itself.
       summary: what it does, for ``--help``.
       examples: command lines, without ``python main.py``.
       resumes: what the same command does after an interruption.
@@ -55,7 +55,7 @@ class Mode:
       computes: whether it needs the devices; otherwise other processes can have them.
     """
 
-    run: Callable[["Options"], None]
+    run: Callable[["Options"], None] | None
     summary: str
     examples: tuple[str, ...]
     resumes: str
@@ -76,7 +76,7 @@ MODES: dict[str, Mode] = {}  # in the order in which ``--help`` shows them
 def _mode(name: str, summary: str, *examples: str, **about: Any) -> Callable[[Any], Any]:
     """Register a function as a mode."""
 
-    def register(run: Callable[["Options"], None]) -> Callable[["Options"], None]:
+    def register(run: Any) -> Any:
         MODES[name] = Mode(run, summary, examples, **about)
         return run
 
@@ -551,36 +551,21 @@ def verify(options: "Options") -> None:
             raise UserError(f"{options.workdir}: {first.path} {what}: {first.detail}{more}")
 
 
-@_mode(
+_PRINTS: dict[str, Any] = {"reads": NOTHING, "several_hosts": False, "computes": False}
+_mode(
     "configs",
     "lists the experiments: what they are, what to expect, how long they take",
     "--mode=configs",
     resumes=_UNCHANGED,
-    reads=NOTHING,
-    several_hosts=False,
-    computes=False,
-)
-def show_experiments(options: "Options") -> None:
-    from gradlog.cli import experiments
-
-    del options
-    experiments.show_experiments()
-
-
-@_mode(
+    **_PRINTS,
+)(None)
+_mode(
     "completion",
     "prints what bash and zsh need to complete flags, modes, files and keys",
     "--mode=completion",
     resumes=_UNCHANGED,
-    reads=NOTHING,
-    several_hosts=False,
-    computes=False,
-)
-def print_completion_script(options: "Options") -> None:
-    from gradlog.cli import completion
-
-    del options
-    completion.print_completion_script()
+    **_PRINTS,
+)(None)
 
 
 def _load_or_shape(options: "Options") -> Callable[..., Any]:
