@@ -259,11 +259,7 @@ def _wait_at(barrier: str, seconds: int) -> None:
 
 
 def exists_on_hosts(path: Path) -> bool:
-    """Return on every host whether host 0 has a file.
-
-    Raises:
-      HostError: host 0 has it, and another host does not see it.
-    """
+    """Return on every host whether host 0 has a file."""
     found = bool(broadcast(path.exists()))
     if found:
         check_shared(path)
@@ -288,11 +284,7 @@ def check_shared(path: Path) -> None:
 
 
 def check_shared_folder(folder: Path) -> None:
-    """Check that a folder is the same one on all hosts. Create it if it does not exist.
-
-    Raises:
-      HostError: it is not the same folder. It is raised on every host.
-    """
+    """Check that a folder is the same one on all hosts. Create it if it does not exist."""
     if not is_multihost():
         return
     path = folder / f".seen-by-all-{broadcast(secrets.randbits(30))}"

@@ -84,11 +84,7 @@ def _mode(name: str, summary: str, *examples: str, **about: Any) -> Callable[[An
 
 
 def announce(options: "Options") -> None:
-    """Print what is about to be done, in modes that take a while.
-
-    Raises:
-      ConfigError: ``config.compat`` is unknown.
-    """
+    """Print what is about to be done, in modes that take a while."""
     mode = MODES[options.mode]
     if mode.announce is None or options.config is None:
         return
@@ -577,11 +573,7 @@ def _load_or_shape(options: "Options") -> Callable[..., Any]:
 
 
 def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
-    """Return the study that ``config.study`` names, and the keys that it reads.
-
-    Raises:
-      ConfigError: there is no study of that name, or the process is learned or discrete.
-    """
+    """Return the study that ``config.study`` names, and the keys that it reads."""
     from gradlog.config_error import ConfigError
     from gradlog.experiment.reader import Reader
     from gradlog.sde_lib import SDES

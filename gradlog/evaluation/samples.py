@@ -176,15 +176,7 @@ class SampleRun:
     def draw(
         self, params: Any, key: jax.Array | None, count: int, *, log_prob: bool = False
     ) -> Samples:
-        """Draw samples in the units of the data; without a key those of ``--mode=sample``.
-
-        Raises:
-          ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
-          CheckpointError: the guidance needs a classifier, and it is not trained.
-          DataError: test data are needed and are not there.
-          TypeError: the key is no key of JAX.
-          ValueError: count is below 1.
-        """
+        """Draw samples in the units of the data; without a key those of ``--mode=sample``."""
         if count < 1:
             raise ValueError(f"n = {count} samples: choose 1 or more")
         if key is None:
@@ -204,11 +196,7 @@ class SampleRun:
             )
 
     def check(self, steps: list[int]) -> None:
-        """Check, before anything is drawn, that the folders of all steps can be used.
-
-        Raises:
-          WorkdirError: the settings of samples in a folder cannot be read.
-        """
+        """Check, before anything is drawn, that the folders of all steps can be used."""
         for step in steps:
             self._workdir.samples(step, self._settings)
 

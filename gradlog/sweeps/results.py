@@ -218,11 +218,7 @@ def read_sweep(root: str | Path) -> SweepResults:
 
 
 def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
-    """Read the results of a plan's runs.
-
-    Raises:
-      DamagedFileError, WorkdirError: a file of a run is damaged.
-    """
+    """Read the results of a plan's runs."""
     evaluated: list[tuple[RunRow, Result]] = []
     without: list[RunRow] = []
     for run in plan.runs:
