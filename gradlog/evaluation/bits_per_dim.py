@@ -6,7 +6,7 @@ the numbers of each image; and ``bits_per_dim.json``, the summary. The summary i
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,36 +81,6 @@ class Result:
     def ok(self) -> Bool[np.ndarray, " n"]:
         """Return which images have a solver that succeeded and a finite result."""
         return self.per_image["ok"]
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """The facts that a reader needs to compute a result again.
-
-    Attributes:
-      estimator: its name.
-      step: of the checkpoint.
-      checkpoint: its fingerprint.
-      data_fingerprint: of the test set.
-      eps: 'evaluated' and 'trained', the smallest noise levels; 'start', how a datum gets there.
-        Empty for a model of tokens.
-      settings: all that the numbers depend on.
-      versions: of the packages.
-      drawn: the draws that place a datum, see `uncertainty.error_split`.
-      test_set_size: images of the whole test set; None if it is not known.
-      condition: what a class-conditional model is evaluated under; None for other models.
-    """
-
-    estimator: str
-    step: int
-    checkpoint: str
-    data_fingerprint: str
-    eps: dict[str, Any]
-    settings: dict[str, Any]
-    versions: dict[str, str]
-    drawn: tuple[str, ...] = (DEQUANTIZATION,)
-    test_set_size: int | None = None
-    condition: str | None = None
 
 
 class EstimatorRun:
@@ -204,21 +174,19 @@ class EstimatorRun:
             )
             change = convergence(evaluation, again, changed_fields(likelihood, tighter))
 
-        provenance = Provenance(
-            self._name,
-            step,
-            fingerprint,
-            self._experiment.dataset.fingerprint,
-            self._eps(settings),
-            settings,
-            list_versions(),
-            self._drawn,
-            len(test),
-            NO_CLASS if self._evaluator.model.num_classes else None,
-        )
-        summary = summarize(evaluation, provenance, second, change, pilot)
+        about = {
+            "estimator": self._name,
+            "condition": NO_CLASS if self._evaluator.model.num_classes else None,
+            "eps": self._eps(settings),
+            "step": step,
+            "checkpoint": fingerprint,
+            "data_fingerprint": self._experiment.dataset.fingerprint,
+            "test_set_size": len(test),
+            "versions": list_versions(),
+        }
+        summary = summarize(evaluation, about, self._drawn, second, change, pilot)
         if is_writer():
-            save_result(folder, evaluation, provenance, summary)
+            save_result(folder, evaluation, summary)
             cache.discard()
             if summary["failed"]:
                 listed = f"{folder / RESULT} lists them"
@@ -266,7 +234,8 @@ class EstimatorRun:
 
 def summarize(
     evaluation: Evaluation,
-    provenance: Provenance,
+    about: dict[str, Any],
+    drawn: Sequence[str] = (DEQUANTIZATION,),
     second: Evaluation | None = None,
     convergence: dict[str, Any] | None = None,
     pilot: dict[str, Any] | None = None,
@@ -285,7 +254,11 @@ def summarize(
 
     Args:
       evaluation: of every image.
-      provenance: what a reader needs to compute it again.
+      about: what a reader needs to compute it again, by the names in the file: estimator, step and
+        checkpoint; the data's fingerprint and size; 'eps', the smallest noise levels 'evaluated'
+        and 'trained', and 'start', how a datum gets there; the 'condition' that a class-conditional
+        model is evaluated under; versions of packages.
+      drawn: the draws that place a datum, see `uncertainty.error_split`.
       second: a second look at the first images, for the split; it does not enter the mean.
       convergence: the change under tighter numerics; None if it was not measured.
       pilot: the plan and its costs, as `LikelihoodEvaluator.pilot` returns them.
@@ -306,16 +279,12 @@ def summarize(
         "estimator_standard_error": float(np.sqrt(np.sum(own_noise**2)) / len(own_noise))
         if len(own_noise)
         else math.nan,
-        "error_split": error_split(evaluation, second, provenance.drawn),
+        "error_split": error_split(evaluation, second, drawn),
         "second_look": 0 if second is None else len(second.good),
         "nats_per_dim": total.value * math.log(2),
         "num_images": int(good.sum()),
-        "test_set_size": provenance.test_set_size,
         "failed": np.flatnonzero(~good).tolist(),
         "mean_over": count_of(int(good.sum()), int((~good).sum())),
-        "estimator": provenance.estimator,
-        "condition": provenance.condition,
-        "eps": provenance.eps,
         "discretization": None
         if math.isnan(refinement.value)
         else {
@@ -331,9 +300,6 @@ def summarize(
         "pilot": costs or None,
         "seconds": evaluation.seconds + costs.get("seconds", 0.0),
         "compile_seconds": evaluation.compile_seconds + costs.get("compile_seconds", 0.0),
-        "step": provenance.step,
-        "checkpoint": provenance.checkpoint,
-        "data_fingerprint": provenance.data_fingerprint,
         "account": [
             {
                 "term": str(part),
@@ -344,7 +310,7 @@ def summarize(
             }
             for part, nats in terms
         ],
-        "versions": provenance.versions,
+        **about,
     }
     return replace_nonfinite(summary)
 
@@ -373,12 +339,9 @@ def per_image_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
     }
 
 
-def save_result(
-    folder: Path, evaluation: Evaluation, provenance: Provenance, summary: dict[str, Any]
-) -> None:
-    """Write a result; ``bits_per_dim.json`` comes last and holds the digests of the others."""
+def save_result(folder: Path, evaluation: Evaluation, summary: dict[str, Any]) -> None:
+    """Write a result beside its settings; ``bits_per_dim.json`` comes last and seals the others."""
     write_npz(folder / PER_IMAGE, per_image_arrays(evaluation))
-    write_json(folder / SETTINGS, provenance.settings)
     write_sealed(folder / RESULT, summary, [PER_IMAGE, SETTINGS])
 
 
