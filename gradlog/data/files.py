@@ -55,24 +55,11 @@ def load_files(
     Integer arrays hold levels 0..levels-1, and you must set `levels`: a likelihood in bits depends
     on it, and 8-bit files with fewer levels are common. Float arrays are continuous.
 
-    Args:
-      path: an .npy or .npz file. An .npz file with arrays named 'train' and 'test', or 'x_train'
-        and 'x_val', holds both sets; `data.sets` has all names that are known. Otherwise the array
-        'images' or 'x' is used, or the only array, or the only one of more than one dimension that
-        is not named as labels.
-      test_path: the test set, likewise; '' splits `path` at random.
-      levels: 2 to 65,536; 0 means continuous; -1 means not given.
-      axes: 'NHWC' or 'NCHW' says where the channels of arrays of four axes are; '' reads them as
-        (N, H, W, C) if their shape leaves no doubt.
-      test_fraction: share of the test set in a random split, between 0 and 1.
-      seed: seed of a random split; 0 or more.
-      read_labels: whether to read the labels from the array 'train_labels', 'y_train', 'labels',
-        'label', 'y' or 'target' of the file ('test_labels', 'y_test', ... for the test set). They
-        are whole numbers or texts, and the classes are those that occur.
-
-    Raises:
-      DataError: a missing, damaged or pickled file, an array of a wrong shape or type, levels that
-        do not fit, or missing labels.
+    An .npz file with arrays named 'train' and 'test', or 'x_train' and 'x_val', holds both sets;
+    `data.sets` has all names that are known. Otherwise the array 'images' or 'x' is used, or the
+    only array, or the only one of more than one dimension that is not named as labels. Labels are
+    whole numbers or texts, in the array 'train_labels', 'y_train', 'labels', 'label', 'y' or
+    'target' ('test_labels', 'y_test', ... of the test set), and the classes are those that occur.
     """
     if not path:
         raise DataError("config.data.path is empty; set it to an .npy or .npz file")

@@ -49,20 +49,10 @@ def load_folder(
     subfolders train/ and test/, or train/ and val/, they are the two sets; `data.sets` has all
     names that are known. Otherwise the images are split at random.
 
-    Args:
-      path: the folder.
-      image_size: side of square images, cut from the center and resized by averaging; 0 keeps the
-        images as they are, and they must have one size.
-      channels: 1 or 3 converts the images (transparency is dropped); 0 keeps grayscale or RGB
-        images as they are, and all must be of one kind.
-      test_fraction: share of the test set in a random split, between 0 and 1.
-      seed: seed of a random split; 0 or more.
-      read_labels: whether the subfolders (of train/ and of test/, if there are these) are classes,
-        which keep their names.
-
-    Raises:
-      DataError: no folder, no images, an unreadable file, images that do not match, or one that
-        lies in no subfolder and so has no class.
+    With an `image_size`, squares are cut from the center and resized by averaging; without it the
+    images must have one size. `channels` of 1 or 3 converts them, and transparency is dropped;
+    without it all must be gray or all RGB. Classes are the subfolders (of train/ and of test/, if
+    there are these), which keep their names.
     """
     if channels not in (0, *MODES) or not 0 <= image_size <= LARGEST:
         raise DataError(
