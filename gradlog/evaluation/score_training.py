@@ -34,7 +34,7 @@ from gradlog.training import (
 from gradlog.training.workdir_training import WorkdirTraining
 
 if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment, TrainingSettings
+    from gradlog.experiment.experiment import Experiment
 
 _PREVIEW_SAMPLES = 16
 _HELD_OUT_EXAMPLES = 1024
@@ -162,7 +162,7 @@ def parallel_step(experiment: "Experiment") -> ParallelStep:
         raise ConfigError(f"config.training.{error}") from error
 
 
-def retention_of(settings: "TrainingSettings") -> Retention:
+def retention_of(settings: Any) -> Retention:
     """Return which checkpoints of a run are kept."""
     return Retention(settings.keep, settings.keep_every, settings.keep_best)
 

@@ -6,6 +6,7 @@ say which keys of the section it reads; other parts are passed in under the name
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -60,6 +61,12 @@ class Reader:
                 f"{self.get('sde.name')!r}; choose one of {sorted(own)}"
             )
         return own[name]
+
+    def section(self, name: str, *keys: str) -> SimpleNamespace:
+        """Return the values of some keys of a section, by default of all, as attributes."""
+        return SimpleNamespace(
+            **{key: self.get(f"{name}.{key}") for key in keys or self._config[name]}
+        )
 
     def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
         """Call a factory with its ``arguments``."""
