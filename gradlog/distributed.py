@@ -145,29 +145,19 @@ def _leave() -> None:
 # --- this host among the others -------------------------------------------------------------
 
 
-def host_count() -> int:
-    """Return the number of hosts."""
-    return jax.process_count()
-
-
-def host_index() -> int:
-    """Return the number of this host, from 0."""
-    return jax.process_index()
-
-
 def is_multihost() -> bool:
     """Return whether there is more than one host."""
-    return host_count() > 1
+    return jax.process_count() > 1
 
 
 def is_writer() -> bool:
     """Return whether this host writes files. Only host 0 does: all hosts have the same results."""
-    return host_index() == 0
+    return jax.process_index() == 0
 
 
 def take_share(items: list[Item]) -> list[Item]:
     """Return the items of this host: every n-th one, so that shares differ by at most one."""
-    return items[host_index() :: host_count()]
+    return items[jax.process_index() :: jax.process_count()]
 
 
 # --- exchange: all hosts must call these functions in the same order ------------------------

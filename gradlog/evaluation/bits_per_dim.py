@@ -99,20 +99,11 @@ class EstimatorRun:
         """Return the result for the parameters of a step."""
         experiment = self._experiment
         parameters = self._known_digest(step, fingerprint) or digest_params(params())
-        settings = {
-            **self._estimator.settings,
-            "seed": experiment.seed,
-            **{f"eval.{name}": value for name, value in vars(experiment.eval).items()},
-            "data.fingerprint": experiment.dataset.fingerprint,
-            "parameters": parameters,
-            "devices": jax.local_device_count(),
-        }
+        chosen = {f"eval.{name}": value for name, value in vars(experiment.eval).items()}
+        settings = result_settings(experiment, self._estimator, parameters) | chosen
         folder = self._workdir.result(step, self._name, settings)
-        if known := self._known(folder):
-            return known
-        with lock_workdir(folder):  # another process may have finished meanwhile
-            known = self._known(folder)
-            return known or self.evaluate(step, fingerprint, params(), settings, folder)
+        compute = lambda: self.evaluate(step, fingerprint, params(), settings, folder)  # noqa: E731
+        return finish_once(folder / RESULT, "evaluated", load_result, compute)
 
     def _known_digest(self, step: int, fingerprint: str) -> str | None:
         """Return the digest of the parameters of a checkpoint, as an earlier result has it."""
@@ -121,14 +112,6 @@ class EstimatorRun:
                 if read_sealed(path, (PER_IMAGE, SETTINGS)).get("checkpoint") == fingerprint:
                     return read_json(path.with_name(SETTINGS))["parameters"]
         return None
-
-    @staticmethod
-    def _known(folder: Path) -> Result | None:
-        if not exists_on_hosts(folder / RESULT):
-            return None
-        terminal.say(f"already evaluated: {folder}")
-        BatchCache(folder / PARTIAL).discard()  # of a process that was killed before it could
-        return load_result(folder)
 
     def evaluate(
         self, step: int, fingerprint: str, params: Any, settings: dict[str, Any], folder: Path
@@ -230,6 +213,40 @@ class EstimatorRun:
         noised = isinstance(getattr(inner, "start", None), Noised)
         dequantized = not isinstance(self._estimator.dequantizer, Continuous | Tokens | Decoder)
         return (DEQUANTIZATION,) * dequantized + (NOISE_AT_EPS,) * noised
+
+
+def result_settings(
+    experiment: "Experiment", estimator: "Estimator", parameters: str
+) -> dict[str, Any]:
+    """Return what the numbers of an estimator depend on, beside the choice of images."""
+    return {
+        **estimator.settings,
+        "seed": experiment.seed,
+        "data.fingerprint": experiment.dataset.fingerprint,
+        "parameters": parameters,
+        "devices": jax.local_device_count(),
+    }
+
+
+def finish_once(
+    path: Path, done: str, load: Callable[[Path], Any], compute: Callable[[], Any]
+) -> Any:
+    """Return the finished result of a folder, or compute it while no other process does.
+
+    The file at the path is written last, and tells that the rest has been ``done``.
+    """
+
+    def known() -> Any:
+        if not exists_on_hosts(path):
+            return None
+        terminal.say(f"already {done}: {path.parent}")
+        BatchCache(path.parent / PARTIAL).discard()  # of a process that was killed before it could
+        return load(path.parent)
+
+    if found := known():
+        return found
+    with lock_workdir(path.parent):  # another process may have finished meanwhile
+        return known() or compute()
 
 
 def summarize(

@@ -160,11 +160,6 @@ class SweepResults:
         """The names of the estimators in the order of the configuration."""
         return tuple(dict.fromkeys(row.estimator for row in self.settings))
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The dotted keys that the sweep varies, in the order of the file."""
-        return self.plan.keys
-
     def select(self, estimator: str) -> tuple[SettingRow, ...]:
         """Return the settings under one estimator, the best first."""
         return tuple(row for row in self.settings if row.estimator == estimator)

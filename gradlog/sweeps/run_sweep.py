@@ -93,11 +93,11 @@ def save_results(results: SweepResults) -> None:
     """Write ``results.csv``, ``results.json`` and ``results.png``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", *results.keys, *_COLUMNS])
+    writer.writerow(["name", *results.plan.keys, *_COLUMNS])
     for row in results.runs:
         # A cell is empty where the run has no such value.
         values = (getattr(row, name) for name in _COLUMNS)
-        writer.writerow([row.name, *map(row.value, results.keys), *values])
+        writer.writerow([row.name, *map(row.value, results.plan.keys), *values])
     write_text(results.folder.table("csv"), text.getvalue())
     tables = {
         name: [
