@@ -147,15 +147,7 @@ def _warnings(train: np.ndarray, test: np.ndarray, levels: int) -> list[str]:
 
 @dataclass(frozen=True)
 class ArraySets:
-    """The training and the test array of one file or of two, as stored.
-
-    Attributes:
-      train: the training array.
-      test: the test array; None if there is one set.
-      train_name: name of the training array in its file.
-      test_name: name of the test array; '' if there is one set.
-      unread: names of the other arrays.
-    """
+    """The training and the test array of one file or of two, as stored."""
 
     train: np.ndarray
     test: np.ndarray | None

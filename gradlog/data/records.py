@@ -92,14 +92,7 @@ def open_records(
 
 @dataclass(frozen=True)
 class RecordSource:
-    """One split of record files, whose images are read and decoded when they are accessed.
-
-    Attributes:
-      records: a data source of tensorflow-datasets.
-      image_key: the feature that holds the image.
-      shape: shape of every image, (H, W, C).
-      dtype: type of every image.
-    """
+    """One split of record files, whose images are read and decoded when they are accessed."""
 
     records: Any
     image_key: str

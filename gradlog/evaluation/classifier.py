@@ -150,14 +150,7 @@ class NoisyPredictions:
 
 @dataclass(frozen=True)
 class ClassifierRun:
-    """The classifier of one experiment's data.
-
-    Attributes:
-      workdir: its own folder.
-      config: the whole configuration of the experiment.
-      experiment: gives its data, its noise and its points of the model's space.
-      defaults: values, by dotted key, of settings that are younger than the folder.
-    """
+    """The classifier of one experiment's data; ``defaults`` are of settings younger than its folder."""
 
     workdir: Workdir
     config: dict[str, Any]

@@ -69,12 +69,7 @@ def attempt(read: Callable[[], Read], where: str = "") -> tuple[Read | None, lis
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run. Files are read on first access, and nothing is written.
-
-    Attributes:
-      root: the folder, as the user names it.
-      load: loads the data set of a configuration.
-    """
+    """The folder of a run. Files are read on first access, and nothing is written."""
 
     root: Path
     load: Callable[[ConfigDict], Dataset] = load_prepared

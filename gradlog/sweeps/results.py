@@ -141,14 +141,7 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class SweepResults:
-    """The results of a sweep.
-
-    Attributes:
-      folder: the sweep's folder.
-      plan: the sweep's plan.
-      runs: rows sorted by bits/dim for each estimator; runs without a result come last.
-      settings: rows sorted by bits/dim for each estimator.
-    """
+    """The results of a sweep."""
 
     folder: SweepFolder
     plan: Plan
