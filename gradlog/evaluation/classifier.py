@@ -150,7 +150,7 @@ class NoisyPredictions:
 
 @dataclass(frozen=True)
 class ClassifierRun:
-    """The classifier of one experiment's data; ``defaults`` are of settings younger than its folder."""
+    """The classifier of one experiment's data; the defaults are of keys younger than its folder."""
 
     workdir: Workdir
     config: dict[str, Any]
