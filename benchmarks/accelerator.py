@@ -18,9 +18,7 @@ It takes at most ``--minutes``: a row that would begin later is left out, and na
 ``--small`` runs every part on a tiny network, to show that the script works.
 """
 
-import argparse
 import importlib.util
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,9 +34,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, seconds_of, show
 from gradlog.data import BatchStream
 from gradlog.likelihood import DIVERGENCES, Quadrature
 from gradlog.losses import DenoisingScoreMatching, ScoreMatching, Sigma2, UniformTime
@@ -47,7 +44,6 @@ from gradlog.models.networks import MLP, NCSNpp
 from gradlog.ode import ExponentialMultistep
 from gradlog.sampling import DPMSolver2M
 from gradlog.sde_lib import VP
-from gradlog.storage import write_json
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -252,20 +248,17 @@ def measure_training(
     """Return the figures of some steps after the first, which compiles."""
     step, state = make_step(size, batch, **fields)
     stream = BatchStream(images, batch, 0)
-    started = time.perf_counter()
-    state, metrics = step(state, stream[0], 1)
-    jax.block_until_ready(metrics)
-    compile_seconds = time.perf_counter() - started
-    number = 1
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        for _ in range(size.steps):
+    number, metrics = 0, {}
+
+    def do(steps: int) -> Any:
+        nonlocal state, metrics, number
+        for _ in range(steps):
             number += 1
             state, metrics = step(state, stream[number - 1], number)
-        jax.block_until_ready((state, metrics))
-        times.append((time.perf_counter() - started) / size.steps)
-    seconds = statistics.median(times)
+        return metrics
+
+    compile_seconds = seconds_of(partial(do, 1))
+    seconds = seconds_of(partial(do, size.steps), repeats=3) / size.steps
     flops = 3 * batch * forward_flops(size)  # a backward pass costs two forward passes
     memory = jax.local_devices()[0].memory_stats() or {}
     return {
@@ -312,21 +305,14 @@ def agreement(size: Size, clock: Clock) -> Iterator[Row]:
 
 
 def timed(run: Callable[[], Any], clock: Clock, what: str, count: int) -> Row | None:
-    """Return images/s of a compiled function, the best of two calls after the first."""
+    """Return images/s of a compiled function, by the mean of two calls after the first."""
     if not clock.allows(what, 90):
         return None
-    started = time.perf_counter()
-    jax.block_until_ready(run())
-    compile_seconds = time.perf_counter() - started
-    seconds = []
-    for _ in range(2):
-        started = time.perf_counter()
-        jax.block_until_ready(run())
-        seconds.append(time.perf_counter() - started)
+    first, seconds = seconds_of(run), seconds_of(run, repeats=2)
     return {
         "images": count,
-        "images_per_second": count / min(seconds),
-        "compile_seconds": compile_seconds - min(seconds),
+        "images_per_second": count / seconds,
+        "compile_seconds": first - seconds,
     }
 
 
@@ -374,19 +360,13 @@ def sampling(size: Size, clock: Clock) -> Iterator[Row]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--peak", type=float, help="of the device in bfloat16, TFLOP/s")
-    parser.add_argument("--json", help="a file for the figures")
-    parser.add_argument("--small", action="store_true")
-    options = parser.parse_args(arguments)
-
+    # The peak is that of the device in bfloat16, TFLOP/s.
+    options = read_flags(__doc__ or "", arguments, minutes=8.0, peak=0.0, small=False)
     kind = jax.devices()[0].device_kind
     peak = options.peak or next((v for name, v in PEAKS.items() if kind.startswith(name)), None)
     size, clock = SMALL if options.small else Size(), Clock(options.minutes)
     started = time.monotonic()
     report: dict[str, Any] = {
-        "device": kind,
         "devices": jax.device_count(),
         "jax": jax.__version__,
         "peak_teraflops": peak,
@@ -402,26 +382,19 @@ def main(arguments: list[str] | None = None) -> None:
         report[name] = []
         for row in rows():
             report[name].append(row)
-            if options.json:  # after each row, so that an end by force loses one row at most
-                write_json(Path(options.json), report)
-        show(name, report[name], kind)
+            # After each row, so that an end by force loses one row at most.
+            save(options.json, report)
+        keys = dict.fromkeys(key for row in report[name] for key in row)
+        cells = [{key: _shown(row.get(key, "")) for key in keys} for row in report[name]]
+        show(f"{name}, {kind}", {key.replace("_", " "): f"{{{key}}}" for key in keys}, cells)
     report |= {"left_out": clock.left_out, "seconds": time.monotonic() - started}
-    if options.json:
-        write_json(Path(options.json), report)
+    save(options.json, report)
     for what in clock.left_out:
         print(f"left out of {options.minutes:g} minutes: {what}")
 
 
-def show(name: str, rows: list[Row], kind: str) -> None:
-    """Print the rows of one part as a table."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=f"{name}, {kind}")
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    for row in rows:
-        cells = (row.get(column, "") for column in columns)
-        table.add_row(*(f"{each:.4g}" if isinstance(each, float) else str(each) for each in cells))
-    Console(width=160).print(table)
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

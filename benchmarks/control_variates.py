@@ -19,7 +19,6 @@ ratios of the variance to that of regular colors, which `planned` has.
 The share of the identity is no row: signs and colors have no error on the diagonal.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,17 +31,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from trained import load_or_train
 
+from benchmarks.common import read_flags, save, show
 from gradlog.distributions import natural_images
 from gradlog.likelihood.divergences.coloring import regular_partition
 from gradlog.likelihood.quadrature import gregory
 from gradlog.models import BoundModel
 from gradlog.ode import LogRhoFlow
 from gradlog.sde_lib import VP
-from gradlog.storage import write_json
 
 _INTERVALS = 24
 _PRODUCTS_A_CHANNEL = 4
@@ -167,14 +164,9 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", default="runs/digits")
-    parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--side", type=int, default=32, help="of the mixture's images")
-    parser.add_argument("--json", help="a file for the ratios")
-    arguments = parser.parse_args()
-
-    run = load_or_train("configs/digits.py", arguments.workdir, {})
+    # The side is that of the mixture's images.
+    flags = read_flags(__doc__ or "", workdir="runs/digits", images=8, side=32)
+    run = load_or_train("configs/digits.py", flags.workdir, {})
     experiment = run.experiment
     model = experiment.model.in_float32().bind(run.params())
     train = np.asarray(experiment.dataset.train[np.arange(1000)], np.float64)
@@ -182,23 +174,19 @@ def main() -> None:
     to_space = lambda x: 2 * (x + 0.5) / levels - 1  # noqa: E731
     second = np.cov(to_space(train).reshape(len(train), -1).T)
     second += np.eye(len(second)) / (3 * levels**2)  # of the dequantization
-    test = experiment.dataset.test[np.arange(arguments.images)]
+    test = experiment.dataset.test[np.arange(flags.images)]
     digits = jnp.asarray(to_space(np.asarray(test, np.float32)))
 
-    law, process = Contrasts((arguments.side, arguments.side, 3)), VP()
+    law, process = Contrasts((flags.side, flags.side, 3)), VP()
     oracle = BoundModel(process, law.score_fn(process))
     report: dict[str, Any] = {
         "digits": measure(model, digits, second, experiment.config.likelihood.eps),
         "contrasts": measure(oracle, law.sample(jax.random.key(0), 3), law.covariance(), 1e-3),
     }
-    table = Table(title="variance at equal products, relative to colors")
-    for name in ("estimator", *report):
-        table.add_column(name, justify="right")
-    for name in report["digits"]:
-        table.add_row(name, *(f"{ratios[name]:.2f}" for ratios in report.values()))
-    Console().print(table)
-    if arguments.json:
-        write_json(Path(arguments.json), report)
+    rows = [{"name": name, **{k: v[name] for k, v in report.items()}} for name in report["digits"]]
+    columns = {"estimator": "{name}", "digits": "{digits:.2f}", "contrasts": "{contrasts:.2f}"}
+    show("variance at equal products, relative to colors", columns, rows)
+    save(flags.json, report)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ The seconds count steps only, without compilation and evaluation. Seed, network,
 weighting are the same for all objectives.
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -19,15 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 from ml_collections import ConfigDict
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, show
 from gradlog.data import BatchStream
 from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.run import Run
 from gradlog.losses import INTEGRANDS
-from gradlog.storage import write_json
 
 TIMED_STEPS = 60
 
@@ -83,36 +80,29 @@ def measure(name: str, seconds: float, images: int, root: Path) -> dict:
     return row
 
 
-def show(rows: list[dict], seconds: float) -> None:
-    table = Table(title=f"digits, {seconds:g} s of training steps each, bits/dim ± s.e.")
-    for column in ("objective", "ms/step", "steps", "quadrature", "bound"):
-        table.add_column(column, justify="left" if column == "objective" else "right")
-    for row in rows:
-        table.add_row(
-            row["objective"],
-            f"{row['milliseconds_per_step']:.1f}",
-            str(row["steps"]),
-            *(f"{row[name]:.4f} ± {row[f'{name}_se']:.4f}" for name in ("quadrature", "bound")),
-        )
-    Console().print(table)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=150)
-    parser.add_argument("--objectives", default="dsm,ssm_vr,fsm")
-    parser.add_argument("--images", type=int, default=0, help="of the test set; 0 for all")
-    parser.add_argument("--workdir", default="runs/equal_time", help="a run for each objective")
-    parser.add_argument("--json", default="")
-    options = parser.parse_args()
-    names = options.objectives.split(",")
-    if unknown := set(names) - set(INTEGRANDS):
-        parser.error(f"--objectives: {sorted(unknown)} unknown; choose from {sorted(INTEGRANDS)}")
-    root = Path(options.workdir)
-    rows = [measure(name, options.seconds, options.images, root) for name in names]
-    show(rows, options.seconds)
-    if options.json:
-        write_json(Path(options.json), {"seconds": options.seconds, "rows": rows})
+    flags = read_flags(
+        __doc__ or "",
+        seconds=150.0,
+        objectives=("dsm", "ssm_vr", "fsm"),
+        images=0,
+        workdir="runs/equal_time",
+    )
+    if unknown := set(flags.objectives) - set(INTEGRANDS):
+        raise SystemExit(
+            f"--objectives: {sorted(unknown)} unknown; choose from {sorted(INTEGRANDS)}"
+        )
+    root = Path(flags.workdir)
+    rows = [measure(name, flags.seconds, flags.images, root) for name in flags.objectives]
+    columns = {
+        "objective": "{objective}",
+        "ms/step": "{milliseconds_per_step:.1f}",
+        "steps": "{steps}",
+        "quadrature": "{quadrature:.4f} ± {quadrature_se:.4f}",
+        "bound": "{bound:.4f} ± {bound_se:.4f}",
+    }
+    show(f"digits, {flags.seconds:g} s of training steps each, bits/dim ± s.e.", columns, rows)
+    save(flags.json, {"seconds": flags.seconds, "rows": rows})
 
 
 if __name__ == "__main__":

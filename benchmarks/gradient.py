@@ -10,10 +10,9 @@ ratio to the log density. On CPU, XLA has no fast path for the reverse mode of a
 a loop, so figures on an accelerator are different.
 """
 
-import argparse
-import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -21,16 +20,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, seconds_of, show
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.run import Run
 from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, log_density_fn
 from gradlog.ode import ADJOINTS, Adaptive, LogRhoFlow
-from gradlog.storage import write_json
 
 
 def load(config_file: str, workdir: str):
@@ -74,17 +71,13 @@ def measure(function, inputs, repeats: int) -> dict:
     started = time.perf_counter()
     compiled = jax.jit(function).lower(*inputs).compile()
     compile_seconds = time.perf_counter() - started
-    jax.block_until_ready(compiled(*inputs))
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        jax.block_until_ready(compiled(*inputs))
-        seconds.append(time.perf_counter() - started)
+    call = partial(compiled, *inputs)
+    seconds_of(call)
     memory = compiled.memory_analysis()
     return {
         "compile_seconds": compile_seconds,
-        "temporary_bytes": getattr(memory, "temp_size_in_bytes", None),
-        "seconds": statistics.median(seconds),
+        "temporary_bytes": getattr(memory, "temp_size_in_bytes", 0),
+        "seconds": seconds_of(call, repeats),
     }
 
 
@@ -97,53 +90,38 @@ def points(experiment: Experiment, count: int):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="configs/digits.py")
-    parser.add_argument("--workdir", default="runs/digits", help="a run with trained parameters")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--tolerance", type=float, default=1e-4)
-    parser.add_argument(
-        "--max_steps", type=int, default=64, help="steps that 'direct' always takes"
+    # 'direct' always takes the largest number of steps.
+    flags = read_flags(
+        __doc__ or "",
+        config="configs/digits.py",
+        workdir="runs/digits",
+        batch=4,
+        tolerance=1e-4,
+        max_steps=64,
+        repeats=3,
     )
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-
     # A program that comes from a cache would seem to compile in no time.
     jax.config.update("jax_enable_compilation_cache", False)
-    experiment, params = load(arguments.config, arguments.workdir)
-    inputs = (params, *points(experiment, arguments.batch))
-    rows, console = [], Console()
+    experiment, params = load(flags.config, flags.workdir)
+    inputs = (params, *points(experiment, flags.batch))
+    rows = []
     for adjoint in ("checkpoint", *sorted(ADJOINTS.keys() - {"checkpoint"})):
-        made = functions(experiment, adjoint, arguments.tolerance, arguments.max_steps)
+        made = functions(experiment, adjoint, flags.tolerance, flags.max_steps)
         for name, function in made.items():
-            measured = measure(function, inputs, arguments.repeats)
-            rows.append({"adjoint": adjoint, "of": name, **measured})
-            console.print(f"{adjoint}, {name}: {measured['seconds']:.3f} s")
-    show(rows)
-    report = {**vars(arguments), "device": jax.devices()[0].device_kind, "rows": rows}
-    del report["json"]
-    if arguments.json:
-        write_json(Path(arguments.json), report)
-
-
-def show(rows: list[dict]) -> None:
-    """Print the table; "times" compares with the log density under the same adjoint."""
-    table = Table(title="log density and gradients of a batch")
-    for name in ("adjoint", "of", "compile s", "temporary MB", "run s", "times"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        memory, seconds = row["temporary_bytes"], row["seconds"]
-        own = next(r["seconds"] for r in rows if r["adjoint"] == row["adjoint"])
-        table.add_row(
-            row["adjoint"],
-            row["of"],
-            f"{row['compile_seconds']:.1f}",
-            "-" if memory is None else f"{memory / 1e6:.1f}",
-            f"{seconds:.3f}",
-            f"{seconds / own:.1f}",
-        )
-    Console().print(table)
+            row = {"adjoint": adjoint, "of": name, **measure(function, inputs, flags.repeats)}
+            density = next((r["seconds"] for r in rows if r["adjoint"] == adjoint), row["seconds"])
+            rows.append(row | {"times": row["seconds"] / density})
+            print(f"{adjoint}, {name}: {row['seconds']:.3f} s", flush=True)
+    columns = {
+        "adjoint": "{adjoint}",
+        "of": "{of}",
+        "compile s": "{compile_seconds:.1f}",
+        "temporary bytes": "{temporary_bytes:,}",
+        "run s": "{seconds:.3f}",
+        "times": "{times:.1f}",
+    }
+    show("log density and gradients of a batch", columns, rows)
+    save(flags.json, {**vars(flags), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ each with and without stratification. It prints and draws the mean and the stand
 batches.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, show
 from gradlog.experiment.run import Run
 from gradlog.losses import (
     Likelihood,
@@ -31,7 +29,6 @@ from gradlog.losses import (
     example_keys,
     stratified,
 )
-from gradlog.storage import write_json
 
 BATCHES = 400
 PROPOSALS = {"uniform in t": UniformTime(), "importance (uniform in log rho)": UniformLogRho()}
@@ -73,13 +70,9 @@ def draw(path: Path, losses: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", default="runs/digits")
-    parser.add_argument("--picture", default="docs/figures/importance_sampling.png")
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-
-    run = Run.open(arguments.workdir)
+    picture = "docs/figures/importance_sampling.png"
+    flags = read_flags(__doc__ or "", workdir="runs/digits", picture=picture)
+    run = Run.open(flags.workdir)
     params = run.params()
     losses = {}
     for name, proposal in PROPOSALS.items():
@@ -97,16 +90,16 @@ def main() -> None:
         }
         for name, values in losses.items()
     ]
-    table = Table(title=f"likelihood-weighted loss of a batch, {arguments.workdir}")
-    for name in rows[0]:
-        table.add_column(name, justify="left" if name == "times" else "right")
-    for row in rows:
-        table.add_row(*(v if isinstance(v, str) else f"{v:.4f}" for v in row.values()))
-    Console().print(table)
-    Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
-    draw(Path(arguments.picture), losses)
-    if arguments.json:
-        write_json(Path(arguments.json), {"rows": rows})
+    columns = {
+        "times": "{times}",
+        "mean": "{mean:.4f}",
+        "± s.e.": "{standard_error:.4f}",
+        "s.d.": "{standard_deviation:.4f}",
+    }
+    show(f"likelihood-weighted loss of a batch, {flags.workdir}", columns, rows)
+    Path(flags.picture).parent.mkdir(parents=True, exist_ok=True)
+    draw(Path(flags.picture), losses)
+    save(flags.json, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -13,11 +13,8 @@ once it is decoded.
   the training takes. It is 1 if they take turns, and 2 at most.
 """
 
-import argparse
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,9 +26,8 @@ import jax
 import numpy as np
 import optax
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, seconds_of, show
 from gradlog.data import BatchStream, Source
 from gradlog.data.folder import ImageFiles
 from gradlog.data.image_files import read_image
@@ -41,7 +37,6 @@ from gradlog.losses import DenoisingScoreMatching, ScoreMatching, Sigma2, Unifor
 from gradlog.models import DiffusionModel, Noise, ScaledTime, Uniform
 from gradlog.models.networks import MLP
 from gradlog.sde_lib import VP
-from gradlog.storage import write_json
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -95,13 +90,7 @@ def make_sources(folder: Path, images: np.ndarray) -> dict[str, Source]:
 def seconds_alone(source: Source, batch: int, steps: int) -> float:
     """Return the seconds of a batch, the median of three passes."""
     stream = BatchStream(source, batch, 0)
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        for step in range(steps):
-            stream[step]
-        times.append((time.perf_counter() - started) / steps)
-    return statistics.median(times)
+    return seconds_of(lambda: [stream[step] for step in range(steps)] and None, repeats=3) / steps
 
 
 def make_training(shape: tuple[int, ...], batch: int) -> Callable[[Source, int], float]:
@@ -115,24 +104,17 @@ def make_training(shape: tuple[int, ...], batch: int) -> Callable[[Source, int],
 
     def seconds(source: Source, steps: int) -> float:
         plan = Plan(steps, steps, steps, log=lambda *_: None, save=lambda *_: None)
-        stream, times = BatchStream(source, batch, 0), []
-        for _ in range(4):  # the first one compiles
-            state = step.initialize(initial)
-            started = time.perf_counter()
-            jax.block_until_ready(train(step, state, stream, plan))
-            times.append((time.perf_counter() - started) / steps)
-        return statistics.median(times[1:])
+        stream = BatchStream(source, batch, 0)
+        run = lambda: train(step, step.initialize(initial), stream, plan)  # noqa: E731
+        seconds_of(run)  # it compiles
+        return seconds_of(run, repeats=3) / steps
 
     return seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=2048, help="of 32 x 32; fewer of larger ones")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--json", help="a file for the figures")
-    options = parser.parse_args()
-
+    # So many images of 32 x 32, and fewer of larger ones.
+    options = read_flags(__doc__ or "", images=2048, batch=128)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
@@ -155,27 +137,16 @@ def main() -> None:
                         "overlap": (alone + in_memory) / training,
                     }
                 )
-    show(rows)
-    if options.json:
-        report = {"device": jax.devices()[0].device_kind, "batch_size": options.batch, "rows": rows}
-        write_json(Path(options.json), report)
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print the table."""
-    table = Table()
-    for name in ("source", "size", "alone", "training", "step ms", "overlap"):
-        table.add_column(name, justify="left" if name == "source" else "right")
-    for row in rows:
-        table.add_row(
-            row["source"],
-            str(row["size"]),
-            f"{row['images_per_second']:,.0f}",
-            f"{row['training_images_per_second']:,.0f}",
-            f"{row['step_milliseconds']:.1f}",
-            f"{row['overlap']:.2f}",
-        )
-    Console().print(table)
+    columns = {
+        "source": "{source}",
+        "size": "{size}",
+        "alone": "{images_per_second:,.0f}",
+        "training": "{training_images_per_second:,.0f}",
+        "step ms": "{step_milliseconds:.1f}",
+        "overlap": "{overlap:.2f}",
+    }
+    show("images a second", columns, rows)
+    save(options.json, {"batch_size": options.batch, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -13,10 +13,8 @@ is the memory that XLA plans in addition to the arguments. On CPU, XLA recompute
 rematerialization saves memory on accelerators only.
 """
 
-import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,11 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import optax
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, show, take_turns
 from gradlog.models.networks import NCSNpp, attention
-from gradlog.storage import write_json
 
 SHAPES = {"digits": (8, 8, 1), "32": (32, 32, 3)}
 FIELDS: dict[str, dict[str, Any]] = {
@@ -122,19 +118,6 @@ def programs(size: str, nf: int, batch: int) -> dict[tuple[str, str], tuple[Run,
     return found
 
 
-def measure(runs: dict[Any, Run], steps: int, blocks: int) -> dict[Any, list[float]]:
-    """Return seconds per run of each in every block; all take turns."""
-    seconds: dict[Any, list[float]] = {name: [] for name in runs}
-    for block in range(blocks + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            for _ in range(steps):
-                jax.block_until_ready(run())
-            if block:  # the first warms up
-                seconds[name].append((time.perf_counter() - started) / steps)
-    return seconds
-
-
 def rows_of(seconds: dict[Any, list[float]], memory: dict[Any, dict], batch: int) -> list[dict]:
     """Return a row for each program: its times, its ratio to the reference, its memory."""
     rows = []
@@ -156,51 +139,26 @@ def rows_of(seconds: dict[Any, list[float]], memory: dict[Any, dict], batch: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=SHAPES, default="digits")
-    parser.add_argument("--nf", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=5, help="runs of each in a block")
-    parser.add_argument("--blocks", type=int, default=7)
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-
-    made = programs(arguments.size, arguments.nf, arguments.batch)
+    # The size is 'digits' or '32'.
+    flags = read_flags(__doc__ or "", size="digits", nf=32, batch=32, steps=5, blocks=7)
+    made = programs(flags.size, flags.nf, flags.batch)
     runs = {name: run for name, (run, _) in made.items()}
     memory = {name: held for name, (_, held) in made.items()}
-    seconds = measure(runs, arguments.steps, arguments.blocks)
-    report = {
-        "size": arguments.size,
-        "nf": arguments.nf,
-        "batch_size": arguments.batch,
-        "device": jax.devices()[0].device_kind,
-        "blocks": arguments.blocks,
-        "rows": rows_of(seconds, memory, arguments.batch),
+    rows = rows_of(take_turns(runs, flags.blocks, flags.steps), memory, flags.batch)
+    columns = {
+        "work": "{work}",
+        "network": "{variant}",
+        "ms": "{milliseconds:.1f}",
+        "images/s": "{images_per_second:.0f}",
+        "ratio": "{ratio:.2f}",
+        "blocks": "{ratio_range[0]:.2f} .. {ratio_range[1]:.2f}",
+        "kept MB": "{kept_megabytes:.1f}",
+        "plan MB": "{planned_megabytes:.1f}",
     }
-    show(report)
-    if arguments.json:
-        write_json(Path(arguments.json), report)
-
-
-def show(report: dict) -> None:
-    """Print the table."""
-    title = f"{report['size']}, nf {report['nf']}, batch {report['batch_size']}"
-    table = Table(title=f"{title}, {report['device']}")
-    for name in ("work", "network", "ms", "images/s", "ratio", "blocks", "kept MB", "plan MB"):
-        table.add_column(name, justify="left" if name in ("work", "network") else "right")
-    for row in sorted(report["rows"], key=lambda row: row["work"]):
-        low, high = row["ratio_range"]
-        table.add_row(
-            row["work"],
-            row["variant"],
-            f"{row['milliseconds']:.1f}",
-            f"{row['images_per_second']:.0f}",
-            f"{row['ratio']:.2f}",
-            f"{low:.2f} .. {high:.2f}",
-            f"{row['kept_megabytes']:.1f}",
-            f"{row['planned_megabytes']:.1f}",
-        )
-    Console().print(table)
+    title = f"{flags.size}, nf {flags.nf}, batch {flags.batch}"
+    show(title, columns, sorted(rows, key=lambda row: row["work"]))
+    about = {"size": flags.size, "nf": flags.nf, "batch_size": flags.batch, "blocks": flags.blocks}
+    save(flags.json, {**about, "rows": rows})
 
 
 if __name__ == "__main__":

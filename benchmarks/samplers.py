@@ -13,9 +13,8 @@ the training set, and the floor is that of the test set. Budgets count score eva
 adds a budget for the predictor-corrector sampler alone.
 """
 
-import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 from trained import load_or_train
 
+from benchmarks.common import read_flags, save, show
 from gradlog.distributions import GaussianMixture
 from gradlog.evaluation.distances import random_directions, sliced_wasserstein
 from gradlog.evaluation.pictures import save_figure
@@ -54,7 +52,6 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sde_lib import VP
-from gradlog.storage import write_json
 
 EPS = 1e-3
 DIRECTIONS = 200
@@ -159,7 +156,7 @@ def adaptive(tolerance: float) -> Sampler:
     return ProbabilityFlow(Adaptive(tolerance, tolerance), LogRhoFlow(), EPS)
 
 
-def measured(problem: Problem, budgets: list[int], slow: list[int]) -> list[dict[str, Any]]:
+def measured(problem: Problem, budgets: Sequence[int], slow: Sequence[int]) -> list[dict[str, Any]]:
     """Return a row for each sampler and budget."""
     cases = [(n, make(b)) for n, make in {**SLOW, **FAST}.items() for b in budgets]
     cases += [("predictor-corrector", corrected(b)) for b in slow]
@@ -195,50 +192,38 @@ def picture(path: Path, rows: list[dict[str, Any]], floors: dict[str, float]) ->
     save_figure(path, figure)
 
 
-def show(problem: str, rows: list[dict[str, Any]], floor: float) -> None:
-    """Print distances in units of the floor, each with its number of evaluations."""
-    table = Table(title=f"{problem}: distance, by the floor of {floor:.4f} (evaluations)")
-    table.add_column("sampler")
-    table.add_column("distances")
-    for name in [*SLOW, *FAST, "adaptive flow"]:
-        own = [r for r in rows if (r["problem"], r["sampler"]) == (problem, name)]
-        cells = (f"{r['distance'] / floor:.2f} ({r['nfe']:.0f})" for r in own)
-        table.add_row(name, "  ".join(cells))
-    Console(width=140).print(table)
-
-
-def numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problems", default="ring,clusters,digits")
-    parser.add_argument("--count", type=int, default=4000, help="samples of an oracle")
-    parser.add_argument("--budgets", type=numbers, default=[10, 20, 50, 200])
-    parser.add_argument(
-        "--slow", type=numbers, default=[1000], help="budgets of predictor-corrector"
+    # Samples of an oracle, and budgets of all samplers and of predictor-corrector alone.
+    flags = read_flags(
+        __doc__ or "",
+        problems=("ring", "clusters", "digits"),
+        count=4000,
+        budgets=(10, 20, 50, 200),
+        slow=(1000,),
+        workdir="runs/digits",
+        picture="",
     )
-    parser.add_argument("--workdir", default="runs/digits")
-    parser.add_argument("--json", help="a file for the figures")
-    parser.add_argument("--picture", help="a PNG file")
-    arguments = parser.parse_args()
     known: dict[str, Callable[[], Problem]] = {
-        "ring": lambda: ring(arguments.count),
-        "clusters": lambda: clusters(arguments.count),
-        "digits": lambda: digits(arguments.workdir),
+        "ring": lambda: ring(flags.count),
+        "clusters": lambda: clusters(flags.count),
+        "digits": lambda: digits(flags.workdir),
     }
     rows, floors = [], {}
-    for name in arguments.problems.split(","):
+    for name in flags.problems:
         problem = known[name]()
         floors[name] = problem.distance(problem.others)
-        rows += measured(problem, arguments.budgets, arguments.slow)
+        rows += measured(problem, flags.budgets, flags.slow)
     for name, floor in floors.items():
-        show(name, rows, floor)
-    if arguments.json:
-        write_json(Path(arguments.json), {"count": arguments.count, "floors": floors, "rows": rows})
-    if arguments.picture:
-        picture(Path(arguments.picture), rows, floors)
+        distances: dict[str, list[str]] = {}
+        for row in (row for row in rows if row["problem"] == name):
+            in_floors = f"{row['distance'] / floor:.2f} ({row['nfe']:.0f})"
+            distances.setdefault(row["sampler"], []).append(in_floors)
+        cells = [{"name": n, "distances": "  ".join(d)} for n, d in distances.items()]
+        title = f"{name}: distance, by the floor of {floor:.4f} (evaluations)"
+        show(title, {"sampler": "{name}", "distances": "{distances}"}, cells)
+    save(flags.json, {"count": flags.count, "floors": floors, "rows": rows})
+    if flags.picture:
+        picture(Path(flags.picture), rows, floors)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ or more runs. It also prints the standard deviation of one run beside its closed
 are in docs/scaling.md.
 """
 
-import argparse
 import math
 import sys
 import time
@@ -26,9 +25,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, show
 from gradlog.distributions import StationaryGaussian, natural_images
 from gradlog.likelihood import (
     AsSample,
@@ -44,7 +42,6 @@ from gradlog.likelihood.quadrature import gregory
 from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import VP
-from gradlog.storage import write_json
 
 SHAPES = ((8, 8, 1), (16, 16, 3), (32, 32, 3))
 SDE, EPS, INTERVALS, TARGET = VP(), 1e-3, 24, 0.02
@@ -164,47 +161,32 @@ def draw_spread(axes, rows: list[dict]) -> None:
     axes.set_title("standard deviation of one run (bits/dim)")
 
 
-COLUMNS = {
-    "dims": "dims",
-    "estimator": "estimator",
-    "forward_evaluations": "values",
-    "jvp_evaluations": "products",
-    "standard_deviation": "s.d.",
-    "closed_form": "closed form",
-    "bias": "bias",
-    "bias_standard_error": "± s.e.",
-    "evaluations_to_target": "to target",
-}
-
-
-def show(rows: list[dict]) -> None:
-    """Print the table; standard deviation and bias of one run are in bits/dim."""
-    console = Console(width=110)  # whole numbers, also where output is piped
-    table = Table(title=f"cost of ± {TARGET} bits/dim, exact score")
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right")
-    for row in rows:
-        cells = ("-" if row[name] is None else row[name] for name in COLUMNS)
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in cells))
-    console.print(table)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--product_cost", type=float, default=1.5, help="in values of the score")
-    parser.add_argument("--sizes", type=int, default=len(SHAPES), help="of images, smallest first")
-    parser.add_argument("--picture", default="docs/figures/likelihood_scaling.png")
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-
-    laws = [natural_images(shape) for shape in SHAPES[: arguments.sizes]]
+    # A product costs so many values of the score; ``sizes`` counts images, the smallest first.
+    flags = read_flags(
+        __doc__ or "",
+        product_cost=1.5,
+        sizes=len(SHAPES),
+        picture="docs/figures/likelihood_scaling.png",
+    )
+    laws = [natural_images(shape) for shape in SHAPES[: flags.sizes]]
     names = list(make_estimators(laws[0]))
-    rows = [measure(law, name, arguments.product_cost) for law in laws for name in names]
-    show(rows)
-    draw(Path(arguments.picture), rows)
-    if arguments.json:
-        settings = {"target": TARGET, "product_cost": arguments.product_cost, "eps": EPS}
-        write_json(Path(arguments.json), {**settings, "rows": rows})
+    rows = [measure(law, name, flags.product_cost) for law in laws for name in names]
+    columns = {
+        "dims": "{dims}",
+        "estimator": "{estimator}",
+        "values": "{forward_evaluations:.4g}",
+        "products": "{jvp_evaluations:.4g}",
+        "s.d.": "{standard_deviation:.4g}",
+        "closed form": "{closed_form!s:.7}",
+        "bias": "{bias:.4g}",
+        "± s.e.": "{bias_standard_error:.4g}",
+        "to target": "{evaluations_to_target:.4g}",
+    }
+    show(f"cost of ± {TARGET} bits/dim, exact score", columns, rows)
+    draw(Path(flags.picture), rows)
+    settings = {"target": TARGET, "product_cost": flags.product_cost, "eps": EPS}
+    save(flags.json, {**settings, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ over blocks, and the median ratio. ``--against`` takes the training step of anot
 place of the bare one, such as that of a learned process against a fixed one.
 """
 
-import argparse
 import statistics
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, show, take_turns
 from gradlog.data import BatchStream
 from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
-from gradlog.storage import write_json
 
 
 def load_experiment(file: str) -> Experiment:
@@ -42,24 +38,23 @@ def load_experiment(file: str) -> Experiment:
 
 
 def framework_step(experiment: Experiment, batch_size: int):
-    """Return ``run(n)``, which reads batches and does the next n steps of training."""
+    """Return a function that reads the next batch and does a step of training."""
     mapped = parallel_step(experiment)
     stream = BatchStream(experiment.dataset.train, batch_size, 0)
     state = mapped.place(initial_state(experiment))
     position = 0
 
-    def run(steps: int) -> None:
+    def run() -> Any:
         nonlocal state, position
-        for _ in range(steps):
-            position += 1
-            state, _ = mapped(state, stream[position - 1], position)
-        jax.block_until_ready(state)
+        position += 1
+        state, metrics = mapped(state, stream[position - 1], position)
+        return metrics
 
     return run
 
 
 def bare_step(experiment: Experiment, batch_size: int):
-    """Return ``run(n)``: n steps of forward, backward and Adam on one noised batch."""
+    """Return a function that does a step: forward, backward and Adam on one noised batch."""
     network, shape = experiment.model.network, experiment.dataset.shape
     x = jax.random.normal(jax.random.key(1), (batch_size, *shape))
     label = jnp.linspace(-1.0, 1.0, batch_size)
@@ -85,50 +80,29 @@ def bare_step(experiment: Experiment, batch_size: int):
 
     key = jax.random.key(0)
 
-    def run(steps: int) -> None:
+    def run() -> Any:
         nonlocal state
-        for _ in range(steps):
-            state = step(state, key)
-        jax.block_until_ready(state)
+        state = step(state, key)
+        return state[1][0].count  # pyright: ignore
 
     return run
 
 
-def measure(runs: dict, steps: int, blocks: int) -> dict[str, list[float]]:
-    """Return seconds per step of each in every block; the runs take turns."""
-    for run in runs.values():
-        run(3)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(blocks):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run(steps)
-            seconds[name].append((time.perf_counter() - started) / steps)
-    return seconds
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="configs/digits.py")
-    parser.add_argument("--against", help="a config whose step replaces the bare one")
-    parser.add_argument("--steps", type=int, default=40, help="steps in a block")
-    parser.add_argument("--blocks", type=int, default=7)
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-
+    flags = read_flags(__doc__ or "", config="configs/digits.py", against="", steps=40, blocks=7)
     if jax.device_count() > 1:
-        parser.error("the bare step runs on one device: make one visible, not more")
-    experiment = load_experiment(arguments.config)
+        raise SystemExit("the bare step runs on one device: make one visible, not more")
+    experiment = load_experiment(flags.config)
     batch_size = experiment.training.batch_size
-    if arguments.against:
-        other = load_experiment(arguments.against)
+    if flags.against:
+        other = load_experiment(flags.against)
         if other.training.batch_size != batch_size:
-            parser.error("--against must have the batch size of --config")
-        reference, step = arguments.against, framework_step(other, batch_size)
+            raise SystemExit("--against must have the batch size of --config")
+        reference, step = flags.against, framework_step(other, batch_size)
     else:
         reference, step = "bare", bare_step(experiment, batch_size)
     runs = {reference: step, "framework": framework_step(experiment, batch_size)}
-    seconds = measure(runs, arguments.steps, arguments.blocks)
+    seconds = take_turns(runs, flags.blocks, flags.steps)
     ratios = np.array(seconds["framework"]) / np.array(seconds[reference])
     rows = [
         {
@@ -138,34 +112,13 @@ def main() -> None:
         }
         for name, times in seconds.items()
     ]
-    report = {
-        "config": arguments.config,
-        "reference": reference,
-        "device": jax.devices()[0].device_kind,
-        "devices": jax.device_count(),
-        "batch_size": batch_size,
-        "rows": rows,
-        "ratio": float(np.median(ratios)),
-        "ratio_range": [float(ratios.min()), float(ratios.max())],
-    }
-    show(report)
-    if arguments.json:
-        write_json(Path(arguments.json), report)
-
-
-def show(report: dict) -> None:
-    """Print the table."""
-    table = Table(title=f"{report['config']}, batch {report['batch_size']}, {report['device']}")
-    for name in ("step", "ms", "images/s"):
-        table.add_column(name, justify="right")
-    for row in report["rows"]:
-        table.add_row(row["step"], f"{row['milliseconds']:.2f}", f"{row['images_per_second']:.0f}")
-    console = Console()
-    console.print(table)
-    ratio, (low, high) = report["ratio"], report["ratio_range"]
-    console.print(
-        f"ratio framework / {report['reference']}: {ratio:.3f} (blocks {low:.3f} .. {high:.3f})"
-    )
+    low, high = float(ratios.min()), float(ratios.max())
+    columns = {"step": "{step}", "ms": "{milliseconds:.2f}", "images/s": "{images_per_second:.0f}"}
+    show(f"{flags.config}, batch {batch_size}", columns, rows)
+    ratio = float(np.median(ratios))
+    print(f"ratio framework / {reference}: {ratio:.3f} (blocks {low:.3f} .. {high:.3f})")
+    about = {"config": flags.config, "reference": reference, "batch_size": batch_size}
+    save(flags.json, {**about, "rows": rows, "ratio": ratio, "ratio_range": [low, high]})
 
 
 if __name__ == "__main__":

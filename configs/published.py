@@ -228,6 +228,11 @@ def score_flow(config: ConfigDict) -> ConfigDict:
     else 1e-5. Its training without either has `--config.objective.weighting=sigma2` and
     `--config.objective.importance_sampling=False`, and for VP on ImageNet 1e-5 too:
     `--config.objective.eps=1e-5 --config.likelihood.eps=1e-5`.
+
+    For the variational columns of its table train a flow after the score, in a workdir of its own:
+    `--config.training.start_from=WORKDIR --config.optimizer.frozen=network
+    --config.objective.name=elbo --config.objective.dequantization=variational
+    --config.likelihood.dequantization=variational`.
     """
     config.objective.update(weighting="likelihood", importance_sampling=True)
     config.sampling.name = "probability_flow"

@@ -121,14 +121,14 @@ def shorten_types(app, what, name, obj, options, signature: str | None, returned
 def _modules(root: Path, name: str, chosen: tuple[str, ...]) -> list[str]:
     """Return the directives of a page: of the chosen modules, or of a package or module.
 
-    A package with ``__all__`` shows the names in it, and another package shows its modules.
+    A package that gathers names shows them, and another package shows its modules.
     """
     if chosen:
         return [_MODULE.format(name=f"{name}.{module}") for module in chosen]
     file = _file(root, name)
     if file.name != "__init__.py":
         return [_MODULE.format(name=name)]
-    if "__all__" in file.read_text():
+    if "\nfrom gradlog" in file.read_text():
         _import_names(name)
         return [_MODULE.format(name=name) + _ITS_OWN]
     modules = sorted(path.stem for path in file.parent.glob("[!_]*.py"))
@@ -138,7 +138,8 @@ def _modules(root: Path, name: str, chosen: tuple[str, ...]) -> list[str]:
 def _import_names(name: str) -> None:
     """Import the names that a package would import at their first use."""
     package = importlib.import_module(name)
-    vars(package).update({public: getattr(package, public) for public in package.__all__})
+    names = getattr(package, "__all__", ())
+    vars(package).update({public: getattr(package, public) for public in names})
 
 
 def _file(root: Path, name: str) -> Path:

@@ -40,16 +40,7 @@ class HostError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Hosts:
-    """The hosts of a run: one, those of a cluster's environment, or those listed by flags.
-
-    Attributes:
-      from_environment: read missing settings from SLURM, Open MPI, a TPU or jax's own variables.
-      coordinator: HOST:PORT of host 0.
-      count: number of hosts.
-      index: number of this host, from 0.
-      join_seconds: time to wait for the other hosts at the start.
-      heartbeat_seconds: a host that is silent for longer counts as lost.
-    """
+    """The hosts of a run: one, those of a cluster's environment, or those listed by flags."""
 
     from_environment: bool = False
     coordinator: str | None = None
@@ -145,29 +136,19 @@ def _leave() -> None:
 # --- this host among the others -------------------------------------------------------------
 
 
-def host_count() -> int:
-    """Return the number of hosts."""
-    return jax.process_count()
-
-
-def host_index() -> int:
-    """Return the number of this host, from 0."""
-    return jax.process_index()
-
-
 def is_multihost() -> bool:
     """Return whether there is more than one host."""
-    return host_count() > 1
+    return jax.process_count() > 1
 
 
 def is_writer() -> bool:
     """Return whether this host writes files. Only host 0 does: all hosts have the same results."""
-    return host_index() == 0
+    return jax.process_index() == 0
 
 
 def take_share(items: list[Item]) -> list[Item]:
     """Return the items of this host: every n-th one, so that shares differ by at most one."""
-    return items[host_index() :: host_count()]
+    return items[jax.process_index() :: jax.process_count()]
 
 
 # --- exchange: all hosts must call these functions in the same order ------------------------
@@ -259,11 +240,7 @@ def _wait_at(barrier: str, seconds: int) -> None:
 
 
 def exists_on_hosts(path: Path) -> bool:
-    """Return on every host whether host 0 has a file.
-
-    Raises:
-      HostError: host 0 has it, and another host does not see it.
-    """
+    """Return on every host whether host 0 has a file."""
     found = bool(broadcast(path.exists()))
     if found:
         check_shared(path)
@@ -288,11 +265,7 @@ def check_shared(path: Path) -> None:
 
 
 def check_shared_folder(folder: Path) -> None:
-    """Check that a folder is the same one on all hosts. Create it if it does not exist.
-
-    Raises:
-      HostError: it is not the same folder. It is raised on every host.
-    """
+    """Check that a folder is the same one on all hosts. Create it if it does not exist."""
     if not is_multihost():
         return
     path = folder / f".seen-by-all-{broadcast(secrets.randbits(30))}"

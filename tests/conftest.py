@@ -94,10 +94,8 @@ def command(monkeypatch, capsys):
 
     It returns status, output and errors.
     """
-    from gradlog.cli import devices
     from gradlog.cli.main import main
 
-    monkeypatch.setattr(devices, "replace_damaged_programs", lambda: None)
     monkeypatch.chdir(tiny.ROOT)
 
     def run(*arguments):

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from gradlog import distributed
-from gradlog.cli import actions
+from gradlog.cli import modes
 from gradlog.cli.flags import Options
 from gradlog.cli.main import prepared_devices
 from gradlog.experiment.loading import load_config
@@ -74,8 +74,8 @@ if __name__ == "__main__":
         host=host,
     )
     with prepared_devices(options):
-        actions.train(options)
+        modes.train(options)
         distributed._SEEN_SECONDS = 0.5
         check_gathering(host)
         check_agreeing(host, Path(workdir))
-        actions.evaluate(replace(options, mode="eval"))
+        modes.evaluate(replace(options, mode="eval"))

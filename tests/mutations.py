@@ -608,8 +608,8 @@ MUTATIONS = [
         ),
         (
             "gradlog/cli/flags.py",
-            '_TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")',
-            '_TRUE, _FALSE = ("true", "t", "1", "yes", "no"), ("false", "f", "0")',
+            '**dict.fromkeys(("false", "f", "0", "no"), False),',
+            '**dict.fromkeys(("false", "f", "0"), False),',
             "tests/cli/test_command_line.py",
         ),
         # --- one file each

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from gradlog.evaluation import samples, score_training
+from gradlog.evaluation import devices, score_training
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.experiment.experiment import Experiment
 from gradlog.training import TrainStep, init_state
@@ -30,7 +30,7 @@ def forget() -> None:
 
 def share() -> None:
     """Let equal experiments share their programs, from now on."""
-    make_step, map_batch = score_training.parallel_step, samples.map_batch
+    make_step, map_batch = score_training.parallel_step, devices.map_batch
 
     def parallel_step(experiment):
         recipe = ("step", *_recipe(experiment), TrainStep.update, TrainStep.loss_and_grads)
@@ -47,7 +47,7 @@ def share() -> None:
         return _shared(lambda: map_batch(fn), ("batch", _value(fn)))
 
     score_training.parallel_step, score_training.initial_state = parallel_step, initial_state
-    samples.map_batch = score_training.map_batch = shared_map_batch
+    devices.map_batch = shared_map_batch
     shapes = Experiment.params_spec.func  # of the parameters: dropout has none
 
     def params_spec(experiment):

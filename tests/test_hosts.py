@@ -16,8 +16,8 @@ import tiny
 import two_hosts
 
 from gradlog import distributed, supervisor
-from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options
+from gradlog.config_error import UsageError
 from gradlog.distributed import HostError, Hosts
 from gradlog.experiment.run import Run
 

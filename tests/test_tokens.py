@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from gradlog.cli.actions import choose_study
+from gradlog.cli.modes import choose_study
 from gradlog.config_error import ConfigError
 from gradlog.evaluation.comparison import compare_runs, save_differences
 from gradlog.evaluation.tables import show_results

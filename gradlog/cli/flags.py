@@ -4,19 +4,21 @@ Nothing here imports JAX, so that a mistake is reported at once.
 """
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from gradlog import aliases
-from gradlog.cli.errors import UsageError
 from gradlog.cli.modes import MODES, NOTHING, RUN
+from gradlog.config_error import UsageError
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import SHIPPED, find_file, load_config
@@ -30,7 +32,10 @@ from gradlog.experiment.schema import (
 
 HELP = ("help", "helpfull", "helpshort", "h")
 PUBLISHED = ("score_sde", "score_flow")  # folders of experiments whose checkpoints can be imported
-_TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
+_TRUTH = {
+    **dict.fromkeys(("true", "t", "1", "yes"), True),
+    **dict.fromkeys(("false", "f", "0", "no"), False),
+}
 
 
 def _flag(default: Any, meaning: str, *, kind: type = str, choices: tuple[str, ...] = ()) -> Any:
@@ -103,11 +108,7 @@ class Options:
         return self.distributed or self.coordinator is not None
 
     def check(self) -> None:
-        """Check that the flags fit the mode.
-
-        Raises:
-          UsageError: names the flag.
-        """
+        """Check that the flags fit the mode."""
         mode = MODES[self.mode]
         for owner, other in MODES.items():
             for name in set(other.flags) - set(mode.flags):
@@ -152,15 +153,7 @@ DEFAULTS = dict(flatten(default.get_config()))
 
 
 def read_flags(arguments: Sequence[str]) -> Options:
-    """Return the options of a command line; ``read_config`` adds the configuration.
-
-    Args:
-      arguments: its words, without the program's name.
-
-    Raises:
-      UsageError: a word is not a flag, a flag is unknown, or it has no value or a wrong one.
-      ConfigError: there is no such key.
-    """
+    """Return the options of a command line; ``read_config`` adds the configuration."""
     values: dict[str, Any] = {}
     texts_of: dict[str, list[str]] = {}
     notes: list[str] = []
@@ -200,7 +193,7 @@ def read_flags(arguments: Sequence[str]) -> Options:
             values[FLAGS[name].name] = _convert_flag(name, text)
     overrides = {}
     for key, texts in texts_of.items():
-        overrides[key], found = aliases.modern_value(key, _convert(key, texts))
+        overrides[key], found = aliases.modern_value(key, _convert_key(key, texts))
         notes += found
     return Options(**values, overrides=overrides, notes=tuple(dict.fromkeys(notes)))
 
@@ -230,39 +223,16 @@ def _convert_flag(name: str, text: str) -> Any:
     about = FLAGS[name].metadata
     if about["choices"] and text not in about["choices"]:
         raise UsageError(f"--{name}={text} is unknown; choose one of {', '.join(about['choices'])}")
-    if about["kind"] is str:
-        return text
-    value = _number(text) if about["kind"] is int else _truth(text)
+    value = _convert(about["kind"], [text])
     if value is None:
         wanted = "a whole number" if about["kind"] is int else "True or False"
         raise UsageError(f"--{name}={text} must be {wanted}")
     return value
 
 
-def _convert(key: str, texts: list[str]) -> Any:
-    """Return the value of a key, with the type of its default.
-
-    Tuples may be given at once, ``(1,2)``, or by several flags.
-
-    Raises:
-      UsageError: the text is not of that type.
-    """
-    text, kind = texts[-1], type(DEFAULTS[key])
-    value: Any = None
-    if kind is str:
-        value = text
-    elif kind is bool:
-        value = _truth(text)
-    elif kind is int:
-        value = _number(text)
-    elif kind is float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = None
-    else:
-        parts = [_tuple(text) for text in texts]
-        value = None if None in parts else tuple(item for part in parts for item in part or ())
+def _convert_key(key: str, texts: list[str]) -> Any:
+    """Return the value of a key, with the type of its default."""
+    text, value = texts[-1], _convert(type(DEFAULTS[key]), texts)
     if value is None:
         shown = repr(text if len(text) <= 80 else f"{text[:80]}...")
         raise UsageError(f"config.{key} = {shown} must be {expected_type(key)}")
@@ -271,17 +241,20 @@ def _convert(key: str, texts: list[str]) -> Any:
     return value
 
 
-def _truth(text: str) -> bool | None:
-    lower = text.lower()
-    return True if lower in _TRUE else False if lower in _FALSE else None
+def _convert(kind: type, texts: list[str]) -> Any:
+    """Return a value of a type; None for a text that is none.
 
-
-def _number(text: str) -> int | None:
-    for base in (10, 0):  # then also 0x10
-        try:
-            return int(text, base)
-        except ValueError:
-            continue
+    Tuples may be given at once, ``(1,2)``, or by several flags. Else the last flag counts.
+    """
+    text = texts[-1]
+    if kind is tuple:
+        parts = [_tuple(text) for text in texts]
+        return None if None in parts else tuple(item for part in parts for item in part or ())
+    if kind is bool:
+        return _TRUTH.get(text.lower())
+    for convert in (kind, *([partial(int, base=0)] if kind is int else ())):  # then also 0x10
+        with contextlib.suppress(ValueError):
+            return convert(text)
     return None
 
 
@@ -305,10 +278,6 @@ def read_config(options: Options) -> Options:
 
     Without ``--config`` it is that of the workdir; for a sweep that of the sweep's file, and for an
     import that of the published experiment that the checkpoint fits.
-
-    Raises:
-      UsageError: there is no configuration.
-      ConfigError: its file is not valid.
     """
     if MODES[options.mode].reads != RUN:
         return options
@@ -331,11 +300,7 @@ def read_config(options: Options) -> Options:
 
 
 def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
-    """Return the configuration of a file with the values of the command line.
-
-    Raises:
-      ConfigError: the file is not valid, or a number lies outside of its range.
-    """
+    """Return the configuration of a file with the values of the command line."""
     config = load_config(path)
     for key, value in overrides.items():  # now: other values may be computed from them
         check_range(key, value)
@@ -344,12 +309,7 @@ def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
 
 
 def _find_published(source: str) -> str:
-    """Return the file of the published experiment whose network a checkpoint has.
-
-    Raises:
-      CheckpointError: no experiment fits.
-      UsageError: several do.
-    """
+    """Return the file of the published experiment whose network a checkpoint has."""
     from gradlog.evaluation.import_checkpoint import matching_experiments
     from gradlog.experiment.build import dataset_spec
     from gradlog.experiment.experiment import Experiment

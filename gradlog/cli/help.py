@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import FLAGS
 from gradlog.cli.modes import MODES
+from gradlog.config_error import UsageError
 from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
 from gradlog.terminal import console
 
@@ -47,9 +47,6 @@ def show_help(topic: str = "", config: ConfigDict | None = None) -> None:
     Args:
       topic: a mode, a section, a key, the last part of a key, or a flag; '' for everything.
       config: its values are shown, and those that differ from the defaults are marked.
-
-    Raises:
-      UsageError: there is no such topic.
     """
     if not topic:
         show_page(_everything(config))

@@ -9,22 +9,24 @@ command on all of them resumes.
 
 import contextlib
 import faulthandler
-import importlib
+import glob
 import os
+import re
 import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gradlog import supervisor, terminal
-from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, load_with_overrides, read_config, read_flags
-from gradlog.cli.modes import MODES, NOTHING, announce
-from gradlog.config_error import UserError
+from gradlog.cli.modes import MODES, announce
+from gradlog.config_error import UsageError, UserError
 
 _SAME_ON_ALL_HOSTS = ("mode", "steps", "against", "source", "summary")
+# JAX's warning of a stored program that cannot be read; it names the function.
+_DAMAGED = re.compile(r"Error reading persistent compilation cache entry for '(.+?)': (\w+)")
 
 
 def run() -> None:
@@ -44,9 +46,6 @@ def run() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run one command line in this process.
 
-    Args:
-      arguments: its words, without the program's name.
-
     Raises:
       SystemExit: with the status, unless it is 0.
     """
@@ -61,11 +60,7 @@ def _read(arguments: Sequence[str]) -> Options:
 
 
 def execute(options: Options) -> None:
-    """Show the help, or run the mode.
-
-    Raises:
-      SystemExit: with the status, unless it is 0.
-    """
+    """Show the help, or run the mode."""
     # Before equinox is imported; see ode/runge_kutta.py. A failed check makes the result NaN, which
     # is reported for each example.
     os.environ.setdefault("EQX_ON_ERROR", "nan")
@@ -83,13 +78,14 @@ def execute(options: Options) -> None:
         options = read_config(options)
         if not options.several_hosts:  # they would all say it
             announce(options)
-        module, name = mode.run.split(".")
-        action = getattr(importlib.import_module(f"gradlog.cli.{module}"), name)
-        if mode.reads == NOTHING:
-            action()
+        if mode.run is None:
+            from gradlog.cli import completion, experiments
+
+            configs = options.mode == "configs"
+            (experiments.show_experiments if configs else completion.print_completion_script)()
             return
         with prepared_devices(options):
-            action(options)
+            mode.run(options)
     except KeyboardInterrupt as error:
         signum = getattr(error, "signum", signal.SIGINT)
         terminal.complain(f"{str(error) or 'interrupted'}; {mode.resumes}")
@@ -100,19 +96,13 @@ def execute(options: Options) -> None:
 
 @contextlib.contextmanager
 def prepared_devices(options: Options) -> Iterator[None]:
-    """Join the other hosts and prepare the devices that the mode needs; raise on a signal.
-
-    Raises:
-      UsageError: JAX finds no device.
-      HostError: the other hosts cannot be reached, or have another command line.
-    """
+    """Join the other hosts and prepare the devices that the mode needs; raise on a signal."""
     try:
         import jax
     except ValueError as error:  # of a variable of the environment
         raise UsageError(f"JAX cannot start: {error}") from error
     from absl import logging
 
-    from gradlog.cli import devices
     from gradlog.compilation_cache import store_compiled_programs
     from gradlog.distributed import Hosts, check_agreement
     from gradlog.training import raise_on_signal
@@ -121,7 +111,7 @@ def prepared_devices(options: Options) -> Iterator[None]:
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    with raise_on_signal(), devices.as_memory_error():
+    with raise_on_signal(), as_memory_error(), replacing_damaged_programs():
         Hosts(
             options.distributed,
             options.coordinator,
@@ -132,10 +122,59 @@ def prepared_devices(options: Options) -> Iterator[None]:
         ).join()
         if not MODES[options.mode].computes:
             jax.config.update("jax_platforms", "cpu")
-        devices.check_devices()
+        try:
+            jax.devices()
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0] if str(error) else "no such platform is installed"
+            platforms = os.environ.get("JAX_PLATFORMS", "")
+            raise UsageError(
+                f"JAX finds no device that it can use (JAX_PLATFORMS={platforms!r}): {reason}"
+            ) from error
         check_agreement({f"--{name}": getattr(options, name) for name in _SAME_ON_ALL_HOSTS})
         store_compiled_programs()
-        devices.replace_damaged_programs()
+        yield
+
+
+@contextlib.contextmanager
+def as_memory_error() -> Iterator[None]:
+    """Raise MemoryError when the devices run out of memory."""
+    import jax
+
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(
+            "the devices have too little memory; choose a smaller batch_size "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing_damaged_programs() -> Iterator[None]:
+    """Delete a stored program that a killed process or a full disk has left in part.
+
+    JAX warns of it and compiles it again, but never replaces an entry of its cache. The warning
+    comes before the program is stored, and names its function: all entries of that name are
+    deleted.
+    """
+    import jax
+
+    def show(message: Any, *arguments: Any, **options: Any) -> None:
+        found = _DAMAGED.match(str(message))
+        if not found:
+            former(message, *arguments, **options)
+            return
+        folder = Path(jax.config.jax_compilation_cache_dir)  # pyright: ignore
+        for path in folder.glob(f"{glob.escape(found[1])}-*-cache"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        terminal.say(f"note: a program in {folder} is damaged ({found[2]}); it is compiled again")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message="Error reading persistent compilation cache")
+        former, warnings.showwarning = warnings.showwarning, show
         yield
 
 

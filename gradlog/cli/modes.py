@@ -1,16 +1,25 @@
-"""The table of modes: what each does, reads and says, before anything heavy is imported."""
+"""The modes of the command line: what each is, reads and says, and the function that does it.
+
+A function imports what it needs when it is called, so that ``--help`` imports none of it.
+"""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gradlog.terminal import say
+from gradlog import terminal
+from gradlog.config_error import UsageError, UserError
 
 if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
     from gradlog.cli.flags import Options
+    from gradlog.experiment.run import Run
+    from gradlog.studies import Study
 
 # What a mode reads before it begins.
 RUN = "run"  # the workdir and its configuration
@@ -30,8 +39,7 @@ class Mode:
     """One of the values of ``--mode``.
 
     Attributes:
-      run: the function of ``gradlog.cli`` that does it, as 'module.name'. It takes the options
-        unless the mode reads nothing.
+      run: does it; None for what `main` prints about the command line itself.
       summary: what it does, for ``--help``.
       examples: command lines, without ``python main.py``.
       resumes: what the same command does after an interruption.
@@ -47,7 +55,7 @@ class Mode:
       computes: whether it needs the devices; otherwise other processes can have them.
     """
 
-    run: str
+    run: Callable[["Options"], None] | None
     summary: str
     examples: tuple[str, ...]
     resumes: str
@@ -62,12 +70,21 @@ class Mode:
     computes: bool = True
 
 
-def announce(options: "Options") -> None:
-    """Print what is about to be done, in modes that take a while.
+MODES: dict[str, Mode] = {}  # in the order in which ``--help`` shows them
 
-    Raises:
-      ConfigError: ``config.compat`` is unknown.
-    """
+
+def _mode(name: str, summary: str, *examples: str, **about: Any) -> Callable[[Any], Any]:
+    """Register a function as a mode."""
+
+    def register(run: Any) -> Any:
+        MODES[name] = Mode(run, summary, examples, **about)
+        return run
+
+    return register
+
+
+def announce(options: "Options") -> None:
+    """Print what is about to be done, in modes that take a while."""
     mode = MODES[options.mode]
     if mode.announce is None or options.config is None:
         return
@@ -80,7 +97,7 @@ def announce(options: "Options") -> None:
 
         config = resolve_compat(options.config, options.overridden)
         options = dataclasses.replace(options, config=config)
-    say(f"{options.mode} {options.workdir}: {mode.announce(options, steps)}")
+    terminal.say(f"{options.mode} {options.workdir}: {mode.announce(options, steps)}")
 
 
 def _config(options: "Options"):
@@ -133,188 +150,439 @@ def _checkpoints(options: "Options", steps: list[int]) -> str:
     return f"step{'s' * (',' in options.steps)} {named}"
 
 
-MODES: Mapping[str, Mode] = MappingProxyType(
-    {
-        "train": Mode(
-            "actions.train",
-            "trains a score model, from the newest checkpoint of the workdir",
-            ("--config=configs/digits.py --workdir=runs/digits --mode=train",),
-            _TRAINING_RESUMES,
-            keys=("data", "sde", "model", "objective", "optimizer", "training"),
-            parts=_TRAINING,
-            announce=_training,
-        ),
-        "eval": Mode(
-            "actions.evaluate",
-            "bits per dimension of checkpoints on the test set, with their account and error",
-            ("--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",),
-            _BATCHES_RESUME,
-            keys=("eval", "likelihood"),
-            parts=_LIKELIHOOD,
-            flags=("summary",),
-            announce=_estimates,
-            reads_steps=True,
-        ),
-        "compare": Mode(
-            "actions.compare",
-            "differences in bits, image by image, between checkpoints or between two runs",
-            (
-                "--workdir=runs/digits --mode=compare --steps=1000,2000",
-                "--workdir=runs/digits --mode=compare --against=runs/other",
-            ),
-            _BATCHES_RESUME,
-            keys=("eval.estimators", "eval.num_images", "likelihood.name"),
-            parts=_LIKELIHOOD,
-            flags=("against",),
-            note=(
-                "Both sides are evaluated with the same settings and the same random draws. With "
-                "--against the difference is one between two networks. For a difference between "
-                "two settings, train several seeds of each: see --help=sweep. The keys of the "
-                "estimators are those of --help=eval."
-            ),
-            reads_steps=True,
-            announce=_differences,
-        ),
-        "classify": Mode(
-            "actions.classify",
-            "the class of each test image, by the likelihoods of all classes",
-            ("--workdir=runs/classes --mode=classify",),
-            _BATCHES_RESUME,
-            keys=("eval", "likelihood"),
-            parts=_LIKELIHOOD,
-            announce=_estimates,
-            reads_steps=True,
-        ),
-        "classifier": Mode(
-            "actions.train_classifier",
-            "trains a classifier of noisy data in the workdir, for guidance and features",
-            ("--workdir=runs/digits --mode=classifier",),
-            _TRAINING_RESUMES,
-            keys=("classifier",),
-            parts=("training", "classifier", "eval"),
-        ),
-        "sample": Mode(
-            "actions.sample",
-            "samples of checkpoints, as arrays and as a picture",
-            ("--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",),
-            "the same command draws the samples again",
-            keys=("sampling",),
-            parts=_SAMPLES,
-            announce=_samples,
-            reads_steps=True,
-        ),
-        "quality": Mode(
-            "actions.measure_quality",
-            "FID, KID, precision and recall of samples beside the data",
-            ("--workdir=runs/digits --mode=quality --config.quality.num_samples=297",),
-            "finished samples and features are stored, and the same command resumes from them",
-            keys=("quality", "sampling"),
-            parts=(*_SAMPLES, "quality", "eval"),
-            announce=_quality,
-            reads_steps=True,
-        ),
-        "import": Mode(
-            "actions.import_checkpoint",
-            "makes a workdir of a checkpoint of score_sde or score_flow",
-            ("--workdir=runs/cifar10 --mode=import --source=checkpoint_26",),
-            "the same command reads it again",
-            flags=("source",),
-            several_hosts=False,
-        ),
-        "encode": Mode(
-            "actions.encode",
-            "latents of test data by the probability flow, and their reconstructions",
-            ("--workdir=runs/digits --mode=encode",),
-            "the same command begins again",
-            keys=("sampling",),
-            parts=("training", "encoding", "sampling"),
-            announce=_encodings,
-            reads_steps=True,
-        ),
-        "compress": Mode(
-            "actions.compress",
-            "a file of images, without loss, whose size is their bits/dim by the model",
-            (
-                "--workdir=runs/masked --mode=compress --output=digits.glog",
-                "--workdir=runs/digits --mode=compress --source=DIR --output=images.glog "
-                "--config.likelihood.name=vlb --config.likelihood.vlb_steps=100",
-            ),
-            "the same command begins again",
-            keys=("codec", "eval.num_images", "likelihood.vlb_steps", "likelihood.variable"),
-            parts=_LIKELIHOOD,
-            flags=("source", "output"),
-            several_hosts=False,
-            reads_steps=True,
-        ),
-        "decompress": Mode(
-            "actions.decompress",
-            "every image of a compressed file, bit for bit",
-            ("--workdir=runs/masked --mode=decompress --source=digits.glog --output=DIR",),
-            "the same command begins again",
-            parts=("training",),
-            flags=("source", "output"),
-            several_hosts=False,
-        ),
-        "export": Mode(
-            "actions.export",
-            "a file of the score and the log density for JAX alone, without this repository",
-            ("--workdir=runs/digits --mode=export",),
-            "the same command writes the file again",
-            keys=("likelihood",),
-            parts=_LIKELIHOOD,
-            several_hosts=False,
-            reads_steps=True,
-        ),
-        "study": Mode(
-            "actions.study",
-            "pictures of what theory claims, with the training that they need",
-            ("--config=configs/toy/manifold.py --workdir=runs/manifold --mode=study",),
-            "the same command resumes from what has been trained",
-            keys=("study",),
-        ),
-        "sweep": Mode(
-            "actions.sweep",
-            "trains and evaluates many overrides of a configuration, and compares them",
-            ("--mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep",),
-            "the same command leaves finished runs alone and resumes the others",
-            flags=("sweep", "jobs", "launcher", "dry_run"),
-            several_hosts=False,
-            computes=False,
-        ),
-        "report": Mode(
-            "actions.report",
-            "one page of HTML about a run or a sweep, to be read without a network",
-            ("--workdir=runs/digits --mode=report",),
-            "the same command writes it again",
-            reads=WORKDIR,
-            several_hosts=False,
-            computes=False,
-        ),
-        "verify": Mode(
-            "actions.verify",
-            "checks all files of a workdir",
-            ("--workdir=runs/digits --mode=verify",),
-            _UNCHANGED,
-            reads=WORKDIR,
-            several_hosts=False,
-        ),
-        "configs": Mode(
-            "experiments.show_experiments",
-            "lists the experiments: what they are, what to expect, how long they take",
-            ("--mode=configs",),
-            _UNCHANGED,
-            reads=NOTHING,
-            several_hosts=False,
-            computes=False,
-        ),
-        "completion": Mode(
-            "completion.print_completion_script",
-            "prints what bash and zsh need to complete flags, modes, files and keys",
-            ("--mode=completion",),
-            _UNCHANGED,
-            reads=NOTHING,
-            several_hosts=False,
-            computes=False,
-        ),
-    }
+def open_run(
+    options: "Options",
+    load: Callable[..., Any] | None = None,
+    keys_of_mode: Callable[["Run"], set[str]] = lambda run: set(),
+) -> "Run":
+    """Open the run, and print notes on its configuration.
+
+    Args:
+      options: the folder and the configuration.
+      load: loads the data of a configuration; the whole data set by default.
+      keys_of_mode: returns the keys that the mode itself reads.
+    """
+    from gradlog.experiment.compat import compat_notes
+    from gradlog.experiment.experiment import ALL_PARTS
+    from gradlog.experiment.notes import notes
+    from gradlog.experiment.run import Run
+
+    mode = MODES[options.mode]
+    parts = mode.parts or ALL_PARTS
+    with terminal.working("loading the data, building the model"):
+        run = Run.open(options.workdir, options.config, options.overridden, load, parts)
+        run.check_hosts_agree()
+    unread = [key for key in options.overridden if key not in keys_of_mode(run)]
+    # The loss matters to a mode that trains. What is trained is built in all modes.
+    trains = mode.parts is None or "objective" in mode.keys
+    read = run.experiment.keys_read if trains else run.experiment.settings(*parts)
+    found = compat_notes(options.config, run.config, read) if options.config else []
+    for note in [*options.notes, *found, *notes(run.experiment, unread)]:
+        terminal.say(f"note: {note}")
+    return run
+
+
+@_mode(
+    "train",
+    "trains a score model, from the newest checkpoint of the workdir",
+    "--config=configs/digits.py --workdir=runs/digits --mode=train",
+    resumes=_TRAINING_RESUMES,
+    keys=("data", "sde", "model", "objective", "optimizer", "training"),
+    parts=_TRAINING,
+    announce=_training,
 )
+def train(options: "Options") -> None:
+    open_run(options).train()
+
+
+@_mode(
+    "eval",
+    "bits per dimension of checkpoints on the test set, with their account and error",
+    "--workdir=runs/digits --mode=eval --config.eval.estimators=ode,bound",
+    resumes=_BATCHES_RESUME,
+    keys=("eval", "likelihood"),
+    parts=_LIKELIHOOD,
+    flags=("summary",),
+    announce=_estimates,
+    reads_steps=True,
+)
+def evaluate(options: "Options") -> None:
+    from gradlog.distributed import is_writer
+    from gradlog.evaluation import tables
+    from gradlog.evaluation.comparison import save_differences
+    from gradlog.evaluation.over_training import save_over_training
+    from gradlog.storage import check_plain, write_json
+
+    summary = Path(options.summary).expanduser().absolute() if options.summary else None
+    if summary:  # checked before hours of evaluation
+        folder = next(each for each in summary.parents if each.exists())
+        is_writable = folder.is_dir() and os.access(folder, os.W_OK)
+        if not is_writable or (summary.exists() and not summary.is_file()):
+            raise UsageError(f"--summary={options.summary}: no file can be written there")
+        check_plain(summary)
+    run = open_run(options)
+    found = run.results(options.steps)
+    tables.show_results([result.summary for result in found])
+    tables.show_differences(save_differences(run.workdir, found))
+    if options.steps == "all" or "," in options.steps:
+        tables.show_over_training(save_over_training(run.workdir, found))
+    if summary and is_writer():
+        root = run.workdir.root
+        rows = [{"folder": str(r.folder.relative_to(root)), **r.summary} for r in found]
+        write_json(summary, rows)
+    empty = [
+        f"{r.summary['estimator']} at step {r.summary['step']}" for r in found if not any(r.ok)
+    ]
+    if empty:
+        raise UserError(
+            f"no image succeeded with {', '.join(empty)}: there is no mean; loosen its tolerances "
+            "or raise config.likelihood.max_steps"
+        )
+
+
+@_mode(
+    "compare",
+    "differences in bits, image by image, between checkpoints or between two runs",
+    "--workdir=runs/digits --mode=compare --steps=1000,2000",
+    "--workdir=runs/digits --mode=compare --against=runs/other",
+    resumes=_BATCHES_RESUME,
+    keys=("eval.estimators", "eval.num_images", "likelihood.name"),
+    parts=_LIKELIHOOD,
+    flags=("against",),
+    note=(
+        "Both sides are evaluated with the same settings and the same random draws. With "
+        "--against the difference is one between two networks. For a difference between "
+        "two settings, train several seeds of each: see --help=sweep. The keys of the "
+        "estimators are those of --help=eval."
+    ),
+    reads_steps=True,
+    announce=_differences,
+)
+def compare(options: "Options") -> None:
+    from gradlog.evaluation import tables
+    from gradlog.evaluation.comparison import compare_runs, compare_steps, save_comparison
+
+    run = open_run(options)
+    run.workdir.own("compare")  # checked before hours of evaluation
+    if options.against:
+        rows = compare_runs(run, run.open_like(options.against), options.steps)
+    else:
+        rows = compare_steps(run, run.steps(options.steps))
+    save_comparison(run.workdir, rows)
+    tables.show_comparison(rows)
+
+
+@_mode(
+    "classify",
+    "the class of each test image, by the likelihoods of all classes",
+    "--workdir=runs/classes --mode=classify",
+    resumes=_BATCHES_RESUME,
+    keys=("eval", "likelihood"),
+    parts=_LIKELIHOOD,
+    announce=_estimates,
+    reads_steps=True,
+)
+def classify(options: "Options") -> None:
+    from gradlog.evaluation import tables
+
+    run = open_run(options)
+    found = run.at_steps(options.steps, run.classify)
+    tables.show_classifications([row for rows in found for row in rows])
+
+
+@_mode(
+    "classifier",
+    "trains a classifier of noisy data in the workdir, for guidance and features",
+    "--workdir=runs/digits --mode=classifier",
+    resumes=_TRAINING_RESUMES,
+    keys=("classifier",),
+    parts=("training", "classifier", "eval"),
+)
+def train_classifier(options: "Options") -> None:
+    open_run(options).classifier.train()
+
+
+@_mode(
+    "sample",
+    "samples of checkpoints, as arrays and as a picture",
+    "--workdir=runs/digits --mode=sample --config.sampling.num_samples=100",
+    resumes="the same command draws the samples again",
+    keys=("sampling",),
+    parts=_SAMPLES,
+    announce=_samples,
+    reads_steps=True,
+)
+def sample(options: "Options") -> None:
+    run = open_run(options, _load_or_shape(options))
+    run.at_steps(options.steps, run.save_samples, run.samples.check)
+
+
+@_mode(
+    "quality",
+    "FID, KID, precision and recall of samples beside the data",
+    "--workdir=runs/digits --mode=quality --config.quality.num_samples=297",
+    resumes="finished samples and features are stored, and the same command resumes from them",
+    keys=("quality", "sampling"),
+    parts=(*_SAMPLES, "quality", "eval"),
+    announce=_quality,
+    reads_steps=True,
+)
+def measure_quality(options: "Options") -> None:
+    from gradlog.evaluation import tables
+    from gradlog.evaluation.quality.quality_run import QualityRun
+
+    run = open_run(options)
+    from_file = run.experiment.quality.samples
+    if from_file and options.steps:
+        raise UsageError("--steps: the samples of config.quality.samples are of no checkpoint")
+    measured = QualityRun(run.workdir, run.experiment, run.samples, run.classifier)
+    measure = lambda step: measured(step, run.params(step))  # noqa: E731
+    found = [measured.from_file()] if from_file else run.at_steps(options.steps, measure)
+    tables.show_quality(found)
+
+
+@_mode(
+    "import",
+    "makes a workdir of a checkpoint of score_sde or score_flow",
+    "--workdir=runs/cifar10 --mode=import --source=checkpoint_26",
+    resumes="the same command reads it again",
+    flags=("source",),
+    several_hosts=False,
+)
+def import_checkpoint(options: "Options") -> None:
+    from gradlog.evaluation import import_checkpoint
+    from gradlog.experiment.build import load_shape
+
+    run = open_run(options, load_shape)
+    import_checkpoint.import_checkpoint(run.workdir, run.config, run.experiment, options.source)
+
+
+@_mode(
+    "encode",
+    "latents of test data by the probability flow, and their reconstructions",
+    "--workdir=runs/digits --mode=encode",
+    resumes="the same command begins again",
+    keys=("sampling",),
+    parts=("training", "encoding", "sampling"),
+    announce=_encodings,
+    reads_steps=True,
+)
+def encode(options: "Options") -> None:
+    run = open_run(options)
+    run.at_steps(options.steps, run.save_encodings)
+
+
+@_mode(
+    "compress",
+    "a file of images, without loss, whose size is their bits/dim by the model",
+    "--workdir=runs/masked --mode=compress --output=digits.glog",
+    "--workdir=runs/digits --mode=compress --source=DIR --output=images.glog "
+    "--config.likelihood.name=vlb --config.likelihood.vlb_steps=100",
+    resumes="the same command begins again",
+    keys=("codec", "eval.num_images", "likelihood.vlb_steps", "likelihood.variable"),
+    parts=_LIKELIHOOD,
+    flags=("source", "output"),
+    several_hosts=False,
+    reads_steps=True,
+)
+def compress(options: "Options") -> None:
+    import numpy as np
+
+    from gradlog.data import read_examples
+    from gradlog.data.user_arrays import check_data
+    from gradlog.evaluation import tables
+    from gradlog.evaluation.likelihood import evaluated_source
+    from gradlog.storage import atomic
+
+    output = Path(options.output).expanduser()
+    if output.exists():
+        raise UsageError(f"--output={output} exists already: name a new file")
+    run = open_run(options)
+    (step, *others) = run.steps(options.steps)
+    if others:
+        raise UsageError(f"--steps={options.steps}: a file is of one checkpoint")
+    data, test = run.config.data, run.experiment.dataset
+    if options.source:
+        reading = {"image_size": data.image_size, "channels": data.channels, "axes": data.axes}
+        x, account = read_examples(options.source, test.shape, **reading)
+        terminal.say(f"source: {account}")
+    else:
+        source = evaluated_source(run.experiment)
+        x = source[np.arange(len(source))]
+    found = run.compression.compress(run.params(step), step, check_data(x, test))
+    with atomic(output) as file:
+        file.write(found.data)
+    tables.show_compressed(output, found)
+
+
+@_mode(
+    "decompress",
+    "every image of a compressed file, bit for bit",
+    "--workdir=runs/masked --mode=decompress --source=digits.glog --output=DIR",
+    resumes="the same command begins again",
+    parts=("training",),
+    flags=("source", "output"),
+    several_hosts=False,
+)
+def decompress(options: "Options") -> None:
+    import numpy as np
+
+    from gradlog.codec import CodeError
+    from gradlog.evaluation.compression import check_output, write_images
+    from gradlog.storage.files import read_bytes
+
+    source, output = Path(options.source).expanduser(), Path(options.output).expanduser()
+    run = open_run(options, _load_or_shape(options))
+    check_output(output, run.experiment.dataset)
+    data = read_bytes(source)
+    try:
+        images = run.decompress(data)
+    except CodeError as error:
+        if error.images is not None and np.any(error.recovered):
+            write_images(output, error.images, error.recovered)
+        raise CodeError(f"{source}: {error}") from error
+    write_images(output, images)
+    terminal.say(f"wrote {output}: {len(images)} images, each with the checksum of the original")
+
+
+@_mode(
+    "export",
+    "a file of the score and the log density for JAX alone, without this repository",
+    "--workdir=runs/digits --mode=export",
+    resumes="the same command writes the file again",
+    keys=("likelihood",),
+    parts=_LIKELIHOOD,
+    several_hosts=False,
+    reads_steps=True,
+)
+def export(options: "Options") -> None:
+    run = open_run(options, _load_or_shape(options))
+    own = run.workdir.own
+    run.at_steps(options.steps, lambda step: run.export(own("export", f"{step}.zip"), step))
+
+
+@_mode(
+    "study",
+    "pictures of what theory claims, with the training that they need",
+    "--config=configs/toy/manifold.py --workdir=runs/manifold --mode=study",
+    resumes="the same command resumes from what has been trained",
+    keys=("study",),
+)
+def study(options: "Options") -> None:
+    run = open_run(options, keys_of_mode=lambda run: choose_study(run.config)[1])
+    run.workdir.own("study")  # checked before hours of training
+    with terminal.working(f"study {run.config.study.name}"):
+        choose_study(run.config)[0](run)
+
+
+@_mode(
+    "sweep",
+    "trains and evaluates many overrides of a configuration, and compares them",
+    "--mode=sweep --sweep=configs/sweeps/digits_weighting_sde.py --workdir=runs/sweep",
+    resumes="the same command leaves finished runs alone and resumes the others",
+    flags=("sweep", "jobs", "launcher", "dry_run"),
+    several_hosts=False,
+    computes=False,
+)
+def sweep(options: "Options") -> None:
+    from gradlog.sweeps import SweepFolder, make_plan, run_sweep, show_sweep_plan
+    from gradlog.sweeps.launchers import check_slurm, run_locally, run_on_slurm
+    from gradlog.sweeps.plan import read_slurm_settings
+
+    assert options.config is not None
+    plan = make_plan(options.sweep, options.config, options.overridden)
+    folder = SweepFolder(Path(options.workdir).expanduser().absolute())
+    if options.dry_run:
+        show_sweep_plan(folder, plan)
+    elif options.launcher == "local":
+        run_sweep(folder, plan, lambda tasks, on_end: run_locally(tasks, options.jobs, on_end))
+    else:
+        check_slurm()
+        settings = read_slurm_settings(options.sweep)
+        run_sweep(
+            folder,
+            plan,
+            lambda tasks, on_end: run_on_slurm(tasks, options.jobs, on_end, settings),
+        )
+
+
+@_mode(
+    "report",
+    "one page of HTML about a run or a sweep, to be read without a network",
+    "--workdir=runs/digits --mode=report",
+    resumes="the same command writes it again",
+    reads=WORKDIR,
+    several_hosts=False,
+    computes=False,
+)
+def report(options: "Options") -> None:
+    from gradlog.report import write_report
+
+    with terminal.working("writing the page"):
+        path = write_report(Path(options.workdir).expanduser())
+    terminal.say(f"wrote {path}")
+
+
+@_mode(
+    "verify",
+    "checks all files of a workdir",
+    "--workdir=runs/digits --mode=verify",
+    resumes=_UNCHANGED,
+    reads=WORKDIR,
+    several_hosts=False,
+)
+def verify(options: "Options") -> None:
+    from gradlog.evaluation import tables
+    from gradlog.evaluation.verify import DAMAGED, UNREADABLE, verify_workdir
+    from gradlog.experiment.build import check_config
+    from gradlog.experiment.loading import load_saved_config
+
+    with terminal.working(f"reading all files of {options.workdir}"):
+        root = Path(options.workdir).expanduser()
+        found = verify_workdir(root, lambda path: check_config(load_saved_config(path)))
+    tables.show_findings([vars(finding) for finding in found])
+    for state, what in ((DAMAGED, "is damaged"), (UNREADABLE, "cannot be read")):
+        if matching := [finding for finding in found if finding.state == state]:
+            first, more = matching[0], f", and {len(matching) - 1} more" if matching[1:] else ""
+            raise UserError(f"{options.workdir}: {first.path} {what}: {first.detail}{more}")
+
+
+_PRINTS: dict[str, Any] = {"reads": NOTHING, "several_hosts": False, "computes": False}
+_mode(
+    "configs",
+    "lists the experiments: what they are, what to expect, how long they take",
+    "--mode=configs",
+    resumes=_UNCHANGED,
+    **_PRINTS,
+)(None)
+_mode(
+    "completion",
+    "prints what bash and zsh need to complete flags, modes, files and keys",
+    "--mode=completion",
+    resumes=_UNCHANGED,
+    **_PRINTS,
+)(None)
+
+
+def _load_or_shape(options: "Options") -> Callable[..., Any]:
+    """Return a loader of data that gives their shape alone if they are not available."""
+    from gradlog.experiment.build import load_data_or_shape
+    from gradlog.storage import Workdir
+
+    return partial(load_data_or_shape, workdir=Workdir(Path(options.workdir).expanduser()))
+
+
+def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
+    """Return the study that ``config.study`` names, and the keys that it reads."""
+    from gradlog.config_error import ConfigError
+    from gradlog.experiment.reader import Reader
+    from gradlog.sde_lib import SDES
+    from gradlog.studies import STUDIES
+
+    if config.sde.name not in SDES:
+        raise ConfigError(
+            f"config.sde.name = {config.sde.name!r}: studies need a process with a score and no "
+            f"trained numbers: one of {sorted(SDES)}"
+        )
+    reader = Reader(config)
+    return reader.choose("study", STUDIES), reader.keys_read

@@ -3,7 +3,8 @@
 A new data set is a function that returns a `Dataset`, and one line here. Its arguments are
 keywords of type str, int, float or bool. ``config.data`` holds `name` and the arguments of all
 these functions together, so an argument has the same meaning and the same default in each of
-them. '' and 0 (or -1, where 0 has a meaning) stand for "not given".
+them: those of ``configs/default.py``. '' and 0 (or -1, where 0 has a meaning) stand for "not
+given". A loader raises a `DataError` if data are missing, damaged or not as the arguments say.
 """
 
 from gradlog.data.array_files import (

@@ -38,14 +38,8 @@ def load_cifar10(*, data_dir: str = "", path: str = "") -> Dataset:
     and then read from there. Only the binary archive is accepted, because the Python one consists
     of pickles.
 
-    Args:
-      data_dir: '' means ~/.cache/gradlog.
-      path: the archive cifar-10-binary.tar.gz; '' means data_dir/downloads/cifar-10-binary.tar.gz,
-        which is downloaded (170 MB) if it is not there.
-
-    Raises:
-      DataError: the archive is missing and cannot be downloaded, it is not the official one, or
-        the folder cannot be written.
+    Without a path the archive is data_dir/downloads/cifar-10-binary.tar.gz, which is downloaded
+    (170 MB) if it is not there.
     """
     return load_from_archive(data_root(data_dir), path, OFFICIAL)
 

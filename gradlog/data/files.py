@@ -55,24 +55,11 @@ def load_files(
     Integer arrays hold levels 0..levels-1, and you must set `levels`: a likelihood in bits depends
     on it, and 8-bit files with fewer levels are common. Float arrays are continuous.
 
-    Args:
-      path: an .npy or .npz file. An .npz file with arrays named 'train' and 'test', or 'x_train'
-        and 'x_val', holds both sets; `data.sets` has all names that are known. Otherwise the array
-        'images' or 'x' is used, or the only array, or the only one of more than one dimension that
-        is not named as labels.
-      test_path: the test set, likewise; '' splits `path` at random.
-      levels: 2 to 65,536; 0 means continuous; -1 means not given.
-      axes: 'NHWC' or 'NCHW' says where the channels of arrays of four axes are; '' reads them as
-        (N, H, W, C) if their shape leaves no doubt.
-      test_fraction: share of the test set in a random split, between 0 and 1.
-      seed: seed of a random split; 0 or more.
-      read_labels: whether to read the labels from the array 'train_labels', 'y_train', 'labels',
-        'label', 'y' or 'target' of the file ('test_labels', 'y_test', ... for the test set). They
-        are whole numbers or texts, and the classes are those that occur.
-
-    Raises:
-      DataError: a missing, damaged or pickled file, an array of a wrong shape or type, levels that
-        do not fit, or missing labels.
+    An .npz file with arrays named 'train' and 'test', or 'x_train' and 'x_val', holds both sets;
+    `data.sets` has all names that are known. Otherwise the array 'images' or 'x' is used, or the
+    only array, or the only one of more than one dimension that is not named as labels. Labels are
+    whole numbers or texts, in the array 'train_labels', 'y_train', 'labels', 'label', 'y' or
+    'target' ('test_labels', 'y_test', ... of the test set), and the classes are those that occur.
     """
     if not path:
         raise DataError("config.data.path is empty; set it to an .npy or .npz file")
@@ -160,15 +147,7 @@ def _warnings(train: np.ndarray, test: np.ndarray, levels: int) -> list[str]:
 
 @dataclass(frozen=True)
 class ArraySets:
-    """The training and the test array of one file or of two, as stored.
-
-    Attributes:
-      train: the training array.
-      test: the test array; None if there is one set.
-      train_name: name of the training array in its file.
-      test_name: name of the test array; '' if there is one set.
-      unread: names of the other arrays.
-    """
+    """The training and the test array of one file or of two, as stored."""
 
     train: np.ndarray
     test: np.ndarray | None
@@ -178,11 +157,7 @@ class ArraySets:
 
 
 def read_sets(path: str, test_path: str) -> ArraySets:
-    """Read the training and the test arrays as stored.
-
-    Raises:
-      DataError: a file cannot be read, or does not say which of its arrays to use.
-    """
+    """Read the training and the test arrays as stored."""
     with open_arrays(path) as arrays:
         unread, names = list(arrays), None
         if test_path:
@@ -304,11 +279,7 @@ def _read_labels(
 
 
 def order_axes(array: np.ndarray, path: str, axes: str) -> np.ndarray:
-    """Return arrays of four axes as (N, H, W, C), and others as they are.
-
-    Raises:
-      DataError: `axes` is '', and the shape does not tell where the channels are.
-    """
+    """Return arrays of four axes as (N, H, W, C), and others as they are."""
     if array.ndim != 4:
         return array
     if axes == "":
@@ -340,11 +311,7 @@ def _channels_are_last(shape: tuple[int, ...]) -> bool:
 
 
 def check_examples(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
-    """Return examples as uint8, uint16 or float32, shaped (N, H, W, C) or (N, d).
-
-    Raises:
-      DataError: the type, the shape or the values of the array do not fit.
-    """
+    """Return examples as uint8, uint16 or float32, shaped (N, H, W, C) or (N, d)."""
     if array.dtype.kind not in "uibf":
         raise DataError(f"{path} holds {array.dtype}; integers or real numbers are needed")
     if array.ndim not in (2, 3, 4) or 0 in array.shape:

@@ -49,20 +49,10 @@ def load_folder(
     subfolders train/ and test/, or train/ and val/, they are the two sets; `data.sets` has all
     names that are known. Otherwise the images are split at random.
 
-    Args:
-      path: the folder.
-      image_size: side of square images, cut from the center and resized by averaging; 0 keeps the
-        images as they are, and they must have one size.
-      channels: 1 or 3 converts the images (transparency is dropped); 0 keeps grayscale or RGB
-        images as they are, and all must be of one kind.
-      test_fraction: share of the test set in a random split, between 0 and 1.
-      seed: seed of a random split; 0 or more.
-      read_labels: whether the subfolders (of train/ and of test/, if there are these) are classes,
-        which keep their names.
-
-    Raises:
-      DataError: no folder, no images, an unreadable file, images that do not match, or one that
-        lies in no subfolder and so has no class.
+    With an `image_size`, squares are cut from the center and resized by averaging; without it the
+    images must have one size. `channels` of 1 or 3 converts them, and transparency is dropped;
+    without it all must be gray or all RGB. Classes are the subfolders (of train/ and of test/, if
+    there are these), which keep their names.
     """
     if channels not in (0, *MODES) or not 0 <= image_size <= LARGEST:
         raise DataError(
@@ -123,13 +113,7 @@ class ImageSets:
     reached_again: list[tuple[Path, Path]]
 
     def account(self, sizes: Sequence[int], image_size: int, channels: int) -> str:
-        """Say in one line what is read, what is left out, and what reading changes.
-
-        Args:
-          sizes: of the training and of the test set.
-          image_size: as for `load_folder`.
-          channels: likewise.
-        """
+        """Say in one line what is read, what is left out, and what reading changes."""
         folders = {file.parent for files in self.sets for file in files}
         read = (
             f"{sum(sizes):,} images from {self.num_files:,} files in {len(folders):,} "
@@ -162,11 +146,7 @@ class ImageSets:
 
 
 def find_images(folder: Path) -> ImageSets:
-    """Return the image files of the two sets if subfolders say what they are, else of one set.
-
-    Raises:
-      DataError: there are no images, or names of subfolders do not say clearly what is in them.
-    """
+    """Return the image files of the two sets if subfolders say what they are, else of one set."""
     found = find_files(folder, ENDINGS)
     left_out = found.count_left_out()
     files_of: dict[str, list[Path]] = {}  # by the subfolder, '' for those in none

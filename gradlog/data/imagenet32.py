@@ -40,16 +40,10 @@ def load_imagenet32(
     The new version is written once, in some minutes, as tensorflow-datasets records (3 GB) to
     data_dir/imagenet32_new/1.0.0, from the files that image-net.org offers to registered users.
 
-    Args:
-      data_dir: '' means ~/.cache/gradlog.
-      path: new: the folder with Imagenet32_train_npz.zip and Imagenet32_val_npz.zip, or with the
-        npz files that they contain; '' means data_dir/downloads. old: not used.
-      version: 'new' or 'old'. The old one must be prepared as `downsampled_imagenet/32x32` of
-        tensorflow-datasets in array_record format.
-      read_labels: new: whether to read the labels 0..999 (about a minute). The old one has none.
-
-    Raises:
-      DataError: the files are missing or are not the official ones, or the version is unknown.
+    The path is the folder with Imagenet32_train_npz.zip and Imagenet32_val_npz.zip, or with the npz
+    files in them, by default data_dir/downloads. The old version must be prepared as
+    `downsampled_imagenet/32x32` of tensorflow-datasets in array_record format, and has no labels.
+    Reading those of the new one, 0..999, takes a minute.
     """
     if version == "old":
         name = "downsampled_imagenet/32x32"

@@ -20,14 +20,8 @@ def load_photos(
     test block. Blocks are scattered, unlike the two halves of each photograph, so that both sets
     contain the sky.
 
-    Args:
-      image_size: 16 or 32; 0 means 16.
-      num_train: 0 means 4,000.
-      num_test: 0 means all: 384 of 16 x 16 or 96 of 32 x 32.
-      seed: determines the training patches and the order of both sets.
-
-    Raises:
-      DataError: another size, more patches than exist, or a negative count or seed.
+    There are 4,000 training patches and all test patches, unless the arguments ask for others: 384
+    of 16 x 16 or 96 of 32 x 32. The seed determines the training patches and the order of both.
     """
     size = image_size or IMAGE_SIZES[0]
     if size not in IMAGE_SIZES:

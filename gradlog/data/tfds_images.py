@@ -40,18 +40,9 @@ def load_tfds(
     The one image feature, and the class label if there is just one, are found by their types.
     uint8 images have 256 levels, uint16 images 65,536.
 
-    Args:
-      tfds_name: 'name', 'name/config', either with ':1.2.3' for a version (else the newest).
-      data_dir: where to look first, and where to prepare; '' means ~/.cache/gradlog. The second
-        place to look is $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      train_split: also parts, such as 'train[:90%]'.
-      test_split: likewise.
-      read_labels: whether to read all labels now (about 20,000 a second); only class-conditional
-        models need them.
-
-    Raises:
-      DataError: the data are not prepared and TensorFlow or the network is missing, they are
-        prepared in another format, or the images differ in size.
+    The first place to look, and the one to prepare, is `data_dir`; the second is $TFDS_DATA_DIR or
+    ~/tensorflow_datasets. Of a name without a version the newest is taken. Labels are read at once,
+    about 20,000 a second; only class-conditional models need them.
     """
     match = NAME.fullmatch(tfds_name)
     if not match:

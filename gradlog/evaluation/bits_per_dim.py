@@ -6,7 +6,7 @@ the numbers of each image; and ``bits_per_dim.json``, the summary. The summary i
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,36 +83,6 @@ class Result:
         return self.per_image["ok"]
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """The facts that a reader needs to compute a result again.
-
-    Attributes:
-      estimator: its name.
-      step: of the checkpoint.
-      checkpoint: its fingerprint.
-      data_fingerprint: of the test set.
-      eps: 'evaluated' and 'trained', the smallest noise levels; 'start', how a datum gets there.
-        Empty for a model of tokens.
-      settings: all that the numbers depend on.
-      versions: of the packages.
-      drawn: the draws that place a datum, see `uncertainty.error_split`.
-      test_set_size: images of the whole test set; None if it is not known.
-      condition: what a class-conditional model is evaluated under; None for other models.
-    """
-
-    estimator: str
-    step: int
-    checkpoint: str
-    data_fingerprint: str
-    eps: dict[str, Any]
-    settings: dict[str, Any]
-    versions: dict[str, str]
-    drawn: tuple[str, ...] = (DEQUANTIZATION,)
-    test_set_size: int | None = None
-    condition: str | None = None
-
-
 class EstimatorRun:
     """Evaluates one estimator of an experiment on the test set, for the parameters of any step.
 
@@ -126,29 +96,14 @@ class EstimatorRun:
         self._evaluator = likelihood_evaluator(experiment, self._estimator)
 
     def __call__(self, step: int, fingerprint: str, params: Callable[[], Any]) -> Result:
-        """Return the result for the parameters of a step.
-
-        Args:
-          step: of the checkpoint.
-          fingerprint: of the checkpoint.
-          params: returns the parameters. It is not called if the result exists.
-        """
+        """Return the result for the parameters of a step."""
         experiment = self._experiment
         parameters = self._known_digest(step, fingerprint) or digest_params(params())
-        settings = {
-            **self._estimator.settings,
-            "seed": experiment.seed,
-            **{f"eval.{name}": value for name, value in vars(experiment.eval).items()},
-            "data.fingerprint": experiment.dataset.fingerprint,
-            "parameters": parameters,
-            "devices": jax.local_device_count(),
-        }
+        chosen = {f"eval.{name}": value for name, value in vars(experiment.eval).items()}
+        settings = result_settings(experiment, self._estimator, parameters) | chosen
         folder = self._workdir.result(step, self._name, settings)
-        if known := self._known(folder):
-            return known
-        with lock_workdir(folder):  # another process may have finished meanwhile
-            known = self._known(folder)
-            return known or self.evaluate(step, fingerprint, params(), settings, folder)
+        compute = lambda: self.evaluate(step, fingerprint, params(), settings, folder)  # noqa: E731
+        return finish_once(folder / RESULT, "evaluated", load_result, compute)
 
     def _known_digest(self, step: int, fingerprint: str) -> str | None:
         """Return the digest of the parameters of a checkpoint, as an earlier result has it."""
@@ -157,14 +112,6 @@ class EstimatorRun:
                 if read_sealed(path, (PER_IMAGE, SETTINGS)).get("checkpoint") == fingerprint:
                     return read_json(path.with_name(SETTINGS))["parameters"]
         return None
-
-    @staticmethod
-    def _known(folder: Path) -> Result | None:
-        if not exists_on_hosts(folder / RESULT):
-            return None
-        terminal.say(f"already evaluated: {folder}")
-        BatchCache(folder / PARTIAL).discard()  # of a process that was killed before it could
-        return load_result(folder)
 
     def evaluate(
         self, step: int, fingerprint: str, params: Any, settings: dict[str, Any], folder: Path
@@ -210,21 +157,19 @@ class EstimatorRun:
             )
             change = convergence(evaluation, again, changed_fields(likelihood, tighter))
 
-        provenance = Provenance(
-            self._name,
-            step,
-            fingerprint,
-            self._experiment.dataset.fingerprint,
-            self._eps(settings),
-            settings,
-            list_versions(),
-            self._drawn,
-            len(test),
-            NO_CLASS if self._evaluator.model.num_classes else None,
-        )
-        summary = summarize(evaluation, provenance, second, change, pilot)
+        about = {
+            "estimator": self._name,
+            "condition": NO_CLASS if self._evaluator.model.num_classes else None,
+            "eps": self._eps(settings),
+            "step": step,
+            "checkpoint": fingerprint,
+            "data_fingerprint": self._experiment.dataset.fingerprint,
+            "test_set_size": len(test),
+            "versions": list_versions(),
+        }
+        summary = summarize(evaluation, about, self._drawn, second, change, pilot)
         if is_writer():
-            save_result(folder, evaluation, provenance, summary)
+            save_result(folder, evaluation, summary)
             cache.discard()
             if summary["failed"]:
                 listed = f"{folder / RESULT} lists them"
@@ -270,9 +215,44 @@ class EstimatorRun:
         return (DEQUANTIZATION,) * dequantized + (NOISE_AT_EPS,) * noised
 
 
+def result_settings(
+    experiment: "Experiment", estimator: "Estimator", parameters: str
+) -> dict[str, Any]:
+    """Return what the numbers of an estimator depend on, beside the choice of images."""
+    return {
+        **estimator.settings,
+        "seed": experiment.seed,
+        "data.fingerprint": experiment.dataset.fingerprint,
+        "parameters": parameters,
+        "devices": jax.local_device_count(),
+    }
+
+
+def finish_once(
+    path: Path, done: str, load: Callable[[Path], Any], compute: Callable[[], Any]
+) -> Any:
+    """Return the finished result of a folder, or compute it while no other process does.
+
+    The file at the path is written last, and tells that the rest has been ``done``.
+    """
+
+    def known() -> Any:
+        if not exists_on_hosts(path):
+            return None
+        terminal.say(f"already {done}: {path.parent}")
+        BatchCache(path.parent / PARTIAL).discard()  # of a process that was killed before it could
+        return load(path.parent)
+
+    if found := known():
+        return found
+    with lock_workdir(path.parent):  # another process may have finished meanwhile
+        return known() or compute()
+
+
 def summarize(
     evaluation: Evaluation,
-    provenance: Provenance,
+    about: dict[str, Any],
+    drawn: Sequence[str] = (DEQUANTIZATION,),
     second: Evaluation | None = None,
     convergence: dict[str, Any] | None = None,
     pilot: dict[str, Any] | None = None,
@@ -291,7 +271,11 @@ def summarize(
 
     Args:
       evaluation: of every image.
-      provenance: what a reader needs to compute it again.
+      about: what a reader needs to compute it again, by the names in the file: estimator, step and
+        checkpoint; the data's fingerprint and size; 'eps', the smallest noise levels 'evaluated'
+        and 'trained', and 'start', how a datum gets there; the 'condition' that a class-conditional
+        model is evaluated under; versions of packages.
+      drawn: the draws that place a datum, see `uncertainty.error_split`.
       second: a second look at the first images, for the split; it does not enter the mean.
       convergence: the change under tighter numerics; None if it was not measured.
       pilot: the plan and its costs, as `LikelihoodEvaluator.pilot` returns them.
@@ -312,16 +296,12 @@ def summarize(
         "estimator_standard_error": float(np.sqrt(np.sum(own_noise**2)) / len(own_noise))
         if len(own_noise)
         else math.nan,
-        "error_split": error_split(evaluation, second, provenance.drawn),
+        "error_split": error_split(evaluation, second, drawn),
         "second_look": 0 if second is None else len(second.good),
         "nats_per_dim": total.value * math.log(2),
         "num_images": int(good.sum()),
-        "test_set_size": provenance.test_set_size,
         "failed": np.flatnonzero(~good).tolist(),
         "mean_over": count_of(int(good.sum()), int((~good).sum())),
-        "estimator": provenance.estimator,
-        "condition": provenance.condition,
-        "eps": provenance.eps,
         "discretization": None
         if math.isnan(refinement.value)
         else {
@@ -337,9 +317,6 @@ def summarize(
         "pilot": costs or None,
         "seconds": evaluation.seconds + costs.get("seconds", 0.0),
         "compile_seconds": evaluation.compile_seconds + costs.get("compile_seconds", 0.0),
-        "step": provenance.step,
-        "checkpoint": provenance.checkpoint,
-        "data_fingerprint": provenance.data_fingerprint,
         "account": [
             {
                 "term": str(part),
@@ -350,7 +327,7 @@ def summarize(
             }
             for part, nats in terms
         ],
-        "versions": provenance.versions,
+        **about,
     }
     return replace_nonfinite(summary)
 
@@ -379,12 +356,9 @@ def per_image_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
     }
 
 
-def save_result(
-    folder: Path, evaluation: Evaluation, provenance: Provenance, summary: dict[str, Any]
-) -> None:
-    """Write a result; ``bits_per_dim.json`` comes last and holds the digests of the others."""
+def save_result(folder: Path, evaluation: Evaluation, summary: dict[str, Any]) -> None:
+    """Write a result beside its settings; ``bits_per_dim.json`` comes last and seals the others."""
     write_npz(folder / PER_IMAGE, per_image_arrays(evaluation))
-    write_json(folder / SETTINGS, provenance.settings)
     write_sealed(folder / RESULT, summary, [PER_IMAGE, SETTINGS])
 
 
@@ -414,11 +388,7 @@ def _meaning(term: str) -> str:
 
 
 def common_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings, by dotted key, that results of several steps share to be comparable.
-
-    Raises:
-      DamagedFileError: they cannot be read.
-    """
+    """Return the settings, by dotted key, that results of several steps share to be comparable."""
     found = modern_settings(read_json(folder / SETTINGS))
     return {name: value for name, value in found.items() if name not in _OF_ONE_STEP}
 
@@ -428,10 +398,6 @@ def reading_result(folder: Path, mode: str) -> Iterator[None]:
     """Raise WorkdirError, which names the folder, if a finished result in it is damaged.
 
     An OSError that is no damage passes through.
-
-    Args:
-      folder: of the result.
-      mode: the mode of the command line that computes the result again.
     """
     try:
         yield

@@ -13,9 +13,15 @@ from jaxtyping import Bool, Float, Int, Num
 from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.data import Source, class_frequencies, names_of_classes
-from gradlog.distributed import exists_on_hosts, is_writer
-from gradlog.evaluation.batch_cache import PARTIAL, BatchCache
-from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS, reading_result
+from gradlog.distributed import is_writer
+from gradlog.evaluation.batch_cache import BatchCache
+from gradlog.evaluation.bits_per_dim import (
+    PER_IMAGE,
+    SETTINGS,
+    finish_once,
+    reading_result,
+    result_settings,
+)
 from gradlog.evaluation.devices import Progress
 from gradlog.evaluation.likelihood import (
     LikelihoodEvaluator,
@@ -32,7 +38,6 @@ from gradlog.storage import (
     write_npz,
     write_sealed,
 )
-from gradlog.training.workdir_training import lock_workdir
 
 if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment
@@ -113,17 +118,6 @@ def class_log_probs(
 
     An example has the same dequantization, noises and probes for all classes. So what is random
     cancels in their comparison as far as the classes agree on it.
-
-    Args:
-      evaluator: of a class-conditional model.
-      params: its parameters.
-      source: examples as stored.
-      stream: root of the keys of the examples.
-      progress: is called with the number of finished pairs of an example and a class.
-      cache_of: returns the cache of finished batches of a class.
-
-    Raises:
-      ConfigError: the model is not class-conditional.
     """
     classes, count = _num_classes(evaluator), len(source)
     columns = []
@@ -179,10 +173,6 @@ def classify(
     The folder ``classify/STEP/ESTIMATOR`` has the summary, ``accuracy.json``, and
     ``per_image.npz``, the classes and likelihoods of each image. A result with the same settings is
     read; an interrupted one resumes from its finished batches.
-
-    Raises:
-      ConfigError: the model is not class-conditional.
-      DataError: the data have no classes.
     """
     return [_classify_by(name, workdir, experiment, step, params) for name in experiment.estimators]
 
@@ -192,21 +182,17 @@ def _classify_by(
 ) -> dict[str, Any]:
     evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
     classes = _num_classes(evaluator)
-    settings = {
-        **experiment.estimators[name].settings,
-        "seed": experiment.seed,
+    settings = result_settings(experiment, experiment.estimators[name], digest_params(params)) | {
         "eval.batch_size": experiment.eval.batch_size,
         "eval.num_images": experiment.eval.num_images,
-        "data.fingerprint": experiment.dataset.fingerprint,
-        "parameters": digest_params(params),
-        "devices": jax.local_device_count(),
     }
     folder = workdir.classification(step, name, settings)
-    if known := _known(folder):
-        return known
-    with lock_workdir(folder):
-        if known := _known(folder):  # another process has finished meanwhile
-            return known
+
+    def load(folder: Path) -> dict[str, Any]:
+        with reading_result(folder, "classify"):
+            return read_sealed(folder / RESULT, (PER_IMAGE, SETTINGS))
+
+    def compute() -> dict[str, Any]:
         if is_writer():
             write_json(folder / SETTINGS, settings)  # this claims the folder for these settings
         with np.errstate(divide="ignore"):
@@ -247,12 +233,4 @@ def _classify_by(
             terminal.say(f"wrote {folder}")
         return summary
 
-
-def _known(folder: Path) -> dict[str, Any] | None:
-    """Return the result in a folder, if there is one."""
-    if not exists_on_hosts(folder / RESULT):
-        return None
-    terminal.say(f"already classified: {folder}")
-    BatchCache(folder / PARTIAL).discard()  # of a process that was killed before it could
-    with reading_result(folder, "classify"):
-        return read_sealed(folder / RESULT, (PER_IMAGE, SETTINGS))
+    return finish_once(folder / RESULT, "classified", load, compute)

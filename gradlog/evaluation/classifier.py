@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Num
 
 from gradlog import terminal
 from gradlog.config_error import ConfigError
@@ -26,14 +26,7 @@ from gradlog.data import (
     labeled_train,
 )
 from gradlog.distributed import is_writer
-from gradlog.evaluation.devices import (
-    fetch_rows,
-    key_data_by_index,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, key_data_by_index
 from gradlog.evaluation.uncertainty import mean
 from gradlog.losses import Loss, NoisyCrossEntropy, example_keys
 from gradlog.models import Centers, ClassifierNetwork, Dequantizer, NoisyClassifier
@@ -117,7 +110,6 @@ class NoisyPredictions:
         noised: bool,
     ):
         """Compile nothing yet; without noise, data are only scaled by alpha of the level."""
-        self._batch_size = batch_size
 
         def one(params, t, x, key):
             data_key, noise_key = jax.random.split(key)
@@ -134,19 +126,14 @@ class NoisyPredictions:
             keys = jax.random.wrap_key_data(key_data)
             return jax.vmap(one, (None, None, 0, 0))(params, t, x, keys)
 
-        self._batch = map_batch(batch)
+        self._program = BatchProgram(batch, batch_size)
 
     def __call__(
         self, params: Any, source: Source | Num[np.ndarray, "n *D"], t: float, stream: jax.Array
     ) -> tuple[Float[np.ndarray, "n classes"], Float[np.ndarray, "n features"]]:
         """Return ``log p(c | x_t)`` in nats, and features; example i has ``fold_in(stream, i)``."""
-        shared = place((params, jnp.asarray(t)))
-
-        def predict(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
-            rows = source[indices], key_data_by_index(stream, indices)
-            return fetch_rows(self._batch(shared, rows), used)
-
-        found = over_batches(padded_batches(len(source), self._batch_size), predict)
+        rows = lambda indices: (source[indices], key_data_by_index(stream, indices))  # noqa: E731
+        found = self._program((params, jnp.asarray(t)), rows, len(source))
         return found["log_probs"], found["features"]
 
     def scores(
@@ -163,14 +150,7 @@ class NoisyPredictions:
 
 @dataclass(frozen=True)
 class ClassifierRun:
-    """The classifier of one experiment's data.
-
-    Attributes:
-      workdir: its own folder.
-      config: the whole configuration of the experiment.
-      experiment: gives its data, its noise and its points of the model's space.
-      defaults: values, by dotted key, of settings that are younger than the folder.
-    """
+    """The classifier of one experiment's data; the defaults are of keys younger than its folder."""
 
     workdir: Workdir
     config: dict[str, Any]
@@ -208,15 +188,7 @@ class ClassifierRun:
         }
 
     def train(self) -> None:
-        """Train to ``config.classifier.steps``, from its newest checkpoint if there is one.
-
-        Raises:
-          ConfigError: the batch does not divide over the devices, or the network does not fit the
-            data.
-          DataError: the data have no classes.
-          WorkdirError: the folder holds a classifier of other settings.
-          CheckpointError, Interrupted, NonFiniteError: see `train_in_workdir`.
-        """
+        """Train to ``config.classifier.steps``, from its newest checkpoint if there is one."""
         experiment, settings = self.experiment, self.experiment.classifier
         shape, trainable = experiment.dataset.shape, self._trainable
         try:
@@ -300,9 +272,6 @@ class ClassifierRun:
 
         The level is the smallest noise level of training, and no noise is added. Data are
         dequantized deterministically, so that features depend on the datum only.
-
-        Raises:
-          CheckpointError: the classifier is not trained; --mode=classifier trains it.
         """
         predictions = self._predictions(noised=False)
         return predictions(self.params(), np.asarray(x), self._eps, self._key(_HELD_OUT))[1]

@@ -100,6 +100,38 @@ def over_batches(
     return jax.tree.map(lambda *parts: np.concatenate(parts), *in_order)
 
 
+class BatchProgram:
+    """``fn(shared, rows)`` of any number of examples, in batches over hosts and devices.
+
+    It is compiled at its first call, and for each further shape of a batch.
+    """
+
+    def __init__(self, fn: Callable[[Any, Any], Any], batch_size: int):
+        self._program, self._batch_size = map_batch(fn), batch_size
+
+    def __call__(
+        self,
+        shared: Any,
+        rows: Callable[[Indices], Any],
+        count: int,
+        progress: Progress = lambda done: None,
+    ) -> dict[str, Any]:
+        """Return the arrays of examples 0 .. count - 1, joined, on every host.
+
+        Args:
+          shared: what every example needs, such as the parameters.
+          rows: returns the arguments of the examples of these indices.
+          count: the number of examples.
+          progress: is called with the number of finished examples.
+        """
+        shared = place(shared)
+
+        def compute(indices: Indices, used: int) -> dict[str, Any]:
+            return fetch_rows(self._program(shared, rows(indices)), used)
+
+        return over_batches(padded_batches(count, self._batch_size), compute, progress)
+
+
 def fetch_rows(tree: Any, used: int) -> Any:
     """Return the rows that count as NumPy arrays."""
     return jax.tree.map(lambda leaf: leaf[:used], jax.device_get(tree))

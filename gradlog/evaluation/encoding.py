@@ -13,14 +13,7 @@ from jaxtyping import Bool, Float, Int, Num
 from gradlog import terminal
 from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
-from gradlog.evaluation.devices import (
-    fetch_rows,
-    key_data_by_index,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, key_data_by_index
 from gradlog.storage import Workdir, digest_params, write_json, write_npz
 
 if TYPE_CHECKING:
@@ -119,14 +112,9 @@ class EncodingRun:
             start, found = jax.vmap(lambda row: one(model, *row))(rows)
             return {"start": start, "end": found.x, "nfe": found.nfe, "ok": found.ok}
 
-        return map_batch(batch)
+        return BatchProgram(batch, self._experiment.sampling.batch_size)
 
-    def _run(self, program, params: Any, rows: tuple, title: str) -> Paths:
-        params, count = place(params), len(rows[0])
-
-        def compute(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
-            return fetch_rows(program(params, tuple(array[indices] for array in rows)), used)
-
-        batches = padded_batches(count, self._experiment.sampling.batch_size)
+    def _run(self, program: BatchProgram, params: Any, arrays: tuple, title: str) -> Paths:
+        rows, count = lambda indices: tuple(each[indices] for each in arrays), len(arrays[0])
         with terminal.progress(title, 0, count) as update:
-            return Paths(**over_batches(batches, compute, lambda done: update(done, "")))
+            return Paths(**program(params, rows, count, lambda done: update(done, "")))

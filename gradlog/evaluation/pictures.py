@@ -67,15 +67,7 @@ def save_triples(
     originals: Num[np.ndarray, "n h w c"],
     levels: int | None,
 ) -> None:
-    """Save images side by side: the known part, the sample, the original; several to a row.
-
-    Args:
-      path: a PNG file.
-      known: the known part of each, in the units of the data, like the others.
-      x: samples.
-      originals: of the known parts.
-      levels: of quantized data; None for continuous data, which are scaled to their range.
-    """
+    """Save images side by side: the known part, the sample, the original; several to a row."""
     rows = np.stack([known, x, originals], axis=1).reshape(-1, *x.shape[1:])
     columns = 3 * int(np.ceil(np.sqrt(len(x) / 3)))
     _save_png(path, image_grid(to_bytes(rows, levels), columns))
@@ -170,16 +162,7 @@ def render(figure: "Figure") -> Image.Image:
 
 
 def save_gif(path: Path, figures: Iterable["Figure"], milliseconds: int) -> None:
-    """Save figures of one size as a GIF that repeats.
-
-    Args:
-      path: the file.
-      figures: an iterator needs the memory of one figure.
-      milliseconds: the time of each figure.
-
-    Raises:
-      ValueError: there is no figure.
-    """
+    """Save figures of one size as a GIF that repeats."""
     frames = [render(figure) for figure in figures]
     if not frames:
         raise ValueError("a moving picture needs at least one figure")

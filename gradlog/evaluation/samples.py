@@ -24,15 +24,7 @@ from gradlog.evaluation.conditional_sampling import (
     guide_params,
     save_sample_picture,
 )
-from gradlog.evaluation.devices import (
-    Progress,
-    fetch_rows,
-    key_data_by_index,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, Indices, Progress, key_data_by_index
 from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
 from gradlog.models import Decoder, DiffusionModel
 from gradlog.sampling import Sampler
@@ -82,8 +74,6 @@ class SampleDriver:
         batch_size: int,
         conditioning: Conditioning = UNCONDITIONAL,
     ):
-        self._batch_size = batch_size
-
         def batch(shared: tuple[Any, Any], rows):
             params, guide = shared
             dequantizer = model.dequantizer
@@ -111,7 +101,7 @@ class SampleDriver:
 
             return jax.vmap(one, axis_name=BATCH_AXES[0])(*rows)
 
-        self._batch = map_batch(batch)
+        self._program = BatchProgram(batch, batch_size)
 
     def __call__(
         self,
@@ -135,15 +125,13 @@ class SampleDriver:
           labels: the class of each sample.
           known: for each sample a datum as stored, whose projection the sample must have.
         """
-        shared = place((params, guide))
         started = time.perf_counter()
 
-        def draw(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
-            targets = (None if rows is None else rows[indices] for rows in (labels, known))
-            rows = (key_data_by_index(stream, indices), *targets)
-            return fetch_rows(self._batch(shared, rows), used)
+        def rows(indices: Indices) -> tuple[Any, ...]:
+            targets = (None if each is None else each[indices] for each in (labels, known))
+            return (key_data_by_index(stream, indices), *targets)
 
-        found = over_batches(padded_batches(count, self._batch_size), draw, progress)
+        found = self._program((params, guide), rows, count, progress)
         return Samples(**found, seconds=time.perf_counter() - started)
 
 
@@ -188,15 +176,7 @@ class SampleRun:
     def draw(
         self, params: Any, key: jax.Array | None, count: int, *, log_prob: bool = False
     ) -> Samples:
-        """Draw samples in the units of the data; without a key those of ``--mode=sample``.
-
-        Raises:
-          ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
-          CheckpointError: the guidance needs a classifier, and it is not trained.
-          DataError: test data are needed and are not there.
-          TypeError: the key is no key of JAX.
-          ValueError: count is below 1.
-        """
+        """Draw samples in the units of the data; without a key those of ``--mode=sample``."""
         if count < 1:
             raise ValueError(f"n = {count} samples: choose 1 or more")
         if key is None:
@@ -216,11 +196,7 @@ class SampleRun:
             )
 
     def check(self, steps: list[int]) -> None:
-        """Check, before anything is drawn, that the folders of all steps can be used.
-
-        Raises:
-          WorkdirError: the settings of samples in a folder cannot be read.
-        """
+        """Check, before anything is drawn, that the folders of all steps can be used."""
         for step in steps:
             self._workdir.samples(step, self._settings)
 

@@ -14,15 +14,7 @@ from gradlog.config_error import ConfigError
 from gradlog.data import BatchStream, DatasetSpec, Source, labeled_test, labeled_train, split_label
 from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
-from gradlog.evaluation.devices import (
-    Indices,
-    fetch_rows,
-    key_data_by_index,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, Indices, key_data_by_index
 from gradlog.evaluation.samples import sample_driver
 from gradlog.experiment.training_parts import schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
@@ -42,7 +34,7 @@ from gradlog.training import (
 from gradlog.training.workdir_training import WorkdirTraining
 
 if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment, TrainingSettings
+    from gradlog.experiment.experiment import Experiment
 
 _PREVIEW_SAMPLES = 16
 _HELD_OUT_EXAMPLES = 1024
@@ -56,19 +48,7 @@ def score_model_training(
     defaults: Mapping[str, Any],
     given: Mapping[str, Any],
 ) -> WorkdirTraining:
-    """Return the training of an experiment's score model to ``config.training.steps``.
-
-    Args:
-      workdir: the folder of the run.
-      config: the whole configuration.
-      experiment: built from it.
-      defaults: values, by dotted key, of settings that are younger than the folder.
-      given: parameters by group that a new training begins with; other groups are drawn.
-
-    Raises:
-      ConfigError: the batch does not divide over the devices, or the package of the tracker is not
-        installed.
-    """
+    """Return the training of an experiment's score model to ``config.training.steps``."""
     settings, dataset = experiment.training, experiment.dataset
     if package := find_missing_package(settings.tracker):
         raise ConfigError(
@@ -171,11 +151,7 @@ def state_spec(experiment: "Experiment") -> TrainState:
 
 
 def parallel_step(experiment: "Experiment") -> ParallelStep:
-    """Return the training step, mapped over the devices.
-
-    Raises:
-      ConfigError: the batch does not divide over them.
-    """
+    """Return the training step, mapped over the devices."""
     settings = experiment.training
     step = TrainStep(
         score_training(experiment), experiment.groups, settings.batch_size, settings.max_skips
@@ -186,7 +162,7 @@ def parallel_step(experiment: "Experiment") -> ParallelStep:
         raise ConfigError(f"config.training.{error}") from error
 
 
-def retention_of(settings: "TrainingSettings") -> Retention:
+def retention_of(settings: Any) -> Retention:
     """Return which checkpoints of a run are kept."""
     return Retention(settings.keep, settings.keep_every, settings.keep_best)
 
@@ -280,8 +256,7 @@ class HeldOutLoss:
     ):
         self._count = min(count, len(source))
         self._source, self._stream = source, stream
-        self._batches = list(padded_batches(self._count, batch_size))
-        self._rows: dict[int, Any] = {}
+        self._known: dict[int, Any] = {}
 
         def one(params, row, key, position):
             x, label = split_label(row)
@@ -291,19 +266,18 @@ class HeldOutLoss:
         def batch(params, rows):
             x, key_data, positions = rows
             keys = jax.random.wrap_key_data(key_data)
-            return jax.vmap(one, (None, 0, 0, 0))(params, x, keys, positions)
+            return {"loss": jax.vmap(one, (None, 0, 0, 0))(params, x, keys, positions)}
 
-        self._batch = map_batch(batch)
+        self._program = BatchProgram(batch, batch_size)
 
     def __call__(self, params: Any) -> float:
         """Return the loss in nats per dimension."""
-        params = place(params)
+        losses = self._program(params, self._rows, self._count)["loss"]
+        return float(np.mean(losses, dtype=np.float64))
 
-        def losses(indices: Indices, used: int) -> dict[str, Any]:
-            first = int(indices[0])
-            if first not in self._rows:  # they are read once
-                keys = key_data_by_index(self._stream, indices)
-                self._rows[first] = self._source[indices], keys, jnp.asarray(indices)
-            return {"loss": fetch_rows(self._batch(params, self._rows[first]), used)}
-
-        return float(np.mean(over_batches(self._batches, losses)["loss"], dtype=np.float64))
+    def _rows(self, indices: Indices) -> Any:
+        first = int(indices[0])
+        if first not in self._known:  # they are read once
+            keys = key_data_by_index(self._stream, indices)
+            self._known[first] = self._source[indices], keys, jnp.asarray(indices)
+        return self._known[first]

@@ -4,7 +4,6 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
@@ -56,71 +55,6 @@ _BATCHES = (
     *("training.batch_size", "eval.batch_size", "sampling.batch_size", "sampling.num_samples"),
     "classifier.batch_size",
 )
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The length and the course of training; see ``configs/default.py``."""
-
-    steps: int
-    batch_size: int
-    parallel: str
-    log_every: int
-    checkpoint_every: int
-    keep: int
-    keep_every: int
-    keep_best: int
-    eval_every: int
-    sample_every: int
-    max_skips: int
-    start_from: str
-    tracker: str
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """The number of samples, and the number drawn at once."""
-
-    num_samples: int
-    batch_size: int
-
-
-@dataclass(frozen=True)
-class ClassifierSettings:
-    """Training and size of the classifier of noisy data."""
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    nf: int
-    hidden: int
-
-
-@dataclass(frozen=True)
-class QualitySettings:
-    """The comparison of samples with data; see ``configs/default.py``."""
-
-    features: str
-    inception: str
-    convention: str
-    num_samples: int
-    num_reference: int
-    against: str
-    neighbors: int
-    fid_groups: int
-    kid_subsets: int
-    kid_subset_size: int
-    samples: str
-
-
-@dataclass(frozen=True)
-class EvalSettings:
-    """Numbers of images to evaluate: in all (0 for every image), at once, and a second time."""
-
-    batch_size: int
-    num_images: int
-    second_look: int
-    convergence_images: int
 
 
 # Parts beside those that identify an experiment.
@@ -189,21 +123,12 @@ class Experiment:
         return self._dataset
 
     def check(self, parts: Iterable[str] = ALL_PARTS) -> None:
-        """Build what identifies the experiment, and these parts.
-
-        Raises:
-          ConfigError: a name, a key or a value is invalid; the message names it.
-        """
+        """Build what identifies the experiment, and these parts."""
         for name in (*_TRAINED, *parts):
             getattr(self, name)
 
     def with_data(self, dataset: Dataset) -> "Experiment":
-        """Return the same experiment with data. Parts that do not depend on the data stay.
-
-        Raises:
-          ConfigError: the classes of model and data differ, or a batch does not fit the memory of
-            this machine.
-        """
+        """Return the same experiment with data. Parts that do not depend on the data stay."""
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
@@ -238,11 +163,7 @@ class Experiment:
 
     @cached_property
     def params_spec(self) -> Any:
-        """The shapes of the parameters by group, as `jax.eval_shape` returns them.
-
-        Raises:
-          ConfigError: the model does not fit the data, or the memory of this machine.
-        """
+        """The shapes of the parameters by group, as `jax.eval_shape` returns them."""
         shape = self.dataset.shape
         try:
             spec = jax.eval_shape(lambda key: self.model.init(key, shape), jax.random.key(0))
@@ -274,11 +195,7 @@ class Experiment:
         return self.process.initial()
 
     def require_common_levels(self, what: str) -> None:
-        """Check that all data have the same noise levels at a time.
-
-        Raises:
-          ConfigError: a latent of the datum chooses them.
-        """
+        """Check that all data have the same noise levels at a time."""
         if getattr(self.process, "latents", 0):
             raise ConfigError(
                 f"config.sde.latents = {self.config.sde.latents}: each datum has noise levels of "
@@ -316,11 +233,11 @@ class Experiment:
         return {name: self.build_group(name) for name in self.params_spec}
 
     @part
-    def training(self, reader: Reader) -> TrainingSettings:
+    def training(self, reader: Reader) -> Any:
         """The length and the course of training."""
         reader.pick("training.parallel", MAPPINGS)
         reader.pick("training.tracker", TRACKERS)
-        return reader.make("training", TrainingSettings)
+        return reader.section("training")
 
     @part
     def streams(self, reader: Reader) -> dict[str, jax.Array]:
@@ -342,9 +259,10 @@ class Experiment:
         return build_estimators(reader, self.config, self.process, self._dataset)
 
     @part
-    def eval(self, reader: Reader) -> EvalSettings:
+    def eval(self, reader: Reader) -> Any:
         """The choice of images to evaluate."""
-        return reader.make("eval", EvalSettings)
+        names = ("batch_size", "num_images", "second_look", "convergence_images")
+        return reader.section("eval", *names)
 
     @part
     def sampler(self, reader: Reader) -> Sampler:
@@ -365,9 +283,9 @@ class Experiment:
         return found
 
     @part
-    def sampling(self, reader: Reader) -> SamplingSettings:
+    def sampling(self, reader: Reader) -> Any:
         """The number of samples."""
-        return reader.make("sampling", SamplingSettings)
+        return reader.section("sampling", "num_samples", "batch_size")
 
     @part
     def encoding(self, reader: Reader) -> Encoding:
@@ -376,17 +294,17 @@ class Experiment:
         return build_encoding(reader, self.process)
 
     @part
-    def classifier(self, reader: Reader) -> ClassifierSettings:
+    def classifier(self, reader: Reader) -> Any:
         """Training and size of the classifier of noisy data."""
-        return reader.make("classifier", ClassifierSettings)
+        return reader.section("classifier")
 
     @part
-    def quality(self, reader: Reader) -> QualitySettings:
+    def quality(self, reader: Reader) -> Any:
         """The comparison of samples with data."""
         reader.pick("quality.features", dict.fromkeys(FEATURES))
         reader.pick("quality.convention", dict.fromkeys(CONVENTIONS))
         reader.pick("quality.against", dict.fromkeys(("train", "test")))
-        return reader.make("quality", QualitySettings)
+        return reader.section("quality")
 
     # --- which keys decide what ---------------------------------------------------------------
 

@@ -23,11 +23,7 @@ CPU_TEST_IMAGES = 200
 
 
 def own_data_config(path: str) -> ConfigDict:
-    """Return an experiment for the data at a path, on the device of this machine.
-
-    Raises:
-      ConfigFileError: nothing is there, or a model cannot be trained on it.
-    """
+    """Return an experiment for the data at a path, on the device of this machine."""
     if not path:
         raise ConfigFileError(
             "configs/own.py needs the path of your data: --config=configs/own.py:PATH, a folder of "

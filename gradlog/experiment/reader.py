@@ -6,6 +6,7 @@ say which keys of the section it reads; other parts are passed in under the name
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -49,11 +50,7 @@ class Reader:
         discrete: Mapping[str, Any],
         neural: Mapping[str, Any],
     ) -> Any:
-        """Return the member that a key names, of the registry for the kind of the process.
-
-        Raises:
-          ConfigError: there is no such name, or it is one of the other kind.
-        """
+        """Return the member that a key names, of the registry for the kind of the process."""
         self.pick(key, {**continuous, **discrete, **neural})
         name, own = self.get(key), continuous
         if isinstance(process, Discrete | Neural):
@@ -65,12 +62,14 @@ class Reader:
             )
         return own[name]
 
-    def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
-        """Call a factory with its ``arguments``.
+    def section(self, name: str, *keys: str) -> SimpleNamespace:
+        """Return the values of some keys of a section, by default of all, as attributes."""
+        return SimpleNamespace(
+            **{key: self.get(f"{name}.{key}") for key in keys or self._config[name]}
+        )
 
-        Raises:
-          ConfigError: the factory finds a value that is invalid.
-        """
+    def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
+        """Call a factory with its ``arguments``."""
         arguments = self.arguments(section, factory, **parts)
         try:
             return factory(**arguments)
@@ -124,11 +123,7 @@ class Reader:
 
 
 def check_accepts(key: str, name: str, strategy: Any, process: Process) -> None:
-    """Check that a sampler or an estimator accepts the process.
-
-    Raises:
-      ConfigError: it needs another kind of process; the message names the key.
-    """
+    """Check that a sampler or an estimator accepts the process."""
     try:
         check_process(strategy, process)
     except ValueError as error:

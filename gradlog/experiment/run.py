@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -32,7 +31,7 @@ from gradlog.evaluation.classification import class_log_probs, classify, conditi
 from gradlog.evaluation.classifier import ClassifierRun
 from gradlog.evaluation.compression import Compression
 from gradlog.evaluation.encoding import EncodingRun
-from gradlog.evaluation.export import export_checkpoint
+from gradlog.evaluation.export import export_checkpoint, logits_program, score_program
 from gradlog.evaluation.likelihood import LikelihoodEvaluator, likelihood_evaluator
 from gradlog.evaluation.samples import SampleRun, Samples
 from gradlog.evaluation.score_training import retention_of, score_model_training, state_spec
@@ -491,25 +490,11 @@ class Run:
 
     @cached_property
     def _logits_program(self) -> Callable[..., jax.Array]:
-        model = self.experiment.model.in_float32()
-
-        @jax.jit
-        def program(params, x):
-            with jax.default_matmul_precision("float32"):
-                return jax.vmap(model.bind(params).logits)(x)
-
-        return program
+        return jax.jit(logits_program(self.experiment, lambda params: params))
 
     @cached_property
     def _score_program(self) -> Callable[..., jax.Array]:
-        model = self.experiment.model.in_float32()
-
-        @jax.jit
-        def program(params, x, t):
-            with jax.default_matmul_precision("float32"):
-                return jax.vmap(model.bind(params).score)(x, jnp.asarray(t))
-
-        return program
+        return jax.jit(score_program(self.experiment, lambda params: params))
 
     def export(self, path: str | Path, step: int | None = None) -> Path:
         """Write the score, and ``log_prob`` by the first estimator, to a file that needs JAX only.
@@ -624,11 +609,7 @@ class Run:
 
 
 def load_workdir_config(workdir: Workdir) -> ConfigDict:
-    """Return the configuration that a workdir was made with.
-
-    Raises:
-      WorkdirError: the folder is no workdir.
-    """
+    """Return the configuration that a workdir was made with."""
     if not workdir.exists():
         raise WorkdirError(f"{workdir.root} is not a workdir: it has no config.json")
     return load_saved_config(workdir.config)

@@ -16,12 +16,7 @@ _RUN_FILES = ("config.json", "provenance.json", "metrics.jsonl", "checkpoints", 
 
 
 def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into the folder of a run or a sweep, and return its path.
-
-    Raises:
-      WorkdirError: the folder is neither.
-      OSError: the file cannot be written.
-    """
+    """Write ``report.html`` into the folder of a run or a sweep, and return its path."""
     if SweepFolder(folder).plan.exists():
         files = SweepFiles(folder)
     elif any((folder / name).exists() for name in _RUN_FILES):

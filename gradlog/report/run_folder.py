@@ -57,12 +57,7 @@ _NEW_WORKDIR = "runs/again"
 
 
 def attempt(read: Callable[[], Read], where: str = "") -> tuple[Read | None, list[str]]:
-    """Return what a function reads, or None with the reason why it cannot.
-
-    Args:
-      read: the function.
-      where: what it reads, for errors that do not name it.
-    """
+    """Return what a function reads, or None with the reason why it cannot."""
     try:
         return read(), []
     except _READ_ERRORS as error:
@@ -74,12 +69,7 @@ def attempt(read: Callable[[], Read], where: str = "") -> tuple[Read | None, lis
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run. Files are read on first access, and nothing is written.
-
-    Attributes:
-      root: the folder, as the user names it.
-      load: loads the data set of a configuration.
-    """
+    """The folder of a run. Files are read on first access, and nothing is written."""
 
     root: Path
     load: Callable[[ConfigDict], Dataset] = load_prepared
@@ -526,11 +516,7 @@ def load_pictures(title: str, files: Iterable[Captioned]) -> tuple[list[dict[str
 
 
 def load_sealed(path: Path, beside: Collection[str] = ()) -> dict[str, Any]:
-    """Load a sealed file, with the names of today. Files beside it must be as it says.
-
-    Raises:
-      DamagedFileError: the file has changed since it was written.
-    """
+    """Load a sealed file, with the names of today. Files beside it must be as it says."""
     try:
         return modern_result(read_sealed(path, beside))
     except (OSError, ValueError) as error:

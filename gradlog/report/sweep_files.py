@@ -17,12 +17,7 @@ from gradlog.sweeps import Plan, RunRow, SweepFolder, SweepResults, read_plan, r
 
 @dataclass(frozen=True)
 class SweepFiles:
-    """The files of a sweep. They are read on first access, and nothing is written.
-
-    Attributes:
-      root: the folder, as the user names it.
-      load: loads the data set of a configuration.
-    """
+    """The files of a sweep. They are read on first access, and nothing is written."""
 
     root: Path
     load: Callable[[ConfigDict], Dataset] = load_prepared

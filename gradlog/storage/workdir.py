@@ -77,11 +77,7 @@ class Workdir:
         return self.root / "metrics.jsonl"
 
     def own(self, *names: str) -> Path:
-        """Return the path of a file or folder inside this one that may be written.
-
-        Raises:
-          WorkdirError: it, or a folder on the way to it, is a link or a special file.
-        """
+        """Return the path of a file or folder inside this one that may be written."""
         return own_path(self.root, *names)
 
     def exists(self) -> bool:
@@ -99,20 +95,12 @@ class Workdir:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that must never change here, by dotted key; empty before it is claimed.
-
-        Raises:
-          WorkdirError: ``provenance.json`` is missing or cannot be read.
-        """
+        """The settings that must never change here, by dotted key; empty before it is claimed."""
         return self._read_provenance()["identity"] if self._has_begun() else {}
 
     @property
     def data_facts(self) -> dict[str, Any]:
-        """Facts about the data from the claim; empty before, and in workdirs of version 0.1.
-
-        Raises:
-          WorkdirError: ``provenance.json`` is missing or cannot be read.
-        """
+        """Facts about the data from the claim; empty before, and in workdirs of version 0.1."""
         found = self._read_provenance().get(_DATA) if self._has_begun() else None
         return found if isinstance(found, dict) else {}
 
@@ -156,11 +144,7 @@ class Workdir:
         self._write(self.config, config)
 
     def restore_config(self, config: dict) -> None:
-        """Write the configuration again if it was lost. Call ``check`` first.
-
-        Raises:
-          WorkdirError: the folder cannot be written.
-        """
+        """Write the configuration again if it was lost. Call ``check`` first."""
         if not self.exists():
             self._write(self.config, config)
 

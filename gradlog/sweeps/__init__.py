@@ -4,20 +4,3 @@ from gradlog.sweeps.plan import Plan, PlannedRun, SweepError, make_plan, read_pl
 from gradlog.sweeps.results import RunRow, SettingRow, SweepResults, read_results, read_sweep
 from gradlog.sweeps.run_sweep import FailedRunsError, run_sweep, show_sweep_plan
 from gradlog.sweeps.runs import SweepFolder
-
-__all__ = [
-    "FailedRunsError",
-    "Plan",
-    "PlannedRun",
-    "RunRow",
-    "SettingRow",
-    "SweepError",
-    "SweepFolder",
-    "SweepResults",
-    "make_plan",
-    "read_plan",
-    "read_results",
-    "read_sweep",
-    "run_sweep",
-    "show_sweep_plan",
-]

@@ -141,14 +141,7 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class SweepResults:
-    """The results of a sweep.
-
-    Attributes:
-      folder: the sweep's folder.
-      plan: the sweep's plan.
-      runs: rows sorted by bits/dim for each estimator; runs without a result come last.
-      settings: rows sorted by bits/dim for each estimator.
-    """
+    """The results of a sweep."""
 
     folder: SweepFolder
     plan: Plan
@@ -159,11 +152,6 @@ class SweepResults:
     def estimators(self) -> tuple[str, ...]:
         """The names of the estimators in the order of the configuration."""
         return tuple(dict.fromkeys(row.estimator for row in self.settings))
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The dotted keys that the sweep varies, in the order of the file."""
-        return self.plan.keys
 
     def select(self, estimator: str) -> tuple[SettingRow, ...]:
         """Return the settings under one estimator, the best first."""
@@ -218,11 +206,7 @@ def read_sweep(root: str | Path) -> SweepResults:
 
 
 def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
-    """Read the results of a plan's runs.
-
-    Raises:
-      DamagedFileError, WorkdirError: a file of a run is damaged.
-    """
+    """Read the results of a plan's runs."""
     evaluated: list[tuple[RunRow, Result]] = []
     without: list[RunRow] = []
     for run in plan.runs:

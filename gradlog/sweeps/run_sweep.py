@@ -37,23 +37,13 @@ class FailedRunsError(UserError, ValueError):
 
 
 def show_sweep_plan(folder: SweepFolder, plan: Plan) -> None:
-    """Print the runs of a plan and their status, and write nothing.
-
-    Raises:
-      SweepError: the folder holds something else.
-    """
+    """Print the runs of a plan and their status, and write nothing."""
     plan = _reconcile(folder, plan)
     display.show_plan(plan, [make_task(folder, plan, run) for run in plan.runs])
 
 
 def run_sweep(folder: SweepFolder, plan: Plan, launcher: Launcher) -> None:
-    """Execute the runs that are not done, then write and print the results of all runs.
-
-    Raises:
-      SweepError: the folder holds something else.
-      WorkdirError: another process uses the folder, or a link in it would be written through.
-      FailedRunsError: some runs failed.
-    """
+    """Execute the runs that are not done, then write and print the results of all runs."""
     plan = _reconcile(folder, plan)
     tasks = [make_task(folder, plan, run) for run in plan.runs]
     with lock_workdir(folder.root):
@@ -103,11 +93,11 @@ def save_results(results: SweepResults) -> None:
     """Write ``results.csv``, ``results.json`` and ``results.png``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", *results.keys, *_COLUMNS])
+    writer.writerow(["name", *results.plan.keys, *_COLUMNS])
     for row in results.runs:
         # A cell is empty where the run has no such value.
         values = (getattr(row, name) for name in _COLUMNS)
-        writer.writerow([row.name, *map(row.value, results.keys), *values])
+        writer.writerow([row.name, *map(row.value, results.plan.keys), *values])
     write_text(results.folder.table("csv"), text.getvalue())
     tables = {
         name: [
@@ -122,11 +112,7 @@ def save_results(results: SweepResults) -> None:
 
 
 def _reconcile(folder: SweepFolder, plan: Plan) -> Plan:
-    """Compare a plan with an earlier sweep in the same folder, and print what changed.
-
-    Raises:
-      SweepError: the folder holds something else.
-    """
+    """Compare a plan with an earlier sweep in the same folder, and print what changed."""
     if not folder.plan.is_file():
         files = folder.root.iterdir() if folder.root.is_dir() else ()
         if any(not path.name.startswith(".") for path in files):

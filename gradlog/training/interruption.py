@@ -25,11 +25,7 @@ _STEPS_TO_AGREE = 10  # several hosts exchange their flags so often
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the program to stop.
-
-    Attributes:
-      signum: the signal.
-    """
+    """A signal asked the program to stop."""
 
     def __init__(self, signum: int, step: int | None = None):
         """Make the error; a step means that training stopped and saved this step."""

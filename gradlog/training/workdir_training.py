@@ -12,7 +12,7 @@ import numpy as np
 
 from gradlog import terminal
 from gradlog.data import BatchStream
-from gradlog.distributed import any_host, broadcast, host_count, is_writer
+from gradlog.distributed import any_host, broadcast, is_writer
 from gradlog.storage import (
     LOGGED,
     TRACKERS,
@@ -184,7 +184,7 @@ def _first_state(task: WorkdirTraining, newest: int | None) -> tuple[TrainState,
             f"note: JAX_DEFAULT_MATMUL_PRECISION was {precision!r} until step {newest}, it is "
             f"{_matmul_precision()!r} from there on: the numbers agree to rounding"
         )
-    before, now = notes.get(_HOSTS, 1), host_count()
+    before, now = notes.get(_HOSTS, 1), jax.process_count()
     if before != now:
         terminal.say(
             f"note: {before} hosts until step {newest}, {now} from there on: the batches are "
@@ -195,16 +195,7 @@ def _first_state(task: WorkdirTraining, newest: int | None) -> tuple[TrainState,
 
 @contextlib.contextmanager
 def _recording(task: WorkdirTraining, start: int, digest: str) -> Iterator[Plan]:
-    """Open the log and the tracker; yield the plan that writes to them and saves checkpoints.
-
-    Args:
-      task: the training.
-      start: the step at which it begins.
-      digest: of the lines of the log up to this step, if it is known.
-
-    Raises:
-      NonFiniteError: with what the user can do.
-    """
+    """Open the log and the tracker; yield the plan that writes to them and saves checkpoints."""
     workdir, checkpoints = task.workdir, task.checkpoints
     log, tracker = None, NoTracker()
     if is_writer():
@@ -228,7 +219,7 @@ def _recording(task: WorkdirTraining, start: int, digest: str) -> Iterator[Plan]
                 lost = log.sync()
                 checkpoints.finish()
                 lost = lost or checkpoints.find_loss()
-                about = {_HOSTS: host_count(), LOGGED: log.digest}
+                about = {_HOSTS: jax.process_count(), LOGGED: log.digest}
                 if precision := _matmul_precision():
                     about[_PRECISION] = precision
                 checkpoints.save(step, arrays, notes | about)

@@ -6,17 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
 
-from gradlog.cli import actions
 from gradlog.cli import main as cli
-from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, read_flags
 from gradlog.cli.modes import MODES
-from gradlog.config_error import ConfigError
+from gradlog.config_error import ConfigError, UsageError
 from gradlog.experiment import loading
 from gradlog.storage import read_json, read_sealed
 
@@ -175,7 +174,7 @@ def test_an_interruption_says_what_is_stored(command, workdir, monkeypatch, mode
     def interrupt(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(actions, {"eval": "evaluate", "train": "train"}[mode], interrupt)
+    monkeypatch.setitem(MODES, mode, replace(MODES[mode], run=interrupt))
     status, _, errors = command(f"--workdir={workdir}", f"--mode={mode}")
     assert status == 130
     assert errors.startswith("interrupted; ")
@@ -507,7 +506,7 @@ def test_a_folder_that_cannot_be_written_is_named(command, workdir, monkeypatch)
     def deny(options):
         raise PermissionError(13, "Permission denied", f"{workdir}/eval")
 
-    monkeypatch.setattr(actions, "evaluate", deny)
+    monkeypatch.setitem(MODES, "eval", replace(MODES["eval"], run=deny))
     status, _, errors = command(f"--workdir={workdir}", "--mode=eval")
     assert tiny.only_line(status, errors).endswith(f"Permission denied: '{workdir}/eval'")
 
@@ -535,7 +534,7 @@ def test_errors_of_our_own_are_not_hidden(command, workdir, monkeypatch):
     def bug(options):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(actions, "evaluate", bug)
+    monkeypatch.setitem(MODES, "eval", replace(MODES["eval"], run=bug))
     with pytest.raises(RuntimeError, match="ours"):
         command(f"--workdir={workdir}", "--mode=eval")
 

@@ -3,23 +3,22 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from jax._src import compilation_cache
+from jax.experimental.compilation_cache import compilation_cache
 
-from gradlog.cli.devices import replace_damaged_programs
+from gradlog.cli.main import replacing_damaged_programs
 from gradlog.compilation_cache import store_compiled_programs
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def cache(tmp_path):
     """An empty cache of compiled programs, which takes all of them."""
-    name, reading = "jax_compilation_cache_dir", compilation_cache.get_executable_and_time
+    name = "jax_compilation_cache_dir"
     before = getattr(jax.config, name)
-    monkeypatch.setattr(compilation_cache, "get_executable_and_time", reading)
     jax.config.update(name, str(tmp_path))
     compilation_cache.reset_cache()
-    replace_damaged_programs()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    yield tmp_path
+    with replacing_damaged_programs():
+        yield tmp_path
     jax.config.update(name, before)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     compilation_cache.reset_cache()

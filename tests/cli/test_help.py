@@ -1,6 +1,5 @@
 """``--help``, ``--mode=configs``, completion and the first line."""
 
-import importlib
 import re
 import subprocess
 
@@ -8,11 +7,11 @@ import pytest
 import tiny
 
 from gradlog.cli import experiments as listing
-from gradlog.cli.errors import UsageError
 from gradlog.cli.experiments import experiments, show_experiments
 from gradlog.cli.flags import Options
 from gradlog.cli.help import show_help
 from gradlog.cli.modes import MODES, announce
+from gradlog.config_error import UsageError
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten, keys, sections
 from gradlog.experiment.loading import SHIPPED, load_config
@@ -50,12 +49,6 @@ def test_what_is_read_first_needs_nothing_heavy(flag):
     assert lines[-1] == "imported []"
     assert len(lines) > 50
     assert not any("\x1b" in line or line != line.rstrip() for line in lines)
-
-
-@pytest.mark.parametrize("name", MODES)
-def test_every_mode_names_its_function(name):
-    module, function = MODES[name].run.split(".")
-    assert callable(getattr(importlib.import_module(f"gradlog.cli.{module}"), function))
 
 
 def test_help_has_modes_examples_flags_and_keys_with_meaning_and_default(capsys):

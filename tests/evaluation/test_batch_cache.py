@@ -132,11 +132,11 @@ def test_every_byte_that_is_flipped_is_noticed_or_harmless(evaluate, tmp_path):
 def test_two_hosts_share_the_batches_and_each_has_all(evaluate, tmp_path, monkeypatch):
     """Each computes and writes its own; whoever comes again, alone or not, computes none."""
     whole, _ = evaluate()
-    monkeypatch.setattr(distributed, "host_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(distributed, "check_shared", lambda path: None)
     shares = []
     for host in (0, 1):
-        monkeypatch.setattr(distributed, "host_index", lambda host=host: host)
+        monkeypatch.setattr(jax, "process_index", lambda host=host: host)
         monkeypatch.setattr(
             distributed, "gather", lambda mine: shares.append(mine) or (_ for _ in ())
         )
@@ -144,7 +144,7 @@ def test_two_hosts_share_the_batches_and_each_has_all(evaluate, tmp_path, monkey
             evaluate(open_(tmp_path))
     assert [sorted(share) for share in shares] == [["0", "2", "4"], ["1", "3"]]
     for host in (0, 1):
-        monkeypatch.setattr(distributed, "host_index", lambda host=host: host)
+        monkeypatch.setattr(jax, "process_index", lambda host=host: host)
         monkeypatch.setattr(distributed, "gather", lambda mine: shares)
         again, computed = evaluate(open_(tmp_path))
         assert computed == 0
@@ -157,7 +157,7 @@ def test_a_host_that_does_not_write_empties_no_folder(evaluate, tmp_path, monkey
     with pytest.raises(Interrupted):
         evaluate(open_(tmp_path), 6)
     before = {path: path.read_bytes() for path in (tmp_path / "partial").iterdir()}
-    monkeypatch.setattr(distributed, "host_index", lambda: 1)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
     open_(tmp_path, {"rtol": 1e-4})
     assert {path: path.read_bytes() for path in (tmp_path / "partial").iterdir()} == before
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from gradlog.evaluation import bits_per_dim as results
 from gradlog.evaluation.batch_cache import BatchCache
-from gradlog.evaluation.bits_per_dim import Provenance, common_settings, load_result, summarize
+from gradlog.evaluation.bits_per_dim import common_settings, load_result, summarize
 from gradlog.evaluation.likelihood import Evaluation, LikelihoodEvaluator
 from gradlog.likelihood import LogProb, Part
 from gradlog.likelihood.parts import PRIOR
@@ -24,15 +24,14 @@ NATS = np.array([-3.0, -5.0, np.nan, -4.0, -9.0], np.float32)
 OK = np.array([True, True, True, True, False])  # the third is not finite, the fifth gave up
 GOOD = [0, 1, 3]
 DIMS = 2
-PROVENANCE = Provenance(
-    estimator="ode",
-    step=700,
-    checkpoint="fedcba9876543210",
-    data_fingerprint="0123456789abcdef",
-    eps={"evaluated": 1e-3, "trained": 1e-5, "start": "noised"},
-    settings={"rtol": 1e-5},
-    versions={"jax": "0"},
-)
+ABOUT = {
+    "estimator": "ode",
+    "step": 700,
+    "checkpoint": "fedcba9876543210",
+    "data_fingerprint": "0123456789abcdef",
+    "eps": {"evaluated": 1e-3, "trained": 1e-5, "start": "noised"},
+    "versions": {"jax": "0"},
+}
 
 
 def evaluation(probes, discretization=np.nan, ok=None):
@@ -48,9 +47,10 @@ def evaluation(probes, discretization=np.nan, ok=None):
     return Evaluation(values, log_scale=0.25, dims=DIMS, seconds=1.5, compile_seconds=2.5)
 
 
-def save_result(folder, evaluation, provenance):
-    summary = summarize(evaluation, provenance)
-    results.save_result(folder, evaluation, provenance, summary)
+def save_result(folder, evaluation, about):
+    summary = summarize(evaluation, about)
+    write_json(folder / "settings.json", {"rtol": 1e-5})
+    results.save_result(folder, evaluation, summary)
     return summary
 
 
@@ -59,7 +59,7 @@ BITS = -(NATS.astype(np.float64) + 0.5 - DIMS * 0.25) / (DIMS * np.log(2))
 
 
 def test_summary_averages_the_good_and_lists_the_others():
-    summary = summarize(evaluation(ERRORS), PROVENANCE)
+    summary = summarize(evaluation(ERRORS), ABOUT)
     good = BITS[GOOD]
     np.testing.assert_allclose(summary["bits_per_dim"], good.mean())
     np.testing.assert_allclose(summary["standard_error"], good.std(ddof=1) / np.sqrt(3))
@@ -81,7 +81,7 @@ def test_summary_averages_the_good_and_lists_the_others():
 
 
 def test_lines_of_the_account_add_up_to_the_summary():
-    summary = summarize(evaluation(ERRORS), PROVENANCE)
+    summary = summarize(evaluation(ERRORS), ABOUT)
     lines = summary["account"]
     assert [line["term"] for line in lines] == ["prior", "dequantization", "units"]
     total = sum(line["bits_per_dim"] for line in lines)
@@ -90,7 +90,7 @@ def test_lines_of_the_account_add_up_to_the_summary():
 
 
 def test_the_interval_is_students():
-    summary = summarize(evaluation(ERRORS), PROVENANCE)
+    summary = summarize(evaluation(ERRORS), ABOUT)
     good = BITS[GOOD]
     low, high = stats.t.interval(0.95, 2, good.mean(), good.std(ddof=1) / np.sqrt(3))
     np.testing.assert_allclose(summary["interval"]["low"], low, rtol=1e-6)
@@ -100,15 +100,15 @@ def test_the_interval_is_students():
 
 def test_a_discretization_has_the_accounts_sign():
     """Nats that the last refinement added are bits that it saved."""
-    found = summarize(evaluation(ERRORS, 0.3), PROVENANCE)["discretization"]
+    found = summarize(evaluation(ERRORS, 0.3), ABOUT)["discretization"]
     np.testing.assert_allclose(found["bits_per_dim"], -0.3 / (DIMS * np.log(2)))
     np.testing.assert_allclose(found["standard_error"], 0, atol=1e-12)
-    assert summarize(evaluation(ERRORS), PROVENANCE)["discretization"] is None
+    assert summarize(evaluation(ERRORS), ABOUT)["discretization"] is None
 
 
 def test_one_probe_has_no_error_of_the_estimator(tmp_path):
     """In the file null, which JSON has, and not NaN, which it has not."""
-    save_result(tmp_path, evaluation([np.nan] * 5), PROVENANCE)
+    save_result(tmp_path, evaluation([np.nan] * 5), ABOUT)
     text = (tmp_path / "bits_per_dim.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail)["estimator_standard_error"] is None
     assert json.loads(text)["standard_error"] > 0
@@ -116,7 +116,7 @@ def test_one_probe_has_no_error_of_the_estimator(tmp_path):
 
 def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
     assert load_result(tmp_path) is None
-    summary = save_result(tmp_path, evaluation(ERRORS), PROVENANCE)
+    summary = save_result(tmp_path, evaluation(ERRORS), ABOUT)
     found = load_result(tmp_path)
     assert found is not None
     assert found.summary == json.loads(json.dumps(summary))
@@ -141,7 +141,7 @@ def test_files_hold_the_summary_and_every_image_in_order(tmp_path):
 def test_a_result_without_one_good_image_is_still_a_result(tmp_path):
     """No mean exists: the file says null, and names every image."""
     failed = evaluation(ERRORS, ok=np.zeros(5, bool))
-    save_result(tmp_path, failed, PROVENANCE)
+    save_result(tmp_path, failed, ABOUT)
     stored = load_result(tmp_path)
     assert stored is not None
     assert stored.summary["bits_per_dim"] is None
@@ -181,7 +181,7 @@ def test_a_new_number_of_an_estimator_reaches_the_file_under_its_name(tmp_path):
         thirteen.params(), thirteen.SOURCE, thirteen.STREAM, cache=BatchCache.open(tmp_path, {})
     )
     for found in (evaluate(), evaluate()):  # the second one reads all batches from files
-        save_result(tmp_path, found, PROVENANCE)
+        save_result(tmp_path, found, ABOUT)
         with np.load(tmp_path / "per_image.npz") as arrays:
             total = thirteen.SOURCE.sum(axis=(1, 2, 3)).astype(np.float32)
             np.testing.assert_array_equal(arrays["roughness"], 2 * total)

@@ -5,8 +5,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradlog.cli import devices
-
 ROOM = 2 << 30
 
 
@@ -15,7 +13,6 @@ def small_machine(monkeypatch):
     """What cannot be held must be refused: on a machine as large as it takes, it would be tried."""
     monkeypatch.setattr("gradlog.data.array_files.machine_bytes", lambda: ROOM)
     monkeypatch.setattr("gradlog.experiment.experiment.machine_bytes", lambda: ROOM)
-    monkeypatch.setattr(devices, "replace_damaged_programs", lambda: None)
     monkeypatch.setattr("gradlog.data.downloads.TIMEOUT_SECONDS", 0.1)
 
 

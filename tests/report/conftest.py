@@ -9,11 +9,11 @@ import tiny
 from ml_collections import ConfigDict
 
 from gradlog.evaluation import bits_per_dim, pictures
-from gradlog.evaluation.bits_per_dim import Provenance, Result, summarize
+from gradlog.evaluation.bits_per_dim import Result, summarize
 from gradlog.evaluation.comparison import all_paired, save_comparison, save_differences
 from gradlog.evaluation.likelihood import Evaluation
 from gradlog.experiment.build import load_dataset
-from gradlog.storage import MetricsLog, Workdir, list_versions
+from gradlog.storage import MetricsLog, Workdir, list_versions, write_json
 from gradlog.sweeps import SweepFolder, make_plan
 from gradlog.sweeps.runs import Record
 
@@ -68,9 +68,17 @@ def save_fake_result(
     )
     settings = {"likelihood.probes": 7, "eval.num_images": count, "devices": 1} | other
     eps = {"evaluated": 1e-3, "trained": 1e-3, "start": "noised"}
-    provenance = Provenance(estimator, step, "", fingerprint, eps, settings, list_versions())
+    about = {
+        "estimator": estimator,
+        "step": step,
+        "checkpoint": "",
+        "data_fingerprint": fingerprint,
+        "eps": eps,
+        "versions": list_versions(),
+    }
     folder = workdir.result(step, estimator, settings)
-    bits_per_dim.save_result(folder, evaluation, provenance, summarize(evaluation, provenance))
+    write_json(folder / "settings.json", settings)
+    bits_per_dim.save_result(folder, evaluation, summarize(evaluation, about))
     found = bits_per_dim.load_result(folder)
     assert found is not None
     return found

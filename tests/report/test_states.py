@@ -12,8 +12,8 @@ from conftest import save_fake_result, start_run
 from PIL import Image
 from reader import Read, number
 
-from gradlog.cli.actions import report
 from gradlog.cli.flags import Options
+from gradlog.cli.modes import report
 from gradlog.data import DataError
 from gradlog.evaluation.bits_per_dim import load_result
 from gradlog.evaluation.over_training import save_over_training

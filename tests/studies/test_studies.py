@@ -7,7 +7,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from gradlog.cli.actions import choose_study
+from gradlog.cli.modes import choose_study
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.run import Run
 from gradlog.studies import STUDIES

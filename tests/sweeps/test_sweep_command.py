@@ -11,8 +11,8 @@ import pytest
 import tiny
 from planned_sweeps import HEAD
 
-from gradlog.cli.errors import UsageError
 from gradlog.cli.flags import Options, read_flags
+from gradlog.config_error import UsageError
 
 SECONDS = 300
 

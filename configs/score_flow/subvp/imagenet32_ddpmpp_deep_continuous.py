@@ -5,11 +5,8 @@ The published figures are for the "old" version of the data: --config.data.versi
 Command: python main.py --config=configs/score_flow/subvp/imagenet32_ddpmpp_deep_continuous.py \
     --workdir=runs/score_flow_subvp_imagenet32_ddpmpp_deep
 Figure: 3.76 bits/dim at best in the paper (abstract, table 2), with variational dequantization.
-    Likelihoods here have uniform dequantization, as other columns of the table do. For the
-    variational columns train a flow after the score, in a workdir of its own, with
-    --config.training.start_from=WORKDIR --config.optimizer.frozen=network
-    --config.objective.name=elbo --config.objective.dequantization=variational
-    --config.likelihood.dequantization=variational. Not measured here.
+    Likelihoods here are with uniform dequantization; `score_flow` in configs/published.py has the
+    command for the variational one. Not measured here.
 Time: 950,000 steps at batch 128 (not measured here).
 """
 

@@ -6,11 +6,8 @@ mirroring: --config.data.random_flip=False.
 Command: python main.py --config=configs/score_flow/vp/cifar10_ddpmpp_deep_continuous.py \
     --workdir=runs/score_flow_vp_cifar10_ddpmpp_deep
 Figure: 2.83 bits/dim at best in the paper (abstract, table 2), with variational dequantization.
-    Likelihoods here have uniform dequantization, as other columns of the table do. For the
-    variational columns train a flow after the score, in a workdir of its own, with
-    --config.training.start_from=WORKDIR --config.optimizer.frozen=network
-    --config.objective.name=elbo --config.objective.dequantization=variational
-    --config.likelihood.dequantization=variational. Not measured here.
+    Likelihoods here are with uniform dequantization; `score_flow` in configs/published.py has the
+    command for the variational one. Not measured here.
 Time: 950,000 steps at batch 128 (not measured here).
 """
 

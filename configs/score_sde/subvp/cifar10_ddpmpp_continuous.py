@@ -1,9 +1,8 @@
 r"""DDPM++ continuous with the sub-VP SDE on CIFAR-10 (Song et al. 2021, arXiv:2011.13456).
 
-Three files have this name. configs/subvp/ and configs/score_flow/subvp/ are the same experiment,
-ScoreFlow: the likelihood weighting g^2 with importance sampling of times. configs/score_sde/subvp/
-has the same network and process with the loss of score_sde: the weighting sigma^2 and uniform
-times. ScoreFlow's smallest time is 1e-2, that of score_sde 1e-5.
+configs/subvp/ and configs/score_flow/subvp/ have the same experiment under this name, with the
+loss and the smallest time of ScoreFlow, 1e-2; configs/score_sde/subvp/ has the weighting sigma^2,
+uniform times and 1e-5.
 
 Command: python main.py --config=configs/score_sde/subvp/cifar10_ddpmpp_continuous.py \
     --workdir=runs/score_sde_subvp_cifar10_ddpmpp

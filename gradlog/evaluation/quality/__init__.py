@@ -5,18 +5,3 @@ from gradlog.evaluation.quality.feature_sets import QualityError
 from gradlog.evaluation.quality.frechet import Frechet, Moments, frechet, frechet_distance, moments
 from gradlog.evaluation.quality.kernel import Kernel, kernel_distance, polynomial_mmd
 from gradlog.evaluation.quality.neighbors import Neighbors, precision_recall
-
-__all__ = [
-    "Frechet",
-    "Kernel",
-    "Moments",
-    "Neighbors",
-    "QualityError",
-    "compare_features",
-    "frechet",
-    "frechet_distance",
-    "kernel_distance",
-    "moments",
-    "polynomial_mmd",
-    "precision_recall",
-]

@@ -8,13 +8,3 @@ from gradlog.evaluation.quality.features.inception import (
 )
 
 FEATURES = {"pixels": Pixels, "inception": InceptionFeatures, "classifier": Learned}
-
-__all__ = [
-    "CONVENTIONS",
-    "FEATURES",
-    "Features",
-    "InceptionFeatures",
-    "Learned",
-    "Pixels",
-    "read_weights",
-]

@@ -3,5 +3,3 @@
 from gradlog.evaluation.quality.features.inception.features import CONVENTIONS, InceptionFeatures
 from gradlog.evaluation.quality.features.inception.network import Inception
 from gradlog.evaluation.quality.features.inception.weights import read_weights
-
-__all__ = ["CONVENTIONS", "Inception", "InceptionFeatures", "read_weights"]

@@ -9,17 +9,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from gradlog.data import Source
-from gradlog.evaluation.devices import (
-    Progress,
-    fetch_rows,
-    map_batch,
-    over_batches,
-    padded_batches,
-    place,
-)
+from gradlog.evaluation.devices import BatchProgram, Progress
 from gradlog.evaluation.quality.feature_sets import QualityError
 from gradlog.evaluation.quality.features.base import no_progress
 from gradlog.evaluation.quality.features.inception.network import FEATURES, SIZE, Inception
@@ -73,9 +66,6 @@ class InceptionFeatures:
       convention: how images are resized and scaled, a key of `CONVENTIONS`.
       levels: of the images: 0 .. levels - 1 is spread over 0 .. 255; one channel becomes three.
       batch_size: images at once, over all local devices.
-
-    Raises:
-      QualityError: the convention is unknown, or images are continuous.
     """
 
     costly = True
@@ -93,7 +83,7 @@ class InceptionFeatures:
                 "config.quality.features = 'inception' needs images with levels, and these data "
                 "are continuous; take 'pixels' or 'classifier'"
             )
-        self._variables, self._batch_size = variables, batch_size
+        self._variables = variables
         self.settings = {"convention": convention, "weights": digest_arrays(variables)}
         scaled, network = CONVENTIONS[convention], Inception()
 
@@ -101,25 +91,16 @@ class InceptionFeatures:
             pixels = x.astype(jnp.float32) * (255 / (levels - 1))
             colors = jnp.broadcast_to(pixels, (*pixels.shape[:-1], 3))
             features: Any = network.apply(variables, scaled(colors))
-            return features[FEATURES]
+            return {"features": features[FEATURES]}
 
-        self._batch = map_batch(batch)
+        self._program = BatchProgram(batch, batch_size)
 
     def __call__(
         self, source: Source, progress: Progress = no_progress
     ) -> Float[np.ndarray, "n k"]:
-        """Return the features of every image of a source, in its order.
-
-        Raises:
-          QualityError: they are not images of one channel or three.
-        """
+        """Return the features of every image of a source, in its order."""
         shape = source[np.arange(1)].shape[1:]
         if len(shape) != 3 or shape[-1] not in (1, 3):
             raise QualityError(f"Inception takes images of 1 or 3 channels, got shape {shape}")
-        variables = place(self._variables)
-
-        def compute(indices: Int[np.ndarray, " rows"], used: int) -> dict[str, Any]:
-            return {"features": fetch_rows(self._batch(variables, source[indices]), used)}
-
-        batches = padded_batches(len(source), self._batch_size)
-        return over_batches(batches, compute, progress)["features"]
+        rows = source.__getitem__
+        return self._program(self._variables, rows, len(source), progress)["features"]

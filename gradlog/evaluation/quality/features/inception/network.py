@@ -6,6 +6,7 @@ a maximum where the others take a mean. Normalization is by the stored means and
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -96,94 +97,58 @@ class Reduction(nn.Module):
         return Convolution(channels, kernel, 2, "VALID", name=name)(x)
 
 
+def _chain(branch: str, *layers: tuple[int, Any], forked: bool = False) -> tuple[Layer, ...]:
+    """Return convolutions of so many channels and such kernels, with the names of the files.
+
+    Several are numbered, and of a fork the last two have one number with 'a' and 'b'.
+    """
+    count = len(layers)
+    numbers = [f"_{number}" if count > 1 else "" for number in range(1, count + 1)]
+    if forked:
+        numbers[-2:] = f"_{count - 1}a", f"_{count - 1}b"
+    kernels = [k if isinstance(k, tuple) else (k, k) for _, k in layers]
+    names = [f"{branch}{number}" for number in numbers]
+    return tuple(zip(names, (channels for channels, _ in layers), kernels, strict=True))
+
+
 def _mixed_35(pooled: int, name: str) -> Mixed:
-    return Mixed(
-        (
-            (("branch1x1", 64, (1, 1)),),
-            (("branch5x5_1", 48, (1, 1)), ("branch5x5_2", 64, (5, 5))),
-            (
-                ("branch3x3dbl_1", 64, (1, 1)),
-                ("branch3x3dbl_2", 96, (3, 3)),
-                ("branch3x3dbl_3", 96, (3, 3)),
-            ),
-        ),
-        pooled,
-        name=name,
+    chains = (
+        _chain("branch1x1", (64, 1)),
+        _chain("branch5x5", (48, 1), (64, 5)),
+        _chain("branch3x3dbl", (64, 1), (96, 3), (96, 3)),
     )
+    return Mixed(chains, pooled, name=name)
 
 
 def _mixed_17(inner: int, name: str) -> Mixed:
-    return Mixed(
-        (
-            (("branch1x1", 192, (1, 1)),),
-            (
-                ("branch7x7_1", inner, (1, 1)),
-                ("branch7x7_2", inner, (1, 7)),
-                ("branch7x7_3", 192, (7, 1)),
-            ),
-            (
-                ("branch7x7dbl_1", inner, (1, 1)),
-                ("branch7x7dbl_2", inner, (7, 1)),
-                ("branch7x7dbl_3", inner, (1, 7)),
-                ("branch7x7dbl_4", inner, (7, 1)),
-                ("branch7x7dbl_5", 192, (1, 7)),
-            ),
-        ),
-        192,
-        name=name,
+    row, column = (1, 7), (7, 1)
+    doubled = (inner, 1), (inner, column), (inner, row), (inner, column), (192, row)
+    chains = (
+        _chain("branch1x1", (192, 1)),
+        _chain("branch7x7", (inner, 1), (inner, row), (192, column)),
+        _chain("branch7x7dbl", *doubled),
     )
+    return Mixed(chains, 192, name=name)
 
 
 def _mixed_8(pooling: Callable[[Images], Images], name: str) -> Mixed:
-    return Mixed(
-        (
-            (("branch1x1", 320, (1, 1)),),
-            (
-                ("branch3x3_1", 384, (1, 1)),
-                ("branch3x3_2a", 384, (1, 3)),
-                ("branch3x3_2b", 384, (3, 1)),
-            ),
-            (
-                ("branch3x3dbl_1", 448, (1, 1)),
-                ("branch3x3dbl_2", 384, (3, 3)),
-                ("branch3x3dbl_3a", 384, (1, 3)),
-                ("branch3x3dbl_3b", 384, (3, 1)),
-            ),
-        ),
-        192,
-        pooling,
-        forked=True,
-        name=name,
+    fork = (384, (1, 3)), (384, (3, 1))
+    chains = (
+        _chain("branch1x1", (320, 1)),
+        _chain("branch3x3", (384, 1), *fork, forked=True),
+        _chain("branch3x3dbl", (448, 1), (384, 3), *fork, forked=True),
     )
+    return Mixed(chains, 192, pooling, forked=True, name=name)
 
 
 def _reduction_17(name: str) -> Reduction:
-    return Reduction(
-        (
-            (("branch3x3", 384, (3, 3)),),
-            (
-                ("branch3x3dbl_1", 64, (1, 1)),
-                ("branch3x3dbl_2", 96, (3, 3)),
-                ("branch3x3dbl_3", 96, (3, 3)),
-            ),
-        ),
-        name=name,
-    )
+    doubled = _chain("branch3x3dbl", (64, 1), (96, 3), (96, 3))
+    return Reduction((_chain("branch3x3", (384, 3)), doubled), name=name)
 
 
 def _reduction_8(name: str) -> Reduction:
-    return Reduction(
-        (
-            (("branch3x3_1", 192, (1, 1)), ("branch3x3_2", 320, (3, 3))),
-            (
-                ("branch7x7x3_1", 192, (1, 1)),
-                ("branch7x7x3_2", 192, (1, 7)),
-                ("branch7x7x3_3", 192, (7, 1)),
-                ("branch7x7x3_4", 192, (3, 3)),
-            ),
-        ),
-        name=name,
-    )
+    wide = _chain("branch7x7x3", (192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3))
+    return Reduction((_chain("branch3x3", (192, 1), (320, 3)), wide), name=name)
 
 
 class Inception(nn.Module):

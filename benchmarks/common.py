@@ -1,0 +1,71 @@
+"""The flags, the clock, the table and the file of figures that the benchmarks share."""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gradlog.storage import write_json
+from gradlog.terminal import Column, say, show_rows
+
+
+def read_flags(about: str, arguments: list[str] | None = None, **defaults: Any):
+    """Return the flags of a benchmark, which have the types of their defaults, and ``json``.
+
+    A tuple is written with commas. ``json`` is the file for the figures; '' for none.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in {**defaults, "json": ""}.items():
+        if isinstance(default, bool):
+            parser.add_argument(f"--{name}", action="store_true")
+            continue
+        kind: Any = type(default)
+        if isinstance(default, tuple):
+            one = type(default[0])
+            kind = lambda text, one=one: tuple(one(part) for part in text.split(",") if part)  # noqa: E731
+        parser.add_argument(f"--{name}", type=kind, default=default)
+    return parser.parse_args(arguments)
+
+
+def seconds_of(do: Callable[[], Any], repeats: int = 1) -> float:
+    """Return the median time of some calls in a row, until their results are there."""
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        jax.block_until_ready(do())
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def take_turns(
+    runs: Mapping[Any, Callable[[], Any]], blocks: int, steps: int = 1
+) -> dict[Any, list[float]]:
+    """Return the seconds of a step of each run in every block; the first block only warms up."""
+    seconds: dict[Any, list[float]] = {name: [] for name in runs}
+    for _ in range(blocks + 1):
+        for name, run in runs.items():
+            seconds[name].append(seconds_of(lambda run=run: [run() for _ in range(steps)]) / steps)
+    return {name: each[1:] for name, each in seconds.items()}
+
+
+def show(title: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a table. Each column has a format of a row, such as '{seconds:.1f}'."""
+
+    def cell(form: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda row: form.format_map(row)
+
+    show_rows(title, {Column(name): cell(form) for name, form in columns.items()}, rows)
+
+
+def save(file: str, figures: Mapping[str, Any]) -> None:
+    """Write the figures of a benchmark, with the device, if a file is named."""
+    if file:
+        device = jax.devices()[0].device_kind
+        write_json(Path(file), {"device": device, **figures})
+        say(f"wrote {file}")
