@@ -15,6 +15,7 @@ import jax
 from gradlog.evaluation import devices, score_training
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.experiment.experiment import Experiment
+from gradlog.sde_lib import Multivariate
 from gradlog.training import TrainStep, init_state
 
 _PROGRAMS: dict[Any, Any] = {}
@@ -53,11 +54,19 @@ def share() -> None:
     def params_spec(experiment):
         network = experiment.model.network
         network = network.clone(dropout=0.0) if hasattr(network, "dropout") else network
-        parts = network, experiment.process, experiment.model.dequantizer
-        recipe = ("shapes", *parts, experiment.dataset.shape)
+        trained = jax.eval_shape(experiment.process.init, jax.random.key(0))
+        process = experiment.process if trained else None
+        recipe = "shapes", network, process, experiment.model.dequantizer, experiment.dataset.shape
         return _shared(lambda: shapes(experiment), recipe)
 
     Experiment.params_spec = _cached("params_spec", params_spec)
+    draw_first = Multivariate.initial  # ten times for an experiment, with two networks
+
+    def initial(process):
+        with jax.ensure_compile_time_eval():  # no tracer is kept
+            return _shared(lambda: draw_first(process), ("initial", process))
+
+    Multivariate.initial = initial
     LikelihoodEvaluator._programs = _cached(
         "_programs",
         lambda self: _shared(dict, ("estimator", self.likelihood, self.model)),

@@ -91,6 +91,7 @@ FILES = sorted(
 PUBLISHED = tuple(
     f"configs/{code}/" for code in ("idode", "mulan", "score_flow", "score_sde", "vdm")
 )
+UNPUBLISHED = [file for file in FILES if not file.startswith(PUBLISHED)]
 TOYS = ("mixture", "moons", "checkerboard", "circle")
 IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
 POINTS = from_arrays(
@@ -132,8 +133,8 @@ def _edited(config, **changes):
 # Of each network the least that has all its parts.
 SHALLOW = {
     "ddpm": {"model.nf": 32, "model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
-    "mlp": {},
-    "ncsnpp": {"model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
+    "mlp": {"model.num_layers": 1},
+    "ncsnpp": {"model.nf": 8, "model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
     "ncsnv2": {"model.backbone": 64},
     "vdm": {"model.num_layers": 1},
     "dit": {"model.num_layers": 1},
@@ -141,9 +142,11 @@ SHALLOW = {
 
 
 def _shallow(config):
-    """The same experiment with a network that is traced in no time, and smaller images."""
-    if config.model.num_res_blocks > 1 or len(config.model.ch_mult) > 2:
-        config = _edited(config, **SHALLOW[config.model.name])
+    """The same experiment with a network that is traced in no time, and smaller images.
+
+    tests/test_published.py counts the parameters of networks as deep as they are.
+    """
+    config = _edited(config, **SHALLOW[config.model.name])
     if config.data.name == "folder":
         config = _edited(config, **{"data.image_size": 32})
     return config
@@ -238,12 +241,12 @@ def _choices(file):
 
 def test_files_choose_what_the_table_says():
     table = {name: row for name, *row in map(str.split, CHOSEN_BY_FILE.strip().splitlines())}
-    others = [file for file in FILES if not file.startswith(PUBLISHED)]
-    assert {file[len("configs/") : -len(".py")]: _choices(file) for file in others} == table
+    assert {file[len("configs/") : -len(".py")]: _choices(file) for file in UNPUBLISHED} == table
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", UNPUBLISHED)
 def test_a_file_builds(file):
+    """tests/test_published.py builds the published ones."""
     config = _shallow(_load(file))
     experiment = build(config, _dataset(config))
     assert experiment.estimators
@@ -251,21 +254,8 @@ def test_a_file_builds(file):
     assert experiment.groups
 
 
-def _shapes(config):
-    """The experiment and the shapes of its training state."""
-    dataset = _dataset(config)
-    experiment = build(config, dataset)
-    state = jax.eval_shape(
-        lambda k: init_state(experiment.model.init(k, dataset.shape), experiment.groups),
-        jax.random.key(0),
-    )
-    return experiment, state
-
-
-@pytest.mark.parametrize("file", _one_of_each(lambda config: (config.model.name, config.sde.name)))
-def test_the_training_step_of_each_network_and_process_traces(file):
-    """Shallow: tests/test_published.py counts the parameters of networks as deep as they are."""
-    experiment, state = _shapes(_shallow(_load(file)))
+def _assert_training_traces(experiment):
+    """Trace a training step; return the shapes of the parameters."""
     trainable = ScoreModelTraining(
         experiment.model,
         experiment.objective,
@@ -274,6 +264,7 @@ def test_the_training_step_of_each_network_and_process_traces(file):
         experiment.class_dropout,
     )
     step = TrainStep(trainable, experiment.groups, 2)
+    state = jax.eval_shape(lambda p: init_state(p, experiment.groups), experiment.params_spec)
     batch = jax.ShapeDtypeStruct((2, *experiment.dataset.shape), experiment.dataset.train.dtype)
     positions = jax.ShapeDtypeStruct((2,), jnp.int32)
     loss, grads = jax.eval_shape(step.loss_and_grads, jax.random.key(0), state, batch, positions)
@@ -281,14 +272,22 @@ def test_the_training_step_of_each_network_and_process_traces(file):
     layout = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)  # noqa: E731
     assert layout(grads) == layout(state.params)
     assert {leaf.dtype for leaf in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
+    return state.params
+
+
+@pytest.mark.parametrize("file", _one_of_each(lambda config: config.model.name))
+def test_the_training_step_of_each_network_traces(file):
+    config = _shallow(_load(file))
+    _assert_training_traces(build(config, _dataset(config)))
 
 
 @pytest.mark.parametrize("file", _one_of_each(lambda config: config.sde.name))
-def test_likelihoods_and_sampler_of_each_process_trace(file):
+def test_training_step_likelihoods_and_sampler_of_each_process_trace(file):
     """With an MLP: a solver traces its network ten times over."""
-    config = _edited(_load(file), **{"model.name": "mlp", "model.hidden": 8})
-    experiment, state = _shapes(config)
-    dataset = experiment.dataset
+    small = {"model.name": "mlp", "model.hidden": 8, "model.num_layers": 1}
+    config = _edited(_load(file), **small)
+    experiment = build(config, _dataset(config))
+    params, dataset = _assert_training_traces(experiment), experiment.dataset
     batch = jax.ShapeDtypeStruct((2, *dataset.shape), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 2)
     assert experiment.estimators
@@ -299,7 +298,7 @@ def test_likelihoods_and_sampler_of_each_process_trace(file):
             found = estimator.likelihood(model, xs, keys)
             return found.nats, found.latent
 
-        nats, latent = jax.eval_shape(likelihood, state.params, batch)
+        nats, latent = jax.eval_shape(likelihood, params, batch)
         assert (nats.shape, nats.dtype) == ((2,), jnp.float32)
         assert latent.shape == (2, *dataset.shape)
 
@@ -308,7 +307,7 @@ def test_likelihoods_and_sampler_of_each_process_trace(file):
         return model.to_data(experiment.sampler(model, z, keys[0]).x)
 
     z = jax.ShapeDtypeStruct(dataset.shape, jnp.float32)
-    samples = jax.eval_shape(sample, state.params, z)
+    samples = jax.eval_shape(sample, params, z)
     assert (samples.shape, samples.dtype) == (dataset.shape, dataset.train.dtype)
 
 

@@ -364,8 +364,9 @@ def test_mulan_is_vdm_with_maps_and_a_latent(name, n):
     assert count(network) - count(vdm) == 9 * 15 * n + (9 * 3 * n + 3)
 
 
-def test_idode_predicts_the_velocity_at_times_by_importance():
-    experiment = _experiment("configs/idode/cifar10.py")
+@pytest.mark.parametrize("name", ["cifar10", "imagenet32"])
+def test_idode_predicts_the_velocity_at_times_by_importance(name):
+    experiment = _experiment(f"configs/idode/{name}.py")
     assert isinstance(experiment.model.parametrization, Velocity)
     assert isinstance(experiment.objective.proposal, UniformLogRho)
     assert isinstance(experiment.estimators["ode"].dequantizer, TruncatedNormal)

@@ -19,9 +19,9 @@ EPS = 1e-4
 SAMPLES = 256
 POINTS = 64
 # A form meets a process in its log rho alone: the second runs on processes that differ in kind.
-FORM_AND_SDE = [("dsm", sde) for sde in SDES] + [("ssm", sde) for sde in ("vp", "ve", "ddpm")]
-CASES = [("gaussian", sde, form) for form, sde in FORM_AND_SDE]
-CASES += [("mixture", sde, form) for sde in ("vp", "ve") for form in FORMS]
+FORM_AND_SDE = [("dsm", sde) for sde in SDES] + [("ssm", sde) for sde in ("vp", "ve")]
+# Of a Gaussian the closed form is known at every eps, see below.
+CASES = [("mixture", "vp", "dsm"), ("mixture", "ve", "dsm"), ("mixture", "vp", "ssm")]
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from gradlog.models import BoundModel
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sde_lib import SDES
 
-LAW_AND_SDE = [(law, sde) for law in ("gaussian", "mixture") for sde in SDES]
+LAW_AND_SDE = [*(("gaussian", sde) for sde in SDES), ("mixture", "vp"), ("mixture", "ve")]
 
 
 def likelihood(law, sde, flow, solver):

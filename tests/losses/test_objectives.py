@@ -64,7 +64,8 @@ def explicit_difference(sde, t):
     return values.mean(), values.std() / np.sqrt(N)
 
 
-@pytest.mark.parametrize("sde_name", SDES)
+# An integrand meets a process in alpha and sigma alone: three that differ in them.
+@pytest.mark.parametrize("sde_name", ["vp", "ve", "straight"])
 @pytest.mark.parametrize("name", EXPLICIT_UP_TO_A_CONSTANT)
 @pytest.mark.parametrize("t", [0.1, 0.6])
 def test_integrand_equals_explicit_score_matching_up_to_a_constant(name, sde_name, t):

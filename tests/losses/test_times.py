@@ -40,7 +40,8 @@ def drawn(sde, name):
     return jax.device_get(jax.jit(jax.vmap(lambda u: PROPOSALS[name](sde, EPS, u)))(u))
 
 
-@pytest.fixture(params=SDES)
+# The proposals meet a process in log rho alone: two that differ in it, and one with kinks.
+@pytest.fixture(params=["vp", "ve", "ddpm"])
 def sde(request):
     return SDES[request.param]()
 
@@ -138,12 +139,14 @@ def test_ladder_of_one_level_raises():
         Ladder(1)
 
 
-@pytest.mark.parametrize("u", [0.0, 1.0 - 2.0**-24, 1.0])
 @pytest.mark.parametrize("mean", [-4.0, 1.0])
-def test_table_is_defined_where_the_weighting_vanishes(sde, mean, u):
+def test_table_is_defined_where_the_weighting_vanishes(sde, mean):
     """Cells at either end have no mass in float32, and u may round to one."""
     table = Tabulated(LogNormal(log_rho_mean=mean, log_rho_std=0.2))
-    t, inverse_density = jax.jit(lambda u: table(sde, EPS, u))(jnp.float32(u))
-    assert EPS * (1 - 1e-4) <= t <= sde.t_max * (1 + 1e-4)
-    assert np.isfinite(inverse_density)
-    assert inverse_density > 0
+    t, inverse_density = jax.jit(jax.vmap(lambda u: table(sde, EPS, u)))(
+        jnp.array([0.0, 1.0 - 2.0**-24, 1.0], jnp.float32)
+    )
+    assert np.all(t >= EPS * (1 - 1e-4))
+    assert np.all(t <= sde.t_max * (1 + 1e-4))
+    assert np.all(np.isfinite(inverse_density))
+    assert np.all(inverse_density > 0)

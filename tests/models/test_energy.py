@@ -190,9 +190,10 @@ def fitted():
     return jax.jit(experiment().model.init, static_argnums=1)(jax.random.key(0), (2,))
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", INTEGRANDS)
-def test_every_objective_trains_an_energy_at_both_scales(fitted, name, scale):
+@pytest.mark.parametrize(
+    ("name", "scale"), [*((name, "noise") for name in INTEGRANDS), ("dsm", "data")]
+)
+def test_every_objective_trains_an_energy_and_one_does_at_both_scales(fitted, name, scale):
     made = experiment(**{"objective.name": name, "model.energy_scale": scale})
 
     def loss(p):
@@ -239,7 +240,8 @@ def on_line(name):
     fitted = jax.jit(made.model.init, static_argnums=1)(jax.random.key(0), (1,))
     likelihood = made.estimators[name].likelihood.likelihood
     bound = made.model.bind(fitted)
-    return likelihood, bound, likelihood(bound, POINTS, KEYS)
+    run = likelihood if name == "scipy" else jax.jit(likelihood)  # scipy is no traced code
+    return likelihood, bound, run(bound, POINTS, KEYS)
 
 
 @pytest.mark.parametrize("name", sorted(LIKELIHOODS.keys() - {"mmse"}))  # needs levels
@@ -255,7 +257,7 @@ def test_every_likelihood_accepts_an_energy_and_flows_agree(name):
 
 def test_importance_weighting_accepts_an_energy():
     likelihood, bound, _ = on_line("exact")
-    weighted = ImportanceWeighted(likelihood, 3)
+    weighted = jax.jit(ImportanceWeighted(likelihood, 3))
     found = weighted(bound.replace(dequantizer=Uniform(2)), jnp.array([[0], [1]]), KEYS)
     assert found.ok.all()
     assert np.isfinite(np.asarray(found.nats)).all()

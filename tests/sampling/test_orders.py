@@ -57,9 +57,10 @@ def order(make, name, steps):
 
 
 @pytest.mark.parametrize(
-    "schedule", [LogSNRSchedule(), KarrasSchedule()], ids=["log_snr", "karras"]
+    ("name", "schedule"),
+    [*((name, LogSNRSchedule()) for name in ("vp", "ve", "straight")), ("vp", KarrasSchedule())],
+    ids=["vp", "ve", "straight", "vp-karras"],
 )
-@pytest.mark.parametrize("name", ["vp", "ve", "straight"])
 @pytest.mark.parametrize(("sampler", "expected"), [("ddim", 1), ("heun", 2), ("2m", 2), ("3m", 3)])
 def test_order_of_convergence(sampler, expected, name, schedule):
     make = lambda n: GRID[sampler](n, EPS, denoise=False, schedule=schedule)  # noqa: E731
