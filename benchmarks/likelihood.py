@@ -5,20 +5,22 @@ python benchmarks/likelihood.py --oracle=32 [--images=N] [--json=FILE]
 
 The first form measures a trained model: that of the workdir, or of the config if the workdir has
 none, which is trained then. Every estimator gets the same points x at eps: the first test images,
-dequantized, with ``start = as_sample``. The reference is `exact` with a tolerance of 1e-5, and is
-saved in the workdir. The second form measures a Gaussian distribution of natural images with
-three channels, whose score and density are known: 3,072 dimensions with --oracle=32.
+dequantized, with ``start = as_sample``. The reference is `exact`, and is saved in the workdir: with
+a tolerance of 1e-5, or on the nodes of --reference. The second form measures a Gaussian
+distribution of natural images with three channels, whose score and density are known: 3,072
+dimensions with --oracle=32.
 
-Each repetition has other probes, and the estimators take turns. `ode` and `quadrature` have the
-config's tolerance, `scipy` has 1e-5. Two rows are `scipy` and `ode` with as many probes as the
-error of one probe asks for, to know an image to 0.019 bits/dim: runs, like all rows. Their probes
-are carried along one path. `quadrature, multistep` has one evaluation a node. `planned` evaluates
-images whose path is not certain again with twice the nodes, and its costs include that.
+Each repetition has other probes. The estimators take turns, at least twice each, until each has
+run for --seconds. `ode` and `quadrature` have the config's tolerance, `scipy` has 1e-5. Two rows
+are `scipy` and `ode` with --probes, by default as many as the error of one probe asks for, to know
+an image to 0.019 bits/dim: runs, like all rows. Their probes are carried along one path.
+`quadrature, multistep` has one evaluation a node. `planned` evaluates images whose path is not
+certain again with twice the nodes, and its costs include that.
 
-Further rows have the goal 'mean': the mean of the whole test set by `quadrature` and by `planned`,
-whose target is 0.001 bits/dim of the mean. Their `rms error` is the standard error of the mean by
-the probes, and their bias the change by the last refinement of the nodes. The costs of `planned`
-include the pilot.
+Further rows have the goal 'mean': the mean of the first --mean_images test images, by default of
+all, by `quadrature`, by `quadrature, multistep` with one color, and by `planned` with a target of
+0.001 bits/dim of the mean. Their `rms error` is the standard error of the mean by the probes, and
+their bias the change by the last refinement of the nodes. The costs of `planned` include the pilot.
 
 - ``s/image``: the wall time of a batch, the median over repetitions, divided by its images.
 - ``rms error``, ``bias``: in bits/dim. The first is that of single images, the second that of the
@@ -26,10 +28,12 @@ include the pilot.
 - ``goal``: 'image' if the rms error is 0.02 or less.
 - ``overhead``: the wall time without second looks, divided by that of the bare evaluations, each
   timed alone as one jitted function. Their number is what the slowest image of the batch needs.
-- ``compile``: seconds, with an empty cache of compiled programs. ``memory``: of temporary arrays.
+- ``compile``: seconds. Programs that are in the cache of JAX_COMPILATION_CACHE_DIR have none.
+- ``memory``: of temporary arrays.
 """
 
 import argparse
+import itertools
 import math
 import statistics
 import sys
@@ -53,7 +57,7 @@ from trained import load_or_train
 from gradlog.compilation_cache import store_compiled_programs
 from gradlog.distributions import natural_images
 from gradlog.evaluation.devices import keys_by_index
-from gradlog.evaluation.likelihood import likelihood_evaluator
+from gradlog.evaluation.likelihood import evaluated_source, likelihood_evaluator
 from gradlog.experiment.build import check_config
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.loading import load_config
@@ -79,7 +83,9 @@ TARGET_OF_MEAN = 0.001
 _AT_ONCE = 4  # images of the reference
 _TIMED_CALLS = 5  # of a bare evaluation
 _FEW = 4  # images of a second look
+_LEAST_BATCHES = 2
 _OWN = {"likelihood.start": "as_sample", "likelihood.probes": 1, "likelihood.chunk": 64}
+MULTISTEP = "quadrature, multistep"
 _MULTISTEP = {
     "path": "multistep",
     "rounds": 0,
@@ -118,6 +124,16 @@ class Subject:
         """Return the subject with several copies of each point."""
         several = (copies, *(1 for _ in self.xs.shape[1:]))
         return replace(self, xs=jnp.tile(self.xs, several), truth=np.tile(self.truth, copies))
+
+
+def compiled(lowered: Any) -> tuple[Any, float | None]:
+    """Return a compiled program and its seconds; None if it was in the cache."""
+    found: list[str] = []
+    note = lambda event, **_: found.append(event)  # noqa: E731
+    jax.monitoring.register_event_listener(note)
+    seconds, program = timed(lowered.compile)
+    jax.monitoring.unregister_event_listener(note)
+    return program, None if "/jax/compilation_cache/cache_hits" in found else seconds
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -229,7 +245,7 @@ class Program:
             program = evaluate
             return cls(call)
         with jax.default_matmul_precision("float32"):
-            seconds, program = timed(lambda: jax.jit(evaluate).lower(params, xs, keys).compile())
+            program, seconds = compiled(jax.jit(evaluate).lower(params, xs, keys))
         return cls(call, seconds, program.memory_analysis().temp_size_in_bytes / 1e6)
 
 
@@ -254,8 +270,8 @@ class Record:
         finer = None
         if isinstance(likelihood, Planned):
             finer = Program.of(likelihood.tightened(), subject, subject.xs[:_FEW])
-            both = [each.compile_seconds or 0.0 for each in (program, finer)]
-            program = replace(program, compile_seconds=sum(both))
+            both = program.compile_seconds, finer.compile_seconds
+            program = replace(program, compile_seconds=sum(filter(None, both)) or None)
         if runs_on_host(likelihood):
             program.call(subject.xs, jax.random.split(jax.random.key(0), len(subject.xs)))
         return cls(likelihood, program, finer, bare_evaluations(likelihood, subject))
@@ -279,15 +295,16 @@ class Record:
         return float(np.mean([getattr(result, name) for result in self.results]))
 
 
-def trained(run: Run, name: str, count: int) -> Subject:
-    """Return the model of a run, with the first test images, dequantized."""
+def trained(run: Run, name: str, count: int, intervals: int) -> Subject:
+    """Return the model of a run, with the first test images, dequantized; see `reference`."""
     experiment, indices = run.experiment, np.arange(count)
     keys = keys_by_index(experiment.streams["eval"], indices)
     x = jnp.asarray(experiment.dataset.test[indices])
     xs = jax.vmap(lambda key, x: experiment.model.dequantizer(key, x)[0])(keys, x)
     params = run.params()
     subject = Subject(name, experiment.config, experiment.model.bind, params, xs, np.zeros(count))
-    return replace(subject, truth=reference(subject, run.workdir.root / "benchmarks"))
+    folder = run.workdir.root / "benchmarks"
+    return replace(subject, truth=reference(subject, folder, intervals))
 
 
 def oracle(config: Any, side: int, count: int) -> Subject:
@@ -348,17 +365,23 @@ def look_again(
     return found
 
 
-def reference(subject: Subject, folder: Path) -> np.ndarray:
-    """Return log densities by the exact trace in nats; read them if the folder has them."""
-    exact = subject.likelihood("exact", rtol=1e-5, atol=1e-5)
-    path = folder / f"exact-{digest_arrays((subject.params, subject.xs, repr(exact)))}.npz"
-    if not path.exists():
-        parts = [subject.xs[i : i + _AT_ONCE] for i in range(0, len(subject.xs), _AT_ONCE)]
-        call = Program.of(exact, subject, parts[0]).call
-        keys = jax.random.split(jax.random.key(0), _AT_ONCE)
-        write_npz(path, {"nats": np.concatenate([call(part, keys).nats for part in parts])})
-    with np.load(path) as stored:
-        return stored["nats"]
+def reference(subject: Subject, folder: Path, intervals: int) -> np.ndarray:
+    """Return log densities by the exact trace in nats; read those that the folder has.
+
+    The path has adaptive steps, or this number of intervals if it is not 0.
+    """
+    even = {"path": "multistep", "intervals": intervals} if intervals else {}
+    exact = subject.likelihood("exact", rtol=1e-5, atol=1e-5, **even)
+    keys, found, call = jax.random.split(jax.random.key(0), _AT_ONCE), [], None
+    for start in range(0, len(subject.xs), _AT_ONCE):
+        part = subject.xs[start : start + _AT_ONCE]
+        path = folder / f"exact-{digest_arrays((subject.params, part, repr(exact)))}.npz"
+        if not path.exists():
+            call = call or Program.of(exact, subject, part).call
+            write_npz(path, {"nats": np.asarray(call(part, keys[: len(part)]).nats)})
+        with np.load(path) as stored:
+            found.append(stored["nats"])
+    return np.concatenate(found)
 
 
 def row(title: str, subject: Subject, record: Record) -> dict[str, Any]:
@@ -372,6 +395,7 @@ def row(title: str, subject: Subject, record: Record) -> dict[str, Any]:
         "dataset": subject.name,
         "estimator": title,
         "goal": "image" if rms <= TARGET else None,
+        "evaluations": errors.size,
         "seconds_per_image": statistics.median(record.seconds) / nats.shape[1],
         "forward_evaluations": record.mean("nfe"),
         "jvp_evaluations": record.mean("jvps"),
@@ -385,23 +409,28 @@ def row(title: str, subject: Subject, record: Record) -> dict[str, Any]:
     }
 
 
-def row_of_mean(run: Run, dataset: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of the mean of the whole test set; errors are in bits/dim."""
-    config = run.experiment.config.copy_and_resolve_references()
+def row_of_mean(
+    run: Run, dataset: str, title: str, count: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the figures of the mean of ``count`` test images, 0 for all; errors in bits/dim."""
+    name, config = title.split(",")[0], run.experiment.config.copy_and_resolve_references()
+    config.eval.num_images = count
     dotted = {f"likelihood.{key}": value for key, value in settings.items()}
     config.update_from_flattened_dict({**_OWN, **dotted, "eval.estimators": (name,)})
     experiment = Experiment(config).with_data(run.experiment.dataset)
-    test = experiment.dataset.test
+    data = evaluated_source(experiment)
+    data = data[np.arange(len(data))]
     evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
-    data = test[np.arange(len(test))]
     params = run.params()
     pilot = evaluator.pilot(params, data.shape[1:])
     found = evaluator(params, data, experiment.streams["eval"], plan=pilot.get("plan"))
     dims = data[0].size * math.log(2)
     return {
         "dataset": dataset,
-        "estimator": name,
+        "estimator": title,
         "goal": "mean",
+        "images": len(data),
+        "bits_per_dim": -float(found.nats.mean()) / dims,
         "seconds_per_image": (found.seconds + pilot.get("seconds", 0)) / len(data),
         "forward_evaluations": found.values["nfe"].mean() + pilot.get("nfe", 0) / len(data),
         "jvp_evaluations": found.values["jvps"].mean() + pilot.get("jvps", 0) / len(data),
@@ -436,8 +465,8 @@ def show(report: dict[str, Any]) -> None:
     console.print(table)
     for each in (each for each in report["rows"] if each["goal"] == "mean"):
         console.print(
-            f"mean of the test set, {each['estimator']}: "
-            f"{each['seconds_per_image']:.4f} s an image, "
+            f"mean of {each['images']} images, {each['estimator']}: "
+            f"{each['bits_per_dim']:.5f}, {each['seconds_per_image']:.4f} s an image, "
             f"{each['forward_evaluations']:.0f} values, {each['jvp_evaluations']:.0f} products, "
             f"error {each['rms_error']:.5f}, last refinement {each['bias']:+.5f}"
         )
@@ -451,7 +480,10 @@ def main() -> None:
     parser.add_argument("--name", help="of the model, in the tables; by default of the data set")
     parser.add_argument("--images", type=int, default=16, help="points with an exact reference")
     parser.add_argument("--copies", type=int, default=4, help="of each point in a batch")
-    parser.add_argument("--repeats", type=int, default=5, help="batches of each estimator")
+    parser.add_argument("--seconds", type=float, default=40, help="of each estimator, at least")
+    parser.add_argument("--probes", type=int, default=0, help="of the rows of scipy and ode")
+    parser.add_argument("--reference", type=int, default=0, help="intervals; 0: adaptive steps")
+    parser.add_argument("--mean_images", type=int, default=0, help="of the mean; 0: all")
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
 
@@ -461,14 +493,24 @@ def main() -> None:
         distinct = oracle(load_config(arguments.config), arguments.oracle, arguments.images)
     else:
         run = load_or_train(arguments.config, arguments.workdir, {})
-        distinct = trained(run, arguments.name or run.experiment.dataset.name, arguments.images)
+        name = arguments.name or run.experiment.dataset.name
+        distinct = trained(run, name, arguments.images, arguments.reference)
     subject = distinct.repeat(arguments.copies)
 
     def repeat(records):
-        for seed in range(arguments.repeats):
+        spent = dict.fromkeys(records, 0.0)
+        for seed in itertools.count():
+            due = [
+                title
+                for title in records
+                if seed < _LEAST_BATCHES or spent[title] < arguments.seconds
+            ]
+            if not due:
+                break
             keys = jax.random.split(jax.random.key(seed), len(subject.xs))
-            for each in records.values():
-                each.repeat(subject.xs, keys)
+            for title in due:
+                seconds, _ = timed(lambda: records[title].repeat(subject.xs, keys))  # noqa: B023
+                spent[title] += seconds
 
     scipy = subject.likelihood("scipy", rtol=1e-5, atol=1e-5)
     records = {
@@ -479,14 +521,16 @@ def main() -> None:
 
     def probes(name):  # as many as the error of one asks for, aiming a twentieth below the target
         aim = 0.95 * TARGET
-        return math.ceil((row(name, subject, records[name])["rms_error"] / aim) ** 2)
+        return arguments.probes or math.ceil(
+            (row(name, subject, records[name])["rms_error"] / aim) ** 2
+        )
 
     several = subject.likelihood("ode", probes=probes("ode"))
     others = {
         f"scipy, {probes('scipy')} probes": Record.of(subject, scipy, carried=probes("scipy")),
         f"ode, {probes('ode')} probes": Record.of(subject, several),
         "quadrature": Record.of(subject, subject.likelihood("quadrature")),
-        "quadrature, multistep": Record.of(subject, subject.likelihood("quadrature", **_MULTISTEP)),
+        MULTISTEP: Record.of(subject, subject.likelihood("quadrature", **_MULTISTEP)),
         "planned": Record.of(subject, subject.likelihood("planned", target=TARGET)),
     }
     repeat(others)
@@ -495,14 +539,18 @@ def main() -> None:
         "config": arguments.config,
         "device": jax.devices()[0].device_kind,
         "images": arguments.images,
-        "evaluations_of_each": arguments.copies * arguments.repeats,
         "target": TARGET,
         "rows": [row(title, subject, each) for title, each in (records | others).items()],
     }
     if run:
-        planned = {"target": TARGET_OF_MEAN, "target_of": "mean"}
-        for name, settings in (("quadrature", {}), ("planned", planned)):
-            report["rows"].append(row_of_mean(run, subject.name, name, settings))
+        of_mean = {
+            "quadrature": {},
+            MULTISTEP: _MULTISTEP | {"colors": 1},
+            "planned": {"target": TARGET_OF_MEAN, "target_of": "mean"},
+        }
+        for title, settings in of_mean.items():
+            found = row_of_mean(run, subject.name, title, arguments.mean_images, settings)
+            report["rows"].append(found)
     show(report)
     if arguments.json:
         write_json(Path(arguments.json), report)

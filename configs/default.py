@@ -372,7 +372,8 @@ def likelihood() -> Config:
             # planned: standard error in bits/dim that the products of a model are planned for.
             # [0, inf)
             "target": 0.02,
-            # planned: what has that error: a single 'image', or the 'mean' of the images evaluated.
+            # planned: what has that error: a single 'image', or the 'mean' of the images evaluated;
+            # if the test set is not at hand, of eval.num_images or of 1000.
             "target_of": "image",
             # planned, quadrature, exact on a multistep path: intervals between nodes, even in
             # log rho. [1, inf)

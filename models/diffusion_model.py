@@ -1,6 +1,7 @@
 """A diffusion model: everything that is fixed before training."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -156,8 +157,14 @@ class _NetworkFunction:
 
 class _Score(_NetworkFunction):
     def __call__(self, process: SDE, params: Any, dropout_key, x, t, condition=None):
-        network_fn = self.network_fn(process, params, dropout_key, condition)
-        return self.parametrization(process, network_fn)(x, t)
+        return _score(self, process, params, dropout_key, x, jnp.asarray(t, float), condition)
+
+
+@partial(jax.jit, static_argnums=0)
+def _score(parts: _NetworkFunction, process: SDE, params: Any, dropout_key, x, t, condition):
+    """Return the output of a network. A program that calls it several times traces it once."""
+    network_fn = parts.network_fn(process, params, dropout_key, condition)
+    return parts.parametrization(process, network_fn)(x, t)
 
 
 class _LogDensity(_NetworkFunction):

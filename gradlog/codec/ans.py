@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt32
-from scipy.special import log_ndtr
 
 from gradlog.config_error import UserError
 
@@ -157,6 +156,8 @@ class GridNormal:
         distance = np.abs(symbols - self.mean)
         far, near = -(distance + 0.5) / self.std, (0.5 - distance) / self.std
         with np.errstate(divide="ignore"):  # of a mass that is too small
+            from scipy.special import log_ndtr  # it takes as long to import as half of JAX
+
             mass = log_ndtr(near) + np.log1p(-np.exp(log_ndtr(far) - log_ndtr(near)))
         density = -0.5 * (distance / self.std) ** 2 - math.log(self.std * math.sqrt(2 * math.pi))
         least = -math.log(2) * (_PRECISION + math.log2(self.high - self.low + 1))  # an escape

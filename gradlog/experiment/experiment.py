@@ -240,10 +240,16 @@ class Experiment:
         return reader.section("training")
 
     @part
-    def streams(self, reader: Reader) -> dict[str, jax.Array]:
+    def seed(self, reader: Reader) -> int:
+        """The seed of parameters, noise and the order of the data."""
+        return reader.get("seed")
+
+    @cached_property
+    def streams(self) -> dict[str, jax.Array]:
         """Independent keys of random numbers by name; see ``STREAMS``."""
-        root = jax.random.key(reader.get("seed"))
-        return dict(zip(STREAMS, jax.random.split(root, len(STREAMS)), strict=True))
+        with jax.ensure_compile_time_eval():  # the first use may be inside of a traced function
+            keys = jax.random.split(jax.random.key(self.seed), len(STREAMS))
+            return dict(zip(STREAMS, keys, strict=True))
 
     @part
     def data_keys(self, reader: Reader) -> dict[str, Any]:
@@ -322,11 +328,6 @@ class Experiment:
         return {key: reader.get(key) for key in sorted(keys) if key.startswith(prefix)}
 
     @property
-    def seed(self) -> int:
-        """The seed of parameters, noise and the order of the data."""
-        return self.config.seed
-
-    @property
     def identity(self) -> dict[str, Any]:
         """The settings that must never change in a workdir, by dotted key.
 
@@ -352,7 +353,7 @@ class Experiment:
 
 # Parts on which the parameters depend, and whose keys identify a workdir.
 _TRAINED = (
-    *("streams", "data_keys", "process", "model", "objective", "class_dropout", "augmentation"),
+    *("seed", "data_keys", "process", "model", "objective", "class_dropout", "augmentation"),
     "build_group",
 )
 # Parts that another data set would change; ``params_spec`` is no part.

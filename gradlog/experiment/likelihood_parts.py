@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
-from gradlog.data import Dataset
+from gradlog.data import Dataset, LazyDataset
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.likelihood import (
     DISCRETE_LIKELIHOODS,
@@ -39,6 +39,7 @@ from gradlog.ode import FLOWS, PATHS, Adaptive
 from gradlog.sde_lib import Discrete, Neural, Process
 
 IMPORTANCE = "importance"
+_UNKNOWN_TEST_SET = 1000
 _VARIANCE = "the weights would be exponentials of all its variance"
 _NOT_A_BASE = {
     **dict.fromkeys(("bound", "mmse", "vlb"), _VARIANCE),
@@ -144,11 +145,16 @@ def _build_estimator(
 
 
 def _images_of_mean(reader: Reader, dataset: Dataset | None) -> int:
-    """Return the number of images whose mean has the target error; 1 if each image has it."""
-    if reader.get("likelihood.target_of") != "mean" or dataset is None:
+    """Return the number of images whose mean has the target error; 1 if each image has it.
+
+    It is ``eval.num_images``, or that of the test set; a thousand if the data are not at hand.
+    """
+    if reader.get("likelihood.target_of") != "mean":
         return 1
-    count = len(dataset.test)
-    return min(reader.get("eval.num_images") or count, count)
+    asked = reader.get("eval.num_images")
+    # A lazy one might download its data. Of one whose data are missing the length is 0.
+    count = 0 if dataset is None or isinstance(dataset, LazyDataset) else len(dataset.test)
+    return min(asked or count, count) or asked or _UNKNOWN_TEST_SET
 
 
 def _build_discrete(

@@ -110,9 +110,11 @@ class Reader:
         """
         eps = self.get(f"{section}.eps")
         bound = process.initial()
+        if 0 < eps < bound.t_max:
+            return eps
         with jax.debug_infs(False):  # where there is no noise, its logarithm is infinite
             noise_at_0 = bool(np.all(bound.sigma(0.0) > 0))
-        if not (0 < eps < bound.t_max or (eps == 0 and noise_at_0)):
+        if eps != 0 or not noise_at_0:
             interval = f"{'[' if noise_at_0 else '('}0, {bound.t_max})"
             raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")
         return eps
