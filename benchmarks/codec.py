@@ -45,7 +45,7 @@ def main() -> None:
     run = Run.open(options.workdir, config)
     source = evaluated_source(run.experiment)
     x = source[np.arange(len(source))]
-    run.decompress(run.compress(x))  # compiles
+    run.compress(x)  # compiles
     started = time.perf_counter()
     step = run.steps()[-1]
     found = run.compression.compress(run.params(step), step, x)
