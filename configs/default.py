@@ -509,6 +509,10 @@ def codec() -> Config:
             # Images that share a stack of bits; what is damaged is lost together. More images need
             # less for the initial bits of each. [1, inf)
             "images_per_block": 100,
+            # vlb: noise levels at which the squared errors of a block are measured and stored, one
+            # byte each. The variances of its steps follow them; 0 for the variances of vlb.
+            # [0, 10000)
+            "knots": 9,
             # masking: tokens of an image that one evaluation fills; 1 costs the least bits.
             # [1, inf)
             "group_size": 1,

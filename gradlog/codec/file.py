@@ -1,10 +1,14 @@
 """The format of a compressed file.
 
 ``gradlog``, a byte for the version of the format, the length of the header and its CRC-32 (four
-bytes each, little-endian as everything), the header in JSON, and the blocks one after the other. A
-block is the CRC-32 of all that follows in it, the CRC-32 of its images, 16 bits of the CRC-32 of
-each image, and its words. The header has the sizes of all blocks: damage to one leaves the others
-readable.
+bytes each, little-endian as everything), the header in JSON by zlib, and the blocks one after the
+other. A block is the CRC-32 of all that follows in it, the CRC-32 of its images, 8 bits of the
+CRC-32 of each image, and its words. The header has the sizes of all blocks: damage to one leaves
+the others readable.
+
+An image is called sound only if all three agree. Damage keeps the CRC-32 of a block with a
+probability of 2^-32, and wrong images keep theirs with 2^-32. The 8 bits name the first image that
+was decoded otherwise: a wrong image keeps them with 1/256, and then the next one is named.
 """
 
 import json
@@ -20,7 +24,7 @@ from jaxtyping import Bool, Shaped
 from gradlog.codec.base import Block, Tokens
 from gradlog.config_error import UserError
 
-MAGIC, VERSION = b"gradlog", 1
+MAGIC, VERSION = b"gradlog", 2
 _START, _CRC, _CRCS = struct.Struct("<7sBII"), struct.Struct("<I"), struct.Struct("<II")
 Images = Shaped[np.ndarray, "n *D"]
 
@@ -49,16 +53,16 @@ class Checks:
 
     Attributes:
       together: the CRC-32 of all of them.
-      each: 16 bits of the CRC-32 of each.
+      each: 8 bits of the CRC-32 of each.
     """
 
     together: int
-    each: tuple[int, ...]
+    each: bytes
 
     @classmethod
     def of(cls, images: Images) -> "Checks":
         """Return the checksums of images."""
-        each = tuple(zlib.crc32(image.tobytes()) & 0xFFFF for image in images)
+        each = bytes(zlib.crc32(image.tobytes()) & 0xFF for image in images)
         return cls(zlib.crc32(images.tobytes()), each)
 
 
@@ -81,11 +85,11 @@ def write_code(
 ) -> bytes:
     """Return the bytes of a file."""
     sizes = [(block.images, len(block.words), block.base) for block in blocks]
-    text = json.dumps({**header, "blocks": sizes}, separators=(",", ":")).encode()
-    parts = [_START.pack(MAGIC, VERSION, len(text), zlib.crc32(text)), text]
+    text = json.dumps({**header, "blocks": sizes}, separators=(",", ":"))
+    packed = zlib.compress(text.encode(), 9)
+    parts = [_START.pack(MAGIC, VERSION, len(packed), zlib.crc32(packed)), packed]
     for block, check in zip(blocks, checks, strict=True):
-        each, words = np.array(check.each, "<u2"), block.words.astype("<u4")
-        body = _CRC.pack(check.together) + each.tobytes() + words.tobytes()
+        body = _CRC.pack(check.together) + check.each + block.words.astype("<u4").tobytes()
         parts += [_CRC.pack(zlib.crc32(body)), body]
     return b"".join(parts)
 
@@ -102,12 +106,12 @@ def read_code(data: bytes) -> tuple[dict[str, Any], list[Part], bool]:
     at = _START.size + length
     if version != VERSION:
         raise CodeError(f"it has format {version}, and this version of Gradlog reads {VERSION}")
-    text = data[_START.size : at]
-    if zlib.crc32(text) != crc or len(text) != length:
+    packed = data[_START.size : at]
+    if zlib.crc32(packed) != crc or len(packed) != length:
         raise CodeError("its header is damaged, so no image can be recovered")
-    header, parts = json.loads(text), []
+    header, parts = json.loads(zlib.decompress(packed)), []
     for images, words, base in header.pop("blocks"):
-        end = at + _CRCS.size + 2 * images + 4 * words
+        end = at + _CRCS.size + images + 4 * words
         block = data[at:end]
         parts.append(_read_block(block, images, base) if len(block) == end - at else Part(images))
         at = end
@@ -118,9 +122,9 @@ def _read_block(data: bytes, images: int, base: int) -> Part:
     own, together = _CRCS.unpack_from(data)
     if zlib.crc32(data[_CRC.size :]) != own:
         return Part(images)
-    each = np.frombuffer(data, "<u2", images, _CRCS.size).tolist()
-    words = np.frombuffer(data, "<u4", offset=_CRCS.size + 2 * images).astype(np.uint32)
-    return Part(images, Block(images, words, base), Checks(together, tuple(each)))
+    start = _CRCS.size + images
+    words = np.frombuffer(data, "<u4", offset=start).astype(np.uint32)
+    return Part(images, Block(images, words, base), Checks(together, data[_CRCS.size : start]))
 
 
 def join_images(
@@ -156,7 +160,7 @@ def join_images(
             images[start : start + part.images] = found
             recovered[start : start + part.images] = True
         else:
-            differ = np.not_equal(checks.each, part.checks.each)
+            differ = np.not_equal(list(checks.each), list(part.checks.each))
             otherwise.append(f"{start + np.argmax(differ)}")
     problems = []
     if damaged:

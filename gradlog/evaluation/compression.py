@@ -202,6 +202,7 @@ class Compression:
             "variable": bound.steps.variable,
             "eps": bound.eps,
             "dequantization": members[type(estimator.dequantizer)],
+            "knots": config.codec.knots,
         }
 
     def _codec(self, settings: Mapping[str, Any], params: Any) -> tuple[Codec, dict[str, str]]:
@@ -270,6 +271,7 @@ class Compression:
             settings["block"],
             rows,
             length,
+            settings["knots"],
         )
         return codec, text + more
 
