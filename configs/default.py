@@ -430,7 +430,8 @@ def sampling() -> Config:
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
             # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
-            # exact, 'ancestral' takes num_steps steps, 'reverse_chain' those of one_position.
+            # exact, 'ancestral' takes num_steps steps, 'remdm' masks again on the way, 'confidence'
+            # keeps the likeliest tokens, 'reverse_chain' takes the steps of one_position.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)
@@ -444,6 +445,20 @@ def sampling() -> Config:
             # node; with denoise = False and without noise in the steps.
             "log_prob": False,
             "group_size": 1,  # first_hitting: masks that are filled at once; 1 is exact [1, inf)
+            # discrete processes: divides the logits; 1 is the law of the model. (0, inf)
+            "temperature": 1.0,
+            # discrete processes: draw the likeliest tokens only, as many as have this probability
+            # together; 1 is the law of the model. (0, 1]
+            "top_p": 1.0,
+            "remask_cap": 0.02,  # remdm: most that is masked again in a step [0, 1]
+            # remdm: share of the most that leaves the share of masks as it is. [0, 1]
+            "remask_scale": 1.0,
+            # confidence: Gumbel noise on the log probabilities at the start, none at the end.
+            # [0, inf)
+            "confidence_noise": 4.5,
+            # discrete processes, images: number of pictures in an animation of the first samples,
+            # unmasking.gif; 0 for none. [0, 1000]
+            "frames": 0,
             "schedule": "uniform",  # grid of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
             "karras_exponent": 7.0,  # karras: steps are even in this root of rho (0, inf)
             "eta": 0.0,  # ddim: share of the ancestral noise, from 0 for none to 1 for all [0, inf)
@@ -560,7 +575,7 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary'.
+            # 'ddpm_langevin', 'gmm', 'boundary'; of masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)

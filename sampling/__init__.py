@@ -31,9 +31,14 @@ from gradlog.sampling.schedules import (
 )
 from gradlog.sampling.unmasking import (
     AncestralUnmasking,
+    ConfidenceOrder,
     FirstHitting,
     KnownTokens,
+    Remasking,
     ReverseChain,
+    Unmasking,
+    draw_tokens,
+    sharpen,
 )
 
 PREDICTORS: dict[str, type] = {
@@ -58,12 +63,14 @@ SAMPLERS: dict[str, type] = {
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
 }
-# Samplers of discrete processes.
 # Samplers of a ConditionalPath.
 NEURAL_SAMPLERS: dict[str, type] = {"neural_reverse": NeuralReverse}
+# Samplers of discrete processes.
 DISCRETE_SAMPLERS: dict[str, type] = {
     "ancestral": AncestralUnmasking,
+    "confidence": ConfidenceOrder,
     "first_hitting": FirstHitting,
+    "remdm": Remasking,
     "reverse_chain": ReverseChain,
 }
 
@@ -84,6 +91,7 @@ __all__ = [
     "AnnealedLangevinDynamics",
     "ClassifierFree",
     "ClassifierGuidance",
+    "ConfidenceOrder",
     "Corrector",
     "DPMSolver2M",
     "DPMSolver3M",
@@ -112,6 +120,7 @@ __all__ = [
     "ProbabilityFlow",
     "Projection",
     "QuadraticSchedule",
+    "Remasking",
     "ReplacementSampler",
     "ReverseChain",
     "ReverseDiffusion",
@@ -119,6 +128,9 @@ __all__ = [
     "Sampler",
     "Schedule",
     "UniformSchedule",
+    "Unmasking",
     "classifier_free_score",
     "classifier_score",
+    "draw_tokens",
+    "sharpen",
 ]

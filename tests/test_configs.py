@@ -202,9 +202,11 @@ subvp/imagenet32_ddpmpp_continuous ncsnpp subvp ode        probability_flow    0
 subvp/imagenet32_ncsnpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
+sweeps/digits_worlds               ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 theory/boundary                    mlp    vp    ode        predictor_corrector 1e-05  1e-05  0.001
 theory/ddpm_langevin               mlp    vp    ode        annealed_langevin   0.001  0.001  0.027
 theory/entropy                     mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
+theory/few_steps                   ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 theory/fisher                      mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/gradient_variance           mlp    vp    ode        predictor_corrector 0.01   0.01   0.01
 theory/kl_bound                    mlp    vp    ode        predictor_corrector 0.001  0.001  0.001

@@ -182,6 +182,11 @@ def build_conditional_sampling(
         )
     task = reader.pick("sampling.task", TASKS)
     of_tokens = issubclass(sampler.accepts, Discrete)
+    if of_tokens and guidance.needs_classifier:
+        raise ConfigError(
+            f"config.sampling.guidance = {reader.get('sampling.guidance')!r} needs a continuous "
+            "process, whose noisy data have a gradient; choose 'classifier_free'"
+        )
     if of_tokens and task is colorize:
         raise ConfigError(
             "config.sampling.task = 'colorize' needs a continuous process: a mean over channels is "
@@ -206,7 +211,7 @@ def build_conditional_sampling(
         _read_classes(asked, num_classes, dataset),
         guidance,
         projection,
-        reader.get("sampling.particles"),
+        1 if of_tokens else reader.get("sampling.particles"),
     )
 
 
