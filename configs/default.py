@@ -82,7 +82,8 @@ def sde() -> Config:
             # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, 'multivariate',
             # with a trained schedule for each dimension, or 'neural' (NFDM), whose mean, standard
             # deviation and diffusion are trained. For data with levels also 'masking', which hides
-            # them, and 'one_position', which hides one at a time.
+            # them, 'learned_masking' with a trained rate for each level, and 'one_position', which
+            # hides one at a time.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
@@ -116,7 +117,8 @@ def sde() -> Config:
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
-            "exponent": 2.0,  # polynomial: the power of t (0, inf)
+            # polynomial: the power of t; learned_masking: its mean over the levels. (0, inf)
+            "exponent": 2.0,
         }
     )
 
@@ -152,7 +154,8 @@ def model() -> Config:
             "attn_resolutions": (16,),  # ncsnpp, ddpm: image heights that have attention
             # ncsnpp with blocks 'ddpm', ddpm: whether a convolution resamples.
             "resamp_with_conv": True,
-            "conditional": True,  # ncsnpp, ddpm, mlp, dit: whether the network sees the noise label
+            # ncsnpp, ddpm, vdm, mlp, dit: whether the network sees the noise label.
+            "conditional": True,
             "fir": False,  # ncsnpp: whether an anti-aliasing filter resamples
             "fir_kernel": (1, 3, 3, 1),  # ncsnpp: the anti-aliasing filter [0, inf)
             "resblock_type": "biggan",  # ncsnpp: kind of residual block: 'biggan' or 'ddpm'
@@ -219,7 +222,8 @@ def objective() -> Config:
             # Kind of score matching: 'dsm' denoising, 'dsm2' denoising of second order, 'esm'
             # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences.
             # 'elbo' is the whole variational bound, which also trains the process. For discrete
-            # processes 'masked': the bound by the cross-entropy of masked tokens.
+            # processes 'masked': the bound by the cross-entropy of masked tokens; 'masked_by_level'
+            # for learned_masking.
             "name": "dsm",
             # Noise levels of training: 'continuous', a 'ladder' of levels, the 'steps' of a chain,
             # or 'one' level at eps.
@@ -355,7 +359,8 @@ def likelihood() -> Config:
             # Name of the estimator: 'ode', 'planned', 'quadrature', 'exact', 'scipy', 'bound',
             # 'vlb', 'mmse' (data with levels, not dequantized), or 'importance', which weighs draws
             # of `base`. For discrete processes: 'bound', 'exact' (at most 14 positions), several
-            # 'orders' of the positions, or 'upper', which bounds from the other side.
+            # 'orders' of the positions, or 'upper', which bounds from the other side; for
+            # learned_masking 'bound_by_level'.
             "name": "ode",
             # ode, exact, scipy, quadrature: relative tolerance of the solver. [0, inf)
             "rtol": 1e-5,
@@ -431,7 +436,8 @@ def sampling() -> Config:
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
             # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
             # exact, 'ancestral' takes num_steps steps, 'remdm' masks again on the way, 'confidence'
-            # keeps the likeliest tokens, 'reverse_chain' takes the steps of one_position.
+            # keeps the likeliest tokens, 'reverse_chain' takes the steps of one_position;
+            # 'level_ancestral' those of learned_masking.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)

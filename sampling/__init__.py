@@ -34,6 +34,7 @@ from gradlog.sampling.unmasking import (
     ConfidenceOrder,
     FirstHitting,
     KnownTokens,
+    LevelUnmasking,
     Remasking,
     ReverseChain,
     Unmasking,
@@ -70,6 +71,7 @@ DISCRETE_SAMPLERS: dict[str, type] = {
     "ancestral": AncestralUnmasking,
     "confidence": ConfidenceOrder,
     "first_hitting": FirstHitting,
+    "level_ancestral": LevelUnmasking,
     "remdm": Remasking,
     "reverse_chain": ReverseChain,
 }
@@ -110,6 +112,7 @@ __all__ = [
     "KnownTokens",
     "Langevin",
     "LangevinDynamics",
+    "LevelUnmasking",
     "LogSNRSchedule",
     "NeuralReverse",
     "NoCorrector",

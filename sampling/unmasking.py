@@ -18,12 +18,19 @@ from jaxtyping import Array, Bool, Float, Int
 
 from gradlog.models import BoundModel
 from gradlog.sampling.base import Sample, Sampler
-from gradlog.sde_lib import Absorbing, Masking, OnePosition, grid_of_times
+from gradlog.sde_lib import (
+    Absorbing,
+    Discrete,
+    LevelMasking,
+    Masking,
+    OnePosition,
+    grid_of_times,
+)
 
 Tokens = Int[Array, "*D"]
 Masks = Bool[Array, "*D"]
-# (masks, log probabilities of the drawn tokens, step, key) -> the masks after the step.
-NextMasks = Callable[[Masks, Float[Array, "*D"], Int[Array, ""], jax.Array], Masks]
+# (masks, drawn tokens, their log probabilities, step, key) -> the masks after the step.
+NextMasks = Callable[[Masks, Tokens, Float[Array, "*D"], Int[Array, ""], jax.Array], Masks]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +47,7 @@ class Unmasking:
       frames: number of states from first to last that a `Sample` carries; 0 for none.
     """
 
-    accepts: ClassVar[type[Absorbing]] = Absorbing
+    accepts: ClassVar[type[Discrete]] = Absorbing
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -55,6 +62,13 @@ class Unmasking:
     def plan(self, process: Any, hidden: Masks, key: jax.Array) -> tuple[int, NextMasks]:
         """Return the number of steps, and which masks there are after each."""
 
+    def logits(
+        self, model: BoundModel, x: Tokens, step: Int[Array, ""]
+    ) -> Float[Array, "*D levels"]:
+        """Return the log probabilities of the tokens behind the masks."""
+        del step
+        return model.logits(x)
+
     def __call__(self, model: BoundModel, z: Tokens, key: jax.Array) -> Sample:
         plan_key, walk_key = jax.random.split(key)
         mask, start = model.process.mask, z.astype(model.process.dtype)
@@ -64,10 +78,10 @@ class Unmasking:
         def step(carry, index):
             x, ok = carry
             masks_key, token_key = jax.random.split(jax.random.fold_in(walk_key, index))
-            logits = sharpen(model.logits(x), self.temperature, self.top_p)
+            logits = sharpen(self.logits(model, x, index), self.temperature, self.top_p)
             drawn = draw_tokens(token_key, logits)
             log_probs = jnp.take_along_axis(logits, drawn[..., None], axis=-1)[..., 0]
-            masked = hidden & next_masks(x == mask, log_probs, index, masks_key)
+            masked = hidden & next_masks(x == mask, drawn, log_probs, index, masks_key)
             x = jnp.where(masked, mask, jnp.where(x == mask, drawn, x))
             ok &= jnp.all(jnp.isfinite(jnp.max(logits, axis=-1)))
             return (x, ok), x if self.frames else None
@@ -128,7 +142,7 @@ class AncestralUnmasking(Unmasking):
         times = jnp.asarray(grid_of_times(self.num_steps))
         probs = jax.vmap(process.unmasking_prob)(times[:-1], times[1:])
 
-        def next_masks(masked, log_probs, step, key):
+        def next_masks(masked, drawn, log_probs, step, key):
             return masked & (jax.random.uniform(key, masked.shape) >= probs[step])
 
         return self.num_steps, next_masks
@@ -159,7 +173,7 @@ class Remasking(Unmasking):
         times = jnp.asarray(grid_of_times(self.num_steps))
         remasked, filled = jax.vmap(lambda t, s: self.probs(process, t, s))(times[:-1], times[1:])
 
-        def next_masks(masked, log_probs, step, key):
+        def next_masks(masked, drawn, log_probs, step, key):
             u = jax.random.uniform(key, masked.shape)
             return jnp.where(masked, u >= filled[step], u < remasked[step])
 
@@ -199,7 +213,7 @@ class ConfidenceOrder(Unmasking):
         times = jnp.asarray(grid_of_times(self.num_steps))[1:]
         remaining = jnp.round(jnp.sum(hidden) * jax.vmap(process.schedule.masked)(times))
 
-        def next_masks(masked, log_probs, step, key):
+        def next_masks(masked, drawn, log_probs, step, key):
             noise = self.confidence_noise * times[step] * jax.random.gumbel(key, masked.shape)
             sureness = jnp.where(masked, log_probs + noise, jnp.inf)
             ranks = jnp.argsort(jnp.argsort(sureness, axis=None)).reshape(masked.shape)
@@ -222,7 +236,7 @@ class FirstHitting(Unmasking):
     def plan(self, process: Any, hidden: Masks, key: jax.Array) -> tuple[int, NextMasks]:
         ranks = jax.random.permutation(key, hidden.size).reshape(hidden.shape)
 
-        def next_masks(masked, log_probs, step, key):
+        def next_masks(masked, drawn, log_probs, step, key):
             return masked & (ranks // self.group_size > step)
 
         return -(-hidden.size // self.group_size), next_masks
@@ -241,7 +255,7 @@ class ReverseChain(Unmasking):
     def plan(self, process: Any, hidden: Masks, key: jax.Array) -> tuple[int, NextMasks]:
         last = process.num_steps
 
-        def next_masks(masked, log_probs, step, key):
+        def next_masks(masked, drawn, log_probs, step, key):
             fill_key, place_key = jax.random.split(key)
             prob = process.filling_prob(last - step, jnp.sum(masked), masked.size)
             scores = jnp.where(masked, jax.random.uniform(place_key, masked.shape), -1.0)
@@ -249,6 +263,38 @@ class ReverseChain(Unmasking):
             return masked & ~(chosen & (jax.random.uniform(fill_key) < prob))
 
         return last, next_masks
+
+
+@dataclass(frozen=True)
+class LevelUnmasking(Unmasking):
+    """Ancestral steps of `LevelMasking`: a mask is filled by its token's own rate.
+
+    The token v behind a mask at t is drawn, and kept until s < t with probability ``(alpha_s -
+    alpha_t) / (1 - alpha_t) = 1 - (s/t)^w_v``, else the mask stays (Shi et al. 2024, section 6).
+    """
+
+    accepts = LevelMasking
+
+    num_steps: int = 1000
+
+    @property
+    def evaluations(self) -> int:
+        return self.num_steps
+
+    def logits(
+        self, model: BoundModel, x: Tokens, step: Int[Array, ""]
+    ) -> Float[Array, "*D levels"]:
+        t = jnp.asarray(grid_of_times(self.num_steps))[step]
+        return model.process.behind_masks(model.logits(x, t), t)
+
+    def plan(self, process: Any, hidden: Masks, key: jax.Array) -> tuple[int, NextMasks]:
+        times = jnp.asarray(grid_of_times(self.num_steps))
+
+        def next_masks(masked, drawn, log_probs, step, key):
+            stay = (times[step + 1] / times[step]) ** process.exponents[drawn]
+            return masked & (jax.random.uniform(key, masked.shape) < stay)
+
+        return self.num_steps, next_masks
 
 
 @dataclass(frozen=True)

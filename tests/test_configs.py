@@ -89,7 +89,7 @@ FILES = sorted(
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
 PUBLISHED = tuple(
-    f"configs/{code}/" for code in ("idode", "mulan", "score_flow", "score_sde", "vdm")
+    f"configs/{code}/" for code in ("idode", "md4", "mulan", "score_flow", "score_sde", "vdm")
 )
 TOYS = ("mixture", "moons", "checkerboard", "circle")
 IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
@@ -386,7 +386,14 @@ OF_TOKENS = {
     "sampling.name": "first_hitting",
 }
 OF_ONE_POSITION = ("one_position", "reverse_chain")
+OF_LEVELS = {
+    "sde.name": "learned_masking",
+    "objective.name": "masked_by_level",
+    "likelihood.name": "bound_by_level",
+    "sampling.name": "level_ancestral",
+}
 DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders", "upper"}
+DISCRETE |= {*OF_LEVELS.values()}
 
 
 # What the networks of images need of a small configuration.
@@ -403,7 +410,8 @@ def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
     if key == "sde.mask_schedule" or (key in OF_TOKENS and name in DISCRETE):
         chain = {"sde.name": "one_position"} if name in OF_ONE_POSITION else {}
-        return tiny.images(**OF_TOKENS | chain | {key: name}), DIGITS
+        levels = OF_LEVELS if name in OF_LEVELS.values() else {}
+        return tiny.images(**OF_TOKENS | chain | levels | {key: name}), DIGITS
     if name == "levels":
         return tiny.digits(**{key: name, "objective.dequantization": "centers"}), DIGITS
     if name in ("importance", "mmse"):
