@@ -19,9 +19,10 @@ from gradlog.sampling import (
     KnownTokens,
     Remasking,
     ReverseChain,
+    Unmasking,
     sharpen,
 )
-from gradlog.sde_lib import MASK_SCHEDULES, Masking, OnePosition
+from gradlog.sde_lib import MASK_SCHEDULES, LevelMasking, Masking, OnePosition
 
 LEVELS, LENGTH, COUNT = 3, 8, 4000
 EPSILON = float(jnp.finfo(jnp.float32).eps)
@@ -169,7 +170,9 @@ def test_one_draw_among_stay_and_tokens_would_be_too_rare():
     assert plain < 0.95 * chance
 
 
-@pytest.mark.parametrize("name", DISCRETE_SAMPLERS)
+@pytest.mark.parametrize(
+    "name", [name for name, member in DISCRETE_SAMPLERS.items() if issubclass(member, Unmasking)]
+)
 def test_every_sampler_draws_from_guided_logits_at_a_temperature(name):
     """Guided they are ``p_c (p_c / p_0)^w``, as scores are; the temperature is theirs."""
     probs = jnp.array([[0.5, 0.3, 0.2], [0.3, 0.3, 0.4]])  # of class 0, and of none
@@ -177,7 +180,11 @@ def test_every_sampler_draws_from_guided_logits_at_a_temperature(name):
     def logits(x, t, condition=None):
         return jnp.log(probs[1 if condition is None else condition])[None] + 5.0  # up to a constant
 
-    process = OnePosition(LEVELS, 4) if name == "reverse_chain" else Masking(LEVELS)
+    processes = {
+        "reverse_chain": OnePosition(LEVELS, 4),
+        "level_ancestral": LevelMasking(LEVELS, jnp.full(LEVELS, 2.0)),
+    }
+    process = processes.get(name, Masking(LEVELS))
     steps = {} if name in ("first_hitting", "reverse_chain") else {"num_steps": 4}
     sampler = DISCRETE_SAMPLERS[name](temperature=2.0, **steps)
     model = ClassifierFree(guidance_weight=2.0)(
