@@ -82,7 +82,8 @@ def sde() -> Config:
             # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, 'multivariate',
             # with a trained schedule for each dimension, or 'neural' (NFDM), whose mean, standard
             # deviation and diffusion are trained. For data with levels also 'masking', which hides
-            # them, and 'one_position', which hides one at a time.
+            # them, 'learned_masking' with a trained rate for each level, and 'one_position', which
+            # hides one at a time.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
@@ -116,7 +117,8 @@ def sde() -> Config:
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
-            "exponent": 2.0,  # polynomial: the power of t (0, inf)
+            # polynomial: the power of t; learned_masking: its mean over the levels. (0, inf)
+            "exponent": 2.0,
         }
     )
 
@@ -152,7 +154,8 @@ def model() -> Config:
             "attn_resolutions": (16,),  # ncsnpp, ddpm: image heights that have attention
             # ncsnpp with blocks 'ddpm', ddpm: whether a convolution resamples.
             "resamp_with_conv": True,
-            "conditional": True,  # ncsnpp, ddpm, mlp, dit: whether the network sees the noise label
+            # ncsnpp, ddpm, vdm, mlp, dit: whether the network sees the noise label.
+            "conditional": True,
             "fir": False,  # ncsnpp: whether an anti-aliasing filter resamples
             "fir_kernel": (1, 3, 3, 1),  # ncsnpp: the anti-aliasing filter [0, inf)
             "resblock_type": "biggan",  # ncsnpp: kind of residual block: 'biggan' or 'ddpm'
@@ -219,7 +222,8 @@ def objective() -> Config:
             # Kind of score matching: 'dsm' denoising, 'dsm2' denoising of second order, 'esm'
             # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences.
             # 'elbo' is the whole variational bound, which also trains the process. For discrete
-            # processes 'masked': the bound by the cross-entropy of masked tokens.
+            # processes 'masked': the bound by the cross-entropy of masked tokens; 'masked_by_level'
+            # for learned_masking.
             "name": "dsm",
             # Noise levels of training: 'continuous', a 'ladder' of levels, the 'steps' of a chain,
             # or 'one' level at eps.
@@ -355,7 +359,8 @@ def likelihood() -> Config:
             # Name of the estimator: 'ode', 'planned', 'quadrature', 'exact', 'scipy', 'bound',
             # 'vlb', 'mmse' (data with levels, not dequantized), or 'importance', which weighs draws
             # of `base`. For discrete processes: 'bound', 'exact' (at most 14 positions), several
-            # 'orders' of the positions, or 'upper', which bounds from the other side.
+            # 'orders' of the positions, or 'upper', which bounds from the other side; for
+            # learned_masking 'bound_by_level'.
             "name": "ode",
             # ode, exact, scipy, quadrature: relative tolerance of the solver. [0, inf)
             "rtol": 1e-5,
@@ -431,7 +436,9 @@ def sampling() -> Config:
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
             # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
-            # exact, 'ancestral' takes num_steps steps, 'reverse_chain' those of one_position.
+            # exact, 'ancestral' takes num_steps steps, 'remdm' masks again on the way, 'confidence'
+            # keeps the likeliest tokens, 'reverse_chain' takes the steps of one_position;
+            # 'level_ancestral' those of learned_masking.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)
@@ -445,6 +452,20 @@ def sampling() -> Config:
             # node; with denoise = False and without noise in the steps.
             "log_prob": False,
             "group_size": 1,  # first_hitting: masks that are filled at once; 1 is exact [1, inf)
+            # discrete processes: divides the logits; 1 is the law of the model. (0, inf)
+            "temperature": 1.0,
+            # discrete processes: draw the likeliest tokens only, as many as have this probability
+            # together; 1 is the law of the model. (0, 1]
+            "top_p": 1.0,
+            "remask_cap": 0.02,  # remdm: most that is masked again in a step [0, 1]
+            # remdm: share of the most that leaves the share of masks as it is. [0, 1]
+            "remask_scale": 1.0,
+            # confidence: Gumbel noise on the log probabilities at the start, none at the end.
+            # [0, inf)
+            "confidence_noise": 4.5,
+            # discrete processes, images: number of pictures in an animation of the first samples,
+            # unmasking.gif; 0 for none. [0, 1000]
+            "frames": 0,
             "schedule": "uniform",  # grid of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
             "karras_exponent": 7.0,  # karras: steps are even in this root of rho (0, inf)
             "eta": 0.0,  # ddim: share of the ancestral noise, from 0 for none to 1 for all [0, inf)
@@ -565,7 +586,7 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary'.
+            # 'ddpm_langevin', 'gmm', 'boundary'; of masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)

@@ -18,6 +18,7 @@ from gradlog.likelihood.divergences import (
     Sphere,
 )
 from gradlog.likelihood.exact import make_exact
+from gradlog.likelihood.level_masked import LevelBound
 from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders, UpperBound
 from gradlog.likelihood.mmse import MMSEBound, make_mmse
 from gradlog.likelihood.neural_bound import NeuralLikelihood
@@ -53,6 +54,7 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
 DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": MaskedBound,
+    "bound_by_level": LevelBound,
     "exact": ExactBySubsets,
     "orders": Orders,
     "upper": UpperBound,
@@ -75,6 +77,7 @@ __all__ = [
     "Gaussian",
     "HutchPP",
     "ImportanceWeighted",
+    "LevelBound",
     "Likelihood",
     "LogDensity",
     "LogProb",

@@ -9,6 +9,7 @@ from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
 from gradlog.losses.implicit import ImplicitScoreMatching
 from gradlog.losses.keys import ExampleKeys, example_keys
+from gradlog.losses.level_masked import LevelMaskedBound, clip_time, masked_cost
 from gradlog.losses.masked import (
     DRAWS,
     MaskedCrossEntropy,
@@ -49,7 +50,10 @@ INTEGRANDS: dict[str, type] = {
     "ssm_vr": ReducedVarianceScoreMatching,
 }
 # Objectives of discrete processes.
-DISCRETE_OBJECTIVES: dict[str, type] = {"masked": MaskedCrossEntropy}
+DISCRETE_OBJECTIVES: dict[str, type] = {
+    "masked": MaskedCrossEntropy,
+    "masked_by_level": LevelMaskedBound,
+}
 # Objectives of a ConditionalPath.
 NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
@@ -80,6 +84,7 @@ __all__ = [
     "Integral",
     "Integrand",
     "Ladder",
+    "LevelMaskedBound",
     "Likelihood",
     "LogNormal",
     "Loss",
@@ -105,12 +110,14 @@ __all__ = [
     "Unweighted",
     "Weighting",
     "add_noise",
+    "clip_time",
     "cross_entropy",
     "denoising_integrand",
     "draw_by_count",
     "drift_error",
     "example_keys",
     "log_probs",
+    "masked_cost",
     "reconstruction_cost",
     "stratified",
     "train_inside_for_variance",

@@ -31,9 +31,15 @@ from gradlog.sampling.schedules import (
 )
 from gradlog.sampling.unmasking import (
     AncestralUnmasking,
+    ConfidenceOrder,
     FirstHitting,
     KnownTokens,
+    LevelUnmasking,
+    Remasking,
     ReverseChain,
+    Unmasking,
+    draw_tokens,
+    sharpen,
 )
 
 PREDICTORS: dict[str, type] = {
@@ -58,12 +64,15 @@ SAMPLERS: dict[str, type] = {
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
 }
-# Samplers of discrete processes.
 # Samplers of a ConditionalPath.
 NEURAL_SAMPLERS: dict[str, type] = {"neural_reverse": NeuralReverse}
+# Samplers of discrete processes.
 DISCRETE_SAMPLERS: dict[str, type] = {
     "ancestral": AncestralUnmasking,
+    "confidence": ConfidenceOrder,
     "first_hitting": FirstHitting,
+    "level_ancestral": LevelUnmasking,
+    "remdm": Remasking,
     "reverse_chain": ReverseChain,
 }
 
@@ -84,6 +93,7 @@ __all__ = [
     "AnnealedLangevinDynamics",
     "ClassifierFree",
     "ClassifierGuidance",
+    "ConfidenceOrder",
     "Corrector",
     "DPMSolver2M",
     "DPMSolver3M",
@@ -102,6 +112,7 @@ __all__ = [
     "KnownTokens",
     "Langevin",
     "LangevinDynamics",
+    "LevelUnmasking",
     "LogSNRSchedule",
     "NeuralReverse",
     "NoCorrector",
@@ -112,6 +123,7 @@ __all__ = [
     "ProbabilityFlow",
     "Projection",
     "QuadraticSchedule",
+    "Remasking",
     "ReplacementSampler",
     "ReverseChain",
     "ReverseDiffusion",
@@ -119,6 +131,9 @@ __all__ = [
     "Sampler",
     "Schedule",
     "UniformSchedule",
+    "Unmasking",
     "classifier_free_score",
     "classifier_score",
+    "draw_tokens",
+    "sharpen",
 ]

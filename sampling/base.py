@@ -4,7 +4,7 @@ from typing import Protocol
 
 import jax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from gradlog.models import BoundModel
 from gradlog.sde_lib import Process
@@ -31,13 +31,15 @@ class Density:
 class Sample:
     """One sample at time eps, its number of score evaluations, and whether it succeeded.
 
-    ``density`` is None unless the sampler is asked for it by ``log_prob``.
+    ``density`` is None unless the sampler is asked for it by ``log_prob``. ``path`` are states from
+    first to last, None unless the sampler is asked for ``frames``.
     """
 
-    x: Float[Array, "*D"]
+    x: Num[Array, "*D"]
     nfe: Int[Array, ""]
     ok: Bool[Array, ""]
     density: Density | None = None
+    path: Num[Array, "frames *D"] | None = None
 
 
 class Sampler(Protocol):

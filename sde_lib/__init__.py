@@ -8,6 +8,7 @@ from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.discrete import Absorbing, Discrete
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
+from gradlog.sde_lib.level_masking import LearnedMasking, LevelMasking
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
 from gradlog.sde_lib.multivariate import LatentPath, Multivariate, PixelGammaPath
@@ -33,6 +34,7 @@ LEARNED: dict[str, type[Process]] = {
     "neural": Neural,
 }
 DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
+    "learned_masking": LearnedMasking,
     "masking": Masking,
     "one_position": OnePosition,
 }
@@ -53,7 +55,9 @@ __all__ = [
     "GaussianPath",
     "LatentPath",
     "LearnedGamma",
+    "LearnedMasking",
     "LearnedNumbers",
+    "LevelMasking",
     "LogSNR",
     "Masking",
     "Multivariate",

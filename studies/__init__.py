@@ -6,6 +6,7 @@ from gradlog.studies.ddpm_langevin import DDPMLangevin
 from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE
 from gradlog.studies.entropy import Entropy
+from gradlog.studies.few_steps import FewSteps
 from gradlog.studies.fisher import Fisher
 from gradlog.studies.gmm import TrainingMixture
 from gradlog.studies.gradient_variance import GradientVariance
@@ -21,6 +22,7 @@ STUDIES: dict[str, type] = {
     "denoising_density": DenoisingDensity,
     "energy": EnergyAgainstODE,
     "entropy": Entropy,
+    "few_steps": FewSteps,
     "fisher": Fisher,
     "gmm": TrainingMixture,
     "gradient_variance": GradientVariance,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from gradlog import terminal
 from gradlog.distributions import GaussianMixture
-from gradlog.evaluation.pictures import save_gif
+from gradlog.evaluation.pictures import render, save_gif
 from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.sampling import LangevinDynamics
@@ -68,7 +68,7 @@ class Langevin:
         for name, sampler in (("langevin", plain), ("annealed_langevin", annealed)):
             samples[name] = draw_samples(run, sampler, model, self.samples)
             frames = self._frames(run, law, sampler, model, name)
-            save_gif(study_folder(run) / f"{name}.gif", frames, _MILLISECONDS)
+            save_gif(study_folder(run) / f"{name}.gif", map(render, frames), _MILLISECONDS)
 
         figure = Figure(figsize=(10, 3.7), layout="constrained")
         truth = float(law.weights[0])

@@ -89,7 +89,7 @@ FILES = sorted(
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
 PUBLISHED = tuple(
-    f"configs/{code}/" for code in ("idode", "mulan", "score_flow", "score_sde", "vdm")
+    f"configs/{code}/" for code in ("idode", "md4", "mulan", "score_flow", "score_sde", "vdm")
 )
 UNPUBLISHED = [file for file in FILES if not file.startswith(PUBLISHED)]
 TOYS = ("mixture", "moons", "checkerboard", "circle")
@@ -206,9 +206,11 @@ subvp/imagenet32_ddpmpp_continuous ncsnpp subvp ode        probability_flow    0
 subvp/imagenet32_ncsnpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
+sweeps/digits_worlds               ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 theory/boundary                    mlp    vp    ode        predictor_corrector 1e-05  1e-05  0.001
 theory/ddpm_langevin               mlp    vp    ode        annealed_langevin   0.001  0.001  0.027
 theory/entropy                     mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
+theory/few_steps                   ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 theory/fisher                      mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/gradient_variance           mlp    vp    ode        predictor_corrector 0.01   0.01   0.01
 theory/kl_bound                    mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
@@ -384,7 +386,14 @@ OF_TOKENS = {
     "sampling.name": "first_hitting",
 }
 OF_ONE_POSITION = ("one_position", "reverse_chain")
+OF_LEVELS = {
+    "sde.name": "learned_masking",
+    "objective.name": "masked_by_level",
+    "likelihood.name": "bound_by_level",
+    "sampling.name": "level_ancestral",
+}
 DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders", "upper"}
+DISCRETE |= {*OF_LEVELS.values()}
 
 
 # What the networks of images need of a small configuration.
@@ -401,7 +410,8 @@ def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
     if key == "sde.mask_schedule" or (key in OF_TOKENS and name in DISCRETE):
         chain = {"sde.name": "one_position"} if name in OF_ONE_POSITION else {}
-        return tiny.images(**OF_TOKENS | chain | {key: name}), DIGITS
+        levels = OF_LEVELS if name in OF_LEVELS.values() else {}
+        return tiny.images(**OF_TOKENS | chain | levels | {key: name}), DIGITS
     if name == "levels":
         return tiny.digits(**{key: name, "objective.dequantization": "centers"}), DIGITS
     if name in ("importance", "mmse"):

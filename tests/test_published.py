@@ -364,6 +364,19 @@ def test_mulan_is_vdm_with_maps_and_a_latent(name, n):
     assert count(network) - count(vdm) == 9 * 15 * n + (9 * 3 * n + 3)
 
 
+def test_md4_is_vdm_without_the_time_between_an_embedding_and_logits():
+    """The table of the paper has 28 million parameters, those that see the time included."""
+    n, levels, widths = 128, 256, 3 * 128
+    network, vdm = (
+        _experiment(f"configs/{code}/cifar10.py").params_spec["network"] for code in ("md4", "vdm")
+    )
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    time = 67 * 4 * n**2 + 20 * n**2 + 8 * n  # of the label, in each residual block and before them
+    ends = 9 * n * (widths - 15) + (9 * n + 1) * (widths - 3)  # of the channels in and out
+    tokens = (levels + 1) * n + 2 * n + (n + 1) * levels  # embedding, normalization, logits
+    assert count(network) == count(vdm) - time + ends + tokens == 26_788_608
+
+
 @pytest.mark.parametrize("name", ["cifar10", "imagenet32"])
 def test_idode_predicts_the_velocity_at_times_by_importance(name):
     experiment = _experiment(f"configs/idode/{name}.py")

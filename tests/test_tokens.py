@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import tiny
+from PIL import Image
 
 from gradlog.cli.modes import choose_study
 from gradlog.config_error import ConfigError
@@ -31,6 +32,15 @@ TOKENS = {
     "training.steps": 4,
     "training.checkpoint_every": 2,
     "training.eval_every": 4,
+}
+
+
+LEARNED = {
+    "sde.name": "learned_masking",
+    "objective.name": "masked_by_level",
+    "sampling.name": "level_ancestral",
+    "sampling.num_steps": 4,
+    "eval.estimators": ("bound_by_level",),
 }
 
 
@@ -135,6 +145,11 @@ def test_the_folder_is_sound_and_there_is_nothing_to_note(run):
         ({"sde.name": "vp"}, "objective.name"),
         ({"objective.draws": "both"}, "draws"),
         ({"sampling.task": "colorize"}, "sampling.task"),
+        ({"sampling.guidance": "classifier"}, "sampling.guidance"),
+        ({"objective.name": "masked_by_level"}, "objective.name"),
+        (LEARNED | {"sampling.task": "inpaint"}, "sampling.task"),
+        (LEARNED | {"sampling.name": "remdm"}, "sampling.name"),
+        (LEARNED | {"eval.estimators": ("orders",)}, "likelihood.name"),
     ],
 )
 def test_what_does_not_go_together_is_named(overrides, named):
@@ -239,6 +254,30 @@ def test_a_gaussian_model_of_levels_has_bits_without_dequantization(tmp_path):
 def test_logits_of_levels_need_levels(overrides, named, tmp_path):
     with pytest.raises(ConfigError, match=named):
         _ = Run.open(tmp_path / "run", tiny.digits(**overrides)).experiment.estimators
+
+
+def test_rates_of_levels_are_a_group_of_parameters_that_is_trained(tmp_path):
+    run = Run.open(tmp_path / "run", config(**LEARNED))
+    run.train()
+    logs = run.params()["process"]["log_exponents"]
+    assert logs.shape == (17,)
+    assert np.ptp(logs) > 0
+    (found,) = run.results("")
+    assert [line["term"] for line in found.summary["account"]] == ["prior", "tokens"]
+    assert found.summary["bits_per_dim"] == pytest.approx(np.log2(17), abs=0.5)
+    assert run.sample(None, 2).ok.all()
+    assert notes(run.experiment) == []
+
+
+def test_frames_become_an_animation_and_a_sharpened_law_is_noted(run):
+    changes = {"sampling.frames": 3, "sampling.temperature": 0.5, "sampling.name": "confidence"}
+    sharp = Run.open(run.workdir.root, config(**changes, **{"sampling.num_steps": 2}))
+    folder = sharp.save_samples(4)
+    with Image.open(folder / "unmasking.gif") as gif:
+        assert gif.n_frames == 3
+    (note,) = notes(sharp.experiment)
+    assert "sampling.temperature" in note
+    assert "'confidence'" in note
 
 
 def test_a_chain_of_single_positions_trains_evaluates_and_samples(tmp_path):

@@ -18,5 +18,5 @@ def get_config():
     config.objective.name = "masked"
     config.optimizer.update(grad_clip=1.0)
     config.likelihood.update(name="bound", samples=128)
-    config.sampling.update(name="first_hitting")
+    config.sampling.update(name="first_hitting", frames=33)
     return config

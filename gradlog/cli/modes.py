@@ -576,13 +576,16 @@ def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
     """Return the study that ``config.study`` names, and the keys that it reads."""
     from gradlog.config_error import ConfigError
     from gradlog.experiment.reader import Reader
-    from gradlog.sde_lib import SDES
+    from gradlog.sde_lib import DISCRETE_PROCESSES, SDE, SDES
     from gradlog.studies import STUDIES
 
-    if config.sde.name not in SDES:
-        raise ConfigError(
-            f"config.sde.name = {config.sde.name!r}: studies need a process with a score and no "
-            f"trained numbers: one of {sorted(SDES)}"
-        )
     reader = Reader(config)
-    return reader.choose("study", STUDIES), reader.keys_read
+    study = reader.choose("study", STUDIES)
+    needed = getattr(study, "accepts", SDE)
+    fitting = [n for n, c in {**SDES, **DISCRETE_PROCESSES}.items() if issubclass(c, needed)]
+    if config.sde.name not in fitting:
+        raise ConfigError(
+            f"config.sde.name = {config.sde.name!r}: the study {config.study.name!r} needs one of "
+            f"{sorted(fitting)}"
+        )
+    return study, reader.keys_read

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Int, Num
 from PIL import Image
 
 from gradlog.storage.files import atomic
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SMALLEST_SIDE = 480  # pixels: pictures of small images are enlarged to it
 _GIF_COLORS = 64  # enough for a plot, and a third of the bytes
+_MASK_COLOR = np.array([0, 114, 178], np.uint8)
+_MASK_MILLISECONDS = 120  # a frame
 
 
 def save_samples(path: Path, x: Num[np.ndarray, "n *D"], levels: int | None) -> None:
@@ -161,12 +163,31 @@ def render(figure: "Figure") -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
-def save_gif(path: Path, figures: Iterable["Figure"], milliseconds: int) -> None:
-    """Save figures of one size as a GIF that repeats."""
-    frames = [render(figure) for figure in figures]
+def save_unmasking(path: Path, states: Int[np.ndarray, "n frames h w c"], levels: int) -> None:
+    """Save a GIF of images of tokens, in which masks are blue until they are filled."""
+    frames = []
+    for x in np.moveaxis(states, 1, 0):
+        shown = np.where(x == levels, _MASK_COLOR, to_bytes(np.minimum(x, levels - 1), levels))
+        frames.append(Image.fromarray(image_grid(shown)))
+    save_gif(path, frames, _MASK_MILLISECONDS)
+
+
+def save_gif(path: Path, frames: Iterable[Image.Image], milliseconds: int) -> None:
+    """Save pictures of one size as a GIF that repeats, in the colors of the first and the last.
+
+    Args:
+      path: the file.
+      frames: the pictures.
+      milliseconds: the time of each picture.
+
+    Raises:
+      ValueError: there is no picture.
+    """
+    frames = list(frames)
     if not frames:
-        raise ValueError("a moving picture needs at least one figure")
-    palette = frames[-1].quantize(_GIF_COLORS)
+        raise ValueError("a moving picture needs at least one frame")
+    ends = np.concatenate([np.asarray(frames[i]) for i in (0, -1)])
+    palette = Image.fromarray(ends).quantize(_GIF_COLORS)
     first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     with atomic(path) as file:
         first.save(

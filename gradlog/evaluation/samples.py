@@ -25,9 +25,11 @@ from gradlog.evaluation.conditional_sampling import (
     save_sample_picture,
 )
 from gradlog.evaluation.devices import BatchProgram, Indices, Progress, key_data_by_index
+from gradlog.evaluation.pictures import save_unmasking
 from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
 from gradlog.models import Decoder, DiffusionModel
-from gradlog.sampling import Sampler
+from gradlog.sampling import Sampler, Unmasking
+from gradlog.sde_lib import Discrete
 from gradlog.storage import Workdir, write_json, write_npz
 from gradlog.storage.files import write_text
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from gradlog.experiment.experiment import Experiment
 
 UNCONDITIONAL = Conditioning()
+ANIMATED = 16  # samples of an animation, the first ones
 _LATENT = 0x1A7E  # the key of the latent of a sample is derived by it
 
 
@@ -52,6 +55,7 @@ class Samples:
       log_prob_error: standard errors of the log densities, by the random products.
       log_prob_discretization: the changes of the log densities by the last refinement; larger than
         what remains.
+      path: states of the process on the way, if they were asked for.
     """
 
     x: Num[np.ndarray, "n *D"]
@@ -61,6 +65,7 @@ class Samples:
     log_prob: Float[np.ndarray, " n"] | None = None
     log_prob_error: Float[np.ndarray, " n"] | None = None
     log_prob_discretization: Float[np.ndarray, " n"] | None = None
+    path: Int[np.ndarray, "n frames *D"] | None = None
 
 
 class SampleDriver:
@@ -73,6 +78,8 @@ class SampleDriver:
         shape: tuple[int, ...],
         batch_size: int,
         conditioning: Conditioning = UNCONDITIONAL,
+        *,
+        keep_path: bool = False,
     ):
         def batch(shared: tuple[Any, Any], rows):
             params, guide = shared
@@ -89,7 +96,9 @@ class SampleDriver:
                 z = bound.process.prior_sample(prior_key, shape)
                 sample = own(conditioning.guide(bound, guide, label), z, path_key)
                 nfe = sample.nfe * conditioning.guidance.evaluations
-                drawn = {"x": bound.to_data(sample.x), "nfe": nfe, "ok": sample.ok}
+                drawn: dict[str, Any] = {"x": bound.to_data(sample.x), "nfe": nfe, "ok": sample.ok}
+                if keep_path:
+                    drawn["path"] = sample.path
                 if sample.density is None:
                     return drawn
                 return drawn | {
@@ -150,19 +159,20 @@ class SampleRun:
         self._workdir, self._experiment, self._classifier = workdir, experiment, classifier
 
     @cached_property
-    def _driver(self) -> Callable[[bool], SampleDriver]:
+    def _driver(self) -> Callable[[bool, bool], SampleDriver]:
         # They are kept, so that further samples and checkpoints compile nothing.
         experiment = self._experiment
         conditioning = Conditioning.of(experiment, self._classifier)
 
-        def driver(log_prob: bool) -> SampleDriver:
+        def driver(log_prob: bool, keep_path: bool) -> SampleDriver:
             sampler, name = experiment.sampler, experiment.config.sampling.name
             return SampleDriver(
                 with_log_prob(sampler, name, experiment.process) if log_prob else sampler,
                 experiment.model.in_float32() if log_prob else experiment.model,
                 experiment.dataset.shape,
-                experiment.sampling.batch_size,
+                ANIMATED if keep_path else experiment.sampling.batch_size,
                 conditioning,
+                keep_path=keep_path,
             )
 
         return cache(driver)
@@ -174,7 +184,13 @@ class SampleRun:
         return {**experiment.sampler_settings, "seed": experiment.seed}
 
     def draw(
-        self, params: Any, key: jax.Array | None, count: int, *, log_prob: bool = False
+        self,
+        params: Any,
+        key: jax.Array | None,
+        count: int,
+        *,
+        log_prob: bool = False,
+        keep_path: bool = False,
     ) -> Samples:
         """Draw samples in the units of the data; without a key those of ``--mode=sample``."""
         if count < 1:
@@ -185,7 +201,7 @@ class SampleRun:
             raise TypeError(f"key = {key!r} is not a key of JAX: use jax.random.key(0), or None")
         targets = Targets.of(self._experiment, count)
         with terminal.progress("sampling", 0, count) as update:
-            return self._driver(log_prob)(
+            return self._driver(log_prob, keep_path)(
                 params,
                 count,
                 key,
@@ -201,10 +217,17 @@ class SampleRun:
             self._workdir.samples(step, self._settings)
 
     def save(self, step: int, params: Any) -> Path:
-        """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``."""
+        """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``.
+
+        The states of images of tokens become ``unmasking.gif``, with ``config.sampling.frames``.
+        """
         experiment, settings = self._experiment, self._settings
         folder = self._workdir.samples(step, settings)
         samples = self.draw(params, None, experiment.sampling.num_samples)
+        states, sampler = None, experiment.sampler
+        if isinstance(sampler, Unmasking) and sampler.frames and samples.x.ndim == 4:
+            count = min(ANIMATED, len(samples.x))
+            states = self.draw(params, None, count, keep_path=True).path
         if is_writer():
             targets = Targets.of(experiment, len(samples.x))
             arrays = {"samples": samples.x, "nfe": samples.nfe, "ok": samples.ok}
@@ -215,6 +238,8 @@ class SampleRun:
                 }
             write_npz(folder / "samples.npz", arrays | targets.arrays())
             save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
+            if states is not None and isinstance(experiment.process, Discrete):
+                save_unmasking(folder / "unmasking.gif", states, experiment.process.levels)
             if experiment.config.data.name == "text":
                 texts = (x.tobytes().decode("utf-8", "replace") for x in samples.x)
                 numbered = (f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))

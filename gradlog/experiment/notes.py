@@ -7,7 +7,12 @@ from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.likelihood_parts import Estimator
 from gradlog.losses import ExplicitScoreMatching, Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
-from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
+from gradlog.sampling import (
+    AnnealedLangevin,
+    ConfidenceOrder,
+    PredictorCorrector,
+    Unmasking,
+)
 from gradlog.sde_lib import Discrete, Neural
 
 # What training sees under each ``objective.dequantization`` of data with levels.
@@ -81,9 +86,22 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
         if _points(estimator.dequantizer) != _points(experiment.model.dequantizer)
     ]
 
+    if isinstance(sampler, Unmasking):
+        tools = [
+            f"config.sampling.{name}"
+            for name in ("temperature", "top_p")
+            if config.sampling[name] != 1
+        ]
+        tools += ["config.sampling.name = 'confidence'"] * isinstance(sampler, ConfidenceOrder)
+        if tools:
+            found.append(
+                f"{' and '.join(tools)}: the samples have not the law of the model, whose bits are "
+                "evaluated"
+            )
+
     steps = config.sampling.num_steps
     other_sampler = "sampling.name" in overridden and "sampling.num_steps" not in overridden
-    of_low_order = isinstance(sampler, PredictorCorrector | AncestralUnmasking)
+    of_low_order = isinstance(sampler, PredictorCorrector | Unmasking)
     on_grid = not of_low_order and hasattr(sampler, "num_steps")
     if other_sampler and on_grid and steps > MANY_STEPS:
         found.append(

@@ -35,7 +35,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Discrete, Neural, Process
+from gradlog.sde_lib import Absorbing, Discrete, Neural, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -165,6 +165,11 @@ def build_conditional_sampling(
         )
     task = reader.pick("sampling.task", TASKS)
     of_tokens = issubclass(sampler.accepts, Discrete)
+    if of_tokens and guidance.needs_classifier:
+        raise ConfigError(
+            f"config.sampling.guidance = {reader.get('sampling.guidance')!r} needs a continuous "
+            "process, whose noisy data have a gradient; choose 'classifier_free'"
+        )
     if of_tokens and task is colorize:
         raise ConfigError(
             "config.sampling.task = 'colorize' needs a continuous process: a mean over channels is "
@@ -175,6 +180,12 @@ def build_conditional_sampling(
             f"config.sampling.task = {reader.get('sampling.task')!r} needs "
             "config.sampling.name = 'predictor_corrector', got "
             f"{reader.get('sampling.name')!r}"
+        )
+    if task is not generate and of_tokens and not issubclass(sampler.accepts, Absorbing):
+        raise ConfigError(
+            f"config.sampling.task = {reader.get('sampling.task')!r} needs masks that are drawn "
+            f"whatever the tokens are; config.sde.name = {reader.get('sde.name')!r} has none, but "
+            "'masking' has"
         )
     projection = task(reader, dataset)
     if isinstance(sampler, ReverseChain) and isinstance(projection, KnownPixels):
@@ -189,7 +200,7 @@ def build_conditional_sampling(
         _read_classes(asked, num_classes, dataset),
         guidance,
         projection,
-        reader.get("sampling.particles"),
+        1 if of_tokens else reader.get("sampling.particles"),
     )
 
 

@@ -175,18 +175,18 @@ def load_image_uri(path: Path) -> str:
     """Load a picture as a data URI, reduced to the size that a page shows.
 
     Raises:
-      OSError: the file cannot be read or is not a picture in PNG.
+      OSError: the file cannot be read or is not a picture in PNG or GIF.
       ValueError: the file is damaged, or has very many pixels.
     """
     try:
         # Other formats are decoded by other programs, such as Ghostscript.
-        with Image.open(io.BytesIO(read_bytes(path)), formats=("PNG",)) as picture:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=("PNG", "GIF")) as picture:
             width, height = picture.size
             if width * height > _MAX_PIXELS:
                 raise ValueError(f"{width} x {height} pixels are too many to show")
             picture.load()
             if max(picture.size) <= _MAX_SIDE:
-                return _encode(picture)
+                return _encode(picture, picture.format or "PNG", save_all=True)
             smaller = picture.convert("RGB")
             smaller.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.LANCZOS)
             return _encode(smaller)
@@ -199,7 +199,7 @@ def make_image_uri(image: np.ndarray) -> str:
     return _encode(Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image))
 
 
-def _encode(picture: Image.Image) -> str:
+def _encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> str:
     file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    picture.save(file, kind, optimize=True, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -433,7 +433,8 @@ class RunFolder:
     @property
     def grids(self) -> list[Captioned]:
         """Samples of the newest step that has any."""
-        paths = self.glob("samples/*/grid.png") + self.glob("samples/*/*/grid.png")
+        folders, names = ("samples/*", "samples/*/*"), ("grid.png", "unmasking.gif")
+        paths = [path for f in folders for name in names for path in self.glob(f"{f}/{name}")]
         newest: list[tuple[int, list[Captioned]]] = [(-1, [])]
         for path in paths:
             _, name, *settings, _ = path.relative_to(self.root).parts

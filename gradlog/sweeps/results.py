@@ -17,6 +17,8 @@ from gradlog.sweeps.crossed_effects import crossed_mean, is_significant, pool_se
 from gradlog.sweeps.plan import SEED, Plan, read_plan
 from gradlog.sweeps.runs import DONE, SweepFolder
 
+OWN_ESTIMATOR = "its own estimator"
+
 
 @dataclass(frozen=True)
 class RunRow:
@@ -33,7 +35,7 @@ class RunRow:
       eval_seconds: the same for the evaluation with the current settings.
       workdir: the run's folder.
       failure: how the last attempt failed; '' if it did not.
-      estimator: '' if the run is not evaluated.
+      estimator: '' if the run is not evaluated; `OWN_ESTIMATOR` if the sweep chooses it.
       bits_per_dim: the mean over images; None if there is none.
       standard_error: the standard error of this mean over the images.
       difference: its bits/dim minus those of the best run, image by image; 0 for the best. The best
@@ -76,7 +78,7 @@ class SettingRow:
     Attributes:
       label: the setting as a short description.
       overrides: its values by dotted key, without the seed.
-      estimator: the name of the estimator.
+      estimator: the name of the estimator; `OWN_ESTIMATOR` if it is a value of the setting.
       seeds: the finished seeds.
       num_images: the number of images that succeeded for all seeds.
       all_images: the number of images that were evaluated.
@@ -211,6 +213,8 @@ def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
     without: list[RunRow] = []
     for run in plan.runs:
         config, record = plan.build_config(run), folder.read_record(run.name)
+        # An estimator that the sweep chooses belongs to the setting: all are in one table.
+        has_own = "likelihood.name" in plan.keys and not config.eval.estimators
         row = RunRow(
             name=run.name,
             overrides=run.overrides,
@@ -232,7 +236,7 @@ def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
             filled = replace(
                 row,
                 step=summary["step"],
-                estimator=summary["estimator"],
+                estimator=OWN_ESTIMATOR if has_own else summary["estimator"],
                 bits_per_dim=summary["bits_per_dim"],
                 standard_error=summary["standard_error"],
                 num_images=summary["num_images"],

@@ -47,6 +47,7 @@ class VDM(nn.Module):
     dropout: float = 0.1
     with_fourier_features: bool = True  # concatenate those of the input to the input
     with_attention: bool = False  # after every block, not only in the middle
+    conditional: bool = True  # whether the network sees the noise label
     num_classes: int = 0  # 0: unconditional
     dtype: str = "float32"  # of the computation; parameters and output are float32
     remat: bool = False  # recompute the blocks' activations in the backward pass
@@ -67,7 +68,8 @@ class VDM(nn.Module):
         train: bool,
     ) -> Float[Array, "h w c"]:
         check_halvings(x.shape, 0)
-        temb = cast_to(self._embed(cast_label(label, x), condition), self.dtype)
+        temb = self._embed(cast_label(label, x), condition)
+        temb = None if temb is None else cast_to(temb, self.dtype)
         images = x[None]
         if self.with_fourier_features:
             images = jnp.concatenate([images, fourier_features(images)], axis=-1)
@@ -78,16 +80,16 @@ class VDM(nn.Module):
         return x + h[0].astype(x.dtype)
 
     @nn.nowrap
-    def _embed(self, label: Float[Array, ""], condition: Int[Array, ""] | None) -> Embedding:
-        temb = positional_embedding(1000 * label, self.nf)
-        for name in ("dense0", "dense1"):
-            temb = nn.swish(linear(name, 4 * self.nf)(temb))
-        embedded = add_class(temb, condition, num_classes=self.num_classes, size=4 * self.nf)
-        assert embedded is not None
-        return embedded
+    def _embed(self, label: Float[Array, ""], condition: Int[Array, ""] | None) -> Embedding | None:
+        temb = None
+        if self.conditional:
+            temb = positional_embedding(1000 * label, self.nf)
+            for name in ("dense0", "dense1"):
+                temb = nn.swish(linear(name, 4 * self.nf)(temb))
+        return add_class(temb, condition, num_classes=self.num_classes, size=4 * self.nf)
 
     @nn.nowrap
-    def _blocks(self, h: Image, temb: Embedding, train: bool) -> Image:
+    def _blocks(self, h: Image, temb: Embedding | None, train: bool) -> Image:
         skips = [h]
         for i in range(self.num_layers):
             h = self._residual(f"down.block_{i}", h, temb, train)
@@ -103,7 +105,7 @@ class VDM(nn.Module):
         return h
 
     @nn.nowrap
-    def _residual(self, name: str, h: Image, temb: Embedding, train: bool) -> Image:
+    def _residual(self, name: str, h: Image, temb: Embedding | None, train: bool) -> Image:
         block = ResnetBlock(self.nf, self.dropout, name=name)
         return apply_block(block, h, temb, train=train, remat=self.remat)
 
@@ -122,10 +124,11 @@ class ResnetBlock(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(self, x: Image, temb: Embedding, *, train: bool) -> Image:
+    def __call__(self, x: Image, temb: Embedding | None, *, train: bool) -> Image:
         h = conv("conv1", self.features)(nn.swish(GroupNorm(GROUPS)(x)))
         zeros = nn.initializers.zeros
-        h = h + linear("cond_proj", self.features, use_bias=False, kernel_init=zeros)(temb)
+        if temb is not None:
+            h = h + linear("cond_proj", self.features, use_bias=False, kernel_init=zeros)(temb)
         h = nn.swish(GroupNorm(GROUPS)(h))
         h = nn.Dropout(self.dropout)(h, deterministic=not train)
         h = conv("conv2", self.features, kernel_init=zeros)(h)

@@ -8,9 +8,11 @@ from PIL import Image
 from gradlog.evaluation.pictures import (
     curves,
     image_grid,
+    render,
     save_figure,
     save_gif,
     save_samples,
+    save_unmasking,
     to_bytes,
 )
 
@@ -99,7 +101,7 @@ def squares(count):
 
 
 def test_frames_are_shown_in_order_at_the_pace_asked_for(tmp_path):
-    save_gif(tmp_path / "a.gif", squares(4), 120)
+    save_gif(tmp_path / "a.gif", map(render, squares(4)), 120)
     with Image.open(tmp_path / "a.gif") as gif:
         assert (gif.n_frames, gif.size, gif.info["loop"]) == (4, (40, 40), 0)
         for i in range(4):
@@ -109,7 +111,22 @@ def test_frames_are_shown_in_order_at_the_pace_asked_for(tmp_path):
             assert np.flatnonzero(red).mean() == pytest.approx(10 * i + 4.5, abs=1)
 
 
-def test_no_figure_is_an_error_and_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError, match="at least one figure"):
+def test_masks_are_blue_until_they_are_filled(tmp_path):
+    states = np.full((1, 3, 2, 1, 1), 5)  # a column of two pixels, with 5 levels
+    states[:, 1:, 0] = 4
+    states[:, 2, 1] = 0
+    save_unmasking(tmp_path / "a.gif", states, levels=5)
+    with Image.open(tmp_path / "a.gif") as gif:
+        width, height = gif.size
+        for i, colors in enumerate([("blue", "blue"), ("white", "blue"), ("white", "black")]):
+            gif.seek(i)
+            for j, name in enumerate(colors):
+                place = width // 2, height // 4 + j * height // 2
+                expected = {"blue": (0, 114, 178), "white": (255,) * 3, "black": (0,) * 3}[name]
+                assert np.abs(np.subtract(gif.convert("RGB").getpixel(place), expected)).max() < 8
+
+
+def test_no_frame_is_an_error_and_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="at least one frame"):
         save_gif(tmp_path / "a.gif", [], 100)
     assert list(tmp_path.iterdir()) == []

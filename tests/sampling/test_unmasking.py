@@ -1,5 +1,7 @@
 """Samplers of masked models against a Markov chain with exact conditionals."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,15 +11,21 @@ from tokens import chain, exact_model
 
 from gradlog.models import BoundModel, Tokens
 from gradlog.sampling import (
+    DISCRETE_SAMPLERS,
     AncestralUnmasking,
     ClassifierFree,
+    ConfidenceOrder,
     FirstHitting,
     KnownTokens,
+    Remasking,
     ReverseChain,
+    Unmasking,
+    sharpen,
 )
-from gradlog.sde_lib import Masking, OnePosition
+from gradlog.sde_lib import MASK_SCHEDULES, LevelMasking, Masking, OnePosition
 
 LEVELS, LENGTH, COUNT = 3, 8, 4000
+EPSILON = float(jnp.finfo(jnp.float32).eps)
 
 
 def draw(sampler, process, count=COUNT, length=LENGTH):
@@ -58,24 +66,70 @@ def deviations(x):
     [
         (FirstHitting(), Masking(LEVELS)),
         (AncestralUnmasking(200), Masking(LEVELS)),
+        (Remasking(200), Masking(LEVELS)),
+        (ConfidenceOrder(LENGTH, confidence_noise=1e6), Masking(LEVELS)),  # the order is random
         (ReverseChain(), OnePosition(LEVELS, 60)),
     ],
 )
 def test_samples_have_the_transitions_of_the_chain(sampler, process):
     x, found = draw(sampler, process)
     assert np.abs(deviations(x)).max() < 3.3  # 3 standard errors for one of nine
-    evaluations = {FirstHitting: LENGTH, AncestralUnmasking: 200, ReverseChain: 60}
-    assert np.all(np.asarray(found.nfe) == evaluations[type(sampler)])
+    evaluations = {FirstHitting: LENGTH, ConfidenceOrder: LENGTH, ReverseChain: 60}
+    assert np.all(np.asarray(found.nfe) == evaluations.get(type(sampler), 200))
 
 
-@pytest.mark.parametrize("sampler", [FirstHitting(LENGTH), AncestralUnmasking(1)])
+@pytest.mark.parametrize(
+    "sampler",
+    [FirstHitting(LENGTH), AncestralUnmasking(1), Remasking(1), ConfidenceOrder(1)],
+)
 def test_one_step_loses_what_neighbors_have_in_common(sampler):
     x, found = draw(sampler, Masking(LEVELS))
     assert np.asarray(found.nfe).max() == 1
     assert np.abs(deviations(x)).max() > 20
 
 
-@pytest.mark.parametrize("sampler", [FirstHitting(), AncestralUnmasking(4)])
+def test_confidence_prefers_likely_sequences():
+    """Its law is another one, although one mask is filled at a time with exact conditionals."""
+    x, _ = draw(ConfidenceOrder(LENGTH, confidence_noise=0.0), Masking(LEVELS))
+    nats = np.asarray(jax.vmap(chain(LENGTH, LEVELS).log_prob)(x))
+    others = np.asarray(
+        jax.vmap(chain(LENGTH, LEVELS).log_prob)(draw(FirstHitting(), Masking(LEVELS))[0])
+    )
+    error = np.hypot(nats.std(), others.std()) / np.sqrt(COUNT)
+    assert nats.mean() - others.mean() > 10 * error
+
+
+@pytest.mark.parametrize("schedule", MASK_SCHEDULES.values())
+@pytest.mark.parametrize(("cap", "scale"), [(0.0, 1.0), (0.3, 1.0), (1.0, 0.5), (1.0, 1.0)])
+def test_remasking_leaves_the_share_of_masks_of_the_process(schedule, cap, scale):
+    process = Masking(LEVELS, schedule())
+    times = np.arange(8, -1, -1) / 8
+    for t, s in pairwise(times):
+        remasked, filled = map(float, Remasking(8, cap, scale).probs(process, t, s))
+        masked = 1 - float(process.alpha(t))
+        found = masked * (1 - filled) + (1 - masked) * remasked
+        assert found == pytest.approx(1 - float(process.alpha(s)), abs=4 * EPSILON)
+        assert 0 <= remasked <= cap + EPSILON
+        assert 0 <= filled <= 1 + 2 * EPSILON
+        if cap == 0:
+            assert filled == pytest.approx(float(process.unmasking_prob(t, s)), rel=4 * EPSILON)
+
+
+def test_a_path_leads_from_masks_to_the_sample_and_has_the_masks_of_the_schedule():
+    for sampler in (ConfidenceOrder(4, frames=5), Remasking(4, 0.9, frames=5)):
+        _, found = draw(sampler, Masking(LEVELS, MASK_SCHEDULES["cosine"]()), count=1000)
+        counts = np.sum(np.asarray(found.path) == LEVELS, axis=-1)
+        expected = LENGTH * np.sin(np.pi / 2 * np.arange(4, -1, -1) / 4)
+        if isinstance(sampler, ConfidenceOrder):
+            assert np.all(counts == np.round(expected))
+        else:  # binomial, by the test of its probabilities
+            assert np.all(np.abs(counts.mean(0) - expected) < 4 * np.sqrt(LENGTH / 4 / 1000))
+        np.testing.assert_array_equal(found.path[:, -1], found.x)
+
+
+@pytest.mark.parametrize(
+    "sampler", [FirstHitting(), AncestralUnmasking(4), Remasking(4, 0.5), ConfidenceOrder(4)]
+)
 def test_what_is_hidden_has_its_law_given_what_is_known(sampler):
     model, count = exact_model(Masking(LEVELS), 3), 2000
     x0, known = jnp.array([2, 0, 1]), jnp.array([True, False, True])
@@ -116,15 +170,43 @@ def test_one_draw_among_stay_and_tokens_would_be_too_rare():
     assert plain < 0.95 * chance
 
 
-def test_guidance_by_classes_is_of_the_logits():
-    """``p_c (p_c / p_0)^w``, normalized: that of scores, in place of which the logits stand."""
-    probs = jnp.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])  # of class 0, and of none
+@pytest.mark.parametrize(
+    "name", [name for name, member in DISCRETE_SAMPLERS.items() if issubclass(member, Unmasking)]
+)
+def test_every_sampler_draws_from_guided_logits_at_a_temperature(name):
+    """Guided they are ``p_c (p_c / p_0)^w``, as scores are; the temperature is theirs."""
+    probs = jnp.array([[0.5, 0.3, 0.2], [0.3, 0.3, 0.4]])  # of class 0, and of none
 
     def logits(x, t, condition=None):
         return jnp.log(probs[1 if condition is None else condition])[None] + 5.0  # up to a constant
 
-    model = BoundModel(Masking(LEVELS), logits, Tokens(LEVELS))
-    guided = ClassifierFree(guidance_weight=2.0)(model, None, 0)
-    expected = probs[0] * (probs[0] / probs[1]) ** 2
-    found = jnp.exp(guided.logits(jnp.array([LEVELS])))[0]
-    np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-5)
+    processes = {
+        "reverse_chain": OnePosition(LEVELS, 4),
+        "level_ancestral": LevelMasking(LEVELS, jnp.full(LEVELS, 2.0)),
+    }
+    process = processes.get(name, Masking(LEVELS))
+    steps = {} if name in ("first_hitting", "reverse_chain") else {"num_steps": 4}
+    sampler = DISCRETE_SAMPLERS[name](temperature=2.0, **steps)
+    model = ClassifierFree(guidance_weight=2.0)(
+        BoundModel(process, logits, Tokens(LEVELS)), None, 0
+    )
+    keys, masks = jax.random.split(jax.random.key(0), COUNT), jnp.array([LEVELS])
+    x = jax.jit(jax.vmap(lambda key: sampler(model, masks, key).x[0]))(keys)
+    law = jnp.sqrt(probs[0] * (probs[0] / probs[1]) ** 2)
+    law /= law.sum()
+    shares = np.bincount(x, minlength=LEVELS) / COUNT
+    assert np.all(np.abs(shares - law) < 4 * np.sqrt(law * (1 - law) / COUNT))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "expected"),
+    [
+        (0.5, 1.0, [0.09, 0.25, 0.04]),
+        (1.0, 0.6, [0.3, 0.5, 0.0]),
+        (1.0, 0.3, [0.0, 0.5, 0.0]),
+        (0.5, 0.85, [0.09, 0.25, 0.0]),  # the temperature comes first
+    ],
+)
+def test_temperature_and_the_likeliest_tokens(temperature, top_p, expected):
+    found = jnp.exp(sharpen(jnp.log(jnp.array([[0.3, 0.5, 0.2]])), temperature, top_p))[0]
+    np.testing.assert_allclose(found, np.array(expected) / sum(expected), rtol=1e-5)

@@ -195,6 +195,19 @@ def test_estimators_are_compared_separately(swept):
     assert len(results.runs) == 12
 
 
+def test_estimators_that_the_sweep_chooses_are_in_one_table(tmp_path):
+    worlds = [{"likelihood.name": "bound", "sde.name": "vp"}, {"likelihood.name": "ode"}]
+    folder, plan = SweepFolder(tmp_path / "sweep"), plan_sweep(tmp_path, repr(worlds))
+    plan.save(folder.plan)
+    for i, run in enumerate(plan.runs):
+        finish(folder, plan, run, _bits(i, i), estimator=run.overrides["likelihood.name"])
+    results = read_sweep(folder.root)
+    (table,) = results.estimators
+    labels = [row.label for row in results.select(table)]
+    assert labels == ["likelihood=bound sde=vp", "likelihood=ode"]
+    assert results.select(table)[1].difference == pytest.approx(np.mean(_bits(1, 1) - _bits(0, 0)))
+
+
 def test_files_contain_the_rows(swept):
     folder, plan, _ = swept
     run = plan.runs[0]

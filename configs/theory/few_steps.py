@@ -1,0 +1,17 @@
+"""Samplers of masks with few steps, on a Markov chain whose conditionals are exact.
+
+The chain has 32 tokens of 4 kinds; each is the one before it with probability 0.8. The data set of
+the configuration is not used.
+
+Command: python main.py --config=configs/theory/few_steps.py --workdir=runs/few_steps --mode=study
+Figure: not measured.
+Time: not measured.
+"""
+
+from gradlog.configs.discrete import digits_masked
+
+
+def get_config():
+    config = digits_masked.get_config()
+    config.study.update(name="few_steps", samples=20_000)
+    return config
