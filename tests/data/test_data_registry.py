@@ -36,6 +36,7 @@ def test_a_loader_takes_configurable_keywords(name):
         assert keyword.default is not inspect.Parameter.empty
         assert keyword.name != "name"
     assert inspect.signature(load).return_annotation is Dataset
+    assert "Raises:" in (load.__doc__ or "")
 
 
 def test_a_keyword_has_one_default_and_one_type():
