@@ -240,7 +240,11 @@ def _wait_at(barrier: str, seconds: int) -> None:
 
 
 def exists_on_hosts(path: Path) -> bool:
-    """Return on every host whether host 0 has a file."""
+    """Return on every host whether host 0 has a file.
+
+    Raises:
+      HostError: host 0 has it, and another host does not see it.
+    """
     found = bool(broadcast(path.exists()))
     if found:
         check_shared(path)
@@ -265,7 +269,11 @@ def check_shared(path: Path) -> None:
 
 
 def check_shared_folder(folder: Path) -> None:
-    """Check that a folder is the same one on all hosts. Create it if it does not exist."""
+    """Check that a folder is the same one on all hosts. Create it if it does not exist.
+
+    Raises:
+      HostError: it is not the same folder. It is raised on every host.
+    """
     if not is_multihost():
         return
     path = folder / f".seen-by-all-{broadcast(secrets.randbits(30))}"

@@ -45,6 +45,10 @@ def supervise(work: Callable[[], object], workdir: Path | None) -> None:
 
     Without a workdir the work runs in this process. Otherwise this process ends with the status of
     the child, or with ``LOST`` if another host was lost or the child was killed.
+
+    Args:
+      work: the work of this host.
+      workdir: the run's folder if there are several hosts; None for one host.
     """
     parent = os.environ.pop(_PARENT, "")  # processes that the work starts must not see it
     if parent.isdecimal():
@@ -61,7 +65,12 @@ def child_environment() -> dict[str, str]:
 
 
 def report_joined(host: int, leave: Callable[[], None]) -> None:
-    """Tell the parent that all hosts have joined."""
+    """Tell the parent that all hosts have joined.
+
+    Args:
+      host: number of this host.
+      leave: called before the child ends in failure.
+    """
     _leave.append(leave)
     if _PIPE in os.environ:
         with contextlib.suppress(OSError):

@@ -108,7 +108,11 @@ class Options:
         return self.distributed or self.coordinator is not None
 
     def check(self) -> None:
-        """Check that the flags fit the mode."""
+        """Check that the flags fit the mode.
+
+        Raises:
+          UsageError: names the flag.
+        """
         mode = MODES[self.mode]
         for owner, other in MODES.items():
             for name in set(other.flags) - set(mode.flags):
@@ -153,7 +157,15 @@ DEFAULTS = dict(flatten(default.get_config()))
 
 
 def read_flags(arguments: Sequence[str]) -> Options:
-    """Return the options of a command line; ``read_config`` adds the configuration."""
+    """Return the options of a command line; ``read_config`` adds the configuration.
+
+    Args:
+      arguments: its words, without the program's name.
+
+    Raises:
+      UsageError: a word is not a flag, a flag is unknown, or it has no value or a wrong one.
+      ConfigError: there is no such key.
+    """
     values: dict[str, Any] = {}
     texts_of: dict[str, list[str]] = {}
     notes: list[str] = []
@@ -278,6 +290,10 @@ def read_config(options: Options) -> Options:
 
     Without ``--config`` it is that of the workdir; for a sweep that of the sweep's file, and for an
     import that of the published experiment that the checkpoint fits.
+
+    Raises:
+      UsageError: there is no configuration.
+      ConfigError: its file is not valid.
     """
     if MODES[options.mode].reads != RUN:
         return options
@@ -300,7 +316,11 @@ def read_config(options: Options) -> Options:
 
 
 def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
-    """Return the configuration of a file with the values of the command line."""
+    """Return the configuration of a file with the values of the command line.
+
+    Raises:
+      ConfigError: the file is not valid, or a number lies outside of its range.
+    """
     config = load_config(path)
     for key, value in overrides.items():  # now: other values may be computed from them
         check_range(key, value)
@@ -309,7 +329,12 @@ def load_with_overrides(path: str, overrides: Mapping[str, Any]) -> ConfigDict:
 
 
 def _find_published(source: str) -> str:
-    """Return the file of the published experiment whose network a checkpoint has."""
+    """Return the file of the published experiment whose network a checkpoint has.
+
+    Raises:
+      CheckpointError: no experiment fits.
+      UsageError: several do.
+    """
     from gradlog.evaluation.import_checkpoint import matching_experiments
     from gradlog.experiment.build import dataset_spec
     from gradlog.experiment.experiment import Experiment

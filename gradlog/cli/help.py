@@ -47,6 +47,9 @@ def show_help(topic: str = "", config: ConfigDict | None = None) -> None:
     Args:
       topic: a mode, a section, a key, the last part of a key, or a flag; '' for everything.
       config: its values are shown, and those that differ from the defaults are marked.
+
+    Raises:
+      UsageError: there is no such topic.
     """
     if not topic:
         show_page(_everything(config))

@@ -46,6 +46,9 @@ def run() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run one command line in this process.
 
+    Args:
+      arguments: its words, without the program's name.
+
     Raises:
       SystemExit: with the status, unless it is 0.
     """
@@ -60,7 +63,11 @@ def _read(arguments: Sequence[str]) -> Options:
 
 
 def execute(options: Options) -> None:
-    """Show the help, or run the mode."""
+    """Show the help, or run the mode.
+
+    Raises:
+      SystemExit: with the status, unless it is 0.
+    """
     # Before equinox is imported; see ode/runge_kutta.py. A failed check makes the result NaN, which
     # is reported for each example.
     os.environ.setdefault("EQX_ON_ERROR", "nan")
@@ -96,7 +103,12 @@ def execute(options: Options) -> None:
 
 @contextlib.contextmanager
 def prepared_devices(options: Options) -> Iterator[None]:
-    """Join the other hosts and prepare the devices that the mode needs; raise on a signal."""
+    """Join the other hosts and prepare the devices that the mode needs; raise on a signal.
+
+    Raises:
+      UsageError: JAX finds no device.
+      HostError: the other hosts cannot be reached, or have another command line.
+    """
     try:
         import jax
     except ValueError as error:  # of a variable of the environment

@@ -84,7 +84,11 @@ def _mode(name: str, summary: str, *examples: str, **about: Any) -> Callable[[An
 
 
 def announce(options: "Options") -> None:
-    """Print what is about to be done, in modes that take a while."""
+    """Print what is about to be done, in modes that take a while.
+
+    Raises:
+      ConfigError: ``config.compat`` is unknown.
+    """
     mode = MODES[options.mode]
     if mode.announce is None or options.config is None:
         return
@@ -573,7 +577,11 @@ def _load_or_shape(options: "Options") -> Callable[..., Any]:
 
 
 def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
-    """Return the study that ``config.study`` names, and the keys that it reads."""
+    """Return the study that ``config.study`` names, and the keys that it reads.
+
+    Raises:
+      ConfigError: there is no study of that name, or the process is learned or discrete.
+    """
     from gradlog.config_error import ConfigError
     from gradlog.experiment.reader import Reader
     from gradlog.sde_lib import DISCRETE_PROCESSES, SDE, SDES

@@ -50,7 +50,11 @@ class BatchStream:
         return self.source[self.indices(step, start, stop)]
 
     def indices(self, step: int, start: int = 0, stop: int | None = None) -> Int[np.ndarray, " n"]:
-        """Return the indices of these rows among the training examples."""
+        """Return the indices of these rows among the training examples.
+
+        Raises:
+          IndexError: a negative step, or rows outside the batch.
+        """
         stop = self.batch_size if stop is None else stop
         if step < 0 or not 0 <= start <= stop <= self.batch_size:
             raise IndexError(f"step {step}, rows {start}:{stop} of {self.batch_size}")

@@ -42,6 +42,9 @@ def index_labels(
       test: labels of the test examples, likewise.
       names: of all classes, if the labels are numbers of these names; else the classes are the
         labels that occur.
+
+    Raises:
+      DataError: one set has numbers and the other one texts, or there is no such name.
     """
     if (train.dtype.kind == "U") != (test.dtype.kind == "U"):
         raise DataError(f"{name}: labels are numbers in one set and texts in the other")
@@ -98,6 +101,9 @@ def find_classes(wanted: Iterable[str], names: Sequence[str]) -> list[int]:
     """Return the numbers of the classes of these names.
 
     Classes can also be named by their numbers from 0, unless their names are numbers.
+
+    Raises:
+      DataError: there is no such class.
     """
     places = {name: number for number, name in enumerate(names)}
     if not any(name.isdecimal() for name in names):

@@ -23,7 +23,11 @@ HALF_BITS = 11
 
 
 def check_density(array: np.ndarray, path: str) -> None:
-    """Check that continuous data can have a finite density."""
+    """Check that continuous data can have a finite density.
+
+    Raises:
+      DataError: the numbers are levels, or nearly; or a column or a channel is constant.
+    """
     if len(array) == 1:
         raise DataError(f"{path} holds one example alone; if its rows are examples, transpose it")
     columns = array.reshape(-1, array.shape[-1])  # of points; the channels of images
@@ -61,7 +65,11 @@ def check_density(array: np.ndarray, path: str) -> None:
 
 
 def check_scale(array: np.ndarray, path: str) -> None:
-    """Check that noise of unit size suits continuous data."""
+    """Check that noise of unit size suits continuous data.
+
+    Raises:
+      DataError: a mean or a standard deviation is far from 0 and 1.
+    """
     axes = 0 if array.ndim == 2 else None
     mean, std = np.abs(array.mean(axes, np.float64)), array.std(axes, np.float64)
     if mean.max() > LARGEST_MEAN or std.min() < STDS[0] or std.max() > STDS[1]:

@@ -65,7 +65,12 @@ class DatasetSpec:
 
 
 def known_spec(name: str, arguments: Mapping[str, Any]) -> DatasetSpec | None:
-    """Return the spec of a data set if the name and the arguments of its loader determine it."""
+    """Return the spec of a data set if the name and the arguments of its loader determine it.
+
+    Args:
+      name: a key of ``DATASETS``.
+      arguments: ``config.data`` as a dict.
+    """
     side, channels = arguments.get("image_size", 0), arguments.get("channels", 0)
     specs = {
         "cifar10": DatasetSpec(name, (32, 32, 3), 256, 10),

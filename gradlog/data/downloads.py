@@ -31,7 +31,11 @@ class Download:
 
 
 def find_or_fetch(download: Download, *, folder: Path, path: str) -> Path:
-    """Return the checked file at `path`; for '' that in the folder, downloaded if necessary."""
+    """Return the checked file at `path`, or if that is '' in the folder, downloaded if necessary.
+
+    Raises:
+      DataError: the file is missing and cannot be downloaded, or its content is another.
+    """
     file = Path(os.path.expanduser(path)) if path else folder / download.name
     if not path and not file.exists():
         _fetch(download, file)

@@ -28,6 +28,9 @@ def read_examples(
 
     Returns:
       The examples, and what was read, left out and changed, in one line.
+
+    Raises:
+      DataError: nothing can be read there.
     """
     path = Path(path).expanduser()
     if path.is_dir():

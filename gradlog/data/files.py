@@ -157,7 +157,11 @@ class ArraySets:
 
 
 def read_sets(path: str, test_path: str) -> ArraySets:
-    """Read the training and the test arrays as stored."""
+    """Read the training and the test arrays as stored.
+
+    Raises:
+      DataError: a file cannot be read, or does not say which of its arrays to use.
+    """
     with open_arrays(path) as arrays:
         unread, names = list(arrays), None
         if test_path:
@@ -279,7 +283,11 @@ def _read_labels(
 
 
 def order_axes(array: np.ndarray, path: str, axes: str) -> np.ndarray:
-    """Return arrays of four axes as (N, H, W, C), and others as they are."""
+    """Return arrays of four axes as (N, H, W, C), and others as they are.
+
+    Raises:
+      DataError: `axes` is '', and the shape does not tell where the channels are.
+    """
     if array.ndim != 4:
         return array
     if axes == "":
@@ -311,7 +319,11 @@ def _channels_are_last(shape: tuple[int, ...]) -> bool:
 
 
 def check_examples(array: np.ndarray, path: str, levels: int) -> Shaped[np.ndarray, "n *shape"]:
-    """Return examples as uint8, uint16 or float32, shaped (N, H, W, C) or (N, d)."""
+    """Return examples as uint8, uint16 or float32, shaped (N, H, W, C) or (N, d).
+
+    Raises:
+      DataError: the type, the shape or the values of the array do not fit.
+    """
     if array.dtype.kind not in "uibf":
         raise DataError(f"{path} holds {array.dtype}; integers or real numbers are needed")
     if array.ndim not in (2, 3, 4) or 0 in array.shape:

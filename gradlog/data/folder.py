@@ -113,7 +113,13 @@ class ImageSets:
     reached_again: list[tuple[Path, Path]]
 
     def account(self, sizes: Sequence[int], image_size: int, channels: int) -> str:
-        """Say in one line what is read, what is left out, and what reading changes."""
+        """Say in one line what is read, what is left out, and what reading changes.
+
+        Args:
+          sizes: of the training and of the test set.
+          image_size: as for `load_folder`.
+          channels: likewise.
+        """
         folders = {file.parent for files in self.sets for file in files}
         read = (
             f"{sum(sizes):,} images from {self.num_files:,} files in {len(folders):,} "
@@ -146,7 +152,11 @@ class ImageSets:
 
 
 def find_images(folder: Path) -> ImageSets:
-    """Return the image files of the two sets if subfolders say what they are, else of one set."""
+    """Return the image files of the two sets if subfolders say what they are, else of one set.
+
+    Raises:
+      DataError: there are no images, or names of subfolders do not say clearly what is in them.
+    """
     found = find_files(folder, ENDINGS)
     left_out = found.count_left_out()
     files_of: dict[str, list[Path]] = {}  # by the subfolder, '' for those in none

@@ -60,7 +60,11 @@ class Survey:
 
 
 def survey_images(files: Sequence[Path]) -> Survey:
-    """Examine the headers of image files, without decoding the images."""
+    """Examine the headers of image files, without decoding the images.
+
+    Raises:
+      DataError: a file is no image of 8 bits a channel.
+    """
     return _survey_images(tuple(files), max(file.stat().st_mtime_ns for file in files))
 
 
@@ -113,6 +117,10 @@ def read_image(file: Path, image_size: int, channels: int) -> UInt8[np.ndarray, 
       image_size: side of a square that is cut from the center and resized by averaging; 0 keeps
         the size.
       channels: 1 or 3 converts the image; 0 keeps gray and RGB images.
+
+    Raises:
+      DataError: it is no image of 8 bits a channel, it is neither gray nor RGB, or it would take
+        more than the memory.
     """
     with _open(file, file) as image:
         if not channels and image.mode not in MODES.values():
@@ -138,7 +146,11 @@ def _decode(image: Image.Image, image_size: int, mode: str) -> UInt8[np.ndarray,
 
 
 def decode_image(content: bytes) -> UInt8[np.ndarray, "H W C"]:
-    """Decode a gray, RGB or RGBA image as it is stored."""
+    """Decode a gray, RGB or RGBA image as it is stored.
+
+    Raises:
+      DataError: it is no such image of 8 bits a channel.
+    """
     with _open(io.BytesIO(content), "it") as image:
         if image.mode not in ("L", "RGB", "RGBA"):
             raise DataError(f"it is neither gray nor RGB (mode {image.mode})")
@@ -149,6 +161,10 @@ def decode_image(content: bytes) -> UInt8[np.ndarray, "H W C"]:
 @contextlib.contextmanager
 def _open(source: Path | IO[bytes], name: Path | str) -> Iterator[Image.Image]:
     """Open an image of up to 8 bits a channel.
+
+    Args:
+      source: the file, or its contents.
+      name: what messages call it.
 
     Raises:
       DataError: it is no such image. Errors while the block decodes it become DataErrors.

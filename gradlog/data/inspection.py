@@ -48,7 +48,11 @@ class Inspection:
 
 
 def inspect_data(path: str) -> Inspection:
-    """Inspect a folder of images, or an .npy or .npz file."""
+    """Inspect a folder of images, or an .npy or .npz file.
+
+    Raises:
+      DataError: nothing is there, or a model cannot be trained on the data as they are.
+    """
     place = Path(os.path.expanduser(path)).absolute()
     if not place.exists():
         raise DataError(

@@ -36,17 +36,29 @@ def split_label(datum):
 
 
 def labeled_train(dataset: Dataset) -> LabeledSource:
-    """Return the training examples with their labels."""
+    """Return the training examples with their labels.
+
+    Raises:
+      DataError: the data have no labels.
+    """
     return LabeledSource(dataset.train, _require(dataset, dataset.train_labels))
 
 
 def labeled_test(dataset: Dataset) -> LabeledSource:
-    """Return the test examples with their labels."""
+    """Return the test examples with their labels.
+
+    Raises:
+      DataError: the data have no labels.
+    """
     return LabeledSource(dataset.test, _require(dataset, dataset.test_labels))
 
 
 def class_frequencies(dataset: Dataset) -> Float[np.ndarray, " num_classes"]:
-    """Return the share of each class among the training examples."""
+    """Return the share of each class among the training examples.
+
+    Raises:
+      DataError: the data have no labels.
+    """
     labels = _require(dataset, dataset.train_labels)
     return np.bincount(labels, minlength=dataset.num_classes or 0) / len(labels)
 

@@ -31,7 +31,11 @@ Splits = Mapping[str, Callable[[], Iterable[tuple[np.ndarray, int]]]]
 
 
 def data_root(data_dir: str) -> Path:
-    """Return the folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''."""
+    """Return the folder for prepared data: `data_dir`, or ~/.cache/gradlog if that is ''.
+
+    Raises:
+      DataError: its name is no text, so that records cannot be written there.
+    """
     folder = Path(os.path.expanduser(data_dir or "~/.cache/gradlog"))
     try:
         str(folder.absolute()).encode()
@@ -74,6 +78,9 @@ def prepare(
       make_splits: returns the splits. It is called only if records must be written.
       shape: shape of every image.
       num_classes: labels are 0..num_classes-1.
+
+    Raises:
+      DataError: the folder cannot be written, `make_splits` raises one, or see `prepared_only`.
     """
     folder = root / name / VERSION
     if is_complete(folder):

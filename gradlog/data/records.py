@@ -30,7 +30,11 @@ PART_SIZE = 4096
 
 
 def load_records(name: str, folder: Path, *, levels: int, num_classes: int) -> Dataset:
-    """Load a data set that ``data.prepare`` wrote, with all images and labels in memory."""
+    """Load a data set that ``data.prepare`` wrote, with all images and labels in memory.
+
+    Raises:
+      DataError: records cannot be read.
+    """
     builder = _open(folder)
     arrays = {}
     for split in ("train", "test"):
@@ -54,6 +58,9 @@ def open_records(
       train_split: a split such as 'train', or a part of one such as 'train[:90%]'.
       test_split: likewise.
       read_labels: whether to read all labels now (about 20,000 a second).
+
+    Raises:
+      DataError: splits or features do not fit, or records cannot be read.
     """
     import tensorflow_datasets as tfds
 
@@ -148,7 +155,11 @@ def _open(folder: Path) -> Any:
 
 
 def check_features(file: Path) -> None:
-    """Check that reading these features executes nothing of the user's or of a stranger's."""
+    """Check that reading these features executes nothing of the user's or of a stranger's.
+
+    Raises:
+      DataError: the file cannot be read, or names a class that is not one of `FEATURES`.
+    """
     try:
         parts = [json.loads(file.read_text("utf-8"))]
     except (OSError, ValueError, RecursionError) as error:

@@ -78,6 +78,10 @@ def choose_sets(where: str, names: Sequence[str]) -> Sets | None:
     Args:
       where: the folder or the file, for messages.
       names: of the parts that hold examples; '' stands for examples outside of all parts.
+
+    Raises:
+      DataError: a part is unknown beside one that is known, two have the same role, or there is no
+        training set.
     """
     roles = {name: role for name in names if (role := role_of(name))}
     if not roles or len(names) == 1:

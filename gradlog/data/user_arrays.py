@@ -27,7 +27,11 @@ def check_data(x: Any, dataset: Dataset) -> Num[np.ndarray, "n *D"]:
 
 
 def check_points(x: Any, dataset: Dataset, what: str) -> Num[np.ndarray, "n *D"]:
-    """Return an array of n > 0 points of the shape of a data set."""
+    """Return an array of n > 0 points of the shape of a data set.
+
+    Raises:
+      DataError: the array has another shape, or holds no real numbers.
+    """
     x, inner = np.asarray(x), str(dataset.shape)[1:-1].rstrip(",")
     if x.dtype.kind not in "biuf":
         raise DataError(f"{what} of type {x.dtype} are not real numbers")
@@ -37,7 +41,11 @@ def check_points(x: Any, dataset: Dataset, what: str) -> Num[np.ndarray, "n *D"]
 
 
 def check_labels(labels: Any, count: int, num_classes: int) -> Int[np.ndarray, " n"]:
-    """Return the numbers of classes that a user passes, one for each example."""
+    """Return the numbers of classes that a user passes, one for each example.
+
+    Raises:
+      DataError: there are more or fewer, or some are no whole numbers from 0 to num_classes - 1.
+    """
     labels = np.asarray(labels)
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise DataError(

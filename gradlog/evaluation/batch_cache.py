@@ -32,7 +32,12 @@ class BatchCache:
 
     @classmethod
     def open(cls, result_folder: Path, settings: dict[str, Any]) -> "BatchCache":
-        """Open the cache of a result; batches of other settings or versions are deleted first."""
+        """Open the cache of a result; batches of other settings or versions are deleted first.
+
+        Raises:
+          HostError: another host does not see what host 0 writes.
+          WorkdirError: the folder is a link.
+        """
         folder = own_path(result_folder, PARTIAL)
         path, made_with = (
             folder / "settings.json",

@@ -96,7 +96,13 @@ class EstimatorRun:
         self._evaluator = likelihood_evaluator(experiment, self._estimator)
 
     def __call__(self, step: int, fingerprint: str, params: Callable[[], Any]) -> Result:
-        """Return the result for the parameters of a step."""
+        """Return the result for the parameters of a step.
+
+        Args:
+          step: of the checkpoint.
+          fingerprint: of the checkpoint.
+          params: returns the parameters. It is not called if the result exists.
+        """
         experiment = self._experiment
         parameters = self._known_digest(step, fingerprint) or digest_params(params())
         chosen = {f"eval.{name}": value for name, value in vars(experiment.eval).items()}
@@ -388,7 +394,11 @@ def _meaning(term: str) -> str:
 
 
 def common_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings, by dotted key, that results of several steps share to be comparable."""
+    """Return the settings, by dotted key, that results of several steps share to be comparable.
+
+    Raises:
+      DamagedFileError: they cannot be read.
+    """
     found = modern_settings(read_json(folder / SETTINGS))
     return {name: value for name, value in found.items() if name not in _OF_ONE_STEP}
 
@@ -398,6 +408,10 @@ def reading_result(folder: Path, mode: str) -> Iterator[None]:
     """Raise WorkdirError, which names the folder, if a finished result in it is damaged.
 
     An OSError that is no damage passes through.
+
+    Args:
+      folder: of the result.
+      mode: the mode of the command line that computes the result again.
     """
     try:
         yield

@@ -118,6 +118,17 @@ def class_log_probs(
 
     An example has the same dequantization, noises and probes for all classes. So what is random
     cancels in their comparison as far as the classes agree on it.
+
+    Args:
+      evaluator: of a class-conditional model.
+      params: its parameters.
+      source: examples as stored.
+      stream: root of the keys of the examples.
+      progress: is called with the number of finished pairs of an example and a class.
+      cache_of: returns the cache of finished batches of a class.
+
+    Raises:
+      ConfigError: the model is not class-conditional.
     """
     classes, count = _num_classes(evaluator), len(source)
     columns = []
@@ -173,6 +184,10 @@ def classify(
     The folder ``classify/STEP/ESTIMATOR`` has the summary, ``accuracy.json``, and
     ``per_image.npz``, the classes and likelihoods of each image. A result with the same settings is
     read; an interrupted one resumes from its finished batches.
+
+    Raises:
+      ConfigError: the model is not class-conditional.
+      DataError: the data have no classes.
     """
     return [_classify_by(name, workdir, experiment, step, params) for name in experiment.estimators]
 

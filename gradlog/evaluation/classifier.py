@@ -188,7 +188,15 @@ class ClassifierRun:
         }
 
     def train(self) -> None:
-        """Train to ``config.classifier.steps``, from its newest checkpoint if there is one."""
+        """Train to ``config.classifier.steps``, from its newest checkpoint if there is one.
+
+        Raises:
+          ConfigError: the batch does not divide over the devices, or the network does not fit the
+            data.
+          DataError: the data have no classes.
+          WorkdirError: the folder holds a classifier of other settings.
+          CheckpointError, Interrupted, NonFiniteError: see `train_in_workdir`.
+        """
         experiment, settings = self.experiment, self.experiment.classifier
         shape, trainable = experiment.dataset.shape, self._trainable
         try:
@@ -272,6 +280,9 @@ class ClassifierRun:
 
         The level is the smallest noise level of training, and no noise is added. Data are
         dequantized deterministically, so that features depend on the datum only.
+
+        Raises:
+          CheckpointError: the classifier is not trained; --mode=classifier trains it.
         """
         predictions = self._predictions(noised=False)
         return predictions(self.params(), np.asarray(x), self._eps, self._key(_HELD_OUT))[1]

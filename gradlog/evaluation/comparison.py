@@ -92,6 +92,9 @@ def between_estimators(results: dict[str, Result]) -> list[dict[str, Any]]:
 
     The bounds and the others of a Gaussian model are of two laws, the SDE's and the ODE's. Those of
     a model of tokens are of one, and their rows say so.
+
+    Args:
+      results: of one checkpoint, by the estimator's name.
     """
     bounds = [name for name in results if name in BOUNDS]
     flows = [name for name in results if name not in BOUNDS]
@@ -142,7 +145,11 @@ def _add_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def compare_steps(run: "Run", steps: list[int]) -> list[dict[str, Any]]:
-    """Return each later checkpoint minus each earlier one, for every estimator of the config."""
+    """Return each later checkpoint minus each earlier one, for every estimator of the config.
+
+    Raises:
+      CheckpointError: there are fewer than two steps.
+    """
     if len(steps) < 2:
         raise CheckpointError(
             f"--mode=compare needs two checkpoints, got {steps}: say --steps=100,200 or "
@@ -168,6 +175,10 @@ def compare_runs(run: "Run", other: "Run", which: str) -> list[dict[str, Any]]:
       run: the minuend.
       other: the subtrahend, opened with the same likelihood and eval settings (`Run.open_like`).
       which: '' for the newest step of each, one step for both, or 'STEP,STEP OF THE OTHER'.
+
+    Raises:
+      IncomparableError: the data differ, or both are the same checkpoint.
+      CheckpointError: a step is missing.
     """
     fingerprints = [each.experiment.dataset.fingerprint for each in (run, other)]
     if fingerprints[0] != fingerprints[1]:  # before anything is evaluated
@@ -207,7 +218,11 @@ def _rows(name: str, a: Result, b: Result, names: tuple[str, str]) -> list[dict[
 
 
 def save_comparison(workdir: Workdir, rows: list[dict[str, Any]]) -> None:
-    """Write the rows of a comparison to a file of its own, ``compare/<digest>.json``."""
+    """Write the rows of a comparison to a file of its own, ``compare/<digest>.json``.
+
+    Raises:
+      IncomparableError: there is no row.
+    """
     if not rows:
         raise IncomparableError("nothing to compare: no image succeeded in both of any two results")
     if is_writer():

@@ -50,7 +50,11 @@ class Conditioning:
 
     @classmethod
     def of(cls, experiment: "Experiment", classifier: ClassifierRun) -> "Conditioning":
-        """Return the conditioning of an experiment."""
+        """Return the conditioning of an experiment.
+
+        Raises:
+          DataError: a classifier is needed, and the data have no classes.
+        """
         settings = experiment.conditional_sampling
         needed = settings.guidance.needs_classifier
         return cls(
@@ -85,7 +89,11 @@ class Conditioning:
 
 
 def guide_params(experiment: "Experiment", classifier: ClassifierRun) -> Any:
-    """Return the parameters of the classifier, or None if the guidance needs no classifier."""
+    """Return the parameters of the classifier, or None if the guidance needs no classifier.
+
+    Raises:
+      CheckpointError: it needs one, and it is not trained.
+    """
     return (
         classifier.params() if experiment.conditional_sampling.guidance.needs_classifier else None
     )
@@ -110,6 +118,9 @@ class Targets:
         """Return the targets of ``count`` samples.
 
         Sample i has the i-th class of the config, in turn, and the i-th test datum.
+
+        Raises:
+          DataError: test data are needed and are not there.
         """
         settings = experiment.conditional_sampling
         numbers = np.arange(count)

@@ -53,7 +53,11 @@ _UNITS = {
 
 
 def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: int) -> Path:
-    """Write the score of a checkpoint, and its log density by the first estimator of the config."""
+    """Write the score of a checkpoint, and its log density by the first estimator of the config.
+
+    Raises:
+      ConfigError: the estimator runs on the host, or the model has no score.
+    """
     if isinstance(experiment.process, Neural):
         raise ConfigError(
             "config.sde.name = 'neural' has no score to export; export a run of another process"
@@ -129,7 +133,15 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
 
 
 def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Callable[..., Any]:
-    """Return ``(params, x, t) -> score`` of points x (n, *D) at times t (n,)."""
+    """Return ``(params, x, t) -> score`` of points x (n, *D) of the model's space at times t (n,).
+
+    Args:
+      experiment: its model computes in float32.
+      tree: returns the parameters by group from the arrays by name.
+
+    Raises:
+      ConfigError: the score is that of a path which a latent chooses.
+    """
     experiment.require_common_levels("a score at a time")
     model = experiment.model.in_float32()
 
@@ -143,7 +155,12 @@ def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Ca
 
 
 def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Callable[..., Any]:
-    """Return ``(params, x) -> logits`` of tokens x (n, *D), of which some are the mask."""
+    """Return ``(params, x) -> logits`` of tokens x (n, *D), of which some are the mask.
+
+    Args:
+      experiment: its process is discrete.
+      tree: returns the parameters by group from the arrays by name.
+    """
     model = experiment.model.in_float32()
 
     def logits(params: Params, x: Int[Array, "n *D"]) -> Float[Array, "n *D levels"]:
@@ -160,6 +177,9 @@ def log_density_program(
 
     The datum of an index has the draws that an evaluation gives the test datum of that index. The
     estimator follows ``plan``, that of its evaluator for the parameters.
+
+    Raises:
+      ConfigError: the estimator runs on the host.
     """
     evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
     if runs_on_host(evaluator.likelihood):

@@ -55,6 +55,12 @@ def import_checkpoint(
     evaluation, sampling and training resume from there. Further training has the data order and the
     random numbers of this package.
 
+    Args:
+      workdir: a folder that is no workdir yet.
+      config: the configuration that the checkpoint was trained with.
+      experiment: built from it.
+      source: the msgpack file.
+
     Raises:
       CheckpointError: there is no such file, or it does not fit the config; the message names the
         parameters.
@@ -98,7 +104,11 @@ def import_checkpoint(
 
 
 def check_conventions(config: ConfigDict) -> None:
-    """Check that score_sde or score_flow could have trained with these settings."""
+    """Check that score_sde or score_flow could have trained with these settings.
+
+    Raises:
+      ConfigError: they could not; the message names the keys, with their possible values.
+    """
     process, network = config.sde.name, config.model.name
     allowed = {"sde.name": tuple(_CONVENTIONS), "model.name": ("ddpm", "ncsnpp", "ncsnv2")}
     if process in _CONVENTIONS:
@@ -122,7 +132,11 @@ def check_conventions(config: ConfigDict) -> None:
 
 
 def train_state(found: OfficialState, like: TrainState) -> TrainState:
-    """Return the state of the file in the structure of another state."""
+    """Return the state of the file in the structure of another state.
+
+    Raises:
+      CheckpointError: it does not fit; the message names the parameters.
+    """
     network = like.params[NETWORK]
     params = fit_arrays(found.params, network, "the parameters")
     opt_state = optax.tree_utils.tree_set(
@@ -143,6 +157,13 @@ def matching_experiments(
     """Return the names of the experiments whose network has the parameters of a checkpoint.
 
     Several experiments can share a network: the file does not say in what they differ.
+
+    Args:
+      source: the msgpack file.
+      models: the model and the shape of an example, by name of the experiment.
+
+    Raises:
+      CheckpointError: there is no such file, or no network fits it.
     """
     params = read_official(Path(source).expanduser()).ema_params
     by_shapes: dict[str, list[str]] = {}

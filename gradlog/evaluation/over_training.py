@@ -36,6 +36,13 @@ def save_over_training(workdir: Workdir, results: list[Result]) -> dict[str, Any
     Both cover all steps that have been evaluated with the settings of these results, not only the
     latest ones. Results with other settings have files of their own beside them. Nothing is written
     for a single step.
+
+    Args:
+      workdir: of the results.
+      results: of each estimator with the same settings at all steps.
+
+    Raises:
+      IncomparableError: two results of an estimator are of different images.
     """
     settings = {r.summary["estimator"]: common_settings(r.folder) for r in results}
     known = {(r.summary["estimator"], r.summary["step"]): r for r in results}
@@ -81,6 +88,12 @@ def over_training(results: Sequence[Result]) -> dict[str, Any]:
     ``probability_best``, see `probabilities_best`; and ``minus_best``, the paired difference to the
     best step. All steps are compared on the ``num_images`` images that succeeded at each of them.
     Estimators with one step, or with no image in common, are left out.
+
+    Args:
+      results: of any estimators, at any steps, with the same settings.
+
+    Raises:
+      IncomparableError: two results of an estimator are of different images.
     """
     names = dict.fromkeys(result.summary["estimator"] for result in results)
     found = {
@@ -155,7 +168,11 @@ def probabilities_best(
 
 
 def figure(found: dict[str, Any]) -> "Figure":
-    """Draw bits/dim with its interval over steps: a line for each estimator, a star at the best."""
+    """Draw bits/dim with its interval over steps: a line for each estimator, a star at the best.
+
+    Args:
+      found: by `over_training`, or read from its file.
+    """
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(7, 4), layout="constrained")

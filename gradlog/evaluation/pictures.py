@@ -69,7 +69,15 @@ def save_triples(
     originals: Num[np.ndarray, "n h w c"],
     levels: int | None,
 ) -> None:
-    """Save images side by side: the known part, the sample, the original; several to a row."""
+    """Save images side by side: the known part, the sample, the original; several to a row.
+
+    Args:
+      path: a PNG file.
+      known: the known part of each, in the units of the data, like the others.
+      x: samples.
+      originals: of the known parts.
+      levels: of quantized data; None for continuous data, which are scaled to their range.
+    """
     rows = np.stack([known, x, originals], axis=1).reshape(-1, *x.shape[1:])
     columns = 3 * int(np.ceil(np.sqrt(len(x) / 3)))
     _save_png(path, image_grid(to_bytes(rows, levels), columns))

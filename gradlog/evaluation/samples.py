@@ -192,7 +192,15 @@ class SampleRun:
         log_prob: bool = False,
         keep_path: bool = False,
     ) -> Samples:
-        """Draw samples in the units of the data; without a key those of ``--mode=sample``."""
+        """Draw samples in the units of the data; without a key those of ``--mode=sample``.
+
+        Raises:
+          ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
+          CheckpointError: the guidance needs a classifier, and it is not trained.
+          DataError: test data are needed and are not there.
+          TypeError: the key is no key of JAX.
+          ValueError: count is below 1.
+        """
         if count < 1:
             raise ValueError(f"n = {count} samples: choose 1 or more")
         if key is None:
@@ -212,7 +220,11 @@ class SampleRun:
             )
 
     def check(self, steps: list[int]) -> None:
-        """Check, before anything is drawn, that the folders of all steps can be used."""
+        """Check, before anything is drawn, that the folders of all steps can be used.
+
+        Raises:
+          WorkdirError: the settings of samples in a folder cannot be read.
+        """
         for step in steps:
             self._workdir.samples(step, self._settings)
 

@@ -48,7 +48,19 @@ def score_model_training(
     defaults: Mapping[str, Any],
     given: Mapping[str, Any],
 ) -> WorkdirTraining:
-    """Return the training of an experiment's score model to ``config.training.steps``."""
+    """Return the training of an experiment's score model to ``config.training.steps``.
+
+    Args:
+      workdir: the folder of the run.
+      config: the whole configuration.
+      experiment: built from it.
+      defaults: values, by dotted key, of settings that are younger than the folder.
+      given: parameters by group that a new training begins with; other groups are drawn.
+
+    Raises:
+      ConfigError: the batch does not divide over the devices, or the package of the tracker is not
+        installed.
+    """
     settings, dataset = experiment.training, experiment.dataset
     if package := find_missing_package(settings.tracker):
         raise ConfigError(
@@ -151,7 +163,11 @@ def state_spec(experiment: "Experiment") -> TrainState:
 
 
 def parallel_step(experiment: "Experiment") -> ParallelStep:
-    """Return the training step, mapped over the devices."""
+    """Return the training step, mapped over the devices.
+
+    Raises:
+      ConfigError: the batch does not divide over them.
+    """
     settings = experiment.training
     step = TrainStep(
         score_training(experiment), experiment.groups, settings.batch_size, settings.max_skips

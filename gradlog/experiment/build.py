@@ -26,7 +26,12 @@ def load_dataset(config: ConfigDict) -> Dataset:
 
 
 def load_prepared(config: ConfigDict) -> Dataset:
-    """Load the data if they are there. Nothing is prepared, downloaded or written."""
+    """Load the data if they are there. Nothing is prepared, downloaded or written.
+
+    Raises:
+      ConfigError: the name of the data set is unknown.
+      DataError: the data are not available or not prepared.
+    """
     with prepared_only():
         return load_dataset(config)
 
@@ -57,14 +62,22 @@ def load_data_or_shape(config: ConfigDict, workdir: Workdir | None = None) -> Da
 
 
 def build(config: ConfigDict, dataset: Dataset) -> Experiment:
-    """Return the experiment of a whole configuration and its data."""
+    """Return the experiment of a whole configuration and its data.
+
+    Raises:
+      ConfigError: a name, a key or a value is invalid; the message names it.
+    """
     experiment = check_config(config).with_data(dataset)
     experiment.check(["params_spec"])
     return experiment
 
 
 def check_config(config: ConfigDict) -> Experiment:
-    """Check all of a configuration that needs no data, and return its experiment without data."""
+    """Check all of a configuration that needs no data, and return its experiment without data.
+
+    Raises:
+      ConfigError: a name, a key or a value is invalid; the message names it.
+    """
     experiment = Experiment(resolve_compat(config))
     experiment.check()
     return experiment

@@ -81,6 +81,9 @@ def resolve_compat(
       config: a whole configuration.
       overridden: dotted keys that keep their value whatever the preset sets.
       trained: the configuration that a run was made with, if there is a run: its loss stays.
+
+    Raises:
+      ConfigError: ``config.compat`` is unknown, or the configuration is not a whole one.
     """
     if problem := find_problem(config):
         raise ConfigError(problem)
@@ -96,7 +99,13 @@ def resolve_compat(
 def compat_notes(
     config: ConfigDict, resolved: ConfigDict, keys_read: Collection[str] | None = None
 ) -> list[str]:
-    """Return notes on what the preset of a configuration set, and on what it left alone."""
+    """Return notes on what the preset of a configuration set, and on what it left alone.
+
+    Args:
+      config: with the preset.
+      resolved: with the settings of the preset.
+      keys_read: the dotted keys that matter; None for all.
+    """
     values, name = dict(flatten(resolved)), config.compat
     preset = {k: v for k, v in _preset(config).items() if keys_read is None or k in keys_read}
     changed = [f"{key} = {value}" for key, value in preset.items() if values[key] == value]

@@ -123,12 +123,21 @@ class Experiment:
         return self._dataset
 
     def check(self, parts: Iterable[str] = ALL_PARTS) -> None:
-        """Build what identifies the experiment, and these parts."""
+        """Build what identifies the experiment, and these parts.
+
+        Raises:
+          ConfigError: a name, a key or a value is invalid; the message names it.
+        """
         for name in (*_TRAINED, *parts):
             getattr(self, name)
 
     def with_data(self, dataset: Dataset) -> "Experiment":
-        """Return the same experiment with data. Parts that do not depend on the data stay."""
+        """Return the same experiment with data. Parts that do not depend on the data stay.
+
+        Raises:
+          ConfigError: the classes of model and data differ, or a batch does not fit the memory of
+            this machine.
+        """
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
@@ -163,7 +172,11 @@ class Experiment:
 
     @cached_property
     def params_spec(self) -> Any:
-        """The shapes of the parameters by group, as `jax.eval_shape` returns them."""
+        """The shapes of the parameters by group, as `jax.eval_shape` returns them.
+
+        Raises:
+          ConfigError: the model does not fit the data, or the memory of this machine.
+        """
         shape = self.dataset.shape
         try:
             spec = jax.eval_shape(lambda key: self.model.init(key, shape), jax.random.key(0))
@@ -195,7 +208,11 @@ class Experiment:
         return self.process.initial()
 
     def require_common_levels(self, what: str) -> None:
-        """Check that all data have the same noise levels at a time."""
+        """Check that all data have the same noise levels at a time.
+
+        Raises:
+          ConfigError: a latent of the datum chooses them.
+        """
         if getattr(self.process, "latents", 0):
             raise ConfigError(
                 f"config.sde.latents = {self.config.sde.latents}: each datum has noise levels of "

@@ -89,7 +89,16 @@ def to_tuples(value: Any) -> Any:
 
 
 def load(flag: str, file: str) -> dict[str, Any]:
-    """Run a file and return the names that it defines."""
+    """Run a file and return the names that it defines.
+
+    Args:
+      flag: the flag that names the file, for messages.
+      file: its path.
+
+    Raises:
+      ConfigFileError: there is no such file.
+      Exception: an error in the file's own code.
+    """
     path = find_file(file)
     if path is None:
         raise ConfigFileError(
@@ -111,7 +120,12 @@ def find_file(file: str) -> Path | None:
 
 
 def call(flag: str, file: str, names: dict[str, Any], function: str, *arguments: str) -> Any:
-    """Call a function that a file defines."""
+    """Call a function that a file defines.
+
+    Raises:
+      ConfigFileError: the file has no such function.
+      Exception: an error in the function.
+    """
     if function not in names:
         raise ConfigFileError(f"--{flag}: {file} has no function {function}()")
     return names[function](*arguments)
@@ -119,7 +133,11 @@ def call(flag: str, file: str, names: dict[str, Any], function: str, *arguments:
 
 @contextlib.contextmanager
 def as_one_line(flag: str, path: str) -> Iterator[None]:
-    """Turn errors of a file's own code, and a timeout, into one line."""
+    """Turn errors of a file's own code, and a timeout, into one line.
+
+    Raises:
+      ConfigFileError: names the flag and the file.
+    """
     try:
         with _time_limit(SECONDS):
             yield

@@ -27,7 +27,12 @@ MANY_STEPS = 100  # samplers of a higher order need no more
 
 
 def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]:
-    """Return the notes on an experiment, one sentence each."""
+    """Return the notes on an experiment, one sentence each.
+
+    Args:
+      experiment: with its data; the parts that were built are those that are used.
+      overridden: dotted keys that were set on the command line.
+    """
     config, found = experiment.config, unread_overrides(experiment, overridden)
     built = experiment.keys_of_parts.keys()  # there are no notes on parts that nothing uses
     estimators = experiment.estimators if "estimators" in built else {}

@@ -23,7 +23,11 @@ CPU_TEST_IMAGES = 200
 
 
 def own_data_config(path: str) -> ConfigDict:
-    """Return an experiment for the data at a path, on the device of this machine."""
+    """Return an experiment for the data at a path, on the device of this machine.
+
+    Raises:
+      ConfigFileError: nothing is there, or a model cannot be trained on it.
+    """
     if not path:
         raise ConfigFileError(
             "configs/own.py needs the path of your data: --config=configs/own.py:PATH, a folder of "

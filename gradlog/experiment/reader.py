@@ -50,7 +50,11 @@ class Reader:
         discrete: Mapping[str, Any],
         neural: Mapping[str, Any],
     ) -> Any:
-        """Return the member that a key names, of the registry for the kind of the process."""
+        """Return the member that a key names, of the registry for the kind of the process.
+
+        Raises:
+          ConfigError: there is no such name, or it is one of the other kind.
+        """
         self.pick(key, {**continuous, **discrete, **neural})
         name, own = self.get(key), continuous
         if isinstance(process, Discrete | Neural):
@@ -69,7 +73,11 @@ class Reader:
         )
 
     def make(self, section: str, factory: Callable, **parts: Callable[[], Any]) -> Any:
-        """Call a factory with its ``arguments``."""
+        """Call a factory with its ``arguments``.
+
+        Raises:
+          ConfigError: the factory finds a value that is invalid.
+        """
         arguments = self.arguments(section, factory, **parts)
         try:
             return factory(**arguments)
@@ -125,7 +133,11 @@ class Reader:
 
 
 def check_accepts(key: str, name: str, strategy: Any, process: Process) -> None:
-    """Check that a sampler or an estimator accepts the process."""
+    """Check that a sampler or an estimator accepts the process.
+
+    Raises:
+      ConfigError: it needs another kind of process; the message names the key.
+    """
     try:
         check_process(strategy, process)
     except ValueError as error:

@@ -609,7 +609,11 @@ class Run:
 
 
 def load_workdir_config(workdir: Workdir) -> ConfigDict:
-    """Return the configuration that a workdir was made with."""
+    """Return the configuration that a workdir was made with.
+
+    Raises:
+      WorkdirError: the folder is no workdir.
+    """
     if not workdir.exists():
         raise WorkdirError(f"{workdir.root} is not a workdir: it has no config.json")
     return load_saved_config(workdir.config)

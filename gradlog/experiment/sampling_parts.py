@@ -103,7 +103,11 @@ def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> 
 
 
 def with_log_prob(sampler: Sampler, name: str, process: Process) -> Sampler:
-    """Return the sampler that also returns the density of each sample."""
+    """Return the sampler that also returns the density of each sample.
+
+    Raises:
+      ConfigError: it has none, or not with its other settings.
+    """
     if not (is_dataclass(sampler) and "log_prob" in {field.name for field in fields(sampler)}):
         raise ConfigError(
             f"config.sampling.log_prob = True needs a sampler of the flow; {name!r} has none: "
@@ -127,7 +131,11 @@ def with_log_prob(sampler: Sampler, name: str, process: Process) -> Sampler:
 
 
 def build_encoding(reader: Reader, process: Process) -> Encoding:
-    """Build the map between data and latents, with the solver and eps of ``config.sampling``."""
+    """Build the map between data and latents, with the solver and eps of ``config.sampling``.
+
+    Raises:
+      ConfigError: the process is discrete or neural, and has no probability flow here.
+    """
     if isinstance(process, Discrete | Neural):
         raise ConfigError(
             f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
@@ -145,6 +153,15 @@ def build_conditional_sampling(
     """Build the guidance to classes and the known part of the samples.
 
     Without the data set only the configuration is checked.
+
+    Args:
+      reader: of the configuration.
+      num_classes: the number of classes that the network knows; 0 for an unconditional network.
+      sampler: the one that draws the samples.
+      dataset: whose classes and test data are used.
+
+    Raises:
+      ConfigError: they do not go together, or not with the model, the sampler or the data.
     """
     guidance: Guidance = reader.make("sampling", reader.pick("sampling.guidance", GUIDANCES))
     asked = reader.get("sampling.classes")

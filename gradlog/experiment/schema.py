@@ -24,7 +24,11 @@ class ConfigFileError(ConfigError):
 
 
 def check_ranges(config: ConfigDict) -> None:
-    """Check the numbers of a configuration in which ``find_problem`` found no problem."""
+    """Check the numbers of a configuration in which ``find_problem`` found no problem.
+
+    Raises:
+      ConfigError: a number lies outside of its range; the message names the key.
+    """
     values = dict(flatten(config))
     for key, value in values.items():
         check_range(key, value)
@@ -42,7 +46,11 @@ def check_ranges(config: ConfigDict) -> None:
 
 
 def check_range(key: str, value: Any) -> None:
-    """Check the value of one dotted key, which has its type."""
+    """Check the value of one dotted key, which has its type.
+
+    Raises:
+      ConfigError: it lies outside of its range, or holds no numbers; the message names the key.
+    """
     # The command line does not look inside tuples.
     numbers = value if key.startswith("model.") and isinstance(value, tuple) else ()
     if not all(type(number) is int for number in numbers):
@@ -64,7 +72,12 @@ def find_problem_in_value(key: str, value: Any) -> str:
 
 
 def check_key(key: str) -> None:
-    """Check that there is a dotted key."""
+    """Check that there is a dotted key.
+
+    Raises:
+      ConfigError: it is a section, lies below a key, or is unknown; the message names what was
+        probably meant.
+    """
     if key in keys():
         return
     if inside := [name for name in keys() if name.startswith(f"{key}.")]:

@@ -16,7 +16,12 @@ _RUN_FILES = ("config.json", "provenance.json", "metrics.jsonl", "checkpoints", 
 
 
 def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into the folder of a run or a sweep, and return its path."""
+    """Write ``report.html`` into the folder of a run or a sweep, and return its path.
+
+    Raises:
+      WorkdirError: the folder is neither.
+      OSError: the file cannot be written.
+    """
     if SweepFolder(folder).plan.exists():
         files = SweepFiles(folder)
     elif any((folder / name).exists() for name in _RUN_FILES):

@@ -57,7 +57,12 @@ _NEW_WORKDIR = "runs/again"
 
 
 def attempt(read: Callable[[], Read], where: str = "") -> tuple[Read | None, list[str]]:
-    """Return what a function reads, or None with the reason why it cannot."""
+    """Return what a function reads, or None with the reason why it cannot.
+
+    Args:
+      read: the function.
+      where: what it reads, for errors that do not name it.
+    """
     try:
         return read(), []
     except _READ_ERRORS as error:
@@ -517,7 +522,11 @@ def load_pictures(title: str, files: Iterable[Captioned]) -> tuple[list[dict[str
 
 
 def load_sealed(path: Path, beside: Collection[str] = ()) -> dict[str, Any]:
-    """Load a sealed file, with the names of today. Files beside it must be as it says."""
+    """Load a sealed file, with the names of today. Files beside it must be as it says.
+
+    Raises:
+      DamagedFileError: the file has changed since it was written.
+    """
     try:
         return modern_result(read_sealed(path, beside))
     except (OSError, ValueError) as error:

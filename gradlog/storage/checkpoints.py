@@ -164,6 +164,10 @@ class Checkpoints:
         Files that ``verify`` has read, and that have not changed since, are not read twice for
         this. A checkpoint of version 0.1 gets the names of today's state.
 
+        Args:
+          step: the step.
+          like: a tree of arrays or of ``jax.ShapeDtypeStruct``.
+
         Raises:
           DamagedError: it is not as it was written.
           MissingError: there is no such step.

@@ -32,6 +32,13 @@ def own_path(root: Path, *names: str) -> Path:
 
     The folder itself may be a link, because the user has named it. What is inside was put there by
     somebody else if it is a link, and writing through it would change files elsewhere.
+
+    Args:
+      root: the folder.
+      names: the folders on the way, and the name of the file or folder.
+
+    Raises:
+      WorkdirError: one of them is a link or a special file.
     """
     path = root
     for name in names:

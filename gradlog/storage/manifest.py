@@ -105,7 +105,16 @@ class Manifest:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def find_damage(self, folder: Path, step: int, run: str) -> list[str]:
-        """Return a few words for each difference between a folder and this manifest."""
+        """Return a few words for each difference between a folder and this manifest.
+
+        Args:
+          folder: the checkpoint's folder.
+          step: the step that it should be.
+          run: the run that should have written it; '' accepts every run.
+
+        Raises:
+          OSError: a file cannot be read at the moment.
+        """
         found = []
         if self.step != step:
             found.append(f"it is the checkpoint of step {self.step}")
@@ -132,7 +141,11 @@ class Manifest:
         return found == {name: entry["size"] for name, entry in self.files.items()}
 
     def unpack(self, stored: Mapping[str, np.ndarray]) -> Arrays:
-        """Return the arrays as they were in memory, from the stored ones."""
+        """Return the arrays as they were in memory, from the stored ones.
+
+        Raises:
+          DamagedError: an array differs from the one in memory by a bit or more.
+        """
         shapes = {name: entry["shape"] for name, entry in self.layout.items()}
         arrays = unpack(stored, self.places, shapes)
         for name, entry in self.layout.items():

@@ -97,7 +97,11 @@ class MetricsLog:
         self._folder = directory.stat()
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Add the metrics of a step, with the wall time."""
+        """Add the metrics of a step, with the wall time.
+
+        Raises:
+          WorkdirError: it cannot be written.
+        """
         finite = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
         record = {"step": step, **finite}
         line = _render([record | {_TIME: round(time.time(), 3)}])

@@ -102,6 +102,10 @@ def fit_arrays(found: Flat, wanted: Any, name: str) -> Any:
       found: arrays by path.
       wanted: a tree of arrays, or of ``jax.ShapeDtypeStruct``.
       name: what the arrays are, for messages.
+
+    Raises:
+      CheckpointError: parameters are missing, left over, of another shape, or not finite. The
+        message names them.
     """
     if mismatches := find_mismatches(found, wanted):
         rest = len(mismatches) - _MAX_SHOWN

@@ -32,6 +32,9 @@ def copy_arrays(tree: Any) -> Arrays:
     """Return copies of the leaves of a tree as NumPy arrays, by dotted name.
 
     They are copies because, on a CPU, the next training step may overwrite a device's memory.
+
+    Raises:
+      CheckpointError: a leaf is no array of numbers, or two leaves have one name.
     """
     arrays = {}
     for name, leaf in _name_leaves(jax.device_get(tree)).items():

@@ -70,6 +70,12 @@ class BackgroundTracker:
 
     If the other tracker fails or falls too far behind, there is one note, and nothing more is
     written.
+
+    Args:
+      name: what the note calls the tracker.
+      start: makes the tracker, in the thread.
+      tell: receives the note.
+      closing_seconds: time to wait for the last points.
     """
 
     def __init__(

@@ -77,7 +77,11 @@ class Workdir:
         return self.root / "metrics.jsonl"
 
     def own(self, *names: str) -> Path:
-        """Return the path of a file or folder inside this one that may be written."""
+        """Return the path of a file or folder inside this one that may be written.
+
+        Raises:
+          WorkdirError: it, or a folder on the way to it, is a link or a special file.
+        """
         return own_path(self.root, *names)
 
     def exists(self) -> bool:
@@ -95,12 +99,20 @@ class Workdir:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that must never change here, by dotted key; empty before it is claimed."""
+        """The settings that must never change here, by dotted key; empty before it is claimed.
+
+        Raises:
+          WorkdirError: ``provenance.json`` is missing or cannot be read.
+        """
         return self._read_provenance()["identity"] if self._has_begun() else {}
 
     @property
     def data_facts(self) -> dict[str, Any]:
-        """Facts about the data from the claim; empty before, and in workdirs of version 0.1."""
+        """Facts about the data from the claim; empty before, and in workdirs of version 0.1.
+
+        Raises:
+          WorkdirError: ``provenance.json`` is missing or cannot be read.
+        """
         found = self._read_provenance().get(_DATA) if self._has_begun() else None
         return found if isinstance(found, dict) else {}
 
@@ -144,7 +156,11 @@ class Workdir:
         self._write(self.config, config)
 
     def restore_config(self, config: dict) -> None:
-        """Write the configuration again if it was lost. Call ``check`` first."""
+        """Write the configuration again if it was lost. Call ``check`` first.
+
+        Raises:
+          WorkdirError: the folder cannot be written.
+        """
         if not self.exists():
             self._write(self.config, config)
 

@@ -105,6 +105,10 @@ def draw_settings(results: SweepResults, *, stacked: bool = False) -> Figure:
 
     Dots have 95 % intervals, and small dots below them are seeds. The best is blue. Settings
     without a significant difference to it are light blue, the others gray.
+
+    Args:
+      results: the results of the sweep.
+      stacked: whether differences are below the bits, for a narrow page.
     """
     estimators = results.estimators or ("",)
     length = _LINE_LENGTH_STACKED if stacked else _LINE_LENGTH

@@ -171,7 +171,11 @@ class SlurmJob:
 
 
 def check_slurm() -> None:
-    """Check that jobs can be submitted, before anything is written."""
+    """Check that jobs can be submitted, before anything is written.
+
+    Raises:
+      SweepError: submitit or SLURM is missing.
+    """
     try:
         import submitit  # noqa: F401
     except ImportError:
@@ -201,6 +205,9 @@ def run_on_slurm(
       on_end: called with each task that ended, whether it succeeded or not.
       parameters: arguments of ``submitit.AutoExecutor``: time, memory, ``slurm_partition``.
       cluster: the cluster argument of ``submitit.AutoExecutor``.
+
+    Raises:
+      SweepError: SLURM refuses a job or a parameter.
     """
     import submitit
 

@@ -118,7 +118,12 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read the plan of a sweep that was started before."""
+    """Read the plan of a sweep that was started before.
+
+    Raises:
+      SweepError: the folder has no plan.
+      DamagedFileError: the file holds something else.
+    """
     if not path.is_file():
         raise SweepError(f"{path.parent} is not the folder of a sweep: it has no {path.name}")
     stored = read_json(path)
@@ -136,7 +141,17 @@ def read_plan(path: Path) -> Plan:
 
 
 def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = ()) -> Plan:
-    """Return the plan that a sweep's file describes, with every configuration checked."""
+    """Return the plan that a sweep's file describes, with every configuration checked.
+
+    Args:
+      file: a Python file with a function ``sweep()`` that returns overrides.
+      config: the base configuration.
+      command_line_keys: dotted keys of the base that were set on the command line.
+
+    Raises:
+      ConfigFileError: the file cannot be read.
+      SweepError: an override is invalid or occurs twice, or there are none. The message names it.
+    """
     with loading.as_one_line("sweep", file):
         namespace = loading.load("sweep", file)
         # Overrides may come from a generator: the time limit covers its code too.
@@ -184,7 +199,12 @@ def keep_old_names(plan: Plan, old: Plan) -> Plan:
 
 
 def read_slurm_settings(file: str) -> dict[str, Any]:
-    """Return what the file's function ``slurm()`` gives to submitit; {} without it."""
+    """Return the parameters for submitit that the file's function ``slurm()`` gives; {} without it.
+
+    Raises:
+      ConfigFileError: the file cannot be read.
+      SweepError: ``slurm()`` does not return a dict.
+    """
     with loading.as_one_line("sweep", file):
         namespace = loading.load("sweep", file)
         settings = namespace["slurm"]() if "slurm" in namespace else {}
@@ -208,7 +228,11 @@ def shorten_keys(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _apply_overrides(base: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
-    """Return a copy of the base configuration with other values."""
+    """Return a copy of the base configuration with other values.
+
+    Raises:
+      ConfigError: a key is unknown, or its value has another type.
+    """
     for key in overrides:
         check_key(key)
     values = unflatten_dict({**flatten_dict(base.to_dict(), sep="."), **overrides}, sep=".")

@@ -208,7 +208,11 @@ def read_sweep(root: str | Path) -> SweepResults:
 
 
 def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
-    """Read the results of a plan's runs."""
+    """Read the results of a plan's runs.
+
+    Raises:
+      DamagedFileError, WorkdirError: a file of a run is damaged.
+    """
     evaluated: list[tuple[RunRow, Result]] = []
     without: list[RunRow] = []
     for run in plan.runs:

@@ -37,13 +37,23 @@ class FailedRunsError(UserError, ValueError):
 
 
 def show_sweep_plan(folder: SweepFolder, plan: Plan) -> None:
-    """Print the runs of a plan and their status, and write nothing."""
+    """Print the runs of a plan and their status, and write nothing.
+
+    Raises:
+      SweepError: the folder holds something else.
+    """
     plan = _reconcile(folder, plan)
     display.show_plan(plan, [make_task(folder, plan, run) for run in plan.runs])
 
 
 def run_sweep(folder: SweepFolder, plan: Plan, launcher: Launcher) -> None:
-    """Execute the runs that are not done, then write and print the results of all runs."""
+    """Execute the runs that are not done, then write and print the results of all runs.
+
+    Raises:
+      SweepError: the folder holds something else.
+      WorkdirError: another process uses the folder, or a link in it would be written through.
+      FailedRunsError: some runs failed.
+    """
     plan = _reconcile(folder, plan)
     tasks = [make_task(folder, plan, run) for run in plan.runs]
     with lock_workdir(folder.root):
@@ -112,7 +122,11 @@ def save_results(results: SweepResults) -> None:
 
 
 def _reconcile(folder: SweepFolder, plan: Plan) -> Plan:
-    """Compare a plan with an earlier sweep in the same folder, and print what changed."""
+    """Compare a plan with an earlier sweep in the same folder, and print what changed.
+
+    Raises:
+      SweepError: the folder holds something else.
+    """
     if not folder.plan.is_file():
         files = folder.root.iterdir() if folder.root.is_dir() else ()
         if any(not path.name.startswith(".") for path in files):

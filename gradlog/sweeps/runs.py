@@ -99,7 +99,11 @@ class SweepFolder:
         return self.runs / f"{name}.job.json"
 
     def check_writable(self, name: str) -> None:
-        """Check that nothing a run writes is a link to a place elsewhere."""
+        """Check that nothing a run writes is a link to a place elsewhere.
+
+        Raises:
+          WorkdirError: something is.
+        """
         own_path(self.root, self.jobs.name)
         for path in (self.workdir(name), self.log(name), self.summary(name)):
             own_path(self.root, *path.relative_to(self.root).parts)
@@ -130,7 +134,13 @@ class SweepFolder:
         return step is not None and step >= steps and (self.workdir(name) / "curves.png").is_file()
 
     def status(self, name: str, steps: int, settings: str) -> str:
-        """Return the status of a run: 'done', 'failed', 'trained', 'begun' or 'waiting'."""
+        """Return the status of a run: 'done', 'failed', 'trained', 'begun' or 'waiting'.
+
+        Args:
+          name: the name of the run.
+          steps: the number of its training steps.
+          settings: the digest of its configuration. A run is done if it was evaluated with these.
+        """
         record = self.read_record(name)
         finished = [(folder / "bits_per_dim.json").is_file() for folder in self.results(name)]
         if record.settings == settings and finished and all(finished):

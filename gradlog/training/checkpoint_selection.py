@@ -56,6 +56,15 @@ def for_each_checkpoint(
     The training may delete a selected checkpoint before its turn. Of 'all' it is skipped with a
     note, and the newest one is selected again, once. Several hosts cannot skip independently of
     each other, so for them it is an error.
+
+    Args:
+      checkpoints: of the run.
+      which: see `select_checkpoints`.
+      do: is called with a step.
+      check: is called with all steps first; it raises if they cannot be done.
+
+    Raises:
+      CheckpointError: see `select_checkpoints`; or a named checkpoint was deleted.
     """
     steps = select_checkpoints(checkpoints, which)
     check(steps)
@@ -74,6 +83,9 @@ def newest_to_train_from(checkpoints: Checkpoints) -> int | None:
     """Return the newest sound step, or None if there is no checkpoint.
 
     Damaged checkpoints that are newer are set aside, so that their steps can be written again.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none is sound.
     """
     if broadcast(len(checkpoints.steps())) == 0:
         return None

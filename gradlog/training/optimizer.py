@@ -14,7 +14,11 @@ def constant(learning_rate: float) -> optax.Schedule:
 
 
 def cosine(learning_rate: float, decay_steps: int) -> optax.Schedule:
-    """Return the schedule from the rate to 1% of it, half a cosine of ``decay_steps`` updates."""
+    """Return the schedule from the rate to 1% of it, half a cosine of ``decay_steps`` updates.
+
+    Raises:
+      ValueError: ``decay_steps`` is below one.
+    """
     if decay_steps < 1:
         raise ValueError("optimizer.decay_steps must be at least 1 for the schedule 'cosine'")
     return optax.cosine_decay_schedule(learning_rate, decay_steps, alpha=0.01)

@@ -195,7 +195,16 @@ def _first_state(task: WorkdirTraining, newest: int | None) -> tuple[TrainState,
 
 @contextlib.contextmanager
 def _recording(task: WorkdirTraining, start: int, digest: str) -> Iterator[Plan]:
-    """Open the log and the tracker; yield the plan that writes to them and saves checkpoints."""
+    """Open the log and the tracker; yield the plan that writes to them and saves checkpoints.
+
+    Args:
+      task: the training.
+      start: the step at which it begins.
+      digest: of the lines of the log up to this step, if it is known.
+
+    Raises:
+      NonFiniteError: with what the user can do.
+    """
     workdir, checkpoints = task.workdir, task.checkpoints
     log, tracker = None, NoTracker()
     if is_writer():

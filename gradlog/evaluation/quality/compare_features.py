@@ -23,6 +23,18 @@ def compare_features(
     """Return FID, KID, precision and recall of samples x against y, with their standard errors.
 
     Few samples are cut into fewer groups and smaller subsets; the numbers say how many.
+
+    Args:
+      x: features of samples.
+      y: features of the reference set.
+      neighbors: see `precision_recall`.
+      fid_groups: see `frechet`.
+      kid_subsets: see `kernel_distance`.
+      kid_subset_size: see `kernel_distance`.
+      seed: of the subsets.
+
+    Raises:
+      QualityError: the two sets cannot be compared.
     """
     inside = precision_recall(x, y, neighbors)
     groups = min(fid_groups, len(x) // 2)

@@ -61,6 +61,9 @@ class QualityRun:
 
     A result with the same settings is read, not computed again. A result with other settings stays,
     and the new one is put beside it.
+
+    Raises:
+      QualityError: the features are not available.
     """
 
     def __init__(
@@ -246,6 +249,9 @@ def load_samples(
     """Load samples, in the units of the data, from an .npy or .npz file.
 
     An .npz file has them as 'samples', 'images' or 'x', or has one array only.
+
+    Raises:
+      QualityError: the file cannot be read, or its array is not like the data.
     """
     try:
         x = read_array(path, _NAMES)

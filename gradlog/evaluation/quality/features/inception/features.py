@@ -66,6 +66,9 @@ class InceptionFeatures:
       convention: how images are resized and scaled, a key of `CONVENTIONS`.
       levels: of the images: 0 .. levels - 1 is spread over 0 .. 255; one channel becomes three.
       batch_size: images at once, over all local devices.
+
+    Raises:
+      QualityError: the convention is unknown, or images are continuous.
     """
 
     costly = True
@@ -98,7 +101,11 @@ class InceptionFeatures:
     def __call__(
         self, source: Source, progress: Progress = no_progress
     ) -> Float[np.ndarray, "n k"]:
-        """Return the features of every image of a source, in its order."""
+        """Return the features of every image of a source, in its order.
+
+        Raises:
+          QualityError: they are not images of one channel or three.
+        """
         shape = source[np.arange(1)].shape[1:]
         if len(shape) != 3 or shape[-1] not in (1, 3):
             raise QualityError(f"Inception takes images of 1 or 3 channels, got shape {shape}")

@@ -84,6 +84,10 @@ class _WeightsUnpickler(_Unpickler):
     """An unpickler with the opcodes and the functions that weights need, and no other.
 
     A key is a string: a pickle of 550 bytes can have a tuple that takes years to hash.
+
+    Args:
+      file: stands behind the pickle after ``load``.
+      storages: receives the storages of the tensors, by name.
     """
 
     # PROTO, FRAME, MARK, STOP; NONE, NEWTRUE, NEWFALSE; BININT, BININT1, BININT2, LONG1, BINFLOAT;

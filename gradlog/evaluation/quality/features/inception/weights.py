@@ -91,7 +91,11 @@ def assemble(
     name_of: Callable[[tuple[str, ...]], str],
     kernel_axes: tuple[int, int, int, int],
 ) -> dict[str, Any]:
-    """Return the variables of the network from arrays under other names."""
+    """Return the variables of the network from arrays under other names.
+
+    Raises:
+      ValueError: an array is missing, has another shape, or is not finite.
+    """
     found = {}
     for path, expected in variable_shapes().items():
         name = name_of(path[1:])
@@ -146,6 +150,9 @@ def read_graph_file(content: bytes) -> dict[str, np.ndarray]:
     """Return the float32 constants of a GraphDef, or of its published archive, by name.
 
     The graph is read as data; TensorFlow is not needed.
+
+    Raises:
+      ValueError: the file is damaged, or of another kind.
     """
     try:
         content = _unpack(content)
