@@ -18,7 +18,13 @@ from gradlog.likelihood.divergences import (
     Sphere,
 )
 from gradlog.likelihood.exact import make_exact
-from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders, UpperBound
+from gradlog.likelihood.masked import (
+    ExactBySubsets,
+    JumpBound,
+    MaskedBound,
+    Orders,
+    UpperBound,
+)
 from gradlog.likelihood.mmse import MMSEBound, make_mmse
 from gradlog.likelihood.neural_bound import NeuralLikelihood
 from gradlog.likelihood.ode import ODELikelihood
@@ -48,21 +54,23 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "vlb": make_vlb,
 }
 
-# Estimators of discrete processes.
 # Estimators of a ConditionalPath.
 NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
+# Estimators of discrete processes: with masks, and without.
 DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": MaskedBound,
     "exact": ExactBySubsets,
     "orders": Orders,
     "upper": UpperBound,
 }
+JUMP_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": JumpBound}
 
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
     "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
+    "JUMP_LIKELIHOODS",
     "LIKELIHOODS",
     "NEURAL_LIKELIHOODS",
     "STARTS",
@@ -75,6 +83,7 @@ __all__ = [
     "Gaussian",
     "HutchPP",
     "ImportanceWeighted",
+    "JumpBound",
     "Likelihood",
     "LogDensity",
     "LogProb",

@@ -18,6 +18,7 @@ from gradlog.losses.masked import (
 )
 from gradlog.losses.neural_bound import NeuralBound, drift_error, reconstruction_cost
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
+from gradlog.losses.score_entropy import ScoreEntropy, score_entropy
 from gradlog.losses.score_matching import ScoreMatching
 from gradlog.losses.second_order import SecondOrderDenoising
 from gradlog.losses.sliced import (
@@ -49,7 +50,10 @@ INTEGRANDS: dict[str, type] = {
     "ssm_vr": ReducedVarianceScoreMatching,
 }
 # Objectives of discrete processes.
-DISCRETE_OBJECTIVES: dict[str, type] = {"masked": MaskedCrossEntropy}
+DISCRETE_OBJECTIVES: dict[str, type] = {
+    "masked": MaskedCrossEntropy,
+    "score_entropy": ScoreEntropy,
+}
 # Objectives of a ConditionalPath.
 NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
@@ -91,6 +95,7 @@ __all__ = [
     "OneLevel",
     "ReducedVarianceScoreMatching",
     "Scaling",
+    "ScoreEntropy",
     "ScoreFlow",
     "ScoreMatching",
     "SecondOrderDenoising",
@@ -112,6 +117,7 @@ __all__ = [
     "example_keys",
     "log_probs",
     "reconstruction_cost",
+    "score_entropy",
     "stratified",
     "train_inside_for_variance",
 ]

@@ -21,6 +21,7 @@ from gradlog.sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, R
 from gradlog.sampling.probability_flow import Encoding, ProbabilityFlow
 from gradlog.sampling.projections import MASKS, Gray, KnownPixels, Projection
 from gradlog.sampling.replacement import KnownPart, ReplacementSampler
+from gradlog.sampling.replacing import AncestralReplacing
 from gradlog.sampling.schedules import (
     TIME_SCHEDULES,
     KarrasSchedule,
@@ -65,6 +66,7 @@ DISCRETE_SAMPLERS: dict[str, type] = {
     "ancestral": AncestralUnmasking,
     "first_hitting": FirstHitting,
     "reverse_chain": ReverseChain,
+    "uniform_ancestral": AncestralReplacing,
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "STARTS",
     "TIME_SCHEDULES",
     "Ancestral",
+    "AncestralReplacing",
     "AncestralUnmasking",
     "AnnealedLangevin",
     "AnnealedLangevinDynamics",

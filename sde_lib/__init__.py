@@ -5,7 +5,7 @@ To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a li
 
 from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
 from gradlog.sde_lib.ddpm import DDPM
-from gradlog.sde_lib.discrete import Absorbing, Discrete
+from gradlog.sde_lib.discrete import Absorbing, Discrete, JumpProcess
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
@@ -15,6 +15,7 @@ from gradlog.sde_lib.neural import ConditionalPath, Neural, NeuralPath, linear_m
 from gradlog.sde_lib.one_position import OnePosition
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
+from gradlog.sde_lib.uniform import Uniform
 from gradlog.sde_lib.ve import VE
 from gradlog.sde_lib.vp import VP
 
@@ -35,6 +36,7 @@ LEARNED: dict[str, type[Process]] = {
 DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
     "masking": Masking,
     "one_position": OnePosition,
+    "uniform": Uniform,
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "Discrete",
     "GammaPath",
     "GaussianPath",
+    "JumpProcess",
     "LatentPath",
     "LearnedGamma",
     "LearnedNumbers",
@@ -64,6 +67,7 @@ __all__ = [
     "Process",
     "Straight",
     "SubVP",
+    "Uniform",
     "check_process",
     "derivative",
     "grid_of_times",

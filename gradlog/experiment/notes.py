@@ -7,7 +7,7 @@ from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.likelihood_parts import Estimator
 from gradlog.losses import ExplicitScoreMatching, Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
-from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
+from gradlog.sampling import AnnealedLangevin, PredictorCorrector
 from gradlog.sde_lib import Discrete, Neural
 
 # What training sees under each ``objective.dequantization`` of data with levels.
@@ -88,7 +88,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
 
     steps = config.sampling.num_steps
     other_sampler = "sampling.name" in overridden and "sampling.num_steps" not in overridden
-    of_low_order = isinstance(sampler, PredictorCorrector | AncestralUnmasking)
+    of_low_order = isinstance(sampler, PredictorCorrector) or without_eps
     on_grid = not of_low_order and hasattr(sampler, "num_steps")
     if other_sampler and on_grid and steps > MANY_STEPS:
         found.append(

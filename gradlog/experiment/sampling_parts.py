@@ -35,7 +35,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Discrete, Neural, Process
+from gradlog.sde_lib import Absorbing, Discrete, Neural, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -192,6 +192,11 @@ def build_conditional_sampling(
             f"config.sampling.task = {reader.get('sampling.task')!r} needs "
             "config.sampling.name = 'predictor_corrector', got "
             f"{reader.get('sampling.name')!r}"
+        )
+    if task is not generate and of_tokens and not issubclass(sampler.accepts, Absorbing):
+        raise ConfigError(
+            f"config.sampling.task = {reader.get('sampling.task')!r} needs masks, which tell known "
+            f"tokens from others; config.sde.name = {reader.get('sde.name')!r} has none"
         )
     projection = task(reader, dataset)
     if isinstance(sampler, ReverseChain) and isinstance(projection, KnownPixels):

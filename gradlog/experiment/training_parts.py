@@ -56,6 +56,7 @@ from gradlog.sde_lib import (
     MASK_SCHEDULES,
     SDE,
     SDES,
+    Absorbing,
     Discrete,
     Multivariate,
     Neural,
@@ -190,9 +191,12 @@ def _build_dequantizer(reader: Reader, dataset: Dataset | None) -> Dequantizer:
 
 
 def _build_token_model(reader: Reader, process: Discrete) -> DiffusionModel:
-    """Build a network of tokens. The masks say how noisy a datum is: it sees no noise label."""
-    network = _network_with_logits(reader, process.levels, conditional=lambda: False)
-    return DiffusionModel(process, network, Logits(), NoLabel(), Tokens(process.levels))
+    """Build a network of tokens. Where masks say how noisy a datum is, it sees no noise label."""
+    if isinstance(process, Absorbing):
+        network = _network_with_logits(reader, process.levels, conditional=lambda: False)
+        return DiffusionModel(process, network, Logits(), NoLabel(), Tokens(process.levels))
+    network, label = _network_with_logits(reader, process.levels), ScaledTime()
+    return DiffusionModel(process, network, Logits(), label, Tokens(process.levels))
 
 
 def _network_with_logits(reader: Reader, levels: int, **parts: Callable[[], bool]) -> TokenNetwork:
@@ -232,7 +236,10 @@ def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -
         of_neural = ("uniform", "variational"), "sde.name", "neural"
         _check_choice(reader, "objective.dequantization", *of_neural)
     if isinstance(process, Discrete | Neural):
-        return reader.make("objective", member)
+        objective = reader.make("objective", member)
+        if isinstance(process, Discrete):
+            check_accepts("objective.name", reader.get("objective.name"), objective, process)
+        return objective
     if member is EvidenceBound:
         return _build_elbo(reader, process)
     return _build_score_matching(reader, process, dataset)
