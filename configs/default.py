@@ -47,7 +47,8 @@ def data() -> Config:
             # files, folder, text: your data; cifar10, imagenet32: the official archives.
             "path": "",
             "test_path": "",  # files, text: the test data; empty to hold out a share of `path`
-            "sequence_length": 256,  # text: bytes of a sequence [1, inf)
+            "tokens": "bytes",  # text: what a token is: 'bytes' of UTF-8 or 'characters'
+            "sequence_length": 256,  # text: tokens of a sequence [1, inf)
             # files: number of levels of integer data, such as 256 for 8 bits; 0 for continuous
             # data; -1 if not set.
             "levels": -1,
@@ -82,8 +83,8 @@ def sde() -> Config:
             # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, 'multivariate',
             # with a trained schedule for each dimension, or 'neural' (NFDM), whose mean, standard
             # deviation and diffusion are trained. For data with levels also 'masking', which hides
-            # them, 'learned_masking' with a trained rate for each level, and 'one_position', which
-            # hides one at a time.
+            # them, 'learned_masking' with a trained rate for each level, 'one_position', which
+            # hides one at a time, and 'uniform', which replaces them.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
@@ -223,7 +224,7 @@ def objective() -> Config:
             # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences.
             # 'elbo' is the whole variational bound, which also trains the process. For discrete
             # processes 'masked': the bound by the cross-entropy of masked tokens; 'masked_by_level'
-            # for learned_masking.
+            # for learned_masking; or 'score_entropy', the bound of masks and of uniform noise.
             "name": "dsm",
             # Noise levels of training: 'continuous', a 'ladder' of levels, the 'steps' of a chain,
             # or 'one' level at eps.
@@ -257,7 +258,8 @@ def objective() -> Config:
             "trace_weight": 1.0,  # dsm2: weight of the error in the trace of the Jacobian [0, inf)
             # dsm2: weight of the error in the Jacobian along the slices. [0, inf)
             "jacobian_weight": 1.0,
-            # masked: what is drawn, spread evenly over a batch: the 'count' of masks or the 'time'.
+            # masked, score_entropy: what is drawn, spread evenly over a batch: the 'count' of masks
+            # or of replaced tokens, or the 'time'.
             "draws": "count",
             # class-conditional models: probability that training hides the class. [0, 1)
             "class_dropout": 0.1,
@@ -438,7 +440,7 @@ def sampling() -> Config:
             # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
             # exact, 'ancestral' takes num_steps steps, 'remdm' masks again on the way, 'confidence'
             # keeps the likeliest tokens, 'reverse_chain' takes the steps of one_position;
-            # 'level_ancestral' those of learned_masking.
+            # 'level_ancestral' those of learned_masking, 'uniform_ancestral' those of uniform.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)

@@ -19,7 +19,13 @@ from gradlog.likelihood.divergences import (
 )
 from gradlog.likelihood.exact import make_exact
 from gradlog.likelihood.level_masked import LevelBound
-from gradlog.likelihood.masked import ExactBySubsets, MaskedBound, Orders, UpperBound
+from gradlog.likelihood.masked import (
+    ExactBySubsets,
+    JumpBound,
+    MaskedBound,
+    Orders,
+    UpperBound,
+)
 from gradlog.likelihood.mmse import MMSEBound, make_mmse
 from gradlog.likelihood.neural_bound import NeuralLikelihood
 from gradlog.likelihood.ode import ODELikelihood
@@ -49,9 +55,9 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "vlb": make_vlb,
 }
 
-# Estimators of discrete processes.
 # Estimators of a ConditionalPath.
 NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
+# Estimators of discrete processes: with masks, and without.
 DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": MaskedBound,
     "bound_by_level": LevelBound,
@@ -59,12 +65,14 @@ DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "orders": Orders,
     "upper": UpperBound,
 }
+JUMP_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": JumpBound}
 
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
     "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
+    "JUMP_LIKELIHOODS",
     "LIKELIHOODS",
     "NEURAL_LIKELIHOODS",
     "STARTS",
@@ -77,6 +85,7 @@ __all__ = [
     "Gaussian",
     "HutchPP",
     "ImportanceWeighted",
+    "JumpBound",
     "LevelBound",
     "Likelihood",
     "LogDensity",

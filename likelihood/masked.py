@@ -1,4 +1,4 @@
-"""Log probabilities of masked models: the bound, several orders, their bound from above, and exact.
+"""Log probabilities of models of tokens: the bound; with masks also by orders, and exact.
 
 A masked model gives ``p(x_l | x_S)`` for every set S of visible positions and every l outside.
 To reveal the positions in a uniformly drawn order makes a law of x of it:
@@ -10,7 +10,9 @@ which is the bound of the diffusion (Hoogeboom et al. 2022, arXiv:2110.02037).
 """
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +22,12 @@ from jaxtyping import Array, Float, Int
 from gradlog.likelihood.base import LogProb, PerExample
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import PRIOR, Part
-from gradlog.losses import cross_entropy, draw_by_count, log_probs
+from gradlog.losses import cross_entropy, draw_by_count, log_probs, score_entropy
 from gradlog.models import BoundModel
-from gradlog.sde_lib import Absorbing, Masking
+from gradlog.sde_lib import Absorbing, Discrete, JumpProcess, Masking
 
 TOKENS = Part("tokens", 22, "minus the cross-entropy of the masked tokens, over all masks")
+JUMPS = Part("jumps", 22, "minus the score entropy of the jumps of all tokens, over all times")
 SETS = Part("sets", 23, "log probability, by a sum over all sets of visible positions")
 ORDERS = Part("orders", 61, "gain of the log of the mean over orders over the mean of the logs")
 UPPER = Part("upper", 62, "distance to an upper bound, whose orders are independent")
@@ -34,19 +37,23 @@ _MOST_POSITIONS = 14
 
 
 @dataclass(frozen=True)
-class MaskedBound(PerExample):
-    """A lower bound on ``log p(x)``: minus the cross-entropy of masked tokens, and the prior.
+class StratifiedBound(PerExample):
+    """A lower bound on ``log p(x)``: minus the mean of a cost over a uniform u, and the prior.
 
-    It is the bound of the process (`Absorbing`), for `Masking` in continuous time. The number of
-    masks is drawn, not the time, and stratified: two of the ``samples`` fall into each of equal
-    cells, each with a mask of its own. The standard error comes from the differences inside the
-    cells. ``chunk`` masks are evaluated at once.
+    The u are stratified: two of the ``samples`` fall into each of equal cells, each with noise of
+    its own. The standard error comes from the differences inside the cells. ``chunk`` draws are
+    evaluated at once.
+
+    Attributes:
+      PART: the cost in the account.
+      SOURCE: the name of its error.
 
     Raises:
       ValueError: ``samples`` is odd, or below two.
     """
 
-    accepts = Absorbing
+    PART: ClassVar[Part]
+    SOURCE: ClassVar[str]
 
     samples: int
     chunk: int = 128
@@ -54,31 +61,76 @@ class MaskedBound(PerExample):
     def __post_init__(self):
         if self.samples < 2 or self.samples % 2:
             raise ValueError(
-                f"samples = {self.samples} must be even and at least 2: two for each cell of counts"
+                f"samples = {self.samples} must be even and at least 2: two for each cell"
             )
 
-    def one(self, model: BoundModel, x: Tokens, key: jax.Array) -> LogProb:
-        process = model.process
+    @abstractmethod
+    def draw(
+        self, model: BoundModel, x: Tokens, u: Float[Array, ""], key: jax.Array
+    ) -> Float[Array, ""]:
+        """Return a draw of the cost in nats."""
 
-        def draw(position_and_key):
+    def prior(self, process: Discrete, length: int) -> Float[Array, ""]:
+        """Return the log probability of what the prior has to know."""
+        del process, length
+        return jnp.zeros(())
+
+    def one(self, model: BoundModel, x: Tokens, key: jax.Array) -> LogProb:
+        def cost(position_and_key):
             position, key = position_and_key
-            count_key, mask_key = jax.random.split(key)
-            u = 2 * (position // 2 + jax.random.uniform(count_key)) / self.samples
-            x_t, weight = draw_by_count(process, x, u, mask_key)
-            return weight * cross_entropy(model, x, x_t)
+            u_key, noise_key = jax.random.split(key)
+            u = 2 * (position // 2 + jax.random.uniform(u_key)) / self.samples
+            return self.draw(model, x, u, noise_key)
 
         inputs = jnp.arange(self.samples), jax.random.split(key, self.samples)
-        drawn = jax.lax.map(draw, inputs, batch_size=min(self.chunk, self.samples)) / self.samples
+        drawn = jax.lax.map(cost, inputs, batch_size=min(self.chunk, self.samples)) / self.samples
         pairs = drawn.reshape(-1, 2)
         variance = jnp.sum((pairs[:, 0] - pairs[:, 1]) ** 2)
         return _log_prob(
-            process,
+            model.process,
             x,
-            parts={PRIOR: process.prior_log_prob(x.size), TOKENS: -jnp.sum(drawn)},
-            errors={"masks": jnp.sqrt(variance)},
+            parts={PRIOR: self.prior(model.process, x.size), self.PART: -jnp.sum(drawn)},
+            errors={self.SOURCE: jnp.sqrt(variance)},
             nfe=self.samples,
             freedom=self.samples / 2,
         )
+
+
+@dataclass(frozen=True)
+class MaskedBound(StratifiedBound):
+    """The bound of the process (`Absorbing`), for `Masking` in continuous time.
+
+    The cost is the cross-entropy of masked tokens. The number of masks is drawn, not the time.
+    """
+
+    accepts = Absorbing
+    PART, SOURCE = TOKENS, "masks"
+
+    def draw(
+        self, model: BoundModel, x: Tokens, u: Float[Array, ""], key: jax.Array
+    ) -> Float[Array, ""]:
+        x_t, weight = draw_by_count(model.process, x, u, key)
+        return weight * cross_entropy(model, x, x_t)
+
+    def prior(self, process: Absorbing, length: int) -> Float[Array, ""]:
+        return process.prior_log_prob(length)
+
+
+@dataclass(frozen=True)
+class JumpBound(StratifiedBound):
+    """The bound of a `JumpProcess` in continuous time, whose prior costs nothing.
+
+    The cost is the score entropy of all jumps. The number of noisy tokens is drawn, not the time.
+    """
+
+    accepts = JumpProcess
+    PART, SOURCE = JUMPS, "noise"
+
+    def draw(
+        self, model: BoundModel, x: Tokens, u: Float[Array, ""], key: jax.Array
+    ) -> Float[Array, ""]:
+        x_t, t, weight = model.process.perturb_by_count(x, u, key)
+        return weight * score_entropy(model, x, x_t, t)
 
 
 @dataclass(frozen=True)
@@ -239,7 +291,7 @@ class ExactBySubsets(PerExample):
 
 
 def _log_prob(
-    process: Absorbing,
+    process: Discrete,
     x: Tokens,
     *,
     parts: dict[Part, Float[Array, ""]],
@@ -247,12 +299,12 @@ def _log_prob(
     nfe: int,
     freedom: float,
 ) -> LogProb:
-    """Return the result of an estimator that draws no path: its latent is the end, all masks."""
+    """Return the result of an estimator that draws no path: its latent is an end of one."""
     return LogProb(
         parts=parts,
         errors=errors,
         discretization=jnp.asarray(jnp.nan),
-        latent=jnp.full(x.shape, process.mask),
+        latent=process.prior_sample(jax.random.key(0), x.shape),
         nfe=jnp.asarray(nfe),
         jvps=jnp.asarray(0),
         ok=jnp.isfinite(sum(parts.values(), start=jnp.zeros(()))),

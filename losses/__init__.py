@@ -19,6 +19,7 @@ from gradlog.losses.masked import (
 )
 from gradlog.losses.neural_bound import NeuralBound, drift_error, reconstruction_cost
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
+from gradlog.losses.score_entropy import ScoreEntropy, score_entropy
 from gradlog.losses.score_matching import ScoreMatching
 from gradlog.losses.second_order import SecondOrderDenoising
 from gradlog.losses.sliced import (
@@ -53,6 +54,7 @@ INTEGRANDS: dict[str, type] = {
 DISCRETE_OBJECTIVES: dict[str, type] = {
     "masked": MaskedCrossEntropy,
     "masked_by_level": LevelMaskedBound,
+    "score_entropy": ScoreEntropy,
 }
 # Objectives of a ConditionalPath.
 NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
@@ -96,6 +98,7 @@ __all__ = [
     "OneLevel",
     "ReducedVarianceScoreMatching",
     "Scaling",
+    "ScoreEntropy",
     "ScoreFlow",
     "ScoreMatching",
     "SecondOrderDenoising",
@@ -119,6 +122,7 @@ __all__ = [
     "log_probs",
     "masked_cost",
     "reconstruction_cost",
+    "score_entropy",
     "stratified",
     "train_inside_for_variance",
 ]

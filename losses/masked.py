@@ -39,8 +39,7 @@ class MaskedCrossEntropy:
     draws: str = "count"
 
     def __post_init__(self) -> None:
-        if self.draws not in DRAWS:
-            raise ValueError(f"draws = {self.draws!r} is unknown; choose one of {sorted(DRAWS)}")
+        check_draws(self.draws)
 
     def __call__(
         self,
@@ -59,6 +58,16 @@ class MaskedCrossEntropy:
             x_t = process.perturb(x0, u * process.t_max, keys.integrand)
             weight = process.weight(u, jnp.sum(x_t == process.mask), length)
         return Loss(weight * cross_entropy(model.conditioned(condition), x0, x_t) / length, {})
+
+
+def check_draws(draws: str) -> None:
+    """Check the name of what u selects.
+
+    Raises:
+      ValueError: it is unknown.
+    """
+    if draws not in DRAWS:
+        raise ValueError(f"draws = {draws!r} is unknown; choose one of {sorted(DRAWS)}")
 
 
 def draw_by_count(

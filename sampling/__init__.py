@@ -21,6 +21,7 @@ from gradlog.sampling.predictors import Ancestral, EulerMaruyama, NoPredictor, R
 from gradlog.sampling.probability_flow import Encoding, ProbabilityFlow
 from gradlog.sampling.projections import MASKS, Gray, KnownPixels, Projection
 from gradlog.sampling.replacement import KnownPart, ReplacementSampler
+from gradlog.sampling.replacing import AncestralReplacing
 from gradlog.sampling.schedules import (
     TIME_SCHEDULES,
     KarrasSchedule,
@@ -74,6 +75,7 @@ DISCRETE_SAMPLERS: dict[str, type] = {
     "level_ancestral": LevelUnmasking,
     "remdm": Remasking,
     "reverse_chain": ReverseChain,
+    "uniform_ancestral": AncestralReplacing,
 }
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "STARTS",
     "TIME_SCHEDULES",
     "Ancestral",
+    "AncestralReplacing",
     "AncestralUnmasking",
     "AnnealedLangevin",
     "AnnealedLangevinDynamics",

@@ -5,7 +5,7 @@ To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a li
 
 from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
 from gradlog.sde_lib.ddpm import DDPM
-from gradlog.sde_lib.discrete import Absorbing, Discrete
+from gradlog.sde_lib.discrete import Absorbing, Discrete, JumpProcess
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.level_masking import LearnedMasking, LevelMasking
@@ -16,6 +16,7 @@ from gradlog.sde_lib.neural import ConditionalPath, Neural, NeuralPath, linear_m
 from gradlog.sde_lib.one_position import OnePosition
 from gradlog.sde_lib.straight import Straight
 from gradlog.sde_lib.subvp import SubVP
+from gradlog.sde_lib.uniform import Uniform
 from gradlog.sde_lib.ve import VE
 from gradlog.sde_lib.vp import VP
 
@@ -37,6 +38,7 @@ DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
     "learned_masking": LearnedMasking,
     "masking": Masking,
     "one_position": OnePosition,
+    "uniform": Uniform,
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "Discrete",
     "GammaPath",
     "GaussianPath",
+    "JumpProcess",
     "LatentPath",
     "LearnedGamma",
     "LearnedMasking",
@@ -68,6 +71,7 @@ __all__ = [
     "Process",
     "Straight",
     "SubVP",
+    "Uniform",
     "check_process",
     "derivative",
     "grid_of_times",

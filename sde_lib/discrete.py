@@ -32,6 +32,43 @@ class Discrete(Process):
         """Return a sample of the prior."""
 
 
+class JumpProcess(Discrete):
+    """A process in continuous time whose positions jump independently of each other.
+
+    The reverse jumps at position l from its token z to y with the rate of the jump from y to z,
+    times ``p_t(x with y at l) / p_t(x)`` (Lou et al. 2023, arXiv:2310.16834, section 2). This ratio
+    follows from the law of the clean token at l given all other tokens of x. The logits of a model
+    are this law. The token at l is no part of what is given: the process knows what it tells.
+    """
+
+    @abstractmethod
+    def perturb_by_count(self, x0: Tokens, u: Scalar, key: Array) -> tuple[Tokens, Scalar, Scalar]:
+        """Return a noisy x0, a time, and the weight of what is computed there.
+
+        The mean of the weighted cost over u and the key is the integral of the cost over time, for
+        a cost that is zero without noise or finite there. u, uniform in [0, 1), selects how many
+        tokens have noise. If it selected the time, the variance would be larger.
+        """
+
+    @abstractmethod
+    def jump_rates(self, x: Tokens, t: Time) -> Float[Array, "*D levels"]:
+        """Return the rate of the jump from each token y to that of x; 0 for y itself."""
+
+    @abstractmethod
+    def log_ratios(
+        self, log_probs: Float[Array, "*D levels"], x: Tokens, t: Time
+    ) -> Float[Array, "*D levels"]:
+        """Return ``log p_t(x with y at l) / p_t(x)`` for each position l and token y.
+
+        It has a meaning where there is a jump, and is finite unless a probability is zero.
+
+        Args:
+          log_probs: ``log p(x0_l = v | the tokens of x but that at l)``, normalized.
+          x: the tokens at time t.
+          t: the time, inside of (0, t_max).
+        """
+
+
 class Absorbing(Discrete):
     """A process that replaces tokens by a mask, one more token, which never changes again.
 

@@ -11,7 +11,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from gradlog.sde_lib.base import Scalar, Time
-from gradlog.sde_lib.discrete import Absorbing, Tokens
+from gradlog.sde_lib.discrete import Absorbing, JumpProcess, Tokens
 from gradlog.sde_lib.pytree import pytree
 
 
@@ -24,6 +24,10 @@ class MaskSchedule(Protocol):
 
     def masked(self, t: Time) -> Scalar:
         """Return ``1 - alpha(t)``."""
+        ...
+
+    def visible(self, t: Time) -> Scalar:
+        """Return ``alpha(t)``, also exact in float32 near t = 1."""
         ...
 
     def log_rate(self, t: Time) -> Scalar:
@@ -48,6 +52,9 @@ class Polynomial:
     def masked(self, t: Time) -> Scalar:
         return jnp.asarray(t) ** self.exponent
 
+    def visible(self, t: Time) -> Scalar:
+        return -jnp.expm1(self.exponent * jnp.log(t))
+
     def log_rate(self, t: Time) -> Scalar:
         return self.exponent / jnp.asarray(t)
 
@@ -67,6 +74,9 @@ class Cosine:
     def masked(self, t: Time) -> Scalar:
         return jnp.sin(jnp.pi / 2 * jnp.asarray(t))
 
+    def visible(self, t: Time) -> Scalar:
+        return jnp.sin(jnp.pi / 2 * (1 - jnp.asarray(t))) ** 2 / (1 + self.masked(t))
+
     def log_rate(self, t: Time) -> Scalar:
         return jnp.pi / 2 / jnp.tan(jnp.pi / 2 * jnp.asarray(t))
 
@@ -79,7 +89,7 @@ MASK_SCHEDULES: dict[str, Callable[..., MaskSchedule]] = {
 
 
 @pytree
-class Masking(Absorbing):
+class Masking(Absorbing, JumpProcess):
     """Each position is masked by time t with probability ``1 - alpha(t)``, independently.
 
     Austin et al. 2021, arXiv:2107.03006; in continuous time Shi et al. 2024, arXiv:2406.04329, and
@@ -97,7 +107,7 @@ class Masking(Absorbing):
 
     def alpha(self, t: Time) -> Scalar:
         """Return the probability that a position is not masked."""
-        return 1 - self.schedule.masked(t)
+        return self.schedule.visible(t)
 
     def perturb(self, x0: Tokens, t: Time, key: Array) -> Tokens:
         hidden = jax.random.uniform(key, x0.shape) < self.schedule.masked(t)
@@ -119,6 +129,30 @@ class Masking(Absorbing):
         del length
         t = jnp.where(masked > 0, t, 1.0)  # at t = 0, where nothing is masked, the rate is infinite
         return jnp.where(masked > 0, self.schedule.log_rate(t), 0.0)
+
+    def perturb_by_count(self, x0: Tokens, u: Scalar, key: Array) -> tuple[Tokens, Scalar, Scalar]:
+        """Return x0 with ``m = 1 + floor(u L)`` masks, a middle time, and its weight.
+
+        The bound has the weight ``L/m`` for the cross-entropy, which has ``-alpha'/(1 - alpha)`` in
+        the integrand over time; the time itself has no effect.
+        """
+        count = jnp.minimum(jnp.floor(u * x0.size).astype(int), x0.size - 1) + 1
+        t = jnp.asarray(0.5)
+        x_t = self.mask_positions(x0, count, key)
+        return x_t, t, x0.size / count / self.schedule.log_rate(t)
+
+    def jump_rates(self, x: Tokens, t: Time) -> Float[Array, "*D levels"]:
+        """Return ``-alpha' / alpha`` for the jumps into a mask."""
+        rate = self.schedule.log_rate(t) * self.schedule.masked(t) / self.alpha(t)
+        rates = jnp.where(x == self.mask, rate, 0.0)[..., None]
+        return jnp.broadcast_to(rates, (*x.shape, self.levels))
+
+    def log_ratios(
+        self, log_probs: Float[Array, "*D levels"], x: Tokens, t: Time
+    ) -> Float[Array, "*D levels"]:
+        """Return ``log alpha / (1 - alpha)`` more than the logits (Lou et al. 2023)."""
+        del x
+        return log_probs + jnp.log(self.alpha(t)) - jnp.log(self.schedule.masked(t))
 
     def unmasking_prob(self, t: Time, t_next: Time) -> Scalar:
         """Return the probability that a mask at t is filled by ``t_next`` < t, by Bayes' rule."""

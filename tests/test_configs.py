@@ -93,7 +93,7 @@ PUBLISHED = tuple(
 )
 UNPUBLISHED = [file for file in FILES if not file.startswith(PUBLISHED)]
 TOYS = ("mixture", "moons", "checkerboard", "circle")
-IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256)}
+IMAGES = {"digits": ((8, 8, 1), 17), "photos": ((16, 16, 3), 256), "text": ((128,), 97)}
 POINTS = from_arrays(
     "points", np.zeros((9, 2), np.float32), np.zeros((9, 2), np.float32), levels=None
 )
@@ -190,6 +190,8 @@ digits                             ncsnpp vp    ode        predictor_corrector 0
 discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 discrete/photos16_masked           ncsnpp masking bound    first_hitting       1e-05  1e-05  0.0001
+discrete/digits_uniform            ncsnpp uniform bound    uniform_ancestral   0.001  0.001  0.001
+discrete/text                      dit    masking bound    first_hitting       1e-05  1e-05  0.001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
 learned/digits_latent              ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/digits_neural              ncsnpp neural bound     neural_reverse      0.001  0.001  0.001
@@ -392,6 +394,11 @@ OF_LEVELS = {
     "likelihood.name": "bound_by_level",
     "sampling.name": "level_ancestral",
 }
+OF_UNIFORM = {
+    "sde.name": "uniform",
+    "objective.name": "score_entropy",
+    "sampling.name": "uniform_ancestral",
+}
 DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders", "upper"}
 DISCRETE |= {*OF_LEVELS.values()}
 
@@ -410,6 +417,7 @@ def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
     if key == "sde.mask_schedule" or (key in OF_TOKENS and name in DISCRETE):
         chain = {"sde.name": "one_position"} if name in OF_ONE_POSITION else {}
+        chain = OF_UNIFORM if name in OF_UNIFORM.values() else chain
         levels = OF_LEVELS if name in OF_LEVELS.values() else {}
         return tiny.images(**OF_TOKENS | chain | levels | {key: name}), DIGITS
     if name == "levels":

@@ -4,6 +4,7 @@ import pytest
 
 from gradlog.configs import default
 from gradlog.data import DATASETS
+from gradlog.data.text import TOKENS
 from gradlog.evaluation.quality.features.inception import CONVENTIONS
 from gradlog.experiment.compat import COMPATS
 from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
@@ -39,6 +40,7 @@ from gradlog.training import MAPPINGS, SCHEDULES
 MEMBERS = {
     "compat": set(COMPATS) - {""},
     "data.name": DATASETS,
+    "data.tokens": TOKENS,
     "sde.name": {**SDES, **LEARNED, **DISCRETE_PROCESSES},
     "sde.schedule": SCHEDULES_OF_GAMMA,
     "sde.mask_schedule": MASK_SCHEDULES,

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlog.distributions import MarkovChain
 from gradlog.models import BoundModel, Tokens
+from gradlog.sde_lib import Uniform
 
 
 def chain(length: int, levels: int) -> MarkovChain:
@@ -16,9 +17,15 @@ def chain(length: int, levels: int) -> MarkovChain:
 
 
 def exact_model(process, length: int) -> BoundModel:
-    """Return a model whose conditionals are those of a Markov chain, under any mask."""
+    """Return a model whose conditionals are those of a Markov chain, under any mask or noise."""
     law = chain(length, process.levels)
-    return BoundModel(process, law.logits_fn(), Tokens(process.levels))
+
+    def logits(x, t):
+        token_law = jnp.exp(process.log_law(jnp.log(jnp.eye(process.levels)), t))
+        return law.leave_one_out(token_law[:, x].T)
+
+    logits = logits if isinstance(process, Uniform) else law.logits_fn()
+    return BoundModel(process, logits, Tokens(process.levels))
 
 
 def wrong_model(process, length: int, gain: float = 1.0) -> BoundModel:

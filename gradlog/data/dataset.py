@@ -12,6 +12,7 @@ from gradlog.config_error import UserError
 if TYPE_CHECKING:
     from gradlog.distributions import Distribution
 
+BITS_PER_DIM = "bits/dim"
 UNKNOWN = "unknown"  # the fingerprint of data that have not been read
 
 
@@ -47,6 +48,9 @@ class Dataset:
       test_labels: int64 (len(test),), or None.
       law: the distribution that the examples were drawn from, if it is known.
       account: one line about files of a user's own: what was read, left out, changed or guessed.
+      alphabet: the characters that the levels of a text stand for; one more level stands for all
+        others. None for bytes, and for all that is no text.
+      unit: what bits for each dimension are called.
     """
 
     name: str
@@ -61,6 +65,8 @@ class Dataset:
     test_labels: Int[np.ndarray, " n"] | None = None
     law: "Distribution | None" = None
     account: str = ""
+    alphabet: str | None = None
+    unit: str = BITS_PER_DIM
 
 
 def from_arrays(
@@ -74,6 +80,8 @@ def from_arrays(
     train_labels: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
     account: str = "",
+    alphabet: str | None = None,
+    unit: str = BITS_PER_DIM,
 ) -> Dataset:
     """Return a data set in memory, with a fingerprint of all its contents.
 
@@ -96,6 +104,8 @@ def from_arrays(
         shape=train.shape[1:],
         levels=levels,
         fingerprint=fingerprint_of_arrays(levels, train, test, *labels),
+        alphabet=alphabet,
+        unit=unit,
         num_classes=num_classes,
         classes=classes,
         train_labels=train_labels,

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gradlog.data.dataset import UNKNOWN, DataError, Dataset
+from gradlog.data.dataset import BITS_PER_DIM, UNKNOWN, DataError, Dataset
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class DatasetSpec:
     num_classes: int | None = None
     fingerprint: str = UNKNOWN
     classes: dict[str, int] | None = None
+    alphabet: str | None = None
+    unit: str = BITS_PER_DIM
 
     @classmethod
     def of(cls, dataset: Dataset) -> "DatasetSpec":
@@ -42,8 +44,9 @@ class DatasetSpec:
         except (TypeError, ValueError):
             return None
         counts = all(isinstance(each, int | None) for each in (spec.levels, spec.num_classes))
-        texts = isinstance(spec.name, str) and isinstance(spec.fingerprint, str)
-        return spec if counts and texts and isinstance(spec.classes, dict | None) else None
+        texts = all(isinstance(each, str) for each in (spec.name, spec.fingerprint, spec.unit))
+        optional = isinstance(spec.classes, dict | None) and isinstance(spec.alphabet, str | None)
+        return spec if counts and texts and optional else None
 
     def facts(self) -> dict[str, Any]:
         """Return the attributes by name, for JSON."""
@@ -61,6 +64,8 @@ class DatasetSpec:
             self.fingerprint,
             num_classes=self.num_classes,
             classes=self.classes,
+            alphabet=self.alphabet,
+            unit=self.unit,
         )
 
 
@@ -87,14 +92,13 @@ class LazyDataset(Dataset):
     """A data set that is loaded when its examples, labels or law are first used.
 
     Args:
-      spec: name, shape, levels, fingerprint and names of classes, which need no loading. The number
-        of classes needs none either if the spec has it.
+      spec: the facts, which need no loading; the number of classes needs none if the spec has it.
       load: returns the whole data set. The first use raises a DataError if its shape or its
         fingerprint differs from the spec's.
     """
 
     def __init__(self, spec: DatasetSpec | Dataset, load: Callable[[], Dataset]):
-        names = ("name", "shape", "levels", "fingerprint", "classes")
+        names = ("name", "shape", "levels", "fingerprint", "classes", "alphabet", "unit")
         known = {key: getattr(spec, key) for key in names}
         if spec.num_classes is not None:
             known["num_classes"] = spec.num_classes

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from gradlog.sde_lib.pytree import pytree
 
@@ -58,10 +58,21 @@ class MarkovChain:
     def logits(self, x: Tokens) -> Float[Array, "length levels"]:
         """Return ``log P(x_l = v | visible tokens)`` in nats for each position l.
 
-        Forward and backward sums give it. A masked position holds the number ``levels``. For a
-        visible position it is the law given the other tokens.
+        A masked position holds the number ``levels``. For a visible position it is the law given
+        the other tokens.
         """
-        seen = (x[:, None] == jnp.arange(self.levels)) | (x == self.levels)[:, None]
+        return self.leave_one_out(
+            (x[:, None] == jnp.arange(self.levels)) | (x == self.levels)[:, None]
+        )
+
+    def leave_one_out(self, seen: Shaped[Array, "length levels"]) -> Float[Array, "length levels"]:
+        """Return ``log P(x_l = v | what is seen of the other positions)`` in nats, for each l.
+
+        Forward and backward sums give it (Rabiner 1989, section III).
+
+        Args:
+          seen: the probability of what is seen of each position, given each token there.
+        """
 
         def forward(before, here):  # before: P(x_l, tokens seen before l), up to a factor
             after = (before * here) @ self.transition

@@ -26,7 +26,7 @@ from gradlog.data import DataError
 from gradlog.evaluation.likelihood import Plan, evaluated_source, likelihood_evaluator
 from gradlog.evaluation.load_exported import FORMAT, describe
 from gradlog.likelihood import follow, runs_on_host
-from gradlog.sde_lib import Discrete, Neural
+from gradlog.sde_lib import Absorbing, Discrete, Neural
 from gradlog.storage import atomic, digest_params, list_versions, replace_nonfinite
 from gradlog.storage.state_arrays import copy_arrays, unflatten_arrays
 
@@ -46,7 +46,8 @@ _NO_LOCATIONS = {
 _UNITS = {
     "score": "per unit of the model's space; points there, times of the SDE from 0 to t_max",
     "logits": "log probabilities in nats of the token at each position; the mask is number "
-    "`levels`, and only masked positions have a meaning",
+    "`levels`, and only masked positions have a meaning; without masks, given the other tokens at "
+    "a time from 0 to 1",
     "log_density": "terms in nats, whose sum is log P of a datum as stored (a density of "
     "continuous data); bits/dim = -sum / (d log 2)",
 }
@@ -77,7 +78,11 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     log_density = log_density_program(experiment, name, tree, plan)
     if isinstance(experiment.process, Discrete):
         inputs = {"logits.jax": {"x": ["n", *dataset.shape, "int32"]}}
-        score = serialize(logits_program(experiment, tree), arrays, (dataset.shape, jnp.int32))
+        points = [(dataset.shape, jnp.int32)]
+        if not isinstance(experiment.process, Absorbing):
+            inputs["logits.jax"]["t"] = ["n", "float32"]
+            points.append(((), jnp.float32))
+        score = serialize(logits_program(experiment, tree), arrays, *points)
     else:
         inputs = {"score.jax": {"x": ["n", *dataset.shape, "float32"], "t": ["n", "float32"]}}
         points = (dataset.shape, jnp.float32), ((), jnp.float32)
@@ -155,7 +160,9 @@ def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Ca
 
 
 def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Callable[..., Any]:
-    """Return ``(params, x) -> logits`` of tokens x (n, *D), of which some are the mask.
+    """Return ``(params, x) -> logits`` of tokens x (n, *D), of which some may be the mask.
+
+    Without masks it is ``(params, x, t) -> logits``, with times t (n,).
 
     Args:
       experiment: its process is discrete.
@@ -163,9 +170,11 @@ def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> C
     """
     model = experiment.model.in_float32()
 
-    def logits(params: Params, x: Int[Array, "n *D"]) -> Float[Array, "n *D levels"]:
+    def logits(
+        params: Params, x: Int[Array, "n *D"], *t: Float[Array, " n"]
+    ) -> Float[Array, "n *D levels"]:
         with jax.default_matmul_precision("float32"):
-            return jax.vmap(model.bind(tree(params)).logits)(x)
+            return jax.vmap(model.bind(tree(params)).logits)(x, *t)
 
     return logits
 

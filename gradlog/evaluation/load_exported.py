@@ -78,18 +78,24 @@ class Exported:
             raise ValueError(f"times must lie in [0, {t_max:g}], those of the SDE")
         return np.asarray(self._score(self.params, x, t))
 
-    def logits(self, x):
+    def logits(self, x, t=1.0):
         """Return the log probabilities (n, *D, levels) of the tokens at masked positions.
 
-        The mask is the number ``levels``; the other positions of x (n, *D) hold tokens below it.
+        The mask is the number ``levels``; the other positions of x (n, *D) hold tokens below it. A
+        model without masks has those of every token given the others, at the time t, one or (n,).
 
         Raises:
-          ValueError: x has another shape or other values, or the model is no model of tokens.
+          ValueError: x has another shape or other values, a time lies outside [0, 1], or the model
+            is no model of tokens.
         """
         if not self._is_discrete:
             raise ValueError("this model has no logits; it has a score")
-        x = self._stored(x, masked=True)
-        return np.asarray(self._score(self.params, x.astype(np.int32)))
+        sees_time = "t" in self.about["arguments"]["logits.jax"]
+        x = self._stored(x, masked=not sees_time).astype(np.int32)
+        t = np.broadcast_to(np.asarray(t, np.float32), (len(x),))
+        if not np.all((t >= 0) & (t <= 1)):
+            raise ValueError("times must lie in [0, 1]")
+        return np.asarray(self._score(self.params, x, *([t] if sees_time else [])))
 
     def log_prob(self, x, index=None, batch_size=None):
         """Return log P in nats, (n,), of data x (n, *D) as stored; NaN where the solver failed.

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from gradlog import terminal
+from gradlog.data.text import decode_text
 from gradlog.distributed import is_writer
 from gradlog.evaluation.classifier import ClassifierRun
 from gradlog.evaluation.conditional_sampling import (
@@ -253,7 +254,7 @@ class SampleRun:
             if states is not None and isinstance(experiment.process, Discrete):
                 save_unmasking(folder / "unmasking.gif", states, experiment.process.levels)
             if experiment.config.data.name == "text":
-                texts = (x.tobytes().decode("utf-8", "replace") for x in samples.x)
+                texts = (decode_text(x, experiment.dataset.alphabet) for x in samples.x)
                 numbered = (f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))
                 write_text(folder / "samples.txt", "".join(numbered))
             write_json(folder / "settings.json", settings)

@@ -15,12 +15,14 @@ from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.likelihood import (
     DISCRETE_LIKELIHOODS,
     DIVERGENCES,
+    JUMP_LIKELIHOODS,
     LIKELIHOODS,
     NEURAL_LIKELIHOODS,
     STARTS,
     AsStored,
     Divergence,
     ImportanceWeighted,
+    Likelihood,
     OneDraw,
     StoredLikelihood,
     make_mmse,
@@ -36,7 +38,7 @@ from gradlog.models import (
     Variational,
 )
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import Discrete, Neural, Process
+from gradlog.sde_lib import Absorbing, Discrete, Neural, Process
 
 IMPORTANCE = "importance"
 _UNKNOWN_TEST_SET = 1000
@@ -67,9 +69,15 @@ def estimator_names(process: Process | None = None) -> list[str]:
 
     Without one it is a continuous process.
     """
-    if isinstance(process, Discrete | Neural):
-        return sorted(NEURAL_LIKELIHOODS if isinstance(process, Neural) else DISCRETE_LIKELIHOODS)
+    if isinstance(process, Discrete):
+        return sorted(_likelihoods_of_tokens(process))
+    if isinstance(process, Neural):
+        return sorted(NEURAL_LIKELIHOODS)
     return sorted([*LIKELIHOODS, IMPORTANCE])
+
+
+def _likelihoods_of_tokens(process: Discrete) -> Mapping[str, Callable[..., Likelihood]]:
+    return DISCRETE_LIKELIHOODS if isinstance(process, Absorbing) else JUMP_LIKELIHOODS
 
 
 def build_estimators(
@@ -165,7 +173,7 @@ def _build_discrete(
     Raises:
       ConfigError: it does not accept the process, or data of that size.
     """
-    likelihood = reader.make("likelihood", DISCRETE_LIKELIHOODS[name])
+    likelihood = reader.make("likelihood", _likelihoods_of_tokens(process)[name])
     check_accepts("likelihood.name", name, likelihood, process)
     if dataset is not None and hasattr(likelihood, "check_shape"):
         try:

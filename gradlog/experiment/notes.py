@@ -106,7 +106,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
 
     steps = config.sampling.num_steps
     other_sampler = "sampling.name" in overridden and "sampling.num_steps" not in overridden
-    of_low_order = isinstance(sampler, PredictorCorrector | Unmasking)
+    of_low_order = isinstance(sampler, PredictorCorrector) or without_eps
     on_grid = not of_low_order and hasattr(sampler, "num_steps")
     if other_sampler and on_grid and steps > MANY_STEPS:
         found.append(

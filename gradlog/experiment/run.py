@@ -42,7 +42,7 @@ from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
 from gradlog.models import Continuous
-from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete, GaussianPath, Neural
+from gradlog.sde_lib import DISCRETE_PROCESSES, Absorbing, Discrete, GaussianPath, Neural
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -466,27 +466,34 @@ class Run:
         times = np.broadcast_to(times, (len(points),))
         return np.asarray(self._score_program(self.params(step), points.astype(np.float32), times))
 
-    def logits(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
-        """Return ``log p(x_l = v | visible tokens)`` in nats, shape (n, *D, levels).
+    def logits(self, x: np.ndarray, step: int | None = None, *, t: float = 1.0) -> np.ndarray:
+        """Return ``log p(x_l = v | the other tokens)`` in nats, shape (n, *D, levels).
 
         Args:
-          x: tokens (n, *D) as stored, or the number ``levels`` where one is masked. Only the rows
-            of masked positions have a meaning.
+          x: tokens (n, *D) as stored. With masks, the number ``levels`` where one is masked; then
+            only the rows of masked positions have a meaning.
           step: of the checkpoint.
+          t: the time of the tokens; with masks it has no effect.
 
         Raises:
           ConfigError: the process is continuous, and has a `score` instead.
-          DataError: x does not have the shape of the data, or holds other numbers.
+          DataError: x does not have the shape of the data, or holds other numbers; or the time lies
+            outside [0, 1].
         """
-        levels = self.experiment.dataset.levels
-        if not isinstance(self.experiment.process, Discrete) or levels is None:
+        levels, process = self.experiment.dataset.levels, self.experiment.process
+        if not isinstance(process, Discrete) or levels is None:
             raise ConfigError(
                 f"config.sde.name = {self.config.sde.name!r} has no logits: use run.score(x, t)"
             )
         tokens = check_points(x, self.experiment.dataset, "tokens")
-        if not np.all((tokens >= 0) & (tokens <= levels) & (tokens == np.round(tokens))):
-            raise DataError(f"tokens must be whole numbers from 0 to {levels}, the mask")
-        return np.asarray(self._logits_program(self.params(step), tokens.astype(np.int32)))
+        largest = levels if isinstance(process, Absorbing) else levels - 1
+        if not np.all((tokens >= 0) & (tokens <= largest) & (tokens == np.round(tokens))):
+            masked = ", the mask" * (largest == levels)
+            raise DataError(f"tokens must be whole numbers from 0 to {largest}{masked}")
+        if not 0 <= t <= 1:
+            raise DataError(f"t = {t} must lie in [0, 1]")
+        times = np.full(len(tokens), t, np.float32)
+        return np.asarray(self._logits_program(self.params(step), tokens.astype(np.int32), times))
 
     @cached_property
     def _logits_program(self) -> Callable[..., jax.Array]:

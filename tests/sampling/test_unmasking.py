@@ -12,6 +12,7 @@ from tokens import chain, exact_model
 from gradlog.models import BoundModel, Tokens
 from gradlog.sampling import (
     DISCRETE_SAMPLERS,
+    AncestralReplacing,
     AncestralUnmasking,
     ClassifierFree,
     ConfidenceOrder,
@@ -22,7 +23,7 @@ from gradlog.sampling import (
     Unmasking,
     sharpen,
 )
-from gradlog.sde_lib import MASK_SCHEDULES, LevelMasking, Masking, OnePosition
+from gradlog.sde_lib import MASK_SCHEDULES, LevelMasking, Masking, OnePosition, Uniform
 
 LEVELS, LENGTH, COUNT = 3, 8, 4000
 EPSILON = float(jnp.finfo(jnp.float32).eps)
@@ -69,6 +70,7 @@ def deviations(x):
         (Remasking(200), Masking(LEVELS)),
         (ConfidenceOrder(LENGTH, confidence_noise=1e6), Masking(LEVELS)),  # the order is random
         (ReverseChain(), OnePosition(LEVELS, 60)),
+        (AncestralReplacing(200), Uniform(LEVELS)),
     ],
 )
 def test_samples_have_the_transitions_of_the_chain(sampler, process):
@@ -79,11 +81,17 @@ def test_samples_have_the_transitions_of_the_chain(sampler, process):
 
 
 @pytest.mark.parametrize(
-    "sampler",
-    [FirstHitting(LENGTH), AncestralUnmasking(1), Remasking(1), ConfidenceOrder(1)],
+    ("sampler", "process"),
+    [
+        (FirstHitting(LENGTH), Masking(LEVELS)),
+        (AncestralUnmasking(1), Masking(LEVELS)),
+        (Remasking(1), Masking(LEVELS)),
+        (ConfidenceOrder(1), Masking(LEVELS)),
+        (AncestralReplacing(1), Uniform(LEVELS)),
+    ],
 )
-def test_one_step_loses_what_neighbors_have_in_common(sampler):
-    x, found = draw(sampler, Masking(LEVELS))
+def test_one_step_loses_what_neighbors_have_in_common(sampler, process):
+    x, found = draw(sampler, process)
     assert np.asarray(found.nfe).max() == 1
     assert np.abs(deviations(x)).max() > 20
 
