@@ -560,11 +560,12 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary'.
+            # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
-            # score_field, energy, denoising_density: half the side of the square. (0, inf)
+            # score_field, energy, denoising_density, contrastive_divergence: half the side of the
+            # square. (0, inf)
             "extent": 8.0,
             "window": 15,  # manifold: logged points of a running median [1, inf)
             "learned": False,  # langevin: use a trained score instead of the exact score
@@ -586,7 +587,8 @@ def study() -> Config:
             "generator_batch": 256,  # denoising_density: examples per step [1, inf)
             "generator_rate": 5e-4,  # denoising_density: learning rate of the generator (0, inf)
             "estimator_rate": 2e-3,  # denoising_density: learning rate of the estimators (0, inf)
-            # denoising_density: measurements of the distance to the data. [1, inf)
+            # denoising_density, contrastive_divergence: measurements of the distance to the data.
+            # [1, inf)
             "measurements": 20,
         }
     )
