@@ -125,9 +125,9 @@ def model() -> Config:
     """The network, its input and the meaning of its output."""
     return Config(
         {
-            # Name of the network. Images: 'ncsnpp', 'ddpm', 'ncsnv2', 'vdm', 'dit' (a transformer,
-            # also for sequences); points: 'mlp'. For a discrete process each gets an embedding of
-            # the tokens in front, and logits behind.
+            # Name of the network. Images: 'ncsnpp', 'ddpm', 'ncsn' (of 2019, for a ladder),
+            # 'ncsnv2', 'vdm', 'dit' (a transformer, also for sequences); points: 'mlp'. For a
+            # discrete process each gets an embedding of the tokens in front, and logits behind.
             "name": "ncsnpp",
             # What the network's output is: 'noise', 'score', 'preconditioned' (EDM), 'velocity', an
             # 'energy' whose gradient is the score, or logits over the 'levels' of each entry.
@@ -183,7 +183,7 @@ def model() -> Config:
             "token_features": 32,
             # ncsnpp, ddpm, vdm, mlp, dit: share of activations that training drops. [0, 1)
             "dropout": 0.1,
-            # ncsnpp, ddpm, ncsnv2, mlp: activation function: 'swish', 'elu', 'relu' or 'lrelu'.
+            # ncsnpp, ddpm, ncsn, ncsnv2, mlp: activation: 'swish', 'elu', 'relu' or 'lrelu'.
             "nonlinearity": "swish",
             "skip_rescale": True,  # ncsnpp, mlp: divide residual sums by sqrt(2)
             # ncsnpp, mlp, dit: embedding of the noise label: 'positional', 'fourier' (of the
@@ -238,6 +238,11 @@ def objective() -> Config:
             "eps": 1e-5,  # smallest time of training
             # dsm: examples in a target; more make it less noisy and cost memory. [1, inf)
             "reference": 1,
+            # dsm: law of the noise: 'gaussian', that of the process; 'laplace'; or 'anisotropic', a
+            # Gaussian with another standard deviation in each dimension.
+            "kernel": "gaussian",
+            # anisotropic: standard deviation in the last dimension over that in the first. (0, inf)
+            "anisotropy": 10.0,
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
             # elbo: train the inside of a learned schedule for the variance of the loss, whose mean
             # does not depend on it.

@@ -95,7 +95,7 @@ class ContrastiveDivergence:
 
     Raises:
       ConfigError: the data are no mixture in the plane, the model is no energy of one level, the
-        sampler is no plain Langevin chain at that level, or a training diverges.
+        sampler is no plain Langevin chain, or a training diverges.
     """
 
     extent: float = 8.0
@@ -106,23 +106,17 @@ class ContrastiveDivergence:
         require_energy(run)
         objective, chain, model = experiment.objective, experiment.sampler, experiment.model
         require(isinstance(objective.proposal, OneLevel), "config.objective.levels = 'one'")
-        fits = isinstance(chain, LangevinDynamics) and (chain.eps, chain.denoise) == (
-            objective.eps,
-            False,
-        )
-        need = "config.sampling.name = 'langevin', denoise = False and the eps of config.objective"
+        fits = isinstance(chain, LangevinDynamics) and not chain.denoise
+        need = "config.sampling.name = 'langevin' with denoise = False"
         require(fits, need)
-        # A step of a chain takes one score, and the loss two energies.
+        assert isinstance(chain, LangevinDynamics)
         first = experiment.config.objective.name
-        members: dict[str, tuple[int, Trainable]] = {
+        members: dict[str, tuple[int, Any]] = {
             first: (1, ScoreModelTraining(model, objective, law.shape))
-        } | {
-            f"CD-{n}": (
-                n + 2,
-                ContrastiveTraining(model, replace(chain, langevin_steps=n), law.shape),
-            )
-            for n in _CHAINS
         }
+        for n in _CHAINS:  # each step of a chain takes a score, and the loss two energies
+            at_level = replace(chain, eps=objective.eps, langevin_steps=n)
+            members[f"CD-{n}"] = n + 2, ContrastiveTraining(model, at_level, law.shape)
         grid = PlaneGrid(self.extent, _GRID)
         results = {name: self._train(run, law, grid, *each) for name, each in members.items()}
 

@@ -36,6 +36,7 @@ from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
 from gradlog.losses import (
     DISCRETE_OBJECTIVES,
     INTEGRANDS,
+    KERNELS,
     LEVELS,
     SCALINGS,
     SLICE_LAWS,
@@ -134,6 +135,7 @@ SHALLOW = {
     "ddpm": {"model.nf": 32, "model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
     "mlp": {},
     "ncsnpp": {"model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
+    "ncsn": {},
     "ncsnv2": {"model.backbone": 64},
     "vdm": {"model.num_layers": 1},
     "dit": {"model.num_layers": 1},
@@ -329,6 +331,7 @@ REGISTRIES = {
     "objective.name": {**INTEGRANDS, ELBO: EvidenceBound, **DISCRETE_OBJECTIVES},
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
+    "objective.kernel": KERNELS,
     "objective.dequantization": TRAINING_DEQUANTIZERS,
     "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
@@ -391,6 +394,7 @@ DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orde
 IMAGE_NETWORKS = {
     "ddpm": {"model.nf": 32},
     "ncsnpp": {},
+    "ncsn": {"model.nf": 8},
     "ncsnv2": {"model.nf": 8},
     "vdm": {"model.nf": 64, "model.num_layers": 1},
     "dit": {"model.num_layers": 1},

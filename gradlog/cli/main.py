@@ -86,7 +86,7 @@ def execute(options: Options) -> None:
         module, name = mode.run.split(".")
         action = getattr(importlib.import_module(f"gradlog.cli.{module}"), name)
         if mode.reads == NOTHING:
-            action()
+            action(options)
             return
         with prepared_devices(options):
             action(options)

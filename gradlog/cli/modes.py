@@ -30,8 +30,7 @@ class Mode:
     """One of the values of ``--mode``.
 
     Attributes:
-      run: the function of ``gradlog.cli`` that does it, as 'module.name'. It takes the options
-        unless the mode reads nothing.
+      run: the function of ``gradlog.cli`` that does it, as 'module.name'. It takes the options.
       summary: what it does, for ``--help``.
       examples: command lines, without ``python main.py``.
       resumes: what the same command does after an interruption.
@@ -300,8 +299,8 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         ),
         "configs": Mode(
             "experiments.show_experiments",
-            "lists the experiments: what they are, what to expect, how long they take",
-            ("--mode=configs",),
+            "lists the experiments; with --config it says which ladder of noise the data need",
+            ("--mode=configs", "--mode=configs --config=configs/own.py:PATH"),
             _UNCHANGED,
             reads=NOTHING,
             several_hosts=False,
