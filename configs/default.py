@@ -128,9 +128,9 @@ def model() -> Config:
     """The network, its input and the meaning of its output."""
     return Config(
         {
-            # Name of the network. Images: 'ncsnpp', 'ddpm', 'ncsnv2', 'vdm', 'dit' (a transformer,
-            # also for sequences); points: 'mlp'. For a discrete process each gets an embedding of
-            # the tokens in front, and logits behind.
+            # Name of the network. Images: 'ncsnpp', 'ddpm', 'ncsn' (of 2019, for a ladder),
+            # 'ncsnv2', 'vdm', 'dit' (a transformer, also for sequences); points: 'mlp'. For a
+            # discrete process each gets an embedding of the tokens in front, and logits behind.
             "name": "ncsnpp",
             # What the network's output is: 'noise', 'score', 'preconditioned' (EDM), 'velocity', an
             # 'energy' whose gradient is the score, or logits over the 'levels' of each entry.
@@ -187,7 +187,7 @@ def model() -> Config:
             "token_features": 32,
             # ncsnpp, ddpm, vdm, mlp, dit: share of activations that training drops. [0, 1)
             "dropout": 0.1,
-            # ncsnpp, ddpm, ncsnv2, mlp: activation function: 'swish', 'elu', 'relu' or 'lrelu'.
+            # ncsnpp, ddpm, ncsn, ncsnv2, mlp: activation: 'swish', 'elu', 'relu' or 'lrelu'.
             "nonlinearity": "swish",
             "skip_rescale": True,  # ncsnpp, mlp: divide residual sums by sqrt(2)
             # ncsnpp, mlp, dit: embedding of the noise label: 'positional', 'fourier' (of the
@@ -243,6 +243,11 @@ def objective() -> Config:
             "eps": 1e-5,  # smallest time of training
             # dsm: examples in a target; more make it less noisy and cost memory. [1, inf)
             "reference": 1,
+            # dsm: law of the noise: 'gaussian', that of the process; 'laplace'; or 'anisotropic', a
+            # Gaussian with another standard deviation in each dimension.
+            "kernel": "gaussian",
+            # anisotropic: standard deviation in the last dimension over that in the first. (0, inf)
+            "anisotropy": 10.0,
             "form": "dsm",  # elbo: 'dsm' denoising or 'ssm' sliced score matching
             # elbo: train the inside of a learned schedule for the variance of the loss, whose mean
             # does not depend on it.
@@ -588,11 +593,12 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary'; of masks: 'few_steps'.
+            # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence'; of masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
-            # score_field, energy, denoising_density: half the side of the square. (0, inf)
+            # score_field, energy, denoising_density, contrastive_divergence: half the side of the
+            # square. (0, inf)
             "extent": 8.0,
             "window": 15,  # manifold: logged points of a running median [1, inf)
             "learned": False,  # langevin: use a trained score instead of the exact score
@@ -614,7 +620,8 @@ def study() -> Config:
             "generator_batch": 256,  # denoising_density: examples per step [1, inf)
             "generator_rate": 5e-4,  # denoising_density: learning rate of the generator (0, inf)
             "estimator_rate": 2e-3,  # denoising_density: learning rate of the estimators (0, inf)
-            # denoising_density: measurements of the distance to the data. [1, inf)
+            # denoising_density, contrastive_divergence: measurements of the distance to the data.
+            # [1, inf)
             "measurements": 20,
         }
     )

@@ -8,6 +8,7 @@ from gradlog.losses.explicit import ExplicitScoreMatching
 from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
 from gradlog.losses.implicit import ImplicitScoreMatching
+from gradlog.losses.kernels import KERNELS, AnisotropicKernel, GaussianKernel, LaplaceKernel
 from gradlog.losses.keys import ExampleKeys, example_keys
 from gradlog.losses.level_masked import LevelMaskedBound, clip_time, masked_cost
 from gradlog.losses.masked import (
@@ -71,21 +72,25 @@ __all__ = [
     "DRAWS",
     "ELBO_FORMS",
     "INTEGRANDS",
+    "KERNELS",
     "LEVELS",
     "NEURAL_OBJECTIVES",
     "SCALINGS",
     "SLICE_LAWS",
     "WEIGHTINGS",
+    "AnisotropicKernel",
     "DenoisingScoreMatching",
     "EvidenceBound",
     "ExampleKeys",
     "ExplicitScoreMatching",
     "FiniteDifferenceScoreMatching",
+    "GaussianKernel",
     "GeneratorKL",
     "ImplicitScoreMatching",
     "Integral",
     "Integrand",
     "Ladder",
+    "LaplaceKernel",
     "LevelMaskedBound",
     "Likelihood",
     "LogNormal",

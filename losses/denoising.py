@@ -1,14 +1,14 @@
 """Denoising score matching, with the target of one example or of a reference batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.distributions import Empirical
-from gradlog.losses.base import add_noise
+from gradlog.losses.kernels import GaussianKernel, Kernel
 from gradlog.models import BoundModel
 
 
@@ -48,10 +48,22 @@ class DenoisingScoreMatching:
     Attributes:
       reference: number of examples in a target, x0 included.
       draw: returns one training example in the model's space; needed for more than one.
+      kernel: the law of the noise z; for Gaussian noise ``-z`` is its score.
+
+    Raises:
+      ValueError: a reference batch is asked for with noise that is not Gaussian.
     """
 
     reference: int = 1
     draw: Callable[[jax.Array], Float[Array, "*D"]] | None = None
+    kernel: Kernel = field(default_factory=GaussianKernel)
+
+    def __post_init__(self) -> None:
+        if self.reference > 1 and not isinstance(self.kernel, GaussianKernel):
+            raise ValueError(
+                f"reference = {self.reference} needs the kernel 'gaussian', got "
+                f"{type(self.kernel).__name__}: choose reference = 1"
+            )
 
     def __call__(
         self,
@@ -70,12 +82,14 @@ class DenoisingScoreMatching:
         key: jax.Array,
     ) -> Float[Array, "*D"]:
         """Return the terms of the sum over dimensions."""
-        x, z = add_noise(model.process, x0, t, key)
+        process = model.process
+        n = self.kernel.sample(key, x0.shape)
+        x = process.perturb(x0, t, n)
         if self.reference == 1:
-            return 0.5 * denoising_residual(model, x0, t, z) ** 2
+            return 0.5 * (process.sigma(t) * model.score(x, t) - self.kernel.score(n)) ** 2
         assert self.draw is not None, "a reference batch needs a function that draws examples"
         keys = jax.random.split(jax.random.fold_in(key, 1), self.reference - 1)
         others = jax.vmap(self.draw)(keys)
         batch = Empirical(jnp.concatenate([x0[None], others]))
-        error = model.score(x, t) - batch.score_fn(model.process)(x, t)
-        return 0.5 * (model.process.sigma(t) * error) ** 2
+        error = model.score(x, t) - batch.score_fn(process)(x, t)
+        return 0.5 * (process.sigma(t) * error) ** 2

@@ -2,6 +2,7 @@
 
 from gradlog.studies.boundary import Boundary
 from gradlog.studies.common import Study
+from gradlog.studies.contrastive_divergence import ContrastiveDivergence
 from gradlog.studies.ddpm_langevin import DDPMLangevin
 from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE
@@ -18,6 +19,7 @@ from gradlog.studies.score_field import ScoreField
 
 STUDIES: dict[str, type] = {
     "boundary": Boundary,
+    "contrastive_divergence": ContrastiveDivergence,
     "ddpm_langevin": DDPMLangevin,
     "denoising_density": DenoisingDensity,
     "energy": EnergyAgainstODE,

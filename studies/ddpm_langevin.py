@@ -62,26 +62,19 @@ class DDPMLangevin:
         }
 
         figure = Figure(figsize=(10, 3.9), layout="constrained")
-        network = "DDPM's network,\n"
         nfe = {"own_steps": own_steps.evaluations, "annealed_langevin": annealed.evaluations}
-        titles = (
-            "exact samples",
-            f"{network}DDPM's steps, {nfe['own_steps']} NFE",
-            f"{network}annealed Langevin, {nfe['annealed_langevin']} NFE",
-        )
-        for axes, x, title in zip(figure.subplots(1, 3), samples.values(), titles, strict=True):
-            draw_modes(axes, law, x, title)
-
-        numbers = {}
-        for name, x in samples.items():
+        names = ("exact samples", "DDPM's steps", "annealed Langevin")
+        truth, numbers = float(law.weights[0]), {}
+        for axes, (key, x), name in zip(figure.subplots(1, 3), samples.items(), names, strict=True):
             share, error = share_of_first_mode(law, x)
             std = std_within_modes(law, x)
-            numbers[name] = {"share": share, "standard_error": error, "std_within_modes": std}
-            numbers[name]["diverged"] = self.samples - len(x)
-            numbers[name]["nfe"] = nfe.get(name, 0)
+            numbers[key] = {"share": share, "standard_error": error, "std_within_modes": std}
+            numbers[key] |= {"diverged": self.samples - len(x), "nfe": nfe.get(key, 0)}
+            title = f"{name}, {nfe.get(key, 0)} NFE:\nweight off by {share - truth:+.3f}"
+            draw_modes(axes, law, x, title)
             terminal.say(
-                f"{name.replace('_', ' ')}, {numbers[name]['nfe']} NFE: weight of the first mode "
-                f"{share:.4f} +- {error:.4f}, std within modes {std:.4f}"
+                f"{name}, {nfe.get(key, 0)} NFE: weight of the first mode {share:.4f} +- "
+                f"{error:.4f}, std within modes {std:.4f}"
             )
         write_results(run, "ddpm_langevin", figure, numbers)
 

@@ -88,13 +88,15 @@ class DenoisingDensity:
 
         figure = Figure(figsize=(12, 3.1), layout="constrained")
         left, middle, right, last = figure.subplots(1, 4)
-        draw_cloud(left, test[:_SHOWN], self.extent, "data", markersize=1.5)
+        title = f"data: two sets are {floor:.3f} apart"
+        draw_cloud(left, test[:_SHOWN], self.extent, title, markersize=1.5)
         grid = PlaneGrid(self.extent, 80)
         log_density = model.log_density_fn(alternation.data_params)
         values = grid.evaluate(lambda x: log_density(x, t))
         title = f"their energy at noise {float(sde.sigma(t)):.2g}"
         draw_map(middle, grid, np.exp(values - values.max()), title)
-        draw_cloud(right, samples[:_SHOWN], self.extent, "generated", markersize=1.5)
+        title = f"generated: {end:.3f} from the data"
+        draw_cloud(right, samples[:_SHOWN], self.extent, title, markersize=1.5)
         last.plot(*np.array(curve).T, label="generated")
         last.axhline(floor, color="black", linestyle=":", label="another set of data")
         last.axhspan(floor - spread, floor + spread, color="black", alpha=0.15)
@@ -102,7 +104,7 @@ class DenoisingDensity:
         last.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
         last.yaxis.set_minor_formatter(NullFormatter())
         last.set(xlabel="step of the generator", ylabel="sliced Wasserstein distance")
-        last.set_title(f"{end:.3f} at the end; of data {floor:.3f}", fontsize=10)
+        last.set_title(f"from {start:.3f} untrained to {end:.3f}", fontsize=10)
         last.legend(fontsize=8)
 
         terminal.say(

@@ -71,30 +71,39 @@ class EnergyAgainstODE:
         densities = LogDensities(run, law)
         values = densities(xs)
         errors = pair_errors(values, mode)
-        figure = Figure(figsize=(12, 3.8), layout="constrained")
-        left, middle, right = figure.subplots(1, 3)
-        grid = PlaneGrid(self.extent, 100)
-        energy = grid.evaluate(densities.energy)
-        shown = np.maximum(energy - energy.max(), -16)
-        image = draw_map(left, grid, shown, "energy, and contours of the truth")
-        figure.colorbar(image, ax=left, label=r"$\log q(x)$ (nats), greatest = 0")
-        draw_contours(left, grid, grid.evaluate(densities.truth))
-        _draw_cut(middle, densities, self.extent)
-        _draw_differences(right, values, mode)
-        within, across = errors["energy - ode"]
-        right.set_title(
-            f"rms over pairs:\n{within:.3f} within a mode, {across:.3f} across", fontsize=10
-        )
         log_z = log_normalizer_by_quadrature(densities.energy, 2, 2 * self.extent)
         drawn = run.sample(None, self.points, log_prob=True)
         by_flow, error = log_normalizer_by_importance(
             jax.jit(jax.vmap(densities.energy))(jnp.asarray(drawn.x)), jnp.asarray(drawn.log_prob)
         )
-        nats = np.mean(values["energy"]) - log_z
+        bits, true_bits = (
+            -float(np.mean(nats)) / (2 * np.log(2))
+            for nats in (values["energy"] - log_z, values["truth"])
+        )
+
+        figure = Figure(figsize=(12, 3.8), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
+        grid = PlaneGrid(self.extent, 100)
+        energy = grid.evaluate(densities.energy)
+        shown = np.maximum(energy - energy.max(), -16)
+        title = f"energy: log Z {log_z:.3f} nats,\nby its flow {by_flow:.3f} ± {error:.3f}"
+        image = draw_map(left, grid, shown, title)
+        figure.colorbar(image, ax=left, label=r"$\log q(x)$ (nats), greatest = 0")
+        draw_contours(left, grid, grid.evaluate(densities.truth))
+        _draw_cut(middle, densities, self.extent)
+        middle.set_title(
+            f"bits/dim of {self.points} points:\nenergy {bits:.3f}, truth {true_bits:.3f}",
+            fontsize=10,
+        )
+        _draw_differences(right, values, mode)
+        within, across = errors["energy - ode"]
+        right.set_title(
+            f"energy - ODE, rms over pairs:\n{within:.3f} within a mode, {across:.3f} across",
+            fontsize=10,
+        )
         terminal.say(
             f"log Z of the energy: {log_z:.3f} nats by quadrature, {by_flow:.3f} +- {error:.3f} by "
-            f"importance from its flow; then it has {-nats / (2 * np.log(2)):.4f} bits/dim, the "
-            f"truth {-np.mean(values['truth']) / (2 * np.log(2)):.4f}"
+            f"importance from its flow; then it has {bits:.4f} bits/dim, the truth {true_bits:.4f}"
         )
         constants = {"log_z": log_z, "by_importance": float(by_flow), "error": float(error)}
         for name, (within, across) in errors.items():
@@ -159,7 +168,6 @@ def _draw_cut(axes, densities: LogDensities, extent: float) -> None:
         shown = values[name] + (shift if name == "energy" else 0.0)
         axes.plot(along, shown, style, color=color, label=name)
     axes.set(xlabel="along the line through the modes", ylabel=r"$\log p(x)$ (nats)")
-    axes.set_title("one network, two ways to its density", fontsize=10)
     axes.set_ylim(bottom=values["truth"].max() - 12)
     axes.legend()
 

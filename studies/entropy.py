@@ -61,22 +61,6 @@ class Entropy:
         by_scores = rate_curve(entropy_rate, keys[1])
         by_itself = rate_curve(entropy_slope, keys[2])
 
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        ratio = r"noise to signal $\rho = \sigma/\alpha$"
-        draw_line(left, levels.rho, entropy, "$H(p_t)$")
-        variances = jnp.full(run.experiment.dataset.shape, sde.prior_std**2)
-        prior = float(gaussian_entropy(variances))
-        left.axhline(prior, color="gray", linestyle="--", label="of the prior")
-        label_axes(left, "Noise adds entropy ...", ratio, "entropy (nats)", xscale="log")
-        identity = r"by the score: $\frac{1}{2} g^2 E\|\nabla\log p_t\|^2 + d f$"
-        draw_line(right, levels.rho, by_scores, identity)
-        draw_error_bars(right, levels.rho, by_itself, "slope of $H$ itself", color="k", zorder=3)
-        right.margins(y=0.3)
-        title = "... at the rate that the score gives"
-        unit = r"$dH/d\log\rho$ (nats)"
-        label_axes(right, title, ratio, unit, legend="upper left", xscale="log")
-
         gain = float(entropy[0][-1] - entropy[0][0])
         # The trapezoidal rule over log rho.
         weights = np.gradient(np.log(levels.rho))
@@ -84,6 +68,27 @@ class Entropy:
         gain_by_scores = float(weights @ by_scores[0])
         gain_error = float(np.sqrt(weights**2 @ by_scores[1] ** 2))
         deviation = rms_deviation(by_scores, by_itself)
+
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        ratio = r"noise to signal $\rho = \sigma/\alpha$"
+        draw_line(left, levels.rho, entropy, "$H(p_t)$")
+        variances = jnp.full(run.experiment.dataset.shape, sde.prior_std**2)
+        prior = float(gaussian_entropy(variances))
+        left.axhline(prior, color="gray", linestyle="--", label="of the prior")
+        title = (
+            f"noise adds {gain:.3f} nats of entropy;\nby the score {gain_by_scores:.3f} "
+            f"± {gain_error:.3f}"
+        )
+        label_axes(left, title, ratio, "entropy (nats)", xscale="log")
+        identity = r"by the score: $\frac{1}{2} g^2 E\|\nabla\log p_t\|^2 + d f$"
+        draw_line(right, levels.rho, by_scores, identity)
+        draw_error_bars(right, levels.rho, by_itself, "slope of $H$ itself", color="k", zorder=3)
+        right.margins(y=0.3)
+        title = f"the two rates at {len(levels.rho)} levels\ndiffer by {deviation:.2f} s.e. (rms)"
+        unit = r"$dH/d\log\rho$ (nats)"
+        label_axes(right, title, ratio, unit, legend="upper left", xscale="log")
+
         curves = {"rho": levels.rho, "entropy": entropy}
         curves |= {"rate_by_scores": by_scores, "rate_by_itself": by_itself}
         numbers = curves_to_json(curves) | {

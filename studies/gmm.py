@@ -78,12 +78,15 @@ class TrainingMixture:
         }
         kernel = {name: kernel_bits(network, law, x, keys[1]) for name, x in images.items()}
         mixture = network.replace(score_fn=jax.tree_util.Partial(law.score_fn(network.process)))
-        shown = {
-            f"samples of the {name}": draw_images(
+        samples, nfe = {}, {}
+        for name, model in (
+            ("samples of the mixture", mixture),
+            ("samples of the network", network),
+        ):
+            samples[name], nfe[name] = draw_images(
                 experiment.sampler, model, dataset.shape, experiment.streams["sample"], self.images
             )
-            for name, model in (("mixture", mixture), ("network", network))
-        } | {"test images": images["test"]}
+        shown = samples | {"test images": images["test"]}
         near = {name: nearest(x, images["training"]) for name, x in shown.items()}
 
         best = int(np.argmin(kernel["test"][0]))
@@ -96,6 +99,7 @@ class TrainingMixture:
             "network_bits_per_dim": run.bits_per_dim()["bits_per_dim"],
             "share_of_training_images": {n: float(np.mean(f.rms == 0)) for n, f in near.items()},
             "rms_to_the_nearest": {n: float(np.mean(f.rms)) for n, f in near.items()},
+            "nfe": nfe,
         }
         for i, rho in enumerate(levels.rho):
             train, test = (distance[name][0][i] for name in images)
@@ -105,8 +109,8 @@ class TrainingMixture:
             )
         for name, share in numbers["share_of_training_images"].items():
             terminal.say(
-                f"{name}: {share:.0%} equal a training image in every pixel; the nearest is "
-                f"{numbers['rms_to_the_nearest'][name]:.2f} levels away (rms)"
+                f"{name}, {nfe.get(name, 0):.0f} NFE: {share:.0%} equal a training image in every "
+                f"pixel; the nearest is {numbers['rms_to_the_nearest'][name]:.2f} levels away (rms)"
             )
         terminal.say(
             f"test images: {numbers['best_kernel_bits_per_dim']:.2f} bits/dim by the best kernel "
@@ -144,11 +148,13 @@ class TrainingMixture:
         limits = {"xscale": "log", "ylim": (0, 8)}
         label_axes(right, title, "bandwidth (model's space)", "bits/dim", **limits)
         right.xaxis.set_minor_formatter(NullFormatter())
-        for axes, name in zip(lower.subplots(1, 2), list(shown)[:2], strict=True):
+        for axes, name in zip(lower.subplots(1, 2), samples, strict=True):
             pairs = np.stack([shown[name], images["training"][near[name].index]])[:, :_SHOWN]
             grid = image_grid(to_bytes(pairs.reshape(-1, *dataset.shape), dataset.levels), _SHOWN)
             axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=255)
-            axes.set_title(f"{name}, and below the nearest training images", fontsize=10)
+            distance = numbers["rms_to_the_nearest"][name]
+            title = f"{name}, {nfe[name]:.0f} NFE; below the nearest, {distance:.2f} levels away"
+            axes.set_title(title, fontsize=10)
             axes.axis("off")
         write_results(run, "gmm", figure, numbers)
 
@@ -201,15 +207,17 @@ def kernel_bits(model: BoundModel, law: Empirical, images: Images, key: Array) -
 
 def draw_images(
     sampler: Sampler, model: BoundModel, shape: tuple[int, ...], key: Array, count: int
-) -> Images:
-    """Return samples of a model as stored."""
+) -> tuple[Images, float]:
+    """Return samples of a model as stored, and the mean NFE of one."""
 
     def one(key):
         prior_key, path_key = jax.random.split(key)
         z = model.process.prior_sample(prior_key, shape)
-        return model.to_data(sampler(model, z, path_key).x)
+        sample = sampler(model, z, path_key)
+        return model.to_data(sample.x), sample.nfe
 
-    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(key, count)))
+    x, nfe = jax.jit(jax.vmap(one))(jax.random.split(key, count))
+    return np.asarray(x), float(jnp.mean(nfe))
 
 
 def nearest(images: Images, training: Images) -> Nearest:

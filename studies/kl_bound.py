@@ -100,7 +100,11 @@ class KLBound:
         right.plot(first.x, first.flow, color="C0", label="flow")
         shown = first.x[first.data > 1e-4 * first.data.max()]
         limits = {"xlim": (shown[0], shown[-1]), "ylim": (0, 1.6 * first.data.max())}
-        label_axes(right, f"The densities after {steps[0]} steps", "x", "density", **limits)
+        title = (
+            f"after {steps[0]} steps: KL {rows[0].kl_sde:.2f} from the SDE,\n"
+            f"{rows[0].kl_ode:.2f} from the flow"
+        )
+        label_axes(right, title, "x", "density", **limits)
 
         for step, row in ((steps[0], rows[0]), (steps[-1], rows[-1])):
             terminal.say(

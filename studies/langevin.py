@@ -74,7 +74,7 @@ class Langevin:
         truth = float(law.weights[0])
         off = {name: share_of_first_mode(law, x)[0] - truth for name, x in samples.items()}
         titles = (
-            "exact samples",
+            f"exact samples:\nweight off by {off['exact']:+.3f}",
             f"Langevin, {plain.evaluations} NFE:\nweight off by {off['langevin']:+.3f}",
             f"annealed Langevin, {annealed.evaluations} NFE:\n"
             f"weight off by {off['annealed_langevin']:+.3f}",
@@ -82,13 +82,17 @@ class Langevin:
         for axes, x, title in zip(figure.subplots(1, 3), samples.values(), titles, strict=True):
             draw_modes(axes, law, x, title)
 
-        numbers: dict[str, float] = {"true": float(law.weights[0])}
-        terminal.say(f"true weight of the first mode: {numbers['true']:.3f}")
+        numbers: dict[str, float] = {"true": truth}
+        nfe = {"langevin": plain.evaluations, "annealed_langevin": annealed.evaluations}
+        terminal.say(f"true weight of the first mode: {truth:.3f}")
         for name, x in samples.items():
             share, error = share_of_first_mode(law, x)
             numbers |= {name: share, f"{name}_standard_error": error, f"{name}_samples": len(x)}
             numbers[f"{name}_diverged"] = self.samples - len(x)
-            terminal.say(f"{name.replace('_', ' ')}: {share:.4f} +- {error:.4f}")
+            numbers[f"{name}_nfe"] = nfe.get(name, 0)
+            terminal.say(
+                f"{name.replace('_', ' ')}, {nfe.get(name, 0)} NFE: {share:.4f} +- {error:.4f}"
+            )
         write_results(run, "langevin", figure, numbers)
 
     def _frames(

@@ -41,15 +41,20 @@ class ScoreField:
 
         figure = Figure(figsize=(12, 4), layout="constrained")
         axes = figure.subplots(1, 3)
-        draw_arrows(axes[0], coarse, coarse.evaluate(lambda x: exact(x, eps)), "true score")
-        draw_arrows(axes[1], coarse, coarse.evaluate(lambda x: learned(x, eps)), "learned score")
         depth = log_densities - log_densities.max()
         rms = lambda weights: float(np.sqrt(np.average(errors**2, weights=weights)))  # noqa: E731
         numbers = {
             "rms_error_under_the_density": rms(np.exp(depth)),
             "rms_error_where_rare": rms(depth < _LOG_RARE),
         }
-        title = "rms error: {:.2f} under the density, {:.1f} where rare".format(*numbers.values())
+        under, rare = numbers.values()
+        exact_field, field = (
+            coarse.evaluate(lambda x, score=score: score(x, eps)) for score in (exact, learned)
+        )
+        longest = np.linalg.norm(exact_field, axis=-1).max()
+        draw_arrows(axes[0], coarse, exact_field, f"true score: up to {longest:.1f} long")
+        draw_arrows(axes[1], coarse, field, f"learned score: off by {under:.2f} under the density")
+        title = f"error: {rare:.1f} where the density is below {np.exp(_LOG_RARE):.0e}"
         image = draw_map(axes[2], fine, errors, title, norm=LogNorm(0.01, 10), cmap="viridis")
         figure.colorbar(image, ax=axes[2], label="|learned - true|")
         for panel in axes:

@@ -36,6 +36,7 @@ from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
 from gradlog.losses import (
     DISCRETE_OBJECTIVES,
     INTEGRANDS,
+    KERNELS,
     LEVELS,
     SCALINGS,
     SLICE_LAWS,
@@ -135,6 +136,7 @@ SHALLOW = {
     "ddpm": {"model.nf": 32, "model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
     "mlp": {"model.num_layers": 1},
     "ncsnpp": {"model.nf": 8, "model.num_res_blocks": 1, "model.ch_mult": (1, 2)},
+    "ncsn": {},
     "ncsnv2": {"model.backbone": 64},
     "vdm": {"model.num_layers": 1},
     "dit": {"model.num_layers": 1},
@@ -333,6 +335,7 @@ REGISTRIES = {
     "objective.name": {**INTEGRANDS, ELBO: EvidenceBound, **DISCRETE_OBJECTIVES},
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
+    "objective.kernel": KERNELS,
     "objective.dequantization": TRAINING_DEQUANTIZERS,
     "objective.scaling": SCALINGS,
     "optimizer.name": OPTIMIZERS,
@@ -407,6 +410,7 @@ DISCRETE |= {*OF_LEVELS.values()}
 IMAGE_NETWORKS = {
     "ddpm": {"model.nf": 32},
     "ncsnpp": {},
+    "ncsn": {"model.nf": 8},
     "ncsnv2": {"model.nf": 8},
     "vdm": {"model.nf": 64, "model.num_layers": 1},
     "dit": {"model.num_layers": 1},

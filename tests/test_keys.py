@@ -16,6 +16,7 @@ from gradlog.losses import (
     DRAWS,
     ELBO_FORMS,
     INTEGRANDS,
+    KERNELS,
     SLICE_LAWS,
     WEIGHTINGS,
 )
@@ -55,6 +56,7 @@ MEMBERS = {
     "objective.draws": DRAWS,
     "objective.weighting": WEIGHTINGS,
     "objective.slice_law": SLICE_LAWS,
+    "objective.kernel": KERNELS,
     "optimizer.schedule": SCHEDULES,
     "training.parallel": MAPPINGS,
     "likelihood.name": {*LIKELIHOODS, "importance", *DISCRETE_LIKELIHOODS},

@@ -88,6 +88,10 @@ def test_metrics_have_each_step_once_and_the_held_out_loss_at_its_steps(run):
     logged = run.metrics()
     assert {"step", "loss", "grad_norm", "held_out_loss"} <= set(logged)
     held_out = logged.pop("held_out_loss")
+    levels = {name: logged.pop(name) for name in list(logged) if name.startswith("loss_at_rho_")}
+    shares = [2, 2, 2, 2, 1, 1, 1, 1]  # of the 12 test points
+    mean = np.average(list(levels.values()), axis=0, weights=shares)
+    np.testing.assert_allclose(mean, held_out, rtol=1e-6)
     np.testing.assert_array_equal(logged["step"], [5, 10, 15, 20])
     np.testing.assert_array_equal(np.isfinite(held_out), [False, True, False, True])
     assert logged["step"].dtype == np.int64

@@ -5,12 +5,19 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ml_collections import ConfigDict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from gradlog.cli.flags import load_with_overrides
 from gradlog.cli.help import heading, indented, listed, program, show_page, typed
 from gradlog.experiment.loading import SHIPPED
+from gradlog.terminal import say
+
+if TYPE_CHECKING:
+    from gradlog.cli.flags import Options
 
 _FIELD = re.compile(r"^(Command|Figure|Time):", re.MULTILINE)
 _IS_EXPERIMENT = re.compile(r"^def (get_config|sweep)\(", re.MULTILINE)
@@ -85,8 +92,14 @@ def experiments() -> tuple[Experiment, ...]:
     return tuple(found)
 
 
-def show_experiments() -> None:
-    """Print all experiments by group: title, figure to expect, time."""
+def show_experiments(options: "Options | None" = None) -> None:
+    """Print all experiments by group: title, figure to expect, time.
+
+    With ``--config`` print the ladder of noise that its data need instead.
+    """
+    if options is not None and options.config_file:
+        _advise(load_with_overrides(options.config_file, options.overrides))
+        return
     known = {folder for _, folders in _GROUPS for folder in folders}
     others = dict.fromkeys(each.folder for each in experiments() if each.folder not in known)
     parts: list[RenderableType] = [
@@ -97,6 +110,14 @@ def show_experiments() -> None:
         group = [each for each in experiments() if each.folder in folders]
         parts += [heading(title), *map(_entry, group)] if group else []
     show_page(parts)
+
+
+def _advise(config: ConfigDict) -> None:
+    from gradlog.experiment.build import load_dataset  # imports JAX
+    from gradlog.experiment.training_parts import ladder_notes
+
+    for note in ladder_notes(config, load_dataset(config)) or ["all data are equal: no ladder"]:
+        say(note)
 
 
 def _entry(experiment: Experiment) -> RenderableType:

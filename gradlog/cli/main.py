@@ -89,7 +89,8 @@ def execute(options: Options) -> None:
             from gradlog.cli import completion, experiments
 
             configs = options.mode == "configs"
-            (experiments.show_experiments if configs else completion.print_completion_script)()
+            say = experiments.show_experiments if configs else completion.print_completion_script
+            say(options)
             return
         with prepared_devices(options):
             mode.run(options)

@@ -554,8 +554,9 @@ def verify(options: "Options") -> None:
 _PRINTS: dict[str, Any] = {"reads": NOTHING, "several_hosts": False, "computes": False}
 _mode(
     "configs",
-    "lists the experiments: what they are, what to expect, how long they take",
+    "lists the experiments; with --config it says which ladder of noise the data need",
     "--mode=configs",
+    "--mode=configs --config=configs/own.py:PATH",
     resumes=_UNCHANGED,
     **_PRINTS,
 )(None)

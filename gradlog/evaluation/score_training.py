@@ -1,12 +1,12 @@
 """The training of a score model in its workdir, with held-out losses, previews and curves."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from gradlog import terminal
@@ -16,12 +16,10 @@ from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
 from gradlog.evaluation.devices import BatchProgram, Indices, key_data_by_index
 from gradlog.evaluation.samples import sample_driver
-from gradlog.experiment.training_parts import schedule_notes, share_of_peak
+from gradlog.experiment.training_parts import ladder_notes, schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
-from gradlog.models import Decoder, DiffusionModel
-from gradlog.sde_lib import VE
+from gradlog.models import DiffusionModel
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
-from gradlog.theory.ladders import advise_ladder
 from gradlog.training import (
     MAPPINGS,
     Every,
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
 _PREVIEW_SAMPLES = 16
 _HELD_OUT_EXAMPLES = 1024
+_SHARES = 8  # of the noise levels of training
 _CURVES = "curves.png"
 
 
@@ -80,7 +79,9 @@ def score_model_training(
     driver = sample_driver(experiment, _PREVIEW_SAMPLES)
 
     def measure(step: int, state: TrainState) -> dict[str, float]:
-        return {"held_out_loss": held_out_loss(step_fn.fetch(state.ema))}
+        each = held_out_loss(step_fn.fetch(state.ema))
+        means = {"held_out_loss": float(np.mean(each, dtype=np.float64))}
+        return means | loss_by_level(experiment, each)
 
     def preview(step: int, state: TrainState) -> None:
         average = step_fn.fetch(state.ema)
@@ -187,38 +188,12 @@ def _say_notes(workdir: Workdir, experiment: "Experiment", step: int | None) -> 
     """Say how the learning rate will go, and what differs from the training until this step."""
     config = experiment.config
     notes = schedule_notes(config)
-    if step is None and isinstance(experiment.process, VE):
-        notes += ladder_notes(experiment)
+    if step is None and (config.sde.name == "ve" or config.data.name in ("files", "folder")):
+        notes += ladder_notes(config, experiment.dataset)
     if step is not None:
         notes = [*_changes(workdir, config, step), *notes]
     for note in notes:
         terminal.say(f"note: {note}")
-
-
-def ladder_notes(experiment: "Experiment") -> list[str]:
-    """Return a note with the ladder of noise that the data need, if they differ."""
-    dataset, dequantizer = experiment.dataset, experiment.model.dequantizer
-    if isinstance(dequantizer, Decoder):
-        dequantizer = dequantizer.as_centers()  # whose unit says how wide a level is
-    some = np.asarray(dataset.train[np.arange(min(len(dataset.train), 2000))])
-    points, _ = dequantizer(experiment.streams["init"], jnp.asarray(some))
-    assert dequantizer.log_scale is not None
-    width = None if dataset.levels is None else math.exp(-dequantizer.log_scale)
-    try:
-        advice = advise_ladder(np.asarray(points), width)
-    except ValueError:
-        return []
-    own = (
-        f"{experiment.config.sde.sigma_max:g}, {experiment.config.sde.sigma_min:g} and "
-        f"{experiment.config.model.num_scales}"
-    )
-    return [
-        f"the ladder that these data suggest (Song & Ermon 2020) has config.sde.sigma_max = "
-        f"{advice.sigma_max:.3g}, sigma_min = {advice.sigma_min:.2g} and config.model.num_scales = "
-        f"{advice.num_scales}; this training has {own}. For annealed_langevin: "
-        f"config.sampling.steps_per_level = {advice.steps_per_level}, step_size = "
-        f"{advice.step_size:.2g} at that sigma_min"
-    ]
 
 
 def _changes(workdir: Workdir, config: ConfigDict, step: int) -> list[str]:
@@ -257,8 +232,28 @@ def _suspects(experiment: "Experiment", batch: Any) -> str:
     )
 
 
+def loss_by_level(experiment: "Experiment", losses: Float[np.ndarray, " n"]) -> dict[str, float]:
+    """Return the mean loss of examples of similar noise, by the name ``loss_at_rho_RHO``.
+
+    The levels are those of training in equal shares: the loss is the mean over them.
+
+    Args:
+      experiment: whose objective draws the levels; one that is no score matching has none.
+      losses: of single examples, in the order of their u.
+    """
+    objective, process = experiment.objective, experiment.initial_process
+    if not isinstance(objective, ScoreMatching):
+        return {}
+    means, count = {}, min(_SHARES, len(losses))
+    for i, share in enumerate(np.array_split(losses, count)):
+        t, _ = objective.proposal(process, objective.eps, jnp.asarray((i + 0.5) / count))
+        rho = float(jnp.exp(process.log_rho(t)))
+        means[f"loss_at_rho_{rho:.3g}"] = float(np.mean(share, dtype=np.float64))
+    return means if len(means) > 1 else {}
+
+
 class HeldOutLoss:
-    """The mean loss of the first test examples, with the same times and noises at every call."""
+    """The losses of the first test examples, with the same times and noises at every call."""
 
     def __init__(
         self,
@@ -286,10 +281,9 @@ class HeldOutLoss:
 
         self._program = BatchProgram(batch, batch_size)
 
-    def __call__(self, params: Any) -> float:
-        """Return the loss in nats per dimension."""
-        losses = self._program(params, self._rows, self._count)["loss"]
-        return float(np.mean(losses, dtype=np.float64))
+    def __call__(self, params: Any) -> Float[np.ndarray, " n"]:
+        """Return the loss of each example in nats per dimension, in the order of their u."""
+        return self._program(params, self._rows, self._count)["loss"]
 
     def _rows(self, indices: Indices) -> Any:
         first = int(indices[0])

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from gradlog.distributions import Empirical
 from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.likelihood_parts import Estimator
-from gradlog.losses import ExplicitScoreMatching, Ladder
+from gradlog.losses import ExplicitScoreMatching, GaussianKernel, Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
 from gradlog.sampling import (
     AnnealedLangevin,
@@ -82,6 +82,14 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
             "config.objective.name = 'esm': the score is that of the training set itself, and a "
             "held-out loss is the distance to it at held-out data: it grows as the model learns "
             "the data by heart, and says nothing of the likelihood"
+        )
+
+    kernel = getattr(integrand, "kernel", GaussianKernel())
+    if not isinstance(kernel, GaussianKernel):
+        found.append(
+            f"config.objective.kernel = {config.objective.kernel!r}: the network learns the score "
+            "of data with this noise. Langevin dynamics samples their law at one level; "
+            "likelihoods and the other samplers take the noise to be Gaussian"
         )
 
     found += [

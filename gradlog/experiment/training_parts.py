@@ -17,12 +17,14 @@ from gradlog.losses import (
     DISCRETE_OBJECTIVES,
     ELBO_FORMS,
     INTEGRANDS,
+    KERNELS,
     LEVELS,
     NEURAL_OBJECTIVES,
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
     EvidenceBound,
+    GaussianKernel,
     Objective,
     ScoreFlow,
     ScoreMatching,
@@ -63,6 +65,7 @@ from gradlog.sde_lib import (
     Neural,
     Process,
 )
+from gradlog.theory.ladders import MOST_POINTS, advise_ladder
 from gradlog.training import (
     NETWORK,
     SCHEDULES,
@@ -314,6 +317,7 @@ def _build_score_matching(
             INTEGRANDS,
             distribution=law_for_training,
             draw=reference_draw,
+            kernel=lambda: reader.make("objective", reader.pick("objective.kernel", KERNELS)),
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         weighting=weighting,
@@ -347,6 +351,7 @@ def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
             "objective",
             integrand,
             reference=lambda: 1,
+            kernel=GaussianKernel,
             slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
         ),
         offset=offset,
@@ -456,6 +461,29 @@ def share_of_peak(config: ConfigDict, update: int) -> float:
         return 1.0
     rate: Any = add_warmup(_learning_rate(Reader(config)), optimizer.warmup)(update)
     return float(rate) / optimizer.learning_rate
+
+
+def ladder_notes(config: ConfigDict, dataset: Dataset) -> list[str]:
+    """Return a note with the ladder of noise that the data need, if they differ."""
+    width = None
+    if dataset.levels is not None:
+        width = (2 if config.model.centered else 1) / dataset.levels
+    stored = dataset.train[np.arange(min(len(dataset.train), MOST_POINTS))]
+    try:
+        advice = advise_ladder(np.asarray(stored, float) * (width or 1), width)
+    except ValueError:
+        return []
+    note = (
+        f"for config.sde.name = 've' these data suggest config.sde.sigma_max = "
+        f"{advice.sigma_max:.3g}, sigma_min = {advice.sigma_min:.2g} and config.model.num_scales = "
+        f"{advice.num_scales} (Song & Ermon 2020); for annealed_langevin "
+        f"config.sampling.steps_per_level = {advice.steps_per_level}, step_size = "
+        f"{advice.step_size:.2g} at that sigma_min"
+    )
+    if config.sde.name == "ve":
+        sde, scales = config.sde, config.model.num_scales
+        note += f"; this training has {sde.sigma_max:g}, {sde.sigma_min:g} and {scales}"
+    return [note]
 
 
 def schedule_notes(config: ConfigDict) -> list[str]:

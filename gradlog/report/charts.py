@@ -51,6 +51,7 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GAIN, _COST, _TOTAL = "C2", "C1", "C0"
 GAMMA = "gamma_"  # begins the names of metrics of a learned schedule
+LEVEL_LOSS = "loss_at_rho_"  # begins the names of held-out losses by noise level
 _MAX_SIDE = 960  # pixels: larger than a picture on the page
 _MAX_PIXELS = 2**26  # of a file: 200 MB in memory
 
@@ -158,6 +159,28 @@ def draw_schedule(records: Sequence[dict[str, Any]], names: Sequence[str]) -> Fi
     axes.set_xlabel("step")
     axes.set_ylabel("gamma")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.grid()
+    return figure
+
+
+def draw_level_losses(records: Sequence[dict[str, Any]], names: Sequence[str]) -> Figure:
+    """Draw the held-out loss over noise levels at the first, the middle and the last measurement.
+
+    Args:
+      records: of ``metrics.jsonl``.
+      names: of the metrics, ``loss_at_rho_0.25`` for the levels around rho = 0.25.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    measured = [record for record in records if None not in map(record.get, names)]
+    rho = [float(name.removeprefix(LEVEL_LOSS)) for name in names]
+    for i in dict.fromkeys((0, len(measured) // 2, len(measured) - 1)):
+        losses = [measured[i][name] for name in names]
+        axes.plot(rho, losses, marker=".", label=f"step {measured[i]['step']}")
+    axes.set_xscale("log")
+    axes.set_xlabel("noise rho")
+    axes.set_ylabel("loss (nats / dimension)")
+    axes.legend()
     axes.grid()
     return figure
 

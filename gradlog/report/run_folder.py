@@ -30,7 +30,7 @@ from gradlog.evaluation.pictures import to_bytes
 from gradlog.experiment.build import load_prepared
 from gradlog.experiment.keys import Key, flatten, keys
 from gradlog.experiment.loading import load_saved_config, to_tuples
-from gradlog.report.charts import GAMMA, load_image_uri, make_image_uri
+from gradlog.report.charts import GAMMA, LEVEL_LOSS, load_image_uri, make_image_uri
 from gradlog.report.formatting import NOTHING, format_command, format_number, format_overrides
 from gradlog.sde_lib import DISCRETE_PROCESSES
 from gradlog.storage import (
@@ -208,6 +208,11 @@ class RunFolder:
     def schedule_metrics(self) -> list[str]:
         """The metrics of a learned noise schedule."""
         return [name for name in self.logged if name.startswith(GAMMA)]
+
+    @property
+    def level_metrics(self) -> list[str]:
+        """The held-out losses by noise level."""
+        return [name for name in self.logged if name.startswith(LEVEL_LOSS)]
 
     @property
     def logged(self) -> dict[str, list[tuple[float, int]]]:

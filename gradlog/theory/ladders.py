@@ -10,7 +10,7 @@ with epy.lazy_imports():  # a run that trains nothing need not wait for them
     from scipy import optimize, stats
     from scipy.spatial import distance
 
-_MOST = 2000  # points of which all pairs are compared
+MOST_POINTS = 2000  # points of which all pairs are compared
 _OVERLAP = 0.5
 _LARGEST_RATIO = 2.0  # of neighbors; in few dimensions the criterion is met by any
 _RATIO = 5000.0  # sigma_max/sigma_min of continuous data: the published one of CIFAR-10
@@ -50,7 +50,7 @@ def advise_ladder(
     Raises:
       ValueError: the points do not differ.
     """
-    flat = np.asarray(points[:_MOST], np.float64).reshape(min(len(points), _MOST), -1)
+    flat = np.asarray(points[:MOST_POINTS], np.float64).reshape(min(len(points), MOST_POINTS), -1)
     sigma_max = float(np.max(distance.pdist(flat), initial=0.0))
     if sigma_max == 0:
         raise ValueError("all points are equal: no noise level separates them")

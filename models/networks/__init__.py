@@ -11,6 +11,7 @@ from gradlog.models.networks.ddpm import DDPM
 from gradlog.models.networks.dit import DiT
 from gradlog.models.networks.map_network import MapNetwork
 from gradlog.models.networks.mlp import MLP
+from gradlog.models.networks.ncsn import NCSN
 from gradlog.models.networks.ncsnpp import NCSNpp
 from gradlog.models.networks.ncsnv2 import NCSNv2
 from gradlog.models.networks.token_network import TokenNetwork
@@ -20,6 +21,7 @@ NETWORKS = {
     "ddpm": DDPM,
     "dit": DiT,
     "mlp": MLP,
+    "ncsn": NCSN,
     "ncsnpp": NCSNpp,
     "ncsnv2": NCSNv2,
     "vdm": VDM,
@@ -28,6 +30,7 @@ NETWORKS = {
 __all__ = [
     "DDPM",
     "MLP",
+    "NCSN",
     "NETWORKS",
     "VDM",
     "DiT",

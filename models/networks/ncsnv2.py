@@ -11,21 +11,11 @@ from gradlog.models.networks.embeddings import cast_label, ladder_sigma
 from gradlog.models.networks.layers import (
     ACTIVATIONS,
     DTYPES,
-    activation,
-    apply_block,
     cast_to,
     check_choice,
     check_halvings,
 )
-from gradlog.models.networks.refine_blocks import (
-    INTERPOLATIONS,
-    InstanceNorm2dPlus,
-    RefineBlock,
-    ResidualBlock,
-    ncsn_conv3x3,
-)
-
-Image = Float[Array, "b h w c"]
+from gradlog.models.networks.refine_blocks import INTERPOLATIONS, RefineStyle, refine_net
 
 CHOICES = {
     "nonlinearity": tuple(ACTIVATIONS),
@@ -93,10 +83,14 @@ class NCSNv2(nn.Module):
             raise ValueError("the RefineNet has no classes, but got a condition")
         check_halvings(x.shape, sum(dilation == 1 for _, dilation in BACKBONES[self.backbone]))
         images = cast_to(x[None], self.dtype)
-        h = ncsn_conv3x3(images if self.centered else 2.0 * images - 1.0, self.nf)
-        h = self._refine(self._stages(h))
-        h = activation(self.nonlinearity)(InstanceNorm2dPlus()(h))
-        h = ncsn_conv3x3(h, x.shape[-1])[0].astype(x.dtype)
+        h = refine_net(
+            images if self.centered else 2.0 * images - 1.0,
+            RefineStyle(self.nonlinearity, resize=INTERPOLATIONS[self.interpolation]),
+            nf=self.nf,
+            stages=BACKBONES[self.backbone],
+            refined=REFINED[self.backbone],
+            remat=self.remat,
+        )[0].astype(x.dtype)
         if not self.scale_by_sigma:
             return h
         sigma = ladder_sigma(
@@ -106,30 +100,3 @@ class NCSNv2(nn.Module):
             num_scales=self.num_scales,
         )
         return h / sigma.astype(x.dtype)
-
-    @nn.nowrap
-    def _stages(self, h: Image) -> list[Image]:
-        """Return the last feature map of every stage."""
-        h = self._residual(h)
-        stages = [self._residual(h)]
-        for mult, dilation in BACKBONES[self.backbone]:
-            h = self._residual(stages[-1], dilation=dilation, down=True, features=mult * self.nf)
-            stages.append(self._residual(h, dilation=dilation))
-        return stages
-
-    @nn.nowrap
-    def _refine(self, stages: list[Image]) -> Image:
-        refined = []
-        for stage, mult in zip(reversed(stages), REFINED[self.backbone], strict=True):
-            block = RefineBlock(
-                mult * self.nf,
-                self.nonlinearity,
-                self.interpolation,
-                units=3 if stage is stages[0] else 1,
-            )
-            refined = [apply_block(block, stage, *refined, remat=self.remat)]
-        return refined[0]
-
-    @nn.nowrap
-    def _residual(self, h: Image, **kwargs) -> Image:
-        return apply_block(ResidualBlock(self.nonlinearity, **kwargs), h, remat=self.remat)

@@ -1,21 +1,27 @@
-"""Blocks of the RefineNet of NCSNv2 (Song & Ermon 2020, arXiv:2006.09011, appendix A)."""
+"""The RefineNet of both NCSNs (Song & Ermon 2019, arXiv:1907.05600; 2020, arXiv:2006.09011)."""
 
 import functools
 import math
 import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
-from gradlog.models.networks.layers import activation, promote_to_input, uniform_init
+from gradlog.models.networks.layers import (
+    activation,
+    apply_block,
+    promote_to_input,
+    uniform_init,
+)
 from gradlog.models.networks.up_or_down import mean_downsample
 
 Image = Float[Array, "b h w c"]
-
-# The names of the methods in `jax.image.resize`.
-INTERPOLATIONS = {"bilinear": "bilinear", "nearest_neighbor": "nearest"}
+_EPSILON = 1e-5  # added to variances
 
 
 class InstanceNorm2dPlus(nn.Module):
@@ -24,26 +30,74 @@ class InstanceNorm2dPlus(nn.Module):
     ``gamma ((x - mean_c)/std_c + alpha (mean_c - m)/v) + beta``, with m and v the mean and standard
     deviation of the channels' means (Song & Ermon 2019, arXiv:1907.05600, appendix A). Computed at
     least in float32, for each image by itself.
+
+    With ``num_levels`` alpha, gamma and beta are rows of tables, one for each noise level, and v is
+    the unbiased estimate: the network of 2019, while score_sde's of 2020 has neither.
     """
 
-    epsilon: float = 1e-5
+    num_levels: int = 0
 
     @nn.compact
-    def __call__(self, x: Image) -> Image:
+    def __call__(self, x: Image, level: Int[Array, ""] | int = 0) -> Image:
+        channels = x.shape[-1]
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         means = wide.mean(axis=(1, 2), keepdims=True)
-        relative = self._standardized(means, means.mean(axis=3, keepdims=True), (3,))
-        normed = self._standardized(wide, means, (1, 2))
-        shape = (1, 1, 1, x.shape[-1])
-        alpha = self.param("alpha", _near_one, shape, jnp.float32)
-        gamma = self.param("gamma", _near_one, shape, jnp.float32)
-        beta = self.param("beta", nn.initializers.zeros, shape, jnp.float32)
+        spread = means.var(axis=3, keepdims=True, ddof=1 if self.num_levels else 0)
+        relative = (means - means.mean(axis=3, keepdims=True)) / jnp.sqrt(spread + _EPSILON)
+        variance = jnp.square(wide - means).mean(axis=(1, 2), keepdims=True)
+        normed = (wide - means) / jnp.sqrt(variance + _EPSILON)
+        shape = (self.num_levels, channels) if self.num_levels else (1, 1, 1, channels)
+        alpha, gamma, beta = (
+            self.param(name, init, shape, jnp.float32)[level]
+            for name, init in (
+                ("alpha", _near_one),
+                ("gamma", _near_one),
+                ("beta", nn.initializers.zeros),
+            )
+        )
         return ((normed + relative * alpha) * gamma + beta).astype(x.dtype)
 
-    @nn.nowrap
-    def _standardized(self, x: Image, mean: Image, axes: tuple[int, ...]) -> Image:
-        variance = jnp.square(x - mean).mean(axis=axes, keepdims=True)
-        return (x - mean) / jnp.sqrt(variance + self.epsilon)
+
+def resize_aligned(x: Image, shape: tuple[int, ...]) -> Image:
+    """Interpolate linearly so that the corner pixels stay corners, as PyTorch's `align_corners`."""
+    for axis, size in zip((1, 2), shape, strict=True):
+        old = x.shape[axis]
+        at = np.linspace(0, old - 1, size)
+        weights = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(old)))
+        x = jnp.moveaxis(jnp.tensordot(x, weights.astype(x.dtype), ((axis,), (1,))), -1, axis)
+    return x
+
+
+def _resize(x: Image, shape: tuple[int, ...], method: str) -> Image:
+    return jax.image.resize(x, (len(x), *shape, x.shape[-1]), method)
+
+
+INTERPOLATIONS = {
+    "bilinear": functools.partial(_resize, method="bilinear"),
+    "nearest_neighbor": functools.partial(_resize, method="nearest"),
+}
+
+
+@dataclass(frozen=True)
+class RefineStyle:
+    """What the networks of 2019 and 2020 do differently in the same blocks; by default as in 2020.
+
+    Attributes:
+      nonlinearity: the activation function.
+      norm: normalization in the residual blocks, and of the last feature map.
+      refine_norm: normalization before each convolution of the refining blocks.
+      pool: pooling of 5x5 neighbors.
+      resize: ``(x, (height, width))``, the interpolation of coarser feature maps.
+    """
+
+    nonlinearity: str
+    norm: Callable[[Image], Image] = lambda x: InstanceNorm2dPlus()(x)
+    refine_norm: Callable[[Image], Image] = lambda x: x
+    pool: Callable[[Image], Image] = lambda x: nn.max_pool(x, (5, 5), (1, 1), "SAME")
+    resize: Callable[[Image, tuple[int, ...]], Image] = INTERPOLATIONS["bilinear"]
+
+    def act(self, x: Image) -> Image:
+        return activation(self.nonlinearity)(x)
 
 
 def ncsn_conv3x3(x: Image, features: int, *, dilation: int = 1, use_bias: bool = True) -> Image:
@@ -79,16 +133,16 @@ class ResidualBlock(nn.Module):
     halving, and the resolution stays.
     """
 
-    nonlinearity: str
+    style: RefineStyle
     dilation: int = 1
     down: bool = False
     features: int = 0
 
     @nn.compact
     def __call__(self, x: Image) -> Image:
-        act = activation(self.nonlinearity)
-        h = act(InstanceNorm2dPlus()(x))
-        h = act(InstanceNorm2dPlus()(ncsn_conv3x3(h, x.shape[-1], dilation=self.dilation)))
+        act, norm = self.style.act, self.style.norm
+        h = act(norm(x))
+        h = act(norm(ncsn_conv3x3(h, x.shape[-1], dilation=self.dilation)))
         if not self.down:
             return ncsn_conv3x3(h, x.shape[-1], dilation=self.dilation) + x
         if self.dilation == 1:
@@ -98,18 +152,18 @@ class ResidualBlock(nn.Module):
 
 
 class RCUBlock(nn.Module):
-    """Residual convolution units: `units` times act, conv, act, conv, plus the input."""
+    """Residual convolution units: `units` times add norm, act, conv, norm, act, conv."""
 
     units: int
-    nonlinearity: str
+    style: RefineStyle
 
     @nn.compact
     def __call__(self, x: Image) -> Image:
-        act = activation(self.nonlinearity)
         for _ in range(self.units):
             h = x
             for _ in range(2):
-                h = ncsn_conv3x3(act(h), x.shape[-1], use_bias=False)
+                h = self.style.act(self.style.refine_norm(h))
+                h = ncsn_conv3x3(h, x.shape[-1], use_bias=False)
             x = x + h
         return x
 
@@ -119,27 +173,25 @@ class MSFBlock(nn.Module):
 
     shape: tuple[int, ...]  # height and width
     features: int
-    interpolation: str
+    style: RefineStyle
 
     @nn.compact
     def __call__(self, *inputs: Image) -> Image:
-        convolved = [ncsn_conv3x3(x, self.features) for x in inputs]
-        shape = (len(inputs[0]), *self.shape, self.features)
-        method = INTERPOLATIONS[self.interpolation]
-        resized = [jax.image.resize(h, shape, method) for h in convolved]
+        convolved = [ncsn_conv3x3(self.style.refine_norm(x), self.features) for x in inputs]
+        resized = [self.style.resize(h, self.shape) for h in convolved]
         return functools.reduce(operator.add, resized)
 
 
 class CRPBlock(nn.Module):
-    """Chained residual pooling: twice, add the convolved maximum of 5x5 neighbors."""
+    """Chained residual pooling: twice, add the convolved pool of 5x5 neighbors."""
 
-    nonlinearity: str
+    style: RefineStyle
 
     @nn.compact
     def __call__(self, x: Image) -> Image:
-        x = path = activation(self.nonlinearity)(x)
+        x = path = self.style.act(x)
         for _ in range(2):
-            path = nn.max_pool(path, (5, 5), (1, 1), "SAME")
+            path = self.style.pool(self.style.refine_norm(path))
             path = ncsn_conv3x3(path, x.shape[-1], use_bias=False)
             x = x + path
         return x
@@ -152,18 +204,52 @@ class RefineBlock(nn.Module):
     """
 
     features: int
-    nonlinearity: str
-    interpolation: str
+    style: RefineStyle
     units: int = 1
 
     @nn.compact
     def __call__(self, *inputs: Image) -> Image:
-        adapted = [RCUBlock(2, self.nonlinearity)(x) for x in inputs]
+        adapted = [RCUBlock(2, self.style)(x) for x in inputs]
         h = adapted[0]
         if len(adapted) > 1:
-            h = MSFBlock(h.shape[1:3], self.features, self.interpolation)(*adapted)
-        h = CRPBlock(self.nonlinearity)(h)
-        return RCUBlock(self.units, self.nonlinearity)(h)
+            h = MSFBlock(h.shape[1:3], self.features, self.style)(*adapted)
+        return RCUBlock(self.units, self.style)(CRPBlock(self.style)(h))
+
+
+def refine_net(
+    images: Image,
+    style: RefineStyle,
+    *,
+    nf: int,
+    stages: Sequence[tuple[int, int]],
+    refined: Sequence[int],
+    remat: bool,
+) -> Image:
+    """Apply the RefineNet to centered images, inside a compact module that gets its parameters.
+
+    Args:
+      images: a batch.
+      style: of the blocks.
+      nf: number of channels at full resolution.
+      stages: channels in units of nf, and dilation, of each stage after the first. A dilation of 1
+        halves the image.
+      refined: channels in units of nf of the refined feature maps, from the last stage to the
+        first.
+      remat: whether the backward pass recomputes the activations of the blocks.
+    """
+
+    def residual(h: Image, **options) -> Image:
+        return apply_block(ResidualBlock(style, **options), h, remat=remat)
+
+    maps = [residual(residual(ncsn_conv3x3(images, nf)))]
+    for mult, dilation in stages:
+        h = residual(maps[-1], dilation=dilation, down=True, features=mult * nf)
+        maps.append(residual(h, dilation=dilation))
+    coarser = []
+    for h, mult in zip(reversed(maps), refined, strict=True):
+        block = RefineBlock(mult * nf, style, units=3 if h is maps[0] else 1)
+        coarser = [apply_block(block, h, *coarser, remat=remat)]
+    return ncsn_conv3x3(style.act(style.norm(coarser[0])), images.shape[-1])
 
 
 def _near_one(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:

@@ -29,6 +29,7 @@ _NOT_OURS = {
 _UNREAD = {
     "ncsnpp": set(),
     "ddpm": {"embedding_type", "trainable_embedding"},
+    "ncsn": set(),
     "ncsnv2": {"embedding_type", "trainable_embedding", "dropout"},
 }
 

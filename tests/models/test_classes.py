@@ -84,6 +84,7 @@ def test_condition_of_an_unconditional_network_raises(name):
         jax.eval_shape(lambda v: network.apply(v, X, LABEL, 1, train=False), variables)
 
 
-def test_refine_net_with_classes_raises():
+@pytest.mark.parametrize("name", ["ncsn", "ncsnv2"])
+def test_refine_net_with_classes_raises(name):
     with pytest.raises(ValueError, match="num_classes = 3"):
-        make("ncsnv2", num_classes=3)
+        make(name, num_classes=3)

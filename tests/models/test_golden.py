@@ -1,4 +1,7 @@
-"""Tests of the networks against arrays of the official score_sde modules (float32, CPU)."""
+"""Tests of the networks against arrays of the official modules (CPU).
+
+They are score_sde's in float32; that of NCSN is its authors' network of 2019 in float64.
+"""
 
 from functools import partial
 
@@ -15,6 +18,7 @@ NAMES = [
     "model_ddpm_vp_16x16x3_nf32",
     "model_ddpmpp_vp_16x16x3_nf32",
     "model_ddpmpp_vp_ddpmblock_16x16x3_nf16",
+    "model_ncsn_8x8x3_nf4",
     "model_ncsnpp_ve_ddpmblock_fir_16x16x3_nf16",
     "model_ncsnpp_ve_residual_16x16x3_nf16",
     "model_ncsnpp_ve_skip_16x16x3_nf16",

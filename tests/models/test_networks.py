@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlog.models.networks import NETWORKS, ddpm, mlp, ncsnpp, ncsnv2
+from gradlog.models.networks import NETWORKS, ddpm, mlp, ncsn, ncsnpp, ncsnv2
 from gradlog.models.networks.layers import DTYPES
 from tests.models.small import abstract_init, declares, make, random_variables
 from tests.rounding import sums, terms_of
@@ -94,7 +94,7 @@ def test_shared_hyperparameters_have_one_type():
                 assert types.setdefault(field.name, kind) is kind, field.name
 
 
-MODULES = {"ddpm": ddpm, "mlp": mlp, "ncsnpp": ncsnpp, "ncsnv2": ncsnv2}
+MODULES = {"ddpm": ddpm, "mlp": mlp, "ncsn": ncsn, "ncsnpp": ncsnpp, "ncsnv2": ncsnv2}
 CHOICES = [
     (name, field, choice)
     for name, module in MODULES.items()

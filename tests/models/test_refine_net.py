@@ -1,4 +1,4 @@
-"""Tests of NCSNv2: its blocks against their definitions, its backbones, its sigma."""
+"""Tests of both NCSNs: their blocks against their definitions; NCSNv2's backbones and sigma."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,14 @@ import pytest
 from scipy.ndimage import maximum_filter
 
 from gradlog.models.networks.ncsnv2 import BACKBONES
-from gradlog.models.networks.refine_blocks import CRPBlock, InstanceNorm2dPlus, MSFBlock, RCUBlock
+from gradlog.models.networks.refine_blocks import (
+    INTERPOLATIONS,
+    CRPBlock,
+    InstanceNorm2dPlus,
+    MSFBlock,
+    RCUBlock,
+    RefineStyle,
+)
 from tests.models.small import abstract_init, make, random_variables
 
 X = np.random.default_rng(0).normal(size=(1, 4, 6, 5)).astype(np.float32)
@@ -43,7 +50,9 @@ def test_residual_units_with_a_unit_kernel_double_their_input():
     identity = jnp.zeros((3, 3, 5, 5)).at[1, 1].set(jnp.eye(5))
     params = {f"Conv_{i}": {"kernel": identity} for i in range(6)}
     x = np.abs(X)
-    np.testing.assert_allclose(RCUBlock(3, "relu").apply({"params": params}, x), 8 * x, rtol=1e-6)
+    np.testing.assert_allclose(
+        RCUBlock(3, RefineStyle("relu")).apply({"params": params}, x), 8 * x, rtol=1e-6
+    )
 
 
 def test_chained_pooling_adds_maxima_of_neighbors():
@@ -52,7 +61,7 @@ def test_chained_pooling_adds_maxima_of_neighbors():
     params = {f"Conv_{i}": {"kernel": identity} for i in range(2)}
     x = np.abs(X)
     near, far = (maximum_filter(x, (1, n, n, 1), mode="nearest") for n in (5, 9))
-    found = CRPBlock("relu").apply({"params": params}, x)
+    found = CRPBlock(RefineStyle("relu")).apply({"params": params}, x)
     np.testing.assert_allclose(found, x + near + far, rtol=1e-6)
 
 
@@ -63,7 +72,7 @@ def test_fusion_adds_at_the_resolution_of_the_first_input(interpolation):
     conv = {"kernel": identity, "bias": jnp.zeros(1)}
     ramp = jnp.broadcast_to(jnp.arange(4.0)[None, :, None, None], (1, 4, 4, 1))
     large = jnp.zeros((1, 8, 8, 1))
-    block = MSFBlock((8, 8), 1, interpolation)
+    block = MSFBlock((8, 8), 1, RefineStyle("relu", resize=INTERPOLATIONS[interpolation]))
     found = jnp.asarray(block.apply({"params": {"Conv_0": conv, "Conv_1": conv}}, large, ramp))
     steps = np.repeat(np.arange(4.0), 2)
     want = steps + 0.5 * (np.arange(8) % 2 - 0.5) if interpolation == "bilinear" else steps

@@ -91,7 +91,8 @@ def start_run(root: Path, config: ConfigDict, fingerprint: str) -> Workdir:
     workdir.claim(config.to_dict(), identity)
     log = MetricsLog(root, 0)
     for step in range(1, 11):
-        held_out = {"held_out_loss": 3.5 / step} if step % 5 == 0 else {}
+        levels = {"loss_at_rho_0.05": 5.0 / step, "loss_at_rho_7": 2.0 / step}
+        held_out = {"held_out_loss": 3.5 / step, **levels} if step % 5 == 0 else {}
         metrics = {"loss": 4.0 / step, "grad_norm": 1.0 + step, **held_out}
         log.write(step, metrics)
     log.close()

@@ -1,0 +1,21 @@
+"""An energy by contrastive divergence with Langevin chains, against denoising score matching.
+
+The mixture and the network of configs/toy/energy.py, at its one noise level of std 0.5.
+
+Command: python main.py --config=configs/toy/contrastive_divergence.py
+    --workdir=runs/contrastive_divergence --mode=study
+Figure: TODO
+Time: TODO
+"""
+
+from gradlog.configs.toy import energy
+
+
+def get_config():
+    config = energy.get_config()
+    config.objective.update(levels="one", weighting="one")
+    config.optimizer.decay_steps = 1000
+    config.training.update(steps=1000, batch_size=256)
+    config.sampling.update(name="langevin", step_size=0.05, langevin_steps=1)
+    config.study.update(name="contrastive_divergence", extent=8.0)
+    return config
