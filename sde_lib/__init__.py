@@ -4,9 +4,12 @@ To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a li
 """
 
 from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
+from gradlog.sde_lib.bases import Basis, Frequencies, Pixels, Reflections
+from gradlog.sde_lib.blurring import Blurring
 from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.discrete import Absorbing, Discrete
 from gradlog.sde_lib.learned import LearnedNumbers
+from gradlog.sde_lib.learned_affine import AffinePath, LearnedAffine
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
@@ -26,8 +29,11 @@ SDES: dict[str, type[SDE]] = {
     "ve": VE,
     "vp": VP,
 }
+# Fixed paths with noise levels of each dimension.
+BY_DIMENSION: dict[str, type[GaussianPath]] = {"blurring": Blurring}
 # Processes with trained numbers: their ``bind`` returns a path, or one for each latent or datum.
 LEARNED: dict[str, type[Process]] = {
+    "learned_affine": LearnedAffine,
     "learned_gamma": LearnedGamma,
     "multivariate": Multivariate,
     "neural": Neural,
@@ -38,6 +44,7 @@ DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
 }
 
 __all__ = [
+    "BY_DIMENSION",
     "DDPM",
     "DISCRETE_PROCESSES",
     "LEARNED",
@@ -47,11 +54,16 @@ __all__ = [
     "VE",
     "VP",
     "Absorbing",
+    "AffinePath",
+    "Basis",
+    "Blurring",
     "ConditionalPath",
     "Discrete",
+    "Frequencies",
     "GammaPath",
     "GaussianPath",
     "LatentPath",
+    "LearnedAffine",
     "LearnedGamma",
     "LearnedNumbers",
     "LogSNR",
@@ -61,7 +73,9 @@ __all__ = [
     "NeuralPath",
     "OnePosition",
     "PixelGammaPath",
+    "Pixels",
     "Process",
+    "Reflections",
     "Straight",
     "SubVP",
     "check_process",
