@@ -114,8 +114,8 @@ def sde() -> Config:
             # multivariate: width of the networks from data to latents, and from latents to
             # schedules. [1, inf)
             "latent_hidden": 64,
-            # learned_affine: what has a drift and a diffusion of its own: 'pixels', 'frequencies' of
-            # the cosine transform, or a learned space of 'low_rank'.
+            # learned_affine: what has its own drift and diffusion: 'pixels', 'frequencies' of the
+            # cosine transform, or a learned space of 'low_rank'.
             "coordinates": "frequencies",
             "rank": 4,  # learned_affine: dimensions of the learned space [1, inf)
             "blur_max": 20.0,  # blurring: width of the blur at t = 1, in pixels [0, inf)

@@ -40,9 +40,9 @@ class EvidenceBound(StoredBound):
     Where rho is an array, the integral is the line integral ``sum_d int d(log rho_d) E(sigma s +
     z)_d^2`` (Sahoo et al. 2024, arXiv:2312.13236). Where the process has a latent, its KL is added.
 
-    Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps. Its mean
-    has the error ``-rho (z + sigma s)``, so it needs the same squares as the integral. A draw is
-    spent on one of them (`stored_bound.split_draw`). The integral over ``d(log rho) = g^2/(2
+    Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps. The
+    error of its mean is ``-rho (z + sigma s)``, so it needs the same squares as the integral. A
+    draw is spent on one of them (`stored_bound.split_draw`). The integral over ``d(log rho) = g^2/(2
     sigma^2) dt`` starts at eps. The noised points are functions of the process, so the gradient by
     f and g goes through them. Both ends of a schedule are charged: the first by the reconstruction,
     the last by the prior. With the dequantizer `Decoder`, q is its distribution over the levels.

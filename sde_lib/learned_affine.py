@@ -36,7 +36,10 @@ class AffinePath(PixelGammaPath):
     """
 
     gain: Any = struct.field(kw_only=True)
-    basis: Basis = struct.field(kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+    # With a default it takes the place of the property.
+    basis: Basis = struct.field(  # pyright: ignore[reportIncompatibleMethodOverride]
+        kw_only=True, default=Pixels()
+    )
 
     def log_alpha(self, t: Time) -> Level:
         return super().log_alpha(t) + self.gain * t
