@@ -42,12 +42,12 @@ class EvidenceBound(StoredBound):
 
     Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps. The
     error of its mean is ``-rho (z + sigma s)``, so it needs the same squares as the integral. A
-    draw is spent on one of them (`stored_bound.split_draw`). The integral over ``d(log rho) = g^2/(2
-    sigma^2) dt`` starts at eps. The noised points are functions of the process, so the gradient by
-    f and g goes through them. Both ends of a schedule are charged: the first by the reconstruction,
-    the last by the prior. With the dequantizer `Decoder`, q is its distribution over the levels.
-    The metrics are these terms in nats per dimension. `likelihood.VariationalBound` is the same
-    bound, with many draws.
+    draw is spent on one of them (`stored_bound.split_draw`). The integral over ``d(log rho) =
+    g^2/(2 sigma^2) dt`` starts at eps. The noised points are functions of the process, so the
+    gradient by f and g goes through them. Both ends of a schedule are charged: the first by the
+    reconstruction, the last by the prior. With the dequantizer `Decoder`, q is its distribution
+    over the levels. The metrics are these terms in nats per dimension.
+    `likelihood.VariationalBound` is the same bound, with many draws.
 
     >>> import jax, jax.numpy as jnp
     >>> from gradlog.distributions import Gaussian

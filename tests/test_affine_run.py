@@ -9,6 +9,8 @@ from gradlog.config_error import ConfigError
 from gradlog.data import known_spec
 from gradlog.experiment.build import build, check_config
 from gradlog.experiment.run import Run
+from gradlog.report.page import render_page
+from gradlog.report.run_folder import RunFolder
 
 DIGITS = known_spec("digits", {}).without_examples("not needed")
 BLURRING = AFFINE | {"sde.name": "blurring"}
@@ -63,3 +65,11 @@ def test_low_rank_needs_more_dimensions_than_rank(run):
     check_config(wrong)  # the dimensions are those of the data
     with pytest.raises(ConfigError, match="rank"):
         build(wrong, run.experiment.dataset).check()
+
+
+def test_maps_of_the_schedule_are_drawn_and_reported(tmp_path):
+    small = {"model.label": "log_rho", "training.steps": 2, "training.eval_every": 0}
+    run = Run.open(tmp_path / "run", tiny.digits(**AFFINE | small))
+    run.train()
+    assert [path.name for path in tmp_path.glob("run/schedules/*")] == ["00000002.png"]
+    assert "Gamma of each dimension" in render_page(RunFolder(run.workdir.root))

@@ -64,6 +64,7 @@ from gradlog.sampling import (
     TIME_SCHEDULES,
 )
 from gradlog.sde_lib import (
+    BY_DIMENSION,
     DISCRETE_PROCESSES,
     LEARNED,
     MASK_SCHEDULES,
@@ -321,7 +322,7 @@ def _flat(config):
 
 REGISTRIES = {
     "data.name": DATASETS,
-    "sde.name": {**SDES, **LEARNED, **DISCRETE_PROCESSES},
+    "sde.name": {**SDES, **BY_DIMENSION, **LEARNED, **DISCRETE_PROCESSES},
     "sde.mask_schedule": MASK_SCHEDULES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
@@ -410,8 +411,8 @@ def _with(key, name):
         return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
     if name in OF_NEURAL.values() and name not in (ELBO, "bound"):
         return tiny.points(**OF_NEURAL | {key: name}), POINTS
-    if name in (*LEARNED, ELBO):
-        maps = OF_MAPS if name == "multivariate" else {}
+    if name in (*LEARNED, *BY_DIMENSION, ELBO):
+        maps = OF_MAPS if name in ("multivariate", "learned_affine", "blurring") else {}
         return tiny.points(**OF_LEARNED | maps | {key: name}), POINTS
     if key in ("sampling.guidance", "sampling.task"):
         return tiny.images(**TOLD | {key: name}), _labeled("d", DIGITS.train, 17, 10)

@@ -27,7 +27,7 @@ from gradlog.evaluation.samples import sample_driver
 from gradlog.experiment.training_parts import schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
 from gradlog.models import Decoder, DiffusionModel
-from gradlog.sde_lib import VE
+from gradlog.sde_lib import SDE, VE, GaussianPath, LatentPath
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
 from gradlog.theory.ladders import advise_ladder
 from gradlog.training import (
@@ -97,6 +97,20 @@ def score_model_training(
             path = workdir.own("previews", f"{step:08d}.png")
             pictures.save_samples(path, samples.x, dataset.levels)
 
+    def draw_maps(step: int, state: TrainState) -> None:
+        average = step_fn.fetch(state.ema)
+        process = experiment.model.bind(average).process
+        # With latents it is the path that they change.
+        path = process.path if isinstance(process, LatentPath) else process
+        if is_writer():
+            figure = pictures.draw_schedule_maps(path)
+            pictures.save_figure(workdir.own("schedules", f"{step:08d}.png"), figure)
+
+    has_maps = isinstance(experiment.initial_process, GaussianPath) and not isinstance(
+        experiment.initial_process, SDE
+    )
+    draws_maps = has_maps and experiment.process.learns and len(dataset.shape) == 3
+
     def report() -> None:
         if not is_writer():
             return
@@ -129,7 +143,10 @@ def score_model_training(
         report=report,
         is_reported=(workdir.root / _CURVES).is_file,
         measures=[Every(settings.eval_every, measure)],
-        callbacks=[Every(settings.sample_every, preview)],
+        callbacks=[
+            Every(settings.sample_every, preview),
+            Every(draws_maps * (settings.checkpoint_every or settings.steps), draw_maps),
+        ],
         untrained_steps=experiment.config.optimizer.accumulate
         * bool(experiment.config.optimizer.warmup),
         on_start=lambda step: _say_notes(workdir, experiment, step),
