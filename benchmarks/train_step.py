@@ -1,17 +1,17 @@
 """Compare the training step with a bare one: forward, backward and Adam of the same network.
 
-python benchmarks/train_step.py [--config=FILE] [--against=FILE] [--steps=N] [--json=FILE]
+python benchmarks/train_step.py [--config=FILE ...] [--against=FILE] [--steps=N] [--json=FILE]
 
-Both run on the same data in one process, in turn, block by block. The bare step is one jitted
+All run on the same data in one process, in turn, block by block. The bare step is one jitted
 function without clipping and averages: network, mean square, gradient and Adam for a fixed noised
 batch. The framework's step adds what training needs: reading the batch, dequantization, times,
 noise, clipping, the moving average, and the mean over devices. The script prints the median of each
-over blocks, and the median ratio. ``--against`` takes the training step of another configuration in
-place of the bare one, such as that of a learned process against a fixed one.
+over blocks, and the median ratio, in time and in CPU time, which other processes change less.
+``--against`` takes the training step of another configuration in place of the bare one, such as
+that of a fixed process against those of learned ones.
 """
 
 import argparse
-import statistics
 import sys
 import time
 from functools import partial
@@ -94,22 +94,23 @@ def bare_step(experiment: Experiment, batch_size: int):
     return run
 
 
-def measure(runs: dict, steps: int, blocks: int) -> dict[str, list[float]]:
-    """Return seconds per step of each in every block; the runs take turns."""
+def measure(runs: dict, steps: int, blocks: int) -> dict[str, np.ndarray]:
+    """Return time and CPU time of a step of each in every block, in seconds; they take turns."""
     for run in runs.values():
         run(3)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(blocks):
+    found = {name: np.empty((blocks, 2)) for name in runs}
+    for block in range(blocks):
         for name, run in runs.items():
-            started = time.perf_counter()
+            started = np.array([time.perf_counter(), time.process_time()])
             run(steps)
-            seconds[name].append((time.perf_counter() - started) / steps)
-    return seconds
+            ended = np.array([time.perf_counter(), time.process_time()])
+            found[name][block] = (ended - started) / steps
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="configs/digits.py")
+    parser.add_argument("--config", default=["configs/digits.py"], nargs="+")
     parser.add_argument("--against", help="a config whose step replaces the bare one")
     parser.add_argument("--steps", type=int, default=40, help="steps in a block")
     parser.add_argument("--blocks", type=int, default=7)
@@ -118,35 +119,40 @@ def main() -> None:
 
     if jax.device_count() > 1:
         parser.error("the bare step runs on one device: make one visible, not more")
-    experiment = load_experiment(arguments.config)
-    batch_size = experiment.training.batch_size
+    experiments = {file: load_experiment(file) for file in arguments.config}
+    first = next(iter(experiments.values()))
+    batch_size = first.training.batch_size
     if arguments.against:
-        other = load_experiment(arguments.against)
-        if other.training.batch_size != batch_size:
-            parser.error("--against must have the batch size of --config")
-        reference, step = arguments.against, framework_step(other, batch_size)
+        reference = arguments.against
+        experiments = {reference: load_experiment(reference)} | experiments
     else:
-        reference, step = "bare", bare_step(experiment, batch_size)
-    runs = {reference: step, "framework": framework_step(experiment, batch_size)}
+        reference = "bare"
+    if any(each.training.batch_size != batch_size for each in experiments.values()):
+        parser.error("all configurations must have the same batch size")
+    runs = {} if arguments.against else {"bare": bare_step(first, batch_size)}
+    runs |= {file: framework_step(each, batch_size) for file, each in experiments.items()}
     seconds = measure(runs, arguments.steps, arguments.blocks)
-    ratios = np.array(seconds["framework"]) / np.array(seconds[reference])
-    rows = [
-        {
-            "step": name,
-            "milliseconds": 1e3 * statistics.median(times),
-            "images_per_second": batch_size / statistics.median(times),
-        }
-        for name, times in seconds.items()
-    ]
+    rows = []
+    for name, blocks in seconds.items():
+        ratios = blocks / seconds[reference]
+        time_ratio, cpu_ratio = np.median(ratios, axis=0)
+        rows.append(
+            {
+                "step": name,
+                "milliseconds": 1e3 * float(np.median(blocks[:, 0])),
+                "cpu_milliseconds": 1e3 * float(np.median(blocks[:, 1])),
+                "images_per_second": batch_size / float(np.median(blocks[:, 0])),
+                "ratio": float(time_ratio),
+                "ratio_range": [float(ratios[:, 0].min()), float(ratios[:, 0].max())],
+                "cpu_ratio": float(cpu_ratio),
+            }
+        )
     report = {
-        "config": arguments.config,
         "reference": reference,
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
         "batch_size": batch_size,
         "rows": rows,
-        "ratio": float(np.median(ratios)),
-        "ratio_range": [float(ratios.min()), float(ratios.max())],
     }
     show(report)
     if arguments.json:
@@ -155,17 +161,20 @@ def main() -> None:
 
 def show(report: dict) -> None:
     """Print the table."""
-    table = Table(title=f"{report['config']}, batch {report['batch_size']}, {report['device']}")
-    for name in ("step", "ms", "images/s"):
+    table = Table(title=f"batch {report['batch_size']}, {report['device']}; ratios to the first")
+    for name in ("step", "ms", "CPU ms", "images/s", "ratio", "blocks", "CPU ratio"):
         table.add_column(name, justify="right")
     for row in report["rows"]:
-        table.add_row(row["step"], f"{row['milliseconds']:.2f}", f"{row['images_per_second']:.0f}")
-    console = Console()
-    console.print(table)
-    ratio, (low, high) = report["ratio"], report["ratio_range"]
-    console.print(
-        f"ratio framework / {report['reference']}: {ratio:.3f} (blocks {low:.3f} .. {high:.3f})"
-    )
+        low, high = row["ratio_range"]
+        table.add_row(
+            row["step"],
+            *(f"{row[name]:.2f}" for name in ("milliseconds", "cpu_milliseconds")),
+            f"{row['images_per_second']:.0f}",
+            f"{row['ratio']:.3f}",
+            f"{low:.3f} .. {high:.3f}",
+            f"{row['cpu_ratio']:.3f}",
+        )
+    Console().print(table)
 
 
 if __name__ == "__main__":
