@@ -1,17 +1,19 @@
 """Compare the training step with a bare one: forward, backward and Adam of the same network.
 
-python benchmarks/train_step.py [--config=FILE] [--against=FILE] [--steps=N] [--json=FILE]
+python benchmarks/train_step.py [--config=FILE,FILE] [--against=FILE] [--steps=N] [--json=FILE]
 
-Both run on the same data in one process, in turn, block by block. The bare step is one jitted
+All run on the same data in one process, in turn, block by block. The bare step is one jitted
 function without clipping and averages: network, mean square, gradient and Adam for a fixed noised
 batch. The framework's step adds what training needs: reading the batch, dequantization, times,
 noise, clipping, the moving average, and the mean over devices. The script prints the median of each
-over blocks, and the median ratio. ``--against`` takes the training step of another configuration in
-place of the bare one, such as that of a learned process against a fixed one.
+over blocks, and the median ratio, in time and in CPU time, which other processes change less.
+``--against`` takes the training step of another configuration in place of the bare one, such as
+that of a fixed process against those of learned ones.
 """
 
-import statistics
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float
 
-from benchmarks.common import read_flags, save, show, take_turns
+from benchmarks.common import read_flags, save, show
 from gradlog.data import BatchStream
 from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.build import build, load_dataset
@@ -88,37 +91,61 @@ def bare_step(experiment: Experiment, batch_size: int):
     return run
 
 
+def measure(
+    runs: dict[str, Callable[[], Any]], steps: int, blocks: int
+) -> dict[str, Float[np.ndarray, "blocks 2"]]:
+    """Return time and CPU time of a step of each in every block, in seconds; they take turns."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in runs}
+    for _ in range(blocks + 1):
+        for name, run in runs.items():
+            started = np.array([time.perf_counter(), time.process_time()])
+            jax.block_until_ready([run() for _ in range(steps)])
+            ended = np.array([time.perf_counter(), time.process_time()])
+            found[name].append((ended - started) / steps)
+    return {name: np.stack(each[1:]) for name, each in found.items()}  # the first only warms up
+
+
 def main() -> None:
-    flags = read_flags(__doc__ or "", config="configs/digits.py", against="", steps=40, blocks=7)
+    flags = read_flags(__doc__ or "", config=("configs/digits.py",), against="", steps=40, blocks=7)
     if jax.device_count() > 1:
         raise SystemExit("the bare step runs on one device: make one visible, not more")
-    experiment = load_experiment(flags.config)
-    batch_size = experiment.training.batch_size
-    if flags.against:
-        other = load_experiment(flags.against)
-        if other.training.batch_size != batch_size:
-            raise SystemExit("--against must have the batch size of --config")
-        reference, step = flags.against, framework_step(other, batch_size)
-    else:
-        reference, step = "bare", bare_step(experiment, batch_size)
-    runs = {reference: step, "framework": framework_step(experiment, batch_size)}
-    seconds = take_turns(runs, flags.blocks, flags.steps)
-    ratios = np.array(seconds["framework"]) / np.array(seconds[reference])
-    rows = [
-        {
-            "step": name,
-            "milliseconds": 1e3 * statistics.median(times),
-            "images_per_second": batch_size / statistics.median(times),
-        }
-        for name, times in seconds.items()
-    ]
-    low, high = float(ratios.min()), float(ratios.max())
-    columns = {"step": "{step}", "ms": "{milliseconds:.2f}", "images/s": "{images_per_second:.0f}"}
-    show(f"{flags.config}, batch {batch_size}", columns, rows)
-    ratio = float(np.median(ratios))
-    print(f"ratio framework / {reference}: {ratio:.3f} (blocks {low:.3f} .. {high:.3f})")
-    about = {"config": flags.config, "reference": reference, "batch_size": batch_size}
-    save(flags.json, {**about, "rows": rows, "ratio": ratio, "ratio_range": [low, high]})
+    reference = flags.against or "bare"
+    files = [flags.against] * bool(flags.against) + list(flags.config)
+    experiments = {file: load_experiment(file) for file in files}
+    first = next(iter(experiments.values()))
+    batch_size = first.training.batch_size
+    if any(each.training.batch_size != batch_size for each in experiments.values()):
+        raise SystemExit("all configurations must have the same batch size")
+    runs = {} if flags.against else {"bare": bare_step(first, batch_size)}
+    runs |= {file: framework_step(each, batch_size) for file, each in experiments.items()}
+    seconds = measure(runs, flags.steps, flags.blocks)
+    rows = []
+    for name, blocks in seconds.items():
+        wall, cpu = np.median(blocks, axis=0)
+        ratios = blocks / seconds[reference]
+        rows.append(
+            {
+                "step": name,
+                "milliseconds": 1e3 * float(wall),
+                "cpu_milliseconds": 1e3 * float(cpu),
+                "images_per_second": batch_size / float(wall),
+                "ratio": float(np.median(ratios[:, 0])),
+                "ratio_low": float(ratios[:, 0].min()),
+                "ratio_high": float(ratios[:, 0].max()),
+                "cpu_ratio": float(np.median(ratios[:, 1])),
+            }
+        )
+    columns = {
+        "step": "{step}",
+        "ms": "{milliseconds:.2f}",
+        "CPU ms": "{cpu_milliseconds:.2f}",
+        "images/s": "{images_per_second:.0f}",
+        "ratio": "{ratio:.3f}",
+        "blocks": "{ratio_low:.3f} .. {ratio_high:.3f}",
+        "CPU ratio": "{cpu_ratio:.3f}",
+    }
+    show(f"batch {batch_size}; ratios to {reference}", columns, rows)
+    save(flags.json, {"reference": reference, "batch_size": batch_size, "rows": rows})
 
 
 if __name__ == "__main__":

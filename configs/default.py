@@ -81,10 +81,12 @@ def sde() -> Config:
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
             # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, 'multivariate',
-            # with a trained schedule for each dimension, or 'neural' (NFDM), whose mean, standard
-            # deviation and diffusion are trained. For data with levels also 'masking', which hides
-            # them, 'learned_masking' with a trained rate for each level, 'one_position', which
-            # hides one at a time, and 'uniform', which replaces them.
+            # with a trained schedule for each dimension, 'learned_affine', with a trained drift and
+            # diffusion for each dimension or of low rank, 'blurring', whose high frequencies decay
+            # first, or 'neural' (NFDM), whose mean, standard deviation and diffusion are trained.
+            # For data with levels also 'masking', which hides them, 'learned_masking' with a
+            # trained rate for each level, 'one_position', which hides one at a time, and 'uniform',
+            # which replaces them.
             "name": "vp",
             "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
             "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
@@ -97,9 +99,11 @@ def sde() -> Config:
             # ddpm, one_position, the label 'step' and the levels 'steps': number of steps of the
             # chain. [2, inf)
             "num_steps": 1000,
-            # log_snr, learned processes: minus the log signal-to-noise ratio at t = 0 (-inf, inf)
+            # log_snr, blurring, learned processes: minus the log signal-to-noise ratio at t = 0
+            # (-inf, inf)
             "gamma_min": -13.3,
-            # log_snr, learned processes: minus the log signal-to-noise ratio at t = 1 (-inf, inf)
+            # log_snr, blurring, learned processes: minus the log signal-to-noise ratio at t = 1
+            # (-inf, inf)
             "gamma_max": 5.0,
             # learned_gamma: gamma between its ends: a monotone 'network' or a 'polynomial'.
             "schedule": "network",
@@ -112,6 +116,12 @@ def sde() -> Config:
             # multivariate: width of the networks from data to latents, and from latents to
             # schedules. [1, inf)
             "latent_hidden": 64,
+            # learned_affine: what has its own drift and diffusion: 'pixels', 'frequencies' of the
+            # cosine transform, or a learned space of 'low_rank'.
+            "coordinates": "frequencies",
+            "rank": 4,  # learned_affine: dimensions of the learned space [1, inf)
+            "blur_max": 20.0,  # blurring: width of the blur at t = 1, in pixels [0, inf)
+            "blur_floor": 1e-3,  # blurring: smallest factor of a frequency (0, 1]
             # neural: what depends on the datum beside alpha: the 'mean' or 'mean_and_std'.
             "moves": "mean_and_std",
             "neural_hidden": 128,  # neural: width of its networks [1, inf)

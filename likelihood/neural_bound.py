@@ -45,9 +45,18 @@ class NeuralLikelihood(PerExample):
         cells = jnp.repeat(jnp.arange(self.samples // 2), 2)
         times = 2 * (cells + jax.random.uniform(time_key, cells.shape)) / self.samples
         noises = jax.random.normal(noise_key, (self.samples, *x.shape))
-        errors = self._map(lambda row: drift_error(model, x, *row), (times, noises))
-        firsts = jax.random.normal(end_key, (ends, *x.shape))
-        costs = self._map(lambda z: reconstruction_cost(model, x, z), firsts)
+
+        def estimate(t, z):
+            return model.datum(model.process.perturb(x, t, z), t)
+
+        def error(row):
+            return drift_error(model.process, x, estimate(*row), *row)
+
+        def cost(z):
+            return reconstruction_cost(model.process, x, estimate(jnp.zeros(()), z))
+
+        errors = self._map(error, (times, noises))
+        costs = self._map(cost, jax.random.normal(end_key, (ends, *x.shape)))
         pairs = errors.reshape(-1, 2) / self.samples
         variance = jnp.sum((pairs[:, 0] - pairs[:, 1]) ** 2) + sample_variance_of_mean(costs)
         return LogProb(

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Bool, Float
 
-from gradlog.losses.base import Loss
 from gradlog.losses.denoising import DenoisingScoreMatching
-from gradlog.losses.keys import example_keys
+from gradlog.losses.keys import ExampleKeys
 from gradlog.losses.sliced import ReducedVarianceScoreMatching
+from gradlog.losses.stored_bound import StoredBound, split_draw, split_terms
 from gradlog.losses.times import TimeProposal, UniformTime
 from gradlog.losses.variance import train_inside_for_variance
 from gradlog.models import BoundModel, Decoder
@@ -27,7 +28,7 @@ ELBO_FORMS: Mapping[str, tuple[type, float]] = {
 
 
 @dataclass(frozen=True)
-class EvidenceBound:
+class EvidenceBound(StoredBound):
     """An upper bound on ``-log P`` of a stored datum in nats per dimension, at one draw.
 
     It is the objective of f, g and s (Song et al. 2021, arXiv:2101.09258, theorem 3), whose terms
@@ -39,11 +40,13 @@ class EvidenceBound:
     Where rho is an array, the integral is the line integral ``sum_d int d(log rho_d) E(sigma s +
     z)_d^2`` (Sahoo et al. 2024, arXiv:2312.13236). Where the process has a latent, its KL is added.
 
-    Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps, and the
-    integral over ``d(log rho) = g^2/(2 sigma^2) dt`` starts at eps. The noised points are functions
-    of the process, so the gradient by f and g goes through them. Both ends of a schedule are
-    charged: the first by the reconstruction, the last by the prior. With the dequantizer `Decoder`,
-    q is its distribution over the levels. The metrics are these terms in nats per dimension.
+    Here ``q(x | x_eps) = N(x_eps/a + b^2 s/a, (b/a)^2 I)`` with a, b = alpha, sigma at eps. The
+    error of its mean is ``-rho (z + sigma s)``, so it needs the same squares as the integral. A
+    draw is spent on one of them (`stored_bound.split_draw`). The integral over ``d(log rho) =
+    g^2/(2 sigma^2) dt`` starts at eps. The noised points are functions of the process, so the
+    gradient by f and g goes through them. Both ends of a schedule are charged: the first by the
+    reconstruction, the last by the prior. With the dequantizer `Decoder`, q is its distribution
+    over the levels. The metrics are these terms in nats per dimension.
     `likelihood.VariationalBound` is the same bound, with many draws.
 
     >>> import jax, jax.numpy as jnp
@@ -77,41 +80,42 @@ class EvidenceBound:
     def accepts(self) -> type[Process]:
         return GaussianPath if isinstance(self.proposal, UniformTime) else SDE
 
-    def __call__(
+    def terms(
+        self, model: BoundModel, x0: Float[Array, "*D"], u: Scalar, keys: ExampleKeys
+    ) -> dict[str, Scalar]:
+        process, error = model.process, self.mean_error
+        if self.variance_training and process.INSIDE:
+            error = partial(train_inside_for_variance, error)
+        log_rho = process.log_rho(self.eps)
+        if isinstance(model.dequantizer, Decoder):  # it needs no network
+            diffusion, rho = error(model, x0, jnp.array(False), u, keys.integrand), jnp.exp(log_rho)
+            noised = x0 + rho * jax.random.normal(keys.reconstruction, x0.shape)
+            reconstruction = -model.dequantizer.log_decoder(x0, noised, rho) / x0.size
+        else:
+            first, u = split_draw(u)
+            drawn = error(model, x0, first, u, keys.integrand)
+            diffusion, reconstruction = split_terms(first, drawn)
+            reconstruction += sum_over(log_rho, x0) / x0.size + 0.5 * math.log(2 * math.pi)
+        prior = prior_kl(process, x0) / x0.size
+        return {"prior": prior, "diffusion": diffusion, "reconstruction": reconstruction}
+
+    def mean_error(
         self,
         model: BoundModel,
-        x: Num[Array, "*D"],
+        x0: Float[Array, "*D"],
+        first: Bool[Array, ""],
         u: Scalar,
         key: jax.Array,
-        condition: Int[Array, ""] | None = None,
-    ) -> Loss:
-        """Return the bound of the stored example x, with a noise level that u selects."""
-        keys, model = example_keys(key), model.conditioned(condition)
-        x0, log_q = model.dequantize(keys.dequantization, x)
-        model, latent = model.encode_latent(x0, keys.latent)
-        z = jax.random.normal(keys.reconstruction, x0.shape)
-        if self.variance_training and model.process.INSIDE:
-            diffusion = train_inside_for_variance(self.diffusion, model, x0, u, keys.integrand)
-        else:
-            diffusion = self.diffusion(model, x0, u, keys.integrand)
-        terms = {
-            "prior": prior_kl(model.process, x0) / x0.size,
-            "diffusion": diffusion,
-            "reconstruction": reconstruction(model, x0, self.eps, z) / x0.size,
-        }
-        if latent is not None:
-            terms["latent"] = latent / x0.size
-        value = sum(terms.values(), start=log_q / x0.size)
-        units = model.log_scale or 0.0  # a decoder gives a probability, which has no unit
-        return Loss(value + units, terms | model.process.metrics())
-
-    def diffusion(
-        self, model: BoundModel, x0: Float[Array, "*D"], u: Scalar, key: jax.Array
     ) -> Scalar:
-        """Return ``int d(log rho) E||sigma s + z||^2 / d`` by one draw."""
+        """Return ``int d(log rho) E||sigma s + z||^2 / d`` by one draw.
+
+        If ``first``, return ``1/2 ||sigma s + z||^2 / d`` at eps, which the reconstruction needs.
+        """
         t, inverse_density = self.proposal(model.process, self.eps, u)
+        t = jnp.where(first, self.eps, t)
         half_squares = self.integrand.per_dimension(model, x0, t, key) + self.offset
-        return 2 * inverse_density * jnp.mean(model.process.log_rho_rate(t) * half_squares)
+        weight = jnp.where(first, 1.0, 2 * inverse_density * model.process.log_rho_rate(t))
+        return jnp.mean(weight * half_squares)
 
 
 def prior_kl(process: GaussianPath, x0: Float[Array, "*D"]) -> Scalar:
@@ -120,20 +124,3 @@ def prior_kl(process: GaussianPath, x0: Float[Array, "*D"]) -> Scalar:
     log_ratio = 2 * (process.log_sigma(process.t_max) - log_std)
     signal = jnp.exp(2 * (process.log_alpha(process.t_max) - log_std))
     return 0.5 * jnp.sum(signal * x0**2 + (jnp.expm1(log_ratio) - log_ratio))
-
-
-def reconstruction(
-    model: BoundModel, x0: Float[Array, "*D"], eps: float, z: Float[Array, "*D"]
-) -> Scalar:
-    """Return ``-log q(x0 | x_eps)`` in nats at ``x_eps = alpha x0 + sigma z``.
-
-    The mean of q has the error ``-rho (z + sigma s)``, and its standard deviation is rho. With
-    the dequantizer `Decoder`, q is its distribution over the levels.
-    """
-    process = model.process
-    if isinstance(model.dequantizer, Decoder):
-        rho = jnp.exp(process.log_rho(eps))
-        return -model.dequantizer.log_decoder(x0, x0 + rho * z, rho)
-    residual = z + process.sigma(eps) * model.score(process.perturb(x0, eps, z), eps)
-    log_rho = process.log_rho(eps)
-    return 0.5 * jnp.sum(residual**2) + sum_over(log_rho + 0.5 * math.log(2 * math.pi), x0)

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float
 
-from gradlog.losses.base import Loss
-from gradlog.losses.keys import example_keys
+from gradlog.losses.keys import ExampleKeys
+from gradlog.losses.stored_bound import StoredBound, split_draw, split_terms
 from gradlog.models import BoundModel
 from gradlog.sde_lib import ConditionalPath, Process
 
@@ -17,7 +17,7 @@ Scalar = Float[Array, ""]
 
 
 @dataclass(frozen=True)
-class NeuralBound:
+class NeuralBound(StoredBound):
     """An upper bound on ``-log P`` of a stored datum in nats per dimension, at one draw.
 
     ``E[-log p(x0 | x_0)] + int_0^1 E ||b(x_t; x0) - b(x_t; x_hat)||^2 / (2 g^2) dt + log q(u) + d
@@ -29,40 +29,35 @@ class NeuralBound:
 
     accepts: ClassVar[type[Process]] = ConditionalPath
 
-    def __call__(
-        self,
-        model: BoundModel,
-        x: Num[Array, "*D"],
-        u: Scalar,
-        key: jax.Array,
-        condition: Int[Array, ""] | None = None,
-    ) -> Loss:
-        """Return the bound of the stored example x at the time u."""
-        keys, model = example_keys(key), model.conditioned(condition)
-        x0, log_q = model.dequantize(keys.dequantization, x)
-        z, z_first = (jax.random.normal(k, x0.shape) for k in (keys.integrand, keys.reconstruction))
-        terms = {
-            "diffusion": drift_error(model, x0, u, z) / x0.size,
-            "reconstruction": reconstruction_cost(model, x0, z_first) / x0.size,
-        }
-        assert model.log_scale is not None  # tokens have no units, and no Gaussian path
-        value = sum(terms.values(), start=log_q / x0.size)
-        return Loss(value + model.log_scale, terms | model.process.metrics())
+    def terms(
+        self, model: BoundModel, x0: Float[Array, "*D"], u: Scalar, keys: ExampleKeys
+    ) -> dict[str, Scalar]:
+        first, u = split_draw(u)
+        t, z = jnp.where(first, 0.0, u), jax.random.normal(keys.integrand, x0.shape)
+        x_hat = model.datum(model.process.perturb(x0, t, z), t)
+        error = drift_error(model.process, x0, x_hat, t, z)
+        drawn = jnp.where(first, reconstruction_cost(model.process, x0, x_hat), error) / x0.size
+        diffusion, reconstruction = split_terms(first, drawn)
+        return {"diffusion": diffusion, "reconstruction": reconstruction}
 
 
 def drift_error(
-    model: BoundModel, x0: Float[Array, "*D"], t: Scalar, z: Float[Array, "*D"]
+    process: ConditionalPath,
+    x0: Float[Array, "*D"],
+    x_hat: Float[Array, "*D"],
+    t: Scalar,
+    z: Float[Array, "*D"],
 ) -> Scalar:
     """Return ``||b(x_t; x0) - b(x_t; x_hat)||^2 / (2 g^2)`` in nats at the noise z."""
-    process = model.process
     x = process.perturb(x0, t, z)
-    difference = process.backward_drift(x0, t, x) - process.backward_drift(model.datum(x, t), t, x)
+    difference = process.backward_drift(x0, t, x) - process.backward_drift(x_hat, t, x)
     return 0.5 * jnp.sum((difference * jnp.exp(-process.log_g(t))) ** 2)
 
 
-def reconstruction_cost(model: BoundModel, x0: Float[Array, "*D"], z: Float[Array, "*D"]) -> Scalar:
+def reconstruction_cost(
+    process: ConditionalPath, x0: Float[Array, "*D"], x_hat: Float[Array, "*D"]
+) -> Scalar:
     """Return ``-log p(x0 | x_0)`` in nats: a Gaussian around x_hat with the noise of t = 0."""
-    _, log_std = model.process.moments(x0, 0.0)
-    x_hat = model.datum(model.process.perturb(x0, 0.0, z), jnp.zeros(()))
+    _, log_std = process.moments(x0, 0.0)
     square = ((x0 - x_hat) * jnp.exp(-log_std)) ** 2
     return jnp.sum(0.5 * square + log_std) + 0.5 * x0.size * math.log(2 * math.pi)

@@ -82,8 +82,12 @@ class BoundModel:
     def dequantize(
         self, key: jax.Array, x: Num[Array, "*D"]
     ) -> tuple[Float[Array, "*D"], Float[Array, ""]]:
-        """Return a point x0 of the model's space for a stored datum, and ``log q`` in nats."""
-        return self.dequantizer(key, x)
+        """Return a point x0 of the model's space for a stored datum, and ``log q`` in nats.
+
+        The model's space has the coordinates of the process.
+        """
+        x0, log_q = self.dequantizer(key, x)
+        return self.process.basis.coordinates(x0), log_q
 
     def encode_latent(
         self, x0: Float[Array, "*D"], key: jax.Array
@@ -111,7 +115,7 @@ class BoundModel:
 
     def to_data(self, x0: Float[Array, "*D"]) -> Num[Array, "*D"]:
         """Return the stored datum of a point of the model's space."""
-        return self.dequantizer.to_data(x0)
+        return self.dequantizer.to_data(self.process.basis.data(x0))
 
     @property
     def log_scale(self) -> float | None:

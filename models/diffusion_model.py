@@ -16,7 +16,7 @@ from gradlog.models.energy import LogDensityFn
 from gradlog.models.networks.map_network import MapNetwork
 from gradlog.models.noise_labels import NoiseLabel
 from gradlog.models.parametrizations import NetworkFn, Parametrization
-from gradlog.sde_lib import SDE, Multivariate, Process
+from gradlog.sde_lib import SDE, Process
 
 Params = dict[str, Any]  # a tree of parameters for each group: "network", "process", ...
 
@@ -58,10 +58,10 @@ class DiffusionModel:
     dequantizer: Dequantizer = field(default_factory=Continuous)
 
     def __post_init__(self) -> None:
-        if isinstance(self.process, Multivariate) and not isinstance(self.network, MapNetwork):
+        if self.process.has_map and not isinstance(self.network, MapNetwork):
             raise ValueError(
-                f"{type(self.network).__name__} sees one noise level, and Multivariate has one for "
-                "each dimension: use MapNetwork(network)"
+                f"{type(self.network).__name__} sees one noise level, and "
+                f"{type(self.process).__name__} has one for each dimension: use MapNetwork(network)"
             )
 
     @property
@@ -142,15 +142,18 @@ class _NetworkFunction:
         rngs = None if dropout_key is None else {"dropout": dropout_key}
         named: dict[str, Any] = {} if condition is None else {"condition": condition}
 
+        basis = process.basis
+
         def network_fn(x: Float[Array, "*D"], t: Time) -> Any:
-            return self.network.apply(
+            output = self.network.apply(
                 {"params": params},
-                x,
-                self.noise_label(process, t),
+                basis.data(x),
+                basis.seen(self.noise_label(process, t)),
                 train=dropout_key is not None,
                 rngs=rngs,
                 **named,
             )
+            return basis.coordinates(output)
 
         return network_fn
 

@@ -4,9 +4,12 @@ To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a li
 """
 
 from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
+from gradlog.sde_lib.bases import Basis, Frequencies, Pixels, Reflections
+from gradlog.sde_lib.blurring import Blurring
 from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.discrete import Absorbing, Discrete, JumpProcess
 from gradlog.sde_lib.learned import LearnedNumbers
+from gradlog.sde_lib.learned_affine import AffinePath, LearnedAffine
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.level_masking import LearnedMasking, LevelMasking
 from gradlog.sde_lib.log_snr import LogSNR
@@ -28,8 +31,11 @@ SDES: dict[str, type[SDE]] = {
     "ve": VE,
     "vp": VP,
 }
+# Fixed paths with noise levels of each dimension.
+BY_DIMENSION: dict[str, type[GaussianPath]] = {"blurring": Blurring}
 # Processes with trained numbers: their ``bind`` returns a path, or one for each latent or datum.
 LEARNED: dict[str, type[Process]] = {
+    "learned_affine": LearnedAffine,
     "learned_gamma": LearnedGamma,
     "multivariate": Multivariate,
     "neural": Neural,
@@ -42,6 +48,7 @@ DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
 }
 
 __all__ = [
+    "BY_DIMENSION",
     "DDPM",
     "DISCRETE_PROCESSES",
     "LEARNED",
@@ -51,12 +58,17 @@ __all__ = [
     "VE",
     "VP",
     "Absorbing",
+    "AffinePath",
+    "Basis",
+    "Blurring",
     "ConditionalPath",
     "Discrete",
+    "Frequencies",
     "GammaPath",
     "GaussianPath",
     "JumpProcess",
     "LatentPath",
+    "LearnedAffine",
     "LearnedGamma",
     "LearnedMasking",
     "LearnedNumbers",
@@ -68,7 +80,9 @@ __all__ = [
     "NeuralPath",
     "OnePosition",
     "PixelGammaPath",
+    "Pixels",
     "Process",
+    "Reflections",
     "Straight",
     "SubVP",
     "Uniform",

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gradlog.sde_lib.bases import Basis, Pixels
 from gradlog.sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
@@ -36,6 +37,21 @@ class Process:
         """The final time, at which x is close to the prior."""
         return 1.0
 
+    @property
+    def basis(self) -> Basis:
+        """The coordinates in which the bound process moves points: those of the model's space."""
+        return Pixels()
+
+    @property
+    def has_map(self) -> bool:
+        """Whether a network sees a noise level for each dimension."""
+        return False
+
+    @property
+    def learns(self) -> bool:
+        """Whether the process has trained numbers."""
+        return bool(jax.eval_shape(self.init, jax.random.key(0)))
+
     def init(self, key: Array) -> dict[str, Any]:
         """Return the initial values of the trained numbers: an empty dictionary if none."""
         del key
@@ -49,7 +65,7 @@ class Process:
     def is_fixed_at(self, t: float) -> bool:
         """Return whether training leaves the path at time t as it is."""
         del t
-        return not self.init(jax.random.key(0))
+        return not self.learns
 
     def initial(self) -> Any:
         """Return the process as it is before training."""

@@ -160,8 +160,33 @@ class GammaPath(BetweenEnds, LogSNR):
         )
 
 
+class LearnedEnds(Process):
+    """A process whose gamma lies between two ends, which are trained if ``learn_ends``."""
+
+    gamma_min: float
+    gamma_max: float
+    learn_ends: bool
+
+    def is_fixed_at(self, t: float) -> bool:
+        return t in (0.0, 1.0) and not self.learn_ends
+
+    def init_ends(self, shape: tuple[int, ...] = ()) -> dict[str, Any]:
+        """Return initial parameters of the ends, arrays of this shape; none if they are fixed."""
+        full = lambda value: jnp.full(shape, value, jnp.float32)  # noqa: E731
+        log_range = math.log(self.gamma_max - self.gamma_min)
+        ends = {"gamma_min": full(self.gamma_min), "log_range": full(log_range)}
+        return {"ends": ends} if self.learn_ends else {}
+
+    def bind_ends(self, params: dict[str, Any]) -> tuple[Any, Any]:
+        """Return gamma at t = 0 and at t = 1 with these parameters."""
+        if not self.learn_ends:
+            return self.gamma_min, self.gamma_max
+        low = params["ends"]["gamma_min"]
+        return low, low + jnp.exp(params["ends"]["log_range"])
+
+
 @dataclasses.dataclass(frozen=True)
-class LearnedGamma(Process):
+class LearnedGamma(LearnedEnds):
     """A variance-preserving path whose gamma(t), minus the log-SNR, is learned.
 
     Kingma et al. 2021, arXiv:2107.00630, section 3.2 and appendix I. The bound decides the ends,
@@ -195,26 +220,15 @@ class LearnedGamma(Process):
             )
         _ = self._function
 
-    def is_fixed_at(self, t: float) -> bool:
-        return t in (0.0, 1.0) and not self.learn_ends
-
     @property
     def _function(self) -> Schedule:
         return SCHEDULES[self.schedule](self.schedule_features)
 
     def init(self, key: Array) -> dict[str, Any]:
         """Return parameters of a schedule that is almost linear in t."""
-        ends = {
-            "gamma_min": jnp.asarray(self.gamma_min, jnp.float32),
-            "log_range": jnp.asarray(math.log(self.gamma_max - self.gamma_min), jnp.float32),
-        }
-        inside = {"inside": self._function.init(key)}
-        return inside | ({"ends": ends} if self.learn_ends else {})
+        return {"inside": self._function.init(key)} | self.init_ends()
 
     def bind(self, params: dict[str, Any]) -> GammaPath:
         """Return the path of these parameters."""
-        low, high = self.gamma_min, self.gamma_max
-        if self.learn_ends:
-            low = params["ends"]["gamma_min"]
-            high = low + jnp.exp(params["ends"]["log_range"])
+        low, high = self.bind_ends(params)
         return GammaPath(low, high, inside=params["inside"], schedule=self._function)

@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gradlog.sde_lib.base import Process, Scalar
-from gradlog.sde_lib.learned_gamma import BetweenEnds, MonotonePolynomial
+from gradlog.sde_lib.learned_gamma import BetweenEnds, LearnedEnds, MonotonePolynomial
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.pytree import pytree
 
 _MOST_SETS = 128  # that are enumerated for an exact KL
+_MOST_ORDERS = 24  # of one set that are enumerated
 _TEMPERATURE = 0.5  # of the relaxed sets, which give a gradient by the encoder
 
 
@@ -36,7 +37,7 @@ class PixelGammaPath(BetweenEnds):
 
 
 @dataclasses.dataclass(frozen=True)
-class Multivariate(Process):
+class Multivariate(LearnedEnds):
     """A variance-preserving path with a learned gamma for each dimension (Sahoo et al. 2024).
 
     MuLAN, arXiv:2312.13236. In each dimension gamma' is proportional to ``(a t^2 + b t + c)^2``. At
@@ -74,33 +75,26 @@ class Multivariate(Process):
 
     def init(self, key: Array) -> dict[str, Any]:
         """Return parameters of schedules that are linear in t, or almost with a latent."""
-        full = lambda value: jnp.full(self.shape, value, jnp.float32)  # noqa: E731
-        ends = {
-            "gamma_min": full(self.gamma_min),
-            "log_range": full(math.log(self.gamma_max - self.gamma_min)),
-        }
         params: dict[str, Any] = {"inside": MonotonePolynomial(self.shape).init(key)}
         if self.latents:
             inputs = {"encoder": math.prod(self.shape), "map": self.latents}
             for (name, size), network in zip(inputs.items(), self._networks, strict=True):
                 key, own = jax.random.split(key)
                 params[name] = network.init(own, jnp.zeros(size))["params"]
-        return params | ({"ends": ends} if self.learn_ends else {})
+        return params | self.init_ends(self.shape)
 
     def bind(self, params: dict[str, Any]) -> "PixelGammaPath | LatentPath":
         """Return the path of these parameters, or the paths of all latents."""
-        low, high = (jnp.full(self.shape, end) for end in (self.gamma_min, self.gamma_max))
-        if self.learn_ends:
-            low = params["ends"]["gamma_min"]
-            high = low + jnp.exp(params["ends"]["log_range"])
+        low, high = (jnp.broadcast_to(end, self.shape) for end in self.bind_ends(params))
         schedule = MonotonePolynomial(self.shape)
         path = PixelGammaPath(low, high, inside=params["inside"], schedule=schedule)
         if not self.latents:
             return path
         return LatentPath(path, params["encoder"], params["map"], self._networks, self.latent_ones)
 
-    def is_fixed_at(self, t: float) -> bool:
-        return t in (0.0, 1.0) and not self.learn_ends
+    @property
+    def has_map(self) -> bool:
+        return True
 
     def initial(self) -> PixelGammaPath:
         """Return the path before training; with latents that of the first set."""
@@ -216,8 +210,26 @@ def kl_of_sets(logits: Float[Array, " n"], ones: int) -> Scalar:
 
     It is the KL of the set, not of one element of it, which would be less.
     """
-    members = list(itertools.combinations(range(len(logits)), ones))
-    sets = np.zeros((len(members), len(logits)), np.float32)
-    np.put_along_axis(sets, np.array(members), 1.0, axis=1)
-    log_q = jax.vmap(log_prob_of_set, (None, 0))(logits, jnp.asarray(sets))
+    members = np.array(list(itertools.combinations(range(len(logits)), ones)))
+    if math.factorial(ones) <= _MOST_ORDERS:  # the sum over orders costs far less than the integral
+        orders = members[:, list(itertools.permutations(range(ones)))]
+        log_q = jax.nn.logsumexp(log_prob_of_orders(logits, orders), axis=1)
+    else:
+        sets = np.zeros((len(members), len(logits)), np.float32)
+        np.put_along_axis(sets, members, 1.0, axis=1)
+        log_q = jax.vmap(log_prob_of_set, (None, 0))(logits, jnp.asarray(sets))
     return jnp.sum(jnp.exp(log_q) * log_q) + math.log(len(members))
+
+
+def log_prob_of_orders(
+    logits: Float[Array, " n"], orders: Int[np.ndarray, "*batch ones"]
+) -> Float[Array, "*batch"]:
+    """Return the log probability that elements are drawn in these orders (Plackett-Luce)."""
+    total, left = (
+        jnp.zeros(orders.shape[:-1]),
+        jnp.broadcast_to(logits, (*orders.shape[:-1], len(logits))),
+    )
+    for drawn in np.moveaxis(orders, -1, 0):
+        total += logits[drawn] - jax.nn.logsumexp(left, axis=-1)
+        left = jnp.where(np.arange(len(logits)) == drawn[..., None], -jnp.inf, left)
+    return total

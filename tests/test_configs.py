@@ -65,6 +65,7 @@ from gradlog.sampling import (
     TIME_SCHEDULES,
 )
 from gradlog.sde_lib import (
+    BY_DIMENSION,
     DISCRETE_PROCESSES,
     LEARNED,
     MASK_SCHEDULES,
@@ -194,6 +195,8 @@ discrete/digits_masked             ncsnpp masking bound    first_hitting       0
 discrete/photos16_masked           ncsnpp masking bound    first_hitting       1e-05  1e-05  0.0001
 discrete/digits_uniform            ncsnpp uniform bound    uniform_ancestral   0.001  0.001  0.001
 discrete/text                      dit    masking bound    first_hitting       1e-05  1e-05  0.001
+learned/digits_affine              ncsnpp learned_affine ode predictor_corrector 0    0      0
+learned/digits_blurring            ncsnpp blurring ode   predictor_corrector 0      0      0
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
 learned/digits_latent              ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/digits_neural              ncsnpp neural bound     neural_reverse      0.001  0.001  0.001
@@ -327,7 +330,7 @@ def _flat(config):
 
 REGISTRIES = {
     "data.name": DATASETS,
-    "sde.name": {**SDES, **LEARNED, **DISCRETE_PROCESSES},
+    "sde.name": {**SDES, **BY_DIMENSION, **LEARNED, **DISCRETE_PROCESSES},
     "sde.mask_schedule": MASK_SCHEDULES,
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
@@ -432,8 +435,8 @@ def _with(key, name):
         return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
     if name in OF_NEURAL.values() and name not in (ELBO, "bound"):
         return tiny.points(**OF_NEURAL | {key: name}), POINTS
-    if name in (*LEARNED, ELBO):
-        maps = OF_MAPS if name == "multivariate" else {}
+    if name in (*LEARNED, *BY_DIMENSION, ELBO):
+        maps = OF_MAPS if name in ("multivariate", "learned_affine", "blurring") else {}
         return tiny.points(**OF_LEARNED | maps | {key: name}), POINTS
     if key in ("sampling.guidance", "sampling.task"):
         return tiny.images(**TOLD | {key: name}), _labeled("d", DIGITS.train, 17, 10)

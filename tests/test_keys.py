@@ -33,7 +33,7 @@ from gradlog.sampling import (
     TIME_SCHEDULES,
 )
 from gradlog.sampling.projections import MASKS
-from gradlog.sde_lib import DISCRETE_PROCESSES, LEARNED, MASK_SCHEDULES, SDES
+from gradlog.sde_lib import BY_DIMENSION, DISCRETE_PROCESSES, LEARNED, MASK_SCHEDULES, SDES
 from gradlog.sde_lib.learned_gamma import SCHEDULES as SCHEDULES_OF_GAMMA
 from gradlog.studies import STUDIES
 from gradlog.training import MAPPINGS, SCHEDULES
@@ -42,7 +42,7 @@ MEMBERS = {
     "compat": set(COMPATS) - {""},
     "data.name": DATASETS,
     "data.tokens": TOKENS,
-    "sde.name": {**SDES, **LEARNED, **DISCRETE_PROCESSES},
+    "sde.name": {**SDES, **BY_DIMENSION, **LEARNED, **DISCRETE_PROCESSES},
     "sde.schedule": SCHEDULES_OF_GAMMA,
     "sde.mask_schedule": MASK_SCHEDULES,
     "model.name": NETWORKS,

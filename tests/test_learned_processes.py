@@ -1,51 +1,28 @@
 """A run whose process learns: training, resuming, freezing, and everything that follows."""
 
-import os
-
 import jax
 import numpy as np
 import pytest
 import tiny
 from jax import export
+from learned_runs import SCALAR, assert_division_changes_nothing, moved, train
 
 from gradlog.config_error import ConfigError
-from gradlog.data import BatchStream, known_spec
+from gradlog.data import known_spec
 from gradlog.evaluation.export import score_program
-from gradlog.evaluation.score_training import initial_state, parallel_step
-from gradlog.experiment.build import build, check_config, load_dataset
+from gradlog.evaluation.score_training import initial_state
+from gradlog.experiment.build import build, check_config
 from gradlog.experiment.run import Run
 from gradlog.report.page import render_page
 from gradlog.report.run_folder import RunFolder
 from gradlog.sde_lib import GammaPath
 
-SETTINGS = {
-    "sde.name": "learned_gamma",
-    "sde.gamma_min": -8.0,
-    "sde.schedule_features": 8,
-    "sde.learn_ends": True,
-    "objective.name": "elbo",
-    "objective.importance_sampling": False,
-    "objective.eps": 0.0,
-    "optimizer.process_rate": 10.0,
-    "optimizer.process_ema_decay": 0.5,
-    "training.eval_every": 10,
-    "likelihood.eps": 0.0,
-    "sampling.eps": 0.0,
-}
-
-
 DIGITS = known_spec("digits", {}).without_examples("not needed")
-
-
-def train(folder, steps=20, **overrides) -> Run:
-    config = tiny.points(**SETTINGS | {"training.steps": steps} | overrides)
-    Run.open(folder, config).train()
-    return Run.open(folder)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    return train(tmp_path_factory.mktemp("learned") / "run")
+    return train(tmp_path_factory.mktemp("learned") / "run", SCALAR)
 
 
 def test_each_group_moves_by_its_own_rate_and_average(run):
@@ -53,52 +30,26 @@ def test_each_group_moves_by_its_own_rate_and_average(run):
     state = run.state(20)
     assert set(state.params) == {"network", "process"}
 
-    def moved(tree, group):
-        differences = jax.tree.map(lambda a, b: np.abs(a - b).max(), tree[group], first[group])
-        return max(jax.tree.leaves(differences))
-
+    change = {name: moved(first[name], state.params[name]) for name in first}
     # Adam's first steps are as long as the rate, whatever the gradient.
-    assert moved(state.params, "process") > 3 * moved(state.params, "network")
-    assert moved(state.ema, "process") > 0.5 * moved(state.params, "process")
+    assert change["process"] > 3 * change["network"]
+    assert moved(first["process"], state.ema["process"]) > 0.5 * change["process"]
     groups = run.experiment.groups
     assert (groups["network"].ema_decay, groups["process"].ema_decay) == (0.999, 0.5)
 
 
 def test_resumed_run_is_the_same_bit_for_bit(run, tmp_path):
-    train(tmp_path / "run", 10)
-    tiny.assert_bitwise_equal(train(tmp_path / "run").state(20), run.state(20))
-
-
-def on_two_devices() -> float:
-    """Return the largest difference of parameters after steps of pmap and of fsdp."""
-    # A schedule that is wide enough to be divided; see `test_parallel` for Adam's eps.
-    wide = {"sde.schedule_features": 1024, "optimizer.adam_eps": 1e-5}
-    config = tiny.points(**SETTINGS | wide)
-    experiment = build(config, load_dataset(config))
-    stream = BatchStream(experiment.dataset.train, 16, 0)
-    first, states = jax.device_get(initial_state(experiment)), []
-    for mapping in ("pmap", "fsdp"):
-        with config.unlocked():
-            config.training.parallel = mapping
-        mapped = parallel_step(build(config, experiment.dataset))
-        state = mapped.place(first)
-        for step in range(4):
-            state, _ = mapped(state, stream[step], step + 1)
-        states.append(mapped.fetch(state).params)
-    assert not state.params["process"]["inside"]["l3"].sharding.is_fully_replicated
-    differences = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *states)
-    return max(jax.tree.leaves(differences))
+    train(tmp_path / "run", SCALAR, 10)
+    tiny.assert_bitwise_equal(train(tmp_path / "run", SCALAR).state(20), run.state(20))
 
 
 def test_divided_schedule_is_trained_as_a_whole_one():
-    devices = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
-    code = "import conftest, test_learned_processes as t; print(t.on_two_devices())"
-    assert float(tiny.python("-c", code, environment=devices)[-1]) < 1e-5
+    assert_division_changes_nothing('r.SCALAR | {"sde.schedule_features": 1024}', "inside.l3")
 
 
 @pytest.mark.parametrize("group", ["network", "process"])
 def test_frozen_group_stays_bit_for_bit_and_the_other_moves(tmp_path, group):
-    frozen = train(tmp_path / "run", 10, **{"optimizer.frozen": (group,)})
+    frozen = train(tmp_path / "run", SCALAR, 10, **{"optimizer.frozen": (group,)})
     first, state = jax.device_get(initial_state(frozen.experiment)).params, frozen.state(10)
     (other,) = {"network", "process"} - {group}
     tiny.assert_bitwise_equal(state.params[group], first[group])
@@ -168,7 +119,7 @@ def test_fixed_run_has_no_chart_of_a_schedule(tmp_path):
 )
 def test_settings_that_cannot_learn_are_refused(wrong, key):
     with pytest.raises(ConfigError, match=key):
-        check_config(tiny.points(**SETTINGS | wrong))
+        check_config(tiny.points(**SCALAR | wrong))
 
 
 @pytest.mark.parametrize(
@@ -185,4 +136,4 @@ def test_decoder_needs_the_noise_of_eps_and_has_no_draws(wrong, key):
 
 def test_score_alone_may_be_trained_with_a_frozen_schedule():
     frozen = {"optimizer.frozen": ("process",), "objective.name": "dsm"}
-    check_config(tiny.points(**SETTINGS | frozen))
+    check_config(tiny.points(**SCALAR | frozen))

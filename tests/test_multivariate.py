@@ -1,41 +1,22 @@
 """A run with noise levels for each dimension, chosen by a latent of the datum."""
 
-import os
-
-import jax
 import numpy as np
 import pytest
 import tiny
-from test_learned_processes import SETTINGS as SCALAR
+from learned_runs import LATENT, assert_division_changes_nothing, moved, train
 
 from gradlog.config_error import ConfigError
-from gradlog.data import BatchStream, known_spec
-from gradlog.evaluation.score_training import initial_state, parallel_step
-from gradlog.experiment.build import build, check_config, load_dataset
+from gradlog.data import known_spec
+from gradlog.experiment.build import build, check_config
 from gradlog.experiment.run import Run
 from gradlog.models.networks import MapNetwork
 
-SETTINGS = SCALAR | {
-    "sde.name": "multivariate",
-    "sde.latents": 4,
-    "sde.latent_hidden": 4,
-    "eval.estimators": ("bound", "ode"),
-    "likelihood.samples": 16,
-    "likelihood.variable": "t",
-    "sampling.variable": "t",
-}
 DIGITS = known_spec("digits", {}).without_examples("not needed")
-
-
-def train(folder, steps=20, **overrides) -> Run:
-    config = tiny.points(**SETTINGS | {"training.steps": steps} | overrides)
-    Run.open(folder, config).train()
-    return Run.open(folder)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    return train(tmp_path_factory.mktemp("multivariate") / "run")
+    return train(tmp_path_factory.mktemp("multivariate") / "run", LATENT)
 
 
 def test_every_part_of_the_process_learns(run):
@@ -44,14 +25,13 @@ def test_every_part_of_the_process_learns(run):
     assert first["inside"]["a"].shape == (2,)
     last = run.state(20).params["process"]
     for name, tree in first.items():
-        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), tree, last[name])
-        assert max(jax.tree.leaves(moved)) > 1e-4, name
+        assert moved(tree, last[name]) > 1e-4, name
     assert isinstance(run.experiment.model.network, MapNetwork)
 
 
 def test_resumed_run_is_the_same_bit_for_bit(run, tmp_path):
-    train(tmp_path / "run", 10)
-    tiny.assert_bitwise_equal(train(tmp_path / "run").state(20), run.state(20))
+    train(tmp_path / "run", LATENT, 10)
+    tiny.assert_bitwise_equal(train(tmp_path / "run", LATENT).state(20), run.state(20))
 
 
 def test_latent_is_a_line_of_the_loss_and_of_the_account(run):
@@ -81,31 +61,9 @@ def test_its_data_have_no_code(run):
         run.compress(run.experiment.dataset.test[:2])
 
 
-def on_two_devices() -> float:
-    """Return the largest difference of parameters after steps of pmap and of fsdp."""
-    wide = {"sde.latent_hidden": 1024, "optimizer.adam_eps": 1e-5}
-    config = tiny.points(**SETTINGS | wide)
-    experiment = build(config, load_dataset(config))
-    stream = BatchStream(experiment.dataset.train, 16, 0)
-    first, states = jax.device_get(initial_state(experiment)), []
-    for mapping in ("pmap", "fsdp"):
-        with config.unlocked():
-            config.training.parallel = mapping
-        mapped = parallel_step(build(config, experiment.dataset))
-        state = mapped.place(first)
-        for step in range(4):
-            state, _ = mapped(state, stream[step], step + 1)
-        states.append(mapped.fetch(state).params)
-    encoder = state.params["process"]["encoder"]["layers_0"]["kernel"]
-    assert not encoder.sharding.is_fully_replicated
-    differences = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *states)
-    return max(jax.tree.leaves(differences))
-
-
 def test_divided_process_is_trained_as_a_whole_one():
-    devices = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
-    code = "import conftest, test_multivariate as t; print(t.on_two_devices())"
-    assert float(tiny.python("-c", code, environment=devices)[-1]) < 1e-5
+    settings = 'r.LATENT | {"sde.latent_hidden": 1024}'
+    assert_division_changes_nothing(settings, "encoder.layers_0.kernel")
 
 
 @pytest.mark.parametrize(
@@ -123,11 +81,11 @@ def test_divided_process_is_trained_as_a_whole_one():
 )
 def test_settings_that_do_not_fit_are_refused(wrong, key):
     with pytest.raises(ConfigError, match=key):
-        check_config(tiny.points(**SETTINGS | wrong))
+        check_config(tiny.points(**LATENT | wrong))
 
 
 def test_truncated_normal_needs_ends_that_are_fixed():
-    settings = {key: value for key, value in SETTINGS.items() if key != "eval.estimators"}
+    settings = {key: value for key, value in LATENT.items() if key != "eval.estimators"}
     settings |= {
         "model.label": "log_rho",
         "likelihood.name": "ode",

@@ -13,7 +13,7 @@ from gradlog import MLP, DiffusionModel, ScaledTime, fit
 from gradlog.distributions import Gaussian
 from gradlog.likelihood import NeuralLikelihood, OneDraw
 from gradlog.losses import drift_error
-from gradlog.models import BoundModel, Datum
+from gradlog.models import Datum
 from gradlog.sampling import NeuralReverse
 from gradlog.sde_lib import VP, ConditionalPath, Neural
 from gradlog.sde_lib.pytree import pytree
@@ -45,7 +45,8 @@ def linear_error(churn, t, x0, z, gain=0.8):
     def datum(x, t):  # Tweedie's formula
         return (x + process.sigma(t) ** 2 * score(x, t)) / process.alpha(t)
 
-    found = drift_error(BoundModel(OfSDE(process, churn), datum), x0, t, z)
+    path = OfSDE(process, churn)
+    found = drift_error(path, x0, datum(path.perturb(x0, t, z), t), t, z)
     square = jnp.sum((process.sigma(t) * score(process.perturb(x0, t, z), t) + z) ** 2)
     return found, process.log_rho_rate(t) * square
 

@@ -16,7 +16,7 @@ from gradlog.experiment.keys import keys, sections
 _SCRIPT = Path(__file__).with_name("completion.bash")
 
 
-def print_completion_script(_options: object = None) -> None:
+def print_completion_script() -> None:
     """Print the script for ``eval "$(python main.py --mode=completion)"``."""
     words = shlex.quote("\n".join(sorted(set(_words()))))
     print(_SCRIPT.read_text("utf-8").replace("@WORDS@", words), end="")

@@ -88,9 +88,10 @@ def execute(options: Options) -> None:
         if mode.run is None:
             from gradlog.cli import completion, experiments
 
-            configs = options.mode == "configs"
-            say = experiments.show_experiments if configs else completion.print_completion_script
-            say(options)
+            if options.mode == "configs":
+                experiments.show_experiments(options)
+            else:
+                completion.print_completion_script()
             return
         with prepared_devices(options):
             mode.run(options)

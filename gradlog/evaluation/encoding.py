@@ -55,9 +55,9 @@ class EncodingRun:
         """Return points of the model's space from latents."""
         return self._run(self._decode, params, (z.astype(np.float32),), "decoding")
 
-    def to_data(self, points: Float[np.ndarray, "n *D"]) -> Num[np.ndarray, "n *D"]:
+    def to_data(self, params: Any, points: Float[np.ndarray, "n *D"]) -> Num[np.ndarray, "n *D"]:
         """Return the data, in their own units, that points of the model's space stand for."""
-        return np.asarray(jax.vmap(self._model.dequantizer.to_data)(jnp.asarray(points)))
+        return np.asarray(jax.vmap(self._model.bind(params).to_data)(jnp.asarray(points)))
 
     def save(self, step: int, params: Any) -> Path:
         """Encode the first test data and decode them; write ``latents.npz`` and ``latents.png``."""
@@ -76,7 +76,7 @@ class EncodingRun:
         back = self.decode(params, there.end)
         if not is_writer():
             return folder
-        ok, restored = there.ok & back.ok, self.to_data(back.end)
+        ok, restored = there.ok & back.ok, self.to_data(params, back.end)
         arrays = {"originals": x, "points": there.start, "latents": there.end}
         arrays |= {"reconstructions": back.end, "nfe": there.nfe, "ok": ok}
         write_npz(folder / "latents.npz", arrays)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int, Num
 from PIL import Image
 
+from gradlog.sde_lib import GaussianPath
 from gradlog.storage.files import atomic
 
 if TYPE_CHECKING:
@@ -127,6 +128,27 @@ def curves(records: list[dict[str, Any]]) -> "Figure":
         axes.legend()
         highest = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
         axes.set_ylim(top=np.quantile(highest, 0.97) * 1.05)
+    return figure
+
+
+def draw_schedule_maps(process: GaussianPath) -> "Figure":
+    """Draw gamma, minus the log-SNR, of each dimension of images at five times.
+
+    Maps show differences to the mean over dimensions; channels are averaged.
+    """
+    times = np.linspace(0, 1, 5)
+    gamma = np.stack([np.asarray(2 * process.log_rho(t)) for t in times])
+    means = gamma.mean(axis=(1, 2, 3))
+    maps = gamma.mean(axis=3) - means[:, None, None]
+    largest = max(np.abs(maps).max(), 1e-3)
+    figure = _figure(11, 2.6)
+    for i, t in enumerate(times):
+        axes = figure.add_subplot(1, len(times), i + 1)
+        image = axes.imshow(maps[i], cmap="RdBu_r", vmin=-largest, vmax=largest)
+        axes.set_title(f"t = {t:g}: mean {means[i]:.2f}")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.colorbar(image, ax=figure.axes, label="gamma - mean", shrink=0.8)
     return figure
 
 

@@ -19,6 +19,7 @@ from gradlog.evaluation.samples import sample_driver
 from gradlog.experiment.training_parts import ladder_notes, schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
 from gradlog.models import DiffusionModel
+from gradlog.sde_lib import SDE, GaussianPath, LatentPath
 from gradlog.storage import Retention, Workdir, find_missing_package, read_json, read_metrics
 from gradlog.training import (
     MAPPINGS,
@@ -90,6 +91,20 @@ def score_model_training(
             path = workdir.own("previews", f"{step:08d}.png")
             pictures.save_samples(path, samples.x, dataset.levels)
 
+    def draw_maps(step: int, state: TrainState) -> None:
+        average = step_fn.fetch(state.ema)
+        process = experiment.model.bind(average).process
+        # With latents it is the path that they change.
+        path = process.path if isinstance(process, LatentPath) else process
+        if is_writer():
+            figure = pictures.draw_schedule_maps(path)
+            pictures.save_figure(workdir.own("schedules", f"{step:08d}.png"), figure)
+
+    has_maps = isinstance(experiment.initial_process, GaussianPath) and not isinstance(
+        experiment.initial_process, SDE
+    )
+    draws_maps = has_maps and experiment.process.learns and len(dataset.shape) == 3
+
     def report() -> None:
         if not is_writer():
             return
@@ -122,7 +137,10 @@ def score_model_training(
         report=report,
         is_reported=(workdir.root / _CURVES).is_file,
         measures=[Every(settings.eval_every, measure)],
-        callbacks=[Every(settings.sample_every, preview)],
+        callbacks=[
+            Every(settings.sample_every, preview),
+            Every(draws_maps * (settings.checkpoint_every or settings.steps), draw_maps),
+        ],
         untrained_steps=experiment.config.optimizer.accumulate
         * bool(experiment.config.optimizer.warmup),
         on_start=lambda step: _say_notes(workdir, experiment, step),

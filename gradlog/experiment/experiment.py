@@ -38,7 +38,7 @@ from gradlog.experiment.training_parts import (
 )
 from gradlog.models import DiffusionModel
 from gradlog.sampling import Encoding, Sampler
-from gradlog.sde_lib import SDE, Discrete, Multivariate, Neural, Process
+from gradlog.sde_lib import SDE, GaussianPath, Process
 from gradlog.storage import TRACKERS
 from gradlog.training import MAPPINGS, Augmentation, ParameterGroup
 
@@ -141,9 +141,7 @@ class Experiment:
         found = copy.copy(self)
         found._dataset = dataset
         found.keys_of_parts = dict(self.keys_of_parts)
-        # It has the levels of the data, or their shape.
-        own = ("process",) * isinstance(self.process, Discrete | Multivariate | Neural)
-        for name in (*_OF_DATA, *own):
+        for name in _OF_DATA:
             vars(found).pop(name, None)
         found._check_fit()
         return found
@@ -297,9 +295,10 @@ class Experiment:
         """The known facts of samples: their classes and their known part."""
         classes = self.model.num_classes
         found = build_conditional_sampling(reader, classes, self.sampler, self._dataset)
-        if reader.get("sampling.task") != "generate" and isinstance(self.process, Multivariate):
+        task, path = reader.get("sampling.task"), self.initial_process
+        if task != "generate" and isinstance(path, GaussianPath) and not isinstance(path, SDE):
             raise ConfigError(
-                f"config.sampling.task = {reader.get('sampling.task')!r} needs a noise level common"
+                f"config.sampling.task = {task!r} needs a noise level common"
                 f" to all dimensions, which config.sde.name = {reader.get('sde.name')!r} has not; "
                 "choose 'generate'"
             )
@@ -375,8 +374,8 @@ _TRAINED = (
 )
 # Parts that another data set would change; ``params_spec`` is no part.
 _OF_DATA = (
-    *("model", "objective", "augmentation", "estimators", "sampler", "conditional_sampling"),
-    "params_spec",
+    *("process", "model", "objective", "augmentation", "estimators", "sampler"),
+    *("conditional_sampling", "params_spec"),
 )
 
 

@@ -38,7 +38,7 @@ from gradlog.models import (
     Variational,
 )
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import Absorbing, Discrete, Neural, Process
+from gradlog.sde_lib import Absorbing, Discrete, Neural, Pixels, Process
 
 IMPORTANCE = "importance"
 _UNKNOWN_TEST_SET = 1000
@@ -227,6 +227,12 @@ def _build_dequantizer(
             f"config.{key} = 'variational' needs a model that was trained with "
             f"config.objective.dequantization = 'variational', got {trained!r}; docs/likelihood.md "
             "says how to train one after the score"
+        )
+    rotated = not isinstance(process.initial().basis, Pixels)
+    if rotated and member in (Decoder, TruncatedNormal):
+        raise ConfigError(
+            f"config.{key} = {reader.get(key)!r} treats entries one by one, whose noise is "
+            f"correlated under config.sde.name = {reader.get('sde.name')!r}: choose 'uniform'"
         )
     if dataset is None or dataset.levels is None:  # continuous data are used as they are
         return Continuous()

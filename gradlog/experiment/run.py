@@ -601,7 +601,8 @@ class Run:
           DataError: z does not have the shape of the data.
         """
         z = check_points(z, self.experiment.dataset, "latents")
-        return self.encodings.to_data(self.encodings.decode(self.params(step), z).end)
+        params = self.params(step)
+        return self.encodings.to_data(params, self.encodings.decode(params, z).end)
 
     def save_encodings(self, step: int) -> Path:
         """Encode the first test data, decode them, and write both; return their folder."""

@@ -50,19 +50,20 @@ from gradlog.models import (
     ScaledTime,
     Tokens,
     Variational,
+    Velocity,
 )
 from gradlog.models.networks import MapNetwork, TokenNetwork
 from gradlog.sde_lib import (
+    BY_DIMENSION,
     DISCRETE_PROCESSES,
     LEARNED,
     MASK_SCHEDULES,
-    SDE,
     SDES,
     Absorbing,
     Discrete,
     LearnedMasking,
-    Multivariate,
     Neural,
+    Pixels,
     Process,
 )
 from gradlog.theory.ladders import MOST_POINTS, advise_ladder
@@ -81,6 +82,7 @@ OPTIMIZERS = {"adam": adam}
 # Groups of parameters: of a learned process, and of a dequantizer that learns.
 PROCESS, DEQUANTIZER = "process", "dequantizer"
 ELBO = "elbo"  # of objective.name: the whole bound
+_OF_PIXELS = (Energy, LevelLogits, Velocity)  # parametrizations that need the data's own entries
 _LEVEL_LABELS = ("gamma", "log_rho", "sigma")  # labels of the noise level itself
 CONTINUOUS = "continuous"  # of objective.levels: all noise levels
 
@@ -94,7 +96,8 @@ def build_process(reader: Reader, dataset: Dataset | None) -> Process:
       ConfigError: the process is discrete, and the data are continuous.
     """
     name = reader.get("sde.name")
-    member = reader.pick("sde.name", {**SDES, **LEARNED, **DISCRETE_PROCESSES})
+    known = {**SDES, **BY_DIMENSION, **LEARNED, **DISCRETE_PROCESSES}
+    member = reader.pick("sde.name", known)
     if name not in DISCRETE_PROCESSES:
         return reader.make(
             "sde", member, shape=lambda: (1,) if dataset is None else tuple(dataset.shape)
@@ -131,7 +134,7 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
             f"needs config.model.label = 'ladder', got {label!r}"
         )
-    if not isinstance(process, SDE | Neural) and label not in _LEVEL_LABELS:
+    if process.learns and not isinstance(process, Neural) and label not in _LEVEL_LABELS:
         raise ConfigError(
             f"config.model.label = {label!r} is a time, whose noise level is learned: "
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
@@ -149,14 +152,15 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
         network = _network_with_logits(reader, levels)
     else:
         network = reader.choose("model", NETWORKS, **ladder)
-    if isinstance(process, Multivariate):
+    if process.has_map:
         network = MapNetwork(network)
-        if parametrization is Energy:
-            raise ConfigError(
-                "config.model.parametrization = 'energy' has one noise level for all dimensions: "
-                f"config.sde.name = {reader.get('sde.name')!r} needs 'noise', 'velocity' or "
-                "'preconditioned'"
-            )
+    rotated = not isinstance(process.initial().basis, Pixels)
+    if parametrization in (_OF_PIXELS if rotated else (Energy,) * process.has_map):
+        raise ConfigError(
+            f"config.model.parametrization = {reader.get('model.parametrization')!r} does not fit "
+            f"the noise levels of config.sde.name = {reader.get('sde.name')!r}; choose 'noise' or "
+            "'preconditioned'"
+        )
     return DiffusionModel(
         process=process,
         network=network,
@@ -311,7 +315,7 @@ def _build_score_matching(
             )
         return training_draw(reader, dataset)
 
-    return ScoreMatching(
+    objective = ScoreMatching(
         integrand=reader.choose(
             "objective",
             INTEGRANDS,
@@ -325,11 +329,15 @@ def _build_score_matching(
         eps=reader.eps("objective", process),
         scaling=reader.make("objective", scaling),
     )
+    check_accepts("objective.name", name, objective, process)
+    return objective
 
 
 def _build_elbo(reader: Reader, process: Process) -> EvidenceBound:
     _check_choice(reader, "objective.levels", (CONTINUOUS,), "objective.name", ELBO)
     possible = ("uniform", "centers", "variational")
+    if not isinstance(process.initial().basis, Pixels):  # a decoder treats entries one by one
+        possible = ("uniform", "variational")
     _check_choice(reader, "objective.dequantization", possible, "objective.name", ELBO)
     integrand, offset = reader.pick("objective.form", ELBO_FORMS)
     proposal = UniformLogRho() if reader.get("objective.importance_sampling") else UniformTime()
@@ -426,7 +434,7 @@ def all_groups(reader: Reader, process: Process) -> list[str]:
     if isinstance(process, Discrete):
         return [NETWORK] + [PROCESS] * isinstance(process, LearnedMasking)
     learns = reader.get("objective.dequantization") == "variational"
-    return [NETWORK] + [PROCESS] * (not isinstance(process, SDE)) + [DEQUANTIZER] * learns
+    return [NETWORK] + [PROCESS] * process.learns + [DEQUANTIZER] * learns
 
 
 def prepare_group(reader: Reader, process: Process) -> Callable[[str], ParameterGroup]:

@@ -52,6 +52,7 @@ _READ_ERRORS = (
 _MAX_EXAMPLES = 12  # easiest images, and as many of the hardest
 _MAX_SMALL = 64  # pixels: images up to this size are enlarged
 _MAX_PREVIEWS = 8
+_MAX_MAPS = 3
 _PAUSE_FACTOR = 2  # An interval that is so many times slower than the median has a pause.
 _NEW_WORKDIR = "runs/again"
 
@@ -435,8 +436,16 @@ class RunFolder:
     @property
     def previews(self) -> list[Captioned]:
         """Samples that were drawn during training: the first, the last and some between them."""
-        paths = self.glob("previews/*.png")
-        count = min(len(paths), _MAX_PREVIEWS)
+        return self._spread("previews/*.png", _MAX_PREVIEWS)
+
+    @property
+    def schedule_maps(self) -> list[Captioned]:
+        """Maps of a learned schedule during training: the first, the last and one between them."""
+        return self._spread("schedules/*.png", _MAX_MAPS)
+
+    def _spread(self, pattern: str, most: int) -> list[Captioned]:
+        paths = self.glob(pattern)
+        count = min(len(paths), most)
         places = np.linspace(0, len(paths) - 1, count).round().astype(int)
         return [(paths[i], f"step {paths[i].stem.lstrip('0')}") for i in places]
 

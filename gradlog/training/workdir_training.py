@@ -36,7 +36,7 @@ _HOSTS = "hosts"  # the key of the host count in the notes of a checkpoint
 # What a training writes in its folder, so that a link of such a name is found before it begins.
 _WRITTEN = (
     *("config.json", "provenance.json", "metrics.jsonl"),
-    *("checkpoints", "previews", "curves.png"),
+    *("checkpoints", "previews", "schedules", "curves.png"),
 )
 _PRECISION = "matmul_precision"  # the key of JAX's default there, if it is set
 _CHECKPOINTS_TO_FIT = 2  # on the disk before training starts: a new one beside the one before it

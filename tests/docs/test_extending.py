@@ -52,7 +52,8 @@ def test_a_page_names_every_registry_of_its_folder(folder):
 
 
 def test_the_registries_of_a_folder_are_found():
-    assert registries_of("sde_lib") == ["DISCRETE_PROCESSES", "LEARNED", "MASK_SCHEDULES", "SDES"]
+    of_processes = ["BY_DIMENSION", "DISCRETE_PROCESSES", "LEARNED", "MASK_SCHEDULES", "SDES"]
+    assert registries_of("sde_lib") == of_processes
     assert {"LIKELIHOODS", "DIVERGENCES"} <= set(registries_of("likelihood"))
 
 
