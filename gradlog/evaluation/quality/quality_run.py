@@ -152,7 +152,7 @@ class QualityRun:
             "seed": self._seed,
             "data.fingerprint": self._experiment.dataset.fingerprint,
         }
-        folder = self._workdir.quality(step, self._settings.features, settings)
+        folder = self._workdir.result("quality", step, self._settings.features, settings=settings)
         if exists_on_hosts(folder / RESULT):
             terminal.say(f"already measured: {folder}")
             with reading_result(folder, "quality"):
