@@ -13,6 +13,7 @@ from gradlog.data.array_files import (
     describe_memory,
     machine_bytes,
     open_arrays,
+    read_array,
 )
 from gradlog.data.batches import BatchStream
 from gradlog.data.cifar10 import load_cifar10
@@ -81,6 +82,7 @@ __all__ = [
     "machine_bytes",
     "names_of_classes",
     "open_arrays",
+    "read_array",
     "read_examples",
     "split_label",
 ]

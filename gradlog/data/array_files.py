@@ -14,7 +14,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -64,6 +64,28 @@ def open_arrays(path: str | Path, content: IO[bytes] | None = None) -> Iterator[
             f"{file} cannot be read: {reason}; a complete .npy or .npz file of plain numbers is "
             "needed"
         ) from error
+
+
+def read_array(path: str, names: Sequence[str] = ()) -> np.ndarray:
+    """Return the numbers of an .npy or .npz file.
+
+    Args:
+      path: the file.
+      names: for an .npz file, the first of these that it has is returned; else its only array.
+
+    Raises:
+      DataError: the file does not exist, cannot be read, or holds no numbers.
+    """
+    with open_arrays(path) as arrays:
+        there = list(arrays)
+        wanted = [*(name for name in names if name in there), *there[: len(there) == 1]]
+        if not wanted:
+            advice = f"name one of them {tuple(names)}" if names else "one is expected"
+            raise DataError(f"{path} holds the arrays {sorted(there)}; {advice}")
+        found = arrays[wanted[0]]
+    if found.dtype.kind not in "uibf":
+        raise DataError(f"{path} holds {found.dtype}, not numbers")
+    return found
 
 
 class Arrays(Mapping[str, np.ndarray]):

@@ -107,7 +107,7 @@ class EstimatorRun:
         parameters = self._known_digest(step, fingerprint) or digest_params(params())
         chosen = {f"eval.{name}": value for name, value in vars(experiment.eval).items()}
         settings = result_settings(experiment, self._estimator, parameters) | chosen
-        folder = self._workdir.result(step, self._name, settings)
+        folder = self._workdir.result("eval", step, self._name, settings=settings)
         compute = lambda: self.evaluate(step, fingerprint, params(), settings, folder)  # noqa: E731
         return finish_once(folder / RESULT, "evaluated", load_result, compute)
 

@@ -201,7 +201,7 @@ def _classify_by(
         "eval.batch_size": experiment.eval.batch_size,
         "eval.num_images": experiment.eval.num_images,
     }
-    folder = workdir.classification(step, name, settings)
+    folder = workdir.result("classify", step, name, settings=settings)
 
     def load(folder: Path) -> dict[str, Any]:
         with reading_result(folder, "classify"):

@@ -169,7 +169,7 @@ class ClassifierRun:
         if not isinstance(self.experiment.initial_process, SDE):
             raise ConfigError(
                 f"config.sde.name = {self.experiment.config.sde.name!r} has no noise level common "
-                "to all pixels, which the classifier is told: choose config.model.num_classes, and "
+                "to all pixels, which the classifier needs: choose config.model.num_classes, and "
                 "'classifier_free' guidance"
             )
         if dataset.num_classes is None:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 
 def random_directions(count: int, dims: int, seed: int = 0) -> Float[np.ndarray, "count dims"]:
-    """Unit vectors, uniform on the sphere; the same ones for the same seed."""
+    """Return unit vectors, uniform on the sphere. The same seed gives the same ones."""
     normal = np.random.Generator(np.random.Philox(seed)).standard_normal((count, dims))
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
@@ -16,12 +16,13 @@ def sliced_wasserstein(
     directions: Float[np.ndarray, "count d"],
     order: float = 2.0,
 ) -> float:
-    """``(mean over directions of W_p(<v, x>, <v, y>)^p)^(1/p)``, in the units of the data.
+    """Return the sliced Wasserstein distance of two sets, in the units of the data.
 
-    Rabin et al. 2012, "Wasserstein barycenter and its application to texture mixing"; each
-    ``W_p^p = int_0^1 |F_x^-1(q) - F_y^-1(q)|^p dq`` (``order`` p) is exact for the two empirical
-    laws. A translation by c has the distance ``|c| / sqrt(d)`` for p = 2, if the directions are
-    many. Two sets of one law are apart as well: their distance is the floor of this one.
+    It is ``(mean over directions v of W_p(<v, x>, <v, y>)^p)^(1/p)`` (Rabin et al. 2012,
+    "Wasserstein barycenter and its application to texture mixing"). Each ``W_p^p = int_0^1
+    |F_x^-1(q) - F_y^-1(q)|^p dq`` of ``order`` p is exact for the two empirical distributions. A
+    translation by c has the distance ``|c| / sqrt(d)`` for p = 2, if there are many directions. Two
+    sets of one distribution have a distance too, the floor of this one.
 
     Raises:
       ValueError: an empty set, other dimensions, or an order below one.
@@ -42,9 +43,9 @@ def distances_within(
     directions: Float[np.ndarray, "count d"],
     most: int = 8,
 ) -> list[float]:
-    """Distances to y of disjoint sets as large as y, of which the source has at most ``most``.
+    """Return the distances to y of up to ``most`` disjoint parts of a source, as large as y.
 
-    For a source of y's own law: what a perfect sampler would be at.
+    If the source has the distribution of y, these are the distances of a perfect sampler.
     """
     sets = min(most, len(source) // len(y))
     rows = [source[k * len(y) : (k + 1) * len(y)] for k in range(sets)]
@@ -52,9 +53,9 @@ def distances_within(
 
 
 def _common_steps(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Intervals of [0, 1] on which both quantile functions are constant: width, and index of each.
+    """Return the intervals of [0, 1] on which both quantile functions are constant.
 
-    In units of ``1 / (n m)``, where all ends are whole numbers.
+    They are widths, and the index of each in either set. The ends are whole numbers of ``1/(n m)``.
     """
     ends = np.union1d(m * np.arange(1, n + 1), n * np.arange(1, m + 1))
     starts = np.concatenate([[0], ends[:-1]])

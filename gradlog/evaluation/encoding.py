@@ -70,7 +70,7 @@ class EncodingRun:
             "data.fingerprint": experiment.dataset.fingerprint,
             "parameters": digest_params(params),
         }
-        folder = self._workdir.encodings(step, settings)
+        folder = self._workdir.result("encodings", step, settings=settings)
         x = experiment.dataset.test[np.arange(count)]
         there = self.encode(params, x)
         back = self.decode(params, there.end)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradlog.config_error import ConfigError
-from gradlog.data import DataError, Dataset, find_classes, names_of_classes
+from gradlog.data import DataError, Dataset, find_classes, names_of_classes, read_array
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.experiment.training_parts import training_draw
 from gradlog.ode import FLOWS, Adaptive
@@ -36,7 +36,6 @@ from gradlog.sampling import (
 )
 from gradlog.sampling.grid import GridSampler
 from gradlog.sde_lib import Absorbing, Discrete, Neural, Process
-from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
 _UNEVEN = 2.0  # the longest step of log rho beside another for an integral over both
@@ -267,7 +266,7 @@ def inpaint(reader: Reader, dataset: Dataset | None) -> Projection | None:
     if name not in MASKS:
         try:
             hidden = read_array(name)
-        except ArrayFileError as error:
+        except DataError as error:
             raise ConfigError(f"config.sampling.mask: {error}") from error
         values = np.unique(hidden)
         if not np.all((values == 0) | (values == values[-1])):

@@ -10,11 +10,9 @@ from gradlog.storage.errors import (
     is_damage,
 )
 from gradlog.storage.files import (
-    ArrayFileError,
     atomic,
     check_plain,
     own_path,
-    read_array,
     read_json,
     read_sealed,
     replace_nonfinite,

@@ -15,7 +15,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from gradlog.data import DataError, open_arrays
 from gradlog.storage.errors import DamagedFileError, WorkdirError
 
 # For each file in a folder its path, size, inode and time of modification; else its path alone.
@@ -233,38 +232,6 @@ def _render_sealed(contents: dict[str, Any], files: dict[str, str]) -> str:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# --- arrays from the user's own files -------------------------------------------------------
-
-
-class ArrayFileError(DataError):
-    """A file does not hold the expected array. The message is one line that says why."""
-
-
-def read_array(path: str, names: Sequence[str] = ()) -> np.ndarray:
-    """Return the numbers of an .npy or .npz file. The contents decide which, not the file's name.
-
-    Args:
-      path: the file.
-      names: for an .npz file, the first of these that it has is returned; else its only array.
-
-    Raises:
-      ArrayFileError: the file does not exist, cannot be read, or holds no numbers.
-    """
-    try:
-        with open_arrays(path) as arrays:
-            there = list(arrays)
-            wanted = [*(name for name in names if name in there), *there[: len(there) == 1]]
-            if not wanted:
-                advice = f"name one of them {tuple(names)}" if names else "one is expected"
-                raise ArrayFileError(f"{path} holds the arrays {sorted(there)}; {advice}")
-            found = arrays[wanted[0]]
-    except DataError as error:
-        raise ArrayFileError(str(error)) from error
-    if found.dtype.kind not in "uibf":
-        raise ArrayFileError(f"{path} holds {found.dtype}, not numbers")
-    return found
 
 
 # --- folders --------------------------------------------------------------------------------

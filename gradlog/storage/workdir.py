@@ -243,16 +243,25 @@ class Workdir:
     # --- results: each path is free, or already holds a result of the same settings -----------
     # WorkdirError says that a path leads through a link, see ``own``.
 
-    def result(self, step: int, estimator: str, settings: dict) -> Path:
-        """The folder for the likelihood of a step."""
-        return self._choose_folder("eval", str(step), estimator, settings=settings)
+    def result(self, kind: str, step: int | str, *names: str, settings: dict) -> Path:
+        """Return the folder for a result: of the kind 'eval', 'classify', 'encodings' or 'quality'.
+
+        It lies beside the folder of that name if this holds a result of other settings.
+        """
+        *above, last = where = (kind, str(step), *names)
+        folder = self.own(*where)
+        if not _has_other_settings(folder, settings):
+            return folder
+        beside = self.own(*above, f"{last}-{digest(settings)}")
+        older = self.own(*above, f"{last}-{digest(old_settings(settings))}")  # by version 0.1
+        return older if older.exists() and not beside.exists() else beside
 
     def differences(self, step: int) -> Path:
-        """The file for paired differences between the estimators of a step."""
+        """Return the file for paired differences between the estimators of a step."""
         return self.own("eval", str(step), "differences.json")
 
     def over_training(self, settings: dict) -> Path:
-        """The file for bits per dimension over the steps of a training."""
+        """Return the file for bits per dimension over the steps of a training."""
         path = self.own("eval", "over_training.json")
         try:
             found = modern_result(read_sealed(path)) if path.exists() else {}
@@ -262,40 +271,19 @@ class Workdir:
         return path.with_name(f"{path.stem}-{digest(settings)}.json") if others else path
 
     def comparison(self, folders: list[Path]) -> Path:
-        """The file for paired differences between the results in these folders."""
+        """Return the file for paired differences between the results in these folders."""
         return self.own("compare", f"{digest([str(path.resolve()) for path in folders])}.json")
 
-    def classification(self, step: int, estimator: str, settings: dict) -> Path:
-        """The folder for classes by likelihood."""
-        return self._choose_folder("classify", str(step), estimator, settings=settings)
-
     def samples(self, step: int, settings: dict) -> Path:
-        """The folder for samples of a step; inside it, for other settings."""
+        """Return the folder for samples of a step, or one inside of it for other settings."""
         base = self.own("samples", str(step))
         if _has_other_settings(base, settings):
             return self.own("samples", str(step), digest(settings))
         return base
 
-    def encodings(self, step: int, settings: dict) -> Path:
-        """The folder for latents of a step."""
-        return self._choose_folder("encodings", str(step), settings=settings)
-
-    def quality(self, step: int | str, features: str, settings: dict) -> Path:
-        """The folder for the quality of samples."""
-        return self._choose_folder("quality", str(step), features, settings=settings)
-
     def quality_cache(self, name: str, settings: dict) -> Path:
-        """The file for arrays of the quality of samples that take long to compute."""
+        """Return the file for arrays that the quality of samples needs and that are costly."""
         return self.own("quality", "kept", f"{name}-{digest(settings)}.npz")
-
-    def _choose_folder(self, *names: str, settings: dict) -> Path:
-        """Return the folder, or one beside it if it holds a result of other settings."""
-        folder, (*above, last) = self.own(*names), names
-        if not _has_other_settings(folder, settings):
-            return folder
-        beside = self.own(*above, f"{last}-{digest(settings)}")
-        older = self.own(*above, f"{last}-{digest(old_settings(settings))}")  # by version 0.1
-        return older if older.exists() and not beside.exists() else beside
 
 
 def _has_other_settings(folder: Path, settings: dict) -> bool:

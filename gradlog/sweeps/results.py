@@ -112,10 +112,10 @@ class SettingRow:
     seeds_error: float | None
     interval: Mapping[str, float]
     seed_bits: tuple[float, ...]
-    difference: float | None
-    difference_standard_error: float | None
-    difference_interval: Mapping[str, float] | None
-    told_apart: bool | None
+    difference: float | None = None
+    difference_standard_error: float | None = None
+    difference_interval: Mapping[str, float] | None = None
+    told_apart: bool | None = None
 
     @property
     def is_best(self) -> bool:
@@ -307,9 +307,6 @@ def _compare_settings(evaluated: Sequence[tuple[RunRow, Result]]) -> list[Settin
             interval=mean.interval,
             seed_bits=tuple(float(np.mean(bits)) for bits in table),
             difference=None if settings else 0.0,
-            difference_standard_error=None,
-            difference_interval=None,
-            told_apart=None,
         )
         if settings:
             best = {row.seed: result for row, result in zip(*groups[0], strict=True)}

@@ -293,4 +293,4 @@ def test_a_result_of_version_0_1_keeps_its_folder(tmp_path, name):
     if folder != base:
         write_json(base / "settings.json", {"likelihood.probes": 7})
     write_json(folder / "settings.json", old)
-    assert workdir.result(4, "ode", settings) == folder
+    assert workdir.result("eval", 4, "ode", settings=settings) == folder

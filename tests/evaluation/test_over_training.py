@@ -52,7 +52,7 @@ def kept(workdir, found, settings=EMPTY):
     """The result as a file; its parameters are of its step."""
     step, name = found.summary["step"], found.summary["estimator"]
     settings = {"likelihood.probes": 1, **settings, "parameters": f"of {step}", "devices": step}
-    folder = workdir.result(step, name, settings)
+    folder = workdir.result("eval", step, name, settings=settings)
     write_npz(folder / "per_image.npz", {"bits_per_dim": found.bits_per_dim, "ok": found.ok})
     write_json(folder / "settings.json", settings)
     write_sealed(folder / "bits_per_dim.json", found.summary, ["per_image.npz", "settings.json"])

@@ -76,7 +76,7 @@ def save_fake_result(
         "eps": eps,
         "versions": list_versions(),
     }
-    folder = workdir.result(step, estimator, settings)
+    folder = workdir.result("eval", step, estimator, settings=settings)
     write_json(folder / "settings.json", settings)
     bits_per_dim.save_result(folder, evaluation, summarize(evaluation, about))
     found = bits_per_dim.load_result(folder)

@@ -9,12 +9,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from gradlog.data import DataError, read_array
 from gradlog.storage import (
-    ArrayFileError,
     DamagedFileError,
     WorkdirError,
     own_path,
-    read_array,
     read_json,
     read_sealed,
     write_json,
@@ -239,7 +238,7 @@ BAD = {
 @pytest.mark.parametrize("message", BAD)
 def test_a_file_without_the_array_is_one_line(tmp_path, message):
     BAD[message](tmp_path / "x.npy")
-    with pytest.raises(ArrayFileError) as caught:
+    with pytest.raises(DataError) as caught:
         read_array(str(tmp_path / "x.npy"))
     assert f"{tmp_path / 'x.npy'} {message}" in str(caught.value) or (
         str(caught.value) == f"{message} {tmp_path / 'x.npy'}"

@@ -159,36 +159,44 @@ def test_a_file_where_the_folder_should_be_is_one_line(tmp_path):
 
 
 def test_a_result_with_the_same_settings_is_found_again(workdir):
-    folder = workdir.result(100, "ode", SETTINGS)
+    folder = workdir.result("eval", 100, "ode", settings=SETTINGS)
     assert folder == workdir.root / "eval" / "100" / "ode"
     write_json(folder / "settings.json", SETTINGS)
-    assert workdir.result(100, "ode", SETTINGS) == folder
+    assert workdir.result("eval", 100, "ode", settings=SETTINGS) == folder
 
 
 def test_a_result_with_other_settings_gets_its_own_folder(workdir):
-    first = workdir.result(100, "ode", SETTINGS)
+    first = workdir.result("eval", 100, "ode", settings=SETTINGS)
     write_json(first / "settings.json", SETTINGS)
     folders = {first}
     for rtol in (1e-6, 1e-7):
         other = SETTINGS | {"likelihood.rtol": rtol}
-        folder = workdir.result(100, "ode", other)
+        folder = workdir.result("eval", 100, "ode", settings=other)
         assert folder.parent == first.parent
         assert folder not in folders
         write_json(folder / "settings.json", other)
-        assert workdir.result(100, "ode", other) == folder
+        assert workdir.result("eval", 100, "ode", settings=other) == folder
         folders.add(folder)
-    assert workdir.result(100, "ode", SETTINGS) == first
+    assert workdir.result("eval", 100, "ode", settings=SETTINGS) == first
 
 
 def test_a_result_older_than_a_setting_had_its_default(workdir):
-    folder = workdir.result(100, "bound", SETTINGS)
+    folder = workdir.result("eval", 100, "bound", settings=SETTINGS)
     write_json(folder / "settings.json", SETTINGS)
-    assert workdir.result(100, "bound", SETTINGS | {"likelihood.churn": 1.0}) == folder
-    assert workdir.result(100, "bound", SETTINGS | {"likelihood.churn": 0.5}) != folder
+    assert (
+        workdir.result("eval", 100, "bound", settings=SETTINGS | {"likelihood.churn": 1.0})
+        == folder
+    )
+    assert (
+        workdir.result("eval", 100, "bound", settings=SETTINGS | {"likelihood.churn": 0.5})
+        != folder
+    )
 
 
 def test_steps_and_estimators_have_their_own_folders(workdir):
-    found = {workdir.result(s, e, SETTINGS) for s in (1, 2) for e in ("ode", "bound")}
+    found = {
+        workdir.result("eval", s, e, settings=SETTINGS) for s in (1, 2) for e in ("ode", "bound")
+    }
     assert len(found) == 4
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Num
 
 from gradlog import terminal
 from gradlog.aliases import modern_result
-from gradlog.data import Source
+from gradlog.data import DataError, Source, read_array
 from gradlog.data.dataset import permutation
 from gradlog.data.records import spaced_examples
 from gradlog.distributed import exists_on_hosts, is_writer
@@ -31,12 +31,10 @@ from gradlog.evaluation.quality.features import (
 )
 from gradlog.evaluation.samples import SampleRun
 from gradlog.storage import (
-    ArrayFileError,
     Workdir,
     digest_arrays,
     digest_params,
     list_versions,
-    read_array,
     read_sealed,
     replace_nonfinite,
     write_json,
@@ -157,7 +155,7 @@ class QualityRun:
             "seed": self._seed,
             "data.fingerprint": self._experiment.dataset.fingerprint,
         }
-        folder = self._workdir.quality(step, self._settings.features, settings)
+        folder = self._workdir.result("quality", step, self._settings.features, settings=settings)
         if exists_on_hosts(folder / RESULT):
             terminal.say(f"already measured: {folder}")
             with reading_result(folder, "quality"):
@@ -255,7 +253,7 @@ def load_samples(
     """
     try:
         x = read_array(path, _NAMES)
-    except ArrayFileError as error:
+    except DataError as error:
         raise QualityError(f"{_SAMPLES}: {error}") from error
     if not x.ndim or x.shape[1:] != shape:
         raise QualityError(
