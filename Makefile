@@ -44,15 +44,20 @@ QUICK := sde_lib ode distributions
 test-quick: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(QUICK))
 
-# The tests of numbers under narrower vector instructions, whose sums are rounded in other orders.
-# For one of them: `make test-isa ISA=AVX2`.
-NUMERIC := sde_lib models losses sampling likelihood ode distributions theory training
+# Under narrower vector instructions sums are rounded in other orders. Of the tests those that see
+# it: arrays of other codes, networks, densities in float32. For one set: `make test-isa ISA=AVX2`.
+ROUNDED := $(wildcard tests/*/test_*golden*.py) $(addprefix tests/, codec/test_codecs.py \
+	distributions/test_empirical.py evaluation/test_inception.py likelihood/test_ode_truth.py \
+	likelihood/test_scipy.py likelihood/test_truncated_normal.py \
+	likelihood/test_truth_of_stored_data.py losses/test_score_flow.py models/test_networks.py \
+	models/test_pinned.py sampling/test_diffusers.py sde_lib/test_sdes.py \
+	training/test_official_steps.py)
 ISA := SSE4_2 AVX2 AVX512
 test-isa: $(INSTALLED_DEV)
 	@for isa in $(ISA); do \
-		echo "Numeric tests under --xla_cpu_max_isa=$$isa"; \
+		echo "Tests of rounding under --xla_cpu_max_isa=$$isa"; \
 		XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$$isa" \
-			$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(NUMERIC)) || exit; \
+			$(BIN)/python -m pytest -n 2 --dist loadfile $(ROUNDED) || exit; \
 	done
 
 test-slow: $(INSTALLED_DEV)

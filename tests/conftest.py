@@ -22,7 +22,7 @@ from gradlog.terminal import console
 gc.set_threshold(100_000, 20, 100)
 
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # most programs are tiny
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 

@@ -20,6 +20,7 @@ from gradlog.models import Uniform
 
 CONDITIONAL = {
     "model.num_classes": 10,
+    "training.steps": 8,
     "training.eval_every": 8,
     "likelihood.name": "bound",
     "likelihood.samples": 4,
@@ -41,7 +42,7 @@ CONDITIONAL = {
 def taught(tmp_path_factory):
     """The workdir of a finished tiny class-conditional run: not to be changed."""
     folder = tmp_path_factory.mktemp("taught") / "run"
-    Run.open(folder, tiny.images(**CONDITIONAL)).train()
+    Run.open(folder, tiny.digits(**CONDITIONAL)).train()
     return folder
 
 
@@ -168,7 +169,7 @@ def test_samples_have_the_classes_in_turn(command, workdir, classes, want):
 def test_the_class_and_the_weight_change_a_sample_and_its_place_does_not(taught):
     def drawn(**settings):
         changes = {f"sampling.{key}": value for key, value in settings.items()}
-        run = Run.open(taught, tiny.images(**CONDITIONAL | changes))
+        run = Run.open(taught, tiny.digits(**CONDITIONAL | changes))
         model = replace(run.experiment.model, dequantizer=_AsTheyAre())
         vars(run.experiment)["model"] = model  # in the place of the part that was built
         return run.sample(None, 3)
@@ -221,7 +222,7 @@ def test_colorization_keeps_the_gray_of_color_images():
 
     x = np.random.default_rng(0).normal(size=(6, 8, 8, 3)).astype(np.float32)
     changes = {"sampling.task": "colorize", "sampling.num_steps": 3, "sampling.batch_size": 4}
-    config = tiny.images(**changes)
+    config = tiny.digits(**changes)
     experiment = build(config, from_arrays("colors", x, x[::-1], levels=None))
     from gradlog.evaluation.conditional_sampling import Conditioning, Targets
     from gradlog.evaluation.samples import sample_driver
@@ -260,7 +261,7 @@ def test_a_classifier_is_trained_asked_and_guides(command, workdir):
 def test_a_classifier_that_was_interrupted_goes_on_as_if_it_had_not_been(taught, tmp_path):
     def states(folder, *steps):
         for count in steps:
-            config = tiny.images(**CONDITIONAL | {"classifier.steps": count})
+            config = tiny.digits(**CONDITIONAL | {"classifier.steps": count})
             run = Run.open(folder, config)
             run.classifier.train()
         return run.classifier.params()
@@ -358,7 +359,7 @@ def test_data_without_classes_have_no_classifier(trained):
 
 
 def test_a_classifier_of_other_settings_says_which_and_what_to_do(mistake, workdir):
-    config = tiny.images(**CONDITIONAL | {"classifier.steps": 2})
+    config = tiny.digits(**CONDITIONAL | {"classifier.steps": 2})
     Run.open(workdir, config).classifier.train()
     before = (workdir / "classifier" / "provenance.json").read_bytes()
     asked = [f"--workdir={workdir}", "--config.classifier.hidden=16"]
