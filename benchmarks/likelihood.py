@@ -14,8 +14,9 @@ Each repetition has other probes. The estimators take turns, at least twice each
 run for --seconds. `ode` and `quadrature` have the config's tolerance, `scipy` has 1e-5. Two rows
 are `scipy` and `ode` with --probes, by default as many as the error of one probe asks for, to know
 an image to 0.019 bits/dim: runs, like all rows. Their probes are carried along one path.
-`quadrature, multistep` has one evaluation a node. `planned` evaluates images whose path is not
-certain again with twice the nodes, and its costs include that.
+`quadrature, multistep` has one evaluation a node. `exact, multistep` has the exact trace at the
+nodes of `planned`: its error is that of the nodes alone. `planned` evaluates images whose path is
+not certain again with twice the nodes, and its costs include that.
 
 Further rows have the goal 'mean': the mean of the first --mean_images test images, by default of
 all, by `quadrature`, by `quadrature, multistep` with one color, and by `planned` with a target of
@@ -184,7 +185,7 @@ def bare_evaluations(
 
     if isinstance(likelihood, ODELikelihood):
         return {"both": alone(partial(traced, likelihood.divergence), coordinates, xs)}
-    if isinstance(likelihood, Quadrature):
+    if isinstance(likelihood, Quadrature) and likelihood.node_divergence.is_random:
         nodes = jax.vmap(partial(traced, likelihood.node_divergence), (None, 0, 0))
         several = partial(jnp.repeat, repeats=likelihood.node_chunk, axis=1)
         side_by_side = [several(each[:, None]) for each in (coordinates, xs)]
@@ -204,7 +205,7 @@ def executed(likelihood: Likelihood, result: LogProb, dims: int) -> dict[str | i
     """Return how many evaluations of each kind the slowest image of a batch took."""
     if isinstance(likelihood, ODELikelihood):
         return {"both": int(result.nfe.max())}
-    if isinstance(likelihood, Quadrature):
+    if isinstance(likelihood, Quadrature) and likelihood.node_divergence.is_random:
         nodes = likelihood.intervals + 1
         further = result.jvps // likelihood.node_divergence.products(dims) - 2 * nodes
         rounds = int(further.max()) // (2 * nodes)
@@ -532,6 +533,7 @@ def main() -> None:
         "quadrature": Record.of(subject, subject.likelihood("quadrature")),
         MULTISTEP: Record.of(subject, subject.likelihood("quadrature", **_MULTISTEP)),
         "planned": Record.of(subject, subject.likelihood("planned", target=TARGET)),
+        "exact, multistep": Record.of(subject, subject.likelihood("exact", path="multistep")),
     }
     repeat(others)
     report = {
