@@ -544,6 +544,8 @@ def main() -> None:
         "target": TARGET,
         "rows": [row(title, subject, each) for title, each in (records | others).items()],
     }
+    save = lambda: write_json(Path(arguments.json), report) if arguments.json else None  # noqa: E731
+    save()
     if run:
         of_mean = {
             "quadrature": {},
@@ -553,9 +555,8 @@ def main() -> None:
         for title, settings in of_mean.items():
             found = row_of_mean(run, subject.name, title, arguments.mean_images, settings)
             report["rows"].append(found)
+            save()
     show(report)
-    if arguments.json:
-        write_json(Path(arguments.json), report)
 
 
 if __name__ == "__main__":
