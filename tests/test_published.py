@@ -383,3 +383,11 @@ def test_idode_predicts_the_velocity_at_times_by_importance(name):
     assert isinstance(experiment.model.parametrization, Velocity)
     assert isinstance(experiment.objective.proposal, UniformLogRho)
     assert isinstance(experiment.estimators["ode"].dequantizer, TruncatedNormal)
+
+
+@pytest.mark.parametrize(("asked", "found"), [(0, 1000), (50, 50)])
+def test_products_are_planned_for_the_mean_also_without_the_test_set(asked, found):
+    config = load_config("configs/score_sde/vp/cifar10_ddpmpp_continuous.py")
+    config.eval.num_images = asked
+    experiment = build(config, load_shape(config))
+    assert experiment.estimators["planned"].likelihood.likelihood.examples == found

@@ -40,8 +40,34 @@ def distance(problem, sampler, evaluations):
     return f"{of / floor:.2f}"
 
 
-def estimator(data, name, key, digits):
-    return f"{row(f'likelihood_{data}_cpu', estimator=name)[key]:.{digits}f}"
+def likelihoods(data):
+    return measured(f"likelihood_{data}_cpu")["rows"]
+
+
+def estimator(data, name, key, digits, *, of_mean=False):
+    (of,) = (
+        r for r in likelihoods(data) if (r["estimator"], r.get("goal") == "mean") == (name, of_mean)
+    )
+    return f"{of[key]:.{digits}f}"
+
+
+def quoted(data, page, names):
+    """Of each estimator: the page, how its line begins, and its figures for an image."""
+    keys = {"forward_evaluations": 0, "jvp_evaluations": 0, "rms_error": 4}
+    keys |= {"bias": 4, "bias_standard_error": 4}
+    for name in names:
+        found = [estimator(data, name, key, digits) for key, digits in keys.items()]
+        yield page, f"| {TITLES[data]}, {label(name)} |", found
+
+
+def label(name):
+    """How a table names an estimator."""
+    name, _, with_what = name.partition(", ")
+    one_probe = "one probe" if name in ("scipy", "ode") else ""
+    return f"`{name}`" + (f", {with_what or one_probe}" if with_what or one_probe else "")
+
+
+TITLES = {"digits": "digits", "photos16": "photos16"}
 
 
 def scaling(name, key, digits):
@@ -91,20 +117,25 @@ QUOTED = [
         ],
     ),
     *(
+        quote
+        for data in TITLES
+        for quote in quoted(
+            data,
+            "likelihood",
+            [r["estimator"] for r in likelihoods(data) if r.get("goal") != "mean"],
+        )
+    ),
+    *(
         (
             "likelihood",
-            f"| {data}, `{name}`",
-            [
-                estimator(data, name, "forward_evaluations", 0),
-                estimator(data, name, "jvp_evaluations", 0),
-                estimator(data, name, "rms_error", 4),
-                estimator(data, name, "bias", 4),
-                estimator(data, name, "bias_standard_error", 4),
-            ],
+            f"| mean of {TITLES[data]}, {label(r['estimator'])} |",
+            [f"{r['bits_per_dim']:.4f}", f"{r['rms_error']:.4f}", f"{r['jvp_evaluations']:.0f}"],
         )
-        for data in ("digits", "photos16")
-        for name in ("ode", "quadrature")
+        for data in TITLES
+        for r in likelihoods(data)
+        if r.get("goal") == "mean"
     ),
+    *(quote for data in TITLES for quote in quoted(data, "../README", ["scipy", "quadrature"])),
 ]
 
 

@@ -1,6 +1,6 @@
 """Tests of a bound model: a pytree of a process and its score, whose numbers can be trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,26 @@ def test_bound_model_can_be_an_argument_of_a_jitted_function():
     assert len(traces) == 1
     assert not np.allclose(*found)
     np.testing.assert_allclose(found[0], model.bind(first).score(x, 0.5), rtol=1e-5)
+
+
+def test_a_program_that_calls_a_score_several_times_traces_the_network_once():
+    traces = []
+
+    class Counted(Noise):
+        def __call__(self, process, network_fn):
+            traces.append(network_fn)
+            return super().__call__(process, network_fn)
+
+    model = replace(network_model(), parametrization=Counted())
+    bound = model.bind(model.init(jax.random.key(0), SHAPE))
+
+    @jax.jit
+    def twice_with_a_derivative(x, t):
+        score = lambda x: bound.score(x, t)  # noqa: E731
+        return bound.score(x, 0.5), jax.jvp(score, (x,), (x,))
+
+    twice_with_a_derivative(jnp.array([0.3, -1.0]), 0.7)
+    assert len(traces) == 1
 
 
 def test_known_distribution_is_a_model_too():
