@@ -22,6 +22,7 @@ except ImportError:  # it is optional
 
 _PRECISION = 24  # bits of the integers that stand for probabilities
 _WINDOW = 7  # standard deviations
+_ESCAPE = 16  # bits that an escape takes beside those of the end of the window
 Symbols = Int[np.ndarray, " m"]
 Words = UInt32[np.ndarray, " words"]
 
@@ -121,7 +122,9 @@ class GridNormal:
 
     Each symbol needs a probability of at least ``2^-24``. Over a long range these would add up, and
     symbols from anywhere would be popped. So the law has a window of seven standard deviations to
-    both sides of a center. Its ends are escapes, after which a symbol beyond has an even law.
+    both sides of a center. After one of its ends an escape has the probability ``2^-16``, and a
+    symbol beyond has an even law. The two together are as rare as seven standard deviations: a
+    latent that was popped from anywhere would cost hundreds of bits on its way up the chain.
 
     Raises:
       NotFiniteError: a mean is not finite.
@@ -138,18 +141,22 @@ class GridNormal:
     def push(self, coder: Any, symbols: Symbols) -> None:
         offsets = symbols - self._center
         if self._has_escapes:
-            below, above = offsets <= -self._window, offsets >= self._window
-            self._above(above).push(coder, offsets[above] - self._window)
-            self._below(below).push(coder, -self._window - offsets[below])
-            offsets = np.clip(offsets, -self._window, self._window)
+            below, above = offsets < -self._window, offsets > self._window
+            self._above(above).push(coder, offsets[above] - self._window - 1)
+            self._below(below).push(coder, -self._window - 1 - offsets[below])
+            offsets, beyond = np.clip(offsets, -self._window, self._window), below | above
+            ends = self._may_escape(offsets)
+            self._escapes(ends).push(coder, beyond[ends])
         coder.encode_reverse(offsets.astype(np.int32), *self._integers)
 
     def pop(self, coder: Any) -> Symbols:
         offsets = coder.decode(*self._integers).astype(int)
         if self._has_escapes:
-            below, above = offsets == -self._window, offsets == self._window
-            offsets[below] -= self._below(below).pop(coder)
-            offsets[above] += self._above(above).pop(coder)
+            beyond = self._may_escape(offsets)
+            beyond[beyond] = self._escapes(beyond).pop(coder)
+            below, above = beyond & (offsets < 0), beyond & (offsets > 0)
+            offsets[below] -= 1 + self._below(below).pop(coder)
+            offsets[above] += 1 + self._above(above).pop(coder)
         return self._center + offsets
 
     def bits(self, symbols: Symbols) -> tuple[float, float]:
@@ -160,7 +167,8 @@ class GridNormal:
 
             mass = log_ndtr(near) + np.log1p(-np.exp(log_ndtr(far) - log_ndtr(near)))
         density = -0.5 * (distance / self.std) ** 2 - math.log(self.std * math.sqrt(2 * math.pi))
-        least = -math.log(2) * (_PRECISION + math.log2(self.high - self.low + 1))  # an escape
+        escape = _PRECISION + _ESCAPE + math.log2(self.high - self.low + 1)
+        least = -math.log(2) * escape
         mass, density = np.maximum(mass, least), np.maximum(density, least)
         return float(-mass.sum() / math.log(2)), float(-density.sum() / math.log(2))
 
@@ -170,15 +178,17 @@ class GridNormal:
 
     @property
     def _has_escapes(self) -> bool:
-        """True if the range is longer than the window, with two symbols beyond each of its ends."""
-        return self.high - self.low >= 2 * self._window + 2
+        """True if the range is longer than the window, by symbols enough for both of its ends."""
+        return self.high - self.low >= 2 * self._window + 4
 
     @cached_property
     def _center(self) -> Symbols:
         if not self._has_escapes:
             return np.zeros(len(self.mean), int)
-        inside = self.low + self._window + 1, self.high - self._window - 1
-        return np.rint(np.clip(self.mean, *inside)).astype(int)
+        lowest, highest = self.low + self._window, self.high - self._window
+        center = np.rint(np.clip(self.mean, lowest, highest)).astype(int)
+        center -= center == lowest + 1  # an even law needs two symbols; none is beyond now
+        return center + (center == highest - 1)
 
     @property
     def _integers(self) -> tuple[Any, ...]:
@@ -187,12 +197,21 @@ class GridNormal:
         family = constriction.stream.model.QuantizedGaussian(*ends)
         return family, mean, np.full(mean.shape, self.std)
 
+    def _may_escape(self, offsets: Symbols) -> Bool[np.ndarray, " m"]:
+        """Return which offsets are an end of the window that is no end of the range."""
+        below = (offsets == -self._window) & (self._center - self._window > self.low)
+        return below | ((offsets == self._window) & (self._center + self._window < self.high))
+
+    def _escapes(self, ends: Bool[np.ndarray, " m"]) -> Categorical:
+        """Return the law of whether a symbol at an end of the window is beyond it."""
+        return Categorical(np.tile([1 - 2.0**-_ESCAPE, 2.0**-_ESCAPE], (ends.sum(), 1)))
+
     def _below(self, escaped: Bool[np.ndarray, " m"]) -> Even:
-        """Return the law of the distances of symbols from the lower end of the window."""
-        return Even(self._center[escaped] - self._window - self.low + 1)
+        """Return the law of the distances of symbols below the window from the next one."""
+        return Even(self._center[escaped] - self._window - self.low)
 
     def _above(self, escaped: Bool[np.ndarray, " m"]) -> Even:
-        return Even(self.high - self._center[escaped] - self._window + 1)
+        return Even(self.high - self._center[escaped] - self._window)
 
 
 class Stack:

@@ -62,6 +62,15 @@ def test_the_stack_grows_by_the_bits_of_the_law(name):
     np.testing.assert_allclose(32 * (len(stack.words()) - 100), stack.mass_bits, atol=33)
 
 
+def test_a_latent_is_popped_from_far_away_as_rarely_as_by_its_law():
+    """Beyond seven standard deviations, 2^-39: each such latent costs hundreds of bits later on."""
+    law = GridNormal(np.zeros(100), 4.0, -500, 500)
+    for symbols in (np.full(100, 40), np.full(100, -40)):
+        stack = Stack()
+        stack.push(symbols, law)
+        assert 32 * len(stack.words()) > 39 * 100
+
+
 def markov(length, rows, group):
     """Return a codec with the exact conditionals of a Markov chain of three tokens."""
     chain = tokens.chain(length, 3)
