@@ -96,7 +96,7 @@ class FewSteps:
         scales = {"xscale": "log", "xticks": STEPS, "xticklabels": STEPS}
         title = "Law of two neighbors: distance to the truth"
         label_axes(left, title, "evaluations (NFE)", "total variation", yscale="log", **scales)
-        title = "Log probability of samples, which does not show it"
+        title = "Log probability of samples: likelier is not closer"
         label_axes(right, title, "evaluations (NFE)", "nats per token", **scales)
         for axes in (left, right):
             axes.minorticks_off()
