@@ -8,6 +8,7 @@ chain, whose conditionals under any mask are known, so that all error is the sam
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,20 +50,21 @@ class FewSteps:
     samples: int = 10_000
 
     def __call__(self, run: Run) -> None:
-        process = Masking(LEVELS)
+        configured: Any = run.experiment.process
+        process = Masking(LEVELS, configured.schedule)
         others = (1 - STAY) / (LEVELS - 1)
         transition = jnp.full((LEVELS, LEVELS), others) + (STAY - others) * jnp.eye(LEVELS)
         law = MarkovChain(jnp.full(LEVELS, 1 / LEVELS), transition, LENGTH)
         model = BoundModel(process, law.logits_fn())
         masks = jnp.full(LENGTH, process.mask)
-        streams = run.experiment.streams
+        streams, log_probs = run.experiment.streams, jax.jit(jax.vmap(law.log_prob))
 
         def draw(sampler: Unmasking) -> Int[np.ndarray, "samples length"]:
             batch = jax.jit(jax.vmap(lambda key: sampler(model, masks, key).x))
             return np.asarray(batch(jax.random.split(streams["sample"], self.samples)))
 
         def measure(x) -> tuple[tuple[float, float], tuple[float, float]]:
-            nats = jax.jit(jax.vmap(law.log_prob))(x) / LENGTH
+            nats = log_probs(x) / LENGTH
             error = float(jnp.std(nats) / np.sqrt(len(x)))
             return pair_distance(x, np.asarray(transition) / LEVELS), (float(jnp.mean(nats)), error)
 
