@@ -584,7 +584,8 @@ def study() -> Config:
             # 'ddpm_langevin', 'gmm', 'boundary'; of masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
-            "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
+            # entropy, fisher, kl_rates, few_steps: number of points on a curve. [2, inf)
+            "times": 40,
             # score_field, energy, denoising_density: half the side of the square. (0, inf)
             "extent": 8.0,
             "window": 15,  # manifold: logged points of a running median [1, inf)

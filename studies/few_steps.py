@@ -43,11 +43,13 @@ class FewSteps:
 
     Attributes:
       samples: number of samples from each sampler.
+      times: how many of the numbers of evaluations 1, 2, 4, ..., 64 are tried.
     """
 
     accepts = Masking
 
     samples: int = 10_000
+    times: int = 7
 
     def __call__(self, run: Run) -> None:
         configured: Any = run.experiment.process
@@ -57,6 +59,7 @@ class FewSteps:
         law = MarkovChain(jnp.full(LEVELS, 1 / LEVELS), transition, LENGTH)
         model = BoundModel(process, law.logits_fn())
         masks = jnp.full(LENGTH, process.mask)
+        tried = STEPS[: self.times]
         streams, log_probs = run.experiment.streams, jax.jit(jax.vmap(law.log_prob))
 
         def draw(sampler: Unmasking) -> Int[np.ndarray, "samples length"]:
@@ -71,10 +74,10 @@ class FewSteps:
         exact = jax.jit(jax.vmap(law.sample))(jax.random.split(streams["eval"], self.samples))
         (floor, _), truth = measure(np.asarray(exact))
         samplers: Mapping[str, list[Unmasking]] = {
-            "ancestral": [AncestralUnmasking(n) for n in STEPS],
-            "remdm": [Remasking(n, REMASKED) for n in STEPS],
-            "confidence": [ConfidenceOrder(n) for n in STEPS if n <= LENGTH],
-            "first_hitting": [FirstHitting(LENGTH // n) for n in STEPS if n <= LENGTH],
+            "ancestral": [AncestralUnmasking(n) for n in tried],
+            "remdm": [Remasking(n, REMASKED) for n in tried],
+            "confidence": [ConfidenceOrder(n) for n in tried if n <= LENGTH],
+            "first_hitting": [FirstHitting(LENGTH // n) for n in tried if n <= LENGTH],
         }
         distances, nats = dict[str, Curve](), dict[str, Curve]()
         for name, members in samplers.items():
@@ -82,20 +85,20 @@ class FewSteps:
             distances[name], nats[name] = ((rows[:, i, 0], rows[:, i, 1]) for i in (0, 1))
             terminal.say(
                 f"{name}: distance {rows[0, 0, 0]:.4f} with 1 evaluation, {rows[-1, 0, 0]:.4f} +- "
-                f"{rows[-1, 0, 1]:.4f} with {STEPS[len(rows) - 1]}"
+                f"{rows[-1, 0, 1]:.4f} with {tried[len(rows) - 1]}"
             )
         terminal.say(f"exact samples have the distance {floor:.4f}, the noise of their number")
 
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         for name in samplers:
-            steps = np.array(STEPS[: len(nats[name][0])])
+            steps = np.array(tried[: len(nats[name][0])])
             style = {"fmt": ".-", "markersize": 7}
             draw_error_bars(left, steps, distances[name], name.replace("_", " "), **style)
             draw_error_bars(right, steps, nats[name], name.replace("_", " "), **style)
         left.axhline(floor, color="k", linestyle=":", label="exact samples")
         right.axhline(truth[0], color="k", linestyle=":", label="exact samples")
-        scales = {"xscale": "log", "xticks": STEPS, "xticklabels": STEPS}
+        scales = {"xscale": "log", "xticks": tried, "xticklabels": tried}
         title = "Law of two neighbors: distance to the truth"
         label_axes(left, title, "evaluations (NFE)", "total variation", yscale="log", **scales)
         title = "Log probability of samples: likelier is not closer"
@@ -105,7 +108,7 @@ class FewSteps:
 
         curves = {f"distance_{name}": curve for name, curve in distances.items()}
         curves |= {f"nats_{name}": curve for name, curve in nats.items()}
-        numbers = curves_to_json({"evaluations": np.array(STEPS), **curves})
+        numbers = curves_to_json({"evaluations": np.array(tried), **curves})
         numbers |= {"exact_distance": floor, "exact_nats": truth[0]}
         write_results(run, "few_steps", figure, numbers)
 
