@@ -469,9 +469,9 @@ def sampling() -> Config:
             # node; with denoise = False and without noise in the steps.
             "log_prob": False,
             "group_size": 1,  # first_hitting: masks that are filled at once; 1 is exact [1, inf)
-            # discrete processes: divides the logits; 1 is the law of the model. (0, inf)
+            # samplers of masks: divides the logits; 1 is the law of the model. (0, inf)
             "temperature": 1.0,
-            # discrete processes: draw the likeliest tokens only, as many as have this probability
+            # samplers of masks: draw the likeliest tokens only, as many as have this probability
             # together; 1 is the law of the model. (0, 1]
             "top_p": 1.0,
             "remask_cap": 0.02,  # remdm: most that is masked again in a step [0, 1]
@@ -480,7 +480,7 @@ def sampling() -> Config:
             # confidence: Gumbel noise on the log probabilities at the start, none at the end.
             # [0, inf)
             "confidence_noise": 4.5,
-            # discrete processes, images: number of pictures in an animation of the first samples,
+            # samplers of masks, images: number of pictures in an animation of the first samples,
             # unmasking.gif; 0 for none. [0, 1000]
             "frames": 0,
             "schedule": "uniform",  # grid of times: 'uniform', 'quadratic', 'karras' or 'log_snr'
@@ -606,7 +606,8 @@ def study() -> Config:
             # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence'; of masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
-            "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
+            # entropy, fisher, kl_rates, few_steps: number of points on a curve. [2, inf)
+            "times": 40,
             # score_field, energy, denoising_density, contrastive_divergence: half the side of the
             # square. (0, inf)
             "extent": 8.0,

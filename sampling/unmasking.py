@@ -196,8 +196,8 @@ class ConfidenceOrder(Unmasking):
     Chang et al. 2022, arXiv:2202.04200, section 3.2. After each of ``num_steps`` steps as many
     masks remain as the schedule of the process says at that time, and at least one is filled. A
     drawn token counts by its log probability plus Gumbel noise, whose scale falls linearly from
-    ``confidence_noise`` to zero, as in their code. As likely tokens are kept more often, samples
-    have not the law of the model, however many the steps.
+    ``confidence_noise`` to zero, as in their code. Likely tokens are kept more often. So samples do
+    not have the law of the model, even after many steps.
     """
 
     accepts = Masking

@@ -8,6 +8,7 @@ chain, whose conditionals under any mask are known, so that all error is the sam
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,37 +43,41 @@ class FewSteps:
 
     Attributes:
       samples: number of samples from each sampler.
+      times: how many of the numbers of evaluations 1, 2, 4, ..., 64 are tried.
     """
 
     accepts = Masking
 
     samples: int = 10_000
+    times: int = 7
 
     def __call__(self, run: Run) -> None:
-        process = Masking(LEVELS)
+        configured: Any = run.experiment.process
+        process = Masking(LEVELS, configured.schedule)
         others = (1 - STAY) / (LEVELS - 1)
         transition = jnp.full((LEVELS, LEVELS), others) + (STAY - others) * jnp.eye(LEVELS)
         law = MarkovChain(jnp.full(LEVELS, 1 / LEVELS), transition, LENGTH)
         model = BoundModel(process, law.logits_fn())
         masks = jnp.full(LENGTH, process.mask)
-        streams = run.experiment.streams
+        tried = STEPS[: self.times]
+        streams, log_probs = run.experiment.streams, jax.jit(jax.vmap(law.log_prob))
 
         def draw(sampler: Unmasking) -> Int[np.ndarray, "samples length"]:
             batch = jax.jit(jax.vmap(lambda key: sampler(model, masks, key).x))
             return np.asarray(batch(jax.random.split(streams["sample"], self.samples)))
 
         def measure(x) -> tuple[tuple[float, float], tuple[float, float]]:
-            nats = jax.jit(jax.vmap(law.log_prob))(x) / LENGTH
+            nats = log_probs(x) / LENGTH
             error = float(jnp.std(nats) / np.sqrt(len(x)))
             return pair_distance(x, np.asarray(transition) / LEVELS), (float(jnp.mean(nats)), error)
 
         exact = jax.jit(jax.vmap(law.sample))(jax.random.split(streams["eval"], self.samples))
         (floor, _), truth = measure(np.asarray(exact))
         samplers: Mapping[str, list[Unmasking]] = {
-            "ancestral": [AncestralUnmasking(n) for n in STEPS],
-            "remdm": [Remasking(n, REMASKED) for n in STEPS],
-            "confidence": [ConfidenceOrder(n) for n in STEPS if n <= LENGTH],
-            "first_hitting": [FirstHitting(LENGTH // n) for n in STEPS if n <= LENGTH],
+            "ancestral": [AncestralUnmasking(n) for n in tried],
+            "remdm": [Remasking(n, REMASKED) for n in tried],
+            "confidence": [ConfidenceOrder(n) for n in tried if n <= LENGTH],
+            "first_hitting": [FirstHitting(LENGTH // n) for n in tried if n <= LENGTH],
         }
         distances, nats = dict[str, Curve](), dict[str, Curve]()
         for name, members in samplers.items():
@@ -80,30 +85,30 @@ class FewSteps:
             distances[name], nats[name] = ((rows[:, i, 0], rows[:, i, 1]) for i in (0, 1))
             terminal.say(
                 f"{name}: distance {rows[0, 0, 0]:.4f} with 1 evaluation, {rows[-1, 0, 0]:.4f} +- "
-                f"{rows[-1, 0, 1]:.4f} with {STEPS[len(rows) - 1]}"
+                f"{rows[-1, 0, 1]:.4f} with {tried[len(rows) - 1]}"
             )
         terminal.say(f"exact samples have the distance {floor:.4f}, the noise of their number")
 
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         for name in samplers:
-            steps = np.array(STEPS[: len(nats[name][0])])
+            steps = np.array(tried[: len(nats[name][0])])
             style = {"fmt": ".-", "markersize": 7}
             draw_error_bars(left, steps, distances[name], name.replace("_", " "), **style)
             draw_error_bars(right, steps, nats[name], name.replace("_", " "), **style)
         left.axhline(floor, color="k", linestyle=":", label="exact samples")
         right.axhline(truth[0], color="k", linestyle=":", label="exact samples")
-        scales = {"xscale": "log", "xticks": STEPS, "xticklabels": STEPS}
+        scales = {"xscale": "log", "xticks": tried, "xticklabels": tried}
         title = "Law of two neighbors: distance to the truth"
         label_axes(left, title, "evaluations (NFE)", "total variation", yscale="log", **scales)
-        title = "Log probability of samples, which does not show it"
+        title = "Log probability of samples: likelier is not closer"
         label_axes(right, title, "evaluations (NFE)", "nats per token", **scales)
         for axes in (left, right):
             axes.minorticks_off()
 
         curves = {f"distance_{name}": curve for name, curve in distances.items()}
         curves |= {f"nats_{name}": curve for name, curve in nats.items()}
-        numbers = curves_to_json({"evaluations": np.array(STEPS), **curves})
+        numbers = curves_to_json({"evaluations": np.array(tried), **curves})
         numbers |= {"exact_distance": floor, "exact_nats": truth[0]}
         write_results(run, "few_steps", figure, numbers)
 

@@ -270,6 +270,36 @@ MUTATIONS = [
             "systematic_resample(0.5 * squares",
             "tests/sampling/test_replacement.py::test_particles_and_not_correctors_give_the_right_weights_of_modes",
         ),
+        (
+            "sampling/unmasking.py",
+            "(before - after + sigma * visible) / before",
+            "(before - after) / before",
+            "tests/sampling/test_unmasking.py",
+        ),
+        (
+            "sampling/unmasking.py",
+            "masked = hidden & next_masks(",
+            "masked = next_masks(",
+            "tests/sampling/test_unmasking.py",
+        ),
+        (
+            "sampling/unmasking.py",
+            "likelier = jnp.cumsum(down, axis=-1) - down",
+            "likelier = jnp.cumsum(down, axis=-1)",
+            "tests/sampling/test_unmasking.py",
+        ),
+        (
+            "losses/level_masked.py",
+            "0.5 * (first + second + of_law)",
+            "0.5 * (first + second)",
+            "tests/losses/test_level_masked.py",
+        ),
+        (
+            "losses/level_masked.py",
+            "jnp.exp(log_probs) @ rates - rates[x0]",
+            "0.0",
+            "tests/losses/test_level_masked.py",
+        ),
         # --- likelihood
         (
             "likelihood/mmse.py",

@@ -108,8 +108,8 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
         tools += ["config.sampling.name = 'confidence'"] * isinstance(sampler, ConfidenceOrder)
         if tools:
             found.append(
-                f"{' and '.join(tools)}: the samples have not the law of the model, whose bits are "
-                "evaluated"
+                f"{' and '.join(tools)}: the samples do not have the law of the model, whose bits "
+                "are evaluated"
             )
 
     steps = config.sampling.num_steps

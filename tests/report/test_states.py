@@ -17,6 +17,7 @@ from gradlog.cli.modes import report
 from gradlog.data import DataError
 from gradlog.evaluation.bits_per_dim import load_result
 from gradlog.evaluation.over_training import save_over_training
+from gradlog.evaluation.pictures import save_unmasking
 from gradlog.experiment.build import load_dataset
 from gradlog.report import write_report
 from gradlog.report.charts import load_image_uri
@@ -149,6 +150,16 @@ def test_large_picture_is_reduced(tmp_path):
     head, _, data = load_image_uri(tmp_path / "large.png").partition(",")
     assert head == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (960, 480)
+
+
+def test_an_animation_of_samples_moves_on_the_page(tmp_path):
+    (folder := tmp_path / "samples/10").mkdir(parents=True)
+    states = np.arange(3).reshape(1, 3, 1, 1, 1) * np.ones((4, 1, 8, 8, 1), int)
+    save_unmasking(folder / "unmasking.gif", states, levels=3)
+    ((path, caption),) = RunFolder(tmp_path, lambda config: None).grids
+    head, _, data = load_image_uri(path).partition(",")
+    assert (head, caption) == ("data:image/gif;base64", "step 10")
+    assert Image.open(io.BytesIO(base64.b64decode(data))).n_frames == 3
 
 
 def test_images_of_other_data_are_not_shown(read, workdir, digits):

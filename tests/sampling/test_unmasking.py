@@ -176,6 +176,9 @@ def test_one_draw_among_stay_and_tokens_would_be_too_rare():
     predicted = chance * (y := 2**-23 / chance) / np.expm1(y)
     assert plain == pytest.approx(predicted, rel=1e-3)
     assert plain < 0.95 * chance
+    # A mask is filled with 1/n if n steps are left: over a thousand steps 3 % of them are lost.
+    y = 2**-23 / 1e-3 * np.arange(1, 1001)
+    assert 0.965 < np.mean(y / np.expm1(y)) < 0.975
 
 
 @pytest.mark.parametrize(
