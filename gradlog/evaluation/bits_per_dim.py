@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from gradlog import terminal
 from gradlog.aliases import modern_result, modern_settings
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.distributed import exists_on_hosts, gather, is_writer
 from gradlog.evaluation.batch_cache import DAMAGED, PARTIAL, BatchCache
 from gradlog.evaluation.likelihood import Evaluation, evaluated_source, likelihood_evaluator
@@ -78,6 +79,11 @@ class Result:
         return self.per_image["bits_per_dim"]
 
     @property
+    def unit(self) -> str:
+        """Return what these bits are called; results of earlier versions have no own unit."""
+        return self.summary.get("unit", BITS_PER_DIM)
+
+    @property
     def ok(self) -> Bool[np.ndarray, " n"]:
         """Return which images have a solver that succeeded and a finite result."""
         return self.per_image["ok"]
@@ -99,6 +105,7 @@ class Provenance:
       drawn: the draws that place a datum, see `uncertainty.error_split`.
       test_set_size: images of the whole test set; None if it is not known.
       condition: what a class-conditional model is evaluated under; None for other models.
+      unit: what bits for each dimension of these data are called.
     """
 
     estimator: str
@@ -111,6 +118,7 @@ class Provenance:
     drawn: tuple[str, ...] = (DEQUANTIZATION,)
     test_set_size: int | None = None
     condition: str | None = None
+    unit: str = BITS_PER_DIM
 
 
 class EstimatorRun:
@@ -221,6 +229,7 @@ class EstimatorRun:
             self._drawn,
             len(test),
             NO_CLASS if self._evaluator.model.num_classes else None,
+            self._experiment.dataset.unit,
         )
         summary = summarize(evaluation, provenance, second, change, pilot)
         if is_writer():
@@ -307,6 +316,7 @@ def summarize(
     share = {name: costs.get(name, 0.0) / len(nfe) for name in ("nfe", "jvps")}
     summary = {
         "bits_per_dim": total.value,
+        "unit": provenance.unit,
         "standard_error": total.standard_error,
         "interval": total.interval,
         "estimator_standard_error": float(np.sqrt(np.sum(own_noise**2)) / len(own_noise))

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from gradlog.aliases import modern_result, modern_settings
 from gradlog.data import Dataset
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.evaluation.bits_per_dim import (
     PER_IMAGE,
     RESULT,
@@ -340,6 +341,11 @@ class RunFolder:
         return min(candidates, key=lambda result: result.summary["bits_per_dim"], default=None)
 
     @property
+    def unit(self) -> str:
+        """What the bits of the results are called."""
+        return next((result.unit for result in self.results), BITS_PER_DIM)
+
+    @property
     def read_over_training(self) -> tuple[list[dict[str, Any]], list[str]]:
         """The comparisons of steps, that with the settings of the headline first, and problems."""
         found, problems = self.read_all("eval/over_training*.json", load_sealed)
@@ -403,7 +409,7 @@ class RunFolder:
                 pictures[name] = [
                     {
                         "uri": make_image_uri(image),
-                        "alt": f"test image {i}, {bits[i]:.3f} bits/dim",
+                        "alt": f"test image {i}, {bits[i]:.3f} {self.unit}",
                         "lines": (
                             f"#{i}",
                             f"{bits[i]:.3f}",
