@@ -68,10 +68,11 @@ WHAT_THE_COLUMNS_ARE = (
 )
 
 
-def show_compressed(path: Path, found: "Compressed") -> None:
+def show_compressed(path: Path, found: "Compressed", unit: str) -> None:
     """Print the size of a compressed file, and where its bits are."""
     rows = [*found.bits_per_dim.items(), ("the file", sum(found.bits_per_dim.values()))]
-    show_rows(f"{path}: {found.images} images in {len(found.data):,} bytes", _COMPRESSED, rows)
+    title = f"{path}: {found.images} images in {len(found.data):,} bytes"
+    show_rows(title, in_unit(_COMPRESSED, unit), rows)
 
 
 _COMPRESSED = {
