@@ -1,13 +1,15 @@
-"""The variance of the loss of a masked model by what is drawn: the count of masks, or the time.
+"""The variance of the loss of a model of tokens by what is drawn: a count of tokens, or the time.
 
     python benchmarks/masked_draws.py --workdir=runs/masked
 
-All losses have one mean, the bound. Batches have the same images in another order each, and cost
-the same number of evaluations. "Spread" means that u is stratified over the batch, as in training;
-"free" that each u is drawn by itself.
+The count is that of masks or, with uniform noise, of replaced tokens. All losses have one mean, the
+bound. Batches have the same images in another order each, and cost the same number of evaluations.
+"Spread" means that u is stratified over the batch, as in training; "free" that each u is drawn by
+itself.
 """
 
 import argparse
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradlog import Run
-from gradlog.losses import DRAWS, MaskedCrossEntropy, example_keys, stratified
+from gradlog.losses import DRAWS, example_keys, stratified
 
 CASES = [(draws, spread) for draws in DRAWS for spread in (True, False)]
 
@@ -23,7 +25,7 @@ CASES = [(draws, spread) for draws in DRAWS for spread in (True, False)]
 def main() -> None:
     """Print the variance of the mean loss of a batch for each case, and its ratio to the first."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--workdir", required=True, help="of a trained masked model")
+    parser.add_argument("--workdir", required=True, help="of a trained model of tokens")
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--batch_size", type=int, default=64)
     options = parser.parse_args()
@@ -33,10 +35,12 @@ def main() -> None:
 
     @partial(jax.jit, static_argnums=(0, 1))
     def batch(draws, spread, model, key):
+        objective = replace(run.experiment.objective, draws=draws)
+
         def one(x, place, key):
             u_key = example_keys(key).time
             u = stratified(place, len(rows), u_key) if spread else jax.random.uniform(u_key)
-            return MaskedCrossEntropy(draws)(model, x, u, key).value
+            return objective(model, x, u, key).value
 
         rows, (order, key) = jnp.arange(len(x)), jax.random.split(key)
         shuffled = jax.random.permutation(order, x)
