@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import tiny
+from markupsafe import escape
 
 from gradlog.cli.actions import choose_study
 from gradlog.config_error import ConfigError
@@ -209,13 +210,15 @@ def test_text_has_its_unit_in_tables_and_reports(tmp_path, capsys):
     show_results([each.summary for each in found])
     assert (shown := capsys.readouterr().out).count("bits/char") == 3
     assert "bits/dim" not in shown
-    assert "bits/char ±" in (page := write_report(run.workdir.root).read_text())
-    assert not re.search(r"bits/dim ±|>bits/dim|, bits/dim", page)
     folder = run.save_samples(run.steps()[-1])
     drawn = np.load(folder / "samples.npz")["samples"]
     assert drawn.shape == (2, 8)
     text = decode_text(drawn[1], run.experiment.dataset.alphabet)
     assert (folder / "samples.txt").read_text().endswith(f"--- sample 1\n{text}\n")
+    page = write_report(run.workdir.root).read_text()
+    assert "bits/char ±" in page
+    assert f"--- sample 1\n{escape(text)}" in page
+    assert not re.search(r"bits/dim ±|>bits/dim|, bits/dim", page)
 
 
 UNIFORM = {

@@ -226,7 +226,10 @@ class SampleRun:
             self._workdir.samples(step, self._settings)
 
     def save(self, step: int, params: Any) -> Path:
-        """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``."""
+        """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``.
+
+        Samples of text are written into ``samples.txt`` in place of the picture.
+        """
         experiment, settings = self._experiment, self._settings
         folder = self._workdir.samples(step, settings)
         samples = self.draw(params, None, experiment.sampling.num_samples)
@@ -239,11 +242,12 @@ class SampleRun:
                     for name in ("log_prob", "log_prob_error", "log_prob_discretization")
                 }
             write_npz(folder / "samples.npz", arrays | targets.arrays())
-            save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
             if experiment.config.data.name == "text":
                 texts = (decode_text(x, experiment.dataset.alphabet) for x in samples.x)
                 numbered = (f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))
                 write_text(folder / "samples.txt", "".join(numbered))
+            else:
+                save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
             write_json(folder / "settings.json", settings)
             if failed := int((~samples.ok).sum()):
                 terminal.say(f"warning: {failed} samples failed: not finite, or not finished")

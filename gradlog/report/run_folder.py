@@ -448,12 +448,26 @@ class RunFolder:
 
     @property
     def grids(self) -> list[Captioned]:
-        """Samples of the newest step that has any."""
-        paths = self.glob("samples/*/grid.png") + self.glob("samples/*/*/grid.png")
+        """Pictures of the samples of the newest step that has any."""
+        return self._newest_samples("grid.png")
+
+    @property
+    def texts(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """The samples of text of the newest step that has any, with captions; and problems."""
+        found = [
+            (attempt(partial(path.read_text, encoding="utf-8")), words)
+            for path, words in self._newest_samples("samples.txt")
+        ]
+        shown = [(text, words) for (text, _), words in found if text is not None]
+        return shown, [problem for (_, problems), _ in found for problem in problems]
+
+    def _newest_samples(self, name: str) -> list[Captioned]:
+        """Return the files of this name of the newest step that has any."""
+        paths = self.glob(f"samples/*/{name}") + self.glob(f"samples/*/*/{name}")
         newest: list[tuple[int, list[Captioned]]] = [(-1, [])]
         for path in paths:
-            _, name, *settings, _ = path.relative_to(self.root).parts
-            step = int(name) if name.isdecimal() else -1
+            _, folder, *settings, _ = path.relative_to(self.root).parts
+            step = int(folder) if folder.isdecimal() else -1
             if step > newest[0][0]:
                 newest = [(step, [])]
             if step == newest[0][0]:
