@@ -1,16 +1,19 @@
-"""The variance of the loss of a masked model by what is drawn: the count of masks, or the time.
+"""The variance of the loss of a model of tokens by what is drawn: a count of tokens, or the time.
 
     python benchmarks/masked_draws.py --workdir=runs/masked
 
-"Step" is the cross-entropy of one step of the chain that masks one position at a time, with 16
-steps for each position. All losses have one mean, the bound; what stays visible at the end of the
-chain costs less than 1e-6 of it. Batches have the same images in another order each, and cost the
-same number of evaluations. "Spread" means that u is stratified over the batch, as in training;
-"free" that each u is drawn by itself.
+The count is that of masks or, with uniform noise, of replaced tokens. With masks, "step" is the
+cross-entropy of one step of the chain that masks one position at a time, with 16 steps for each
+position. All losses have one mean, the bound; what stays visible at the end of the chain costs less
+than 1e-6 of it. Batches have the same images in another order each, and cost the same number of
+evaluations. "Spread" means that u is stratified over the batch, as in training; "free" that each u
+is drawn by itself.
 """
 
 import argparse
+from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -18,17 +21,16 @@ import numpy as np
 
 from gradlog import Run
 from gradlog.losses import DRAWS, MaskedCrossEntropy, example_keys, stratified
-from gradlog.sde_lib import OnePosition
+from gradlog.sde_lib import Absorbing, OnePosition
 
 STEP = "step"
-CASES = [(draws, spread) for draws in (*DRAWS, STEP) for spread in (True, False)]
 STEPS_PER_POSITION = 16
 
 
 def main() -> None:
     """Print the variance of the mean loss of a batch for each case, and its ratio to the first."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--workdir", required=True, help="of a trained masked model")
+    parser.add_argument("--workdir", required=True, help="of a trained model of tokens")
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--batch_size", type=int, default=64)
     options = parser.parse_args()
@@ -44,7 +46,8 @@ def main() -> None:
             u = stratified(place, len(rows), u_key) if spread else jax.random.uniform(u_key)
             if draws == STEP:
                 return MaskedCrossEntropy("time")(model.replace(process=chain), x, u, key).value
-            return MaskedCrossEntropy(draws)(model, x, u, key).value
+            objective = replace(run.experiment.objective, draws=draws)
+            return objective(model, x, u, key).value
 
         rows, (order, key) = jnp.arange(len(x)), jax.random.split(key)
         shuffled = jax.random.permutation(order, x)
@@ -52,7 +55,8 @@ def main() -> None:
 
     first = None
     print("draws  u       mean, nats/dim      variance   ratio")
-    for draws, spread in CASES:
+    kinds = [*DRAWS, STEP] if isinstance(model.process, Absorbing) else DRAWS
+    for draws, spread in product(kinds, (True, False)):
         keys = jax.random.split(jax.random.key(0), options.batches)
         losses = np.array([float(batch(draws, spread, model, key)) for key in keys])
         variance = np.var(losses, ddof=1)

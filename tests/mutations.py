@@ -675,6 +675,24 @@ MUTATIONS = [
             "tests/storage/test_version_0_1.py tests/test_workdir_0_1.py",
         ),
         (
+            "sde_lib/uniform.py",
+            "jnp.where(count > 0, (length + 1) * t / jnp.maximum(count, 1), 1.0)",
+            "(length + 1) * t / jnp.maximum(count, 1)",
+            "tests/likelihood/test_jump_bound.py",
+        ),
+        (
+            "sde_lib/uniform.py",
+            "law - jnp.take_along_axis(law, x[..., None], axis=-1)",
+            "law",
+            "tests/sde_lib/test_uniform.py",
+        ),
+        (
+            "losses/score_entropy.py",
+            "jnp.where(possible, excess, jnp.exp(log_s))",
+            "jnp.where(possible, excess, 0.0)",
+            "tests/losses/test_score_entropy.py",
+        ),
+        (
             "studies/denoising_density.py",
             "len(dataset.test) <= len(dataset.train)",
             "len(dataset.test) >= 0",

@@ -1,22 +1,28 @@
 """A run of tokens from end to end: configuration, training, bits, samples, files, mistakes."""
 
 import importlib.util
+import re
 import sys
 import zipfile
 
 import numpy as np
 import pytest
 import tiny
+from markupsafe import escape
 from PIL import Image
 
 from gradlog.cli.modes import choose_study
 from gradlog.config_error import ConfigError
+from gradlog.data import DataError
+from gradlog.data.text import decode_text
 from gradlog.evaluation.comparison import compare_runs, save_differences
+from gradlog.evaluation.load_exported import Exported
 from gradlog.evaluation.tables import show_results
 from gradlog.evaluation.verify import verify_workdir
 from gradlog.experiment.build import check_config
 from gradlog.experiment.notes import notes
 from gradlog.experiment.run import Run
+from gradlog.report import write_report
 
 TOKENS = {
     "sde.name": "masking",
@@ -206,18 +212,74 @@ def test_the_tokens_of_a_file_have_their_exact_bits_beside_the_bounds(tmp_path):
     assert run.sample(None, 5).x.max() < 3
 
 
-def test_text_is_modeled_byte_by_byte(tmp_path):
-    (tmp_path / "x.txt").write_text("a line of text, and another one\n" * 50)
+def test_text_has_its_unit_in_tables_and_reports(tmp_path, capsys):
+    (tmp_path / "x.txt").write_text("a lïne of text, and another one\n" * 50)
     data = {"data.name": "text", "data.path": str(tmp_path / "x.txt"), "data.sequence_length": 8}
+    data |= {"data.tokens": "characters"}
     own = {"model.num_classes": 0, "sampling.classes": "", "sampling.num_samples": 2}
     run = Run.open(tmp_path / "run", config(**data | own | {"eval.estimators": ("bound",)}))
     run.train()
-    assert run.bits_per_dim()["bits_per_dim"] > 0
+    found = run.results("")
+    assert (found[0].unit, found[0].bits_per_dim.min() > 0) == ("bits/char", True)
+    assert "bits/char" in repr(run)
+    show_results([each.summary for each in found])
+    assert (shown := capsys.readouterr().out).count("bits/char") == 3
+    assert "bits/dim" not in shown
     folder = run.save_samples(run.steps()[-1])
     drawn = np.load(folder / "samples.npz")["samples"]
     assert drawn.shape == (2, 8)
-    text = drawn[1].tobytes().decode("utf-8", "replace")
-    assert (folder / "samples.txt").read_bytes().decode().endswith(f"--- sample 1\n{text}\n")
+    text = decode_text(drawn[1], run.experiment.dataset.alphabet)
+    assert (folder / "samples.txt").read_text().endswith(f"--- sample 1\n{text}\n")
+    page = write_report(run.workdir.root).read_text()
+    assert "bits/char ±" in page
+    assert f"--- sample 1\n{escape(text)}" in page
+    assert not re.search(r"bits/dim ±|>bits/dim|, bits/dim", page)
+
+
+UNIFORM = {
+    "sde.name": "uniform",
+    "objective.name": "score_entropy",
+    "sampling.name": "uniform_ancestral",
+    "sampling.num_steps": 4,
+    "eval.estimators": ("bound",),
+}
+
+
+def test_uniform_noise_trains_evaluates_samples_and_is_exported(tmp_path):
+    run = Run.open(tmp_path / "run", config(**UNIFORM))
+    run.train()
+    (found,) = run.results("")
+    assert [line["term"] for line in found.summary["account"]] == ["prior", "jumps"]
+    assert found.summary["account"][0]["nats"] == 0
+    assert found.summary["bits_per_dim"] == pytest.approx(np.log2(17), rel=0.3)  # untrained
+    samples = run.sample(None, 3)
+    assert (samples.x.dtype, samples.x.max() < 17, samples.ok.all()) == (np.uint8, True, True)
+    exported = Exported(run.export(tmp_path / "uniform.zip"))
+    x = np.asarray(run.experiment.dataset.test[np.arange(6)])
+    np.testing.assert_array_equal(exported.log_prob(x), run.log_prob(x))
+    early, late = (run.logits(x, t=t) for t in (0.1, 0.9))
+    assert not np.array_equal(early, late)  # the network sees the time
+    np.testing.assert_allclose(exported.logits(x, 0.1), early, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="16"):
+        exported.logits(x + 17, 0.1)
+    with pytest.raises(DataError, match="16"):
+        run.logits(x.astype(int) + 17)
+    assert notes(run.experiment) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"objective.name": "masked"}, "objective.name"),
+        ({"sampling.name": "ancestral"}, "sampling.name"),
+        ({"eval.estimators": ("orders",)}, "eval.estimators"),
+        ({"sampling.task": "inpaint"}, "sampling.task"),
+        ({"sde.name": "one_position"}, "objective.name"),
+    ],
+)
+def test_what_needs_masks_is_refused_with_uniform_noise(overrides, named):
+    with pytest.raises(ConfigError, match=named):
+        check_config(config(**UNIFORM | overrides))
 
 
 LEVELS = {"model.parametrization": "levels", "objective.dequantization": "centers"}

@@ -22,6 +22,6 @@ def get_config():
     config.optimizer.update(beta2=0.99, grad_clip=1.0, ema_decay=0.995)
     config.training.update(steps=1500, batch_size=32, eval_every=250, checkpoint_every=500)
     config.eval.batch_size = 32
-    config.likelihood.update(name="bound", samples=128)
+    config.likelihood.update(name="bound", samples=32)
     config.sampling.update(name="first_hitting", num_samples=16, batch_size=16)
     return config

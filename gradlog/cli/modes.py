@@ -416,7 +416,7 @@ def compress(options: "Options") -> None:
     found = run.compression.compress(run.params(step), step, check_data(x, test))
     with atomic(output) as file:
         file.write(found.data)
-    tables.show_compressed(output, found)
+    tables.show_compressed(output, found, test.unit)
 
 
 @_mode(

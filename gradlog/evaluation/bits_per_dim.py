@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from gradlog import terminal
 from gradlog.aliases import modern_result, modern_settings
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.distributed import exists_on_hosts, gather, is_writer
 from gradlog.evaluation.batch_cache import DAMAGED, PARTIAL, BatchCache
 from gradlog.evaluation.likelihood import Evaluation, evaluated_source, likelihood_evaluator
@@ -76,6 +77,11 @@ class Result:
     def bits_per_dim(self) -> Float[np.ndarray, " n"]:
         """Return the bits per dimension of each image."""
         return self.per_image["bits_per_dim"]
+
+    @property
+    def unit(self) -> str:
+        """Return what these bits are called; results of earlier versions have no own unit."""
+        return self.summary.get("unit", BITS_PER_DIM)
 
     @property
     def ok(self) -> Bool[np.ndarray, " n"]:
@@ -170,6 +176,7 @@ class EstimatorRun:
             "step": step,
             "checkpoint": fingerprint,
             "data_fingerprint": self._experiment.dataset.fingerprint,
+            "unit": self._experiment.dataset.unit,
             "test_set_size": len(test),
             "versions": list_versions(),
         }
@@ -278,7 +285,7 @@ def summarize(
     Args:
       evaluation: of every image.
       about: what a reader needs to compute it again, by the names in the file: estimator, step and
-        checkpoint; the data's fingerprint and size; 'eps', the smallest noise levels 'evaluated'
+        checkpoint; the data's fingerprint, size and 'unit' of bits; 'eps', the smallest noise levels 'evaluated'
         and 'trained', and 'start', how a datum gets there; the 'condition' that a class-conditional
         model is evaluated under; versions of packages.
       drawn: the draws that place a datum, see `uncertainty.error_split`.

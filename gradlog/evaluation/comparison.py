@@ -52,6 +52,7 @@ def paired(minuend: Result, subtrahend: Result, names: tuple[str, str]) -> dict[
         "minuend": names[0],
         "subtrahend": names[1],
         "bits_per_dim": difference.value,
+        "unit": minuend.unit,
         "standard_error": difference.standard_error,
         "interval": difference.interval,
         "num_images": difference.count,

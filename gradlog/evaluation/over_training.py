@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gradlog import terminal
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.distributed import is_writer
 from gradlog.evaluation.bits_per_dim import RESULT, Result, common_settings, load_result
 from gradlog.evaluation.comparison import READ_ONLY, check_same_images
@@ -127,6 +128,7 @@ def _compare_steps(results: list[Result]) -> dict[str, Any]:
         rows.append(
             {name: result.summary[name] for name in same}
             | {
+                "unit": result.unit,
                 "probability_best": float(chances[i]),
                 "minus_best": {
                     "bits_per_dim": difference.value,
@@ -177,7 +179,9 @@ def figure(found: dict[str, Any]) -> "Figure":
 
     drawn = Figure(figsize=(7, 4), layout="constrained")
     axes = drawn.add_subplot()
+    unit = BITS_PER_DIM  # of earlier versions, which do not say it
     for name, each in found["estimators"].items():
+        unit = each["rows"][0].get("unit", unit)
         rows = [row for row in each["rows"] if row["bits_per_dim"] is not None]
         steps, means = ([row[key] for row in rows] for key in ("step", "bits_per_dim"))
         highs = ((row["interval"]["high"], row["bits_per_dim"]) for row in rows)
@@ -189,7 +193,7 @@ def figure(found: dict[str, Any]) -> "Figure":
             best["step"], best["bits_per_dim"], "*", markersize=14, color=bars.lines[0].get_color()
         )
     axes.set_xlabel("step")
-    axes.set_ylabel("bits / dimension")
+    axes.set_ylabel(unit)
     axes.grid(alpha=0.3)
     axes.legend(title="95 % interval; star: best")
     return drawn

@@ -233,6 +233,7 @@ class SampleRun:
         """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``.
 
         The states of images of tokens become ``unmasking.gif``, with ``config.sampling.frames``.
+        Samples of text are written into ``samples.txt`` in place of the picture.
         """
         experiment, settings = self._experiment, self._settings
         folder = self._workdir.samples(step, settings)
@@ -250,13 +251,14 @@ class SampleRun:
                     for name in ("log_prob", "log_prob_error", "log_prob_discretization")
                 }
             write_npz(folder / "samples.npz", arrays | targets.arrays())
-            save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
             if states is not None and isinstance(experiment.process, Discrete):
                 save_unmasking(folder / "unmasking.gif", states, experiment.process.levels)
             if experiment.config.data.name == "text":
                 texts = (decode_text(x, experiment.dataset.alphabet) for x in samples.x)
                 numbered = (f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))
                 write_text(folder / "samples.txt", "".join(numbered))
+            else:
+                save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
             write_json(folder / "settings.json", settings)
             if failed := int((~samples.ok).sum()):
                 terminal.say(f"warning: {failed} samples failed: not finite, or not finished")

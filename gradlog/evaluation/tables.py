@@ -1,11 +1,13 @@
 """Tables and lines of results on the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.evaluation.comparison import WHAT_A_BOUND_BOUNDS, is_of_two_laws
 from gradlog.evaluation.uncertainty import count_of
 from gradlog.terminal import Column, console, say, show_rows, table_of
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
     from gradlog.evaluation.compression import Compressed
 
 Row = dict[str, Any]
+Columns = Mapping[Column, Callable[[Any], str]]
 
 
 def show_results(results: list[Row]) -> None:
     """Print a row for each result, then the parts of its error and the account of the last step."""
-    show_rows("bits per dimension", _RESULTS, results)
+    show_rows("bits per dimension", in_unit(_RESULTS, _unit(results[0])), results)
     for line in WHAT_THE_COLUMNS_ARE:
         say(line)
     newest = {result["estimator"]: result for result in results}  # by step; the files have all
@@ -37,18 +40,19 @@ def _both_sides(step: int, upper: Row, orders: Row) -> str:
     """Return the interval for the bits of a model of tokens, and the spread of its lower end."""
     low, high = _number(upper["interval"]["low"], 4), _number(orders["interval"]["high"], 4)
     spread = next(line for line in upper["account"] if line["term"] == "upper")
+    spread = spread | {"unit": _unit(upper)}
     return (
-        f"step {step}: the model's own bits/dim lie between {_number(upper['bits_per_dim'], 4)} "
-        f"(upper) and {_number(orders['bits_per_dim'], 4)} (orders), with both errors [{low}, "
-        f"{high}]; the line 'upper' is {_value(spread)}: if its error is not far smaller, few "
-        "images carry it and more orders are needed"
+        f"step {step}: the model's own {_unit(upper)} lie between "
+        f"{_number(upper['bits_per_dim'], 4)} (upper) and {_number(orders['bits_per_dim'], 4)} "
+        f"(orders), with both errors [{low}, {high}]; the line 'upper' is {_value(spread)}: "
+        "if its error is not far smaller, few images carry it and more orders are needed"
     )
 
 
 _RESULTS = {
     Column("step"): lambda row: str(row["step"]),
     Column("estimator", text=True): lambda row: row["estimator"],
-    Column("bits/dim"): lambda row: _number(row["bits_per_dim"], 4),
+    Column(BITS_PER_DIM): lambda row: _number(row["bits_per_dim"], 4),
     Column("± s.e."): lambda row: _number(row["standard_error"], 4),
     Column("± draws", optional=2): lambda row: _number(row["estimator_standard_error"], 4),
     Column("images", optional=1): lambda row: _images(row),
@@ -64,15 +68,16 @@ WHAT_THE_COLUMNS_ARE = (
 )
 
 
-def show_compressed(path: Path, found: "Compressed") -> None:
+def show_compressed(path: Path, found: "Compressed", unit: str) -> None:
     """Print the size of a compressed file, and where its bits are."""
     rows = [*found.bits_per_dim.items(), ("the file", sum(found.bits_per_dim.values()))]
-    show_rows(f"{path}: {found.images} images in {len(found.data):,} bytes", _COMPRESSED, rows)
+    title = f"{path}: {found.images} images in {len(found.data):,} bytes"
+    show_rows(title, in_unit(_COMPRESSED, unit), rows)
 
 
 _COMPRESSED = {
     Column("part", text=True): lambda row: row[0],
-    Column("bits/dim"): lambda row: _number(row[1], 4),
+    Column(BITS_PER_DIM): lambda row: _number(row[1], 4),
 }
 
 
@@ -119,7 +124,7 @@ def show_differences(rows: list[Row]) -> None:
     """Print the paired differences between estimators, and what a gap means."""
     if not rows:
         return
-    say("differences on the same images, bits/dim:")
+    say(f"differences on the same images, {_unit(rows[0])}:")
     for row in rows:
         say(f"  step {row['step']}: {_difference(row)}")
     if any(map(is_of_two_laws, rows)):
@@ -128,7 +133,8 @@ def show_differences(rows: list[Row]) -> None:
 
 def show_comparison(rows: list[Row]) -> None:
     """Print the paired differences between checkpoints or runs."""
-    say("differences on the same images, bits/dim (negative: the first is better):")
+    unit = _unit(rows[0]) if rows else BITS_PER_DIM
+    say(f"differences on the same images, {unit} (negative: the first is better):")
     for row in rows:
         say(f"  {row['estimator']}: {_difference(row)}")
     sides = ("minuend_folder", "subtrahend_folder")
@@ -146,14 +152,15 @@ def show_over_training(found: Row) -> None:
         return
     for name, each in found["estimators"].items():
         title = f"{name} over training, on {each['num_images']} images"
-        show_rows(title, _STEPS, [r | {"is_best": r["step"] == each["best"]} for r in each["rows"]])
+        rows = [row | {"is_best": row["step"] == each["best"]} for row in each["rows"]]
+        show_rows(title, in_unit(_STEPS, _unit(rows[0])), rows)
         say(_best(name, each))
     say(f"note: {found['note']}")
 
 
 _STEPS = {
     Column("step"): lambda row: f"{'* ' if row['is_best'] else ''}{row['step']}",
-    Column("bits/dim"): lambda row: _number(row["bits_per_dim"], 4),
+    Column(BITS_PER_DIM): lambda row: _number(row["bits_per_dim"], 4),
     Column("± s.e."): lambda row: _number(row["standard_error"], 4),
     Column("minus best"): lambda row: (
         "best" if row["is_best"] else _number(row["minus_best"]["bits_per_dim"], 4)
@@ -174,7 +181,7 @@ def _best(name: str, found: Row) -> str:
     return (
         f"{name}: step {row['step']} is the best with probability "
         f"{_number(row['probability_best'], 2)}; step {second['step']} is next, "
-        f"{_value(second['minus_best'])} above it"
+        f"{_value(second['minus_best'] | {'unit': _unit(row)})} above it"
     )
 
 
@@ -240,12 +247,12 @@ def _show_account(result: Row) -> None:
     as_sample = result.get("eps", {}).get("start") == "as_sample"
     names = {"eps": "eps (x is the sample at eps)"} if as_sample else {}
     lines = (line | {"term": names.get(line["term"], line["term"])} for line in result["account"])
-    show_rows(title, _ACCOUNT, lines)
+    show_rows(title, in_unit(_ACCOUNT, _unit(result)), lines)
 
 
 _ACCOUNT = {
     Column("term", text=True): lambda line: line["term"],
-    Column("bits/dim"): lambda line: _number(line["bits_per_dim"], 4),
+    Column(BITS_PER_DIM): lambda line: _number(line["bits_per_dim"], 4),
     Column("± s.e."): lambda line: _number(line["standard_error"], 4),
     Column("nats"): lambda line: _number(line["nats"], 2),
     Column("meaning", text=True, optional=1): lambda line: line.get("meaning", ""),
@@ -256,7 +263,7 @@ def _remarks(result: Row) -> list[str]:
     """Return lines on the parts of the mean's error, and on the numerical error."""
     name = f"{result['estimator']} at step {result['step']}"
     mean, interval = _number(result["bits_per_dim"], 4), _interval(result.get("interval"))
-    found = [f"{name}: {mean} bits/dim, 95 % {interval}{_over(result)}"]
+    found = [f"{name}: {mean} {_unit(result)}, 95 % {interval}{_over(result)}"]
     if condition := result.get("condition"):
         found.append(
             f"{name}: the model knows classes; these are the bits of {condition!r}, which it has "
@@ -270,13 +277,13 @@ def _remarks(result: Row) -> list[str]:
             "JVPs and seconds include its share"
         )
     if discretization := result.get("discretization"):
-        change = _value(discretization)
+        change = _value(discretization | {"unit": _unit(result)})
         found.append(
             f"{name}: the sum is also computed with half the nodes, at no extra evaluations; all "
             f"nodes change it by {change}"
         )
     if convergence := result.get("convergence"):
-        found.append(_convergence(name, convergence))
+        found.append(_convergence(name, convergence | {"unit": _unit(result)}))
     return found
 
 
@@ -289,7 +296,7 @@ def _convergence(name: str, found: Row) -> str:
     return (
         f"{name}: with {settings} the first {found['images']} images change by "
         f"{_number(found['change_bits_per_dim'], 6)} ± {_number(found['standard_error'], 6)} "
-        "bits/dim"
+        f"{_unit(found)}"
     )
 
 
@@ -340,7 +347,20 @@ def show_findings(found: Sequence[Row]) -> None:
 
 
 def _value(row: Row) -> str:
-    return f"{_number(row['bits_per_dim'], 5)} ± {_number(row['standard_error'], 5)} bits/dim"
+    return f"{_number(row['bits_per_dim'], 5)} ± {_number(row['standard_error'], 5)} {_unit(row)}"
+
+
+def _unit(row: Row) -> str:
+    """Return what the bits of a row are called; rows of earlier versions have no own unit."""
+    return row.get("unit", BITS_PER_DIM)
+
+
+def in_unit(columns: Columns, unit: str) -> Columns:
+    """Return the columns with the unit as the name of the bits."""
+    return {
+        replace(column, name=unit) if column.name == BITS_PER_DIM else column: cell
+        for column, cell in columns.items()
+    }
 
 
 def _interval(interval: Row | None) -> str:

@@ -166,7 +166,7 @@ class Run:
             "process": config.sde.name,
             "network": f"{config.model.name}, {self.experiment.num_parameters:,} parameters",
             "trained": trained,
-            "bits/dim": self._describe_results(),
+            dataset.unit: self._describe_results(),
         }
         lines = "".join(f"\n  {name:<9} {text}" for name, text in rows.items())
         return f"Run({str(self.workdir.root)!r}){lines}"

@@ -100,13 +100,16 @@ def _replace_colors(value: str) -> str:
     return value
 
 
-def draw_account(lines: Sequence[dict[str, Any]], total: float, error: float | None) -> Figure:
-    """Draw every term of an account as a bar in bits/dim with its standard error, and their sum.
+def draw_account(
+    lines: Sequence[dict[str, Any]], total: float, error: float | None, unit: str
+) -> Figure:
+    """Draw every term of an account as a bar with its standard error, and their sum.
 
     Args:
       lines: terms of ``bits_per_dim.json`` with ``term``, ``bits_per_dim``, ``standard_error``.
-      total: their sum in bits/dim.
+      total: their sum.
       error: the standard error of the sum.
+      unit: what these bits are called.
     """
     names = [*(line["term"] for line in lines), "sum"]
     values = np.array([*(line["bits_per_dim"] for line in lines), total], float)
@@ -125,19 +128,19 @@ def draw_account(lines: Sequence[dict[str, Any]], total: float, error: float | N
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=4)
-    axes.set_xlabel("bits/dim (± standard error)")
+    axes.set_xlabel(f"{unit} (± standard error)")
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     return figure
 
 
-def draw_histogram(bits: Float[np.ndarray, " n"]) -> Figure:
-    """Draw a histogram of the bits/dim of single images, with their mean."""
+def draw_histogram(bits: Float[np.ndarray, " n"], unit: str) -> Figure:
+    """Draw a histogram of the bits of single images, with their mean."""
     figure = Figure(figsize=(4.6, 2.4), layout="constrained")
     axes = figure.add_subplot()
     axes.hist(bits, bins=min(40, max(8, round(2 * len(bits) ** 0.5))), color=_TOTAL)
     axes.axvline(float(np.mean(bits)), color=_COST, label=f"mean {np.mean(bits):.3f}")
-    axes.set_xlabel("bits/dim of one image")
+    axes.set_xlabel(f"{unit} of one image")
     axes.set_ylabel("images")
     axes.legend()
     return figure

@@ -85,7 +85,7 @@ _GLOBALS: dict[str, Any] = {
 
 def render_page(folder: RunFolder | SweepFiles) -> str:
     """Return the page of a run or a sweep, as one HTML document."""
-    environment = make_environment()
+    environment = make_environment(folder.unit)
     kind = "run" if isinstance(folder, RunFolder) else "sweep"
     parts: Any = environment.get_template(f"{kind}.html").module
     show = environment.globals["show"]
@@ -101,8 +101,12 @@ def render_page(folder: RunFolder | SweepFiles) -> str:
     )
 
 
-def make_environment() -> Environment:
-    """Return the environment of the templates of one page, whose charts have different ids."""
+def make_environment(unit: str) -> Environment:
+    """Return the environment of the templates of one page, whose charts have different ids.
+
+    Args:
+      unit: what the bits of the page are called.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -123,7 +127,7 @@ def make_environment() -> Environment:
         return macros.notes(problems) if found is None else found
 
     environment.filters.update(_FILTERS)
-    environment.globals.update(_GLOBALS, svg=svg, show=show)
+    environment.globals.update(_GLOBALS, svg=svg, show=show, unit=unit)
     return environment
 
 

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from gradlog.aliases import modern_result, modern_settings
 from gradlog.data import Dataset
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.evaluation.bits_per_dim import (
     PER_IMAGE,
     RESULT,
@@ -341,6 +342,11 @@ class RunFolder:
         return min(candidates, key=lambda result: result.summary["bits_per_dim"], default=None)
 
     @property
+    def unit(self) -> str:
+        """What the bits of the results are called."""
+        return next((result.unit for result in self.results), BITS_PER_DIM)
+
+    @property
     def read_over_training(self) -> tuple[list[dict[str, Any]], list[str]]:
         """The comparisons of steps, that with the settings of the headline first, and problems."""
         found, problems = self.read_all("eval/over_training*.json", load_sealed)
@@ -404,7 +410,7 @@ class RunFolder:
                 pictures[name] = [
                     {
                         "uri": make_image_uri(image),
-                        "alt": f"test image {i}, {bits[i]:.3f} bits/dim",
+                        "alt": f"test image {i}, {bits[i]:.3f} {self.unit}",
                         "lines": (
                             f"#{i}",
                             f"{bits[i]:.3f}",
@@ -451,13 +457,27 @@ class RunFolder:
 
     @property
     def grids(self) -> list[Captioned]:
-        """Samples of the newest step that has any."""
-        folders, names = ("samples/*", "samples/*/*"), ("grid.png", "unmasking.gif")
+        """Pictures of the samples of the newest step that has any."""
+        return self._newest_samples("grid.png", "unmasking.gif")
+
+    @property
+    def texts(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """The samples of text of the newest step that has any, with captions; and problems."""
+        found = [
+            (attempt(partial(path.read_text, encoding="utf-8")), words)
+            for path, words in self._newest_samples("samples.txt")
+        ]
+        shown = [(text, words) for (text, _), words in found if text is not None]
+        return shown, [problem for (_, problems), _ in found for problem in problems]
+
+    def _newest_samples(self, *names: str) -> list[Captioned]:
+        """Return the files of these names of the newest step that has any."""
+        folders = ("samples/*", "samples/*/*")
         paths = [path for f in folders for name in names for path in self.glob(f"{f}/{name}")]
         newest: list[tuple[int, list[Captioned]]] = [(-1, [])]
         for path in paths:
-            _, name, *settings, _ = path.relative_to(self.root).parts
-            step = int(name) if name.isdecimal() else -1
+            _, folder, *settings, _ = path.relative_to(self.root).parts
+            step = int(folder) if folder.isdecimal() else -1
             if step > newest[0][0]:
                 newest = [(step, [])]
             if step == newest[0][0]:

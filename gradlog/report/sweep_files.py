@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from gradlog.data import Dataset
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.experiment.build import load_prepared
 from gradlog.experiment.keys import keys
 from gradlog.report.formatting import format_command
@@ -36,6 +37,11 @@ class SweepFiles:
     def results(self) -> SweepResults | None:
         """The results so far if they can be read."""
         return self.read_results[0]
+
+    @property
+    def unit(self) -> str:
+        """What the bits of the results are called."""
+        return self.results.unit if self.results else BITS_PER_DIM
 
     @cached_property
     def plan(self) -> Plan | None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gradlog.data.dataset import BITS_PER_DIM
+from gradlog.evaluation.tables import in_unit
 from gradlog.sweeps.plan import SEED, Plan
 from gradlog.sweeps.results import SettingRow, SweepResults
 from gradlog.sweeps.runs import FAILED, STARTED, RunTask
@@ -14,7 +16,7 @@ from gradlog.terminal import Column, console, say, show_rows, table_of
 _SETTING_COLUMNS = {
     Column("setting", text=True): lambda row: row.label,
     Column("seeds", optional=3): lambda row: str(len(row.seeds)),
-    Column("bits/dim"): lambda row: _number(row.bits_per_dim),
+    Column(BITS_PER_DIM): lambda row: _number(row.bits_per_dim),
     Column("± s.e."): lambda row: _number(row.standard_error),
     Column("images", optional=3): lambda row: row.images,
     Column("of images", optional=4): lambda row: _number(row.images_error),
@@ -26,7 +28,7 @@ _SETTING_COLUMNS = {
 _RUN_COLUMNS = {
     Column("run", text=True): lambda row: row.setting,
     Column(SEED): lambda row: str(row.seed),
-    Column("bits/dim"): lambda row: _number(row.bits_per_dim),
+    Column(BITS_PER_DIM): lambda row: _number(row.bits_per_dim),
     Column("± s.e."): lambda row: _number(row.standard_error),
     Column("- best"): lambda row: _number(row.difference),
     Column("± its s.e.", optional=1): lambda row: _number(row.difference_standard_error),
@@ -64,11 +66,12 @@ def show_results(results: SweepResults) -> None:
     """Print the settings and runs of each estimator, the best first, with remarks."""
     for estimator in results.estimators:
         settings = results.select(estimator)
-        show_rows(f"settings by {estimator}", _SETTING_COLUMNS, settings)
+        columns = in_unit(_SETTING_COLUMNS, results.unit)
+        show_rows(f"settings by {estimator}", columns, settings)
         if any(len(row.seeds) > 1 for row in settings):
             title = f"runs by {estimator} (errors over the images of one run)"
             runs = [row for row in results.runs if row.estimator == estimator]
-            show_rows(title, _RUN_COLUMNS, runs)
+            show_rows(title, in_unit(_RUN_COLUMNS, results.unit), runs)
         for line in list_remarks(settings):
             say(line)
 
@@ -145,7 +148,9 @@ def draw_settings(results: SweepResults, *, stacked: bool = False) -> Figure:
                 interval = row.difference_interval
                 half = (interval["high"] - interval["low"]) / 2 if interval else 0.0
                 right.errorbar(row.difference, place, xerr=half, **style)
-        left.set_xlabel(f"bits/dim ({name}), 95 %; small dots: seeds", fontsize=9, loc="right")
+        left.set_xlabel(
+            f"{results.unit} ({name}), 95 %; small dots: seeds", fontsize=9, loc="right"
+        )
         right.set_xlabel("paired difference to the best, 95 %", fontsize=9, loc="right")
         for axes in (left, right):
             axes.set_yticks(range(len(names)), names, fontsize=8)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gradlog.data.dataset import BITS_PER_DIM
 from gradlog.evaluation.bits_per_dim import Result, load_result
 from gradlog.sweeps.crossed_effects import crossed_mean, is_significant, pool_seed_variance
 from gradlog.sweeps.plan import SEED, Plan, read_plan
@@ -149,6 +150,7 @@ class SweepResults:
     plan: Plan
     runs: tuple[RunRow, ...]
     settings: tuple[SettingRow, ...]
+    unit: str = BITS_PER_DIM
 
     @property
     def estimators(self) -> tuple[str, ...]:
@@ -253,7 +255,8 @@ def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
         selected = [each for each in evaluated if each[0].estimator == estimator]
         runs += _compare_runs(selected)
         settings += _compare_settings(selected)
-    return SweepResults(folder, plan, (*runs, *without), tuple(settings))
+    unit = next((result.unit for _, result in evaluated), BITS_PER_DIM)
+    return SweepResults(folder, plan, (*runs, *without), tuple(settings), unit)
 
 
 def _compare_runs(evaluated: Sequence[tuple[RunRow, Result]]) -> list[RunRow]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradlog.data import DataError
-from gradlog.data.text import load_text
+from gradlog.data.text import decode_text, load_text
 
 
 def number_text(count):
@@ -46,12 +46,34 @@ def test_a_folder_is_joined_in_the_order_of_names(tmp_path):
     assert "1 .bin files" in found.account
 
 
+def test_characters_are_numbered_by_those_of_the_training_text(tmp_path):
+    (tmp_path / "x.txt").write_text("aé€b" * 4)
+    (tmp_path / "test.txt").write_text("bxé€yy€a")
+    paths = {"path": str(tmp_path / "x.txt"), "test_path": str(tmp_path / "test.txt")}
+    found = load_text(**paths, tokens="characters", sequence_length=4)
+    assert (found.alphabet, found.levels, found.unit) == ("abé€", 5, "bits/char")
+    assert found.train.tolist() == [[0, 2, 3, 1]] * 4
+    assert "3 characters of the test text" in found.account
+    assert [decode_text(row, found.alphabet) for row in found.test] == ["b�é€", "��€a"]
+    found = load_text(**paths, sequence_length=4)
+    assert (found.alphabet, found.levels, found.unit) == (None, 256, "bits/byte")
+    assert decode_text(found.train[0], found.alphabet) == "aé�"
+
+
+def test_more_than_256_characters_need_wider_numbers(tmp_path):
+    (tmp_path / "x.txt").write_text("".join(map(chr, range(1000, 2000))))
+    found = load_text(path=str(tmp_path / "x.txt"), tokens="characters", sequence_length=10)
+    assert found.train.dtype == np.uint16
+    assert sorted(found.train.ravel()) == list(range(found.levels - 1))
+
+
 @pytest.mark.parametrize(
     ("contents", "arguments", "named"),
     [
         (b"abc", {}, "one sequence needs 256"),
         (b"a" * 100, {"sequence_length": 10}, "test_path"),
         (b"a" * 100, {"sequence_length": 0}, "sequence_length"),
+        (b"a" * 300, {"tokens": "words"}, "tokens"),
         (b"a" * 300 + b"\xff", {}, r"x\.txt is no text in UTF-8 \(byte 300\)"),
         (None, {}, "no file or folder"),
     ],

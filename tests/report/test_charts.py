@@ -13,7 +13,9 @@ from gradlog.report.page import make_environment
 
 def _html(*draw) -> str:
     """Return a page with the charts of these figures."""
-    template = make_environment().from_string("{% for each in draw %}{{ svg(each) }}{% endfor %}")
+    template = make_environment("bits/char").from_string(
+        "{% for each in draw %}{{ svg(each) }}{% endfor %}"
+    )
     return template.render(draw=draw)
 
 
@@ -71,7 +73,7 @@ def test_terms_of_an_account_have_bars_errors_and_colors():
         {"term": "prior", "bits_per_dim": 2.0, "standard_error": 0.5},
         {"term": "divergence", "bits_per_dim": -3.0, "standard_error": None},
     ]
-    axes = draw_account(lines, -1.0, 0.25).axes[0]
+    axes = draw_account(lines, -1.0, 0.25, "bits/char").axes[0]
     bars, whiskers = axes.patches, axes.collections[0].get_segments()
     assert [bar.get_width() for bar in bars] == [2.0, -3.0, -1.0]
     cost, gain, total = (to_hex(bar.get_facecolor()) for bar in bars)
