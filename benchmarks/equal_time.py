@@ -7,7 +7,7 @@ The script times the training step of each objective, and gives each as many ste
 seconds. The learning rate falls to its lowest value at the last step. It trains the network of
 configs/digits.py and evaluates the test digits, all or the first N, by quadrature and by the bound.
 The seconds count steps only, without compilation and evaluation. Seed, network, optimizer and
-weighting are the same for all objectives.
+weighting are the same for all objectives. ``dsm:N`` is dsm with N examples in a target.
 """
 
 import sys
@@ -46,10 +46,12 @@ def seconds_per_step(run: Run) -> float:
 def make_config(name: str, steps: int, images: int) -> ConfigDict:
     """Return the configuration of the digits with changed objective, steps and test images."""
     config = load_config("configs/digits.py")
+    kind, _, reference = name.partition(":")
     rarely = dict.fromkeys(("checkpoint_every", "eval_every", "sample_every"), 0)
     config.update_from_flattened_dict(
         {
-            "objective.name": name,
+            "objective.name": kind,
+            "objective.reference": int(reference or 1),
             "optimizer.decay_steps": steps,
             "training.steps": steps,
             **{f"training.{key}": value for key, value in rarely.items()},
@@ -88,7 +90,7 @@ def main() -> None:
         images=0,
         workdir="runs/equal_time",
     )
-    if unknown := set(flags.objectives) - set(INTEGRANDS):
+    if unknown := {name.partition(":")[0] for name in flags.objectives} - set(INTEGRANDS):
         raise SystemExit(
             f"--objectives: {sorted(unknown)} unknown; choose from {sorted(INTEGRANDS)}"
         )

@@ -99,8 +99,8 @@ class KLRates:
         cost.set_ylim(bottom=1e-6)
         above = [np.sum(table.bound < each) for each in (table.kl_sde, table.kl_flow)]
         title = (
-            f"a score times {len(gains)} gains: the SDE is above\n"
-            f"the bound at {above[0]}, the flow at {above[1]}"
+            f"a score times {len(gains)} gains: SDE above\n"
+            f"the bound at {above[0]}, flow at {above[1]}"
         )
         label_axes(cost, title, "gain", "KL (nats)", legend="lower left", yscale="log")
 

@@ -157,9 +157,15 @@ MUTATIONS = [
         # --- losses
         (
             "losses/denoising.py",
-            "0.5 * denoising_residual(model, x0, t, z) ** 2",
-            "denoising_residual(model, x0, t, z) ** 2",
+            "0.5 * (process.sigma(t) * model.score(x, t)",
+            "(process.sigma(t) * model.score(x, t)",
             "tests/losses/test_estimators.py tests/losses/test_objectives.py",
+        ),
+        (
+            "losses/kernels.py",
+            "-math.sqrt(2) * jnp.sign(n)",
+            "-jnp.sign(n)",
+            "tests/losses/test_kernels.py",
         ),
         (
             "losses/finite_difference.py",

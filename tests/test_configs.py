@@ -205,7 +205,9 @@ learned/digits_variational         ncsnpp vp    ode        predictor_corrector 0
 learned/photos16_gamma             ncsnpp learned_gamma ode predictor_corrector 0     0      0
 learned/photos16_latent            ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/photos16_per_pixel         ncsnpp multivariate ode predictor_corrector 0      0      0
+ncsn/cifar10                ncsn   ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
+ncsn/manifold_cifar10       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  0.001
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
 subvp/cifar10_ddpmpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 subvp/cifar10_ncsnpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
@@ -222,6 +224,7 @@ theory/fisher                      mlp    vp    ode        predictor_corrector 0
 theory/gradient_variance           mlp    vp    ode        predictor_corrector 0.01   0.01   0.01
 theory/kl_bound                    mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
 theory/kl_rates                    mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
+toy/contrastive_divergence  mlp    vp    ode        langevin            0.165  0.165  0.165
 toy/denoising_density              mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/energy                         mlp    vp    ode        probability_flow    0.165  0.165  0.165
 toy/gmm_digits                     ncsnpp vp    bound      heun                0.001  0.001  0.001

@@ -1,10 +1,8 @@
 """Sliced score matching of digits, with and without a little noise.
 
 Song & Ermon 2019, arXiv:1907.05600, figure 1, which has CIFAR-10. Pixels lie on a lattice, and many
-of a digit's are always black: without noise the loss has no minimum. For CIFAR-10 as in the paper,
-with noise N(0, 1e-4) of pixels in [0, 1], add: --config.data.name=cifar10
---config.data.path=ARCHIVE --config.model.nf=64 --config.model.centered=False
---config.sde.sigma_min=0.01 --config.training.batch_size=128 --config.training.steps=50000
+of a digit's are always black: without noise the loss has no minimum. CIFAR-10, as in the paper, is
+configs/ncsn/manifold_cifar10.py.
 
 Command: python main.py --config=configs/toy/manifold_digits.py --workdir=runs/manifold_digits
     --mode=study

@@ -285,9 +285,9 @@ def summarize(
     Args:
       evaluation: of every image.
       about: what a reader needs to compute it again, by the names in the file: estimator, step and
-        checkpoint; the data's fingerprint, size and 'unit' of bits; 'eps', the smallest noise levels 'evaluated'
-        and 'trained', and 'start', how a datum gets there; the 'condition' that a class-conditional
-        model is evaluated under; versions of packages.
+        checkpoint; the data's fingerprint, size and 'unit' of bits; 'eps', the smallest noise
+        levels 'evaluated' and 'trained', and 'start', how a datum gets there; the 'condition' that
+        a class-conditional model is evaluated under; versions of packages.
       drawn: the draws that place a datum, see `uncertainty.error_split`.
       second: a second look at the first images, for the split; it does not enter the mean.
       convergence: the change under tighter numerics; None if it was not measured.

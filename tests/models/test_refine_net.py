@@ -93,6 +93,15 @@ def test_every_backbone_accepts_images_that_it_can_halve(backbone):
         abstract_init(network, (size, size + size // 2, 3))
 
 
+@pytest.mark.parametrize(
+    ("nf", "shape", "count"), [(128, (32, 32, 3), 30_117_635), (64, (28, 28, 1), 7_638_657)]
+)
+def test_ncsn_has_as_many_parameters_as_the_official_networks(nf, shape, count):
+    """Of CIFAR-10 and MNIST, counted by tests/golden/make_ncsn.py."""
+    _, variables = abstract_init(make("ncsn", nf=nf, num_scales=10), shape)
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == count
+
+
 def test_unknown_backbone_raises_with_the_choices():
     with pytest.raises(ValueError, match=r"backbone = 32 must be one of \[64, 128, 256\]"):
         make("ncsnv2", backbone=32)

@@ -125,7 +125,15 @@ def test_metrics_are_those_of_the_log(page, evaluated):
     rows = {row["metric"]: row for row in page.table("What was logged")}
     assert number(rows["loss"]["last"]) == round(records[-1]["loss"], 4)
     assert number(rows["grad norm"]["lowest"]) == 2.0  # of the first step, the last is 11
-    assert set(rows) == {"loss", "grad norm", "held out loss"}
+    levels = {"loss at rho 0.05", "loss at rho 7"}
+    assert set(rows) == {"loss", "grad norm", "held out loss"} | levels
+
+
+def test_losses_by_level_are_drawn_at_the_first_and_the_last_measurement(page):
+    chart = next(e for e in page.all("div") if "noise levels" in e.get("aria-label", ""))
+    assert "from 0.5" in chart.get("aria-label")  # 5.0 / 10 and 2.0 / 10
+    words = ["".join(e.itertext()) for e in chart.iter(f"{SPACE}text")]
+    assert {"step 5", "step 10", "noise rho"} <= set(words)
 
 
 def test_timings_come_from_the_metrics_and_pauses_are_separate():
@@ -274,6 +282,6 @@ def test_ids_are_unique_and_links_resolve(page):
 def test_pictures_and_tables_have_descriptions(page):
     assert all(image.get("alt") for image in page.all("img"))
     boxes = [e for e in page.all("div") if e.find(SVG) is not None]
-    assert len(boxes) == len(page.all(SVG)) == 3
+    assert len(boxes) == len(page.all(SVG)) == 4
     assert all(box.get("role") == "img" and box.get("aria-label") for box in boxes)
     assert all(e.get("aria-label") for e in page.all("table"))

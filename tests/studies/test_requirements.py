@@ -3,8 +3,9 @@
 import pytest
 
 from gradlog.config_error import ConfigError
-from gradlog.configs.toy import denoising_density, energy, manifold
+from gradlog.configs.toy import contrastive_divergence, denoising_density, energy, manifold
 from gradlog.experiment.run import Run
+from gradlog.studies.contrastive_divergence import ContrastiveDivergence
 from gradlog.studies.denoising_density import DenoisingDensity
 from gradlog.studies.energy import EnergyAgainstODE
 from gradlog.studies.manifold import Manifold
@@ -39,6 +40,18 @@ NEEDS = [
     (energy, EnergyAgainstODE(), {"likelihood.divergence": "rademacher"}, "divergence = 'exact'"),
     (energy, EnergyAgainstODE(), {"likelihood.start": "noised"}, "start = 'as_sample'"),
     (energy, EnergyAgainstODE(points=2), {}, "raise config.study.points"),
+    (
+        contrastive_divergence,
+        ContrastiveDivergence(),
+        {"objective.levels": "continuous"},
+        "objective.levels = 'one'",
+    ),
+    (
+        contrastive_divergence,
+        ContrastiveDivergence(),
+        {"sampling.denoise": True},
+        "denoise = False",
+    ),
 ]
 
 
