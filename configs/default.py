@@ -570,9 +570,11 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary'.
+            # 'ddpm_langevin', 'gmm', 'boundary', 'learned_noise'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
+            "bends": 9,  # learned_noise: number of shapes of a schedule [2, inf)
+            "process_steps": 400,  # learned_noise: steps of each training [1, inf)
             "times": 40,  # entropy, fisher, kl_rates: number of times on a curve [2, inf)
             # score_field, energy, denoising_density: half the side of the square. (0, inf)
             "extent": 8.0,

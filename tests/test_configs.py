@@ -211,6 +211,7 @@ theory/entropy                     mlp    vp    ode        predictor_corrector 0
 theory/fisher                      mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/gradient_variance           mlp    vp    ode        predictor_corrector 0.01   0.01   0.01
 theory/kl_bound                    mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
+theory/learned_noise               mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/kl_rates                    mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 toy/denoising_density              mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/energy                         mlp    vp    ode        probability_flow    0.165  0.165  0.165
