@@ -3,7 +3,15 @@
 To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a line here.
 """
 
-from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
+from gradlog.sde_lib.base import (
+    SDE,
+    GaussianPath,
+    Kind,
+    Process,
+    check_process,
+    derivative,
+    sum_over,
+)
 from gradlog.sde_lib.bases import Basis, Frequencies, Pixels, Reflections
 from gradlog.sde_lib.blurring import Blurring
 from gradlog.sde_lib.ddpm import DDPM
@@ -62,6 +70,7 @@ __all__ = [
     "Frequencies",
     "GammaPath",
     "GaussianPath",
+    "Kind",
     "LatentPath",
     "LearnedAffine",
     "LearnedGamma",

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ from flax import struct
 from flax.linen.initializers import zeros_init
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib.base import Process, Scalar, Time
+from gradlog.sde_lib.base import Kind, Process, Scalar, Time
 from gradlog.sde_lib.pytree import pytree
 
 LEAST_STD = 0.01  # of the noise at t = 0
@@ -29,6 +29,8 @@ class ConditionalPath(Process):
     arXiv:2404.12940, section 3). The model has the same b with an estimate of x0. The prior is
     N(0, I). Times lie in [0, 1].
     """
+
+    kind: ClassVar[Kind] = "neural"
 
     @abstractmethod
     def moments(
@@ -109,6 +111,8 @@ class Neural(Process):
     Raises:
       ValueError: ``moves`` is unknown.
     """
+
+    kind: ClassVar[Kind] = "neural"
 
     shape: tuple[int, ...]
     moves: str = "mean_and_std"

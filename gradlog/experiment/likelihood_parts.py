@@ -36,9 +36,14 @@ from gradlog.models import (
     Variational,
 )
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import Discrete, Neural, Pixels, Process
+from gradlog.sde_lib import Discrete, Kind, Pixels, Process
 
 IMPORTANCE = "importance"
+_REGISTRIES: Mapping[Kind, Mapping[str, Any]] = {
+    "gaussian": {**LIKELIHOODS, IMPORTANCE: ImportanceWeighted},
+    "discrete": DISCRETE_LIKELIHOODS,
+    "neural": NEURAL_LIKELIHOODS,
+}
 _VARIANCE = "the weights would be exponentials of all its variance"
 _NOT_A_BASE = {
     **dict.fromkeys(("bound", "mmse", "vlb"), _VARIANCE),
@@ -61,14 +66,9 @@ class Estimator:
     settings: dict[str, Any]
 
 
-def estimator_names(process: Process | None = None) -> list[str]:
-    """Return every name that ``config.likelihood.name`` may have with a process.
-
-    Without one it is a continuous process.
-    """
-    if isinstance(process, Discrete | Neural):
-        return sorted(NEURAL_LIKELIHOODS if isinstance(process, Neural) else DISCRETE_LIKELIHOODS)
-    return sorted([*LIKELIHOODS, IMPORTANCE])
+def estimator_names(kind: Kind = "gaussian") -> list[str]:
+    """Return every name that ``config.likelihood.name`` may have with a kind of process."""
+    return sorted(_REGISTRIES[kind])
 
 
 def build_estimators(
@@ -80,7 +80,7 @@ def build_estimators(
     """
     key = "eval.estimators" if reader.get("eval.estimators") else "likelihood.name"
     listed = reader.get(key) if key == "eval.estimators" else (reader.get(key),)
-    possible = estimator_names(process)
+    possible = estimator_names(process.kind)
     if not all(isinstance(entry, str) for entry in listed):
         raise ConfigError(
             f"config.eval.estimators = {listed} must be names, choose from {possible}"
@@ -88,8 +88,7 @@ def build_estimators(
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
     if unknown := [name for name in names if name not in possible]:
-        of_kind = isinstance(process, Discrete | Neural)
-        kind = f" for config.sde.name = {config.sde.name!r}" * of_kind
+        kind = f" for config.sde.name = {config.sde.name!r}" * (process.kind != "gaussian")
         raise ConfigError(f"config.{key}: {unknown[0]!r} is unknown{kind}; choose from {possible}")
     found = {}
     for name in dict.fromkeys(names):
@@ -104,7 +103,7 @@ def _build_estimator(
 ) -> Estimator:
     if isinstance(process, Discrete):
         return _build_discrete(reader, name, process, dataset)
-    if isinstance(process, Neural):
+    if process.kind == "neural":
         likelihood = reader.make("likelihood", NEURAL_LIKELIHOODS[name])
         dequantizer = _build_dequantizer(reader, name, process, 0.0, dataset)
         if isinstance(dequantizer, Decoder):

@@ -8,7 +8,6 @@ from gradlog.experiment.likelihood_parts import Estimator
 from gradlog.losses import ExplicitScoreMatching, Ladder
 from gradlog.models import Decoder, Dequantizer, LadderIndex
 from gradlog.sampling import AncestralUnmasking, AnnealedLangevin, PredictorCorrector
-from gradlog.sde_lib import Discrete, Neural
 
 # What training sees under each ``objective.dequantization`` of data with levels.
 _TRAINED_ON = {
@@ -33,7 +32,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
     estimators = experiment.estimators if "estimators" in built else {}
     sampler = experiment.sampler if "sampler" in built else None
 
-    without_eps = isinstance(experiment.process, Discrete | Neural)
+    without_eps = experiment.process.kind != "gaussian"
     trained = config.objective.eps
     used = {"likelihood": bool(estimators), "sampling": not built.isdisjoint(_SAMPLING)}
     for section in (name for name, is_used in used.items() if is_used and not without_eps):

@@ -43,7 +43,7 @@ from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
 from gradlog.models import Continuous
-from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete, GaussianPath, Neural
+from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete, GaussianPath
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -453,7 +453,7 @@ class Run:
         self.experiment.require_common_levels("a score at a time")
         if not isinstance(self.experiment.initial_process, GaussianPath):
             instead = "run.logits(x)"
-            if isinstance(self.experiment.process, Neural):
+            if self.experiment.process.kind == "neural":
                 instead = "run.experiment.model.bind(run.params()).datum(x, t)"
             raise ConfigError(
                 f"config.sde.name = {self.config.sde.name!r} has no score: use {instead}"

@@ -35,7 +35,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Discrete, Neural, Process
+from gradlog.sde_lib import Discrete, Kind, Process
 from gradlog.storage import ArrayFileError, read_array
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
@@ -65,9 +65,13 @@ def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> 
 
     Without the data set chains that start at data have none: only the configuration is checked.
     """
-    registries = SAMPLERS, DISCRETE_SAMPLERS, NEURAL_SAMPLERS
-    member = reader.pick_for("sampling.name", process, *registries)
-    if isinstance(process, Discrete | Neural):
+    registries: Mapping[Kind, Mapping[str, Any]] = {
+        "gaussian": SAMPLERS,
+        "discrete": DISCRETE_SAMPLERS,
+        "neural": NEURAL_SAMPLERS,
+    }
+    member = reader.pick_for("sampling.name", process, registries)
+    if process.kind != "gaussian":
         sampler = reader.make("sampling", member)
         check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
         return sampler
@@ -136,7 +140,7 @@ def build_encoding(reader: Reader, process: Process) -> Encoding:
     Raises:
       ConfigError: the process is discrete or neural, and has no probability flow here.
     """
-    if isinstance(process, Discrete | Neural):
+    if process.kind != "gaussian":
         raise ConfigError(
             f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
             "latents to encode to"

@@ -1,6 +1,6 @@
 """Build what is trained: the model, its objective, the optimizer and the augmentation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -58,7 +58,7 @@ from gradlog.sde_lib import (
     MASK_SCHEDULES,
     SDES,
     Discrete,
-    Neural,
+    Kind,
     Pixels,
     Process,
 )
@@ -129,13 +129,13 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
             f"needs config.model.label = 'ladder', got {label!r}"
         )
-    if process.learns and not isinstance(process, Neural) and label not in _LEVEL_LABELS:
+    if process.kind == "gaussian" and process.learns and label not in _LEVEL_LABELS:
         raise ConfigError(
             f"config.model.label = {label!r} is a time, whose noise level is learned: "
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
     dequantizer = _build_dequantizer(reader, dataset)
-    if isinstance(process, Neural):  # the network estimates the datum, and is told the time
+    if process.kind == "neural":  # the network estimates the datum, and is told the time
         network = reader.choose("model", NETWORKS, **ladder)
         return DiffusionModel(
             process, network, reader.make("model", Datum), ScaledTime(), dequantizer
@@ -229,13 +229,16 @@ def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -
     Raises:
       ConfigError: the process is of another kind than the objective.
     """
-    gaussian = {**INTEGRANDS, ELBO: EvidenceBound}
-    registries = gaussian, DISCRETE_OBJECTIVES, NEURAL_OBJECTIVES
-    member = reader.pick_for("objective.name", process, *registries)
-    if isinstance(process, Neural):
+    registries: Mapping[Kind, Mapping[str, Any]] = {
+        "gaussian": {**INTEGRANDS, ELBO: EvidenceBound},
+        "discrete": DISCRETE_OBJECTIVES,
+        "neural": NEURAL_OBJECTIVES,
+    }
+    member = reader.pick_for("objective.name", process, registries)
+    if process.kind == "neural":
         of_neural = ("uniform", "variational"), "sde.name", "neural"
         _check_choice(reader, "objective.dequantization", *of_neural)
-    if isinstance(process, Discrete | Neural):
+    if process.kind != "gaussian":
         return reader.make("objective", member)
     if member is EvidenceBound:
         return _build_elbo(reader, process)
@@ -418,7 +421,7 @@ def trained_groups(reader: Reader, process: Process) -> list[str]:
 
 def all_groups(reader: Reader, process: Process) -> list[str]:
     """Return the groups of parameters that a model with this process has."""
-    if isinstance(process, Discrete):
+    if process.kind == "discrete":
         return [NETWORK]
     learns = reader.get("objective.dequantization") == "variational"
     return [NETWORK] + [PROCESS] * process.learns + [DEQUANTIZER] * learns
