@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host
 from gradlog.likelihood.bits import Account, account, mean_standard_error
 from gradlog.likelihood.bound import VariationalBound, make_bound, make_vlb
+from gradlog.likelihood.chain_bound import ChainLikelihood
 from gradlog.likelihood.density import LogDensity, differentiable, log_density_fn
 from gradlog.likelihood.divergences import (
     DIVERGENCES,
@@ -50,6 +51,7 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 
 # Estimators of discrete processes.
 # Estimators of a ConditionalPath.
+CHAIN_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": ChainLikelihood}
 NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
 DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": MaskedBound,
@@ -61,6 +63,7 @@ DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
+    "CHAIN_LIKELIHOODS",
     "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
     "LIKELIHOODS",
@@ -69,6 +72,7 @@ __all__ = [
     "Account",
     "AsSample",
     "AsStored",
+    "ChainLikelihood",
     "Divergence",
     "Exact",
     "ExactBySubsets",

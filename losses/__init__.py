@@ -1,6 +1,7 @@
 """Objectives, their weightings over time, and the distributions of training times."""
 
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
+from gradlog.losses.chain_bound import ChainBound, simulate
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
@@ -50,6 +51,8 @@ INTEGRANDS: dict[str, type] = {
 }
 # Objectives of discrete processes.
 DISCRETE_OBJECTIVES: dict[str, type] = {"masked": MaskedCrossEntropy}
+# Objectives of a chain that is simulated.
+CHAIN_OBJECTIVES: dict[str, type] = {"elbo": ChainBound}
 # Objectives of a ConditionalPath.
 NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
@@ -61,6 +64,7 @@ WEIGHTINGS: dict[str, type] = {
 }
 
 __all__ = [
+    "CHAIN_OBJECTIVES",
     "DISCRETE_OBJECTIVES",
     "DRAWS",
     "ELBO_FORMS",
@@ -70,6 +74,7 @@ __all__ = [
     "SCALINGS",
     "SLICE_LAWS",
     "WEIGHTINGS",
+    "ChainBound",
     "DenoisingScoreMatching",
     "EvidenceBound",
     "ExampleKeys",
@@ -112,6 +117,7 @@ __all__ = [
     "example_keys",
     "log_probs",
     "reconstruction_cost",
+    "simulate",
     "stratified",
     "train_inside_for_variance",
 ]

@@ -1,6 +1,7 @@
 """Samplers: each turns a sample of the prior into a sample of the data."""
 
 from gradlog.sampling.base import Corrector, Density, Predictor, Sample, Sampler
+from gradlog.sampling.chain import ChainReverse
 from gradlog.sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
 from gradlog.sampling.ddim import DDIM
 from gradlog.sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
@@ -60,6 +61,7 @@ SAMPLERS: dict[str, type] = {
 }
 # Samplers of discrete processes.
 # Samplers of a ConditionalPath.
+CHAIN_SAMPLERS: dict[str, type] = {"chain_reverse": ChainReverse}
 NEURAL_SAMPLERS: dict[str, type] = {"neural_reverse": NeuralReverse}
 DISCRETE_SAMPLERS: dict[str, type] = {
     "ancestral": AncestralUnmasking,
@@ -68,6 +70,7 @@ DISCRETE_SAMPLERS: dict[str, type] = {
 }
 
 __all__ = [
+    "CHAIN_SAMPLERS",
     "CORRECTORS",
     "DDIM",
     "DISCRETE_SAMPLERS",
@@ -82,6 +85,7 @@ __all__ = [
     "AncestralUnmasking",
     "AnnealedLangevin",
     "AnnealedLangevinDynamics",
+    "ChainReverse",
     "ClassifierFree",
     "ClassifierGuidance",
     "Corrector",

@@ -18,6 +18,7 @@ from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.discrete import Absorbing, Discrete
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_affine import AffinePath, LearnedAffine
+from gradlog.sde_lib.learned_drift import DriftChain, LearnedDrift
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.log_snr import LogSNR
 from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
@@ -42,6 +43,7 @@ BY_DIMENSION: dict[str, type[GaussianPath]] = {"blurring": Blurring}
 # Processes with trained numbers: their ``bind`` returns a path, or one for each latent or datum.
 LEARNED: dict[str, type[Process]] = {
     "learned_affine": LearnedAffine,
+    "learned_drift": LearnedDrift,
     "learned_gamma": LearnedGamma,
     "multivariate": Multivariate,
     "neural": Neural,
@@ -67,12 +69,14 @@ __all__ = [
     "Blurring",
     "ConditionalPath",
     "Discrete",
+    "DriftChain",
     "Frequencies",
     "GammaPath",
     "GaussianPath",
     "Kind",
     "LatentPath",
     "LearnedAffine",
+    "LearnedDrift",
     "LearnedGamma",
     "LearnedNumbers",
     "LogSNR",

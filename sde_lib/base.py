@@ -14,8 +14,8 @@ from gradlog.sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
 Time = Scalar | float
-# A model of a process has a score, logits of tokens, or an estimate of the datum.
-Kind = Literal["gaussian", "discrete", "neural"]
+# A model has a score, logits of tokens, an estimate of the datum, or a score at simulated points.
+Kind = Literal["gaussian", "discrete", "neural", "chain"]
 Level = Float[Array, "..."]  # one number for all dimensions, or an array of the data's shape
 
 

@@ -123,14 +123,14 @@ class Neural(Process):
             raise ValueError(f"moves = {self.moves!r} is unknown; choose one of {list(MOVES)}")
 
     @property
-    def network(self) -> "_Perceptron":
+    def network(self) -> "Perceptron":
         """The network of the moments."""
-        return _Perceptron(self.neural_hidden, self._size * (1 + MOVES.index(self.moves)))
+        return Perceptron(self.neural_hidden, self._size * (1 + MOVES.index(self.moves)))
 
     @property
-    def diffusion(self) -> "_Perceptron":
+    def diffusion(self) -> "Perceptron":
         """The network of g."""
-        return _Perceptron(self.neural_hidden, 1)
+        return Perceptron(self.neural_hidden, 1)
 
     @property
     def _size(self) -> int:
@@ -155,7 +155,7 @@ def linear_moments(t: Time) -> tuple[Scalar, Scalar]:
     return left, jnp.exp(left * math.log(LEAST_STD))
 
 
-class _Perceptron(nn.Module):
+class Perceptron(nn.Module):
     """A network of a vector and the time, which is zero before training."""
 
     hidden: int

@@ -58,9 +58,10 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     Raises:
       ConfigError: the estimator runs on the host, or the model has no score.
     """
-    if experiment.process.kind == "neural":
+    if experiment.process.kind in ("neural", "chain"):
         raise ConfigError(
-            "config.sde.name = 'neural' has no score to export; export a run of another process"
+            f"config.sde.name = {experiment.config.sde.name!r} has no score to export; export a "
+            "run of another process"
         )
     name, dataset = next(iter(experiment.estimators)), experiment.dataset
     arrays = copy_arrays(params)

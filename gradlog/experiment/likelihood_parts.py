@@ -13,6 +13,7 @@ from gradlog.config_error import ConfigError
 from gradlog.data import Dataset
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.likelihood import (
+    CHAIN_LIKELIHOODS,
     DISCRETE_LIKELIHOODS,
     DIVERGENCES,
     LIKELIHOODS,
@@ -43,6 +44,7 @@ _REGISTRIES: Mapping[Kind, Mapping[str, Any]] = {
     "gaussian": {**LIKELIHOODS, IMPORTANCE: ImportanceWeighted},
     "discrete": DISCRETE_LIKELIHOODS,
     "neural": NEURAL_LIKELIHOODS,
+    "chain": CHAIN_LIKELIHOODS,
 }
 _VARIANCE = "the weights would be exponentials of all its variance"
 _NOT_A_BASE = {
@@ -103,13 +105,14 @@ def _build_estimator(
 ) -> Estimator:
     if isinstance(process, Discrete):
         return _build_discrete(reader, name, process, dataset)
-    if process.kind == "neural":
-        likelihood = reader.make("likelihood", NEURAL_LIKELIHOODS[name])
+    if process.kind != "gaussian":
+        likelihood = reader.make("likelihood", _REGISTRIES[process.kind][name])
         dequantizer = _build_dequantizer(reader, name, process, 0.0, dataset)
         if isinstance(dequantizer, Decoder):
             raise ConfigError(
                 "config.likelihood.dequantization = 'decoder' needs a scalar noise schedule; "
-                "config.sde.name = 'neural' has none: choose 'uniform' or 'variational'"
+                f"config.sde.name = {reader.get('sde.name')!r} has none: choose 'uniform' or "
+                "'variational'"
             )
         return Estimator(OneDraw(likelihood), dequantizer, reader.snapshot("likelihood."))
     base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name

@@ -452,9 +452,12 @@ class Run:
         """
         self.experiment.require_common_levels("a score at a time")
         if not isinstance(self.experiment.initial_process, GaussianPath):
-            instead = "run.logits(x)"
-            if self.experiment.process.kind == "neural":
-                instead = "run.experiment.model.bind(run.params()).datum(x, t)"
+            of_model = "run.experiment.model.bind(run.params())"
+            instead = {
+                "discrete": "run.logits(x)",
+                "neural": f"{of_model}.datum(x, t)",
+                "chain": f"{of_model}.score(x, t) at the ends of its steps",
+            }[self.experiment.process.kind]
             raise ConfigError(
                 f"config.sde.name = {self.config.sde.name!r} has no score: use {instead}"
             )

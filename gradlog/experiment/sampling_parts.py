@@ -14,6 +14,7 @@ from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.experiment.training_parts import training_draw
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
+    CHAIN_SAMPLERS,
     CORRECTORS,
     DISCRETE_SAMPLERS,
     GUIDANCES,
@@ -69,6 +70,7 @@ def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> 
         "gaussian": SAMPLERS,
         "discrete": DISCRETE_SAMPLERS,
         "neural": NEURAL_SAMPLERS,
+        "chain": CHAIN_SAMPLERS,
     }
     member = reader.pick_for("sampling.name", process, registries)
     if process.kind != "gaussian":
@@ -138,7 +140,7 @@ def build_encoding(reader: Reader, process: Process) -> Encoding:
     """Build the map between data and latents, with the solver and eps of ``config.sampling``.
 
     Raises:
-      ConfigError: the process is discrete or neural, and has no probability flow here.
+      ConfigError: the process has no probability flow here.
     """
     if process.kind != "gaussian":
         raise ConfigError(

@@ -14,6 +14,7 @@ from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.losses import (
+    CHAIN_OBJECTIVES,
     DISCRETE_OBJECTIVES,
     ELBO_FORMS,
     INTEGRANDS,
@@ -43,6 +44,7 @@ from gradlog.models import (
     Energy,
     LevelLogits,
     Logits,
+    Noise,
     NoLabel,
     Scaled,
     ScaledTime,
@@ -135,11 +137,11 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
     dequantizer = _build_dequantizer(reader, dataset)
-    if process.kind == "neural":  # the network estimates the datum, and is told the time
+    if process.kind != "gaussian":  # the network is told the time
         network = reader.choose("model", NETWORKS, **ladder)
-        return DiffusionModel(
-            process, network, reader.make("model", Datum), ScaledTime(), dequantizer
-        )
+        # That of a path of NFDM estimates the datum.
+        output = reader.make("model", Datum if process.kind == "neural" else Noise)
+        return DiffusionModel(process, network, output, ScaledTime(), dequantizer)
     parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
     levels = (dataset and dataset.levels) or 2  # without data the configuration is only checked
     if parametrization is LevelLogits:
@@ -233,11 +235,14 @@ def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -
         "gaussian": {**INTEGRANDS, ELBO: EvidenceBound},
         "discrete": DISCRETE_OBJECTIVES,
         "neural": NEURAL_OBJECTIVES,
+        "chain": CHAIN_OBJECTIVES,
     }
     member = reader.pick_for("objective.name", process, registries)
-    if process.kind == "neural":
-        of_neural = ("uniform", "variational"), "sde.name", "neural"
-        _check_choice(reader, "objective.dequantization", *of_neural)
+    if process.kind in ("neural", "chain"):
+        possible = ("uniform", "variational")
+        _check_choice(
+            reader, "objective.dequantization", possible, "sde.name", reader.get("sde.name")
+        )
     if process.kind != "gaussian":
         return reader.make("objective", member)
     if member is EvidenceBound:
