@@ -80,16 +80,16 @@ def sde() -> Config:
     return Config(
         {
             # Name of the process: 'vp', 'subvp', 've', 'straight', 'ddpm' (discrete time),
-            # 'log_snr' (that of VDM), 'learned_gamma', whose schedule is trained, 'multivariate',
-            # with a trained schedule for each dimension, 'learned_affine', with a trained drift and
-            # diffusion for each dimension or of low rank, 'blurring', whose high frequencies decay
-            # first, or 'neural' (NFDM), whose mean, standard deviation and diffusion are trained.
-            # For data with levels also 'masking', which hides them, 'learned_masking' with a
-            # trained rate for each level, 'one_position', which hides one at a time, and 'uniform',
-            # which replaces them.
+            # 'log_snr' (that of VDM), 'blurring', whose high frequencies decay first. Trained:
+            # 'learned_gamma', a schedule, 'multivariate', one for each dimension, 'learned_affine',
+            # drift and diffusion for each dimension or of low rank, 'neural' (NFDM), the mean,
+            # standard deviation and diffusion, and 'learned_drift', a chain whose drift is a
+            # network, for points. For data with levels also 'masking', which hides them,
+            # 'learned_masking' with a trained rate for each level, 'one_position', which hides one
+            # at a time, and 'uniform', which replaces them.
             "name": "vp",
-            "beta_min": 0.1,  # vp, subvp, ddpm: noise rate at t = 0 (0, inf)
-            "beta_max": 20.0,  # vp, subvp, ddpm: noise rate at t = 1 (0, inf)
+            "beta_min": 0.1,  # vp, subvp, ddpm, learned_drift: noise rate at t = 0 (0, inf)
+            "beta_max": 20.0,  # vp, subvp, ddpm, learned_drift: noise rate at t = 1 (0, inf)
             # ve, and the ladder of levels: smallest standard deviation of noise. (0, inf)
             "sigma_min": 0.01,
             # ve, and the ladder of levels: largest standard deviation of noise. (0, inf)
@@ -122,6 +122,8 @@ def sde() -> Config:
             "rank": 4,  # learned_affine: dimensions of the learned space [1, inf)
             "blur_max": 20.0,  # blurring: width of the blur at t = 1, in pixels [0, inf)
             "blur_floor": 1e-3,  # blurring: smallest factor of a frequency (0, 1]
+            "chain_steps": 32,  # learned_drift: steps of the chain [1, inf)
+            "drift_hidden": 64,  # learned_drift: width of its network [1, inf)
             # neural: what depends on the datum beside alpha: the 'mean' or 'mean_and_std'.
             "moves": "mean_and_std",
             "neural_hidden": 128,  # neural: width of its networks [1, inf)
@@ -452,10 +454,11 @@ def sampling() -> Config:
         {
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
-            # which to take. For the process neural: 'neural_reverse'. For masks: 'first_hitting' is
-            # exact, 'ancestral' takes num_steps steps, 'remdm' masks again on the way, 'confidence'
-            # keeps the likeliest tokens, 'reverse_chain' takes the steps of one_position;
-            # 'level_ancestral' those of learned_masking, 'uniform_ancestral' those of uniform.
+            # which to take. For the process neural 'neural_reverse', for learned_drift
+            # 'chain_reverse'. For masks: 'first_hitting' is exact, 'ancestral' takes num_steps
+            # steps, 'remdm' masks again on the way, 'confidence' keeps the likeliest tokens,
+            # 'reverse_chain' takes the steps of one_position; 'level_ancestral' those of
+            # learned_masking, 'uniform_ancestral' those of uniform.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)
@@ -603,9 +606,12 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence'; of masks: 'few_steps'.
+            # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence', 'learned_noise'; of
+            # masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
+            "bends": 9,  # learned_noise: number of shapes of a schedule [2, inf)
+            "process_steps": 400,  # learned_noise: steps of each training [1, inf)
             # entropy, fisher, kl_rates, few_steps: number of points on a curve. [2, inf)
             "times": 40,
             # score_field, energy, denoising_density, contrastive_divergence: half the side of the

@@ -29,6 +29,7 @@ from gradlog.likelihood import (
 )
 from gradlog.likelihood.divergences import Exact, Rademacher
 from gradlog.losses import (
+    ChainBound,
     DenoisingScoreMatching,
     EvidenceBound,
     Likelihood,
@@ -42,7 +43,7 @@ from gradlog.models import BoundModel, DiffusionModel, Variational
 from gradlog.models.diffusion_model import Params
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
-from gradlog.sde_lib import SDE, ConditionalPath, check_process
+from gradlog.sde_lib import SDE, ConditionalPath, DriftChain, check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -284,6 +285,8 @@ def default_objective(model: DiffusionModel, eps: float) -> Objective:
     path = process.initial()
     if isinstance(path, ConditionalPath):
         return NeuralBound()
+    if isinstance(path, DriftChain):
+        return ChainBound()
     if path.INSIDE or not isinstance(path, SDE):
         return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
     return EvidenceBound(integrand, 0.0, even, eps)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host
 from gradlog.likelihood.bits import Account, account, mean_standard_error
 from gradlog.likelihood.bound import VariationalBound, make_bound, make_vlb
+from gradlog.likelihood.chain_bound import ChainLikelihood
 from gradlog.likelihood.density import LogDensity, differentiable, log_density_fn
 from gradlog.likelihood.divergences import (
     DIVERGENCES,
@@ -56,6 +57,7 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 }
 
 # Estimators of a ConditionalPath.
+CHAIN_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": ChainLikelihood}
 NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
 # Estimators of discrete processes: with masks, and without.
 DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
@@ -70,6 +72,7 @@ JUMP_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": JumpBound}
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
+    "CHAIN_LIKELIHOODS",
     "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
     "JUMP_LIKELIHOODS",
@@ -79,6 +82,7 @@ __all__ = [
     "Account",
     "AsSample",
     "AsStored",
+    "ChainLikelihood",
     "Divergence",
     "Exact",
     "ExactBySubsets",

@@ -1,6 +1,7 @@
 """Objectives, their weightings over time, and the distributions of training times."""
 
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
+from gradlog.losses.chain_bound import ChainBound, simulate
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
@@ -57,6 +58,8 @@ DISCRETE_OBJECTIVES: dict[str, type] = {
     "masked_by_level": LevelMaskedBound,
     "score_entropy": ScoreEntropy,
 }
+# Objectives of a chain that is simulated.
+CHAIN_OBJECTIVES: dict[str, type] = {"elbo": ChainBound}
 # Objectives of a ConditionalPath.
 NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
@@ -68,6 +71,7 @@ WEIGHTINGS: dict[str, type] = {
 }
 
 __all__ = [
+    "CHAIN_OBJECTIVES",
     "DISCRETE_OBJECTIVES",
     "DRAWS",
     "ELBO_FORMS",
@@ -79,6 +83,7 @@ __all__ = [
     "SLICE_LAWS",
     "WEIGHTINGS",
     "AnisotropicKernel",
+    "ChainBound",
     "DenoisingScoreMatching",
     "EvidenceBound",
     "ExampleKeys",
@@ -128,6 +133,7 @@ __all__ = [
     "masked_cost",
     "reconstruction_cost",
     "score_entropy",
+    "simulate",
     "stratified",
     "train_inside_for_variance",
 ]

@@ -145,7 +145,7 @@ class _NetworkFunction:
         basis = process.basis
 
         def network_fn(x: Float[Array, "*D"], t: Time) -> Any:
-            output = self.network.apply(
+            output: Any = self.network.apply(
                 {"params": params},
                 basis.data(x),
                 basis.seen(self.noise_label(process, t)),

@@ -1,6 +1,7 @@
 """Samplers: each turns a sample of the prior into a sample of the data."""
 
 from gradlog.sampling.base import Corrector, Density, Predictor, Sample, Sampler
+from gradlog.sampling.chain import ChainReverse
 from gradlog.sampling.correctors import AnnealedLangevinDynamics, Langevin, NoCorrector
 from gradlog.sampling.ddim import DDIM
 from gradlog.sampling.dpm_solver import DPMSolver2M, DPMSolver3M, DPMSolverSDE
@@ -66,6 +67,7 @@ SAMPLERS: dict[str, type] = {
     "probability_flow": ProbabilityFlow,
 }
 # Samplers of a ConditionalPath.
+CHAIN_SAMPLERS: dict[str, type] = {"chain_reverse": ChainReverse}
 NEURAL_SAMPLERS: dict[str, type] = {"neural_reverse": NeuralReverse}
 # Samplers of discrete processes.
 DISCRETE_SAMPLERS: dict[str, type] = {
@@ -79,6 +81,7 @@ DISCRETE_SAMPLERS: dict[str, type] = {
 }
 
 __all__ = [
+    "CHAIN_SAMPLERS",
     "CORRECTORS",
     "DDIM",
     "DISCRETE_SAMPLERS",
@@ -94,6 +97,7 @@ __all__ = [
     "AncestralUnmasking",
     "AnnealedLangevin",
     "AnnealedLangevinDynamics",
+    "ChainReverse",
     "ClassifierFree",
     "ClassifierGuidance",
     "ConfidenceOrder",

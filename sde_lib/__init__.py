@@ -3,13 +3,22 @@
 To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a line here.
 """
 
-from gradlog.sde_lib.base import SDE, GaussianPath, Process, check_process, derivative, sum_over
+from gradlog.sde_lib.base import (
+    SDE,
+    GaussianPath,
+    Kind,
+    Process,
+    check_process,
+    derivative,
+    sum_over,
+)
 from gradlog.sde_lib.bases import Basis, Frequencies, Pixels, Reflections
 from gradlog.sde_lib.blurring import Blurring
 from gradlog.sde_lib.ddpm import DDPM
 from gradlog.sde_lib.discrete import Absorbing, Discrete, JumpProcess
 from gradlog.sde_lib.learned import LearnedNumbers
 from gradlog.sde_lib.learned_affine import AffinePath, LearnedAffine
+from gradlog.sde_lib.learned_drift import DriftChain, LearnedDrift
 from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
 from gradlog.sde_lib.level_masking import LearnedMasking, LevelMasking
 from gradlog.sde_lib.log_snr import LogSNR
@@ -36,6 +45,7 @@ BY_DIMENSION: dict[str, type[GaussianPath]] = {"blurring": Blurring}
 # Processes with trained numbers: their ``bind`` returns a path, or one for each latent or datum.
 LEARNED: dict[str, type[Process]] = {
     "learned_affine": LearnedAffine,
+    "learned_drift": LearnedDrift,
     "learned_gamma": LearnedGamma,
     "multivariate": Multivariate,
     "neural": Neural,
@@ -63,12 +73,15 @@ __all__ = [
     "Blurring",
     "ConditionalPath",
     "Discrete",
+    "DriftChain",
     "Frequencies",
     "GammaPath",
     "GaussianPath",
     "JumpProcess",
+    "Kind",
     "LatentPath",
     "LearnedAffine",
+    "LearnedDrift",
     "LearnedGamma",
     "LearnedMasking",
     "LearnedNumbers",

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ from gradlog.sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
 Time = Scalar | float
+# A model has a score, logits of tokens, an estimate of the datum, or a score at simulated points.
+Kind = Literal["gaussian", "discrete", "jump", "neural", "chain"]
 Level = Float[Array, "..."]  # one number for all dimensions, or an array of the data's shape
 
 
@@ -24,11 +26,13 @@ class Process:
     process that uses given values. A process without trained numbers returns itself.
 
     Attributes:
+      kind: decides which objectives, estimators and samplers there are; bound and unbound alike.
       dtype: of the points that it moves: real numbers, or whole ones.
       INSIDE: the names of the fields that shape a learned schedule between its ends. They are
         trained for the variance of the bound, which does not depend on them (`losses.variance`).
     """
 
+    kind: ClassVar[Kind] = "gaussian"
     dtype: ClassVar[Any] = float
     INSIDE: ClassVar[tuple[str, ...]] = ()
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gradlog.sde_lib.base import Process, Scalar, Time
+from gradlog.sde_lib.base import Kind, Process, Scalar, Time
 
 Tokens = Int[Array, "*D"]
 
@@ -20,6 +20,7 @@ class Discrete(Process):
     any shape, and a scalar time.
     """
 
+    kind: ClassVar[Kind] = "discrete"
     dtype: ClassVar[Any] = jnp.int32
     levels: int
 

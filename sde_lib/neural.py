@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ from flax import struct
 from flax.linen.initializers import zeros_init
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib.base import Process, Scalar, Time
+from gradlog.sde_lib.base import Kind, Process, Scalar, Time
 from gradlog.sde_lib.pytree import pytree
 
 LEAST_STD = 0.01  # of the noise at t = 0
@@ -29,6 +29,8 @@ class ConditionalPath(Process):
     arXiv:2404.12940, section 3). The model has the same b with an estimate of x0. The prior is
     N(0, I). Times lie in [0, 1].
     """
+
+    kind: ClassVar[Kind] = "neural"
 
     @abstractmethod
     def moments(
@@ -110,6 +112,8 @@ class Neural(Process):
       ValueError: ``moves`` is unknown.
     """
 
+    kind: ClassVar[Kind] = "neural"
+
     shape: tuple[int, ...]
     moves: str = "mean_and_std"
     neural_hidden: int = 128
@@ -119,14 +123,14 @@ class Neural(Process):
             raise ValueError(f"moves = {self.moves!r} is unknown; choose one of {list(MOVES)}")
 
     @property
-    def network(self) -> "_Perceptron":
+    def network(self) -> "Perceptron":
         """The network of the moments."""
-        return _Perceptron(self.neural_hidden, self._size * (1 + MOVES.index(self.moves)))
+        return Perceptron(self.neural_hidden, self._size * (1 + MOVES.index(self.moves)))
 
     @property
-    def diffusion(self) -> "_Perceptron":
+    def diffusion(self) -> "Perceptron":
         """The network of g."""
-        return _Perceptron(self.neural_hidden, 1)
+        return Perceptron(self.neural_hidden, 1)
 
     @property
     def _size(self) -> int:
@@ -151,7 +155,7 @@ def linear_moments(t: Time) -> tuple[Scalar, Scalar]:
     return left, jnp.exp(left * math.log(LEAST_STD))
 
 
-class _Perceptron(nn.Module):
+class Perceptron(nn.Module):
     """A network of a vector and the time, which is zero before training."""
 
     hidden: int

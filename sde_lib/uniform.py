@@ -1,11 +1,13 @@
 """Uniform noise on tokens: each position is replaced by any token, each as likely."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib.base import Scalar, Time
+from gradlog.sde_lib.base import Kind, Scalar, Time
 from gradlog.sde_lib.discrete import JumpProcess, Tokens
 from gradlog.sde_lib.pytree import pytree
 
@@ -26,6 +28,7 @@ class Uniform(JumpProcess):
       levels: the number of tokens.
     """
 
+    kind: ClassVar[Kind] = "jump"
     levels: int = struct.field(pytree_node=False)
 
     def perturb(self, x0: Tokens, t: Time, key: Array) -> Tokens:

@@ -55,6 +55,7 @@ from gradlog.models import (
 )
 from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import (
+    CHAIN_SAMPLERS,
     CORRECTORS,
     DISCRETE_SAMPLERS,
     GUIDANCES,
@@ -223,6 +224,7 @@ theory/few_steps                   ncsnpp masking bound    first_hitting       0
 theory/fisher                      mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/gradient_variance           mlp    vp    ode        predictor_corrector 0.01   0.01   0.01
 theory/kl_bound                    mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
+theory/learned_noise               mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/kl_rates                    mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 toy/contrastive_divergence  mlp    vp    ode        langevin            0.165  0.165  0.165
 toy/denoising_density              mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
@@ -351,7 +353,7 @@ REGISTRIES = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS},
+    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS, **CHAIN_SAMPLERS},
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
@@ -376,6 +378,7 @@ OF_NEURAL = {
     "likelihood.name": "bound",
     "sampling.name": "neural_reverse",
 }
+OF_CHAIN = OF_NEURAL | {"sde.name": "learned_drift", "sampling.name": "chain_reverse"}
 # What else must be said for a member to be used at all.
 NEEDED = {
     "optimizer.schedule": {"optimizer.decay_steps": 10},
@@ -436,8 +439,9 @@ def _with(key, name):
         return tiny.images(**{key: name}), DIGITS
     if name == "variational":
         return tiny.images(**OF_VARIATIONAL | {key: name}), DIGITS
-    if name in OF_NEURAL.values() and name not in (ELBO, "bound"):
-        return tiny.points(**OF_NEURAL | {key: name}), POINTS
+    for own in (OF_NEURAL, OF_CHAIN):
+        if name in own.values() and name not in (ELBO, "bound"):
+            return tiny.points(**own | {key: name}), POINTS
     if name in (*LEARNED, *BY_DIMENSION, ELBO):
         maps = OF_MAPS if name in ("multivariate", "learned_affine", "blurring") else {}
         return tiny.points(**OF_LEARNED | maps | {key: name}), POINTS

@@ -24,6 +24,7 @@ from gradlog.models import NETWORKS, NOISE_LABELS, PARAMETRIZATIONS
 from gradlog.models.networks import dit, ncsnpp, ncsnv2
 from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import (
+    CHAIN_SAMPLERS,
     CORRECTORS,
     DISCRETE_SAMPLERS,
     GUIDANCES,
@@ -63,7 +64,7 @@ MEMBERS = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS},
+    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS, **CHAIN_SAMPLERS},
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,

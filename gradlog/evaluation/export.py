@@ -26,7 +26,7 @@ from gradlog.data import DataError
 from gradlog.evaluation.likelihood import Plan, evaluated_source, likelihood_evaluator
 from gradlog.evaluation.load_exported import FORMAT, describe
 from gradlog.likelihood import follow, runs_on_host
-from gradlog.sde_lib import Absorbing, Discrete, Neural
+from gradlog.sde_lib import Absorbing, Discrete
 from gradlog.storage import atomic, digest_params, list_versions, replace_nonfinite
 from gradlog.storage.state_arrays import copy_arrays, unflatten_arrays
 
@@ -59,9 +59,10 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     Raises:
       ConfigError: the estimator runs on the host, or the model has no score.
     """
-    if isinstance(experiment.process, Neural):
+    if experiment.process.kind in ("neural", "chain"):
         raise ConfigError(
-            "config.sde.name = 'neural' has no score to export; export a run of another process"
+            f"config.sde.name = {experiment.config.sde.name!r} has no score to export; export a "
+            "run of another process"
         )
     name, dataset = next(iter(experiment.estimators)), experiment.dataset
     arrays = copy_arrays(params)

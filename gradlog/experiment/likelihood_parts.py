@@ -13,6 +13,7 @@ from gradlog.config_error import ConfigError
 from gradlog.data import Dataset, LazyDataset
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.likelihood import (
+    CHAIN_LIKELIHOODS,
     DISCRETE_LIKELIHOODS,
     DIVERGENCES,
     JUMP_LIKELIHOODS,
@@ -22,7 +23,6 @@ from gradlog.likelihood import (
     AsStored,
     Divergence,
     ImportanceWeighted,
-    Likelihood,
     OneDraw,
     StoredLikelihood,
     make_mmse,
@@ -38,10 +38,17 @@ from gradlog.models import (
     Variational,
 )
 from gradlog.ode import FLOWS, PATHS, Adaptive
-from gradlog.sde_lib import Absorbing, Discrete, Neural, Pixels, Process
+from gradlog.sde_lib import Discrete, Kind, Pixels, Process
 
 IMPORTANCE = "importance"
 _UNKNOWN_TEST_SET = 1000
+_REGISTRIES: Mapping[Kind, Mapping[str, Any]] = {
+    "gaussian": {**LIKELIHOODS, IMPORTANCE: ImportanceWeighted},
+    "discrete": DISCRETE_LIKELIHOODS,
+    "jump": JUMP_LIKELIHOODS,
+    "neural": NEURAL_LIKELIHOODS,
+    "chain": CHAIN_LIKELIHOODS,
+}
 _VARIANCE = "the weights would be exponentials of all its variance"
 _NOT_A_BASE = {
     **dict.fromkeys(("bound", "mmse", "vlb"), _VARIANCE),
@@ -64,20 +71,9 @@ class Estimator:
     settings: dict[str, Any]
 
 
-def estimator_names(process: Process | None = None) -> list[str]:
-    """Return every name that ``config.likelihood.name`` may have with a process.
-
-    Without one it is a continuous process.
-    """
-    if isinstance(process, Discrete):
-        return sorted(_likelihoods_of_tokens(process))
-    if isinstance(process, Neural):
-        return sorted(NEURAL_LIKELIHOODS)
-    return sorted([*LIKELIHOODS, IMPORTANCE])
-
-
-def _likelihoods_of_tokens(process: Discrete) -> Mapping[str, Callable[..., Likelihood]]:
-    return DISCRETE_LIKELIHOODS if isinstance(process, Absorbing) else JUMP_LIKELIHOODS
+def estimator_names(kind: Kind = "gaussian") -> list[str]:
+    """Return every name that ``config.likelihood.name`` may have with a kind of process."""
+    return sorted(_REGISTRIES[kind])
 
 
 def build_estimators(
@@ -89,7 +85,7 @@ def build_estimators(
     """
     key = "eval.estimators" if reader.get("eval.estimators") else "likelihood.name"
     listed = reader.get(key) if key == "eval.estimators" else (reader.get(key),)
-    possible = estimator_names(process)
+    possible = estimator_names(process.kind)
     if not all(isinstance(entry, str) for entry in listed):
         raise ConfigError(
             f"config.eval.estimators = {listed} must be names, choose from {possible}"
@@ -97,8 +93,7 @@ def build_estimators(
     # A comma-separated list on the command line arrives as one string.
     names = [name.strip() for entry in listed for name in entry.split(",")]
     if unknown := [name for name in names if name not in possible]:
-        of_kind = isinstance(process, Discrete | Neural)
-        kind = f" for config.sde.name = {config.sde.name!r}" * of_kind
+        kind = f" for config.sde.name = {config.sde.name!r}" * (process.kind != "gaussian")
         raise ConfigError(f"config.{key}: {unknown[0]!r} is unknown{kind}; choose from {possible}")
     found = {}
     for name in dict.fromkeys(names):
@@ -113,13 +108,14 @@ def _build_estimator(
 ) -> Estimator:
     if isinstance(process, Discrete):
         return _build_discrete(reader, name, process, dataset)
-    if isinstance(process, Neural):
-        likelihood = reader.make("likelihood", NEURAL_LIKELIHOODS[name])
+    if process.kind != "gaussian":
+        likelihood = reader.make("likelihood", _REGISTRIES[process.kind][name])
         dequantizer = _build_dequantizer(reader, name, process, 0.0, dataset)
         if isinstance(dequantizer, Decoder):
             raise ConfigError(
                 "config.likelihood.dequantization = 'decoder' needs a scalar noise schedule; "
-                "config.sde.name = 'neural' has none: choose 'uniform' or 'variational'"
+                f"config.sde.name = {reader.get('sde.name')!r} has none: choose 'uniform' or "
+                "'variational'"
             )
         return Estimator(OneDraw(likelihood), dequantizer, reader.snapshot("likelihood."))
     base = _base_of_importance(reader, dataset) if name == IMPORTANCE else name

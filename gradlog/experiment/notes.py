@@ -13,7 +13,6 @@ from gradlog.sampling import (
     PredictorCorrector,
     Unmasking,
 )
-from gradlog.sde_lib import Discrete, Neural
 
 # What training sees under each ``objective.dequantization`` of data with levels.
 _TRAINED_ON = {
@@ -38,7 +37,7 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
     estimators = experiment.estimators if "estimators" in built else {}
     sampler = experiment.sampler if "sampler" in built else None
 
-    without_eps = isinstance(experiment.process, Discrete | Neural)
+    without_eps = experiment.process.kind != "gaussian"
     trained = config.objective.eps
     used = {"likelihood": bool(estimators), "sampling": not built.isdisjoint(_SAMPLING)}
     for section in (name for name, is_used in used.items() if is_used and not without_eps):

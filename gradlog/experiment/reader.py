@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
-from gradlog.sde_lib import Discrete, Neural, Process, check_process
+from gradlog.sde_lib import Kind, Process, check_process
 
 
 class Reader:
@@ -46,19 +46,15 @@ class Reader:
         self,
         key: str,
         process: Process,
-        continuous: Mapping[str, Any],
-        discrete: Mapping[str, Any],
-        neural: Mapping[str, Any],
+        registries: Mapping[Kind, Mapping[str, Any]],
     ) -> Any:
         """Return the member that a key names, of the registry for the kind of the process.
 
         Raises:
           ConfigError: there is no such name, or it is one of the other kind.
         """
-        self.pick(key, {**continuous, **discrete, **neural})
-        name, own = self.get(key), continuous
-        if isinstance(process, Discrete | Neural):
-            own = neural if isinstance(process, Neural) else discrete
+        self.pick(key, {name: None for registry in registries.values() for name in registry})
+        name, own = self.get(key), registries[process.kind]
         if name not in own:
             raise ConfigError(
                 f"config.{key} = {name!r} does not go with config.sde.name = "

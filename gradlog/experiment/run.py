@@ -42,7 +42,7 @@ from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
 from gradlog.models import Continuous
-from gradlog.sde_lib import DISCRETE_PROCESSES, Absorbing, Discrete, GaussianPath, Neural
+from gradlog.sde_lib import DISCRETE_PROCESSES, Absorbing, Discrete, GaussianPath
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -451,9 +451,13 @@ class Run:
         """
         self.experiment.require_common_levels("a score at a time")
         if not isinstance(self.experiment.initial_process, GaussianPath):
-            instead = "run.logits(x)"
-            if isinstance(self.experiment.process, Neural):
-                instead = "run.experiment.model.bind(run.params()).datum(x, t)"
+            of_model = "run.experiment.model.bind(run.params())"
+            instead = {
+                "discrete": "run.logits(x)",
+                "jump": "run.logits(x, t=t)",
+                "neural": f"{of_model}.datum(x, t)",
+                "chain": f"{of_model}.score(x, t) at the ends of its steps",
+            }[self.experiment.process.kind]
             raise ConfigError(
                 f"config.sde.name = {self.config.sde.name!r} has no score: use {instead}"
             )

@@ -14,6 +14,7 @@ from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.experiment.training_parts import training_draw
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
+    CHAIN_SAMPLERS,
     CORRECTORS,
     DISCRETE_SAMPLERS,
     GUIDANCES,
@@ -35,7 +36,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Absorbing, Discrete, Neural, Process
+from gradlog.sde_lib import Absorbing, Discrete, Kind, Process
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
 _UNEVEN = 2.0  # the longest step of log rho beside another for an integral over both
@@ -64,9 +65,15 @@ def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> 
 
     Without the data set chains that start at data have none: only the configuration is checked.
     """
-    registries = SAMPLERS, DISCRETE_SAMPLERS, NEURAL_SAMPLERS
-    member = reader.pick_for("sampling.name", process, *registries)
-    if isinstance(process, Discrete | Neural):
+    registries: Mapping[Kind, Mapping[str, Any]] = {
+        "gaussian": SAMPLERS,
+        "discrete": DISCRETE_SAMPLERS,
+        "jump": DISCRETE_SAMPLERS,
+        "neural": NEURAL_SAMPLERS,
+        "chain": CHAIN_SAMPLERS,
+    }
+    member = reader.pick_for("sampling.name", process, registries)
+    if process.kind != "gaussian":
         sampler = reader.make("sampling", member)
         check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)
         return sampler
@@ -133,9 +140,9 @@ def build_encoding(reader: Reader, process: Process) -> Encoding:
     """Build the map between data and latents, with the solver and eps of ``config.sampling``.
 
     Raises:
-      ConfigError: the process is discrete or neural, and has no probability flow here.
+      ConfigError: the process has no probability flow here.
     """
-    if isinstance(process, Discrete | Neural):
+    if process.kind != "gaussian":
         raise ConfigError(
             f"config.sde.name = {reader.get('sde.name')!r} has no probability flow, and so no "
             "latents to encode to"

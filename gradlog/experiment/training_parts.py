@@ -1,6 +1,6 @@
 """Build what is trained: the model, its objective, the optimizer and the augmentation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.losses import (
+    CHAIN_OBJECTIVES,
     DISCRETE_OBJECTIVES,
     ELBO_FORMS,
     INTEGRANDS,
@@ -45,6 +46,7 @@ from gradlog.models import (
     Energy,
     LevelLogits,
     Logits,
+    Noise,
     NoLabel,
     Scaled,
     ScaledTime,
@@ -61,8 +63,8 @@ from gradlog.sde_lib import (
     SDES,
     Absorbing,
     Discrete,
+    Kind,
     LearnedMasking,
-    Neural,
     Pixels,
     Process,
 )
@@ -134,17 +136,17 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
             f"needs config.model.label = 'ladder', got {label!r}"
         )
-    if process.learns and not isinstance(process, Neural) and label not in _LEVEL_LABELS:
+    if process.kind == "gaussian" and process.learns and label not in _LEVEL_LABELS:
         raise ConfigError(
             f"config.model.label = {label!r} is a time, whose noise level is learned: "
             f"config.sde.name = {reader.get('sde.name')!r} needs one of {list(_LEVEL_LABELS)}"
         )
     dequantizer = _build_dequantizer(reader, dataset)
-    if isinstance(process, Neural):  # the network estimates the datum, and is told the time
+    if process.kind != "gaussian":  # the network is told the time
         network = reader.choose("model", NETWORKS, **ladder)
-        return DiffusionModel(
-            process, network, reader.make("model", Datum), ScaledTime(), dequantizer
-        )
+        # That of a path of NFDM estimates the datum.
+        output = reader.make("model", Datum if process.kind == "neural" else Noise)
+        return DiffusionModel(process, network, output, ScaledTime(), dequantizer)
     parametrization = reader.pick("model.parametrization", PARAMETRIZATIONS)
     levels = (dataset and dataset.levels) or 2  # without data the configuration is only checked
     if parametrization is LevelLogits:
@@ -237,16 +239,22 @@ def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -
     Raises:
       ConfigError: the process is of another kind than the objective.
     """
-    gaussian = {**INTEGRANDS, ELBO: EvidenceBound}
-    registries = gaussian, DISCRETE_OBJECTIVES, NEURAL_OBJECTIVES
-    member = reader.pick_for("objective.name", process, *registries)
-    if isinstance(process, Neural):
-        of_neural = ("uniform", "variational"), "sde.name", "neural"
-        _check_choice(reader, "objective.dequantization", *of_neural)
-    if isinstance(process, Discrete | Neural):
+    registries: Mapping[Kind, Mapping[str, Any]] = {
+        "gaussian": {**INTEGRANDS, ELBO: EvidenceBound},
+        "discrete": DISCRETE_OBJECTIVES,
+        "jump": DISCRETE_OBJECTIVES,
+        "neural": NEURAL_OBJECTIVES,
+        "chain": CHAIN_OBJECTIVES,
+    }
+    member = reader.pick_for("objective.name", process, registries)
+    if process.kind in ("neural", "chain"):
+        possible = ("uniform", "variational")
+        _check_choice(
+            reader, "objective.dequantization", possible, "sde.name", reader.get("sde.name")
+        )
+    if process.kind != "gaussian":
         objective = reader.make("objective", member)
-        if isinstance(process, Discrete):
-            check_accepts("objective.name", reader.get("objective.name"), objective, process)
+        check_accepts("objective.name", reader.get("objective.name"), objective, process)
         return objective
     if member is EvidenceBound:
         return _build_elbo(reader, process)
