@@ -169,7 +169,7 @@ def _build_discrete(
     Raises:
       ConfigError: it does not accept the process, or data of that size.
     """
-    likelihood = reader.make("likelihood", _likelihoods_of_tokens(process)[name])
+    likelihood = reader.make("likelihood", _REGISTRIES[process.kind][name])
     check_accepts("likelihood.name", name, likelihood, process)
     if dataset is not None and hasattr(likelihood, "check_shape"):
         try:
