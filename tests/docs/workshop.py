@@ -101,9 +101,6 @@ def environment(place: Path) -> dict[str, str]:
         "PIP_NO_DEPS": "1",
         "NO_COLOR": "1",
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache" / "docs"),
-        # The commands share their tiny programs: their shapes are those of one small workdir.
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
 
 

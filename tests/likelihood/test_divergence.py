@@ -12,12 +12,9 @@ from gradlog.likelihood import (
     Exact,
     HutchPP,
     ODELikelihood,
-    Orthogonal,
     Probing,
     Rademacher,
-    Sphere,
 )
-from gradlog.likelihood import Gaussian as GaussianProbes
 from gradlog.models import BoundModel
 from gradlog.ode import Fixed, LogRhoFlow
 from gradlog.sde_lib import SDES
@@ -143,14 +140,8 @@ def test_exact_trace_has_no_error():
 REPEATS = 600
 
 
-HONEST = [
-    Rademacher(4),
-    GaussianProbes(4),
-    Sphere(4),
-    Probing(4, colors=2),
-    Orthogonal(4, colors=2),
-    HutchPP(4, rank=1),
-]
+# Of the others test_coverage.py has the intervals, and the variance is that of their traces above.
+HONEST = [Probing(4, colors=2), HutchPP(4, rank=1)]
 
 
 @pytest.mark.parametrize("divergence", HONEST, ids=lambda divergence: type(divergence).__name__)
