@@ -484,6 +484,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=4, help="of each point in a batch")
     parser.add_argument("--seconds", type=float, default=40, help="of each estimator, at least")
     parser.add_argument("--probes", type=int, default=0, help="of the rows of scipy and ode")
+    parser.add_argument("--skip", default="", help="rows that begin so, with commas between")
     parser.add_argument("--reference", type=int, default=0, help="intervals; 0: adaptive steps")
     parser.add_argument(
         "--mean_images", type=int, default=0, help="of the mean; 0: all, -1: no mean"
@@ -529,15 +530,21 @@ def main() -> None:
             (row(name, subject, records[name])["rms_error"] / aim) ** 2
         )
 
-    several = subject.likelihood("ode", probes=probes("ode"))
-    others = {
-        f"scipy, {probes('scipy')} probes": Record.of(subject, scipy, carried=probes("scipy")),
-        f"ode, {probes('ode')} probes": Record.of(subject, several),
-        "quadrature": Record.of(subject, subject.likelihood("quadrature")),
-        MULTISTEP: Record.of(subject, subject.likelihood("quadrature", **_MULTISTEP)),
-        "planned": Record.of(subject, subject.likelihood("planned", target=TARGET)),
-        "exact, multistep": Record.of(subject, subject.likelihood("exact", path="multistep")),
+    def record(name, **settings):
+        return Record.of(subject, subject.likelihood(name, **settings))
+
+    settings = {
+        f"scipy, {probes('scipy')} probes": lambda: Record.of(
+            subject, scipy, carried=probes("scipy")
+        ),
+        f"ode, {probes('ode')} probes": lambda: record("ode", probes=probes("ode")),
+        "quadrature": lambda: record("quadrature"),
+        MULTISTEP: lambda: record("quadrature", **_MULTISTEP),
+        "planned": lambda: record("planned", target=TARGET),
+        "exact, multistep": lambda: record("exact", path="multistep"),
     }
+    skipped = tuple(arguments.skip.split(",")) if arguments.skip else ()
+    others = {title: make() for title, make in settings.items() if not title.startswith(skipped)}
     repeat(others)
     report = {
         "dataset": subject.name,

@@ -72,7 +72,7 @@ def choose_config(found: Inspection, device: str) -> ConfigDict:
             side = min(height, width, RESIZED[device])
             height = width = side - side % SIDE_MULTIPLE or side
         config.data.update(image_size=height, channels=channels)
-    config.likelihood.update(name="planned", target_of="mean", target=0.001)
+    config.likelihood.update(name="planned", target_of="mean", target=0.0008)
     config.likelihood.update(eps=1e-4, rtol=1e-4, atol=1e-4, probes=2)
     config.sampling.eps = 1e-3
     (_choose_for_cpu if device == "cpu" else _choose_for_accelerator)(config, height, width)

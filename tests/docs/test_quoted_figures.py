@@ -67,7 +67,12 @@ def label(name):
     return f"`{name}`" + (f", {with_what or one_probe}" if with_what or one_probe else "")
 
 
-TITLES = {"digits": "digits", "photos16": "photos16"}
+TITLES = {
+    "digits": "digits",
+    "digits_999": "digits, 999 t",
+    "photos16": "photos16",
+    "oracle": "3,072 dimensions",
+}
 
 
 def scaling(name, key, digits):
