@@ -84,8 +84,8 @@ def test_the_file_has_the_bits_of_the_estimator(folders, kind):
     stated = float(np.mean(run.bits_per_dim_of(x)))
     parts = found.bits_per_dim
     assert sum(found.bits.values()) == pytest.approx(8 * len(found.data))
-    # A bin is a quarter of a deviation: its variance is 1/192 of that of a step. It changes the bits
-    # of the steps by as much, which are less than twice those of the account.
+    # A bin is a quarter of a deviation: its variance is 1/192 of that of a step. It changes the
+    # bits of the steps by as much, which are less than twice those of the account.
     assert abs(parts["discretization"]) < 2 * stated / 192
     assert abs(parts["integers"]) < 48 * 10 / x.size  # half a word for each of ten blocks
     # A path of latents costs more or less than its mean by about sqrt(2 nats); an order by less.
@@ -102,8 +102,12 @@ def test_the_command_compresses_a_folder_and_the_images_come_back(command, folde
     (tmp_path / "images/notes.txt").touch()
     workdir, file = f"--workdir={folders['masked']}", tmp_path / "file"
     there = ("--mode=compress", f"--source={tmp_path / 'images'}", f"--output={file}")
-    status, printed, _ = command(workdir, *there, "--config.data.channels=1")
+    own = ("--config.data.channels=1", "--config.codec.group_size=8", "--config.codec.knots=2")
+    status, printed, _ = command(workdir, *there, *own)
     assert status == 0
+    assert [line for line in printed.splitlines() if "changes nothing" in line] == [
+        "note: config.codec.knots is not read by this command; it changes nothing"
+    ]
     assert (
         "source: 5 images from 6 files; left out: .txt files (1); read with a change: " in printed
     )
