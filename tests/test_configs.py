@@ -186,7 +186,6 @@ conditional/digits                 ncsnpp vp    bound      predictor_corrector 0
 digits                             ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
-discrete/photos16_masked           ncsnpp masking bound    first_hitting       1e-05  1e-05  0.0001
 learned/digits_gamma               ncsnpp learned_gamma ode predictor_corrector 0     0      0
 learned/digits_latent              ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/digits_neural              ncsnpp neural bound     neural_reverse      0.001  0.001  0.001
