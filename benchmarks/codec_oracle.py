@@ -36,7 +36,13 @@ def main() -> None:
     rhos = np.geomspace(0.03, 4, options.steps + 1)
     prior_std = math.sqrt(PROBS @ CENTERS**2 + rhos[-1] ** 2)
     codec = BitsBack(
-        *(lambda y, i: _posterior(y, float(rhos[i]), PROBS) @ CENTERS, rhos, prior_std, CENTERS, False),
+        *(
+            lambda y, i: _posterior(y, float(rhos[i]), PROBS) @ CENTERS,
+            rhos,
+            prior_std,
+            CENTERS,
+            False,
+        ),
         **{"images": options.images, "rows": 1, "length": options.dims, "knots": options.knots},
     )
     x = np.random.default_rng(0).choice(LEVELS, (options.images, options.dims), p=PROBS)
