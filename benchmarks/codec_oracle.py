@@ -17,7 +17,8 @@ from gradlog.codec import BitsBack, Checks, write_code
 
 LEVELS = 17
 CENTERS = (2 * np.arange(LEVELS) + 1) / LEVELS - 1
-PROBS = sum(np.exp(-0.5 * ((CENTERS - mean) / 0.25) ** 2) for mean in (-0.45, 0.45))
+PROBS = np.exp(-0.5 * ((np.abs(CENTERS) - 0.45) / 0.25) ** 2)
+PROBS += np.exp(-0.5 * ((np.abs(CENTERS) + 0.45) / 0.25) ** 2)
 PROBS = PROBS / PROBS.sum()
 ENTROPY = float(-(PROBS * np.log2(PROBS)).sum())
 Z = np.linspace(-8, 8, 401)
@@ -35,14 +36,22 @@ def main() -> None:
     rhos = np.geomspace(0.03, 4, options.steps + 1)
     prior_std = math.sqrt(PROBS @ CENTERS**2 + rhos[-1] ** 2)
     codec = BitsBack(
-        *(lambda y, i: _posterior(y, rhos[i], PROBS) @ CENTERS, rhos, prior_std, CENTERS, False),
+        *(
+            lambda y, i: _posterior(y, float(rhos[i]), PROBS) @ CENTERS,
+            rhos,
+            prior_std,
+            CENTERS,
+            False,
+        ),
         **{"images": options.images, "rows": 1, "length": options.dims, "knots": options.knots},
     )
     x = np.random.default_rng(0).choice(LEVELS, (options.images, options.dims), p=PROBS)
     started = time.process_time()
     (block,) = codec.encode(x, lambda done: None)
     seconds = time.process_time() - started
-    assert np.array_equal(codec.decode([block], lambda done: None)[0], x)
+    (back,) = codec.decode([block], lambda done: None)
+    assert back is not None
+    assert np.array_equal(back, x)
     data = write_code({}, [block], [Checks.of(x.astype(np.uint8))])
     own = -np.log2(PROBS[x]).sum() / x.size
     words, initial = (32 * count / x.size for count in (len(block.words), block.initial))

@@ -40,7 +40,7 @@ MUTATIONS = [
         ),
         (
             "gradlog/codec/ans.py",
-            "self._below(below).push(coder, -self._window - offsets[below])",
+            "self._below(below).push(coder, -self._window - 1 - offsets[below])",
             "self._below(below).push(coder, 0 * offsets[below])",
             "tests/codec/test_codecs.py",
         ),

@@ -102,8 +102,12 @@ def test_the_command_compresses_a_folder_and_the_images_come_back(command, folde
     (tmp_path / "images/notes.txt").touch()
     workdir, file = f"--workdir={folders['masked']}", tmp_path / "file"
     there = ("--mode=compress", f"--source={tmp_path / 'images'}", f"--output={file}")
-    status, printed, _ = command(workdir, *there, "--config.data.channels=1")
+    own = ("--config.data.channels=1", "--config.codec.group_size=8", "--config.codec.knots=2")
+    status, printed, _ = command(workdir, *there, *own)
     assert status == 0
+    assert [line for line in printed.splitlines() if "changes nothing" in line] == [
+        "note: config.codec.knots is not read by this command; it changes nothing"
+    ]
     assert (
         "source: 5 images from 6 files; left out: .txt files (1); read with a change: " in printed
     )

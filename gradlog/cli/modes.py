@@ -401,14 +401,15 @@ def compress(options: "Options") -> None:
     output = Path(options.output).expanduser()
     if output.exists():
         raise UsageError(f"--output={output} exists already: name a new file")
-    run = open_run(options)
+    reading = {"data.image_size", "data.channels", "data.axes"} if options.source else set()
+    run = open_run(options, keys_of_mode=lambda run: run.compression.keys | reading)
     (step, *others) = run.steps(options.steps)
     if others:
         raise UsageError(f"--steps={options.steps}: a file is of one checkpoint")
     data, test = run.config.data, run.experiment.dataset
     if options.source:
-        reading = {"image_size": data.image_size, "channels": data.channels, "axes": data.axes}
-        x, account = read_examples(options.source, test.shape, **reading)
+        shape = {"image_size": data.image_size, "channels": data.channels, "axes": data.axes}
+        x, account = read_examples(options.source, test.shape, **shape)
         terminal.say(f"source: {account}")
     else:
         source = evaluated_source(run.experiment)

@@ -74,7 +74,7 @@ class Categorical:
     probs: Float[np.ndarray, "m levels"]
 
     def __post_init__(self) -> None:
-        _check_finite(self.probs)
+        check_finite(self.probs)
 
     def push(self, coder: Any, symbols: Symbols) -> None:
         coder.encode_reverse(symbols.astype(np.int32), *self._integers)
@@ -136,7 +136,7 @@ class GridNormal:
     high: int
 
     def __post_init__(self) -> None:
-        _check_finite(self.mean)
+        check_finite(self.mean)
 
     def push(self, coder: Any, symbols: Symbols) -> None:
         offsets = symbols - self._center
@@ -265,6 +265,11 @@ class Stack:
             self.density_bits += sign * density
 
 
-def _check_finite(numbers: np.ndarray) -> None:
+def check_finite(numbers: np.ndarray) -> None:
+    """Check that the numbers of a model are finite.
+
+    Raises:
+      NotFiniteError: one is not.
+    """
     if not np.isfinite(numbers).all():
         raise NotFiniteError("the model gives numbers that are not finite")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from gradlog.codec.ans import Categorical, Even, GridNormal, Law, Stack, Words
+from gradlog.codec.ans import Categorical, Even, GridNormal, Law, Stack, Words, check_finite
 from gradlog.codec.base import Block, Progress, Tokens
 
 Latents = Int[np.ndarray, " d"]  # places on the grid of a noise level
@@ -233,6 +233,7 @@ class BitsBack:
                 y[: len(x)] = points + self.rhos[i] * random.standard_normal(x.shape)
                 clean = self._denoise({}, i, start=y)[: len(x)]
                 sums[:, knot] += np.mean(((clean - points) / self.rhos[i]) ** 2, axis=1)
+        check_finite(sums)
         return np.rint(sums / images / _UNIT).clip(0, _CODES - 1).astype(int)
 
     def _stds(self, errors: Int[np.ndarray, " knots"]) -> Float[np.ndarray, " K"]:

@@ -154,6 +154,12 @@ class Compression:
                 ) from error
         return join_images(parts, blocks, dataset.shape, self._stored, complete)
 
+    @property
+    def keys(self) -> set[str]:
+        """The keys of the section `codec` that a file of this process depends on."""
+        own = "group_size" if isinstance(self._experiment.process, Discrete) else "knots"
+        return {"codec.images_per_block", f"codec.{own}"}
+
     def settings(self, images: int) -> dict[str, Any]:
         """Return what the codec of so many images depends on, beside the parameters.
 

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import tokens
 
-from gradlog.codec import BitsBack, Categorical, Even, GridNormal, MaskedTokens, Stack
+from gradlog.codec import (
+    BitsBack,
+    Categorical,
+    Even,
+    GridNormal,
+    MaskedTokens,
+    NotFiniteError,
+    Stack,
+)
 
 RNG = np.random.default_rng(0)
 LEVELS = 9
@@ -181,7 +189,7 @@ def test_levels_of_a_mixture_take_their_entropy():
     """To 1 % in a hundred steps, beside the initial bits."""
     levels = 17
     centers = (2 * np.arange(levels) + 1) / levels - 1
-    weights = sum(np.exp(-0.5 * ((centers - mean) / 0.25) ** 2) for mean in (-0.45, 0.45))
+    weights = np.exp(-0.5 * ((centers[:, None] - [-0.45, 0.45]) / 0.25) ** 2).sum(axis=1)
     probs, rhos = weights / weights.sum(), np.geomspace(0.03, 4, 101)
 
     def mean(y, i):
@@ -196,6 +204,16 @@ def test_levels_of_a_mixture_take_their_entropy():
     np.testing.assert_array_equal(codec.decode(blocks, quiet)[0], x)
     truth = -np.log2(probs[x]).sum()
     assert truth < bits(blocks) < 1.01 * truth
+
+
+@pytest.mark.parametrize("knots", [0, 3])
+def test_a_network_that_is_not_finite_is_refused(knots):
+    codec = BitsBack(
+        *(lambda y, i: y * np.nan, np.geomspace(0.02, 5, 4), 5.1, CENTERS, False),
+        **{"images": 2, "rows": 1, "length": 16, "knots": knots},
+    )
+    with pytest.raises(NotFiniteError):
+        codec.encode(np.zeros((2, 16), int), quiet)
 
 
 def test_a_latent_far_from_its_mean_costs_an_escape_and_no_error():
