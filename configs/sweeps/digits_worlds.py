@@ -1,7 +1,7 @@
 """Tokens and Gaussian noise on the digits: all of configs/discrete/digits_*.py, and the demo.
 
 Each has the network, the number of steps and the estimator of its own file, and three seeds. All
-bits are those of the stored images, so they stand in one table. docs/discrete.md has it.
+bits are those of the stored images, so they stand in one table. docs/discrete.md has single runs.
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/digits_worlds.py \\
     --workdir=runs/digits_worlds

@@ -153,6 +153,18 @@ def test_shipped_sweep_has_nine_settings_with_three_seeds():
     assert {run.overrides["seed"] for run in plan.runs} == {0, 1, 2}
 
 
+def test_each_world_of_the_digits_has_the_configuration_of_its_file():
+    file = "configs/sweeps/digits_worlds.py"
+    plan = make_plan(file, load("sweep", str(tiny.ROOT / file))["get_config"]())
+    paths = [tiny.ROOT / "configs/digits.py"]
+    paths += sorted((tiny.ROOT / "configs/discrete").glob("digits_*.py"))
+    assert len(plan.runs) == 3 * len(paths)
+    for run, path in zip(plan.runs, paths, strict=False):  # of the first seed
+        wanted = load("config", str(path))["get_config"]()
+        wanted.update({"training": {"sample_every": 0}, "eval": {"second_look": 0}})
+        assert plan.build_config(run).to_dict() == wanted.to_dict()
+
+
 def test_sweep_of_version_0_1_is_recognized(tmp_path):
     """Version 0.1 computed these names and this digest from keys in British spelling."""
     file = "configs/sweeps/digits_weighting_sde.py"
