@@ -19,6 +19,7 @@ from gradlog.data.files import (
 )
 from gradlog.data.folder import find_images
 from gradlog.data.image_files import survey_images
+from gradlog.data.text import ENDINGS
 
 BITS8 = 256
 
@@ -57,6 +58,11 @@ def inspect_data(path: str) -> Inspection:
     if not place.exists():
         raise DataError(
             f"there is no folder and no file {path}; name a folder of images or a file of arrays"
+        )
+    if place.is_file() and place.suffix.lower() in ENDINGS:
+        raise DataError(
+            f"{path} is a text; --config=configs/discrete/text.py --config.data.path={path} models "
+            "it as characters"
         )
     if place.is_dir():
         return _inspect_images(str(place), find_images(place).sets[0])

@@ -253,6 +253,12 @@ def test_unusable_data_are_refused(tmp_path, make, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_text_is_sent_to_its_own_experiment(tmp_path):
+    (tmp_path / "x.txt").write_text("text")
+    with pytest.raises(DataError, match=r"configs/discrete/text\.py"):
+        inspect_data(str(tmp_path / "x.txt"))
+
+
 def test_the_inspected_file_is_split_as_usual(save):
     array = _levels(50, 4, top=17)
     found = _loaded(inspect_data(save(images=array)))
