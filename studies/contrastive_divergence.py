@@ -128,38 +128,35 @@ class ContrastiveDivergence:
         log_p = law.log_density_fn(experiment.initial_process)
         truth = grid.evaluate(lambda x: jnp.exp(log_p(x, objective.eps)))
         below = np.add.outer(grid.axis, grid.axis) < 0
-        share = {
-            name: float(density[below].sum() / density.sum())
-            for name, density in {
-                "truth": truth,
-                **{n: r.density for n, r in results.items()},
-            }.items()
-        }
+        weight = lambda density: float(density[below].sum() / density.sum())  # noqa: E731
+        share = {name: weight(one.density) for name, one in results.items()}
 
-        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        figure = Figure(figsize=(13, 3.6), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         along = np.sqrt(2) * grid.axis
         right.fill_between(along, np.diagonal(truth), color="0.85", label="data")
         for name, one in results.items():
-            left.plot(one.nfe * steps, one.kl, ".-", label=f"{name}, {one.nfe} NFE a step")
+            left.plot(one.nfe * steps, one.kl, ".-", label=f"{name}: {one.nfe} NFE a step")
             middle.plot(one.seconds, one.kl, ".-", label=name)
             right.plot(along, np.diagonal(one.density), label=name)
         each = lambda values, unit: ", ".join(f"{n} {v:{unit}}" for n, v in values.items())  # noqa: E731
-        logs = {"xscale": "log", "yscale": "log"}
         unit = r"KL$(p_t\,\|\,q)$ (nats)"
         title = f"nats after {experiment.training.steps} steps:\n{each(kl, '.2g')}"
-        label_axes(left, title, "score evaluations of an example", unit, **logs)
+        x = "score evaluations of an example"
+        room = {"xscale": "log", "yscale": "log", "ylim": (1e-3, 4)}
+        label_axes(left, title, x, unit, legend="upper right", **room)
         title = f"time of a step in units of {first}'s:\n{each(slower, '.1f')}"
-        label_axes(middle, title, "seconds of training", unit, **logs)
-        title = f"weight of the first mode:\n{each(share, '.3f')}"
+        label_axes(middle, title, "seconds of training", unit, yscale="log")
+        title = f"weight of the first mode ({weight(truth):.3f}):\n{each(share, '.3f')}"
         label_axes(right, title, "along the line through the modes", "density")
 
         for name, one in results.items():
             terminal.say(
                 f"{name}, {one.nfe} NFE a step, {one.seconds[-1]:.1f} s: KL {kl[name]:.2g} nats, "
-                f"weight of the first mode {share[name]:.3f} (truth {share['truth']:.3f})"
+                f"weight of the first mode {share[name]:.3f} (truth {weight(truth):.3f})"
             )
         numbers: dict[str, Any] = {"steps": steps.tolist(), "weight_of_first_mode": share}
+        numbers["true_weight"] = weight(truth)
         for name, one in results.items():
             seconds, nats = one.seconds.tolist(), one.kl.tolist()
             numbers[name] = {"nfe": one.nfe, "seconds": seconds, "kl": nats}

@@ -41,6 +41,7 @@ from gradlog.losses import (
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
+    AnisotropicKernel,
     EvidenceBound,
     ScoreFlow,
 )
@@ -921,6 +922,15 @@ def test_explicit_score_matching_of_levels_takes_the_points_that_training_sees(n
     assert points.shape == DIGITS.train.shape
     np.testing.assert_allclose(points.min(), first, atol=1e-7)
     assert any("training set" in note for note in notes(experiment))
+
+
+def test_the_noise_of_denoising_is_that_of_its_key_and_a_note_says_what_it_excludes():
+    changes = {"objective.kernel": "anisotropic", "objective.anisotropy": 4.0}
+    experiment = build(tiny.points(**changes), POINTS)
+    assert experiment.objective.integrand.kernel == AnisotropicKernel(4.0)
+    gaussian = build(tiny.points(), POINTS)
+    said = [any("objective.kernel" in n for n in notes(each)) for each in (experiment, gaussian)]
+    assert said == [True, False]
 
 
 def test_explicit_score_matching_of_random_points_is_an_error():

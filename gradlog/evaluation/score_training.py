@@ -259,10 +259,10 @@ def loss_by_level(experiment: "Experiment", losses: Float[np.ndarray, " n"]) -> 
       experiment: whose objective draws the levels; one that is no score matching has none.
       losses: of single examples, in the order of their u.
     """
-    objective, process = experiment.objective, experiment.initial_process
+    objective = experiment.objective
     if not isinstance(objective, ScoreMatching):
         return {}
-    means, count = {}, min(_SHARES, len(losses))
+    process, means, count = experiment.initial_process, {}, min(_SHARES, len(losses))
     for i, share in enumerate(np.array_split(losses, count)):
         t, _ = objective.proposal(process, objective.eps, jnp.asarray((i + 0.5) / count))
         rho = float(jnp.exp(process.log_rho(t)))

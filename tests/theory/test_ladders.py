@@ -1,12 +1,18 @@
 """The ladder that data need, against the published ladders of Song & Ermon 2020, table 4."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import tiny
 from scipy.spatial.distance import pdist
 
+from gradlog.evaluation import score_training
 from gradlog.experiment.build import load_dataset
 from gradlog.experiment.training_parts import ladder_notes
+from gradlog.storage import Workdir
 from gradlog.theory.ladders import advise_ladder, ladder_ratio, relative_step
 
 # Dimensions, sigma_max, levels, steps at each level, epsilon; all end at 0.01.
@@ -73,3 +79,12 @@ def test_a_note_says_the_ladder_of_the_data(name):
     farthest = np.max(pdist(levels.reshape(len(levels), -1)))
     assert f"sigma_max = {farthest:.3g}, sigma_min = {2 / 17:.2g} " in note
     assert (f"this training has {config.sde.sigma_max:g}" in note) == (name == "ve")
+
+
+@pytest.mark.parametrize(("data", "process", "said"), [("files", "vp", 1), ("digits", "vp", 0)])
+def test_a_training_on_own_data_begins_with_the_ladder(data, process, said, capsys):
+    config = tiny.digits(**{"sde.name": process})
+    experiment: Any = SimpleNamespace(config=config, dataset=load_dataset(config))
+    config.data.name = data
+    score_training._say_notes(Workdir(Path("unused")), experiment, None)
+    assert capsys.readouterr().out.count("sigma_max") == said
