@@ -1,7 +1,7 @@
 """Objectives, their weightings over time, and the distributions of training times."""
 
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
-from gradlog.losses.chain_bound import ChainBound, simulate
+from gradlog.losses.chain_bound import ChainBound, simulate_chain
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
@@ -117,7 +117,7 @@ __all__ = [
     "example_keys",
     "log_probs",
     "reconstruction_cost",
-    "simulate",
+    "simulate_chain",
     "stratified",
     "train_inside_for_variance",
 ]
