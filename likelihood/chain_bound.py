@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from gradlog.likelihood.base import LogProb, PerExample
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DIFFUSION, PRIOR
-from gradlog.losses import simulate
+from gradlog.losses import simulate_chain
 from gradlog.models import BoundModel
 from gradlog.sde_lib import DriftChain
 
@@ -36,7 +36,7 @@ class ChainLikelihood(PerExample):
 
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         def path(key):
-            last, steps = simulate(model, x, key)
+            last, steps = simulate_chain(model, x, key)
             return last, {PRIOR: model.process.prior_log_prob(last), DIFFUSION: -steps}
 
         keys = jax.random.split(key, self.samples)

@@ -1,7 +1,7 @@
 """Objectives, their weightings over time, and the distributions of training times."""
 
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
-from gradlog.losses.chain_bound import ChainBound, simulate
+from gradlog.losses.chain_bound import ChainBound, simulate_chain
 from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
@@ -133,7 +133,7 @@ __all__ = [
     "masked_cost",
     "reconstruction_cost",
     "score_entropy",
-    "simulate",
+    "simulate_chain",
     "stratified",
     "train_inside_for_variance",
 ]

@@ -31,12 +31,12 @@ class ChainBound(StoredBound):
         self, model: BoundModel, x0: Float[Array, "*D"], u: Scalar, keys: ExampleKeys
     ) -> dict[str, Scalar]:
         del u
-        last, steps = simulate(model, x0, keys.integrand)
+        last, steps = simulate_chain(model, x0, keys.integrand)
         prior = -model.process.prior_log_prob(last)
         return {"prior": prior / x0.size, "diffusion": steps / x0.size}
 
 
-def simulate(
+def simulate_chain(
     model: BoundModel, x0: Float[Array, "*D"], key: jax.Array
 ) -> tuple[Float[Array, "*D"], Scalar]:
     """Return x_K, and ``sum_i log q(x_{i+1} | x_i) - log p(x_i | x_{i+1})`` in nats, of one path.

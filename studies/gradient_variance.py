@@ -19,6 +19,7 @@ from gradlog.experiment.reader import Reader
 from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
 from gradlog.losses import INTEGRANDS, SLICE_LAWS
+from gradlog.sde_lib import SDE
 from gradlog.studies.common import write_results
 from gradlog.studies.curves import Curve, curves_to_json, rms_deviation
 from gradlog.theory.gradients import (
@@ -105,8 +106,14 @@ class GradientVariance:
             f"what denoising adds to the gradient's variance: by theory {added[0].max():.3g}, "
             f"rms deviation of V(DSM) - V(ESM) over the levels {added_deviation:.1f} s.e."
         )
+        by_schedule = variance_by_schedule(sde, times, moments["dsm"])
+        terminal.say(
+            "standard deviation of the gradient of the likelihood-weighted loss at one draw (dsm): "
+            + ", ".join(f"{v**0.5:.3g} with {name}" for name, v in by_schedule.items())
+        )
         numbers = {
             "rho": rho.tolist(),
+            "dsm_by_schedule": by_schedule,
             "denoising_variance": curves_to_json({"theory": added}),
             "objectives": {
                 name: {
@@ -146,6 +153,33 @@ def measure_gradients(
     meter, params = GradientMeter(loss, _CHUNK), run.params()
     keys = jax.random.split(jax.random.key(0), 2 * (draws // 2))  # in pairs
     return [meter(params, keys, t) for t in times]
+
+
+def variance_by_schedule(
+    sde: SDE, times: Float[Array, " levels"], rows: list[GradientMoments]
+) -> dict[str, float]:
+    """Return the total variance of the gradient of ``int d(log rho) integrand`` at one draw.
+
+    A schedule is the density of log rho from which the level is drawn. The variance is ``int M/q -
+    |int mean|^2`` with the second moment M at a level, least for q proportional to ``sqrt M``: that
+    is what training a scalar schedule for the variance of the gradient can reach. Levels are even
+    in log rho; the integrals are trapezoidal sums.
+    """
+    log_rho, rate = (np.asarray(jax.vmap(f)(times), float) for f in (sde.log_rho, sde.log_rho_rate))
+    weights = np.full(len(times), abs(log_rho[1] - log_rho[0]))
+    weights[[0, -1]] /= 2
+    means = np.array([np.concatenate([np.ravel(x) for x in jax.tree.leaves(r.mean)]) for r in rows])
+    second = np.array([row.total_variance for row in rows]) + np.sum(means**2, axis=1)
+    densities = {
+        "times even in t": 1 / rate,
+        "levels even in log rho": np.ones(len(times)),
+        "the best density of levels": np.sqrt(second),
+    }
+    square = float(np.sum((weights @ means) ** 2))
+    return {
+        name: float((weights @ (second / q)) * (weights @ q)) - square
+        for name, q in densities.items()
+    }
 
 
 def measure_gaps(run: Run, times: Float[Array, " levels"], draws: int) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ loss: it decides the ends of the schedule, and its variance decides the inside.
 Command: python main.py --config=configs/learned/digits_gamma.py --workdir=runs/digits_gamma
 Figure: not measured at its 4000 steps. After 200 steps of a schedule of 200 it had 2.57 +- 0.04
 bits/dim on 32 test digits (bound), 2.65 +- 0.05 (ode).
-Time: not measured. A step evaluates the network twice, once for the reconstruction.
+Time: not measured.
 """
 
 from gradlog.configs import digits

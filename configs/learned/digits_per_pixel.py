@@ -6,7 +6,7 @@ schedules.
 
 Command: python main.py --config=configs/learned/digits_per_pixel.py --workdir=runs/digits_per_pixel
 Figure: not measured at its 4000 steps.
-Time: not measured. A step evaluates the network twice, once for the reconstruction.
+Time: not measured.
 """
 
 from gradlog.configs.learned import digits_gamma

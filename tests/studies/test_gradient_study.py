@@ -10,9 +10,15 @@ from gradlog.configs.theory import gradient_variance
 from gradlog.distributions import Gaussian
 from gradlog.models import BoundModel, Continuous
 from gradlog.sde_lib import VP
-from gradlog.studies.gradient_variance import measure_gaps, measure_gradients
+from gradlog.studies.gradient_variance import (
+    measure_gaps,
+    measure_gradients,
+    variance_by_schedule,
+)
+from gradlog.theory.gradients import GradientMoments
 
 STD, SDE = 1.5, VP()
+_DRAWS = {"standard_error": 0.0, "draws": 2}
 
 
 class Gain:
@@ -65,3 +71,24 @@ def test_the_measured_gap_is_the_posterior_variance(run):
     np.testing.assert_allclose(gaps["theory"][:, 0], want, rtol=1e-4)
     assert np.all(np.abs(gaps["measured"][:, 0] - want) < 4 * gaps["measured"][:, 1])
     assert np.all(gaps["measured"][:, 1] < 0.1 * want)
+
+
+def test_variance_over_levels_is_that_of_the_density_they_are_drawn_from():
+    """With ``M = exp(2 log rho)`` and no mean each integral has a closed form."""
+    times = SDE.ladder(1e-2, 400)
+    log_rho = np.array([SDE.log_rho(t) for t in times], float)
+    rows = [
+        GradientMoments({"w": np.zeros(2)}, {}, total_variance=np.exp(2 * level), **_DRAWS)
+        for level in log_rho
+    ]
+    found = variance_by_schedule(SDE, times, rows)
+    last, first = log_rho[0], log_rho[-1]
+    square = (np.exp(2 * last) - np.exp(2 * first)) / 2
+    even, best = square * (last - first), (np.exp(last) - np.exp(first)) ** 2
+    # The trapezoidal rule with 400 nodes has an error of some 1e-4.
+    np.testing.assert_allclose(found["levels even in log rho"], even, rtol=1e-3)
+    np.testing.assert_allclose(found["the best density of levels"], best, rtol=1e-3)
+    assert found["times even in t"] > best
+    mean = [GradientMoments({"w": np.ones(2)}, {}, total_variance=0.0, **_DRAWS) for _ in rows]
+    alike = variance_by_schedule(SDE, times, mean)["levels even in log rho"]
+    np.testing.assert_allclose(alike, 0, atol=1e-3)
