@@ -235,8 +235,8 @@ def objective() -> Config:
             # Kind of score matching: 'dsm' denoising, 'dsm2' denoising of second order, 'esm'
             # explicit, 'ism' implicit, 'ssm' and 'ssm_vr' sliced, 'fsm' by finite differences.
             # 'elbo' is the whole variational bound, which also trains the process. For discrete
-            # processes 'masked': the bound by the cross-entropy of masked tokens; 'masked_by_level'
-            # for learned_masking; or 'score_entropy', the bound of masks and of uniform noise.
+            # processes 'masked': the bound by the cross-entropy of masked tokens; or
+            # 'score_entropy', the bound of masks and of uniform noise.
             "name": "dsm",
             # Noise levels of training: 'continuous', a 'ladder' of levels, the 'steps' of a chain,
             # or 'one' level at eps.
@@ -378,8 +378,7 @@ def likelihood() -> Config:
             # Name of the estimator: 'ode', 'planned', 'quadrature', 'exact', 'scipy', 'bound',
             # 'vlb', 'mmse' (data with levels, not dequantized), or 'importance', which weighs draws
             # of `base`. For discrete processes: 'bound', 'exact' (at most 14 positions), several
-            # 'orders' of the positions, or 'upper', which bounds from the other side; for
-            # learned_masking 'bound_by_level'.
+            # 'orders' of the positions, or 'upper', which bounds from the other side.
             "name": "ode",
             # ode, exact, scipy, quadrature: relative tolerance of the solver. [0, inf)
             "rtol": 1e-5,
@@ -455,10 +454,9 @@ def sampling() -> Config:
             # Name of the sampler: 'predictor_corrector', 'probability_flow', 'ddim', 'heun' (EDM),
             # 'dpm_2m', 'dpm_3m', 'dpm_sde', 'annealed_langevin', 'langevin'; docs/samplers.md says
             # which to take. For the process neural 'neural_reverse', for learned_drift
-            # 'chain_reverse'. For masks: 'first_hitting' is exact, 'ancestral' takes num_steps
+            # 'chain_reverse'. For tokens: 'first_hitting' is exact, 'ancestral' takes num_steps
             # steps, 'remdm' masks again on the way, 'confidence' keeps the likeliest tokens,
-            # 'reverse_chain' takes the steps of one_position; 'level_ancestral' those of
-            # learned_masking, 'uniform_ancestral' those of uniform.
+            # 'reverse_chain' takes the steps of one_position.
             "name": "predictor_corrector",
             "num_samples": 64,  # number of samples [1, inf)
             "batch_size": 64,  # samples at once, on all local devices together [1, inf)

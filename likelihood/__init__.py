@@ -1,6 +1,7 @@
 """Estimators of log densities, divergences, and the account of bits."""
 
 from collections.abc import Callable
+from typing import Any
 
 from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host
 from gradlog.likelihood.bits import Account, account, mean_standard_error
@@ -44,6 +45,7 @@ from gradlog.likelihood.stored import (
     planner,
     tightened,
 )
+from gradlog.sde_lib import Kind
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "bound": make_bound,
@@ -56,28 +58,27 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "vlb": make_vlb,
 }
 
-# Estimators of a ConditionalPath.
-CHAIN_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": ChainLikelihood}
-NEURAL_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": NeuralLikelihood}
-# Estimators of discrete processes: with masks, and without.
-DISCRETE_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
-    "bound": MaskedBound,
-    "bound_by_level": LevelBound,
-    "exact": ExactBySubsets,
-    "orders": Orders,
-    "upper": UpperBound,
+# `importance` weighs draws of another estimator of a Gaussian process.
+ESTIMATORS: dict[Kind, dict[str, Callable[..., Any]]] = {
+    "gaussian": {**LIKELIHOODS, "importance": ImportanceWeighted},
+    "masks": {
+        "bound": MaskedBound,
+        "exact": ExactBySubsets,
+        "orders": Orders,
+        "upper": UpperBound,
+    },
+    "level_masks": {"bound": LevelBound},
+    "replacements": {"bound": JumpBound},
+    "neural": {"bound": NeuralLikelihood},
+    "chain": {"bound": ChainLikelihood},
 }
-JUMP_LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"bound": JumpBound}
 
 STARTS: dict[str, type] = {"as_sample": AsSample, "noised": Noised}
 
 __all__ = [
-    "CHAIN_LIKELIHOODS",
-    "DISCRETE_LIKELIHOODS",
     "DIVERGENCES",
-    "JUMP_LIKELIHOODS",
+    "ESTIMATORS",
     "LIKELIHOODS",
-    "NEURAL_LIKELIHOODS",
     "STARTS",
     "Account",
     "AsSample",

@@ -42,6 +42,7 @@ from gradlog.losses.times import (
 )
 from gradlog.losses.variance import train_inside_for_variance
 from gradlog.losses.weightings import Likelihood, LogNormal, Sigma2, Unweighted, Weighting
+from gradlog.sde_lib import Kind
 
 INTEGRANDS: dict[str, type] = {
     "dsm": DenoisingScoreMatching,
@@ -52,16 +53,14 @@ INTEGRANDS: dict[str, type] = {
     "ssm": SlicedScoreMatching,
     "ssm_vr": ReducedVarianceScoreMatching,
 }
-# Objectives of discrete processes.
-DISCRETE_OBJECTIVES: dict[str, type] = {
-    "masked": MaskedCrossEntropy,
-    "masked_by_level": LevelMaskedBound,
-    "score_entropy": ScoreEntropy,
+OBJECTIVES: dict[Kind, dict[str, type]] = {
+    "gaussian": {**INTEGRANDS, "elbo": EvidenceBound},
+    "masks": {"masked": MaskedCrossEntropy, "score_entropy": ScoreEntropy},
+    "level_masks": {"masked": LevelMaskedBound},
+    "replacements": {"score_entropy": ScoreEntropy},
+    "neural": {"elbo": NeuralBound},
+    "chain": {"elbo": ChainBound},
 }
-# Objectives of a chain that is simulated.
-CHAIN_OBJECTIVES: dict[str, type] = {"elbo": ChainBound}
-# Objectives of a ConditionalPath.
-NEURAL_OBJECTIVES: dict[str, type] = {"elbo": NeuralBound}
 LEVELS: dict[str, type] = {"ladder": Ladder, "one": OneLevel, "steps": Steps}
 WEIGHTINGS: dict[str, type] = {
     "edm": LogNormal,
@@ -71,14 +70,12 @@ WEIGHTINGS: dict[str, type] = {
 }
 
 __all__ = [
-    "CHAIN_OBJECTIVES",
-    "DISCRETE_OBJECTIVES",
     "DRAWS",
     "ELBO_FORMS",
     "INTEGRANDS",
     "KERNELS",
     "LEVELS",
-    "NEURAL_OBJECTIVES",
+    "OBJECTIVES",
     "SCALINGS",
     "SLICE_LAWS",
     "WEIGHTINGS",

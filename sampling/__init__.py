@@ -43,6 +43,7 @@ from gradlog.sampling.unmasking import (
     draw_tokens,
     sharpen,
 )
+from gradlog.sde_lib import Kind
 
 PREDICTORS: dict[str, type] = {
     "ancestral": Ancestral,
@@ -66,30 +67,29 @@ SAMPLERS: dict[str, type] = {
     "predictor_corrector": PredictorCorrector,
     "probability_flow": ProbabilityFlow,
 }
-# Samplers of a ConditionalPath.
-CHAIN_SAMPLERS: dict[str, type] = {"chain_reverse": ChainReverse}
-NEURAL_SAMPLERS: dict[str, type] = {"neural_reverse": NeuralReverse}
-# Samplers of discrete processes.
-DISCRETE_SAMPLERS: dict[str, type] = {
-    "ancestral": AncestralUnmasking,
-    "confidence": ConfidenceOrder,
-    "first_hitting": FirstHitting,
-    "level_ancestral": LevelUnmasking,
-    "remdm": Remasking,
-    "reverse_chain": ReverseChain,
-    "uniform_ancestral": AncestralReplacing,
+SAMPLERS_BY_KIND: dict[Kind, dict[str, type]] = {
+    "gaussian": SAMPLERS,
+    "masks": {
+        "ancestral": AncestralUnmasking,
+        "confidence": ConfidenceOrder,
+        "first_hitting": FirstHitting,
+        "remdm": Remasking,
+        "reverse_chain": ReverseChain,
+    },
+    "level_masks": {"ancestral": LevelUnmasking},
+    "replacements": {"ancestral": AncestralReplacing},
+    "neural": {"neural_reverse": NeuralReverse},
+    "chain": {"chain_reverse": ChainReverse},
 }
 
 __all__ = [
-    "CHAIN_SAMPLERS",
     "CORRECTORS",
     "DDIM",
-    "DISCRETE_SAMPLERS",
     "GUIDANCES",
     "MASKS",
-    "NEURAL_SAMPLERS",
     "PREDICTORS",
     "SAMPLERS",
+    "SAMPLERS_BY_KIND",
     "STARTS",
     "TIME_SCHEDULES",
     "Ancestral",

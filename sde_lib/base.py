@@ -14,8 +14,9 @@ from gradlog.sde_lib.pytree import pytree
 
 Scalar = Float[Array, ""]
 Time = Scalar | float
-# A model has a score, logits of tokens, an estimate of the datum, or a score at simulated points.
-Kind = Literal["gaussian", "discrete", "jump", "neural", "chain"]
+# A model has a score; logits of tokens, of which masks, masks with a rate for each level, or other
+# tokens are the noise; an estimate of the datum; or a score at simulated points.
+Kind = Literal["gaussian", "masks", "level_masks", "replacements", "neural", "chain"]
 Level = Float[Array, "..."]  # one number for all dimensions, or an array of the data's shape
 
 

@@ -20,7 +20,6 @@ class Discrete(Process):
     any shape, and a scalar time.
     """
 
-    kind: ClassVar[Kind] = "discrete"
     dtype: ClassVar[Any] = jnp.int32
     levels: int
 
@@ -82,6 +81,8 @@ class Absorbing(Discrete):
 
     where ``reach(m)`` is the probability that m masks are there at the end.
     """
+
+    kind: ClassVar[Kind] = "masks"
 
     @property
     def mask(self) -> int:

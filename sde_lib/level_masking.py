@@ -1,14 +1,14 @@
 """Masking in continuous time with a rate for each level, which is learned."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from gradlog.sde_lib.base import Scalar, Time
+from gradlog.sde_lib.base import Kind, Scalar, Time
 from gradlog.sde_lib.discrete import Discrete, Tokens
 from gradlog.sde_lib.pytree import pytree
 
@@ -27,6 +27,7 @@ class LevelMasking(Discrete):
       exponents: w of each token, positive. With one number for all it is `Masking`.
     """
 
+    kind: ClassVar[Kind] = "level_masks"
     levels: int = struct.field(pytree_node=False)
     exponents: Float[Array, " levels"]
 
@@ -82,6 +83,7 @@ class LearnedMasking(Discrete):
       ValueError: the exponent is not positive.
     """
 
+    kind: ClassVar[Kind] = "level_masks"
     levels: int
     exponent: float = 2.0
 

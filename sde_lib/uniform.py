@@ -28,7 +28,7 @@ class Uniform(JumpProcess):
       levels: the number of tokens.
     """
 
-    kind: ClassVar[Kind] = "jump"
+    kind: ClassVar[Kind] = "replacements"
     levels: int = struct.field(pytree_node=False)
 
     def perturb(self, x0: Tokens, t: Time, key: Array) -> Tokens:

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import re
+from collections import ChainMap
 from pathlib import Path
 
 import jax
@@ -34,15 +35,13 @@ from gradlog.experiment.schema import LARGEST, check_ranges, find_problem
 from gradlog.experiment.training_parts import ELBO, OPTIMIZERS
 from gradlog.likelihood import DIVERGENCES, LIKELIHOODS
 from gradlog.losses import (
-    DISCRETE_OBJECTIVES,
-    INTEGRANDS,
     KERNELS,
     LEVELS,
+    OBJECTIVES,
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
     AnisotropicKernel,
-    EvidenceBound,
     ScoreFlow,
 )
 from gradlog.models import (
@@ -56,13 +55,10 @@ from gradlog.models import (
 )
 from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import (
-    CHAIN_SAMPLERS,
     CORRECTORS,
-    DISCRETE_SAMPLERS,
     GUIDANCES,
-    NEURAL_SAMPLERS,
     PREDICTORS,
-    SAMPLERS,
+    SAMPLERS_BY_KIND,
     STARTS,
     TIME_SCHEDULES,
 )
@@ -194,7 +190,7 @@ conditional/digits                 ncsnpp vp    bound      predictor_corrector 0
 digits                             ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
-discrete/digits_uniform            ncsnpp uniform bound    uniform_ancestral   0.001  0.001  0.001
+discrete/digits_uniform            ncsnpp uniform bound    ancestral           0.001  0.001  0.001
 discrete/text                      dit    masking bound    first_hitting       1e-05  1e-05  0.001
 learned/digits_affine              ncsnpp learned_affine ode predictor_corrector 0    0      0
 learned/digits_blurring            ncsnpp blurring ode   predictor_corrector 0      0      0
@@ -340,7 +336,7 @@ REGISTRIES = {
     "model.name": NETWORKS,
     "model.parametrization": PARAMETRIZATIONS,
     "model.label": NOISE_LABELS,
-    "objective.name": {**INTEGRANDS, ELBO: EvidenceBound, **DISCRETE_OBJECTIVES},
+    "objective.name": ChainMap(*OBJECTIVES.values()),
     "objective.levels": {"continuous": lambda: None, **LEVELS},
     "objective.weighting": WEIGHTINGS,
     "objective.kernel": KERNELS,
@@ -353,7 +349,7 @@ REGISTRIES = {
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS, **CHAIN_SAMPLERS},
+    "sampling.name": ChainMap(*SAMPLERS_BY_KIND.values()),
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,
@@ -400,19 +396,13 @@ OF_TOKENS = {
     "sampling.name": "first_hitting",
 }
 OF_ONE_POSITION = ("one_position", "reverse_chain")
-OF_LEVELS = {
-    "sde.name": "learned_masking",
-    "objective.name": "masked_by_level",
-    "likelihood.name": "bound_by_level",
-    "sampling.name": "level_ancestral",
+# What else goes with a process that has no masks, or masks with rates of their own.
+OF_PROCESS = {
+    "learned_masking": {"sampling.name": "ancestral"},
+    "uniform": {"objective.name": "score_entropy", "sampling.name": "ancestral"},
 }
-OF_UNIFORM = {
-    "sde.name": "uniform",
-    "objective.name": "score_entropy",
-    "sampling.name": "uniform_ancestral",
-}
-DISCRETE = {*DISCRETE_PROCESSES, *DISCRETE_OBJECTIVES, *DISCRETE_SAMPLERS, "orders", "upper"}
-DISCRETE |= {*OF_LEVELS.values()}
+DISCRETE = {*DISCRETE_PROCESSES, *OBJECTIVES["masks"], *SAMPLERS_BY_KIND["masks"]}
+DISCRETE |= {"orders", "upper"}
 
 
 # What the networks of images need of a small configuration.
@@ -430,9 +420,8 @@ def _with(key, name):
     """A small configuration that uses this member, and data it fits."""
     if key == "sde.mask_schedule" or (key in OF_TOKENS and name in DISCRETE):
         chain = {"sde.name": "one_position"} if name in OF_ONE_POSITION else {}
-        chain = OF_UNIFORM if name in OF_UNIFORM.values() else chain
-        levels = OF_LEVELS if name in OF_LEVELS.values() else {}
-        return tiny.images(**OF_TOKENS | chain | levels | {key: name}), DIGITS
+        own = OF_PROCESS.get(name, {})
+        return tiny.images(**OF_TOKENS | chain | own | {key: name}), DIGITS
     if name == "levels":
         return tiny.digits(**{key: name, "objective.dequantization": "centers"}), DIGITS
     if name in ("importance", "mmse"):

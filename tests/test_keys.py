@@ -9,14 +9,13 @@ from gradlog.evaluation.quality.features.inception import CONVENTIONS
 from gradlog.experiment.compat import COMPATS
 from gradlog.experiment.keys import Key, flatten, keys, keys_in_section, sections
 from gradlog.experiment.sampling_parts import TASKS
-from gradlog.likelihood import DISCRETE_LIKELIHOODS, LIKELIHOODS
+from gradlog.likelihood import ESTIMATORS
 from gradlog.likelihood.divergences import DIVERGENCES
 from gradlog.losses import (
-    DISCRETE_OBJECTIVES,
     DRAWS,
     ELBO_FORMS,
-    INTEGRANDS,
     KERNELS,
+    OBJECTIVES,
     SLICE_LAWS,
     WEIGHTINGS,
 )
@@ -24,13 +23,10 @@ from gradlog.models import NETWORKS, NOISE_LABELS, PARAMETRIZATIONS
 from gradlog.models.networks import dit, ncsnpp, ncsnv2
 from gradlog.ode import FLOWS, PATHS
 from gradlog.sampling import (
-    CHAIN_SAMPLERS,
     CORRECTORS,
-    DISCRETE_SAMPLERS,
     GUIDANCES,
-    NEURAL_SAMPLERS,
     PREDICTORS,
-    SAMPLERS,
+    SAMPLERS_BY_KIND,
     TIME_SCHEDULES,
 )
 from gradlog.sampling.projections import MASKS
@@ -52,7 +48,7 @@ MEMBERS = {
     **{f"model.{name}": found for name, found in ncsnpp.CHOICES.items()},
     "model.positions": dit.POSITIONS,
     "model.interpolation": ncsnv2.CHOICES["interpolation"],
-    "objective.name": {*INTEGRANDS, "elbo", *DISCRETE_OBJECTIVES},
+    "objective.name": set().union(*OBJECTIVES.values()),
     "objective.form": ELBO_FORMS,
     "objective.draws": DRAWS,
     "objective.weighting": WEIGHTINGS,
@@ -60,11 +56,11 @@ MEMBERS = {
     "objective.kernel": KERNELS,
     "optimizer.schedule": SCHEDULES,
     "training.parallel": MAPPINGS,
-    "likelihood.name": {*LIKELIHOODS, "importance", *DISCRETE_LIKELIHOODS},
+    "likelihood.name": set().union(*ESTIMATORS.values()),
     "likelihood.divergence": DIVERGENCES,
     "likelihood.variable": FLOWS,
     "likelihood.path": PATHS,
-    "sampling.name": {**SAMPLERS, **DISCRETE_SAMPLERS, **NEURAL_SAMPLERS, **CHAIN_SAMPLERS},
+    "sampling.name": set().union(*SAMPLERS_BY_KIND.values()),
     "sampling.schedule": TIME_SCHEDULES,
     "sampling.predictor": PREDICTORS,
     "sampling.corrector": CORRECTORS,

@@ -43,10 +43,9 @@ TOKENS = {
 
 LEARNED = {
     "sde.name": "learned_masking",
-    "objective.name": "masked_by_level",
-    "sampling.name": "level_ancestral",
+    "sampling.name": "ancestral",
     "sampling.num_steps": 4,
-    "eval.estimators": ("bound_by_level",),
+    "eval.estimators": ("bound",),
 }
 
 
@@ -152,10 +151,10 @@ def test_the_folder_is_sound_and_there_is_nothing_to_note(run):
         ({"objective.draws": "both"}, "draws"),
         ({"sampling.task": "colorize"}, "sampling.task"),
         ({"sampling.guidance": "classifier"}, "sampling.guidance"),
-        ({"objective.name": "masked_by_level"}, "objective.name"),
+        (LEARNED | {"objective.name": "score_entropy"}, "objective.name"),
         (LEARNED | {"sampling.task": "inpaint"}, "sampling.task"),
         (LEARNED | {"sampling.name": "remdm"}, "sampling.name"),
-        (LEARNED | {"eval.estimators": ("orders",)}, "likelihood.name"),
+        (LEARNED | {"eval.estimators": ("orders",)}, "eval.estimators"),
     ],
 )
 def test_what_does_not_go_together_is_named(overrides, named):
@@ -239,7 +238,7 @@ def test_text_has_its_unit_in_tables_and_reports(tmp_path, capsys):
 UNIFORM = {
     "sde.name": "uniform",
     "objective.name": "score_entropy",
-    "sampling.name": "uniform_ancestral",
+    "sampling.name": "ancestral",
     "sampling.num_steps": 4,
     "eval.estimators": ("bound",),
 }

@@ -15,5 +15,5 @@ def get_config():
     config = digits_masked.get_config()
     config.sde.name = "uniform"
     config.objective.name = "score_entropy"
-    config.sampling.update(name="uniform_ancestral", num_steps=250)
+    config.sampling.update(name="ancestral", num_steps=250)
     return config

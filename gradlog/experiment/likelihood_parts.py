@@ -13,12 +13,9 @@ from gradlog.config_error import ConfigError
 from gradlog.data import Dataset, LazyDataset
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.likelihood import (
-    CHAIN_LIKELIHOODS,
-    DISCRETE_LIKELIHOODS,
     DIVERGENCES,
-    JUMP_LIKELIHOODS,
+    ESTIMATORS,
     LIKELIHOODS,
-    NEURAL_LIKELIHOODS,
     STARTS,
     AsStored,
     Divergence,
@@ -42,13 +39,6 @@ from gradlog.sde_lib import Discrete, Kind, Pixels, Process
 
 IMPORTANCE = "importance"
 _UNKNOWN_TEST_SET = 1000
-_REGISTRIES: Mapping[Kind, Mapping[str, Any]] = {
-    "gaussian": {**LIKELIHOODS, IMPORTANCE: ImportanceWeighted},
-    "discrete": DISCRETE_LIKELIHOODS,
-    "jump": JUMP_LIKELIHOODS,
-    "neural": NEURAL_LIKELIHOODS,
-    "chain": CHAIN_LIKELIHOODS,
-}
 _VARIANCE = "the weights would be exponentials of all its variance"
 _NOT_A_BASE = {
     **dict.fromkeys(("bound", "mmse", "vlb"), _VARIANCE),
@@ -73,7 +63,7 @@ class Estimator:
 
 def estimator_names(kind: Kind = "gaussian") -> list[str]:
     """Return every name that ``config.likelihood.name`` may have with a kind of process."""
-    return sorted(_REGISTRIES[kind])
+    return sorted(ESTIMATORS[kind])
 
 
 def build_estimators(
@@ -109,7 +99,7 @@ def _build_estimator(
     if isinstance(process, Discrete):
         return _build_discrete(reader, name, process, dataset)
     if process.kind != "gaussian":
-        likelihood = reader.make("likelihood", _REGISTRIES[process.kind][name])
+        likelihood = reader.make("likelihood", ESTIMATORS[process.kind][name])
         dequantizer = _build_dequantizer(reader, name, process, 0.0, dataset)
         if isinstance(dequantizer, Decoder):
             raise ConfigError(
@@ -169,7 +159,7 @@ def _build_discrete(
     Raises:
       ConfigError: it does not accept the process, or data of that size.
     """
-    likelihood = reader.make("likelihood", _REGISTRIES[process.kind][name])
+    likelihood = reader.make("likelihood", ESTIMATORS[process.kind][name])
     check_accepts("likelihood.name", name, likelihood, process)
     if dataset is not None and hasattr(likelihood, "check_shape"):
         try:

@@ -453,8 +453,9 @@ class Run:
         if not isinstance(self.experiment.initial_process, GaussianPath):
             of_model = "run.experiment.model.bind(run.params())"
             instead = {
-                "discrete": "run.logits(x)",
-                "jump": "run.logits(x, t=t)",
+                "masks": "run.logits(x)",
+                "level_masks": "run.logits(x, t=t)",
+                "replacements": "run.logits(x, t=t)",
                 "neural": f"{of_model}.datum(x, t)",
                 "chain": f"{of_model}.score(x, t) at the ends of its steps",
             }[self.experiment.process.kind]

@@ -14,14 +14,11 @@ from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.experiment.training_parts import training_draw
 from gradlog.ode import FLOWS, Adaptive
 from gradlog.sampling import (
-    CHAIN_SAMPLERS,
     CORRECTORS,
-    DISCRETE_SAMPLERS,
     GUIDANCES,
     MASKS,
-    NEURAL_SAMPLERS,
     PREDICTORS,
-    SAMPLERS,
+    SAMPLERS_BY_KIND,
     STARTS,
     TIME_SCHEDULES,
     ClassifierFree,
@@ -36,7 +33,7 @@ from gradlog.sampling import (
     Sampler,
 )
 from gradlog.sampling.grid import GridSampler
-from gradlog.sde_lib import Absorbing, Discrete, Kind, Process
+from gradlog.sde_lib import Absorbing, Discrete, Process
 
 # The mapped axes of the program that draws a batch of samples: samples, then devices.
 _UNEVEN = 2.0  # the longest step of log rho beside another for an integral over both
@@ -65,14 +62,7 @@ def build_sampler(reader: Reader, process: Process, dataset: Dataset | None) -> 
 
     Without the data set chains that start at data have none: only the configuration is checked.
     """
-    registries: Mapping[Kind, Mapping[str, Any]] = {
-        "gaussian": SAMPLERS,
-        "discrete": DISCRETE_SAMPLERS,
-        "jump": DISCRETE_SAMPLERS,
-        "neural": NEURAL_SAMPLERS,
-        "chain": CHAIN_SAMPLERS,
-    }
-    member = reader.pick_for("sampling.name", process, registries)
+    member = reader.pick_for("sampling.name", process, SAMPLERS_BY_KIND)
     if process.kind != "gaussian":
         sampler = reader.make("sampling", member)
         check_accepts("sampling.name", reader.get("sampling.name"), sampler, process)

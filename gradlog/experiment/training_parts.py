@@ -1,6 +1,6 @@
 """Build what is trained: the model, its objective, the optimizer and the augmentation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,13 +14,11 @@ from gradlog.data import Dataset
 from gradlog.distributions import Distribution, Empirical
 from gradlog.experiment.reader import Reader, check_accepts
 from gradlog.losses import (
-    CHAIN_OBJECTIVES,
-    DISCRETE_OBJECTIVES,
     ELBO_FORMS,
     INTEGRANDS,
     KERNELS,
     LEVELS,
-    NEURAL_OBJECTIVES,
+    OBJECTIVES,
     SCALINGS,
     SLICE_LAWS,
     WEIGHTINGS,
@@ -63,7 +61,6 @@ from gradlog.sde_lib import (
     SDES,
     Absorbing,
     Discrete,
-    Kind,
     LearnedMasking,
     Pixels,
     Process,
@@ -239,14 +236,7 @@ def build_objective(reader: Reader, process: Process, dataset: Dataset | None) -
     Raises:
       ConfigError: the process is of another kind than the objective.
     """
-    registries: Mapping[Kind, Mapping[str, Any]] = {
-        "gaussian": {**INTEGRANDS, ELBO: EvidenceBound},
-        "discrete": DISCRETE_OBJECTIVES,
-        "jump": DISCRETE_OBJECTIVES,
-        "neural": NEURAL_OBJECTIVES,
-        "chain": CHAIN_OBJECTIVES,
-    }
-    member = reader.pick_for("objective.name", process, registries)
+    member = reader.pick_for("objective.name", process, OBJECTIVES)
     if process.kind in ("neural", "chain"):
         possible = ("uniform", "variational")
         _check_choice(

@@ -11,7 +11,7 @@ from tokens import chain, exact_model
 
 from gradlog.models import BoundModel, Tokens
 from gradlog.sampling import (
-    DISCRETE_SAMPLERS,
+    SAMPLERS_BY_KIND,
     AncestralReplacing,
     AncestralUnmasking,
     ClassifierFree,
@@ -182,22 +182,26 @@ def test_one_draw_among_stay_and_tokens_would_be_too_rare():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, member in DISCRETE_SAMPLERS.items() if issubclass(member, Unmasking)]
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in ("masks", "level_masks")
+        for name, member in SAMPLERS_BY_KIND[kind].items()
+        if issubclass(member, Unmasking)
+    ],
 )
-def test_every_sampler_draws_from_guided_logits_at_a_temperature(name):
+def test_every_sampler_draws_from_guided_logits_at_a_temperature(kind, name):
     """Guided they are ``p_c (p_c / p_0)^w``, as scores are; the temperature is theirs."""
     probs = jnp.array([[0.5, 0.3, 0.2], [0.3, 0.3, 0.4]])  # of class 0, and of none
 
     def logits(x, t, condition=None):
         return jnp.log(probs[1 if condition is None else condition])[None] + 5.0  # up to a constant
 
-    processes = {
-        "reverse_chain": OnePosition(LEVELS, 4),
-        "level_ancestral": LevelMasking(LEVELS, jnp.full(LEVELS, 2.0)),
-    }
-    process = processes.get(name, Masking(LEVELS))
+    process = OnePosition(LEVELS, 4) if name == "reverse_chain" else Masking(LEVELS)
+    if kind == "level_masks":
+        process = LevelMasking(LEVELS, jnp.full(LEVELS, 2.0))
     steps = {} if name in ("first_hitting", "reverse_chain") else {"num_steps": 4}
-    sampler = DISCRETE_SAMPLERS[name](temperature=2.0, **steps)
+    sampler = SAMPLERS_BY_KIND[kind][name](temperature=2.0, **steps)
     model = ClassifierFree(guidance_weight=2.0)(
         BoundModel(process, logits, Tokens(LEVELS)), None, 0
     )
