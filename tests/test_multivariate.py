@@ -104,7 +104,8 @@ def on_two_devices() -> float:
 
 def test_divided_process_is_trained_as_a_whole_one():
     devices = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
-    code = "import conftest, test_multivariate as t; print(t.on_two_devices())"
+    code = "import conftest, shared_programs, test_multivariate as t; shared_programs.share();"
+    code += "print(t.on_two_devices())"
     assert float(tiny.python("-c", code, environment=devices)[-1]) < 1e-5
 
 
