@@ -2,9 +2,9 @@
 
 VP is trained by score matching. By the bound are trained: a gamma for each pixel, a neural path, a
 learned gamma with its ends, gammas that a latent chooses, and a drift and a diffusion for each
-frequency. The numbers of steps are those of 30 s of one core (`_steps`); only those of VP
-and of the neural path have been measured, 39 ms a step each. All are evaluated by the bound of
-their own process in continuous time, with uniform dequantization.
+frequency. The numbers of steps are those of 30 s of one core (`_steps`). The costs of a step of VP
+and of the neural path are measured, 39 and 38 ms; the others are estimates. All are evaluated by
+the bound of their own process in continuous time, with uniform dequantization.
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/digits_processes.py \\
     --workdir=runs/digits_processes
