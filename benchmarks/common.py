@@ -4,6 +4,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,15 @@ def take_turns(
 ) -> dict[Any, list[float]]:
     """Return the seconds of a step of each run in every block; the first block only warms up."""
     seconds: dict[Any, list[float]] = {name: [] for name in runs}
+
+    def block(run: Callable[[], Any]) -> Any:
+        for _ in range(steps - 1):
+            run()  # its result may be given up to the next step, so only the last is waited for
+        return run()
+
     for _ in range(blocks + 1):
         for name, run in runs.items():
-            seconds[name].append(seconds_of(lambda run=run: [run() for _ in range(steps)]) / steps)
+            seconds[name].append(seconds_of(partial(block, run)) / steps)
     return {name: each[1:] for name, each in seconds.items()}
 
 
