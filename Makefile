@@ -79,7 +79,7 @@ chaos: $(INSTALLED_DEV)
 fuzz: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow tests/fuzz
 
-# Ninety small mutations of the code, each of which some test must catch.
+# Some hundred small mutations of the code, each of which some test must catch.
 mutations: $(INSTALLED_DEV)
 	$(BIN)/python tests/mutations.py
 

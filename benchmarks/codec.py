@@ -14,9 +14,13 @@ import ast
 import importlib
 import io
 import lzma
+import sys
 import time
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from PIL import Image

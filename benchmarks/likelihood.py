@@ -26,7 +26,8 @@ their bias the change by the last refinement of the nodes. The costs of `planned
 - ``s/image``: the wall time of a batch, the median over repetitions, divided by its images.
 - ``rms error``, ``bias``: in bits/dim. The first is that of single images, the second that of the
   mean, with its standard error.
-- ``goal``: 'image' if the rms error is 0.02 or less.
+- ``goal``: 'image' if the rms error is 0.02 or less; 'mean' in rows of the mean, whether or not
+  they reach 0.001.
 - ``overhead``: the wall time without second looks, divided by that of the bare evaluations, each
   timed alone as one jitted function. Their number is what the slowest image of the batch needs.
 - ``compile``: seconds. Programs that are in the cache of JAX_COMPILATION_CACHE_DIR have none.

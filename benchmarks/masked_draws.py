@@ -11,9 +11,13 @@ is drawn by itself.
 """
 
 import argparse
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 import jax.numpy as jnp

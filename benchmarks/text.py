@@ -11,7 +11,11 @@ have no error: alone, and what the held-out text adds to a file of the training 
 import argparse
 import lzma
 import math
+import sys
 from collections import Counter, defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from jaxtyping import Float, Int

@@ -213,10 +213,10 @@ def smld(config: ConfigDict) -> ConfigDict:
 
 
 def _plan_likelihood(config: ConfigDict) -> ConfigDict:
-    """Set the cheapest likelihood whose numerics stay below 0.001 bits/dim of the mean.
+    """Plan the products for a standard error of 0.0008 bits/dim of the mean.
 
-    The nodes may have a part of them. It is for small images: the pilot of large ones takes too
-    much memory, and their `ode` has a small error for each dimension.
+    The nodes add their own error, which the result states. It is for small images: the pilot of
+    large ones takes too much memory, and their `ode` has a small error for each dimension.
     """
     if config.data.name in ("cifar10", "imagenet32"):
         config.likelihood.update(name="planned", target_of="mean", target=0.0008)

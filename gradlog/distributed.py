@@ -40,7 +40,16 @@ class HostError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Hosts:
-    """The hosts of a run: one, those of a cluster's environment, or those listed by flags."""
+    """The hosts of a run: one, those of a cluster's environment, or those listed by flags.
+
+    Attributes:
+      from_environment: read missing settings from SLURM, Open MPI, a TPU or jax's own variables.
+      coordinator: HOST:PORT of host 0.
+      count: number of hosts.
+      index: number of this host, from 0.
+      join_seconds: time to wait for the other hosts at the start.
+      heartbeat_seconds: a host that is silent for longer counts as lost.
+    """
 
     from_environment: bool = False
     coordinator: str | None = None

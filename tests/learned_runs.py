@@ -80,5 +80,6 @@ def assert_division_changes_nothing(settings: str, leaf: str) -> None:
     """Compare pmap and fsdp in a process of its own, with two devices."""
     devices = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
     call = f"print(r.difference_on_two_devices({settings}, {leaf!r}))"
-    code = f"import conftest, learned_runs as r; {call}"
+    share = "import conftest, shared_programs, learned_runs as r; shared_programs.share()"
+    code = f"{share}; {call}"
     assert float(tiny.python("-c", code, environment=devices)[-1]) < 1e-5

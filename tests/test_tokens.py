@@ -328,6 +328,10 @@ def test_rates_of_levels_are_a_group_of_parameters_that_is_trained(tmp_path):
     assert found.summary["bits_per_dim"] == pytest.approx(np.log2(17), abs=0.5)
     assert run.sample(None, 2).ok.all()
     assert notes(run.experiment) == []
+    masks = np.full((1, 8, 8, 1), 17)
+    exported = Exported(run.export(tmp_path / "levels.zip"))
+    expected = run.logits(masks, t=0.5)
+    np.testing.assert_allclose(exported.logits(masks, 0.5), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_frames_become_an_animation_and_a_sharpened_law_is_noted(run):

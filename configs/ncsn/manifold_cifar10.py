@@ -3,7 +3,7 @@
 Song & Ermon 2019, arXiv:1907.05600, figure 1, with a network of residual blocks at three
 resolutions, as in its code. The study of configs/toy/manifold_digits.py, for whoever has the data.
 
-Command: python main.py --config=configs/ncsn/manifold_cifar10.py --workdir=runs/manifold_cifar10
+Command: python main.py --config=configs/ncsn/manifold_cifar10.py --workdir=runs/manifold_cifar10 \\
     --mode=study --config.data.path=ARCHIVE
 Figure: not measured here; in the paper the loss converges with noise, and fluctuates without.
 Time: 50,000 steps at batch 128, twice (not measured here).

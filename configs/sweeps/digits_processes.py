@@ -1,4 +1,4 @@
-"""Fixed and learned processes on the digits at equal training time, with three seeds each.
+"""Fixed and learned processes on the digits at about equal training time, with three seeds each.
 
 VP is trained by score matching. By the bound are trained: a gamma for each pixel, a neural path, a
 learned gamma with its ends, gammas that a latent chooses, and a drift and a diffusion for each

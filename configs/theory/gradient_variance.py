@@ -3,7 +3,7 @@
 The data are the mixture of Song & Ermon 2019 with coordinates divided by 5. The network is an MLP
 after a short training by denoising, so that its gradients are not yet zero.
 
-Command: python main.py --config=configs/theory/gradient_variance.py --workdir=runs/gradients
+Command: python main.py --config=configs/theory/gradient_variance.py --workdir=runs/gradients \\
     --mode=study
 Figure: the standard deviation of one example's gradient at rho = 20, 0.94 and 0.045: 0.0023, 0.38
     and 0.13 (esm), 0.0073, 1.8 and 3.8 (dsm), 0.22, 6.7 and 0.89 (ssm_vr; fsm as it). The variance

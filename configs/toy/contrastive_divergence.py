@@ -2,7 +2,7 @@
 
 The mixture and the network of configs/toy/energy.py, at its one noise level of std 0.5.
 
-Command: python main.py --config=configs/toy/contrastive_divergence.py --workdir=runs/contrastive
+Command: python main.py --config=configs/toy/contrastive_divergence.py --workdir=runs/contrastive \\
     --mode=study
 Figure: KL(p||q) after 1000 steps: 0.0022 nats by dsm with one NFE a step, 0.022 by chains of one
     step (3 NFE), 0.0043 by ten (12 NFE), 0.0032 by thirty (32 NFE).

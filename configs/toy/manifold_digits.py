@@ -4,7 +4,7 @@ Song & Ermon 2019, arXiv:1907.05600, figure 1, which has CIFAR-10. Pixels lie on
 of a digit's are always black: without noise the loss has no minimum. CIFAR-10, as in the paper, is
 configs/ncsn/manifold_cifar10.py.
 
-Command: python main.py --config=configs/toy/manifold_digits.py --workdir=runs/manifold_digits
+Command: python main.py --config=configs/toy/manifold_digits.py --workdir=runs/manifold_digits \\
     --mode=study
 Figure: with noise of std 0.1 the loss is -18 in the third quarter of training and -20 in the last.
     Without noise it is -760 and -1270, and jumps between -290 and -1970.

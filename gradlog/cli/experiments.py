@@ -13,6 +13,7 @@ from rich.text import Text
 
 from gradlog.cli.flags import load_with_overrides
 from gradlog.cli.help import heading, indented, listed, program, show_page, typed
+from gradlog.config_error import UsageError
 from gradlog.experiment.loading import SHIPPED
 from gradlog.terminal import say
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"^(Command|Figure|Time):", re.MULTILINE)
 _IS_EXPERIMENT = re.compile(r"^def (get_config|sweep)\(", re.MULTILINE)
+_NO_LADDER = "these data have no ladder: all are equal, or config.sde.name is discrete"
 _SHARED = ("configs/default.py",)  # the base of all experiments
 # Titles with the folders below each. The folder '' is configs/ itself.
 _GROUPS = (
-    ("Experiments that a CPU does in minutes", ("", "conditional", "ncsn")),
+    ("Experiments that a CPU does in minutes", ("", "conditional")),
+    ("NCSN: ladders of noise levels", ("ncsn",)),
     ("Points of the plane", ("toy",)),
     ("What theory claims", ("theory",)),
     ("Sweeps", ("sweeps",)),
@@ -100,6 +103,8 @@ def show_experiments(options: "Options | None" = None) -> None:
     if options is not None and options.config_file:
         _advise(load_with_overrides(options.config_file, options.overrides))
         return
+    if options is not None and options.overrides:
+        raise UsageError("--config.KEY with --mode=configs needs --config=FILE")
     known = {folder for _, folders in _GROUPS for folder in folders}
     others = dict.fromkeys(each.folder for each in experiments() if each.folder not in known)
     parts: list[RenderableType] = [
@@ -116,7 +121,7 @@ def _advise(config: ConfigDict) -> None:
     from gradlog.experiment.build import load_dataset  # imports JAX
     from gradlog.experiment.training_parts import ladder_notes
 
-    for note in ladder_notes(config, load_dataset(config)) or ["all data are equal: no ladder"]:
+    for note in ladder_notes(config, load_dataset(config)) or [_NO_LADDER]:
         say(note)
 
 

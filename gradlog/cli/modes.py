@@ -211,6 +211,13 @@ def train(options: "Options") -> None:
     reads_steps=True,
 )
 def evaluate(options: "Options") -> None:
+    """Compute bits per dimension of the checkpoints; write files and print tables.
+
+    Raises:
+      UsageError: the summary cannot be written.
+      WorkdirError: a link has its name.
+      UserError: a result has no image at all. It is raised after everything else.
+    """
     from gradlog.distributed import is_writer
     from gradlog.evaluation import tables
     from gradlog.evaluation.comparison import save_differences
@@ -430,6 +437,12 @@ def compress(options: "Options") -> None:
     several_hosts=False,
 )
 def decompress(options: "Options") -> None:
+    """Write the images of a compressed file.
+
+    Raises:
+      UsageError: ``--source`` cannot be read, or ``--output`` exists or cannot hold the images.
+      CodeError: the file is damaged or does not fit. What is left of it is written before.
+    """
     import numpy as np
 
     from gradlog.codec import CodeError
@@ -537,6 +550,11 @@ def report(options: "Options") -> None:
     several_hosts=False,
 )
 def verify(options: "Options") -> None:
+    """Check all files of a workdir.
+
+    Raises:
+      UserError: a file is damaged or cannot be read. It is raised after the table.
+    """
     from gradlog.evaluation import tables
     from gradlog.evaluation.verify import DAMAGED, UNREADABLE, verify_workdir
     from gradlog.experiment.build import check_config
@@ -582,7 +600,7 @@ def choose_study(config: "ConfigDict") -> tuple["Study", set[str]]:
     """Return the study that ``config.study`` names, and the keys that it reads.
 
     Raises:
-      ConfigError: there is no study of that name, or the process is learned or discrete.
+      ConfigError: there is no study of that name, or it does not take the process.
     """
     from gradlog.config_error import ConfigError
     from gradlog.experiment.reader import Reader

@@ -126,11 +126,20 @@ def _number(
     return places.astype(np.min_scalar_type(len(codes)))
 
 
+def _is_generated(file: Path) -> bool:
+    """Return whether a folder is no source, such as the ``_build`` of Sphinx."""
+    return any(part.startswith("_") for part in file.parts[:-1])
+
+
 def _find(path: str) -> Found:
     """Return the files of a text."""
     root = Path(path).expanduser()
     if root.is_dir():
         found = find_files(root, ENDINGS)
+        inside = [file for file in found.files if not _is_generated(file.relative_to(root))]
+        if generated := len(found.files) - len(inside):
+            found.files = inside
+            found.left_out["files in folders that begin with _"] += generated
     elif root.exists():
         found = Found(files=[root])
     else:

@@ -131,10 +131,13 @@ def class_log_probs(
       ConfigError: the model is not class-conditional.
     """
     classes, count = _num_classes(evaluator), len(source)
+    plan = evaluator.plan(params, np.shape(source[np.arange(1)])[1:])
     columns = []
     for label in range(classes):
         tell = lambda done, label=label: progress(label * count + done)  # noqa: E731
-        found = evaluator(params, source, stream, tell, cache=cache_of(label), condition=label)
+        found = evaluator(
+            params, source, stream, tell, cache=cache_of(label), condition=label, plan=plan
+        )
         columns.append(found.nats)
     return np.stack(columns, axis=1)
 

@@ -46,8 +46,8 @@ _NO_LOCATIONS = {
 _UNITS = {
     "score": "per unit of the model's space; points there, times of the SDE from 0 to t_max",
     "logits": "log probabilities in nats of the token at each position; the mask is number "
-    "`levels`, and only masked positions have a meaning; without masks, given the other tokens at "
-    "a time from 0 to 1",
+    "`levels`, and only masked positions have a meaning; without masks, given the other tokens; "
+    "where the file takes a time t, from 0 to 1, they are those at this time",
     "log_density": "terms in nats, whose sum is log P of a datum as stored (a density of "
     "continuous data); bits/dim = -sum / (d log 2)",
 }
@@ -112,6 +112,7 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
             "name": dataset.name,
             "shape": dataset.shape,
             "levels": dataset.levels,
+            "masks": experiment.process.kind in ("masks", "level_masks"),
             "stored_as": str(stored),
             "fingerprint": dataset.fingerprint,
         },

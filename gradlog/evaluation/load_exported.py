@@ -91,7 +91,7 @@ class Exported:
         if not self._is_discrete:
             raise ValueError("this model has no logits; it has a score")
         sees_time = "t" in self.about["arguments"]["logits.jax"]
-        x = self._stored(x, masked=not sees_time).astype(np.int32)
+        x = self._stored(x, self.about["data"].get("masks", not sees_time)).astype(np.int32)
         t = np.broadcast_to(np.asarray(t, np.float32), (len(x),))
         if not np.all((t >= 0) & (t <= 1)):
             raise ValueError("times must lie in [0, 1]")

@@ -111,6 +111,9 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
                 "are evaluated"
             )
 
+        if sampler.frames and len(experiment.dataset.shape) != 3:
+            found.append("config.sampling.frames: only samples of images become an animation")
+
     steps = config.sampling.num_steps
     other_sampler = "sampling.name" in overridden and "sampling.num_steps" not in overridden
     of_low_order = isinstance(sampler, PredictorCorrector) or without_eps

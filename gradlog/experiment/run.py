@@ -42,7 +42,7 @@ from gradlog.experiment.keys import flatten, is_location
 from gradlog.experiment.loading import defaults, load_saved_config
 from gradlog.likelihood import LogDensity, OneDraw, differentiable, log_density_fn
 from gradlog.models import Continuous
-from gradlog.sde_lib import DISCRETE_PROCESSES, Absorbing, Discrete, GaussianPath
+from gradlog.sde_lib import DISCRETE_PROCESSES, Discrete, GaussianPath
 from gradlog.storage import (
     Checkpoints,
     Workdir,
@@ -478,7 +478,7 @@ class Run:
           x: tokens (n, *D) as stored. With masks, the number ``levels`` where one is masked; then
             only the rows of masked positions have a meaning.
           step: of the checkpoint.
-          t: the time of the tokens; with masks it has no effect.
+          t: the time of the tokens; it has no effect with 'masking' and 'one_position'.
 
         Raises:
           ConfigError: the process is continuous, and has a `score` instead.
@@ -491,7 +491,7 @@ class Run:
                 f"config.sde.name = {self.config.sde.name!r} has no logits: use run.score(x, t)"
             )
         tokens = check_points(x, self.experiment.dataset, "tokens")
-        largest = levels if isinstance(process, Absorbing) else levels - 1
+        largest = levels if process.kind in ("masks", "level_masks") else levels - 1
         if not np.all((tokens >= 0) & (tokens <= largest) & (tokens == np.round(tokens))):
             masked = ", the mask" * (largest == levels)
             raise DataError(f"tokens must be whole numbers from 0 to {largest}{masked}")

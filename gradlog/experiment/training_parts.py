@@ -470,7 +470,12 @@ def share_of_peak(config: ConfigDict, update: int) -> float:
 
 
 def ladder_notes(config: ConfigDict, dataset: Dataset) -> list[str]:
-    """Return a note with the ladder of noise that the data need, if they differ."""
+    """Return a note with the ladder of noise that the data need.
+
+    Equal data have none, and neither have tokens.
+    """
+    if config.sde.name in DISCRETE_PROCESSES:
+        return []
     width = None
     if dataset.levels is not None:
         width = (2 if config.model.centered else 1) / dataset.levels

@@ -140,7 +140,21 @@ QUOTED = [
         for r in likelihoods(data)
         if r.get("goal") == "mean"
     ),
-    *(quote for data in TITLES for quote in quoted(data, "../README", ["scipy", "quadrature"])),
+    *(
+        quote
+        for data in TITLES
+        for quote in quoted(
+            data,
+            "../README",
+            [
+                r["estimator"]
+                for r in likelihoods(data)
+                if r.get("goal") != "mean"
+                and r["estimator"] != "ode"
+                and not r["estimator"].endswith("multistep")
+            ],
+        )
+    ),
 ]
 
 
