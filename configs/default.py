@@ -130,7 +130,7 @@ def sde() -> Config:
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
-            # polynomial: the power of t; learned_masking: its mean over the levels. (0, inf)
+            # polynomial: the power of t; learned_masking: the smallest one, above 1. (0, inf)
             "exponent": 2.0,
         }
     )

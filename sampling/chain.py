@@ -23,6 +23,11 @@ class ChainReverse:
 
     denoise: bool = True
 
+    @property
+    def evaluations(self) -> int | None:
+        """The process knows the number of its steps, not the sampler."""
+        return None
+
     def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample:
         process = model.process
         count = len(process.variances)

@@ -56,8 +56,8 @@ class Blurring(GaussianPath):
     def log_scale(self, t: Time) -> Float[Array, "*D"]:
         """Return the log of the factor d(t) of each frequency."""
         tau = 0.5 * (self.blur_max * jnp.sin(0.5 * math.pi * jnp.asarray(t)) ** 2) ** 2
-        decay = jnp.expm1(-squared_frequencies(self.shape) * tau)
-        return jnp.log1p((1 - self.blur_floor) * decay)
+        log_decay = jnp.log1p(-self.blur_floor) - squared_frequencies(self.shape) * tau
+        return jnp.logaddexp(log_decay, jnp.log(self.blur_floor))
 
     def log_alpha(self, t: Time) -> Level:
         return self.log_scale(t) - 0.5 * jax.nn.softplus(self.gamma(t))

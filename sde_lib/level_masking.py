@@ -74,13 +74,13 @@ class LevelMasking(Discrete):
 
 @dataclass(frozen=True)
 class LearnedMasking(Discrete):
-    """`LevelMasking` whose exponents are trained; their geometric mean is ``exponent``.
+    """`LevelMasking` whose exponents are trained; the smallest of them is ``exponent``.
 
     In continuous time the bound depends on their ratios alone: a common factor is another clock. It
-    changes the variance of the bound, which is finite for exponents above one.
+    changes the variance of the bound, which is infinite if an exponent is not above one.
 
     Raises:
-      ValueError: the exponent is not positive.
+      ValueError: the exponent is not above one.
     """
 
     kind: ClassVar[Kind] = "level_masks"
@@ -88,8 +88,10 @@ class LearnedMasking(Discrete):
     exponent: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.exponent > 0:
-            raise ValueError(f"exponent = {self.exponent} must be positive")
+        if not self.exponent > 1:
+            raise ValueError(
+                f"exponent = {self.exponent} must be above 1, or the bound's variance is infinite"
+            )
 
     def init(self, key: Array) -> dict[str, Any]:
         """Return the logs of the exponents, up to a constant: all equal."""
@@ -99,4 +101,4 @@ class LearnedMasking(Discrete):
     def bind(self, params: dict[str, Any]) -> LevelMasking:
         """Return the process of these parameters."""
         logs = params["log_exponents"]
-        return LevelMasking(self.levels, self.exponent * jnp.exp(logs - jnp.mean(logs)))
+        return LevelMasking(self.levels, self.exponent * jnp.exp(logs - jnp.min(logs)))

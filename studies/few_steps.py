@@ -98,9 +98,14 @@ class FewSteps:
         left.axhline(floor, color="k", linestyle=":", label="exact samples")
         right.axhline(truth[0], color="k", linestyle=":", label="exact samples")
         scales = {"xscale": "log", "xticks": tried, "xticklabels": tried}
-        title = "Law of two neighbors: distance to the truth"
+        last = {name: curve[0][-1] for name, curve in distances.items()}
+        title = f"Law of two neighbors, to the truth at {tried[-1]} NFE:\n" + ", ".join(
+            f"{name.replace('_', ' ')} {value:.4f}" for name, value in last.items()
+        )
         label_axes(left, title, "evaluations (NFE)", "total variation", yscale="log", **scales)
-        title = "Log probability of samples: likelier is not closer"
+        title = f"Log probability of samples at {tried[-1]} NFE:\nconfidence " + (
+            f"{nats['confidence'][0][-1]:.3f}, exact samples {truth[0]:.3f} nats"
+        )
         label_axes(right, title, "evaluations (NFE)", "nats per token", **scales)
         for axes in (left, right):
             axes.minorticks_off()

@@ -158,12 +158,13 @@ def measure_gradients(
 def variance_by_schedule(
     sde: SDE, times: Float[Array, " levels"], rows: list[GradientMoments]
 ) -> dict[str, float]:
-    """Return the total variance of the gradient of ``int d(log rho) integrand`` at one draw.
+    """Return the total variance of the gradient of the likelihood-weighted loss at one draw.
 
-    A schedule is the density of log rho from which the level is drawn. The variance is ``int M/q -
-    |int mean|^2`` with the second moment M at a level, least for q proportional to ``sqrt M``: that
-    is what training a scalar schedule for the variance of the gradient can reach. Levels are even
-    in log rho; the integrals are trapezoidal sums.
+    The loss is ``2 int d(log rho) integrand``. A schedule is the density of log rho from which the
+    level is drawn. The variance is ``4 (int M/q - |int mean|^2)`` with the second moment M at a
+    level, least for q proportional to ``sqrt M``: that is what training a scalar schedule for the
+    variance of the gradient can reach. Levels are even in log rho; the integrals are trapezoidal
+    sums.
     """
     log_rho, rate = (np.asarray(jax.vmap(f)(times), float) for f in (sde.log_rho, sde.log_rho_rate))
     weights = np.full(len(times), abs(log_rho[1] - log_rho[0]))
@@ -177,7 +178,7 @@ def variance_by_schedule(
     }
     square = float(np.sum((weights @ means) ** 2))
     return {
-        name: float((weights @ (second / q)) * (weights @ q)) - square
+        name: 4 * (float((weights @ (second / q)) * (weights @ q)) - square)
         for name, q in densities.items()
     }
 

@@ -77,6 +77,10 @@ def test_divided_process_is_trained_as_a_whole_one():
         ({"sampling.name": "dpm_2m"}, r"sampling\.name"),
         ({"sampling.task": "inpaint"}, r"sampling\.task"),
         ({"model.parametrization": "energy"}, r"model\.parametrization"),
+        (
+            {"model.parametrization": "levels", "objective.dequantization": "centers"},
+            r"model\.parametrization",
+        ),
         ({"sde.latent_ones": 4}, "latent_ones"),
     ],
 )

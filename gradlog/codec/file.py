@@ -161,7 +161,10 @@ def join_images(
             recovered[start : start + part.images] = True
         else:
             differ = np.not_equal(list(checks.each), list(part.checks.each))
-            otherwise.append(f"{start + np.argmax(differ)}")
+            first, last = start, start + part.images - 1
+            otherwise.append(
+                f"{first + np.argmax(differ)}" if any(differ) else f"{first} to {last}"
+            )
     problems = []
     if damaged:
         problems.append(f"it is damaged where it holds the images {', '.join(damaged)}")

@@ -128,10 +128,12 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
             "sigma_max": lambda: reader.get("sde.sigma_max"),
         }
     embedding, label = reader.get("model.embedding_type"), reader.get("model.label")
-    if embedding == "table" and label != "ladder":
+    rows = "config.model.embedding_type = 'table'" if embedding == "table" else ""
+    rows = "config.model.name = 'ncsn'" if reader.get("model.name") == "ncsn" else rows
+    if rows and label != "ladder":
         raise ConfigError(
-            "config.model.embedding_type = 'table' has a row for each level of the ladder: it "
-            f"needs config.model.label = 'ladder', got {label!r}"
+            f"{rows} has a row for each level of the ladder: it needs config.model.label = "
+            f"'ladder', got {label!r}"
         )
     if process.kind == "gaussian" and process.learns and label not in _LEVEL_LABELS:
         raise ConfigError(
@@ -154,7 +156,7 @@ def build_model(reader: Reader, process: Process, dataset: Dataset | None) -> Di
     if process.has_map:
         network = MapNetwork(network)
     rotated = not isinstance(process.initial().basis, Pixels)
-    if parametrization in (_OF_PIXELS if rotated else (Energy,) * process.has_map):
+    if parametrization in (_OF_PIXELS if rotated else (Energy, LevelLogits) * process.has_map):
         raise ConfigError(
             f"config.model.parametrization = {reader.get('model.parametrization')!r} does not fit "
             f"the noise levels of config.sde.name = {reader.get('sde.name')!r}; choose 'noise' or "
@@ -297,6 +299,10 @@ def _build_score_matching(
     def law_for_training() -> Distribution | None:
         try:
             dequantizer = _build_dequantizer(reader, dataset)
+            if reader.get("model.num_classes"):
+                raise ConfigError(
+                    "that of the data has all classes together: set config.model.num_classes = 0"
+                )
             return None if dataset is None else law_of(dataset, dequantizer)
         except ConfigError as error:
             raise ConfigError(
@@ -306,6 +312,11 @@ def _build_score_matching(
     def reference_draw() -> Callable[[jax.Array], Any] | None:
         if dataset is None or reader.get("objective.reference") == 1:
             return None
+        if reader.get("model.num_classes"):
+            raise ConfigError(
+                "config.objective.reference > 1 has targets of all classes together: set "
+                "config.model.num_classes = 0, or config.objective.reference = 1"
+            )
         if reader.get("data.random_flip"):
             raise ConfigError(
                 "config.objective.reference > 1 draws images as they are stored: set "

@@ -30,4 +30,6 @@ class MapNetwork(nn.Module):
     ) -> Float[Array, "*D c"]:
         joined = jnp.concatenate([x, jnp.broadcast_to(label, x.shape)], axis=-1)
         h = self.network(joined, jnp.mean(label), condition, train=train)
+        if h.shape != joined.shape:
+            raise ValueError(f"a network of maps needs outputs {joined.shape}, got {h.shape}")
         return h[..., : x.shape[-1]]

@@ -96,7 +96,7 @@ def test_statistics_are_in_float32(norm):
 
 
 # All recompute by ``layers.apply_block``: a convolutional network and one of attention.
-@pytest.mark.parametrize("name", ["dit", "ncsnpp"])
+@pytest.mark.parametrize("name", ["dit", "ncsn", "ncsnpp"])
 def test_remat_does_not_change_parameters_or_gradients(name):
     plain, again = network_of(name), network_of(name, remat=True)
     variables = random_variables(plain, SHAPE)

@@ -74,11 +74,11 @@ def test_the_measured_gap_is_the_posterior_variance(run):
 
 
 def test_variance_over_levels_is_that_of_the_density_they_are_drawn_from():
-    """With ``M = exp(2 log rho)`` and no mean each integral has a closed form."""
+    """With ``4 M = exp(2 log rho)`` and no mean each integral has a closed form."""
     times = SDE.ladder(1e-2, 400)
     log_rho = np.array([SDE.log_rho(t) for t in times], float)
     rows = [
-        GradientMoments({"w": np.zeros(2)}, {}, total_variance=np.exp(2 * level), **_DRAWS)
+        GradientMoments({"w": np.zeros(2)}, {}, total_variance=np.exp(2 * level) / 4, **_DRAWS)
         for level in log_rho
     ]
     found = variance_by_schedule(SDE, times, rows)

@@ -22,12 +22,16 @@ def test_model_of_the_study_has_the_score_of_the_law(tmp_path):
 
 def test_shape_of_a_common_schedule_does_not_matter_and_f_and_g_have_a_gradient(tmp_path):
     run = Run.open(tmp_path / "run", learned_noise.get_config())
-    LearnedNoise(samples=64, bends=2, process_steps=10)(run)
-    found = json.loads((study_folder(run) / "learned_noise.json").read_text())
-    common, error = (
-        np.array(found[f"all dimensions, wrong score{end}"]) for end in ("", "_standard_error")
+    study, law, key = LearnedNoise(samples=8000), require_mixture(run), jax.random.key(0)
+    xs = jax.vmap(law.sample)(jax.random.split(key, study.samples))
+    shapes = study.measure_shapes(law, xs, jax.random.key(1), np.array([2.4]))
+    (common, error), (alone, own) = (
+        shapes[f"{dimensions}, wrong score"] for dimensions in ("all dimensions", "the first")
     )
     assert np.all(np.abs(common) < 4 * error)
+    assert np.all(np.abs(alone) > 4 * own)
+    LearnedNoise(samples=64, bends=2, process_steps=10)(run)
+    found = json.loads((study_folder(run) / "learned_noise.json").read_text())
     # The true score on the short path: what is above the entropy is f's and g's to remove.
     assert found["gap, f and g alone"] < found["gap, s alone"]
     assert (study_folder(run) / "learned_noise.png").is_file()
