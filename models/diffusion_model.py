@@ -86,8 +86,14 @@ class DiffusionModel:
         Args:
           params: by group, as `init` returns them.
           dropout_key: the key of the dropout of one training example; None for no dropout.
+
+        Raises:
+          TypeError: the process is no pytree, so that a program cannot take it.
         """
         process: Any = self.process.bind(params.get("process", {}))
+        if jax.tree_util.all_leaves([process]):
+            name = type(process).__name__
+            raise TypeError(f"{name} is no pytree: decorate it with gradlog.sde_lib.pytree.pytree")
         score_fn = Partial(_Score(*self._parts), process, params["network"], dropout_key)
         dequantizer = self.dequantizer.bind(params.get("dequantizer", {}))
         return BoundModel(process, score_fn, dequantizer)

@@ -49,7 +49,7 @@ class FewSteps:
     accepts = Masking
 
     samples: int = 10_000
-    times: int = 6
+    times: int = 40
 
     def __call__(self, run: Run) -> None:
         configured: Any = run.experiment.process

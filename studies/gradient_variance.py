@@ -18,7 +18,7 @@ from gradlog import terminal
 from gradlog.experiment.reader import Reader
 from gradlog.experiment.run import Run
 from gradlog.experiment.training_parts import law_of
-from gradlog.losses import INTEGRANDS, SLICE_LAWS
+from gradlog.losses import INTEGRANDS, SLICE_LAWS, GaussianKernel
 from gradlog.sde_lib import SDE
 from gradlog.studies.common import write_results
 from gradlog.studies.curves import Curve, curves_to_json, rms_deviation
@@ -143,6 +143,7 @@ def measure_gradients(
         INTEGRANDS[name],
         distribution=lambda: law,
         slice_law=lambda: reader.pick("objective.slice_law", SLICE_LAWS),
+        kernel=GaussianKernel,
     )
 
     def loss(params, key, t):

@@ -208,8 +208,8 @@ ncsn/manifold_cifar10       ncsnpp ve    ode        predictor_corrector 1e-05  1
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
 subvp/cifar10_ddpmpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
 subvp/cifar10_ncsnpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
-subvp/imagenet32_ddpmpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
-subvp/imagenet32_ncsnpp_continuous ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
+subvp/imagenet32_ddpmpp_continuous ncsnpp subvp planned    probability_flow    0.01   0.01   0.01
+subvp/imagenet32_ncsnpp_continuous ncsnpp subvp planned    probability_flow    0.01   0.01   0.01
 sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
 sweeps/digits_worlds               ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
@@ -233,12 +233,12 @@ toy/mixture                        mlp    vp    ode        probability_flow    0
 toy/score_field                    mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
 ve/cifar10_ddpmpp_continuous       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
 ve/cifar10_ncsnpp_continuous       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
-ve/imagenet32_ddpmpp_continuous    ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
-ve/imagenet32_ncsnpp_continuous    ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
+ve/imagenet32_ddpmpp_continuous    ncsnpp ve    planned    predictor_corrector 1e-05  1e-05  1e-05
+ve/imagenet32_ncsnpp_continuous    ncsnpp ve    planned    predictor_corrector 1e-05  1e-05  1e-05
 vp/cifar10_ddpmpp_continuous       ncsnpp vp    ode        probability_flow    1e-05  1e-05  0.001
 vp/cifar10_ncsnpp_continuous       ncsnpp vp    ode        probability_flow    1e-05  1e-05  0.001
-vp/imagenet32_ddpmpp_continuous    ncsnpp vp    ode        probability_flow    5e-05  5e-05  0.001
-vp/imagenet32_ncsnpp_continuous    ncsnpp vp    ode        probability_flow    5e-05  5e-05  0.001
+vp/imagenet32_ddpmpp_continuous    ncsnpp vp    planned    probability_flow    5e-05  5e-05  0.001
+vp/imagenet32_ncsnpp_continuous    ncsnpp vp    planned    probability_flow    5e-05  5e-05  0.001
 """
 
 
@@ -469,7 +469,7 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
 PARTS |= {"distribution", "draw", "slice_law", "norm_axes", "examples"}
-PARTS |= {"integrand", "offset", "proposal", "node_colors"}
+PARTS |= {"integrand", "kernel", "offset", "proposal", "node_colors"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
 MADE = {"start", "slice_law", "schedule", "path"}
@@ -620,9 +620,9 @@ def test_an_evaluation_builds_no_optimizer():
 
 def test_a_part_is_built_once():
     experiment = check_config(tiny.points())
-    process = experiment.process
+    training = experiment.training
     with_data = experiment.with_data(POINTS)
-    assert with_data.process is process
+    assert with_data.training is training
     assert with_data.objective is with_data.objective
 
 

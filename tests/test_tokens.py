@@ -270,7 +270,7 @@ def test_uniform_noise_trains_evaluates_samples_and_is_exported(tmp_path):
     ("overrides", "named"),
     [
         ({"objective.name": "masked"}, "objective.name"),
-        ({"sampling.name": "ancestral"}, "sampling.name"),
+        ({"sampling.name": "first_hitting"}, "sampling.name"),
         ({"eval.estimators": ("orders",)}, "eval.estimators"),
         ({"sampling.task": "inpaint"}, "sampling.task"),
         ({"sde.name": "one_position"}, "objective.name"),

@@ -40,6 +40,10 @@ def load_cifar10(*, data_dir: str = "", path: str = "") -> Dataset:
 
     Without a path the archive is data_dir/downloads/cifar-10-binary.tar.gz, which is downloaded
     (170 MB) if it is not there.
+
+    Raises:
+      DataError: the archive is missing and cannot be downloaded, it is not the official one, or
+        the folder cannot be written.
     """
     return load_from_archive(data_root(data_dir), path, OFFICIAL)
 

@@ -20,6 +20,9 @@ def load_digits(*, data_dir: str = "") -> Dataset:
     The images are written once as tensorflow-datasets records to data_dir/digits/1.0.0, and then
     read from there. Source: UCI "Optical Recognition of Handwritten Digits", test part, from
     scikit-learn.
+
+    Raises:
+      DataError: the records can be neither written nor read.
     """
     folder = prepare("digits", data_root(data_dir), _make_splits, shape=(8, 8, 1), num_classes=10)
     return load_records("digits", folder, levels=17, num_classes=10)

@@ -60,6 +60,10 @@ def load_files(
     only array, or the only one of more than one dimension that is not named as labels. Labels are
     whole numbers or texts, in the array 'train_labels', 'y_train', 'labels', 'label', 'y' or
     'target' ('test_labels', 'y_test', ... of the test set), and the classes are those that occur.
+
+    Raises:
+      DataError: a missing, damaged or pickled file, an array of a wrong shape or type, levels that
+        do not fit, or missing labels.
     """
     if not path:
         raise DataError("config.data.path is empty; set it to an .npy or .npz file")

@@ -53,6 +53,10 @@ def load_folder(
     images must have one size. `channels` of 1 or 3 converts them, and transparency is dropped;
     without it all must be gray or all RGB. Classes are the subfolders (of train/ and of test/, if
     there are these), which keep their names.
+
+    Raises:
+      DataError: no folder, no images, an unreadable file, images that do not match, or one that
+        lies in no subfolder and so has no class.
     """
     if channels not in (0, *MODES) or not 0 <= image_size <= LARGEST:
         raise DataError(

@@ -44,6 +44,9 @@ def load_imagenet32(
     files in them, by default data_dir/downloads. The old version must be prepared as
     `downsampled_imagenet/32x32` of tensorflow-datasets in array_record format, and has no labels.
     Reading those of the new one, 0..999, takes a minute.
+
+    Raises:
+      DataError: the files are missing or are not the official ones, or the version is unknown.
     """
     if version == "old":
         name = "downsampled_imagenet/32x32"

@@ -22,6 +22,9 @@ def load_photos(
 
     There are 4,000 training patches and all test patches, unless the arguments ask for others: 384
     of 16 x 16 or 96 of 32 x 32. The seed determines the training patches and the order of both.
+
+    Raises:
+      DataError: another size, more patches than exist, or a negative count or seed.
     """
     size = image_size or IMAGE_SIZES[0]
     if size not in IMAGE_SIZES:

@@ -43,6 +43,10 @@ def load_tfds(
     The first place to look, and the one to prepare, is `data_dir`; the second is $TFDS_DATA_DIR or
     ~/tensorflow_datasets. Of a name without a version the newest is taken. Labels are read at once,
     about 20,000 a second; only class-conditional models need them.
+
+    Raises:
+      DataError: the data are not prepared and TensorFlow or the network is missing, they are
+        prepared in another format, or the images differ in size.
     """
     match = NAME.fullmatch(tfds_name)
     if not match:

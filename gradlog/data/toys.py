@@ -38,6 +38,9 @@ def load_mixture(
     """Draw from two Gaussians of unit std with weights 1/5 and 4/5. The law is known.
 
     The means are -`center` and `center` in each of `dims` coordinates. `scale` divides everything.
+
+    Raises:
+      DataError: a negative count or seed, a scale that is not positive, or no dimension.
     """
     if dims < 1 or not np.isfinite(center):
         raise DataError(
@@ -75,6 +78,10 @@ def load_circle(
 
     Gaussian noise of std `noise` is added. Without noise the data lie on a manifold, and have no
     density and so no score.
+
+    Raises:
+      DataError: a negative count, seed or noise, a scale that is not positive, fewer than two
+        dimensions.
     """
     _check_noise(noise)
     if dims < 2:
@@ -98,7 +105,11 @@ def load_moons(
     scale: float = 1.0,
     noise: float = 0.1,
 ) -> Dataset:
-    """Draw from two interleaved half circles of radius 1, with Gaussian noise of std `noise`."""
+    """Draw from two interleaved half circles of radius 1, with Gaussian noise of std `noise`.
+
+    Raises:
+      DataError: a negative count, seed or noise, or a scale that is not positive.
+    """
     _check_noise(noise)
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -114,7 +125,11 @@ def load_moons(
 def load_checkerboard(
     *, num_train: int = 0, num_test: int = 0, seed: int = 0, scale: float = 1.0
 ) -> Dataset:
-    """Draw uniformly from the eight dark squares of a 4 x 4 board over [-4, 4]^2: density 1/32."""
+    """Draw uniformly from the eight dark squares of a 4 x 4 board over [-4, 4]^2: density 1/32.
+
+    Raises:
+      DataError: a negative count or seed, or a scale that is not positive.
+    """
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         row, half = np.divmod(rng.integers(0, 8, n), 2)

@@ -76,7 +76,7 @@ class Key:
     @property
     def interval(self) -> str:
         """The interval in which its numbers must lie, such as '[1, inf)'; '' for any."""
-        found = re.search(r"[\[(][-\d.inf]+, [\d.inf]+\)$", self.meaning)
+        found = re.search(r"[\[(][-\d.inf]+, [\d.inf]+[\])]$", self.meaning)
         return found[0] if found else ""
 
     @property

@@ -167,7 +167,8 @@ def _lies_in(interval: str, value: Any) -> bool:
     numbers = value if isinstance(value, tuple) else (value,)
     low, high = (float(end) for end in interval[1:-1].split(","))
     least = low if interval.startswith("[") else math.nextafter(low, high)
-    return bool(numbers) and all(least <= number < high for number in numbers)
+    most = high if interval.endswith("]") else math.nextafter(high, low)
+    return bool(numbers) and all(least <= number <= most for number in numbers)
 
 
 _KINDS: dict[type, tuple[Callable[[Any], bool], str]] = {

@@ -306,7 +306,7 @@ def test_nothing_is_evaluated_before_training(mistake, tmp_path, mode):
         ("config.model.ch_mult=(1,", "config.model.ch_mult = '(1,' must be a tuple"),
         ("config.model.ch_mult=a,b", "config.model.ch_mult = ('a,b',) must be whole numbers"),
         ("config.data.name", "--config.data.name has no value"),
-        ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['ddpm',"),
+        ("config.sde.name=vpp", "config.sde.name = 'vpp' is unknown; choose one of ['blurring',"),
         ("config.data.name=cifar", "config.data.name = 'cifar' is unknown; choose one of ["),
         (
             "config.eval.estimators=ode,elbo",

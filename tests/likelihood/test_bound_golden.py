@@ -17,9 +17,11 @@ from gradlog.models import DiffusionModel
 from gradlog.models.noise_labels import ScaledTime
 from gradlog.models.parametrizations import Noise
 from gradlog.sde_lib import VP
+from gradlog.sde_lib.pytree import pytree
 from tests.models.official import GOLDEN, load_golden
 
 
+@pytree
 class OfficialVP(VP):
     """VP with the official standard deviation: ``sqrt(B)``, to first order, up to t = 0.01."""
 
