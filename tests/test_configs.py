@@ -206,8 +206,8 @@ ncsn/cifar10                ncsn   ve    quadrature annealed_langevin   1e-05  1
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 ncsn/manifold_cifar10       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  0.001
 photos16                           ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
-subvp/cifar10_ddpmpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
-subvp/cifar10_ncsnpp_continuous    ncsnpp subvp ode        probability_flow    0.01   0.01   0.01
+subvp/cifar10_ddpmpp_continuous    ncsnpp subvp planned    probability_flow    0.01   0.01   0.01
+subvp/cifar10_ncsnpp_continuous    ncsnpp subvp planned    probability_flow    0.01   0.01   0.01
 subvp/imagenet32_ddpmpp_continuous ncsnpp subvp planned    probability_flow    0.01   0.01   0.01
 subvp/imagenet32_ncsnpp_continuous ncsnpp subvp planned    probability_flow    0.01   0.01   0.01
 sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
@@ -231,12 +231,12 @@ toy/manifold                       mlp    ve    ode        predictor_corrector 1
 toy/manifold_digits                ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  0.001
 toy/mixture                        mlp    vp    ode        probability_flow    0.0001 0.0001 0.0001
 toy/score_field                    mlp    ve    ode        predictor_corrector 1e-05  1e-05  0.001
-ve/cifar10_ddpmpp_continuous       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
-ve/cifar10_ncsnpp_continuous       ncsnpp ve    ode        predictor_corrector 1e-05  1e-05  1e-05
+ve/cifar10_ddpmpp_continuous       ncsnpp ve    planned    predictor_corrector 1e-05  1e-05  1e-05
+ve/cifar10_ncsnpp_continuous       ncsnpp ve    planned    predictor_corrector 1e-05  1e-05  1e-05
 ve/imagenet32_ddpmpp_continuous    ncsnpp ve    planned    predictor_corrector 1e-05  1e-05  1e-05
 ve/imagenet32_ncsnpp_continuous    ncsnpp ve    planned    predictor_corrector 1e-05  1e-05  1e-05
-vp/cifar10_ddpmpp_continuous       ncsnpp vp    ode        probability_flow    1e-05  1e-05  0.001
-vp/cifar10_ncsnpp_continuous       ncsnpp vp    ode        probability_flow    1e-05  1e-05  0.001
+vp/cifar10_ddpmpp_continuous       ncsnpp vp    planned    probability_flow    1e-05  1e-05  0.001
+vp/cifar10_ncsnpp_continuous       ncsnpp vp    planned    probability_flow    1e-05  1e-05  0.001
 vp/imagenet32_ddpmpp_continuous    ncsnpp vp    planned    probability_flow    5e-05  5e-05  0.001
 vp/imagenet32_ncsnpp_continuous    ncsnpp vp    planned    probability_flow    5e-05  5e-05  0.001
 """
@@ -409,7 +409,7 @@ DISCRETE |= {"orders", "upper"}
 IMAGE_NETWORKS = {
     "ddpm": {"model.nf": 32},
     "ncsnpp": {},
-    "ncsn": {"model.nf": 8},
+    "ncsn": {"model.nf": 8, "model.label": "ladder"},
     "ncsnv2": {"model.nf": 8},
     "vdm": {"model.nf": 64, "model.num_layers": 1},
     "dit": {"model.num_layers": 1},
@@ -472,7 +472,7 @@ PARTS |= {"distribution", "draw", "slice_law", "norm_axes", "examples"}
 PARTS |= {"integrand", "kernel", "offset", "proposal", "node_colors"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
-MADE = {"start", "slice_law", "schedule", "path"}
+MADE = {"kernel", "start", "slice_law", "schedule", "path"}
 # A network reads these from the section of the SDE.
 FROM_SDE = {"sigma_min", "sigma_max"}
 

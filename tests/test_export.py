@@ -142,6 +142,7 @@ def test_a_file_says_what_it_is_and_nothing_of_this_machine(digits, file):
         "name": "digits",
         "shape": [8, 8, 1],
         "levels": 17,
+        "masks": False,
         "stored_as": "int32",
         "fingerprint": Run.open(digits).experiment.dataset.fingerprint,
     }

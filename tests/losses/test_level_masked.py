@@ -71,7 +71,7 @@ def test_with_the_exact_law_the_bound_is_the_probability_whatever_the_rates(toke
 
 def test_the_gradient_by_the_rates_has_the_law_of_the_masks():
     """The mean over draws is the derivative of the enumerated bound, and the value is the bound."""
-    process, x0, count = LearnedMasking(LEVELS), jnp.array([2, 0]), 40_000
+    process, x0, count = LearnedMasking(LEVELS), jnp.array([2, 0]), 60_000
     params = {"log_exponents": jnp.array([0.3, -0.2, 0.1])}
 
     def bound(params):
