@@ -1,6 +1,7 @@
 """Estimators of log densities, divergences, and the account of bits."""
 
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from gradlog.likelihood.base import Likelihood, LogProb, runs_on_host
@@ -59,8 +60,8 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 }
 
 # `importance` weighs draws of another estimator of a Gaussian process.
-ESTIMATORS: dict[Kind, dict[str, Callable[..., Any]]] = {
-    "gaussian": {**LIKELIHOODS, "importance": ImportanceWeighted},
+ESTIMATORS: dict[Kind, MutableMapping[str, Callable[..., Any]]] = {
+    "gaussian": ChainMap(LIKELIHOODS, {"importance": ImportanceWeighted}),
     "masks": {
         "bound": MaskedBound,
         "exact": ExactBySubsets,

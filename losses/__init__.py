@@ -1,5 +1,8 @@
 """Objectives, their weightings over time, and the distributions of training times."""
 
+from collections import ChainMap
+from collections.abc import MutableMapping
+
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
 from gradlog.losses.chain_bound import ChainBound, simulate_chain
 from gradlog.losses.classification import NoisyCrossEntropy
@@ -53,8 +56,8 @@ INTEGRANDS: dict[str, type] = {
     "ssm": SlicedScoreMatching,
     "ssm_vr": ReducedVarianceScoreMatching,
 }
-OBJECTIVES: dict[Kind, dict[str, type]] = {
-    "gaussian": {**INTEGRANDS, "elbo": EvidenceBound},
+OBJECTIVES: dict[Kind, MutableMapping[str, type]] = {
+    "gaussian": ChainMap(INTEGRANDS, {"elbo": EvidenceBound}),
     "masks": {"masked": MaskedCrossEntropy, "score_entropy": ScoreEntropy},
     "level_masks": {"masked": LevelMaskedBound},
     "replacements": {"score_entropy": ScoreEntropy},

@@ -6,7 +6,7 @@ the configuration is not used.
 Command: python main.py --config=configs/theory/few_steps.py --workdir=runs/few_steps --mode=study
 Figure: total variation of two neighbors with 32 evaluations: first_hitting 0.003 (the noise of the
     20,000 samples), ancestral 0.017, remdm 0.027, confidence 0.074; with one, 0.550 for all.
-Time: three minutes on two busy CPU cores.
+Time: half a minute on two busy CPU cores.
 """
 
 from gradlog.configs.discrete import digits_masked
