@@ -7,7 +7,7 @@ configs/ncsn/manifold_cifar10.py.
 Command: python main.py --config=configs/toy/manifold_digits.py --workdir=runs/manifold_digits \\
     --mode=study
 Figure: with noise of std 0.1 the loss is -18 in the third quarter of training and -20 in the last.
-    Without noise it is -760 and -1270, and jumps between -290 and -1970.
+    Without noise it is -700 and -1080, and jumps between -450 and -2130 in the last.
 Time: one minute on two CPU cores.
 """
 
