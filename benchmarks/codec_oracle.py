@@ -1,4 +1,4 @@
-"""Where the bits of a chain of latents are lost, on levels of a mixture whose entropy is known.
+"""Measure where a chain of latents loses bits, on levels of a mixture of known entropy.
 
     python benchmarks/codec_oracle.py --steps=100 --images=800 --dims=256
 

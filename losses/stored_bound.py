@@ -1,4 +1,4 @@
-"""What all bounds on ``-log P`` of a stored datum have in common."""
+"""The common head of all bounds on ``-log P`` of a stored datum."""
 
 from abc import abstractmethod
 

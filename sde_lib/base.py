@@ -49,12 +49,12 @@ class Process:
 
     @property
     def has_map(self) -> bool:
-        """Whether a network sees a noise level for each dimension."""
+        """True if a network sees a noise level for each dimension."""
         return False
 
     @property
     def learns(self) -> bool:
-        """Whether the process has trained numbers."""
+        """True if the process has trained numbers."""
         return bool(jax.eval_shape(self.init, jax.random.key(0)))
 
     def init(self, key: Array) -> dict[str, Any]:

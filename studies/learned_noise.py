@@ -1,4 +1,4 @@
-"""What the bound says of a noise schedule, and joint training of f, g and s to a known optimum.
+"""Shapes of noise schedules under the bound, and joint training of f, g and s to a known optimum.
 
 With fixed ends the bound of a scalar schedule does not depend on its shape (Kingma et al. 2021,
 arXiv:2107.00630, eq. 18). That of a schedule for each dimension does, unless the score is exact

@@ -343,7 +343,7 @@ class RunFolder:
 
     @property
     def unit(self) -> str:
-        """What the bits of the results are called."""
+        """The name of the unit of the results' bits."""
         return next((result.unit for result in self.results), BITS_PER_DIM)
 
     @property

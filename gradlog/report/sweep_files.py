@@ -40,7 +40,7 @@ class SweepFiles:
 
     @property
     def unit(self) -> str:
-        """What the bits of the results are called."""
+        """The name of the unit of the results' bits."""
         return self.results.unit if self.results else BITS_PER_DIM
 
     @cached_property

@@ -80,7 +80,7 @@ INTERPOLATIONS = {
 
 @dataclass(frozen=True)
 class RefineStyle:
-    """What the networks of 2019 and 2020 do differently in the same blocks; by default as in 2020.
+    """Differences of the networks of 2019 and 2020 in the same blocks; by default as in 2020.
 
     Attributes:
       nonlinearity: the activation function.
