@@ -653,6 +653,23 @@ def _complaint(changes, dataset=POINTS, config=None):
     return message
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"objective.reference": 8}, "objective.reference"),
+        ({"objective.name": "esm", "objective.dequantization": "centers"}, "model.num_classes"),
+    ],
+)
+def test_targets_of_all_classes_are_refused_for_a_model_of_classes(changes, named):
+    classes = {"model.num_classes": 10, **changes}
+    assert named in _complaint(classes, _labeled("d", DIGITS.train, 17, 10), tiny.images())
+
+
+def test_a_table_of_levels_needs_the_label_of_the_ladder():
+    changes = {"model.name": "ncsn", "model.label": "log_rho"}
+    assert "model.label" in _complaint(changes, DIGITS, tiny.images())
+
+
 @pytest.mark.parametrize("key", REGISTRIES)
 def test_an_unknown_name_is_named_with_the_choices(key):
     changes = NEEDED.get(key, {}) | {key: "vpp"}

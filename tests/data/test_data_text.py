@@ -83,3 +83,13 @@ def test_what_is_no_text_is_refused(contents, arguments, named, tmp_path):
         (tmp_path / "x.txt").write_bytes(contents)
     with pytest.raises(DataError, match=named):
         load_text(path=str(tmp_path / "x.txt"), **arguments)
+
+
+def test_generated_folders_are_left_out_and_counted(tmp_path):
+    """A page and its copy by Sphinx would be in both sets."""
+    (tmp_path / "_build").mkdir()
+    for name in ("page.md", "_build/page.md"):
+        (tmp_path / name).write_text(number_text(400))
+    found = load_text(path=str(tmp_path), sequence_length=16)
+    assert len(found.train) + len(found.test) == 200
+    assert "1 files in folders that begin with _" in found.account
