@@ -1,10 +1,13 @@
 """Classes by Bayes, from given likelihoods."""
 
+from types import SimpleNamespace
+
+import jax
 import numpy as np
 import pytest
 from scipy import stats
 
-from gradlog.evaluation.classification import Classification
+from gradlog.evaluation.classification import Classification, class_log_probs
 from gradlog.evaluation.uncertainty import wilson_interval
 
 LIKELIHOODS = np.log([[0.2, 0.1, 0.4], [0.3, 0.3, 0.3], [0.1, 0.8, 0.1], [0.5, 0.1, 0.1]])
@@ -72,3 +75,30 @@ def test_the_interval_is_scipys(right, count):
 
 def test_no_trials_have_no_interval():
     assert np.isnan([wilson_interval(0, 0)[end] for end in ("low", "high")]).all()
+
+
+class Planning:
+    """An evaluator that counts its plans, and keeps those that it is called with."""
+
+    model = SimpleNamespace(num_classes=3)
+
+    def __init__(self):
+        self.plans, self.used = [], []
+
+    def plan(self, params, shape):
+        self.plans.append(shape)
+        return object()
+
+    def __call__(self, params, source, stream, progress, *, cache, condition, plan):
+        self.used.append(plan)
+        return SimpleNamespace(nats=np.full(len(source), -condition))
+
+
+def test_all_classes_are_evaluated_with_one_plan():
+    evaluator = Planning()
+    found = class_log_probs(evaluator, {}, np.zeros((5, 8, 8, 1)), jax.random.key(0))
+    np.testing.assert_array_equal(found, np.tile([0, -1, -2], (5, 1)))
+    assert evaluator.plans == [(8, 8, 1)]
+    assert len(evaluator.used) == 3
+    assert len(set(map(id, evaluator.used))) == 1
+    assert evaluator.used[0] is not None

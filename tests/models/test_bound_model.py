@@ -44,6 +44,15 @@ def test_bound_model_can_be_an_argument_of_a_jitted_function():
     np.testing.assert_allclose(found[0], model.bind(first).score(x, 0.5), rtol=1e-5)
 
 
+def test_process_that_is_no_pytree_is_refused_by_name():
+    class Undecorated(VP):
+        pass
+
+    model = network_model(Undecorated())
+    with pytest.raises(TypeError, match="Undecorated"):
+        model.bind(model.init(jax.random.key(0), SHAPE))
+
+
 def test_a_program_that_calls_a_score_several_times_traces_the_network_once():
     traces = []
 
