@@ -21,8 +21,8 @@ _SETTING_COLUMNS = {
     Column("images", optional=3): lambda row: row.images,
     Column("of images", optional=4): lambda row: _number(row.images_error),
     Column("of seeds", optional=4): lambda row: _number(row.seeds_error),
-    Column("- best", optional=1): lambda row: _number(row.difference),
-    Column("± its s.e.", optional=2): lambda row: _number(row.difference_standard_error),
+    Column("minus best", optional=1): lambda row: _number(row.difference),
+    Column("± s.e. of that", optional=2): lambda row: _number(row.difference_standard_error),
     Column("", text=True): lambda row: row.verdict,
 }
 _RUN_COLUMNS = {
@@ -30,8 +30,8 @@ _RUN_COLUMNS = {
     Column(SEED): lambda row: str(row.seed),
     Column(BITS_PER_DIM): lambda row: _number(row.bits_per_dim),
     Column("± s.e."): lambda row: _number(row.standard_error),
-    Column("- best"): lambda row: _number(row.difference),
-    Column("± its s.e.", optional=1): lambda row: _number(row.difference_standard_error),
+    Column("minus best"): lambda row: _number(row.difference),
+    Column("± s.e. of that", optional=1): lambda row: _number(row.difference_standard_error),
     Column("train s", optional=1): lambda row: _number(row.train_seconds, 0),
     Column("eval s", optional=1): lambda row: _number(row.eval_seconds, 0),
 }

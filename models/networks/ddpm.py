@@ -21,7 +21,7 @@ from gradlog.models.networks.layers import (
     activation,
     apply_block,
     cast_to,
-    check_choice,
+    check_fields,
     check_halvings,
     conv3x3,
     dense,
@@ -65,8 +65,7 @@ class DDPM(nn.Module):
     remat: bool = False  # recompute the blocks' activations in the backward pass
 
     def __post_init__(self) -> None:
-        for field, choices in CHOICES.items():
-            check_choice(field, getattr(self, field), choices)
+        check_fields(self, CHOICES)
         super().__post_init__()
 
     @nn.compact
@@ -89,12 +88,7 @@ class DDPM(nn.Module):
         h = activation(self.nonlinearity)(GroupNorm(32)(h))
         h = conv3x3(x.shape[-1], init_scale=0.0)(h).astype(x.dtype)
         if self.scale_by_sigma:
-            sigma = ladder_sigma(
-                label,
-                sigma_min=self.sigma_min,
-                sigma_max=self.sigma_max,
-                num_scales=self.num_scales,
-            )
+            sigma = ladder_sigma(label, self.sigma_min, self.sigma_max, self.num_scales)
             h = h / sigma.astype(x.dtype)
         return h[0]
 

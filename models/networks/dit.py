@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gradlog.models.networks.embeddings import EMBEDDING_TYPES, add_class, cast_label, embed_label
-from gradlog.models.networks.layers import DTYPES, apply_block, cast_to, check_choice, dense
+from gradlog.models.networks.layers import DTYPES, apply_block, cast_to, check_fields, dense
 
 Sequence = Float[Array, "n hidden"]
 Vector = Float[Array, " hidden"]
@@ -52,8 +52,7 @@ class DiT(nn.Module):
     remat: bool = False  # recompute the blocks' activations in the backward pass
 
     def __post_init__(self) -> None:
-        for field, choices in CHOICES.items():
-            check_choice(field, getattr(self, field), choices)
+        check_fields(self, CHOICES)
         if self.hidden % (2 * self.num_heads):
             raise ValueError(
                 f"hidden = {self.hidden} must be a multiple of twice num_heads = {self.num_heads}"

@@ -36,7 +36,7 @@ def cast_label(label: Array | float, x: Array) -> Float[Array, ""]:
 
 
 def ladder_sigma(
-    index: Float[Array, ""], *, sigma_min: float, sigma_max: float, num_scales: int
+    index: Float[Array, ""], sigma_min: float, sigma_max: float, num_scales: int
 ) -> Float[Array, ""]:
     """Return level `int(index)` of a geometric ladder from sigma_max down to sigma_min."""
     ends = jnp.log(jnp.array([sigma_max, sigma_min]))

@@ -9,7 +9,7 @@ computes in bfloat16, except for the statistics of its normalizations.
 
 import functools
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -34,6 +34,12 @@ def check_choice(field: str, value: str, choices: Collection[str]) -> None:
     """Raise a ValueError with the choices if `value` is not one of them."""
     if value not in choices:
         raise ValueError(f"{field} = {value!r} is unknown; choose one of {sorted(choices)}")
+
+
+def check_fields(module: nn.Module, choices: Mapping[str, Collection[str]]) -> None:
+    """Raise a ValueError if a field of the module has a value that is not among its choices."""
+    for field, known in choices.items():
+        check_choice(field, getattr(module, field), known)
 
 
 def check_halvings(shape: tuple[int, ...], halvings: int) -> None:

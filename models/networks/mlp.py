@@ -7,7 +7,7 @@ from gradlog.models.networks.embeddings import EMBEDDING_TYPES, add_class, cast_
 from gradlog.models.networks.layers import (
     ACTIVATIONS,
     activation,
-    check_choice,
+    check_fields,
     dense,
     residual_sum,
 )
@@ -40,8 +40,7 @@ class MLP(nn.Module):
     num_classes: int = 0  # 0: unconditional
 
     def __post_init__(self) -> None:
-        for field, choices in CHOICES.items():
-            check_choice(field, getattr(self, field), choices)
+        check_fields(self, CHOICES)
         super().__post_init__()
 
     @nn.compact

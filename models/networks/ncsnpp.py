@@ -24,7 +24,7 @@ from gradlog.models.networks.layers import (
     activation,
     apply_block,
     cast_to,
-    check_choice,
+    check_fields,
     check_halvings,
     conv3x3,
     dense,
@@ -86,8 +86,7 @@ class NCSNpp(nn.Module):
     remat: bool = False  # recompute the blocks' activations in the backward pass
 
     def __post_init__(self) -> None:
-        for field, choices in CHOICES.items():
-            check_choice(field, getattr(self, field), choices)
+        check_fields(self, CHOICES)
         if self.scale_by_sigma and self.embedding_type == "fourier_linear":
             raise ValueError(
                 "scale_by_sigma = True needs a label that gives sigma: embedding_type = 'fourier'"
@@ -140,12 +139,7 @@ class NCSNpp(nn.Module):
         """Return the label itself for Fourier embeddings; otherwise look it up in the ladder."""
         if self.embedding_type == "fourier":
             return label
-        return ladder_sigma(
-            label,
-            sigma_min=self.sigma_min,
-            sigma_max=self.sigma_max,
-            num_scales=self.num_scales,
-        )
+        return ladder_sigma(label, self.sigma_min, self.sigma_max, self.num_scales)
 
     @nn.nowrap
     def _encode(self, images: Image, temb: Embedding | None, train: bool) -> list[Image]:

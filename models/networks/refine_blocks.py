@@ -15,6 +15,8 @@ from jaxtyping import Array, Float, Int
 from gradlog.models.networks.layers import (
     activation,
     apply_block,
+    cast_to,
+    check_halvings,
     promote_to_input,
     uniform_init,
 )
@@ -216,40 +218,71 @@ class RefineBlock(nn.Module):
         return RCUBlock(self.units, self.style)(CRPBlock(self.style)(h))
 
 
-def refine_net(
-    images: Image,
-    style: RefineStyle,
-    *,
-    nf: int,
-    stages: Sequence[tuple[int, int]],
-    refined: Sequence[int],
-    remat: bool,
-) -> Image:
-    """Apply the RefineNet to centered images, inside a compact module that gets its parameters.
+class RefineNet(nn.Module):
+    """Base class of both networks, with the fields that they share.
 
-    Args:
-      images: a batch.
-      style: of the blocks.
-      nf: number of channels at full resolution.
-      stages: channels in units of nf, and dilation, of each stage after the first. A dilation of 1
-        halves the image.
-      refined: channels in units of nf of the refined feature maps, from the last stage to the
-        first.
-      remat: whether the backward pass recomputes the activations of the blocks.
+    Raises:
+      ValueError: `num_classes` is not 0.
     """
 
-    def residual(h: Image, **options) -> Image:
-        return apply_block(ResidualBlock(style, **options), h, remat=remat)
+    nf: int = 128  # channels at full resolution
+    nonlinearity: str = "swish"
+    centered: bool = True  # the data are in [-1, 1]; else in [0, 1], and are centered here
+    num_scales: int = 1000  # levels of the noise ladder
+    num_classes: int = 0  # must be 0: the network has no embedding of a class
+    dtype: str = "float32"  # of the computation; parameters and output are float32
+    remat: bool = False  # recompute the blocks' activations in the backward pass
 
-    maps = [residual(residual(ncsn_conv3x3(images, nf)))]
-    for mult, dilation in stages:
-        h = residual(maps[-1], dilation=dilation, down=True, features=mult * nf)
-        maps.append(residual(h, dilation=dilation))
-    coarser = []
-    for h, mult in zip(reversed(maps), refined, strict=True):
-        block = RefineBlock(mult * nf, style, units=3 if h is maps[0] else 1)
-        coarser = [apply_block(block, h, *coarser, remat=remat)]
-    return ncsn_conv3x3(style.act(style.norm(coarser[0])), images.shape[-1])
+    def __post_init__(self) -> None:
+        if self.num_classes:
+            raise ValueError(
+                f"num_classes = {self.num_classes}: the RefineNet has no embedding of a class; "
+                "choose 0, or another network"
+            )
+        super().__post_init__()
+
+    @nn.nowrap
+    def refine(
+        self,
+        x: Float[Array, "h w c"],
+        condition: Int[Array, ""] | None,
+        style: RefineStyle,
+        stages: Sequence[tuple[int, int]],
+        refined: Sequence[int],
+    ) -> Float[Array, "h w c"]:
+        """Apply the RefineNet to one image. A compact module calls it and gets its parameters.
+
+        Args:
+          x: the image.
+          condition: must be None.
+          style: of the blocks.
+          stages: channels in units of nf, and dilation, of each stage after the first. A dilation
+            of 1 halves the image.
+          refined: channels in units of nf of the refined feature maps, from the last stage to the
+            first.
+
+        Raises:
+          ValueError: there is a condition, or the image cannot be halved as often as the stages do.
+        """
+        if condition is not None:
+            raise ValueError("the RefineNet has no classes, but got a condition")
+        check_halvings(x.shape, sum(dilation == 1 for _, dilation in stages))
+
+        def residual(h: Image, **options) -> Image:
+            return apply_block(ResidualBlock(style, **options), h, remat=self.remat)
+
+        images = cast_to(x[None], self.dtype)
+        images = images if self.centered else 2.0 * images - 1.0
+        maps = [residual(residual(ncsn_conv3x3(images, self.nf)))]
+        for mult, dilation in stages:
+            h = residual(maps[-1], dilation=dilation, down=True, features=mult * self.nf)
+            maps.append(residual(h, dilation=dilation))
+        coarser = []
+        for h, mult in zip(reversed(maps), refined, strict=True):
+            block = RefineBlock(mult * self.nf, style, units=3 if h is maps[0] else 1)
+            coarser = [apply_block(block, h, *coarser, remat=self.remat)]
+        h = ncsn_conv3x3(style.act(style.norm(coarser[0])), x.shape[-1])
+        return h[0].astype(x.dtype)
 
 
 def _near_one(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:

@@ -1,6 +1,7 @@
 """What can be known of the documentation without running it; tests/docs/test_blocks.py runs it."""
 
 import ast
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from gradlog.cli.flags import read_flags
+from gradlog.cli.help import show_help
+from gradlog.evaluation import tables
 from gradlog.experiment import keys
 from gradlog.experiment.loading import load_config
+from gradlog.sweeps import display
 from tests.docs.pages import DOCS, GENERATED, LANGUAGES, ROOT, TEXT, Block, blocks, links, pages
 from tests.docs.small import rules
 from tests.docs.workshop import make_home
@@ -133,3 +137,18 @@ def test_the_reference_has_every_key(monkeypatch):
     page = reference.keys_page()
     rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
     assert rows == set(keys.keys())
+
+
+def test_tables_that_pages_quote_have_the_columns_of_the_program():
+    shown = (tables._RESULTS, tables._ACCOUNT, tables._STEPS, display._SETTING_COLUMNS)
+    names = {column.name for columns in shown for column in columns}
+    quoted = [line for block in _of(TEXT) for line in block.code.splitlines() if "± s.e.  " in line]
+    assert len(quoted) >= 6
+    assert {name for line in quoted for name in re.split("  +", line.strip())} <= names
+
+
+def test_help_that_a_page_quotes_is_what_the_program_prints(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    show_help("optimizer", load_config("configs/digits.py"))
+    (block,) = (block for block in _of(TEXT) if block.code.startswith("config.optimizer: "))
+    assert block.code in capsys.readouterr().out
