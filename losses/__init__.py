@@ -5,7 +5,6 @@ from collections.abc import MutableMapping
 
 from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
 from gradlog.losses.chain_bound import ChainBound, simulate_chain
-from gradlog.losses.classification import NoisyCrossEntropy
 from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
 from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
 from gradlog.losses.explicit import ExplicitScoreMatching
@@ -23,6 +22,7 @@ from gradlog.losses.masked import (
     log_probs,
 )
 from gradlog.losses.neural_bound import NeuralBound, drift_error, reconstruction_cost
+from gradlog.losses.noisy_cross_entropy import NoisyCrossEntropy
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
 from gradlog.losses.score_entropy import ScoreEntropy, score_entropy
 from gradlog.losses.score_matching import ScoreMatching

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int, Num, Shaped
 
 from gradlog.evaluation import pictures
-from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.classifier_run import ClassifierRun
 from gradlog.models import BoundModel, NoisyClassifier
 from gradlog.sampling import (
     Guidance,

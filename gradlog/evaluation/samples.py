@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int, Num
 from gradlog import terminal
 from gradlog.data.text import decode_text
 from gradlog.distributed import is_writer
-from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.classifier_run import ClassifierRun
 from gradlog.evaluation.conditional_sampling import (
     Conditioning,
     Targets,

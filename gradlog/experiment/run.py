@@ -28,7 +28,7 @@ from gradlog.data.user_arrays import check_data, check_points
 from gradlog.distributed import check_agreement, check_shared_folder, is_multihost
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, RESULT, SETTINGS, EstimatorRun, Result
 from gradlog.evaluation.classification import class_log_probs, classify, conditional_log_prob
-from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.classifier_run import ClassifierRun
 from gradlog.evaluation.compression import Compression
 from gradlog.evaluation.encoding import EncodingRun
 from gradlog.evaluation.export import export_checkpoint, logits_program, score_program

@@ -18,7 +18,7 @@ from gradlog.data.dataset import permutation
 from gradlog.data.records import spaced_examples
 from gradlog.distributed import exists_on_hosts, is_writer
 from gradlog.evaluation.bits_per_dim import SETTINGS, reading_result
-from gradlog.evaluation.classifier import ClassifierRun
+from gradlog.evaluation.classifier_run import ClassifierRun
 from gradlog.evaluation.conditional_sampling import condition_settings, guide_params
 from gradlog.evaluation.quality.compare_features import compare_features
 from gradlog.evaluation.quality.feature_sets import QualityError
