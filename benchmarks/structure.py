@@ -4,10 +4,11 @@ python benchmarks/structure.py [--root=DIR] [--no-run] [--json=FILE]
 
 The files are those that git tracks; links and hidden entries are left out. A private helper is a
 function or method whose name begins with one underscore; it is used once if the rest of its file
-names it once. With `--no-run` the script only reads files. Otherwise it also starts a tiny
-`--mode=train` in a process of its own and stops it where the first batch enters
-`TrainStep.loss_and_grads`. There it counts the project's modules that have been imported, and the
-project's frames on the stack. A hop is a call from one of these frames to the next, from `main` on.
+names it once. Lines of statements are those that are no docstring, no import, no comment and not
+empty. With `--no-run` the script only reads files. Otherwise it also starts a tiny `--mode=train`
+in a process of its own and stops it where the first batch enters `TrainStep.loss_and_grads`. There
+it counts the project's modules that have been imported, and the project's frames on the stack. A
+hop is a call from one of these frames to the next, from `main` on.
 """
 
 import argparse
@@ -95,6 +96,27 @@ def count_helpers(source: str) -> tuple[int, int]:
     return len(helpers), sum(used[name] == 1 for name in helpers)
 
 
+def count_statements(source: str) -> int:
+    """Return the lines of a file without docstrings, imports, comments and empty lines."""
+    lines, nodes = source.splitlines(), list(ast.walk(ast.parse(source)))
+    texts = (
+        node.body[0]
+        for node in nodes
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+    )
+    imports = (node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+    left_out = {
+        number
+        for node in (*texts, *imports)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    numbered = enumerate(map(str.strip, lines), start=1)
+    return sum(
+        bool(line) and not line.startswith("#") and number not in left_out
+        for number, line in numbered
+    )
+
+
 def measure_files(root: Path) -> dict[str, Any]:
     """Return the figures that can be read off the files."""
     files = tracked_files(root)
@@ -116,6 +138,7 @@ def measure_files(root: Path) -> dict[str, Any]:
         "python_files": len(python),
         "python_files_without_tests": len(code),
         "lines_without_tests": sum(lengths),
+        "lines_of_statements": sum(map(count_statements, sources)),
         "lines_by_part": dict(sorted(parts.items())),
         "median_file_lines": statistics.median(lengths),
         "stems_in_several_files": sum(count > 1 for count in stems.values()),
