@@ -1,5 +1,6 @@
 """The contracts of samplers and of the parts of a predictor-corrector sampler."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import jax
@@ -10,6 +11,7 @@ from gradlog.models import BoundModel
 from gradlog.sde_lib import Process
 
 Scalar = Float[Array, ""]
+MeanAndStd = tuple[Float[Array, "*D"], Scalar]
 
 
 @struct.dataclass
@@ -59,13 +61,22 @@ class Sampler(Protocol):
     def __call__(self, model: BoundModel, z: Float[Array, "*D"], key: jax.Array) -> Sample: ...
 
 
-class Predictor(Protocol):
-    """One step of a solver of the reverse SDE from t to ``t_next`` < t: a Gaussian transition."""
+class Predictor(ABC):
+    """One step of a solver of the reverse SDE from t to ``t_next`` < t: a Gaussian transition.
+
+    A subclass defines its mean and its standard deviation.
+    """
 
     @property
     def evaluations(self) -> int:
         """The number of score evaluations of a call."""
-        ...
+        return 1
+
+    @abstractmethod
+    def mean_and_std(
+        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
+    ) -> MeanAndStd:
+        """Return the mean and standard deviation of ``x_{t_next}``, conditional on ``x_t = x``."""
 
     def __call__(
         self,
@@ -74,13 +85,9 @@ class Predictor(Protocol):
         t: Scalar,
         t_next: Scalar,
         key: jax.Array,
-    ) -> Float[Array, "*D"]: ...
-
-    def mean_and_std(
-        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
-    ) -> tuple[Float[Array, "*D"], Scalar]:
-        """Return the mean and standard deviation of x at ``t_next``, conditional on x at t."""
-        ...
+    ) -> Float[Array, "*D"]:
+        mean, std = self.mean_and_std(model, x, t, t_next)
+        return mean + std * jax.random.normal(key, x.shape)
 
 
 class Corrector(Protocol):

@@ -4,48 +4,19 @@ Each is a Gaussian transition with a mean and a standard deviation. As a step of
 flow it takes half the score and adds no noise (Song et al. 2021, arXiv:2011.13456, appendix D.3).
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gradlog.models import BoundModel
-from gradlog.sampling.base import Scalar
+from gradlog.sampling.base import MeanAndStd, Predictor, Scalar
 from gradlog.sampling.transitions import added_noise_fraction, transition_coefficients
-
-MeanAndStd = tuple[Float[Array, "*D"], Scalar]
-
-
-class GaussianPredictor(ABC):
-    """Base class of predictors, which draws from the transition that a subclass defines."""
-
-    @property
-    def evaluations(self) -> int:
-        return 1
-
-    @abstractmethod
-    def mean_and_std(
-        self, model: BoundModel, x: Float[Array, "*D"], t: Scalar, t_next: Scalar
-    ) -> MeanAndStd:
-        """Return the mean and standard deviation of ``x_{t_next}``, conditional on ``x_t = x``."""
-
-    def __call__(
-        self,
-        model: BoundModel,
-        x: Float[Array, "*D"],
-        t: Scalar,
-        t_next: Scalar,
-        key: jax.Array,
-    ) -> Float[Array, "*D"]:
-        mean, std = self.mean_and_std(model, x, t, t_next)
-        return mean + std * jax.random.normal(key, x.shape)
 
 
 @dataclass(frozen=True)
-class EulerMaruyama(GaussianPredictor):
+class EulerMaruyama(Predictor):
     """The Euler-Maruyama step of the reverse SDE (Song et al. 2021, appendix G)."""
 
     probability_flow: bool = False
@@ -60,7 +31,7 @@ class EulerMaruyama(GaussianPredictor):
 
 
 @dataclass(frozen=True)
-class ReverseDiffusion(GaussianPredictor):
+class ReverseDiffusion(Predictor):
     """The forward transition reversed to first order (Song et al. 2021, appendix E, eq. 46).
 
     ``x - (a - 1) x + G^2 s + G z``, with a and G of the forward transition. score_sde has this step
@@ -78,7 +49,7 @@ class ReverseDiffusion(GaussianPredictor):
 
 
 @dataclass(frozen=True)
-class Ancestral(GaussianPredictor):
+class Ancestral(Predictor):
     """The posterior ``q(x_{t'} | x_t, x0)`` at ``x0 = E[x0 | x_t]``; mean ``(x + G^2 s) / a``.
 
     Ho et al. 2020, arXiv:2006.11239, section 3.2, and for VE Song et al. 2021, appendix F. The
@@ -107,7 +78,7 @@ class Ancestral(GaussianPredictor):
 
 
 @dataclass(frozen=True)
-class NoPredictor(GaussianPredictor):
+class NoPredictor(Predictor):
     """Leave x unchanged: the corrector alone goes down the levels."""
 
     @property
