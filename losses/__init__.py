@@ -12,7 +12,6 @@ from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
 from gradlog.losses.generator import GeneratorKL
 from gradlog.losses.implicit import ImplicitScoreMatching
 from gradlog.losses.kernels import KERNELS, AnisotropicKernel, GaussianKernel, LaplaceKernel
-from gradlog.losses.keys import ExampleKeys, example_keys
 from gradlog.losses.level_masked import LevelMaskedBound, clip_time, masked_cost
 from gradlog.losses.masked import (
     DRAWS,
@@ -23,6 +22,7 @@ from gradlog.losses.masked import (
 )
 from gradlog.losses.neural_bound import NeuralBound, drift_error, reconstruction_cost
 from gradlog.losses.noisy_cross_entropy import NoisyCrossEntropy
+from gradlog.losses.random_keys import ExampleKeys, example_keys
 from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
 from gradlog.losses.score_entropy import ScoreEntropy, score_entropy
 from gradlog.losses.score_matching import ScoreMatching

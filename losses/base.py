@@ -23,7 +23,7 @@ class Objective(Protocol):
 
     An objective receives data as stored and dequantizes them itself, so that ``log q`` can be a
     part of the loss. All its random numbers except u are functions of the key
-    (`losses.keys.example_keys`).
+    (`losses.random_keys.example_keys`).
 
     Args of a call:
       model: the process and its score.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gradlog.losses.denoising import DenoisingScoreMatching
-from gradlog.losses.keys import ExampleKeys
+from gradlog.losses.random_keys import ExampleKeys
 from gradlog.losses.sliced import ReducedVarianceScoreMatching
 from gradlog.losses.stored_bound import StoredBound, split_draw, split_terms
 from gradlog.losses.times import TimeProposal, UniformTime

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.losses.keys import ExampleKeys
+from gradlog.losses.random_keys import ExampleKeys
 from gradlog.losses.stored_bound import StoredBound, split_draw, split_terms
 from gradlog.models import BoundModel
 from gradlog.sde_lib import ConditionalPath, Process

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from gradlog.losses.base import Loss
-from gradlog.losses.keys import example_keys
 from gradlog.losses.masked import check_draws
+from gradlog.losses.random_keys import example_keys
 from gradlog.models import BoundModel
 from gradlog.sde_lib import JumpProcess, Process
 

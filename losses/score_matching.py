@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float, Int, Num
 
 from gradlog.losses.base import Integrand, Loss
-from gradlog.losses.keys import example_keys
+from gradlog.losses.random_keys import example_keys
 from gradlog.losses.scalings import Integral, Scaling
 from gradlog.losses.times import TimeProposal
 from gradlog.losses.weightings import Weighting

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from gradlog.losses.base import Loss
-from gradlog.losses.keys import ExampleKeys, example_keys
+from gradlog.losses.random_keys import ExampleKeys, example_keys
 from gradlog.models import BoundModel
 
 Scalar = Float[Array, ""]

@@ -216,7 +216,7 @@ MUTATIONS = [
             "tests/losses/test_generator.py",
         ),
         (
-            "losses/keys.py",
+            "losses/random_keys.py",
             "_AUGMENTATION = 3",
             "_AUGMENTATION = 2",
             "tests/losses/test_example_keys.py",
