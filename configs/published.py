@@ -330,12 +330,14 @@ def idode(data: str, *, channels: int) -> ConfigDict:
 
     VDM's network predicts the velocity. Times are drawn in proportion to the likelihood weighting.
     Training sees the centers of levels, and the likelihood is the flow from their truncated normal
-    noise. Their second-order training is `--config.objective.name=dsm2`, from the start.
+    noise, with planned products. The data are levels, so that the flow turns sharply where the
+    noise is as wide as one: 24 nodes would be off by 0.01 bits/dim there, these are by 0.0004 for a
+    perfect model. Their second-order training is `--config.objective.name=dsm2`, from the start.
     """
     config = vdm(data, channels=channels)
     config.sde.update(name="log_snr")
     config.model.parametrization = "velocity"
     config.objective.update(name="dsm", weighting="likelihood", importance_sampling=True)
-    config.likelihood.update(name="ode", start="as_sample", dequantization="truncated_normal")
+    config.likelihood.update(start="as_sample", dequantization="truncated_normal", intervals=96)
     config.sampling.name = "probability_flow"
-    return config
+    return _plan_likelihood(config)

@@ -8,14 +8,14 @@ where they reduce the variance most.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
-from gradlog.likelihood.divergences.base import random_signs
 from gradlog.likelihood.divergences.coloring import regular_partition
 from gradlog.likelihood.ode import path_parts
 from gradlog.likelihood.parts import DIVERGENCE, EPS
@@ -30,9 +30,25 @@ Product = Callable[[Float[Array, "*D"]], Float[Array, "*D"]]
 GOALS = ("image", "mean")
 
 _MOST_COLORS = 16  # for each channel
+_MOST_EXACT, _EXACT_AT_ONCE = 256, 128  # dimensions of an exact trace, and its products at once
+_EXACT_SHARE = 0.5  # of its products: many at once take less time than as many one by one
+_WORD = 32
 _PILOT = 593159  # the address of its keys, which no estimate has
 _PILOT_SAMPLES, _PILOT_PRODUCTS = 8, 16  # the second is at once, for each sample
 _LEAST_INTERVALS = 10
+_SAME = 1e-4  # of the largest entry; float32 leaves less in a Jacobian that is the same everywhere
+
+
+class Pilot(NamedTuple):
+    """What a few samples of a model say about random traces.
+
+    Attributes:
+      variances: in nats^2, what each node adds for each number of colors.
+      same: whether all samples have the same Jacobian at each node.
+    """
+
+    variances: Float[Array, "nodes counts"]
+    same: Bool[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -44,8 +60,8 @@ class Planned(PerExample):
     regular color of the dimensions at a time, by products with the Jacobian at that evaluation.
     Every node has its own number of colors and its own signs. Each product also gives the diagonal
     of its color, whose differences from node to node give the standard error. For fixed numbers of
-    colors the estimate is unbiased but for the discretization. ``discretization`` and ``refine``
-    are those of `Quadrature`.
+    colors the estimate is unbiased but for the discretization. As many colors as dimensions make
+    the trace exact. ``discretization`` and ``refine`` are those of `Quadrature`.
 
     Without ``node_colors`` every node has one. ``plan`` returns better numbers for a model.
 
@@ -55,7 +71,7 @@ class Planned(PerExample):
       target_of: what has that error: a single 'image', or the 'mean' over ``examples`` images.
       examples: the number of images of the mean.
       node_colors: the number of colors at each node, among `color_counts`; numbers for fewer or
-        more nodes are stretched.
+        more nodes are stretched. None at all is an exact trace at every node.
 
     Raises:
       ValueError: ``intervals`` is odd or below 10, or ``target_of`` is unknown.
@@ -91,11 +107,14 @@ class Planned(PerExample):
         start_key, probe_key = jax.random.split(key)
         x_eps, step = self.start(model, x, self.eps, start_key)
         grid, weights = self._grid_and_weights(model)
-        colors = self._colors_of_nodes
+        colors = self._colors_of_nodes(x.size)
+        bits = random_bits(probe_key, len(grid), x.shape)
 
         def observe(node, state):
-            signs = random_signs(jax.random.fold_in(probe_key, node), x.shape)
             velocity, product = jax.linearize(lambda y: flow.velocity(model, grid[node], y), state)
+            if self._is_exact:
+                return velocity, exact_diagonal(product, x.shape)
+            signs = signs_of(bits[node], x.shape)
             return velocity, colored_diagonal(product, signs, colors[node])
 
         path = ExponentialMultistep(self.order).path(
@@ -105,7 +124,8 @@ class Planned(PerExample):
             observe,
         )
         traces = jnp.sum(path.observed, axis=range(1, path.observed.ndim))
-        variance, freedom = variance_of_integral(path.observed, grid, weights, colors >= x.size)
+        exact = True if self._is_exact else colors >= x.size
+        variance, freedom = variance_of_integral(path.observed, grid, weights, exact)
         latent = flow.data(process, path.state[-1], process.t_max)
         change = change_by_corrections(path, grid)
         return LogProb(
@@ -126,31 +146,36 @@ class Planned(PerExample):
         return jnp.linspace(low, high, self.intervals + 1), (high - low) * gregory(self.intervals)
 
     @property
-    def _colors_of_nodes(self) -> Int[Array, " nodes"]:
-        if self.node_colors is None:
-            return jnp.ones(self.intervals + 1, int)
+    def _is_exact(self) -> bool:
+        return self.node_colors is not None and not len(self.node_colors)
+
+    def _colors_of_nodes(self, dims: int) -> Int[Array, " nodes"]:
+        if self.node_colors is None or self._is_exact:
+            return jnp.full(self.intervals + 1, dims if self._is_exact else 1)
         nearest = np.rint(np.linspace(0, len(self.node_colors) - 1, self.intervals + 1)).astype(int)
         return jnp.asarray(self.node_colors)[nearest]
 
     # --- the plan -----------------------------------------------------------------------------
 
-    def measure(self, model: BoundModel, shape: tuple[int, ...]) -> Float[Array, "nodes counts"]:
-        """Return the variance in nats^2 that each node adds, for each number of colors.
+    def measure(self, model: BoundModel, shape: tuple[int, ...]) -> Pilot:
+        """Return what a few samples of the model say about random traces.
 
-        It is the median over a few samples of the model, with keys that no estimate has: one sample
-        in sixteen can have several times the variance of the others. They are drawn along the same
-        nodes, by steps of DDIM, since the variance need not be exact.
+        The variance is the median over the samples, with keys that no estimate has: one sample in
+        sixteen can have several times the variance of the others. They are drawn along the same
+        nodes, by steps of DDIM, since the variance need not be exact. All have the same signs, so
+        that equal Jacobians have equal products.
         """
         process, flow = model.process, LogRhoFlow()
         grid, weights = self._grid_and_weights(model)
-        counts, tiles = color_counts(shape), colorings(shape)
+        dims, tiles = math.prod(shape), colorings(shape)
+        counts = tuple(count for count in color_counts(shape) if count < dims) or (1,)
         choices = np.repeat(np.arange(len(counts)), counts)
         colors = np.concatenate([np.arange(count) for count in counts])
 
         def at_node(y, row):
-            s, step, key = row
+            s, step, bits = row
             velocity, product = jax.linearize(lambda y: flow.velocity(model, s, y), y)
-            signs = random_signs(key, shape)
+            signs = signs_of(bits, shape)
 
             def diagonal(choice_and_color):
                 choice, color = choice_and_color
@@ -162,34 +187,42 @@ class Planned(PerExample):
             moved = denoised + jnp.exp(step) * (y - denoised)
             return moved, jax.ops.segment_sum(found, choices, len(counts))
 
-        def of_sample(key):
-            prior_key, probe_key = jax.random.split(key)
-            z = process.prior_sample(prior_key, shape)
-            steps = jnp.full(len(grid), grid[0] - grid[1])
-            rows = grid[::-1], steps, jax.random.split(probe_key, len(grid))
-            _, diagonals = jax.lax.scan(at_node, flow.state(process, z, process.t_max), rows)
-            return jax.vmap(node_variances, (1, None), 1)(diagonals[::-1], grid)
+        prior_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), _PILOT))
+        steps = jnp.full(len(grid), grid[0] - grid[1])
+        rows = grid[::-1], steps, random_bits(probe_key, len(grid), shape)
 
-        pilot_key = jax.random.fold_in(jax.random.key(0), _PILOT)
-        samples = jax.random.split(pilot_key, _PILOT_SAMPLES)
-        variances = jnp.median(jax.vmap(of_sample)(samples), axis=0)
-        exact = np.array(counts) >= math.prod(shape)
-        return jnp.where(exact, 0.0, weights[:, None] ** 2 * variances)
+        def of_sample(key):
+            z = process.prior_sample(key, shape)
+            _, diagonals = jax.lax.scan(at_node, flow.state(process, z, process.t_max), rows)
+            return diagonals[::-1]
+
+        diagonals = jax.vmap(of_sample)(jax.random.split(prior_key, _PILOT_SAMPLES))
+        of_each = jax.vmap(jax.vmap(node_variances, (1, None), 1), (0, None))(diagonals, grid)
+        variances = weights[:, None] ** 2 * jnp.median(of_each, axis=0)
+        exact = jnp.zeros((len(grid), len(color_counts(shape)) - len(counts)))
+        distance = jnp.max(jnp.abs(diagonals - diagonals[0]))
+        return Pilot(
+            jnp.concatenate([variances, exact], axis=1),
+            distance <= _SAME * jnp.max(jnp.abs(diagonals)),
+        )
 
     def cost_of_pilot(self, shape: tuple[int, ...]) -> dict[str, int]:
         """Return what ``measure`` evaluates, under the names of `LogProb`: 'nfe' and 'jvps'."""
         evaluations = _PILOT_SAMPLES * (self.intervals + 1)
-        return {"nfe": evaluations, "jvps": evaluations * sum(color_counts(shape))}
+        measured = (count for count in color_counts(shape) if count < math.prod(shape))
+        return {"nfe": evaluations, "jvps": evaluations * max(sum(measured), 1)}
 
-    def plan(
-        self, variances: Float[np.ndarray, "nodes counts"], shape: tuple[int, ...]
-    ) -> Int[np.ndarray, " nodes"]:
-        """Return ``node_colors`` that reach the target by few products, for measured variances.
+    def plan(self, pilot: Pilot, shape: tuple[int, ...]) -> Int[np.ndarray, " nodes"]:
+        """Return ``node_colors`` that reach the target by few products, for what a pilot measured.
 
         They are added one node after the other, where they reduce the variance most for each
-        product, until the target is met or no node can have more.
+        product, until the target is met or no node can have more. Up to 256 dimensions there are
+        two reasons for an exact trace at every node, which is an empty array: it has at most twice
+        as many products; or the Jacobian is the same at all samples, as for Gaussian data, so that
+        a batch has its trace for the price of one image.
         """
-        nats = self.target * math.prod(shape) * math.log(2)
+        variances, dims = np.asarray(pilot.variances), math.prod(shape)
+        nats = self.target * dims * math.log(2)
         allowed = nats**2 * (self.examples if self.target_of == "mean" else 1)
         nodes, counts = np.arange(len(variances)), np.asarray(color_counts(shape), np.int32)
         choices = np.zeros(len(variances), int)
@@ -201,18 +234,22 @@ class Planned(PerExample):
             if rate[node, choice] <= 0:
                 break
             choices[node] = choice
-        return counts[choices]
+        colors = counts[choices]
+        few = colors.sum() >= _EXACT_SHARE * dims * len(colors)
+        return colors[:0] if dims <= _MOST_EXACT and (few or pilot.same) else colors
 
 
 def color_counts(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the numbers of colors that a node may have.
 
-    They are 1, and ``C 2^k`` up to ``16 C`` for images of C channels, else ``2^k`` up to 16. No
-    number exceeds that of the dimensions, which makes the trace exact.
+    They are 1, and ``C 2^k`` up to ``16 C`` for images of C channels, else ``2^k`` up to 16, as far
+    as there are dimensions; and the number of dimensions, which makes the trace exact, unless it is
+    above 256.
     """
     dims, channels = math.prod(shape), shape[-1] if len(shape) == 3 else 1
     powers = (channels << k for k in range(_MOST_COLORS.bit_length()))
-    return tuple(sorted({1, *(min(count, dims) for count in powers)}))
+    exact = {dims} if dims <= _MOST_EXACT else set()
+    return tuple(sorted({1, *(min(count, dims) for count in powers)} | exact))
 
 
 def colorings(shape: tuple[int, ...]) -> Int[Array, "counts *D"]:
@@ -236,3 +273,25 @@ def colored_diagonal(product: Product, signs: Float[Array, "*D"], count: Int[Arr
         return diagonal + v * product(v)
 
     return jax.lax.fori_loop(0, count, add, jnp.zeros(signs.shape))
+
+
+def exact_diagonal(product: Product, shape: tuple[int, ...]) -> Float[Array, "*D"]:
+    """Return the diagonal of J, by a product for each dimension, some at once."""
+    dims = math.prod(shape)
+
+    def entry(i):
+        v = jax.nn.one_hot(i, dims).reshape(shape)
+        return jnp.vdot(v, product(v))
+
+    return jax.lax.map(entry, jnp.arange(dims), batch_size=_EXACT_AT_ONCE).reshape(shape)
+
+
+def random_bits(key: jax.Array, nodes: int, shape: tuple[int, ...]) -> UInt32[Array, "nodes words"]:
+    """Draw one bit for each node and dimension, at once: random numbers cost more than products."""
+    return jax.random.bits(key, (nodes, -(-math.prod(shape) // _WORD)), jnp.uint32)
+
+
+def signs_of(bits: UInt32[Array, " words"], shape: tuple[int, ...]) -> Float[Array, "*shape"]:
+    """Return the signs of a node, one for each dimension."""
+    single = (bits[:, None] >> jnp.arange(_WORD, dtype=jnp.uint32)) & 1
+    return 1 - 2 * single.ravel()[: math.prod(shape)].reshape(shape).astype(jnp.float32)

@@ -100,8 +100,11 @@ class Quadrature(PerExample):
 
         path = self.path.path(field, flow.state(process, x_eps, self.eps), grid, observe)
 
+        # Where the first round was: at corrected states the expectation would be another.
+        evaluated = path.state if path.correction is None else path.state - path.correction
+
         def further_traces(index, where):
-            calls = where.ravel(), path.state[where.ravel()], keys_of_round(index)
+            calls = where.ravel(), evaluated[where.ravel()], keys_of_round(index)
             traces = jax.lax.map(lambda call: evaluate(*call)[1], calls, batch_size=self.node_chunk)
             return traces.reshape(2, nodes, -1)
 

@@ -382,7 +382,7 @@ def test_idode_predicts_the_velocity_at_times_by_importance(name):
     experiment = _experiment(f"configs/idode/{name}.py")
     assert isinstance(experiment.model.parametrization, Velocity)
     assert isinstance(experiment.objective.proposal, UniformLogRho)
-    assert isinstance(experiment.estimators["ode"].dequantizer, TruncatedNormal)
+    assert isinstance(experiment.estimators["planned"].dequantizer, TruncatedNormal)
 
 
 @pytest.mark.parametrize(("asked", "found"), [(0, 1000), (50, 50)])

@@ -279,8 +279,9 @@ def summarize(
     place of each datum (its dequantization and its noise at eps), and is null where one draw an
     image gives no estimate. ``error_split`` has all parts. ``discretization`` is the change by the
     last refinement of the nodes. ``plan`` is the number of colors at each node, from the data to
-    t_max, of an estimator that plans it, and ``pilot`` what the plan cost: the numbers of
-    evaluations and the seconds include its share. Without a good image there are no numbers.
+    t_max, of an estimator that plans it, empty for an exact trace at all; ``pilot`` is what the
+    plan cost: the numbers of evaluations and the seconds include its share. Without a good image
+    there are no numbers.
 
     Args:
       evaluation: of every image.

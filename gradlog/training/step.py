@@ -98,22 +98,27 @@ class TrainStep:
         finite = jnp.isfinite(loss.value) & jnp.isfinite(norm)
         skipped = applies & ~finite & (state.skipped < self.max_skips)
 
-        params, ema, opt_state = dict(state.params), dict(state.ema), dict(state.opt_state)
-        for name, grad in grads.items():
-            group = self.groups[name]
-            assert group.optimizer is not None
-            updates_before = count_updates(opt_state[name], state.step)
-            updates, opt_state[name] = group.optimizer.update(grad, opt_state[name], params[name])
-            params[name] = optax.apply_updates(params[name], updates)
-            # Between the updates of an accumulation the average does not change.
-            complete = is_update_complete(opt_state[name])
-            rate = jnp.where(complete, 1 - group.decay(updates_before), 0.0)
-            ema[name] = jax.tree.map(lambda a, p, r=rate: a + r * (p - a), ema[name], params[name])
+        def updated() -> tuple[Params, Params, Params]:
+            params, ema, opt_state = dict(state.params), dict(state.ema), dict(state.opt_state)
+            for name, grad in grads.items():
+                group = self.groups[name]
+                assert group.optimizer is not None
+                before = count_updates(opt_state[name], state.step)
+                updates, opt_state[name] = group.optimizer.update(
+                    grad, opt_state[name], params[name]
+                )
+                params[name] = optax.apply_updates(params[name], updates)
+                # Between the updates of an accumulation the average does not change.
+                complete = is_update_complete(opt_state[name])
+                rate = jnp.where(complete, 1 - group.decay(before), 0.0)
+                ema[name] = jax.tree.map(
+                    lambda a, p, r=rate: a + r * (p - a), ema[name], params[name]
+                )
+            return params, ema, opt_state
 
-        params, ema, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(applies & finite, new, old),
-            (params, ema, opt_state),
-            (state.params, state.ema, state.opt_state),
+        # To choose number by number would compute the moments twice: for the step and to be kept.
+        params, ema, opt_state = jax.lax.cond(
+            applies & finite, updated, lambda: (state.params, state.ema, state.opt_state)
         )
         done = (applies & finite) | skipped
         after = TrainState(

@@ -21,7 +21,7 @@ from gradlog.likelihood import (
     make_exact,
     planner,
 )
-from gradlog.likelihood.planned import color_counts
+from gradlog.likelihood.planned import Pilot, color_counts
 from gradlog.models import BoundModel
 from gradlog.ode import ExponentialMultistep, LogRhoFlow
 from gradlog.sde_lib import SDES
@@ -35,8 +35,11 @@ ESTIMATE = Planned(EPS, INTERVALS, prior_log_prob=exact_prior(IMAGES, VP))
 
 
 @functools.cache
-def variances():
-    return jax.device_get(jax.jit(lambda: ESTIMATE.measure(MODEL, SHAPE))())
+def pilot_of_law():
+    """Return the pilot of a Gaussian law as if it had not seen that the Jacobian is the same."""
+    found = jax.device_get(jax.jit(lambda: ESTIMATE.measure(MODEL, SHAPE))())
+    assert found.same
+    return found._replace(same=np.array(False))
 
 
 @functools.cache
@@ -64,7 +67,7 @@ def estimates(colors):
 
 
 def plan(target, **changes):
-    return replace(ESTIMATE, target=target, **changes).plan(variances(), SHAPE)
+    return replace(ESTIMATE, target=target, **changes).plan(pilot_of_law(), SHAPE)
 
 
 # --- the estimate ---------------------------------------------------------------------------
@@ -117,11 +120,11 @@ def test_as_many_colors_as_dimensions_are_exact():
 
 
 def test_products_go_where_the_variance_is_and_no_further_than_the_target():
-    none, some, most = plan(1e3), plan(0.01), plan(0.0)
+    none, some, most = plan(1e3), plan(0.01), plan(0.001)
     assert set(none) == {1}
     assert set(most) <= set(color_counts(SHAPE))
     assert most.sum() > some.sum() > none.sum()
-    loudest = np.argmax(variances()[:, 0])
+    loudest = np.argmax(pilot_of_law().variances[:, 0])
     assert some[loudest] == some.max() > some[-1] == 1
 
 
@@ -130,15 +133,43 @@ def test_the_mean_of_many_images_needs_fewer_products():
 
 
 def test_numbers_of_colors_split_channels_evenly():
-    assert color_counts((8, 8, 3)) == (1, 3, 6, 12, 24, 48)
+    assert color_counts((8, 8, 3)) == (1, 3, 6, 12, 24, 48, 192)
+    assert color_counts((16, 16, 3)) == (1, 3, 6, 12, 24, 48)
     assert color_counts((5,)) == (1, 2, 4, 5)
+
+
+def test_the_trace_is_exact_where_a_plan_would_have_half_of_its_products():
+    """The least error needs nearly as many; one product is half of two dimensions."""
+    assert plan(0.0).size == 0
+    assert plan(0.02).sum() < 0.5 * 64 * (INTERVALS + 1)
+    two = Pilot(np.zeros((25, 2)), np.array(False))
+    assert ESTIMATE.plan(two, (2,)).size == 0
+    assert set(ESTIMATE.plan(Pilot(np.zeros((25, 3)), np.array(False)), (3,))) == {1}
+
+
+def test_the_trace_is_exact_where_the_jacobian_is_the_same_everywhere():
+    """It is for Gaussian data of few dimensions, and not for a mixture."""
+    pilot = pilot_of_law()._replace(same=np.array(True))
+    assert ESTIMATE.plan(pilot, SHAPE).size == 0
+    many = Pilot(np.zeros((25, 6)), np.array(True))
+    assert set(ESTIMATE.plan(many, (16, 16, 3))) == {1}
+    model = BoundModel(VP, LAWS["mixture"].score_fn(VP))
+    assert not jax.jit(lambda: Planned(EPS).measure(model, (12,)).same)()
+
+
+def test_an_exact_plan_is_the_exact_trace_at_the_same_nodes():
+    found = jax.device_get(program()(points(), keys(REPEATS), jnp.zeros(0, int)))
+    np.testing.assert_allclose(found.nats, exact().nats, rtol=0, atol=2e-3)
+    np.testing.assert_array_equal(found.jvps, 64 * (INTERVALS + 1))
+    np.testing.assert_array_equal(found.standard_error, 0)
+    assert set(found.freedom) == {np.inf}
 
 
 def test_plan_stretches_to_twice_the_nodes():
     colors = jnp.arange(1, INTERVALS + 2)
     finer = replace(ESTIMATE, node_colors=colors).tightened()
-    np.testing.assert_array_equal(finer._colors_of_nodes[::2], colors)
-    assert len(finer._colors_of_nodes) == 2 * INTERVALS + 1
+    np.testing.assert_array_equal(finer._colors_of_nodes(64)[::2], colors)
+    assert len(finer._colors_of_nodes(64)) == 2 * INTERVALS + 1
 
 
 def test_estimators_of_stored_data_follow_the_plan_of_the_one_inside():
