@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from xla_flags import CACHE
 
 from gradlog.configs import default
 from gradlog.configs.toy import mixture
@@ -108,12 +109,21 @@ def _flat(tree: dict, prefix: str = ""):
             yield f"{prefix}{key}", value
 
 
+# Of a process that stores its compiled programs, small ones too, where the tests store theirs.
+STORING = {
+    "JAX_COMPILATION_CACHE_DIR": str(CACHE),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+
 def python(*arguments: str, environment: dict[str, str] | None = None) -> list[str]:
     """Runs Python in the repository's root and gives its lines of output; it must succeed."""
+    own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"} | STORING | (environment or {})
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **(environment or {})},
+        env=os.environ | own,
         capture_output=True,
         text=True,
         timeout=300,

@@ -16,11 +16,9 @@ def cache(tmp_path):
     before = getattr(jax.config, name)
     jax.config.update(name, str(tmp_path))
     compilation_cache.reset_cache()
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     with replacing_damaged_programs():
         yield tmp_path
     jax.config.update(name, before)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     compilation_cache.reset_cache()
 
 

@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import tiny
 from PIL import Image
 from tensorboardX.proto import graph_pb2
 
@@ -100,6 +101,7 @@ def environment(place: Path) -> dict[str, str]:
         "PIP_DRY_RUN": "1",
         "PIP_NO_DEPS": "1",
         "NO_COLOR": "1",
+        **tiny.STORING,
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache" / "docs"),
     }
 
