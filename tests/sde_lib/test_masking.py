@@ -1,5 +1,6 @@
 """Processes that mask tokens: their ends, their laws, and their reverse by Bayes' rule."""
 
+import functools
 import itertools
 
 import jax
@@ -79,10 +80,14 @@ def test_the_reverse_is_bayes_rule_on_all_paths_of_the_chain():
     process = OnePosition(LEVELS, num_steps=steps)
     with jax.enable_x64(True):
         law = chain(length, LEVELS)
-        states = {}  # state -> probability
-        for x in itertools.product(range(LEVELS), repeat=length):
-            states[x] = float(jnp.exp(law.log_prob(jnp.asarray(x))))
-        conditionals = jax.jit(lambda x: jnp.exp(law.logits(x)))
+        xs = list(itertools.product(range(LEVELS), repeat=length))
+        probs = np.exp(jax.jit(jax.vmap(law.log_prob))(jnp.asarray(xs)))
+        states = dict(zip(xs, probs.tolist(), strict=True))  # state -> probability
+        logits = jax.jit(law.logits)
+        conditionals = functools.cache(lambda y: np.exp(logits(jnp.asarray(y))))
+        filling_prob = functools.cache(
+            lambda step, masks: float(process.filling_prob(step, masks, length))
+        )
         worst = 0.0
         for step in range(1, steps + 1):
             joint = {}
@@ -98,11 +103,11 @@ def test_the_reverse_is_bayes_rule_on_all_paths_of_the_chain():
                 if y not in shown:
                     continue
                 masks = sum(token == LEVELS for token in y)
-                fill = float(process.filling_prob(step, masks, length))
+                fill = filling_prob(step, masks)
                 if x == y:
                     rule = 1 - fill
                 else:
                     (place,) = (i for i in range(length) if x[i] != y[i])
-                    rule = fill / masks * float(conditionals(jnp.asarray(y))[place, x[place]])
+                    rule = fill / masks * conditionals(y)[place, x[place]]
                 worst = max(worst, abs(rule - joint[y, x] / states[y]))
     assert worst < 1e-12
