@@ -32,7 +32,7 @@ N = 20_000
 @functools.cache
 def draws(n=N):
     keys = jax.random.split(jax.random.key(1), n)
-    x0 = jax.vmap(MIXTURE.sample)(keys)
+    x0 = jax.jit(jax.vmap(MIXTURE.sample))(keys)
     return x0, jax.random.split(jax.random.key(2), n)
 
 
@@ -82,9 +82,17 @@ def test_integrand_is_a_scalar_for_data_of_any_shape(name):
     sde, t, key = VP(), jnp.asarray(0.3), jax.random.key(3)
     score_fn = lambda x, t: -jnp.tanh(x) / sde.sigma(t)  # noqa: E731
     x0, flat = jnp.linspace(-1.0, 1.0, 12), DistributionOfShape((12,))
-    want = make_objective(name, flat)(BoundModel(sde, score_fn), x0, t, key)
-    folded = make_objective(name, DistributionOfShape((2, 3, 2)))
-    got = folded(BoundModel(sde, score_fn), x0.reshape(2, 3, 2), t, key)
+    folded = DistributionOfShape((2, 3, 2))
+
+    @jax.jit
+    def both(x0):
+        model, folded_x0 = BoundModel(sde, score_fn), x0.reshape(2, 3, 2)
+        return (
+            make_objective(name, flat)(model, x0, t, key),
+            make_objective(name, folded)(model, folded_x0, t, key),
+        )
+
+    want, got = both(x0)
     assert got.shape == ()
     np.testing.assert_allclose(got, want, rtol=1e-5)
 
@@ -119,9 +127,11 @@ def test_trace_in_chunks_has_the_same_value_and_gradient(chunk):
     def by_hand(weights):
         return jnp.vdot(jnp.diag(weights), 1 - jnp.tanh(weights @ x.ravel()) ** 2)
 
-    np.testing.assert_allclose(trace(weights), by_hand(weights), rtol=1e-5)
-    got, want = jax.grad(trace)(weights), jax.grad(by_hand)(weights)
-    np.testing.assert_allclose(got, want, atol=1e-5)
+    (got, got_slope), (want, want_slope) = (
+        jax.jit(jax.value_and_grad(function))(weights) for function in (trace, by_hand)
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    np.testing.assert_allclose(got_slope, want_slope, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SLICE_LAWS)
@@ -187,22 +197,26 @@ def test_loss_over_a_ladder_equals_the_mean_over_its_levels(weighting):
     x0, keys = draws(LEVELS)
     loss = ScoreMatching(objective, weighting, Ladder(LEVELS), eps)
     u = (jnp.arange(LEVELS) + 0.5) / LEVELS
-    got = jax.vmap(partial(loss.at_point, scaled_truth(sde, 0.7)))(x0, u, keys)
+    got = jax.jit(jax.vmap(partial(loss.at_point, scaled_truth(sde, 0.7))))(x0, u, keys)
     sigma_eps = 0.1 * 100**eps
-    by_hand = []
-    for i in range(LEVELS):
+
+    @jax.jit
+    @jax.vmap
+    def by_hand(i, x0, key):
         sigma = 10.0 * (sigma_eps / 10.0) ** (i / (LEVELS - 1))
-        z = jax.random.normal(keys[i], (2,))
-        score = 0.7 * jax.grad(MIXTURE.log_density)(x0[i] + sigma * z, 1.0, sigma)
+        z = jax.random.normal(key, (2,))
+        score = 0.7 * jax.grad(MIXTURE.log_density)(x0 + sigma * z, 1.0, sigma)
         weight = 1.0 if isinstance(weighting, Sigma2) else 1 / sigma**2
-        by_hand.append(weight * 0.5 * jnp.sum((sigma * score + z) ** 2) / 2)
-    np.testing.assert_allclose(jnp.mean(got), np.mean(by_hand), rtol=1e-4)
+        return weight * 0.5 * jnp.sum((sigma * score + z) ** 2) / 2
+
+    want = by_hand(jnp.arange(LEVELS), x0, keys)
+    np.testing.assert_allclose(np.mean(got), np.mean(want), rtol=1e-4)
 
 
 def test_loss_at_one_level_equals_the_integrand_there():
     sde, eps, objective = VP(), 0.2, DenoisingScoreMatching()
     x0, keys = draws(3)
     loss, model = ScoreMatching(objective, Unweighted(), OneLevel(), eps), scaled_truth(sde, 0.7)
-    got = [loss.at_point(model, x0[i], jnp.asarray(0.4 * i), keys[i]) for i in range(3)]
-    want = [objective(model, x0[i], jnp.asarray(eps), keys[i]) for i in range(3)]
+    got = jax.jit(jax.vmap(partial(loss.at_point, model)))(x0, 0.4 * jnp.arange(3), keys)
+    want = jax.jit(jax.vmap(partial(objective, model)))(x0, jnp.full(3, eps), keys)
     np.testing.assert_allclose(got, np.array(want) / sde.sigma(eps) ** 2 / 2, rtol=1e-5)
