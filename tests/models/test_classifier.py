@@ -104,7 +104,7 @@ def test_classifier_of_a_mixture_learns_the_posterior_of_the_components():
         updates, state = optimizer.update(jax.grad(mean_loss)(params, key), state)
         return (optax.apply_updates(params, updates), state), None
 
-    params = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), (2,))
+    params = tiny.init(classifier, (2,))
     keys = jax.random.split(jax.random.key(1), STEPS)
     train = tiny.optimized(lambda carry: jax.lax.scan(step, carry, keys)[0])
     params, _ = train((params, optimizer.init(params)))
