@@ -236,7 +236,7 @@ def test_every_batch_holds_the_images_that_count_and_no_others(monkeypatch):
     monkeypatch.setattr(scipy_ode, "random_signs", remember)
     experiment = build(tiny.points(**{"likelihood.name": "scipy"}), POINTS)
     evaluator = likelihood_evaluator(experiment, experiment.estimators["scipy"])
-    params = experiment.model.init(jax.random.key(0), (2,))
+    params = tiny.init(experiment.model, (2,))
     points = np.random.default_rng(0).normal(size=(13, 2)).astype(np.float32)
     found = evaluator(params, points, experiment.streams["eval"])
     assert sizes == [6, 6, 1]

@@ -380,7 +380,7 @@ def test_a_datum_that_the_run_evaluates_on_finer_steps_is_not_ok(tolerance):
     steps = {"likelihood.name": "quadrature", "likelihood.path": "multistep"}
     config = tiny.points(**steps, **{"likelihood.tolerance": tolerance})
     experiment = build(config, load_dataset(config))
-    params = experiment.model.init(jax.random.key(0), (2,))
+    params = tiny.init(experiment.model, (2,))
     program = log_density_program(experiment, "quadrature", lambda tree: tree)
     _, ok = jax.jit(program)(params, experiment.dataset.test[:3], np.arange(3))
     assert np.all(ok) == (tolerance > 0)

@@ -23,6 +23,14 @@ ROOT = Path(__file__).parents[1]
 optimized = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
 
 
+def init(model, shape: tuple[int, ...], seed: int = 0):
+    """Return new parameters of a model of data of this shape, by one program.
+
+    Without ``jit`` each operation would be compiled by itself.
+    """
+    return jax.jit(model.init, static_argnums=1)(jax.random.key(seed), shape)
+
+
 def newest_intact(checkpoints: Checkpoints) -> int | None:
     """Return the newest step without damage."""
     steps = reversed(checkpoints.steps())

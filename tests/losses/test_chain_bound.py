@@ -132,7 +132,7 @@ def test_drift_noise_and_score_have_gradients():
         x = law.sample(jax.random.key(1))
         return ChainBound()(bound, x, jnp.zeros(()), jax.random.key(0)).value
 
-    by_process, by_gain = jax.grad(value, (0, 1))(learned.init(jax.random.key(0)), 0.9)
+    by_process, by_gain = jax.jit(jax.grad(value, (0, 1)))(learned.init(jax.random.key(0)), 0.9)
     last = by_process["drift"]["Dense_2"]["kernel"]  # the others begin at a factor of zero
     assert all(np.abs(leaf).max() > 1e-4 for leaf in (last, by_process["logits"], by_gain))
 

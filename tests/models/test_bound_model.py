@@ -37,7 +37,7 @@ def test_bound_model_can_be_an_argument_of_a_jitted_function():
         return model.score(x, 0.5)
 
     model, x = network_model(), jnp.array([0.3, -1.0])
-    first, second = (model.init(jax.random.key(seed), SHAPE) for seed in (0, 1))
+    first, second = (tiny.init(model, SHAPE, seed) for seed in (0, 1))
     found = [score(model.bind(params), x) for params in (first, second)]
     assert len(traces) == 1
     assert not np.allclose(*found)
@@ -62,7 +62,7 @@ def test_a_program_that_calls_a_score_several_times_traces_the_network_once():
             return super().__call__(process, network_fn)
 
     model = replace(network_model(), parametrization=Counted())
-    bound = model.bind(model.init(jax.random.key(0), SHAPE))
+    bound = model.bind(tiny.init(model, SHAPE))
 
     @jax.jit
     def twice_with_a_derivative(x, t):
@@ -84,9 +84,9 @@ def test_known_distribution_is_a_model_too():
 
 
 def test_parameters_come_in_groups_and_empty_groups_vanish():
-    assert network_model().init(jax.random.key(0), SHAPE).keys() == {"network"}
+    assert tiny.init(network_model(), SHAPE).keys() == {"network"}
     learned = network_model(LearnedNumbers(VP(), ("beta_max",)))
-    params = learned.init(jax.random.key(0), SHAPE)
+    params = tiny.init(learned, SHAPE)
     assert params.keys() == {"network", "process"}
     process = learned.bind(params).process
     assert isinstance(process, VP)
@@ -147,7 +147,7 @@ class NegativeBound:
 def test_bound_has_a_gradient_in_the_numbers_of_the_process():
     """Compared with central differences, with the same draws."""
     learned = network_model(LearnedNumbers(VP(beta_max=2.0), ("beta_max",)))
-    params = learned.init(jax.random.key(0), SHAPE)
+    params = tiny.init(learned, SHAPE)
     x, key = LAW.sample(jax.random.key(1)), jax.random.key(2)
 
     @jax.jit
@@ -158,7 +158,7 @@ def test_bound_has_a_gradient_in_the_numbers_of_the_process():
     at, step = params["process"]["log_beta_max"], 1e-2
     slope = (loss(at + step) - loss(at - step)) / (2 * step)
     # Differences of float32 numbers of order one, over 2e-2; the second-order term is h^2.
-    np.testing.assert_allclose(jax.grad(loss)(at), slope, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(jax.jit(jax.grad(loss))(at), slope, rtol=1e-2, atol=1e-3)
     assert abs(slope) > 0.01
 
 
@@ -167,8 +167,8 @@ def train(groups, steps=300, batch=64):
     model = network_model(LearnedNumbers(VP(beta_max=1.0), ("beta_max",)))
     trainable = ScoreModelTraining(model, NegativeBound(), SHAPE)
     step = TrainStep(trainable, groups, batch)
-    first = init_state(trainable.init(jax.random.key(0)), groups)
-    data = jax.vmap(LAW.sample)(jax.random.split(jax.random.key(1), steps * batch))
+    first = jax.jit(lambda key: init_state(trainable.init(key), groups))(jax.random.key(0))
+    data = jax.jit(jax.vmap(LAW.sample))(jax.random.split(jax.random.key(1), steps * batch))
 
     def advance(state, rows):
         loss, grads = step.loss_and_grads(jax.random.key(2), state, rows, jnp.arange(batch))

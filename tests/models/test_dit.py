@@ -12,16 +12,21 @@ SMALL = {"hidden": 8, "num_layers": 1, "num_heads": 2, "embedding": 8}
 
 
 def initialized(network, x, **options):
-    params = network.init(jax.random.key(0), x, jnp.zeros(()), train=False)
-    # Gates and last layers are zero at the start; here they must not be.
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    drawn = [
-        leaf + 0.3 * jax.random.normal(key, leaf.shape)
-        for leaf, key in zip(leaves, keys, strict=True)
-    ]
-    return lambda x, label=0.0: network.apply(
-        jax.tree.unflatten(tree, drawn), x, jnp.asarray(label), train=False, **options
+    @jax.jit
+    def draw():
+        params = network.init(jax.random.key(0), x, jnp.zeros(()), train=False)
+        # Gates and last layers are zero at the start; here they must not be.
+        leaves, tree = jax.tree.flatten(params)
+        keys = jax.random.split(jax.random.key(1), len(leaves))
+        drawn = [
+            leaf + 0.3 * jax.random.normal(key, leaf.shape)
+            for leaf, key in zip(leaves, keys, strict=True)
+        ]
+        return jax.tree.unflatten(tree, drawn)
+
+    drawn = draw()
+    return jax.jit(
+        lambda x, label=0.0: network.apply(drawn, x, jnp.asarray(label), train=False, **options)
     )
 
 
@@ -30,7 +35,7 @@ def test_every_position_sees_all_others_and_the_label(shape):
     x = jax.random.normal(jax.random.key(2), shape)
     f = initialized(DiT(**SMALL), x)
     assert f(x).shape == shape
-    slopes = jax.jacobian(f)(x).reshape(x.size, x.size)
+    slopes = jax.jit(jax.jacobian(f))(x).reshape(x.size, x.size)
     assert np.all(np.abs(slopes) > 1e-7)
     assert not np.allclose(f(x, 0.0), f(x, 2.0))
 

@@ -45,7 +45,7 @@ def model(parametrization=Energy(S), init_scale=1.0, dropout=0.0, sde=VP()):  # 
 
 
 def params(**options):
-    return model(**options).init(jax.random.key(0), X.shape)
+    return tiny.init(model(**options), X.shape)
 
 
 def potential_of(sde, std, scale="noise"):
@@ -157,7 +157,7 @@ def test_last_layer_of_zeros_learns_as_fast_as_for_a_score():
 
 def test_log_density_has_no_dropout_and_is_a_pytree():
     dropping = model(dropout=0.5)
-    fitted = dropping.init(jax.random.key(0), X.shape)
+    fitted = tiny.init(dropping, X.shape)
     apply = jax.jit(lambda f, x: f(x, T))
     found = apply(dropping.log_density_fn(fitted), X)
     np.testing.assert_allclose(found, apply(model().log_density_fn(fitted), X), rtol=1e-6)
@@ -186,7 +186,7 @@ def experiment(**overrides):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return jax.jit(experiment().model.init, static_argnums=1)(jax.random.key(0), (2,))
+    return tiny.init(experiment().model, (2,))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ POINTS, KEYS = jnp.array([[0.4], [-1.3]]), jax.random.split(jax.random.key(3), 2
 def on_line(name):
     """Return a likelihood, a bound model, and the likelihood's result for it."""
     made = experiment(**LINE | {"likelihood.name": name})
-    fitted = jax.jit(made.model.init, static_argnums=1)(jax.random.key(0), (1,))
+    fitted = tiny.init(made.model, (1,))
     likelihood = made.estimators[name].likelihood.likelihood
     bound = made.model.bind(fitted)
     run = likelihood if name == "scipy" else jax.jit(likelihood)  # scipy is no traced code

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from gradlog.models import (
     NETWORKS,
@@ -154,7 +155,7 @@ def score_model(sde, label="time", parametrization=None, dropout=0.5):
 
 def test_bound_model_has_dropout_only_with_a_key():
     model, x = score_model(SDES["vp"]()), jnp.array([0.3, -1.2])
-    params = model.init(jax.random.key(0), x.shape)
+    params = tiny.init(model, x.shape)
 
     @jax.jit
     def score(key):
@@ -174,7 +175,7 @@ def test_bound_model_has_dropout_only_with_a_key():
 def test_bound_model_joins_network_label_and_parametrization():
     sde, x, t = SDES["straight"](), jnp.array([0.3, -1.2]), jnp.float32(0.3)
     model = score_model(sde, "log_rho", Velocity(), dropout=0.0)
-    params = model.init(jax.random.key(0), x.shape)
+    params = tiny.init(model, x.shape)
 
     @jax.jit
     def both(x, t):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny
 
 from gradlog.config_error import ConfigError
 from gradlog.configs.toy import denoising_density
@@ -85,7 +86,7 @@ def small_alternation(**changes):
     return Alternation(
         generator=Generator(network, float(model.noise_label(VE(), T)), (2,)),
         model=model,
-        data_params=model.init(jax.random.key(0), (2,)),
+        data_params=tiny.init(model, (2,)),
         t=T,
         **settings | changes,
     )
@@ -93,7 +94,7 @@ def small_alternation(**changes):
 
 def test_each_training_step_changes_one_group_and_freezes_the_other():
     alternation = small_alternation(inner_steps=0)
-    start = alternation.init(jax.random.key(0))
+    start = jax.jit(alternation.init)(jax.random.key(0))
     # The generator has a gradient only where its estimator differs from that of the data.
     shifted = jax.tree.map(lambda leaf: leaf + 0.3, start.params[ESTIMATOR])
     start = start.replace(params=start.params | {ESTIMATOR: shifted})
@@ -108,7 +109,7 @@ def test_each_training_step_changes_one_group_and_freezes_the_other():
 
 def test_the_generator_has_no_gradient_if_its_estimator_equals_that_of_the_data():
     alternation = small_alternation()
-    params = alternation.init(jax.random.key(1)).params
+    params = jax.jit(alternation.init)(jax.random.key(1)).params
     trainable = GeneratorTraining(
         alternation.generator, alternation.model, alternation.data_params, T
     )

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from gradlog.distributions import Gaussian
 from gradlog.losses import (
@@ -38,7 +39,7 @@ MODEL = DiffusionModel(
     Noise(),
     NOISE_LABELS["time"](),
 )
-PARAMS = MODEL.init(jax.random.key(0), (DIMS,))
+PARAMS = tiny.init(MODEL, (DIMS,))
 X0 = jax.random.normal(jax.random.key(1), (DIMS,))
 KEY = jax.random.key(2)
 
