@@ -28,7 +28,7 @@ def mean_cross_entropies(model, x):
     """``c_m`` for m = 1 .. L: the mean over all sets of m positions of the mean over the set."""
     masks = np.array(EVERY_MASK)
     x_t = jnp.where(jnp.asarray(masks), model.process.mask, x)
-    sums = jax.vmap(lambda each: cross_entropy(model, x, each))(x_t)
+    sums = jax.jit(jax.vmap(lambda each: cross_entropy(model, x, each)))(x_t)
     counts = masks.sum(axis=1)
     return np.array([np.mean(sums[counts == m]) / m for m in range(1, len(x) + 1)])
 
@@ -36,17 +36,21 @@ def mean_cross_entropies(model, x):
 def log_prob_by_orders(model, x):
     """The log of the mean over all orders of the product of conditionals."""
     orders = np.array(list(itertools.permutations(range(len(x)))))
-    total = np.zeros(len(orders))
+    total, logits_of = np.zeros(len(orders)), jax.jit(jax.vmap(model.logits))
     for j, places in enumerate(orders.T):  # the position that each order shows next
         visible = (orders[:, :j, None] == np.arange(len(x))).any(axis=1)
-        logits = jax.vmap(model.logits)(jnp.where(visible, x, model.process.mask))
+        logits = logits_of(jnp.where(visible, x, model.process.mask))
         total += np.asarray(logits)[np.arange(len(orders)), places, np.asarray(x)[places]]
     return math.log(np.mean(np.exp(total)))
 
 
+def evaluate(estimator, model, xs, keys):
+    return jax.jit(lambda xs, keys: estimator(model, xs, keys))(xs, keys)
+
+
 def parts(estimator, model, x=X, seed=0):
     keys = jax.random.split(jax.random.key(seed), 1)
-    found = estimator(model, x[None], keys)
+    found = evaluate(estimator, model, x[None], keys)
     return {name: float(value[0]) for name, value in found.parts.items()}, found
 
 
@@ -111,7 +115,8 @@ def test_the_exact_sum_over_sets_is_that_over_orders():
 def test_exact_probabilities_of_all_sequences_add_up_to_one():
     model = wrong_model(Masking(LEVELS), LENGTH)
     xs = jnp.asarray(list(itertools.product(range(LEVELS), repeat=LENGTH)))
-    found = ExactBySubsets()(model, xs, jax.random.split(jax.random.key(0), len(xs)))
+    keys = jax.random.split(jax.random.key(0), len(xs))
+    found = evaluate(ExactBySubsets(), model, xs, keys)
     assert float(jnp.sum(jnp.exp(found.nats))) == pytest.approx(1, abs=1e-12)
 
 
@@ -136,8 +141,8 @@ def test_the_exact_value_lies_between_the_bounds_and_more_orders_are_closer():
     bound = -np.sum(mean_cross_entropies(model, X))
     keys = jax.random.split(jax.random.key(0), 400)
     xs = jnp.broadcast_to(X, (400, LENGTH))
-    two, eight = (np.mean(Orders(k)(model, xs, keys).nats) for k in (2, 8))
-    above, closer = (np.mean(UpperBound(k)(model, xs, keys).nats) for k in (8, 64))
+    two, eight = (np.mean(evaluate(Orders(k), model, xs, keys).nats) for k in (2, 8))
+    above, closer = (np.mean(evaluate(UpperBound(k), model, xs, keys).nats) for k in (8, 64))
     assert bound < two < eight < exact < closer < above
 
 
@@ -146,7 +151,7 @@ def covered(estimator, model, truth, repetitions=200):
     from scipy import special
 
     keys = jax.random.split(jax.random.key(1), repetitions)
-    found = estimator(model, jnp.broadcast_to(X, (repetitions, LENGTH)), keys)
+    found = evaluate(estimator, model, jnp.broadcast_to(X, (repetitions, LENGTH)), keys)
     half = special.stdtrit(np.asarray(found.freedom, float), 0.975) * found.standard_error
     return np.mean(np.abs(np.asarray(found.nats) - truth) <= half)
 
@@ -175,7 +180,8 @@ def test_the_objective_has_the_mean_of_the_bound(process, draws):
     truth = np.sum(np.asarray(process.reach(LENGTH)) * mean_cross_entropies(model, X)) / LENGTH
     keys = jax.random.split(jax.random.key(2), count)
     us = (np.arange(count) + 0.5) / count
-    losses = jax.vmap(MaskedCrossEntropy(draws), (None, None, 0, 0))(model, X, us, keys).value
+    loss = lambda u, key: MaskedCrossEntropy(draws)(model, X, u, key).value  # noqa: E731
+    losses = jax.jit(jax.vmap(loss))(us, keys)
     # Strata lower the variance: the sample's own is an upper bound.
     assert abs(np.mean(losses) - truth) < 4 * np.std(losses) / math.sqrt(count)
 
