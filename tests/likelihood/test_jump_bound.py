@@ -119,7 +119,8 @@ def test_intervals_cover_the_bound():
     model, repetitions = wrong_model(PROCESS, LENGTH), 200
     (truth,) = -bounds_by_quadrature(model, X[None])
     keys = jax.random.split(jax.random.key(1), repetitions)
-    found = JumpBound(64)(model, jnp.broadcast_to(X, (repetitions, LENGTH)), keys)
+    estimate = jax.jit(lambda xs, keys: JumpBound(64)(model, xs, keys))
+    found = estimate(jnp.broadcast_to(X, (repetitions, LENGTH)), keys)
     half = special.stdtrit(np.asarray(found.freedom), 0.975) * found.standard_error
     assert 0.9 <= np.mean(np.abs(np.asarray(found.nats) - truth) <= half) <= 0.99
 
@@ -130,6 +131,7 @@ def test_the_objective_has_the_mean_of_the_bound(draws):
     (truth,) = bounds_by_quadrature(model, X[None]) / LENGTH
     keys = jax.random.split(jax.random.key(2), count)
     us = (np.arange(count) + 0.5) / count
-    losses = jax.vmap(ScoreEntropy(draws), (None, None, 0, 0))(model, X, us, keys).value
+    loss = lambda u, key: ScoreEntropy(draws)(model, X, u, key).value  # noqa: E731
+    losses = jax.jit(jax.vmap(loss))(us, keys)
     # Strata lower the variance: the sample's own is an upper bound.
     assert abs(np.mean(losses) - truth) < 4 * np.std(losses) / math.sqrt(count)
