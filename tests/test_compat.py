@@ -47,6 +47,12 @@ def test_score_sde_begins_at_1e_5_whatever_the_process(sde):
     assert found == OneDraw(SciPyLikelihood(1e-5, 1e-5, 1e-5, AsSample()))
 
 
+@pytest.mark.parametrize(("sde", "variance"), [("vp", "beta"), ("ve", "posterior")])
+def test_ancestral_steps_have_the_variance_of_score_flow(sde, variance):
+    config = tiny.points(**SCORE_FLOW | {"sde.name": sde})
+    assert resolve_compat(config).sampling.ancestral_variance == variance
+
+
 IMAGENET = {"data.name": "imagenet32", "objective.weighting": "likelihood"}
 
 
