@@ -22,7 +22,7 @@ def test_with_masks_it_is_the_cross_entropy_at_every_draw(process, draws):
         model = wrong_model(process, LENGTH)
         us, keys = jnp.linspace(0.01, 0.99, 50), jax.random.split(jax.random.key(0), 50)
         found, expected = (
-            jax.vmap(lambda u, key, loss=loss: loss(model, X, u, key).value)(us, keys)
+            jax.jit(jax.vmap(lambda u, key, loss=loss: loss(model, X, u, key).value))(us, keys)
             for loss in (ScoreEntropy(draws), MaskedCrossEntropy(draws))
         )
         assert np.ptp(expected) > 0.1
@@ -37,5 +37,5 @@ def test_value_and_gradient_are_finite_at_the_ends_of_time(process):
 
     us = jnp.repeat(jnp.array([0.0, 1e-6, 1 - 2**-24, 1.0]), 8)
     keys = jax.random.split(jax.random.key(0), len(us))
-    found = jax.vmap(jax.value_and_grad(loss), (None, 0, 0))(1.0, us, keys)
+    found = jax.jit(jax.vmap(jax.value_and_grad(loss), (None, 0, 0)))(1.0, us, keys)
     assert np.isfinite(found).all()
