@@ -52,7 +52,8 @@ def guided(sde, guidance):
 
 
 def values(score_fn):
-    return np.concatenate([jax.vmap(lambda x, t=t: score_fn(x, t))(POINTS) for t in LEVELS])
+    at_all = jax.jit(jax.vmap(score_fn, (0, None)))
+    return np.concatenate([at_all(POINTS, t) for t in LEVELS])
 
 
 @pytest.mark.parametrize("name", ["vp", "subvp", "ve"])
