@@ -2,7 +2,7 @@
 
 VP is trained by score matching. By the bound are trained: a gamma for each pixel, a neural path, a
 learned gamma with its ends, gammas that a latent chooses, and a drift and a diffusion for each
-frequency. The numbers of steps are those of 30 s of one core (`_steps`). The costs of a step of VP
+frequency. The numbers of steps are those of 30 s of one core (`at_steps`). The costs of a step of VP
 and of the neural path are measured, 39 and 38 ms; the others are estimates. All are evaluated by
 the bound of their own process in continuous time, with uniform dequantization.
 
@@ -15,18 +15,18 @@ Time: not measured.
 from gradlog.configs import digits
 from gradlog.sweeps.overrides import product, seeds
 
-_ELBO = {
+ELBO = {
     "objective.name": "elbo",
     "objective.importance_sampling": False,
     "objective.eps": 0.0,
     "likelihood.eps": 0.0,
     "sampling.eps": 0.0,
 }
-_PER_PIXEL = _ELBO | {"sde.name": "multivariate"}
-_NEURAL = {"sde.name": "neural", "objective.name": "elbo", "sampling.name": "neural_reverse"}
+PER_PIXEL = ELBO | {"sde.name": "multivariate"}
+NEURAL = {"sde.name": "neural", "objective.name": "elbo", "sampling.name": "neural_reverse"}
 
 
-def _steps(count, process):
+def at_steps(count, process):
     return process | {"training.steps": count, "optimizer.decay_steps": count}
 
 
@@ -41,11 +41,11 @@ def get_config():
 
 def sweep():
     processes = [
-        _steps(780, {"sde.name": "vp"}),
-        _steps(520, _PER_PIXEL),
-        _steps(780, _NEURAL | {"optimizer.process_rate": 0.25}),
-        _steps(370, _ELBO | {"sde.name": "learned_gamma", "sde.learn_ends": True}),
-        _steps(490, _PER_PIXEL | {"sde.latents": 16}),
-        _steps(520, _ELBO | {"sde.name": "learned_affine", "sde.learn_ends": True}),
+        at_steps(780, {"sde.name": "vp"}),
+        at_steps(690, PER_PIXEL),
+        at_steps(690, NEURAL | {"optimizer.process_rate": 0.25}),
+        at_steps(380, ELBO | {"sde.name": "learned_gamma", "sde.learn_ends": True}),
+        at_steps(490, PER_PIXEL | {"sde.latents": 16}),
+        at_steps(590, ELBO | {"sde.name": "learned_affine", "sde.learn_ends": True}),
     ]
     return product(seeds(3), processes)
