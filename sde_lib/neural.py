@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -141,6 +141,10 @@ class Neural(Process):
     def _size(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def learns(self) -> bool:
+        return True  # also where the shape of the data is not known yet
+
     def init(self, key: Array) -> dict[str, Any]:
         """Return parameters of the linear path."""
         first, second = jax.random.split(key)
@@ -152,6 +156,11 @@ class Neural(Process):
     def bind(self, params: dict[str, Any]) -> NeuralPath:
         """Return the path of these parameters."""
         return NeuralPath(params, self)
+
+    def initial(self) -> NeuralPath:
+        """Return the linear path, whatever its network: a large one is not made for this."""
+        small = replace(self, forward_network=None)
+        return small.bind(small.init(jax.random.key(0)))
 
 
 def linear_moments(t: Time) -> tuple[Scalar, Scalar]:

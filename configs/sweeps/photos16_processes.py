@@ -20,7 +20,7 @@ def get_config():
     config.sde.update(gamma_min=-13.3, gamma_max=5.0)
     config.training.update(eval_every=0, checkpoint_every=0, sample_every=0, keep=1)
     config.eval.update(second_look=0)
-    config.likelihood.update(name="bound", samples=32)
+    config.likelihood.update(name="bound", samples=128)
     return config
 
 

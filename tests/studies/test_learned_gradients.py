@@ -10,7 +10,7 @@ from gradlog.configs.theory import learned_gradients, learned_gradients_digits
 from gradlog.distributions import GaussianMixture
 from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
-from gradlog.sde_lib import LogSNR, Multivariate
+from gradlog.sde_lib import Multivariate
 from gradlog.storage import read_json
 from gradlog.studies.common import study_folder
 from gradlog.studies.learned_gradients import LearnedGradients, draw_terms, mixture_of
@@ -56,7 +56,7 @@ def test_mixture_of_images_has_the_variance_of_the_dequantization(tmp_path):
     np.testing.assert_allclose(np.asarray(law.stds[0]) ** 2, variance, rtol=0.02)
     centers = learned_gradients_digits.get_config()
     centers.objective.dequantization = "centers"
-    with pytest.raises(ConfigError, match="objective.dequantization"):
+    with pytest.raises(ConfigError, match=r"objective\.dequantization"):
         mixture_of(Run.open(tmp_path / "centers", centers))
 
 
