@@ -113,7 +113,7 @@ class LearnedGradients:
         meter, network = GradientMeter(loss, _CHUNK), params["network"]
         moments = [meter(network, keys, at) for at in u]
         many = jax.random.split(jax.random.key(1), self.noise_levels * len(keys))
-        total = GradientMeter(at_any_time, _CHUNK)(network, many)
+        total = GradientMeter(at_any_time, _CHUNK)(network, many[: 4 * len(keys)])
         draws = jax.jit(lambda at: draw_terms(bound, law, at, keys))
         gap, _ = (np.array(part) for part in zip(*[draws(at) for at in u], strict=True))
         curves = {

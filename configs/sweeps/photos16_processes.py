@@ -7,8 +7,8 @@ process in continuous time, with uniform dequantization.
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/photos16_processes.py \\
     --workdir=runs/photos16_processes
-Figure: not measured.
-Time: not measured.
+Figure: vp 3.95 +- 0.08 bits/dim on the 384 test patches; the others were not run to their end.
+Time: a training of VP takes three minutes of one core, without compilation.
 """
 
 from gradlog.configs import photos16
@@ -20,7 +20,7 @@ def get_config():
     config.sde.update(gamma_min=-13.3, gamma_max=5.0)
     config.training.update(eval_every=0, checkpoint_every=0, sample_every=0, keep=1)
     config.eval.update(second_look=0)
-    config.likelihood.update(name="bound", samples=128)
+    config.likelihood.update(name="bound", samples=32)
     return config
 
 

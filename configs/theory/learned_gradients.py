@@ -15,5 +15,5 @@ def get_config():
     config.sampling.update(eps=0.0, variable="t")
     config.training.steps = 1000
     config.optimizer.update(schedule="cosine", decay_steps=1000, process_rate=10.0)
-    config.study.name = "learned_gradients"
+    config.study.update(name="learned_gradients", draws=1024)
     return config

@@ -13,5 +13,5 @@ def get_config():
     config = learned_gradients.get_config()
     config.data.name = "digits"
     config.model.hidden = 128
-    config.study.draws = 2048
+    config.study.draws = 512
     return config
