@@ -4,6 +4,8 @@ The law is a mixture of a Gaussian around each training digit. The network is an
 
 Command: python main.py --config=configs/theory/learned_gradients_digits.py \\
     --workdir=runs/learned_gradients_digits --mode=study
+Figure: not measured.
+Time: not measured.
 """
 
 from gradlog.configs.theory import learned_gradients
