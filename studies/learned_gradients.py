@@ -128,8 +128,8 @@ class LearnedGradients:
         gap, excess = jax.jit(lambda at: draw_terms(bound, law, at, many))(at)
         return curves, {
             "gradient variance": (total.total_variance, total.standard_error),
-            "gap": tuple(map(float, _mean(np.asarray(gap)))),
-            "ESM": tuple(map(float, _mean(np.asarray(excess)))),
+            "gap": _total(gap),
+            "ESM": _total(excess),
         }
 
 
@@ -171,6 +171,11 @@ def draw_terms(
 
     times = jnp.broadcast_to(u, (len(keys),))
     return jax.lax.map(lambda row: one(*row), (keys, times), batch_size=_CHUNK)
+
+
+def _total(draws: Float[Array, " n"]) -> tuple[float, float]:
+    mean, error = _mean(np.asarray(draws))
+    return float(mean), float(error)
 
 
 def _mean(draws: Float[np.ndarray, "..."], axis: int = 0) -> Curve:
