@@ -126,7 +126,10 @@ def sde() -> Config:
             "drift_hidden": 64,  # learned_drift: width of its network [1, inf)
             # neural: what depends on the datum beside alpha: the 'mean' or 'mean_and_std'.
             "moves": "mean_and_std",
-            "neural_hidden": 128,  # neural: width of its networks [1, inf)
+            # neural: network of the mean and the standard deviation: a 'perceptron', or a second
+            # 'model': the network of config.model with parameters of its own.
+            "neural_network": "perceptron",
+            "neural_hidden": 128,  # neural: width of its perceptrons [1, inf)
             # masking: share of masks at t: t ('linear'), sin(pi t/2) ('cosine'), or a power of t
             # ('polynomial').
             "mask_schedule": "linear",
@@ -604,8 +607,8 @@ def study() -> Config:
         {
             # Name of the study: 'langevin', 'score_field', 'manifold', 'energy',
             # 'denoising_density', 'entropy', 'fisher', 'kl_bound', 'kl_rates', 'gradient_variance',
-            # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence', 'learned_noise'; of
-            # masks: 'few_steps'.
+            # 'ddpm_langevin', 'gmm', 'boundary', 'contrastive_divergence', 'learned_noise',
+            # 'learned_gradients'; of masks: 'few_steps'.
             "name": "",
             "samples": 10_000,  # number of samples of each law [2, inf)
             "bends": 9,  # learned_noise: number of shapes of a schedule [2, inf)
@@ -626,8 +629,10 @@ def study() -> Config:
             # kl_bound: cells of the grid on which the model's density is solved. [4, inf)
             "cells": 400,
             "half_width": 6.0,  # kl_bound: half the width of the grid (0, inf)
-            "noise_levels": 9,  # gradient_variance, gmm: number of noise levels [2, inf)
-            "draws": 4096,  # gradient_variance, gmm: draws at each noise level [4, inf)
+            # gradient_variance, learned_gradients, gmm: number of noise levels. [2, inf)
+            "noise_levels": 9,
+            # gradient_variance, learned_gradients, gmm: draws at each noise level. [4, inf)
+            "draws": 4096,
             "images": 100,  # gmm: samples of the network, and of the mixture [12, inf)
             "generator_steps": 2000,  # denoising_density: steps of the generator [1, inf)
             # denoising_density: steps of the estimator per generator step. [1, inf)

@@ -322,6 +322,24 @@ def mulan(data: str, *, channels: int, parametrization: str) -> ConfigDict:
     return config
 
 
+# --- nfdm -----------------------------------------------------------------------------------
+
+
+def nfdm(data: str) -> ConfigDict:
+    """NFDM (Bartosh et al. 2024, arXiv:2404.12940) with a Gaussian path of each image.
+
+    Mean and standard deviation of the path are a second network of the kind that estimates the
+    image, and g is a perceptron of the time. The formulas are the paper's. Network, optimizer and
+    number of steps are those of score_sde's DDPM++, not the paper's. The likelihood is the bound.
+    """
+    config = ddpmpp(_images(data))
+    config.sde.update(name="neural", neural_network="model")
+    config.objective.update(name="elbo", dequantization="uniform")
+    config.likelihood.name = "bound"
+    config.sampling.name = "neural_reverse"
+    return config
+
+
 # --- i-DODE ---------------------------------------------------------------------------------
 
 

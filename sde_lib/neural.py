@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -106,7 +106,8 @@ class Neural(Process):
     Attributes:
       shape: of a datum.
       moves: what depends on the datum: 'mean' or 'mean_and_std'.
-      neural_hidden: width of the networks.
+      neural_hidden: width of the perceptrons.
+      forward_network: for F and G, by default a perceptron; see `OfChannels`.
 
     Raises:
       ValueError: ``moves`` is unknown.
@@ -117,15 +118,19 @@ class Neural(Process):
     shape: tuple[int, ...]
     moves: str = "mean_and_std"
     neural_hidden: int = 128
+    forward_network: nn.Module | None = None
 
     def __post_init__(self) -> None:
         if self.moves not in MOVES:
             raise ValueError(f"moves = {self.moves!r} is unknown; choose one of {list(MOVES)}")
 
     @property
-    def network(self) -> "Perceptron":
+    def network(self) -> nn.Module:
         """The network of the moments."""
-        return Perceptron(self.neural_hidden, self._size * (1 + MOVES.index(self.moves)))
+        count = 1 + MOVES.index(self.moves)
+        if self.forward_network is not None:
+            return OfChannels(self.forward_network, self.shape, count)
+        return Perceptron(self.neural_hidden, self._size * count)
 
     @property
     def diffusion(self) -> "Perceptron":
@@ -135,6 +140,10 @@ class Neural(Process):
     @property
     def _size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def learns(self) -> bool:
+        return True  # also where the shape of the data is not known yet
 
     def init(self, key: Array) -> dict[str, Any]:
         """Return parameters of the linear path."""
@@ -147,6 +156,11 @@ class Neural(Process):
     def bind(self, params: dict[str, Any]) -> NeuralPath:
         """Return the path of these parameters."""
         return NeuralPath(params, self)
+
+    def initial(self) -> NeuralPath:
+        """Return the linear path, whatever its network: a large one is not made for this."""
+        small = replace(self, forward_network=None)
+        return small.bind(small.init(jax.random.key(0)))
 
 
 def linear_moments(t: Time) -> tuple[Scalar, Scalar]:
@@ -168,3 +182,21 @@ class Perceptron(nn.Module):
         h = nn.Dense(self.hidden)(jnp.concatenate([x, jnp.stack([t, *waves])]))
         h = nn.Dense(self.hidden)(nn.swish(h))
         return nn.Dense(self.size, kernel_init=zeros_init())(nn.swish(h))
+
+
+class OfChannels(nn.Module):
+    """F, or F and G, by one network of the kind that models the score.
+
+    Such a network returns an array like its input. So the datum is repeated along the channels, and
+    the outputs are split there. Its label is ``999 t``, and it has no dropout here.
+    """
+
+    network: nn.Module
+    shape: tuple[int, ...]
+    count: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, " size"], t: Time) -> Float[Array, "count *D"]:
+        joined = jnp.concatenate([x.reshape(self.shape)] * self.count, axis=-1)
+        out = self.network(joined, 999 * jnp.asarray(t, float), train=False)
+        return jnp.stack(jnp.split(out, self.count, axis=-1))

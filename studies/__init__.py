@@ -14,6 +14,7 @@ from gradlog.studies.gradient_variance import GradientVariance
 from gradlog.studies.kl_bound import KLBound
 from gradlog.studies.kl_rates import KLRates
 from gradlog.studies.langevin import Langevin
+from gradlog.studies.learned_gradients import LearnedGradients
 from gradlog.studies.learned_noise import LearnedNoise
 from gradlog.studies.manifold import Manifold
 from gradlog.studies.score_field import ScoreField
@@ -32,6 +33,7 @@ STUDIES: dict[str, type] = {
     "kl_bound": KLBound,
     "kl_rates": KLRates,
     "langevin": Langevin,
+    "learned_gradients": LearnedGradients,
     "learned_noise": LearnedNoise,
     "manifold": Manifold,
     "score_field": ScoreField,

@@ -89,7 +89,8 @@ FILES = sorted(
     if path.relative_to(CONFIGS).as_posix() not in SHARED
 )
 PUBLISHED = tuple(
-    f"configs/{code}/" for code in ("idode", "md4", "mulan", "score_flow", "score_sde", "vdm")
+    f"configs/{code}/"
+    for code in ("idode", "md4", "mulan", "nfdm", "score_flow", "score_sde", "vdm")
 )
 UNPUBLISHED = [file for file in FILES if not file.startswith(PUBLISHED)]
 TOYS = ("mixture", "moons", "checkerboard", "circle")
@@ -199,8 +200,10 @@ learned/digits_latent              ncsnpp multivariate ode predictor_corrector 0
 learned/digits_neural              ncsnpp neural bound     neural_reverse      0.001  0.001  0.001
 learned/digits_per_pixel           ncsnpp multivariate ode predictor_corrector 0      0      0
 learned/digits_variational         ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
+learned/mixture_drift          mlp  learned_drift bound chain_reverse       0.0001 0.0001 0.0001
 learned/photos16_gamma             ncsnpp learned_gamma ode predictor_corrector 0     0      0
 learned/photos16_latent            ncsnpp multivariate ode predictor_corrector 0      0      0
+learned/photos16_neural            ncsnpp neural bound     neural_reverse      1e-05  1e-05  0.0001
 learned/photos16_per_pixel         ncsnpp multivariate ode predictor_corrector 0      0      0
 ncsn/cifar10                ncsn   ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
 ncsn/digits                        ncsnpp ve    quadrature annealed_langevin   1e-05  1e-05  1e-05
@@ -213,6 +216,7 @@ subvp/imagenet32_ncsnpp_continuous ncsnpp subvp planned    probability_flow    0
 sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0.001  0.001  0.001
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
 sweeps/digits_worlds               ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
+sweeps/photos16_processes          ncsnpp vp    bound      predictor_corrector 1e-05  1e-05  0.0001
 theory/boundary                    mlp    vp    ode        predictor_corrector 1e-05  1e-05  0.001
 theory/ddpm_langevin               mlp    vp    ode        annealed_langevin   0.001  0.001  0.027
 theory/entropy                     mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
@@ -220,6 +224,8 @@ theory/few_steps                   ncsnpp masking bound    first_hitting       0
 theory/fisher                      mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/gradient_variance           mlp    vp    ode        predictor_corrector 0.01   0.01   0.01
 theory/kl_bound                    mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
+theory/learned_gradients           mlp    log_snr ode      predictor_corrector 0      0      0
+theory/learned_gradients_digits    mlp    log_snr ode      predictor_corrector 0      0      0
 theory/learned_noise               mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 theory/kl_rates                    mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001
 toy/contrastive_divergence  mlp    vp    ode        langevin            0.165  0.165  0.165

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tiny
+from learned_runs import moved
 
 from gradlog.config_error import ConfigError
 from gradlog.data import known_spec
@@ -50,6 +51,18 @@ def test_trained_path_has_bits_and_samples_and_refuses_the_rest(run, tmp_path):
             refused()
 
 
+def test_path_has_a_network_like_the_score_s_with_parameters_of_its_own(tmp_path):
+    run = train(tmp_path / "run", 2, **{"sde.neural_network": "model"})
+    params = run.state(2).params
+    path = params["process"]["moments"]["network"]
+    # The datum is twice in its channels: once for the mean, once for the standard deviation.
+    inside, outside = (tree["Dense_1"]["kernel"].shape[0] for tree in (path, params["network"]))
+    assert inside == 2 * outside
+    first = run.experiment.model.init(run.experiment.streams["init"], (2,))["process"]["moments"]
+    assert moved(first["network"], path) > 1e-6
+    assert np.isfinite(run.bits_per_dim()["bits_per_dim"])
+
+
 @pytest.mark.parametrize(
     ("wrong", "key"),
     [
@@ -57,6 +70,7 @@ def test_trained_path_has_bits_and_samples_and_refuses_the_rest(run, tmp_path):
         ({"likelihood.name": "ode"}, "likelihood.name"),
         ({"sampling.name": "heun"}, "sampling.name"),
         ({"sde.moves": "std"}, "moves"),
+        ({"sde.neural_network": "unet"}, "neural_network"),
         ({"objective.dequantization": "scaled"}, "objective.dequantization"),
     ],
 )

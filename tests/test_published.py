@@ -364,6 +364,18 @@ def test_mulan_is_vdm_with_maps_and_a_latent(name, n):
     assert count(network) - count(vdm) == 9 * 15 * n + (9 * 3 * n + 3)
 
 
+@pytest.mark.parametrize("name", ["cifar10", "imagenet32"])
+def test_nfdm_has_a_second_network_like_that_of_the_score(name):
+    n, experiment = 128, _experiment(f"configs/nfdm/{name}.py")
+    row = PUBLISHED["configs/score_sde/vp/cifar10_ddpmpp_continuous.py"]
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    spec = experiment.params_spec
+    assert count(spec["network"]) == int(row["parameters"])
+    # Three more channels go in, and three come out: mean and standard deviation.
+    ends = 9 * 3 * n + (9 * 3 * n + 3)
+    assert count(spec["process"]["moments"]) == count(spec["network"]) + ends
+
+
 def test_md4_is_vdm_without_the_time_between_an_embedding_and_logits():
     """The table of the paper has 28 million parameters, those that see the time included."""
     n, levels, widths = 128, 256, 3 * 128

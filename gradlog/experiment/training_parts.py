@@ -81,6 +81,11 @@ OPTIMIZERS = {"adam": adam}
 # Groups of parameters: of a learned process, and of a dequantizer that learns.
 PROCESS, DEQUANTIZER = "process", "dequantizer"
 ELBO = "elbo"  # of objective.name: the whole bound
+# Of sde.neural_network: the default of the process, or the network of config.model.
+FORWARD_NETWORKS = {
+    "perceptron": lambda reader: None,
+    "model": lambda reader: reader.choose("model", NETWORKS),
+}
 _OF_PIXELS = (Energy, LevelLogits, Velocity)  # parametrizations that need the data's own entries
 _LEVEL_LABELS = ("gamma", "log_rho", "sigma")  # labels of the noise level itself
 CONTINUOUS = "continuous"  # of objective.levels: all noise levels
@@ -99,7 +104,10 @@ def build_process(reader: Reader, dataset: Dataset | None) -> Process:
     member = reader.pick("sde.name", known)
     if name not in DISCRETE_PROCESSES:
         return reader.make(
-            "sde", member, shape=lambda: (1,) if dataset is None else tuple(dataset.shape)
+            "sde",
+            member,
+            shape=lambda: (1,) if dataset is None else tuple(dataset.shape),
+            forward_network=lambda: reader.pick("sde.neural_network", FORWARD_NETWORKS)(reader),
         )
     if dataset is not None and dataset.levels is None:
         raise ConfigError(
