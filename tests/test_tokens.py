@@ -229,6 +229,9 @@ def test_text_has_its_unit_in_tables_and_reports(tmp_path, capsys):
     assert drawn.shape == (2, 8)
     text = decode_text(drawn[1], run.experiment.dataset.alphabet)
     assert (folder / "samples.txt").read_text().endswith(f"--- sample 1\n{text}\n")
+    of_samples = folder.relative_to(run.workdir.root).as_posix()
+    sound = {each.path: each.detail for each in verify_workdir(run.workdir.root)}
+    assert sound[of_samples] == "samples.npz, samples.txt, settings.json"
     page = write_report(run.workdir.root).read_text()
     assert "bits/char ±" in page
     assert f"--- sample 1\n{escape(text)}" in page
