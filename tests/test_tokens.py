@@ -107,8 +107,9 @@ def test_the_known_part_of_an_image_stays_and_the_rest_is_filled(run):
     assert not np.array_equal(found.x[:, :, :4], originals[:, :, :4])
 
 
-def test_an_exported_file_has_the_logits_and_the_bits_of_the_run(run, tmp_path):
+def test_an_exported_file_has_the_logits_and_the_bits_of_the_run(run, tmp_path, capsys):
     path = run.export(tmp_path / "tokens.zip")
+    assert "the logits" in capsys.readouterr().out
     with zipfile.ZipFile(path) as archive:
         (tmp_path / "loader.py").write_bytes(archive.read("load_exported.py"))
     spec = importlib.util.spec_from_file_location("loader", tmp_path / "loader.py")

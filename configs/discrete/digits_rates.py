@@ -5,7 +5,8 @@ compares the processes.
 
 Command: python main.py --config=configs/discrete/digits_rates.py --workdir=runs/rates
 Figure: not measured.
-Time: not measured.
+Time: not measured to its end; a step takes 1.8 times the CPU time of
+configs/discrete/digits_masked.py.
 """
 
 from gradlog.configs.discrete import digits_masked

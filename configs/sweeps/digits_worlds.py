@@ -7,8 +7,9 @@ docs/discrete.md has it, and says what each number is.
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/digits_worlds.py \\
     --workdir=runs/digits_worlds
-Figure: not measured.
-Time: not measured.
+Figure: 1.744 (levels), 1.784 (masked), 1.836 (uniform), 1.925 bits/dim (the demo), +- 0.014
+each, with two seeds, uniform with one; digits_rates has not been run.
+Time: five minutes a run on one core that was busy with other work.
 """
 
 from pathlib import Path
