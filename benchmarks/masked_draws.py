@@ -1,16 +1,15 @@
 """The variance of the loss of a model of tokens by what is drawn: a count of tokens, or the time.
 
-    python benchmarks/masked_draws.py --workdir=runs/masked
+    python benchmarks/masked_draws.py --workdir=runs/masked [--batches=N] [--json=FILE]
 
 The count is that of masks or, with uniform noise, of replaced tokens. With masks, "step" is the
 cross-entropy of one step of the chain that masks one position at a time, with 16 steps for each
 position. All losses have one mean, the bound; what stays visible at the end of the chain costs less
 than 1e-6 of it. Batches have the same images in another order each, and cost the same number of
 evaluations. "Spread" means that u is stratified over the batch, as in training; "free" that each u
-is drawn by itself.
+is drawn by itself. The variance of B batches is known to a share of sqrt(2 / (B - 1)).
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.common import read_flags, save, show
 from gradlog import Run
 from gradlog.losses import DRAWS, MaskedCrossEntropy, example_keys, stratified
 from gradlog.sde_lib import Absorbing, OnePosition
@@ -33,11 +33,7 @@ STEPS_PER_POSITION = 16
 
 def main() -> None:
     """Print the variance of the mean loss of a batch for each case, and its ratio to the first."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--workdir", required=True, help="of a trained model of tokens")
-    parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--batch_size", type=int, default=64)
-    options = parser.parse_args()
+    options = read_flags(__doc__ or "", workdir="runs/masked", batches=100, batch_size=64)
     run = Run.open(options.workdir)
     model = run.experiment.model.in_float32().bind(run.params())
     x = jnp.asarray(run.experiment.dataset.test[np.arange(options.batch_size)])
@@ -57,20 +53,32 @@ def main() -> None:
         shuffled = jax.random.permutation(order, x)
         return jnp.mean(jax.vmap(one)(shuffled, rows, jax.random.split(key, len(x))))
 
-    first = None
-    print("draws  u       mean, nats/dim      variance   ratio")
     kinds = [*DRAWS, STEP] if isinstance(model.process, Absorbing) else DRAWS
+    rows = []
     for draws, spread in product(kinds, (True, False)):
         keys = jax.random.split(jax.random.key(0), options.batches)
         losses = np.array([float(batch(draws, spread, model, key)) for key in keys])
-        variance = np.var(losses, ddof=1)
-        first = first or variance
-        error = np.sqrt(variance / len(losses))
-        name = "spread" if spread else "free"
-        print(
-            f"{draws:5}  {name:6}  {losses.mean():.4f} +- {error:.4f}  {variance:.3g}  "
-            f"{variance / first:.2f}"
+        variance = float(np.var(losses, ddof=1))
+        first = rows[0]["variance"] if rows else variance
+        rows.append(
+            {
+                "draws": draws,
+                "u": "spread" if spread else "free",
+                "mean": float(losses.mean()),
+                "error": float(np.sqrt(variance / len(losses))),
+                "variance": variance,
+                "ratio": variance / first,
+            }
         )
+    columns = {
+        "draws": "{draws}",
+        "u": "{u}",
+        "mean, nats/dim": "{mean:.4f} ± {error:.4f}",
+        "variance": "{variance:.3g}",
+        "ratio": "{ratio:.2f}",
+    }
+    show(f"loss of {options.batches} batches of {options.batch_size}", columns, rows)
+    save(options.json, {"step": run.steps()[-1], "batch_size": options.batch_size, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -191,6 +191,7 @@ conditional/digits                 ncsnpp vp    bound      predictor_corrector 0
 digits                             ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0.001  0.001  0.001
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
+discrete/digits_rates              ncsnpp learned_masking bound ancestral      0.001  0.001  0.001
 discrete/digits_uniform            ncsnpp uniform bound    ancestral           0.001  0.001  0.001
 discrete/text                      dit    masking bound    first_hitting       1e-05  1e-05  0.001
 learned/digits_affine              ncsnpp learned_affine ode predictor_corrector 0    0      0

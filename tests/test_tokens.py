@@ -107,8 +107,9 @@ def test_the_known_part_of_an_image_stays_and_the_rest_is_filled(run):
     assert not np.array_equal(found.x[:, :, :4], originals[:, :, :4])
 
 
-def test_an_exported_file_has_the_logits_and_the_bits_of_the_run(run, tmp_path):
+def test_an_exported_file_has_the_logits_and_the_bits_of_the_run(run, tmp_path, capsys):
     path = run.export(tmp_path / "tokens.zip")
+    assert "the logits" in capsys.readouterr().out
     with zipfile.ZipFile(path) as archive:
         (tmp_path / "loader.py").write_bytes(archive.read("load_exported.py"))
     spec = importlib.util.spec_from_file_location("loader", tmp_path / "loader.py")
@@ -229,6 +230,9 @@ def test_text_has_its_unit_in_tables_and_reports(tmp_path, capsys):
     assert drawn.shape == (2, 8)
     text = decode_text(drawn[1], run.experiment.dataset.alphabet)
     assert (folder / "samples.txt").read_text().endswith(f"--- sample 1\n{text}\n")
+    of_samples = folder.relative_to(run.workdir.root).as_posix()
+    sound = {each.path: each.detail for each in verify_workdir(run.workdir.root)}
+    assert sound[of_samples] == "samples.npz, samples.txt, settings.json"
     page = write_report(run.workdir.root).read_text()
     assert "bits/char ±" in page
     assert f"--- sample 1\n{escape(text)}" in page

@@ -330,6 +330,19 @@ def test_what_an_interrupted_run_leaves_is_no_fault(root, undone):
     assert _found(root, UNFINISHED).keys() == expected
 
 
+@pytest.mark.parametrize(("alphabet", "text"), [("abç", "çab"), (None, "\x02\x00\x01")])
+def test_samples_of_text_are_those_of_their_tokens(tmp_path, alphabet, text):
+    characters = {} if alphabet is None else {"alphabet": np.array(alphabet)}
+    np.savez(tmp_path / "samples.npz", samples=np.array([[2, 0, 1]]), **characters)
+    path, read = tmp_path / "samples.txt", READERS["samples.txt"]
+    path.write_text(f"--- sample 0\n{text}\n")
+    assert state_of(read, path) == FINE
+    path.write_text(f"--- sample 0\n{text[::-1]}\n")
+    assert state_of(read, path)[0] == DAMAGED
+    (tmp_path / "samples.npz").unlink()
+    assert state_of(read, path) == (DAMAGED, "samples.npz is missing")
+
+
 def _saves_30_and_deletes(root, step):
     folder = root / "checkpoints"
     if not (folder / "30").exists():

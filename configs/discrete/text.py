@@ -4,8 +4,9 @@ Blocks of 16 neighboring sequences are held out. docs/discrete.md compares the b
 5-gram and of `xz`; benchmarks/text.py measures them.
 
 Command: python main.py --config=configs/discrete/text.py --workdir=runs/text (in the repository)
-Figure: not measured to its end.
-Time: ten minutes on one CPU core.
+Figure: 4.471 +- 0.024 bits/char (bound) after 750 of the 1,500 steps, with decay_steps=750; the
+5-gram has 2.010. Not measured to its end.
+Time: 750 steps took 50 minutes on a quarter of a CPU core.
 """
 
 from gradlog.configs import default

@@ -118,6 +118,17 @@ def decode_text(tokens: Int[np.ndarray, " length"], alphabet: str | None) -> str
     return "".join((alphabet + UNKNOWN_CHARACTER)[token] for token in tokens)
 
 
+def number_texts(samples: Int[np.ndarray, "n length"], alphabet: str | None) -> str:
+    """Return the texts of samples, each below a line with its number.
+
+    Args:
+      samples: numbers of characters, or bytes.
+      alphabet: the characters; None for bytes.
+    """
+    texts = (decode_text(tokens, alphabet) for tokens in samples)
+    return "".join(f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))
+
+
 def _number(
     characters: Int[np.ndarray, "n length"], codes: Int[np.ndarray, " m"]
 ) -> UInt[np.ndarray, "n length"]:

@@ -56,6 +56,8 @@ _UNITS = {
 def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: int) -> Path:
     """Write the score of a checkpoint, and its log density by the first estimator of the config.
 
+    A discrete process has logits in place of the score.
+
     Raises:
       ConfigError: the estimator runs on the host, or the model has no score.
     """
@@ -134,8 +136,8 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
         "versions": list_versions(),
     }
     _write_archive(path, parts, about)
-    size = path.stat().st_size / 1e6
-    terminal.say(f"wrote {path}: {size:.1f} MB, the score, and log P by {name} at step {step}")
+    what, size = next(iter(inputs)).removesuffix(".jax"), path.stat().st_size / 1e6
+    terminal.say(f"wrote {path}: {size:.1f} MB, the {what}, and log P by {name} at step {step}")
     return path
 
 

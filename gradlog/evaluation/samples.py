@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from gradlog import terminal
-from gradlog.data.text import decode_text
+from gradlog.data.text import number_texts
 from gradlog.distributed import is_writer
 from gradlog.evaluation.classifier_run import ClassifierRun
 from gradlog.evaluation.conditional_sampling import (
@@ -233,7 +233,8 @@ class SampleRun:
         """Draw ``config.sampling.num_samples`` and write ``samples.npz`` and ``grid.png``.
 
         The states of images of tokens become ``unmasking.gif``, with ``config.sampling.frames``.
-        Samples of text are written into ``samples.txt`` in place of the picture.
+        Samples of text are written into ``samples.txt`` in place of the picture, and the characters
+        of an alphabet into ``samples.npz``.
         """
         experiment, settings = self._experiment, self._settings
         folder = self._workdir.samples(step, settings)
@@ -250,13 +251,13 @@ class SampleRun:
                     name: getattr(samples, name)
                     for name in ("log_prob", "log_prob_error", "log_prob_discretization")
                 }
+            if alphabet := experiment.dataset.alphabet:
+                arrays["alphabet"] = np.array(alphabet)
             write_npz(folder / "samples.npz", arrays | targets.arrays())
             if states is not None and isinstance(experiment.process, Discrete):
                 save_unmasking(folder / "unmasking.gif", states, experiment.process.levels)
             if experiment.config.data.name == "text":
-                texts = (decode_text(x, experiment.dataset.alphabet) for x in samples.x)
-                numbered = (f"--- sample {i}\n{text}\n" for i, text in enumerate(texts))
-                write_text(folder / "samples.txt", "".join(numbered))
+                write_text(folder / "samples.txt", number_texts(samples.x, alphabet))
             else:
                 save_sample_picture(folder / "grid.png", experiment, samples.x, targets)
             write_json(folder / "settings.json", settings)

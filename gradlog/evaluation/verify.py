@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict
 from PIL import Image
 
 from gradlog.aliases import modern_settings
+from gradlog.data.text import number_texts
 from gradlog.evaluation.batch_cache import PARTIAL
 from gradlog.evaluation.bits_per_dim import PER_IMAGE, SETTINGS
 from gradlog.evaluation.load_exported import read_parts
@@ -251,9 +252,13 @@ def _check_results(root: Path, elsewhere: tuple[str, ...]) -> Iterator[Finding]:
 
 def _check_files(root: Path, paths: list[Path]) -> Iterator[Finding]:
     """Yield each damaged file, or one finding for all files of the folder."""
-    known = [path for path in paths if path.suffix in READERS and not path.is_symlink()]
-    states = {path: state_of(READERS[path.suffix], path) for path in known}
-    known = [path for path in known if path.exists()]  # not those that were deleted meanwhile
+    readers = {path: READERS.get(path.name) or READERS.get(path.suffix) for path in paths}
+    states = {
+        path: state_of(reader, path)
+        for path, reader in readers.items()
+        if reader and not path.is_symlink()
+    }
+    known = [path for path in states if path.exists()]  # not those that were deleted meanwhile
     faulty = [path for path in known if states[path] != FINE]
     for path in faulty:
         yield Finding("result", path.relative_to(root).as_posix(), *states[path])
@@ -300,13 +305,22 @@ def _read_picture(path: Path) -> None:
         picture.verify()
 
 
-# By suffix; other files are not checked.
+def _read_texts(path: Path) -> None:
+    with np.load(path.with_name("samples.npz")) as arrays:
+        alphabet = str(arrays["alphabet"]) if "alphabet" in arrays else None
+        texts = number_texts(arrays["samples"], alphabet)
+    if read_bytes(path).decode() != texts:
+        raise ValueError("it does not have the samples of samples.npz")
+
+
+# By name or suffix; other files are not checked.
 READERS: dict[str, Callable[[Path], object]] = {
     ".json": _read_json,
     ".npz": _read_archive,
     ".zip": read_parts,
     ".png": _read_picture,
     ".gif": _read_picture,
+    "samples.txt": _read_texts,
 }
 
 

@@ -88,8 +88,19 @@ def both(sampler, evaluations):
     return [distance(problem, sampler, evaluations) for problem in ("digits", "clusters")]
 
 
+def draws(name, u):
+    of = row("masked_draws_digits", draws=name, u=u)
+    return [f"{of['variance']:.2g}", f"{of['ratio']:.1f}"]
+
+
 # Of each: the page, how the line begins, and figures that it must have.
 QUOTED = [
+    ("discrete", "| number of masks | spread evenly", draws("count", "spread")),
+    ("discrete", "| number of masks | each by itself", draws("count", "free")),
+    ("discrete", "| time | spread evenly", draws("time", "spread")),
+    ("discrete", "| time | each by itself", draws("time", "free")),
+    ("discrete", "| one step of the chain | spread evenly", draws("step", "spread")),
+    ("discrete", "| one step of the chain | each by itself", draws("step", "free")),
     ("choosing", "| `dsm` |", [equal_time(name) for name in ("dsm", "ssm_vr", "fsm")]),
     ("choosing", "| `ism` |", [objective("ism", "over_dsm", 0)]),
     ("choosing", "| `ssm` |", [objective("ssm_vr", "variance_over_esm", 1)]),
