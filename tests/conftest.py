@@ -18,9 +18,6 @@ import tiny
 
 from gradlog.terminal import console
 
-# Before a test file is imported: some compute then.
-shared_programs.share_contexts()
-
 # Tracing makes many objects and leaves little garbage: an eighth of the time was its collection.
 gc.set_threshold(100_000, 20, 100)
 

@@ -3,19 +3,14 @@
 Every run that a test opens would trace and compile its training step, its held-out loss, its
 sampler and its estimators again, which took a third of the time of the tests. A program is found
 again by all that it was made of: settings and strategies are frozen values.
-
-Every program, small as it is, is lowered in an MLIR context of its own, into which JAX loads all
-dialects: 7 ms, more than the rest of an operation whose program is stored. Here many share one.
 """
 
-import itertools
 import json
 from functools import cached_property
 from types import FunctionType
 from typing import Any
 
 import jax
-from jax._src.interpreters import mlir
 
 from gradlog.evaluation import devices, score_training
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
@@ -76,21 +71,6 @@ def share() -> None:
         "_programs",
         lambda self: _shared(dict, ("estimator", self.likelihood, self.model)),
     )
-
-
-def share_contexts(count: int = 500) -> None:
-    """Let so many programs after each other be lowered in one MLIR context, from now on.
-
-    A context keeps its types and locations for as long as it lives, so it is replaced in time.
-    """
-    make, contexts, uses = mlir.make_ir_context, [], itertools.count()
-
-    def make_ir_context():
-        if next(uses) % count == 0:
-            contexts[:] = [make()]
-        return contexts[0]
-
-    mlir.make_ir_context = make_ir_context
 
 
 def _cached(name, find):
