@@ -162,8 +162,8 @@ class Planned(PerExample):
 
         The variance is the median over the samples, with keys that no estimate has: one sample in
         sixteen can have several times the variance of the others. They are drawn along the same
-        nodes, by steps of DDIM, since the variance need not be exact. All have the same signs, so
-        that equal Jacobians have equal products.
+        nodes, by steps of DDIM, since the variance need not be exact. Equal Jacobians are found by
+        one further product, with the same vector for all samples.
         """
         process, flow = model.process, LogRhoFlow()
         grid, weights = self._grid_and_weights(model)
@@ -185,32 +185,33 @@ class Planned(PerExample):
             found = jax.lax.map(diagonal, (choices, colors), batch_size=_PILOT_PRODUCTS)
             denoised = y - velocity
             moved = denoised + jnp.exp(step) * (y - denoised)
-            return moved, jax.ops.segment_sum(found, choices, len(counts))
-
-        prior_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), _PILOT))
-        steps = jnp.full(len(grid), grid[0] - grid[1])
-        rows = grid[::-1], steps, random_bits(probe_key, len(grid), shape)
+            diagonals = jax.ops.segment_sum(found, choices, len(counts))
+            return moved, (diagonals, product(jnp.ones(shape)))
 
         def of_sample(key):
-            z = process.prior_sample(key, shape)
-            _, diagonals = jax.lax.scan(at_node, flow.state(process, z, process.t_max), rows)
-            return diagonals[::-1]
+            prior_key, probe_key = jax.random.split(key)
+            z = process.prior_sample(prior_key, shape)
+            steps = jnp.full(len(grid), grid[0] - grid[1])
+            rows = grid[::-1], steps, random_bits(probe_key, len(grid), shape)
+            start = flow.state(process, z, process.t_max)
+            _, (diagonals, products) = jax.lax.scan(at_node, start, rows)
+            return jax.vmap(node_variances, (1, None), 1)(diagonals[::-1], grid), products
 
-        diagonals = jax.vmap(of_sample)(jax.random.split(prior_key, _PILOT_SAMPLES))
-        of_each = jax.vmap(jax.vmap(node_variances, (1, None), 1), (0, None))(diagonals, grid)
+        pilot_key = jax.random.fold_in(jax.random.key(0), _PILOT)
+        of_each, products = jax.vmap(of_sample)(jax.random.split(pilot_key, _PILOT_SAMPLES))
         variances = weights[:, None] ** 2 * jnp.median(of_each, axis=0)
         exact = jnp.zeros((len(grid), len(color_counts(shape)) - len(counts)))
-        distance = jnp.max(jnp.abs(diagonals - diagonals[0]))
+        distance = jnp.max(jnp.abs(products - products[0]))
         return Pilot(
             jnp.concatenate([variances, exact], axis=1),
-            distance <= _SAME * jnp.max(jnp.abs(diagonals)),
+            distance <= _SAME * jnp.max(jnp.abs(products)),
         )
 
     def cost_of_pilot(self, shape: tuple[int, ...]) -> dict[str, int]:
         """Return what ``measure`` evaluates, under the names of `LogProb`: 'nfe' and 'jvps'."""
         evaluations = _PILOT_SAMPLES * (self.intervals + 1)
         measured = (count for count in color_counts(shape) if count < math.prod(shape))
-        return {"nfe": evaluations, "jvps": evaluations * max(sum(measured), 1)}
+        return {"nfe": evaluations, "jvps": evaluations * (max(sum(measured), 1) + 1)}
 
     def plan(self, pilot: Pilot, shape: tuple[int, ...]) -> Int[np.ndarray, " nodes"]:
         """Return ``node_colors`` that reach the target by few products, for what a pilot measured.

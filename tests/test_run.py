@@ -236,7 +236,7 @@ def test_an_interrupted_evaluation_keeps_its_plan_and_counts_the_pilot(own, monk
     monkeypatch.setattr(LikelihoodEvaluator, "pilot", lambda *_: pytest.fail("measured again"))
     run = own(**planned)
     summary = run.bits_per_dim()
-    products = 8 * 25  # samples and nodes: of a point of the plane, two colors are exact
+    products = 8 * 25 * (1 + 1)  # samples, nodes; one color, and what tells equal Jacobians
     assert summary["pilot"]["jvps"] == products
     with np.load(run.workdir.root / "eval" / "20" / "planned" / "per_image.npz") as found:
         nfe, jvps = found["nfe"], found["jvps"]
