@@ -29,8 +29,8 @@ PER_PIXEL = ELBO | {"sde.name": "multivariate"}
 NEURAL = {"sde.name": "neural", "objective.name": "elbo", "sampling.name": "neural_reverse"}
 
 
-def at_steps(count, process):
-    return process | {"training.steps": count, "optimizer.decay_steps": count}
+def at_steps(count, label, process):
+    return {"label": label} | process | {"training.steps": count, "optimizer.decay_steps": count}
 
 
 def get_config():
@@ -44,11 +44,11 @@ def get_config():
 
 def sweep():
     processes = [
-        at_steps(780, {"sde.name": "vp"}),
-        at_steps(690, NEURAL | {"optimizer.process_rate": 0.25}),
-        at_steps(690, PER_PIXEL),
-        at_steps(380, ELBO | {"sde.name": "learned_gamma", "sde.learn_ends": True}),
-        at_steps(490, PER_PIXEL | {"sde.latents": 16}),
-        at_steps(590, ELBO | {"sde.name": "learned_affine", "sde.learn_ends": True}),
+        at_steps(780, "vp", {"sde.name": "vp"}),
+        at_steps(690, "neural", NEURAL | {"optimizer.process_rate": 0.25}),
+        at_steps(690, "per pixel", PER_PIXEL),
+        at_steps(380, "gamma", ELBO | {"sde.name": "learned_gamma", "sde.learn_ends": True}),
+        at_steps(490, "latent", PER_PIXEL | {"sde.latents": 16}),
+        at_steps(590, "frequencies", ELBO | {"sde.name": "learned_affine", "sde.learn_ends": True}),
     ]
     return product(seeds(3), processes)

@@ -41,9 +41,10 @@ def _steps(cost):
 def sweep():
     """Return what each file changes in the demo; the first seed of all comes first."""
     base = flatten_dict(digits.get_config().to_dict(), sep=".")
-    worlds = [{ESTIMATOR: base[ESTIMATOR]} | _steps(1.0)]
+    worlds = [{"label": "digits", ESTIMATOR: base[ESTIMATOR]} | _steps(1.0)]
     for file in sorted((Path(__file__).parents[1] / "discrete").glob("digits_*.py")):
         config = flatten_dict(run_path(str(file))["get_config"]().to_dict(), sep=".")
         changes = {key: value for key, value in config.items() if value != base[key]}
-        worlds.append({ESTIMATOR: config[ESTIMATOR]} | changes | _steps(COST[file.stem]))
+        own = {"label": file.stem, ESTIMATOR: config[ESTIMATOR]}
+        worlds.append(own | changes | _steps(COST[file.stem]))
     return product(seeds(3), worlds)

@@ -26,8 +26,8 @@ def get_config():
 
 def sweep():
     return [
-        at_steps(600, {"sde.name": "vp"}),
-        at_steps(550, NEURAL | {"optimizer.process_rate": 0.25}),
-        at_steps(565, PER_PIXEL),
-        at_steps(375, ELBO | {"sde.name": "learned_gamma", "sde.learn_ends": True}),
+        at_steps(600, "vp", {"sde.name": "vp"}),
+        at_steps(550, "neural", NEURAL | {"optimizer.process_rate": 0.25}),
+        at_steps(565, "per pixel", PER_PIXEL),
+        at_steps(375, "gamma", ELBO | {"sde.name": "learned_gamma", "sde.learn_ends": True}),
     ]

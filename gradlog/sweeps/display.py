@@ -30,10 +30,10 @@ _RUN_COLUMNS = {
     Column(SEED): lambda row: str(row.seed),
     Column(BITS_PER_DIM): lambda row: _number(row.bits_per_dim),
     Column("± s.e."): lambda row: _number(row.standard_error),
-    Column("minus best"): lambda row: _number(row.difference),
-    Column("± s.e. of that", optional=1): lambda row: _number(row.difference_standard_error),
-    Column("train s", optional=1): lambda row: _number(row.train_seconds, 0),
-    Column("eval s", optional=1): lambda row: _number(row.eval_seconds, 0),
+    Column("minus best", optional=1): lambda row: _number(row.difference),
+    Column("± s.e. of that", optional=2): lambda row: _number(row.difference_standard_error),
+    Column("train s", optional=2): lambda row: _number(row.train_seconds, 0),
+    Column("eval s", optional=2): lambda row: _number(row.eval_seconds, 0),
 }
 _LINE_INCHES, _GAP_INCHES, _EDGE_INCHES, _WIDTH = 0.17, 0.13, 0.7, 8.0
 _LINE_LENGTH, _LINE_LENGTH_STACKED = 40, 24  # letters of a setting's name in one line
@@ -42,8 +42,12 @@ _BEST, _UNDECIDED, _WORSE, _SEEDS = "#0072b2", "#56b4e9", "#767676", "#d55e00"
 
 
 def show_plan(plan: Plan, tasks: Sequence[RunTask]) -> None:
-    """Print a row per run with its overrides and its status, and note repeated trainings."""
-    keys = (Column(key, text=True, optional=1) for key in plan.keys)
+    """Print a row per run with its overrides and its status, and note repeated trainings.
+
+    Where every run has a label, its name says enough, and the overrides are left out.
+    """
+    shown = () if all(run.label for run in plan.runs) else plan.keys
+    keys = (Column(key, text=True, optional=1) for key in shown)
     columns = (Column("run", text=True, whole=True), *keys, Column("state", text=True, whole=True))
     rows = []
     for run, task in zip(plan.runs, tasks, strict=True):
@@ -52,7 +56,7 @@ def show_plan(plan: Plan, tasks: Sequence[RunTask]) -> None:
             state = f"begun at step {task.folder.newest_step(task.name)}"
         elif status == FAILED:
             state = "failed, is tried again"
-        rows.append((run.name, *(plan.cell(run, key) for key in plan.keys), state))
+        rows.append((run.name, *(plan.cell(run, key) for key in shown), state))
     title = plan.title.rstrip(".") or plan.file
     console.print(table_of(f"{title}: {len(tasks)} runs", columns, rows))
     if keys := plan.keys_without_effect_on_training:

@@ -23,7 +23,7 @@ from gradlog.experiment.schema import check_key, find_problem
 from gradlog.storage import DamagedFileError, read_json, write_json
 from gradlog.storage.workdir import digest
 
-SEED = "seed"
+SEED, LABEL = "seed", "label"
 # The keys of training that decide which parameters come out.
 _TRAINING_KEYS = (
     *("compat", "training.steps", "training.batch_size", "training.max_skips"),
@@ -45,10 +45,12 @@ class PlannedRun:
       name: the name of its folder. Runs with the same training and the same overrides have the
         same name in every sweep.
       overrides: values by dotted key that replace those of the base configuration.
+      label: what the file calls this setting in tables and folders; '' where it gives no label.
     """
 
     name: str
     overrides: Mapping[str, Any]
+    label: str = ""
 
     @property
     def setting(self) -> dict[str, Any]:
@@ -79,11 +81,14 @@ class Plan:
         """The dotted keys that the sweep varies, in the order of the file."""
         return tuple(dict.fromkeys(key for run in self.runs for key in run.overrides))
 
-    def label(self, overrides: Mapping[str, Any]) -> str:
-        """Return a short description such as ``sde=ve weighting=edm``; 'base' for no overrides."""
+    def describe(self, run: PlannedRun) -> str:
+        """Return a run's label, or a short description such as ``sde=ve weighting=edm``.
+
+        It leaves out the seed. No overrides are 'base'.
+        """
         names = shorten_keys(self.keys)
-        words = [f"{names[key]}={_format(value)}" for key, value in overrides.items()]
-        return " ".join(words) or "base"
+        words = [f"{names[key]}={_format(value)}" for key, value in run.setting.items()]
+        return run.label or " ".join(words) or "base"
 
     def cell(self, run: PlannedRun, key: str) -> str:
         """Return the value of a key for a table.
@@ -112,7 +117,11 @@ class Plan:
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""
-        runs = [{"name": run.name, "overrides": dict(run.overrides)} for run in self.runs]
+        runs = [
+            {"name": run.name, "overrides": dict(run.overrides)}
+            | ({LABEL: run.label} if run.label else {})
+            for run in self.runs
+        ]
         plan = {"file": self.file, "title": self.title, "config": self.config}
         write_json(path, plan | {"given": self.command_line_keys, "runs": runs})
 
@@ -129,7 +138,11 @@ def read_plan(path: Path) -> Plan:
     stored = read_json(path)
     try:
         runs = tuple(
-            PlannedRun(run["name"], aliases.modern_settings(to_tuples(run["overrides"])))
+            PlannedRun(
+                run["name"],
+                aliases.modern_settings(to_tuples(run["overrides"])),
+                run.get(LABEL, ""),
+            )
             for run in stored["runs"]
         )
         flat = flatten_dict(to_tuples(stored["config"]), sep=".", keep_empty_nodes=True)
@@ -144,7 +157,8 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
     """Return the plan that a sweep's file describes, with every configuration checked.
 
     Args:
-      file: a Python file with a function ``sweep()`` that returns overrides.
+      file: a Python file with a function ``sweep()`` that returns overrides. An override may have
+        a 'label' beside its keys.
       config: the base configuration.
       command_line_keys: dotted keys of the base that were set on the command line.
 
@@ -160,14 +174,19 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
         raise SweepError(f"--sweep: sweep() of {file} gives no overrides: there is nothing to run")
     if len(found) > _MAX_RUNS:
         raise SweepError(f"--sweep: sweep() of {file} gives more than {_MAX_RUNS} overrides")
-    runs, digests = [], set()
+    runs, digests, settings_of = [], set(), {}
     for overrides in found:
         if not isinstance(overrides, dict) or not all(isinstance(key, str) for key in overrides):
             raise SweepError(
                 f"--sweep: sweep() of {file} gives {overrides!r}: an override is a dict such as "
                 "{'sde.name': 've'}"
             )
-        overrides = aliases.modern_settings(overrides)
+        label = overrides.get(LABEL, "")
+        if not isinstance(label, str):
+            raise SweepError(
+                f"--sweep: sweep() of {file} gives the label {label!r}: expected a str"
+            )
+        overrides = aliases.modern_settings({k: v for k, v in overrides.items() if k != LABEL})
         try:
             full = _apply_overrides(config, overrides)
             check_config(resolve_compat(full, {*command_line_keys, *overrides}))
@@ -177,10 +196,18 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
         if settings in digests:
             raise SweepError(f"--sweep: sweep() of {file} gives the same run twice: {overrides}")
         digests.add(settings)
-        words = "_".join(_word(key, value) for key, value in overrides.items())
+        if label:
+            setting = {key: value for key, value in overrides.items() if key != SEED}
+            if settings_of.setdefault(label, setting) != setting:
+                raise SweepError(
+                    f"--sweep: sweep() of {file} gives the label {label!r} two settings"
+                )
+        seed = {key: value for key, value in overrides.items() if key == SEED}
+        named = {LABEL: label} | seed if label else overrides
+        words = "_".join(_word(key, value) for key, value in named.items())
         training = digest(aliases.old_settings(_training_settings(full) | overrides))
         name = "-".join(filter(None, [words[:_MAX_NAME_LENGTH], training]))
-        runs.append(PlannedRun(name, overrides))
+        runs.append(PlannedRun(name, overrides, label))
     title = str(namespace.get("__doc__") or "").strip().partition("\n")[0]
     return Plan(file, title, config.to_dict(), tuple(command_line_keys), tuple(runs))
 
@@ -192,8 +219,7 @@ def keep_old_names(plan: Plan, old: Plan) -> Plan:
     """
     names = {run.name.rpartition("-")[2]: run.name for run in old.runs}
     runs = tuple(
-        PlannedRun(names.get(run.name.rpartition("-")[2], run.name), run.overrides)
-        for run in plan.runs
+        replace(run, name=names.get(run.name.rpartition("-")[2], run.name)) for run in plan.runs
     )
     return replace(plan, runs=runs)
 
@@ -262,7 +288,7 @@ def _affects_training(key: str) -> bool:
 def _word(key: str, value: Any) -> str:
     """Return an override as a part of a folder's name."""
     last = key.rpartition(".")[2]
-    word = _format(value) if last == "name" else f"{last}-{_format(value)}"
+    word = _format(value) if last in ("name", LABEL) else f"{last}-{_format(value)}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip("-")
 
 

@@ -224,7 +224,7 @@ def read_results(folder: SweepFolder, plan: Plan) -> SweepResults:
         row = RunRow(
             name=run.name,
             overrides=run.overrides,
-            setting=plan.label(run.setting),
+            setting=plan.describe(run),
             seed=config.seed,
             status=folder.status(run.name, config.training.steps, plan.settings_digest(run)),
             step=folder.newest_step(run.name),

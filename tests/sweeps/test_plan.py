@@ -29,7 +29,7 @@ def test_plan_has_title_and_runs_in_order(tmp_path):
     assert plan.build_config(plan.runs[3]).objective.weighting == "edm"
     assert plan.build_config(plan.runs[3]).seed == 1
     assert plan.build_config(plan.runs[3]).model.hidden == 8  # of the base
-    assert plan.label(plan.runs[3].setting) == "weighting=edm"
+    assert plan.describe(plan.runs[3]) == "weighting=edm"
     assert re.fullmatch(r"weighting-edm_seed-1-[0-9a-f]{8}", plan.runs[3].name)
 
 
@@ -40,6 +40,17 @@ def test_plan_survives_saving(tmp_path):
     assert read_plan(tmp_path / "sweep.json").settings_digest(plan.runs[0]) == plan.settings_digest(
         plan.runs[0]
     )
+
+
+def test_label_describes_a_run_and_changes_no_training(tmp_path):
+    bare = plan_sweep(tmp_path, '[{"sde.name": "ve", "seed": 1}]').runs[0]
+    plan = plan_sweep(tmp_path, '[{"label": "wide, VE", "sde.name": "ve", "seed": 1}]')
+    run = plan.runs[0]
+    assert run.overrides == bare.overrides
+    assert plan.describe(run) == "wide, VE"
+    assert run.name == "wide-VE_seed-1-" + bare.name.rpartition("-")[2]
+    plan.save(tmp_path / "sweep.json")
+    assert read_plan(tmp_path / "sweep.json") == plan
 
 
 def test_names_stay_when_the_sweep_grows_and_differ_between_trainings(tmp_path):
@@ -93,6 +104,8 @@ MISTAKES = {
     '[{"compat": "ddpm"}]': r"config\.compat .*'ddpm'",
     '[{"seed": 1}, {"seed": 1}]': r"the same run twice: \{'seed': 1\}",
     '[{"sde.name": "vp"}, {}]': r"the same run twice: \{\}",  # the base's own
+    '[{"label": 3}]': r"the label 3: expected a str",
+    '[{"label": "a", "seed": 1}, {"label": "a", "sde.name": "ve"}]': r"the label 'a' two settings",
     "[]": r"no overrides",
     "[3]": r"gives 3: an override is a dict",
     "[{3: 4}]": r"gives \{3: 4\}: an override is a dict",
@@ -148,7 +161,7 @@ def test_slurm_settings_come_from_the_file(tmp_path):
 def test_shipped_sweep_has_nine_settings_with_three_seeds():
     file = "configs/sweeps/digits_weighting_sde.py"
     plan = make_plan(file, load("sweep", str(tiny.ROOT / file))["get_config"]())
-    settings = {plan.label(run.setting) for run in plan.runs}
+    settings = {plan.describe(run) for run in plan.runs}
     assert (len(plan.runs), len(settings)) == (27, 9)
     assert {run.overrides["seed"] for run in plan.runs} == {0, 1, 2}
 
