@@ -181,7 +181,7 @@ def model() -> Config:
             "progressive_input": "none",
             # ncsnpp: how the resampled input joins the features: 'sum', or 'cat' (concatenate).
             "progressive_combine": "sum",
-            "centered": True,  # images: the model's space is [-1, 1]; if False, [0, 1]
+            "centered": True,  # images: the model's space is [-1, 1], or [0, 1] if False
             # ncsnpp, ddpm, ncsnv2: divide the output by the sigma of the label.
             "scale_by_sigma": False,
             # ncsnv2: image size of the architecture: 64 (also for 32), 128 or 256. [1, inf)

@@ -165,11 +165,11 @@ def exact_model(path: GaussianPath, law: GaussianMixture, gain: Any = 1.0) -> Bo
     def score(path, law, gain, x, t):
         def log_density(x: Float[Array, "*D"]):
             alpha, sigma = path.alpha(t), path.sigma(t)
-            variance = jnp.broadcast_to(
-                (alpha * law.stds[:, None]) ** 2 + sigma**2, law.means.shape
-            )
+            stds = law.stds.reshape(-1, *(1,) * x.ndim)
+            variance = jnp.broadcast_to((alpha * stds) ** 2 + sigma**2, law.means.shape)
             terms = (x - alpha * law.means) ** 2 / variance + jnp.log(variance)
-            return jax.nn.logsumexp(jnp.log(law.weights) - 0.5 * jnp.sum(terms, axis=1))
+            exponents = -0.5 * jnp.sum(terms, axis=range(1, terms.ndim))
+            return jax.nn.logsumexp(jnp.log(law.weights) + exponents)
 
         return gain * jax.grad(log_density)(x)
 

@@ -743,7 +743,9 @@ def test_a_number_outside_its_range_is_refused_by_its_key_and_no_other_is(data, 
     interval = keys()[key].interval
     low, high = (float(end) for end in interval[1:-1].split(","))
     inside = bool(numbers) and all(
-        np.isfinite(n) and low <= n < high and (n > low or interval[0] == "[") for n in numbers
+        np.isfinite(n)
+        and (low < n < high or (n, interval[0]) == (low, "[") or (n, interval[-1]) == (high, "]"))
+        for n in numbers
     )
     large = any(isinstance(n, int) and abs(n) >= LARGEST for n in numbers) and key != "seed"
     config = _edited(default.get_config(), **{key: value})

@@ -2,8 +2,8 @@
 
 The law is a mixture of a Gaussian around each training digit. The network is an MLP.
 
-Command: python main.py --config=configs/theory/learned_gradients_digits.py \\
-    --workdir=runs/learned_gradients_digits --mode=study
+Command: python main.py --config=configs/theory/learned_gradients_digits.py --workdir=runs/gaps \\
+    --mode=study
 Figure: not measured.
 Time: not measured.
 """
