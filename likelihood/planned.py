@@ -40,7 +40,7 @@ _SAME = 1e-4  # of the largest entry; float32 leaves less in a Jacobian that is 
 
 
 class Pilot(NamedTuple):
-    """What a few samples of a model say about random traces.
+    """Variances of random traces, as a few samples of a model show them.
 
     Attributes:
       variances: in nats^2, what each node adds for each number of colors.
