@@ -476,7 +476,7 @@ def test_every_key_of_the_studies_is_a_parameter_of_one_with_the_same_default():
 # Parameters that are shared parts, made of other keys, or Flax's own.
 PARTS = {"solver", "flow", "divergence", "prior_log_prob", "predictor", "corrector", "schedule"}
 PARTS |= {"distribution", "draw", "slice_law", "norm_axes", "examples"}
-PARTS |= {"integrand", "kernel", "offset", "proposal", "node_colors"}
+PARTS |= {"integrand", "kernel", "offset", "proposal", "node_colors", "forward_network"}
 OTHERS = {"parent", "name", "adjoint"}
 # A key names what is made.
 MADE = {"kernel", "start", "slice_law", "schedule", "path"}
