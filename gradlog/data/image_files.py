@@ -191,7 +191,10 @@ def _open(source: Path | IO[bytes], name: Path | str) -> Iterator[Image.Image]:
     # On damaged files Pillow and its plugins raise errors of nearly every kind.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{name} cannot be read as an image ({reason}); remove it") from error
+        # Those of the operating system have a number. Then the image may be good.
+        is_damaged = not isinstance(error, MemoryError) and getattr(error, "errno", None) is None
+        advice = "; remove it" if is_damaged else ""
+        raise DataError(f"{name} cannot be read as an image ({reason}){advice}") from error
 
 
 def _count_bits(image: Image.Image) -> int:

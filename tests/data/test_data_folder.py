@@ -527,6 +527,18 @@ def test_damaged_images_are_named(ten, damage):
     _fails(r"a/3\.png cannot be read as an image", path=str(ten))
 
 
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError("no memory")])
+def test_an_error_of_the_machine_does_not_advise_to_remove_the_image(ten, monkeypatch, error):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(image_files.Image, "open", fails)
+    with pytest.raises(DataError) as caught:
+        image_files.read_image(ten / "a" / "3.png", 0, 3)
+    assert "3.png" in str(caught.value)
+    assert "remove" not in str(caught.value)
+
+
 def test_no_folder_and_no_images_are_refused(tmp_path, ten):
     _fails("is not a folder", path="")
     _fails("is not a folder", path=str(tmp_path / "none"))
