@@ -18,6 +18,8 @@ import tiny
 
 from gradlog.terminal import console
 
+shared_programs.load_few_dialects()
+
 # Tracing makes many objects and leaves little garbage: an eighth of the time was its collection.
 gc.set_threshold(100_000, 20, 100)
 
@@ -53,6 +55,10 @@ def forget_programs():
         shared_programs.forget()
         jax.clear_caches()
         gc.collect()
+
+
+def pytest_runtest_logfinish():
+    shared_programs.forget_modules()
 
 
 def _count_maps() -> float:
