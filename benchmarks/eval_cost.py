@@ -1,15 +1,16 @@
-"""Measure the compiled size and the time of the evaluation of runs, beside those of the first.
+r"""Measure the compiled size and the time of evaluations, beside those of the first configuration.
 
-python benchmarks/eval_cost.py WORKDIR ... [--images=N] [--repeats=N] [--estimators=bound,ode] \\
-    [--json=FILE]
+python benchmarks/eval_cost.py [--config=FILE,FILE] [--estimators=bound,vlb] [--images=N] \
+    [--samples=N] [--repeats=N] [--json=FILE]
 
-For each estimator of each run the script compiles the program that `--mode=eval` runs, and runs it
-on the first test images in one batch, in turn with the others. It prints the seconds of
-compilation, the instructions of the optimized program, its temporary memory, the evaluations of the
-network for an image, and the median seconds of a batch with its ratio to the first run.
+For each estimator of each configuration the script compiles the program that `--mode=eval` runs,
+and runs it on the first test images in one batch, in turn with the others. It prints the CPU
+seconds of compilation, the instructions of the optimized program, its temporary memory, the
+evaluations of the network for an image, and the median seconds of a batch with its ratio to the
+first configuration. The parameters are those before training: without an adaptive solver the cost
+depends on none.
 """
 
-import argparse
 import re
 import statistics
 import sys
@@ -24,19 +25,25 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import numpy as np
 
-from benchmarks.common import save, show, take_turns
+from benchmarks.common import read_flags, save, show, take_turns
 from gradlog.evaluation.devices import key_data_by_index, map_batch, place
 from gradlog.evaluation.likelihood import likelihood_evaluator, numbers_of
-from gradlog.experiment.run import Run
+from gradlog.evaluation.score_training import initial_state
+from gradlog.experiment.build import build, load_dataset
+from gradlog.experiment.loading import load_config
 
 INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = ", re.MULTILINE)
+LEARNED = ("gamma", "per_pixel", "latent", "neural", "affine", "blurring")
+FILES = ("configs/digits.py", *(f"configs/learned/digits_{name}.py" for name in LEARNED))
 
 
 def compile_evaluation(
-    run: Run, estimator: str, images: int
+    file: str, estimator: str, images: int, samples: int
 ) -> tuple[Callable[[], Any], dict[str, Any]]:
     """Return the compiled program of an estimator on a batch, and what it took."""
-    experiment, indices = run.experiment, np.arange(images)
+    config, indices = load_config(file), np.arange(images)
+    config.likelihood.update(name=estimator, samples=samples)
+    experiment = build(config, load_dataset(config))
     evaluator = likelihood_evaluator(experiment, experiment.estimators[estimator])
 
     def evaluate(params: Any, rows: Any) -> dict[str, Any]:
@@ -45,14 +52,14 @@ def compile_evaluation(
         return numbers_of(evaluator.likelihood(model, x, jax.random.wrap_key_data(key_data)))
 
     rows = experiment.dataset.test[indices], key_data_by_index(experiment.streams["eval"], indices)
-    params = place(run.params())
+    params = place(initial_state(experiment).params)
     lowered = map_batch(evaluate).lower(params, rows)
-    started = time.perf_counter()
+    started = time.process_time()
     program: Any = lowered.compile()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     return partial(program, params, rows), {
-        "workdir": str(run.workdir.root),
-        "process": experiment.config.sde.name,
+        "config": file,
+        "process": config.sde.name,
         "estimator": estimator,
         "compile_seconds": seconds,
         "instructions": len(INSTRUCTION.findall(program.as_text())),
@@ -61,51 +68,36 @@ def compile_evaluation(
     }
 
 
-def measure(workdirs: list[str], estimators: list[str], images: int, repeats: int) -> list[dict]:
-    """Return a row for each estimator of each run."""
-    rows, programs = [], {}
-    for estimator in estimators:
-        for workdir in workdirs:
-            run = Run.open(workdir)
-            config = run.config.copy_and_resolve_references()
-            config.eval.estimators = (estimator,)
-            program, row = compile_evaluation(Run.open(workdir, config), estimator, images)
-            programs[estimator, workdir] = program
-            rows.append(row)
-    seconds = take_turns(programs, repeats)
-    for row, each in zip(rows, seconds.values(), strict=True):
-        first = seconds[row["estimator"], workdirs[0]]
-        row["seconds"] = statistics.median(each)
-        row["ratio"] = statistics.median(a / b for a, b in zip(each, first, strict=True))
-    return rows
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    flags = read_flags(
+        __doc__ or "", config=FILES, estimators=("bound",), images=16, samples=64, repeats=5
     )
-    parser.add_argument("workdirs", nargs="+")
-    parser.add_argument("--images", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--estimators", default="bound", help="names with commas")
-    parser.add_argument("--json", default="", help="a file for the figures")
-    flags = parser.parse_args()
     # A program that was stored would not show how long it compiles.
     jax.config.update("jax_enable_compilation_cache", False)
-    rows = measure(flags.workdirs, flags.estimators.split(","), flags.images, flags.repeats)
+    programs, rows = {}, []
+    for estimator in flags.estimators:
+        for file in flags.config:
+            program, row = compile_evaluation(file, estimator, flags.images, flags.samples)
+            programs[estimator, file] = program
+            rows.append(row)
+    seconds = take_turns(programs, flags.repeats)
+    for row, each in zip(rows, seconds.values(), strict=True):
+        first = seconds[row["estimator"], flags.config[0]]
+        row["seconds"] = statistics.median(each)
+        row["ratio"] = statistics.median(a / b for a, b in zip(each, first, strict=True))
     columns = {
-        "run": "{workdir}",
+        "configuration": "{config}",
         "process": "{process}",
         "estimator": "{estimator}",
         "compile s": "{compile_seconds:.1f}",
         "instructions": "{instructions}",
-        "MiB": "{megabytes:.0f}",
+        "MiB": "{megabytes:.1f}",
         "NFE": "{nfe:.0f}",
         "s": "{seconds:.3f}",
         "ratio": "{ratio:.2f}",
     }
-    show(f"--mode=eval of {flags.images} images; ratios to the first run", columns, rows)
-    save(flags.json, {"images": flags.images, "rows": rows})
+    show(f"--mode=eval of {flags.images} images; ratios to the first", columns, rows)
+    save(flags.json, {"images": flags.images, "samples": flags.samples, "rows": rows})
 
 
 if __name__ == "__main__":

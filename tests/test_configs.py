@@ -193,6 +193,8 @@ discrete/digits_levels             ncsnpp vp      mmse     predictor_corrector 0
 discrete/digits_masked             ncsnpp masking bound    first_hitting       0.001  0.001  0.001
 discrete/digits_rates              ncsnpp learned_masking bound ancestral      0.001  0.001  0.001
 discrete/digits_uniform            ncsnpp uniform bound    ancestral           0.001  0.001  0.001
+discrete/photos16_levels           ncsnpp vp      mmse     predictor_corrector 1e-05  1e-05  0.0001
+discrete/photos16_masked           ncsnpp masking bound    first_hitting       1e-05  1e-05  0.0001
 discrete/text                      dit    masking bound    first_hitting       1e-05  1e-05  0.001
 learned/digits_affine              ncsnpp learned_affine ode predictor_corrector 0    0      0
 learned/digits_blurring            ncsnpp blurring ode   predictor_corrector 0      0      0
@@ -218,6 +220,7 @@ sweeps/digits_processes            ncsnpp vp    bound      predictor_corrector 0
 sweeps/digits_weighting_sde        mlp    vp    ode        predictor_corrector 0.001  0.001  0.001
 sweeps/digits_worlds               ncsnpp vp    ode        predictor_corrector 0.001  0.001  0.001
 sweeps/photos16_processes          ncsnpp vp    bound      predictor_corrector 1e-05  1e-05  0.0001
+sweeps/photos16_worlds             ncsnpp vp    ode        predictor_corrector 1e-05  1e-05  0.0001
 theory/boundary                    mlp    vp    ode        predictor_corrector 1e-05  1e-05  0.001
 theory/ddpm_langevin               mlp    vp    ode        annealed_langevin   0.001  0.001  0.027
 theory/entropy                     mlp    vp    ode        predictor_corrector 0.0001 0.0001 0.001

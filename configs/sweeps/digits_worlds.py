@@ -33,18 +33,30 @@ def get_config():
     return config
 
 
-def _steps(cost):
-    count = 10 * round(DEMO_STEPS / cost / 10)
+def worlds(module, cost, steps):
+    """Return a label and changes for an experiment and its files in configs/discrete.
+
+    Args:
+      module: the experiment, with Gaussian noise on dequantized images.
+      cost: CPU time of a training step of each file, in those of the experiment.
+      steps: the number of steps of the experiment; the files have as many as cost the same.
+    """
+    name = module.__name__.rpartition(".")[2]
+    base = flatten_dict(module.get_config().to_dict(), sep=".")
+    found = [{"label": name, ESTIMATOR: base[ESTIMATOR]} | _steps(steps)]
+    for file in sorted((Path(__file__).parents[1] / "discrete").glob(f"{name}_*.py")):
+        config = flatten_dict(run_path(str(file))["get_config"]().to_dict(), sep=".")
+        changes = {key: value for key, value in config.items() if value != base[key]}
+        own = {"label": file.stem, ESTIMATOR: config[ESTIMATOR]}
+        found.append(own | changes | _steps(steps / cost[file.stem]))
+    return found
+
+
+def _steps(count):
+    count = 10 * round(count / 10)
     return {"training.steps": count, "optimizer.decay_steps": count}
 
 
 def sweep():
     """Return what each file changes in the demo; the first seed of all comes first."""
-    base = flatten_dict(digits.get_config().to_dict(), sep=".")
-    worlds = [{"label": "digits", ESTIMATOR: base[ESTIMATOR]} | _steps(1.0)]
-    for file in sorted((Path(__file__).parents[1] / "discrete").glob("digits_*.py")):
-        config = flatten_dict(run_path(str(file))["get_config"]().to_dict(), sep=".")
-        changes = {key: value for key, value in config.items() if value != base[key]}
-        own = {"label": file.stem, ESTIMATOR: config[ESTIMATOR]}
-        worlds.append(own | changes | _steps(COST[file.stem]))
-    return product(seeds(3), worlds)
+    return product(seeds(3), worlds(digits, COST, DEMO_STEPS))

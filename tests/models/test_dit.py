@@ -53,6 +53,14 @@ def test_the_order_of_a_sequence_matters(positions):
     assert not np.allclose(f(x[::-1])[::-1], f(x), atol=1e-3)
 
 
+def test_a_window_shows_a_position_its_neighbors_on_both_sides():
+    x = jax.random.normal(jax.random.key(2), (6, 2))
+    f = initialized(DiT(**SMALL | {"num_layers": 0}, window=3, positions="rotary"), x)
+    slopes = jax.jit(jax.jacobian(f))(x)
+    sees = np.abs(slopes).max(axis=(1, 3)) > 1e-7
+    assert np.array_equal(sees, np.abs(np.subtract.outer(range(6), range(6))) <= 1)
+
+
 def test_patches_are_put_back_where_they_were_cut():
     x = jnp.arange(4 * 6 * 3.0).reshape(4, 6, 3)
     patches = _cut(x, 2)
@@ -73,7 +81,12 @@ def test_rotary_positions_are_relative():
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"num_heads": 3}, "num_heads"), ({"positions": "none"}, "positions"), ({}, "patch_size")],
+    [
+        ({"num_heads": 3}, "num_heads"),
+        ({"positions": "none"}, "positions"),
+        ({"window": 2}, "window"),
+        ({}, "patch_size"),
+    ],
 )
 def test_what_does_not_fit_is_named(wrong, named):
     def init():
