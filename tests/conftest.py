@@ -5,11 +5,12 @@ import os
 import shutil
 from pathlib import Path
 
-from xla_flags import CACHE, add_fast_flags
+from xla_flags import STORING, add_fast_flags
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("EQX_ON_ERROR", "nan")  # as in main.py
 os.environ["XLA_FLAGS"] = add_fast_flags(os.environ.get("XLA_FLAGS"))
+os.environ.update(STORING)  # of the processes that tests start, too
 
 import jax
 import pytest
@@ -22,10 +23,6 @@ shared_programs.load_few_dialects()
 
 # Tracing makes many objects and leaves little garbage: an eighth of the time was its collection.
 gc.set_threshold(100_000, 20, 100)
-
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # most programs are tiny
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +45,10 @@ def forget_programs():
     """Forget the compiled programs before they hold too many memory maps.
 
     A process has 65530 of them. Those of the whole suite together would exceed that, and the
-    process would end in a segmentation fault. 6500 were seen to go with 2.5 GB of memory.
+    process would end in a segmentation fault. 1500 small programs have 9500 of them.
     """
     yield
-    if _count_maps() > 10_000:
+    if _count_maps() > 30_000:
         shared_programs.forget()
         jax.clear_caches()
         gc.collect()

@@ -21,7 +21,7 @@ from gradlog.config_error import UsageError
 from gradlog.distributed import HostError, Hosts
 from gradlog.experiment.run import Run
 
-STEPS = 400
+STEPS = 200
 NOTICED_SECONDS = 60
 
 
@@ -236,7 +236,7 @@ def test_a_signal_to_one_host_stops_all(alone, file, tmp_path):
 @pytest.mark.parametrize("parallel", ["shard_map", "fsdp"])
 def test_a_run_resumes_with_another_number_of_hosts(alone, file, tmp_path, parallel):
     """From one to two to one, and under a mapping that divides the state over both."""
-    for steps, count in ((100, 1), (200, 2), (STEPS, 1)):
+    for steps, count in ((50, 1), (100, 2), (STEPS, 1)):
         flags = (f"--config.training.steps={steps}", "--config.training.sample_every=100")
         flags += (f"--config.training.parallel={parallel}",) * (count == 2)
         two_hosts.run(file, f"--workdir={tmp_path}", "--mode=train", *flags, count=count)

@@ -10,7 +10,6 @@ from pathlib import Path
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from xla_flags import CACHE
 
 from gradlog.configs import default
 from gradlog.configs.toy import mixture
@@ -24,11 +23,16 @@ optimized = functools.partial(jax.jit, compiler_options={"xla_backend_optimizati
 
 
 def init(model, shape: tuple[int, ...], seed: int = 0):
-    """Return new parameters of a model of data of this shape, by one program.
+    """Return new parameters of a model of data of this shape, by one program for equal models.
 
     Without ``jit`` each operation would be compiled by itself.
     """
-    return jax.jit(model.init, static_argnums=1)(jax.random.key(seed), shape)
+    return _init(model, jax.random.key(seed), shape)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _init(model, key, shape):
+    return model.init(key, shape)
 
 
 def newest_intact(checkpoints: Checkpoints) -> int | None:
@@ -117,17 +121,9 @@ def _flat(tree: dict, prefix: str = ""):
             yield f"{prefix}{key}", value
 
 
-# Of a process that stores its compiled programs, small ones too, where the tests store theirs.
-STORING = {
-    "JAX_COMPILATION_CACHE_DIR": str(CACHE),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
-
-
 def python(*arguments: str, environment: dict[str, str] | None = None) -> list[str]:
     """Runs Python in the repository's root and gives its lines of output; it must succeed."""
-    own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"} | STORING | (environment or {})
+    own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"} | (environment or {})
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""XLA flags for the tests: a fast compiler, on every version of XLA and every instruction set."""
+"""How the tests compile: fast, on every version of XLA and instruction set, and storing it."""
 
 import importlib.metadata
 import json
@@ -9,6 +9,13 @@ import sys
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".jax_cache"
+
+# Environment variables of a process that stores its compiled programs, small ones too.
+STORING = {
+    "JAX_COMPILATION_CACHE_DIR": str(CACHE),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 # Tests of tiny programs wait for the compiler. Without optimizations, by the emitters that go
 # straight to LLVM, each in one piece, it takes a third to a half of the time of the first alone.

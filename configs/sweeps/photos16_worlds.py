@@ -1,6 +1,6 @@
 """Tokens and Gaussian noise on 16x16 patches: photos16.py and discrete/photos16_*.py.
 
-All are trained for the CPU time of 900 steps of the Gaussian model, with one seed. A world whose
+All are trained for the CPU time of 400 steps of the Gaussian model, with one seed. A world whose
 step costs more has fewer steps (`COST`). docs/discrete.md says what each number is.
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/photos16_worlds.py \\
@@ -12,7 +12,7 @@ Time: not measured.
 from gradlog.configs import photos16
 from gradlog.configs.sweeps.digits_worlds import ESTIMATOR, worlds
 
-STEPS = 900
+STEPS = 400
 # CPU time of a training step, in those of configs/photos16.py: benchmarks/train_step.py.
 COST = {"photos16_levels": 2.04, "photos16_masked": 1.92}
 
@@ -21,10 +21,11 @@ def get_config():
     config = photos16.get_config()
     config.training.update(eval_every=0, checkpoint_every=0, sample_every=0, keep=1)
     config.eval.second_look = 0
-    config.likelihood.samples = 32
     return config
 
 
 def sweep():
-    gaussian, *others = worlds(photos16, COST, STEPS)
-    return [gaussian | {ESTIMATOR: "bound"}, *others]
+    gaussian, levels, masked = (
+        world | {"likelihood.samples": 16} for world in worlds(photos16, COST, STEPS)
+    )
+    return [gaussian | {ESTIMATOR: "bound"}, masked, levels]

@@ -14,7 +14,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import tiny
 from PIL import Image
 from tensorboardX.proto import graph_pb2
 
@@ -101,7 +100,6 @@ def environment(place: Path) -> dict[str, str]:
         "PIP_DRY_RUN": "1",
         "PIP_NO_DEPS": "1",
         "NO_COLOR": "1",
-        **tiny.STORING,
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache" / "docs"),
     }
 

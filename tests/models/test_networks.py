@@ -1,6 +1,7 @@
 """Tests of the contract of every registered network."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ SHAPE = (4, 4, 2)
 
 @pytest.fixture(scope="module", params=sorted(NETWORKS))
 def case(request):
-    """Return a network, its variables, a batch, and its batched and compiled evaluation."""
+    """Return a network, its variables, a batch, and its evaluation of one and of a batch."""
     network = make(
         request.param, **({"dropout": 0.5} if declares(request.param, "dropout") else {})
     )
@@ -26,8 +27,10 @@ def case(request):
     variables = random_variables(network, SHAPE)
     if request.param == "vdm":  # of 64 channels: larger numbers amplify the rounding
         variables = jax.tree.map(lambda leaf: leaf / 4, variables)
-    one = jax.jit(lambda x, label: network.apply(variables, x, label, train=False))
-    return network, variables, xs, labels, one
+    evaluate = lambda variables, x, label: network.apply(variables, x, label, train=False)  # noqa: E731
+    one = partial(jax.jit(evaluate), variables)
+    batched = partial(jax.jit(jax.vmap(evaluate, (None, 0, 0))), variables)
+    return network, variables, xs, labels, one, batched
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -38,37 +41,35 @@ def test_output_has_the_shape_and_dtype_of_the_input(name):
 
 
 def test_batch_equals_one_by_one(case):
-    _, variables, xs, labels, one = case
-    batched = jax.jit(jax.vmap(one))(xs, labels)
+    _, variables, xs, labels, one, batched = case
     singly = jnp.stack([one(x, label) for x, label in zip(xs, labels, strict=True)])
     # A batch is summed in another order: as many terms as the network has on its way.
     atol = sums(terms_of(variables)) * np.abs(singly).max()
-    np.testing.assert_allclose(batched, singly, rtol=0, atol=atol)
+    np.testing.assert_allclose(batched(xs, labels), singly, rtol=0, atol=atol)
 
 
 def test_output_does_not_depend_on_batch_mates(case):
-    _, _, xs, labels, one = case
-    batched = jax.jit(jax.vmap(one))
+    _, _, xs, labels, _, batched = case
     other = xs.at[1:].multiply(-3.0)
     changed = batched(other, labels.at[1:].add(50.0))
     np.testing.assert_array_equal(batched(xs, labels)[0], changed[0])
 
 
 def test_output_depends_on_the_label(case):
-    _, _, xs, labels, one = case
+    _, _, xs, labels, one, _ = case
     assert np.abs(one(xs[0], labels[1]) - one(xs[0], labels[2])).max() > 1e-4
 
 
 def test_dropout_is_only_active_in_training(case):
-    network, variables, xs, labels, one = case
+    network, variables, xs, labels, one, _ = case
     if not hasattr(network, "dropout"):
         pytest.skip(f"{type(network).__name__} drops nothing")
 
     @jax.jit
-    def training(key):
+    def training(variables, key):
         return network.apply(variables, xs[0], labels[0], train=True, rngs={"dropout": key})
 
-    first, again, second = (training(jax.random.key(seed)) for seed in (0, 0, 1))
+    first, again, second = (training(variables, jax.random.key(seed)) for seed in (0, 0, 1))
     evaluated = one(xs[0], labels[0])  # needs no key
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - second).max() > 1e-3

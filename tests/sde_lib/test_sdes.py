@@ -65,30 +65,40 @@ def test_log_coefficients_agree_with_the_coefficients(sde):
 
 def test_drift_and_diffusion_are_the_derivatives_of_the_marginals(sde):
     with jax.enable_x64(True):
-        t = jnp.asarray(times(sde), jnp.float64)
-        f, g2 = jax.vmap(sde.drift_and_diffusion)(t)
-        f_marginal = jax.vmap(jax.grad(sde.log_alpha))(t)
-        variance_rate = jax.vmap(jax.grad(lambda t: sde.sigma(t) ** 2))(t)
-        sigma2 = jax.vmap(sde.sigma)(t) ** 2
+
+        @jax.jit
+        @jax.vmap
+        def rates(t):
+            variance, variance_rate = jax.value_and_grad(lambda t: sde.sigma(t) ** 2)(t)
+            return *sde.drift_and_diffusion(t), jax.grad(sde.log_alpha)(t), variance_rate, variance
+
+        f, g2, f_marginal, variance_rate, sigma2 = rates(jnp.asarray(times(sde), jnp.float64))
         np.testing.assert_allclose(f, f_marginal, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(g2, variance_rate - 2 * f_marginal * sigma2, rtol=1e-8)
 
 
 def test_g2_over_sigma2_is_twice_the_rate_of_log_rho(sde):
     with jax.enable_x64(True):
-        t = jnp.asarray(times(sde), jnp.float64)
-        _, g2 = jax.vmap(sde.drift_and_diffusion)(t)
-        sigma2 = jax.vmap(sde.sigma)(t) ** 2
-        np.testing.assert_allclose(g2 / sigma2, 2 * jax.vmap(sde.log_rho_rate)(t), rtol=1e-8)
+
+        @jax.jit
+        @jax.vmap
+        def both(t):
+            return sde.drift_and_diffusion(t)[1] / sde.sigma(t) ** 2, 2 * sde.log_rho_rate(t)
+
+        np.testing.assert_allclose(*both(jnp.asarray(times(sde), jnp.float64)), rtol=1e-8)
 
 
 def test_time_of_log_rho_inverts_log_rho(sde):
     t = times(sde)
-    log_rho = jax.vmap(sde.log_rho)(t)
+
+    @jax.jit
+    @jax.vmap
+    def there_and_back(t):
+        return sde.time_of_log_rho(sde.log_rho(t)), sde.log_rho_rate(t)
+
+    found, rate = map(np.asarray, there_and_back(t))
     # An error of half a unit in the last place of log rho moves t by this much.
-    rate = np.asarray(jax.vmap(sde.log_rho_rate)(t))
-    atol = 2e-6 / rate
-    assert np.all(np.abs(jax.vmap(sde.time_of_log_rho)(log_rho) - t) <= atol + 2e-6 * t)
+    assert np.all(np.abs(found - t) <= 2e-6 / rate + 2e-6 * t)
 
 
 def test_log_alpha_of_log_rho_agrees_with_log_alpha(sde):
@@ -118,13 +128,18 @@ def test_numbers_of_an_sde_can_be_traced(sde):
 
 
 def test_ladder_descends_to_eps_by_equal_factors_of_rho(sde):
-    times = sde.ladder(1e-3, 12)
-    np.testing.assert_allclose(times[jnp.array([0, -1])], [sde.t_max, 1e-3], rtol=1e-4)
-    factors = np.diff(jax.vmap(sde.log_rho)(times))
+    @jax.jit
+    def ladder():
+        times = sde.ladder(1e-3, 12)
+        return times, jax.vmap(sde.log_rho)(times)
+
+    times, log_rho = map(np.asarray, ladder())
+    np.testing.assert_allclose(times[[0, -1]], [sde.t_max, 1e-3], rtol=1e-4)
+    factors = np.diff(log_rho)
     np.testing.assert_allclose(factors, factors.mean(), rtol=2e-3)
 
 
 def test_ladder_of_ve_is_the_geometric_sequence_of_ncsn():
     sde = SDES["ve"](sigma_min=0.01, sigma_max=1.0)
-    sigmas = jax.vmap(sde.sigma)(sde.ladder(1e-7, 10))
+    sigmas = jax.jit(lambda: jax.vmap(sde.sigma)(sde.ladder(1e-7, 10)))()
     np.testing.assert_allclose(sigmas, np.geomspace(1.0, 0.01, 10), rtol=1e-4)

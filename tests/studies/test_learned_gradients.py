@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from gradlog.config_error import ConfigError
-from gradlog.configs.theory import learned_gradients, learned_gradients_digits
+from gradlog.configs.theory import learned_gradients_digits
 from gradlog.distributions import GaussianMixture
 from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.sde_lib import Multivariate
-from gradlog.storage import read_json
-from gradlog.studies.common import study_folder
-from gradlog.studies.learned_gradients import LearnedGradients, draw_terms, mixture_of
+from gradlog.studies.learned_gradients import draw_terms, mixture_of
 
 LOW, HIGH = -4.0, 2.0
 
@@ -58,18 +56,3 @@ def test_mixture_of_images_has_the_variance_of_the_dequantization(tmp_path):
     centers.objective.dequantization = "centers"
     with pytest.raises(ConfigError, match=r"objective\.dequantization"):
         mixture_of(Run.open(tmp_path / "centers", centers))
-
-
-def test_study_writes_three_schedules(tmp_path):
-    config = learned_gradients.get_config()
-    config.data.update(num_train=256, num_test=12)
-    config.model.hidden = 8
-    config.training.update(steps=2, batch_size=16)
-    config.optimizer.update(decay_steps=2, warmup=0)
-    run = Run.open(tmp_path / "run", config)
-    LearnedGradients(noise_levels=2, draws=64)(run)
-    found = read_json(study_folder(run) / "learned_gradients.json")
-    assert set(found) == {"u", "fixed", "variance-trained", "per dimension"}
-    for name in ("fixed", "variance-trained", "per dimension"):
-        assert np.all(np.array(found[name]["gradient variance"]) > 0)
-    assert (study_folder(run) / "learned_gradients.png").is_file()

@@ -8,6 +8,8 @@ import tiny
 from PIL import Image
 
 from gradlog.cli.modes import choose_study
+from gradlog.data.dataset import from_arrays
+from gradlog.experiment.build import load_dataset
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.run import Run
 from gradlog.studies import STUDIES
@@ -26,14 +28,24 @@ SMALL |= {"study.samples": 64, "study.times": 3, "study.window": 3, "study.chain
 SMALL |= {"study.frames": 3, "study.points": 12, "study.gains": 3, "study.cells": 40}
 SMALL |= {"study.noise_levels": 2, "study.draws": 8, "study.generator_steps": 4}
 SMALL |= {"study.images": 12, "eval.num_images": 6, "likelihood.samples": 4}
+SMALL |= {"study.bends": 2, "study.process_steps": 10}
 SMALL |= {"study.measurements": 2, "sampling.steps_per_level": 5, "sampling.num_steps": 8}
+
+
+def few_examples(config):
+    """Load the data, of digits a few."""
+    dataset = load_dataset(config)
+    if config.data.name != "digits":
+        return dataset
+    parts = (np.asarray(part[np.arange(64)]) for part in (dataset.train, dataset.test))
+    return from_arrays("digits", *parts, levels=dataset.levels)
 
 
 def run_study(file, folder):
     """Run a study in small; return its folder."""
     config = FILES[file].copy_and_resolve_references()
     config.update_from_flattened_dict(SMALL)
-    run = Run.open(folder / "run", config)
+    run = Run.open(folder / "run", config, load=few_examples)
     choose_study(run.config)[0](run)
     return study_folder(run)
 
