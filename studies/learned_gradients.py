@@ -60,7 +60,7 @@ class LearnedGradients:
         found = {name: self.measure(run, name, law, u) for name in _SCHEDULES}
         unit = "nats/dim"
         for name, (_, totals) in found.items():
-            listed = ", ".join(f"{key} {v:.4g} ± {e:.2g}" for key, (v, e) in totals.items())
+            listed = ", ".join(f"{key} {_with_error(*total)}" for key, total in totals.items())
             terminal.say(f"{name}: {listed} ({unit})")
 
         figure = Figure(figsize=(11, 3.4), layout="constrained")
@@ -69,12 +69,10 @@ class LearnedGradients:
             color, gamma = _COLORS[name], curves["gamma"]
             left.plot(u, gamma.mean(axis=1), color=color, label=name)
             left.fill_between(u, gamma.min(axis=1), gamma.max(axis=1), color=color, alpha=0.2)
-            variance, error = totals["gradient variance"]
             at_u, of_u = curves["gradient variance"]
-            label = f"{name}: {variance:.3g} ± {error:.1g}"
+            label = f"{name}: {_with_error(*totals['gradient variance'])}"
             middle.errorbar(u, at_u, 2 * of_u, fmt=".-", color=color, label=label)
-            gap, error = totals["gap"]
-            label = f"{name}: {gap:.3f} ± {error:.3f}"
+            label = f"{name}: {_with_error(*totals['gap'])}"
             draw_line(right, np.asarray(u), curves["gap"], label, color=color)
         gaps = np.array([totals["gap"] for _, totals in found.values()])
         apart = np.abs(gaps[1:, 0] - gaps[0, 0]) / np.hypot(gaps[1:, 1], gaps[0, 1])
@@ -86,7 +84,8 @@ class LearnedGradients:
         title = f"DSM - ESM: totals at most {apart.max():.1f} s.e. apart"
         label_axes(right, title, "time", f"gap in a unit of time ({unit})")
         numbers = {
-            name: curves_to_json(curves) | {key: list(value) for key, value in totals.items()}
+            name: curves_to_json(curves)
+            | {f"total {key}": list(value) for key, value in totals.items()}
             for name, (curves, totals) in found.items()
         }
         write_results(run, "learned_gradients", figure, {"u": u.tolist(), **numbers})
@@ -171,6 +170,12 @@ def draw_terms(
 
     times = jnp.broadcast_to(u, (len(keys),))
     return jax.lax.map(lambda row: one(*row), (keys, times), batch_size=_CHUNK)
+
+
+def _with_error(value: float, error: float) -> str:
+    """Return a number with two digits of its error, and none beyond them."""
+    places = max(0, 1 - math.floor(math.log10(max(error, 1e-9))))
+    return f"{value:.{places}f} ± {error:.{places}f}"
 
 
 def _total(draws: Float[Array, " n"]) -> tuple[float, float]:

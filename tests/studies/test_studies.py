@@ -65,16 +65,19 @@ def test_a_study_writes_pictures_with_contents_and_finite_numbers(file, tmp_path
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 5
     for path in numbers:
-        assert_no_null(json.loads(path.read_text(), parse_constant=pytest.fail))
+        assert_complete(json.loads(path.read_text(), parse_constant=pytest.fail))
 
 
-def assert_no_null(value, place="json"):
-    """Fail on null, which stands for a number that is not finite."""
+def assert_complete(value, place="json"):
+    """Fail on null, which stands for a number that is not finite, and on errors of other shapes."""
     assert value is not None, place
     parts = value.items() if isinstance(value, dict) else ()
     parts = enumerate(value) if isinstance(value, list) else parts
     for key, part in parts:
-        assert_no_null(part, f"{place}.{key}")
+        assert_complete(part, f"{place}.{key}")
+        errors = f"{key}_standard_error"
+        if isinstance(value, dict) and errors in value:
+            assert np.shape(part) == np.shape(value[errors]), f"{place}.{key}"
 
 
 @pytest.mark.parametrize("file", FILES)
