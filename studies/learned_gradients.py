@@ -114,9 +114,10 @@ class LearnedGradients:
         many = jax.random.split(jax.random.key(1), self.noise_levels * len(keys))
         total = GradientMeter(at_any_time, _CHUNK)(network, many[: 4 * len(keys)])
         draws = jax.jit(lambda at: draw_terms(bound, law, at, keys))
+        gamma = jax.jit(jax.vmap(lambda at: 2 * jnp.ravel(bound.process.log_rho(at))))
         gap, _ = (np.array(part) for part in zip(*[draws(at) for at in u], strict=True))
         curves = {
-            "gamma": np.array([2 * jnp.ravel(bound.process.log_rho(at)) for at in u], float),
+            "gamma": np.array(gamma(u), float),
             "gradient variance": (
                 np.array([one.total_variance for one in moments]),
                 np.array([one.standard_error for one in moments]),

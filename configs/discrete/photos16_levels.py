@@ -4,8 +4,9 @@ The network is that of configs/photos16.py, between a linear map and logits over
 configs/discrete/digits_levels.py says what its bits are.
 
 Command: python main.py --config=configs/discrete/photos16_levels.py --workdir=runs/photos16_levels
-Figure: not measured.
-Time: not measured.
+Figure: 6.923 +- 0.042 bits/dim on the 384 test patches (mmse) after 200 steps, by
+configs/sweeps/photos16_worlds.py; not measured to its end.
+Time: a step takes 2.04 times the CPU time of configs/photos16.py.
 """
 
 from gradlog.configs import photos16

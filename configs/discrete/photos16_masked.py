@@ -3,8 +3,9 @@
 The network is that of configs/photos16.py, between an embedding of the levels and logits.
 
 Command: python main.py --config=configs/discrete/photos16_masked.py --workdir=runs/photos16_masked
-Figure: not measured.
-Time: not measured.
+Figure: 7.243 +- 0.027 bits/dim on the 384 test patches (bound) after 210 steps, by
+configs/sweeps/photos16_worlds.py; not measured to its end.
+Time: a step takes 1.92 times the CPU time of configs/photos16.py.
 """
 
 from gradlog.configs import photos16

@@ -5,8 +5,9 @@ step costs more has fewer steps (`COST`). docs/discrete.md says what each number
 
 Command: python main.py --mode=sweep --sweep=configs/sweeps/photos16_worlds.py \\
     --workdir=runs/photos16_worlds
-Figure: not measured.
-Time: not measured.
+Figure: 4.472 +- 0.077 (the Gaussian model), 6.923 +- 0.042 (levels), 7.243 +- 0.027 bits/dim
+(masked).
+Time: four minutes a run on one core that other jobs shared.
 """
 
 from gradlog.configs import photos16

@@ -12,13 +12,14 @@ from gradlog.compilation_cache import store_compiled_programs
 @pytest.fixture
 def cache(tmp_path):
     """An empty cache of compiled programs, which takes all of them."""
-    name = "jax_compilation_cache_dir"
-    before = getattr(jax.config, name)
-    jax.config.update(name, str(tmp_path))
+    names = "compilation_cache_dir", "persistent_cache_min_compile_time_secs"
+    before = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in names}
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     compilation_cache.reset_cache()
     with replacing_damaged_programs():
         yield tmp_path
-    jax.config.update(name, before)
+    for name, value in before.items():
+        jax.config.update(name, value)
     compilation_cache.reset_cache()
 
 

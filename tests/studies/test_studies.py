@@ -1,4 +1,4 @@
-"""Every study of a shipped configuration runs in small and writes its pictures and numbers."""
+"""Every study runs in small and writes its pictures and numbers."""
 
 import json
 
@@ -20,6 +20,8 @@ FILES = {
     for path in sorted((tiny.ROOT / "configs").rglob("*.py"))
     if path.parent.name in ("toy", "theory") and (config := load_config(str(path))).study.name
 }
+# The first configuration of each study.
+FIRST = list({config.study.name: file for file, config in reversed(FILES.items())}.values())
 SMALL = {"model.name": "mlp", "model.hidden": 8, "model.num_layers": 1, "model.embedding": 8}
 SMALL |= {"training.steps": 12, "training.batch_size": 16, "training.log_every": 2}
 SMALL |= {"training.checkpoint_every": 6, "optimizer.warmup": 2}
@@ -54,7 +56,7 @@ def test_every_study_has_a_configuration():
     assert {config.study.name for config in FILES.values()} == set(STUDIES)
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", FIRST)
 def test_a_study_writes_pictures_with_contents_and_finite_numbers(file, tmp_path):
     folder = run_study(file, tmp_path)
     pictures = [path for path in folder.iterdir() if path.suffix in (".png", ".gif")]
