@@ -70,7 +70,7 @@ def compile_evaluation(
 
 def main() -> None:
     flags = read_flags(
-        __doc__ or "", config=FILES, estimators=("bound",), images=16, samples=64, repeats=5
+        __doc__ or "", config=FILES, estimators=("bound",), images=8, samples=32, repeats=7
     )
     # A program that was stored would not show how long it compiles.
     jax.config.update("jax_enable_compilation_cache", False)

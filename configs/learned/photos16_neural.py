@@ -4,8 +4,9 @@ The network and the optimizer are those of configs/photos16.py; the network esti
 
 Command: python main.py --config=configs/learned/photos16_neural.py \\
     --workdir=runs/photos16_neural
-Figure: not measured.
-Time: not measured.
+Figure: 4.291 +- 0.073 bits/dim on the 384 test patches (bound) after 550 steps, by
+configs/sweeps/photos16_processes.py; not measured to its end.
+Time: a step takes 1.09 times the CPU time of configs/photos16.py.
 """
 
 from gradlog.configs import photos16
