@@ -3,8 +3,9 @@
 The network and the optimizer are those of configs/photos16.py.
 
 Command: python main.py --config=configs/learned/photos16_gamma.py --workdir=runs/photos16_gamma
-Figure: not measured.
-Time: not measured.
+Figure: 4.664 +- 0.072 bits/dim on the 384 test patches (bound) after 375 steps, by
+configs/sweeps/photos16_processes.py; not measured to its end.
+Time: a step takes 1.60 times the CPU time of configs/photos16.py.
 """
 
 from gradlog.configs import photos16
