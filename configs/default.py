@@ -197,8 +197,8 @@ def model() -> Config:
             "embedding": 64,  # mlp, dit: number of sines and cosines of the noise label [2, inf)
             "num_heads": 4,  # dit: heads of the attention [1, inf)
             "patch_size": 2,  # dit, images: height and width of the patches [1, inf)
-            # dit, sequences: neighboring positions that the first layer sees together; an odd
-            # number. [1, inf)
+            # dit, sequences: positions that the first layer joins, the own one in the middle; an
+            # odd number. [1, inf)
             "window": 1,
             "positions": "learned",  # dit: positions of the sequence: 'learned' or 'rotary'
             # discrete processes, levels: numbers that stand for a token or a noisy level. [1, inf)

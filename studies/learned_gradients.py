@@ -174,7 +174,9 @@ def draw_terms(
 
 
 def _with_error(value: float, error: float) -> str:
-    """Return a number with two digits of its error, and none beyond them."""
+    """Return a number to two digits of its error, at most to whole numbers."""
+    if not math.isfinite(error):
+        return f"{value:.4g} ± {error}"
     places = max(0, 1 - math.floor(math.log10(max(error, 1e-9))))
     return f"{value:.{places}f} ± {error:.{places}f}"
 

@@ -1,4 +1,4 @@
-"""How the tests compile: fast, on every version of XLA and instruction set, and storing it."""
+"""How the tests compile, fast and on every version of XLA, and where they store programs."""
 
 import importlib.metadata
 import json

@@ -39,7 +39,7 @@ def worlds(module, cost, steps):
     Args:
       module: the experiment, with Gaussian noise on dequantized images.
       cost: CPU time of a training step of each file, in those of the experiment.
-      steps: the number of steps of the experiment; the files have as many as cost the same.
+      steps: the number of steps of the experiment; each file has the number that costs the same.
     """
     name = module.__name__.rpartition(".")[2]
     base = flatten_dict(module.get_config().to_dict(), sep=".")

@@ -6,6 +6,7 @@ named, and each header is examined before the pixels are decoded.
 """
 
 import contextlib
+import errno
 import functools
 import io
 from collections import Counter
@@ -191,10 +192,11 @@ def _open(source: Path | IO[bytes], name: Path | str) -> Iterator[Image.Image]:
     # On damaged files Pillow and its plugins raise errors of nearly every kind.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        # Those of the operating system have a number. Then the image may be good.
-        is_damaged = not isinstance(error, MemoryError) and getattr(error, "errno", None) is None
-        advice = "; remove it" if is_damaged else ""
-        raise DataError(f"{name} cannot be read as an image ({reason}){advice}") from error
+        # An error of the operating system has a number. Pillow's have none, or that of an argument.
+        number = getattr(error, "errno", None)
+        is_damaged = not isinstance(error, MemoryError) and number in (None, errno.EINVAL)
+        advice = "remove it" if is_damaged else "it may be a good image: try again"
+        raise DataError(f"{name} cannot be read as an image ({reason}); {advice}") from error
 
 
 def _count_bits(image: Image.Image) -> int:

@@ -34,14 +34,14 @@ class DiT(nn.Module):
 
     Raises:
       ValueError: a choice is unknown; ``hidden`` is not a multiple of twice ``num_heads``;
-        ``window`` is even; or the patches do not divide the image.
+        ``window`` is even or below 1; or the patches do not divide the image.
     """
 
     hidden: int = 128
     num_layers: int = 3
     num_heads: int = 4
     patch_size: int = 2  # images: height and width of a patch
-    window: int = 1  # sequences: neighbors that enter a position together, itself in the middle
+    window: int = 1  # sequences: positions that the first layer joins, the own one in the middle
     positions: str = "learned"
     embedding: int = 64  # number of sines and cosines of the label
     dropout: float = 0.1
@@ -60,7 +60,7 @@ class DiT(nn.Module):
             raise ValueError(
                 f"hidden = {self.hidden} must be a multiple of twice num_heads = {self.num_heads}"
             )
-        if self.window % 2 == 0:
+        if self.window < 1 or self.window % 2 == 0:
             raise ValueError(f"window = {self.window} must be odd: a position is in its middle")
         super().__post_init__()
 

@@ -27,7 +27,10 @@ def case(request):
     variables = random_variables(network, SHAPE)
     if request.param == "vdm":  # of 64 channels: larger numbers amplify the rounding
         variables = jax.tree.map(lambda leaf: leaf / 4, variables)
-    evaluate = lambda variables, x, label: network.apply(variables, x, label, train=False)  # noqa: E731
+
+    def evaluate(variables, x, label):
+        return network.apply(variables, x, label, train=False)
+
     one = partial(jax.jit(evaluate), variables)
     batched = partial(jax.jit(jax.vmap(evaluate, (None, 0, 0))), variables)
     return network, variables, xs, labels, one, batched
