@@ -35,7 +35,8 @@ def forget_modules() -> None:
     """Forget from which MLIR modules the programs were compiled; the programs stay.
 
     JAX keeps 2048 modules, each with an MLIR context of 1.3 MB, and a new context looks at all that
-    are alive: after 1500 programs the next takes 145 ms instead of 45.
+    are alive: after 1500 programs the next takes 145 ms instead of 45. These names are private: the
+    public ``jax.clear_caches`` would forget the programs too.
     """
     pxla._cached_lowering_to_hlo.cache_clear()
     pjit._pjit_lower.cache_clear()
@@ -45,7 +46,8 @@ def load_few_dialects() -> None:
     """Let a new MLIR context load those dialects that programs of a CPU use.
 
     JAX loads that of NVIDIA's instructions and others too: half of the time of lowering a small
-    program, and more than the rest of one that is stored. A program that needs them is refused.
+    program, and more than the rest of one that is stored. A program that needs them is refused. JAX
+    has no public setting for it.
     """
     mlir.JaxIrContext.load_all_available_dialects = lambda context: context.dialects["func"]
 

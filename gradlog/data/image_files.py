@@ -192,7 +192,8 @@ def _open(source: Path | IO[bytes], name: Path | str) -> Iterator[Image.Image]:
     # On damaged files Pillow and its plugins raise errors of nearly every kind.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        # An error of the operating system has a number. Pillow's have none, or that of an argument.
+        # The operating system gives its errors a number. Pillow's have none, or EINVAL for a place
+        # in the file that does not exist.
         number = getattr(error, "errno", None)
         is_damaged = not isinstance(error, MemoryError) and number in (None, errno.EINVAL)
         advice = "remove it" if is_damaged else "it may be a good image: try again"
