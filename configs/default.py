@@ -16,7 +16,8 @@ from gradlog.aliases import Config
 def get_config() -> Config:
     """Return a DDPM++ for the digits: a base for experiments."""
     config = Config()
-    # Seed of the initial parameters, the noise and the order of the data. [0, 4294967296)
+    # Seed of the initial parameters, the noise, the order of the data, and the random draws of
+    # evaluation and sampling. [0, 4294967296)
     config.seed = 0
     config.compat = ""  # evaluate by the conventions of another code: 'score_flow' or 'score_sde'
     config.data = data()

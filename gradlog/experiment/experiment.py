@@ -256,7 +256,7 @@ class Experiment:
 
     @part
     def seed(self, reader: Reader) -> int:
-        """The seed of parameters, noise and the order of the data."""
+        """The seed of all random numbers but those of ``data.seed``."""
         return reader.get("seed")
 
     @cached_property
