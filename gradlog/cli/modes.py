@@ -330,7 +330,7 @@ def sample(options: "Options") -> None:
 
 @_mode(
     "quality",
-    "FID, KID, precision and recall of samples beside the data",
+    "FID, KID, precision and recall of samples, compared with the data",
     "--workdir=runs/digits --mode=quality --config.quality.num_samples=297",
     resumes="finished samples and features are stored, and the same command resumes from them",
     keys=("quality", "sampling"),
@@ -354,7 +354,7 @@ def measure_quality(options: "Options") -> None:
 
 @_mode(
     "import",
-    "makes a workdir of a checkpoint of score_sde or score_flow",
+    "makes a workdir from a checkpoint of score_sde or score_flow",
     "--workdir=runs/cifar10 --mode=import --source=checkpoint_26",
     resumes="the same command reads it again",
     flags=("source",),
