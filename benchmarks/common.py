@@ -1,15 +1,17 @@
-"""The flags, the clock, the table and the file of figures that the benchmarks share."""
+"""The flags, the clock, the table, the file of figures and the model that benchmarks share."""
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
+from gradlog.experiment.loading import load_config, load_saved_config
+from gradlog.experiment.run import Run
 from gradlog.storage import write_json
 from gradlog.terminal import Column, say, show_rows
 
@@ -46,19 +48,21 @@ def seconds_of(do: Callable[[], Any], repeats: int = 1) -> float:
 
 def take_turns(
     runs: Mapping[Any, Callable[[], Any]], blocks: int, steps: int = 1
-) -> dict[Any, list[float]]:
-    """Return the seconds of a step of each run in every block; the first block only warms up."""
-    seconds: dict[Any, list[float]] = {name: [] for name in runs}
+) -> dict[Any, np.ndarray]:
+    """Return the seconds of a step of each run in every block: (blocks, 2), time and CPU time.
 
-    def block(run: Callable[[], Any]) -> Any:
-        for _ in range(steps - 1):
-            run()  # its result may be given up to the next step, so only the last is waited for
-        return run()
-
+    A block before the first one warms up.
+    """
+    seconds: dict[Any, list[np.ndarray]] = {name: [] for name in runs}
+    now = lambda: np.array([time.perf_counter(), time.process_time()])  # noqa: E731
     for _ in range(blocks + 1):
         for name, run in runs.items():
-            seconds[name].append(seconds_of(partial(block, run)) / steps)
-    return {name: each[1:] for name, each in seconds.items()}
+            started = now()
+            for _ in range(steps):  # the result may be given up to the next step:
+                done = run()
+            jax.block_until_ready(done)  # only the last is waited for
+            seconds[name].append((now() - started) / steps)
+    return {name: np.stack(each[1:]) for name, each in seconds.items()}
 
 
 def show(title: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -76,3 +80,10 @@ def save(file: str, figures: Mapping[str, Any]) -> None:
         device = jax.devices()[0].device_kind
         write_json(Path(file), {"device": device, **figures})
         say(f"wrote {file}")
+
+
+def load_or_train(file: str, workdir: str) -> Run:
+    """Return the run in a workdir. One without a model is trained by the config in ``file``."""
+    if not Path(workdir, "checkpoints").is_dir():
+        Run.open(workdir, load_config(file)).train()
+    return Run.open(workdir, load_saved_config(Path(workdir, "config.json")))

@@ -31,9 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from trained import load_or_train
 
-from benchmarks.common import read_flags, save, show
+from benchmarks.common import load_or_train, read_flags, save, show
 from gradlog.distributions import natural_images
 from gradlog.likelihood.divergences.coloring import regular_partition
 from gradlog.likelihood.quadrature import gregory
@@ -166,7 +165,7 @@ def measure(
 def main() -> None:
     # The side is that of the mixture's images.
     flags = read_flags(__doc__ or "", workdir="runs/digits", images=8, side=32)
-    run = load_or_train("configs/digits.py", flags.workdir, {})
+    run = load_or_train("configs/digits.py", flags.workdir)
     experiment = run.experiment
     model = experiment.model.in_float32().bind(run.params())
     train = np.asarray(experiment.dataset.train[np.arange(1000)], np.float64)

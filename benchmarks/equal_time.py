@@ -16,31 +16,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import jax
 from ml_collections import ConfigDict
 
-from benchmarks.common import read_flags, save, show
-from gradlog.data import BatchStream
-from gradlog.evaluation.score_training import initial_state, parallel_step
+from benchmarks.common import read_flags, save, show, take_turns
+from benchmarks.train_step import framework_step
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.run import Run
 from gradlog.losses import INTEGRANDS
 
 TIMED_STEPS = 60
-
-
-def seconds_per_step(run: Run) -> float:
-    """Return the time of a compiled training step, with its batch."""
-    step_fn = parallel_step(run.experiment)
-    state = step_fn.place(initial_state(run.experiment))
-    stream = BatchStream(run.experiment.dataset.train, run.experiment.training.batch_size, 0)
-    state, _ = step_fn(state, stream[0], 1)
-    jax.block_until_ready(state)
-    started = time.perf_counter()
-    for position in range(1, TIMED_STEPS + 1):
-        state, _ = step_fn(state, stream[position], position + 1)
-    jax.block_until_ready(state)
-    return (time.perf_counter() - started) / TIMED_STEPS
 
 
 def make_config(name: str, steps: int, images: int) -> ConfigDict:
@@ -64,7 +48,9 @@ def make_config(name: str, steps: int, images: int) -> ConfigDict:
 
 def measure(name: str, seconds: float, images: int, root: Path) -> dict:
     """Train and evaluate one objective; return a row of the table."""
-    each = seconds_per_step(Run.open(root / name, make_config(name, 1, images)))
+    experiment = Run.open(root / name, make_config(name, 1, images)).experiment
+    step = framework_step(experiment, experiment.training.batch_size)
+    each = float(take_turns({name: step}, blocks=1, steps=TIMED_STEPS)[name][0, 0])
     steps = max(1, round(seconds / each))
     run = Run.open(root / f"{name}-{steps}", make_config(name, steps, images))
     started = time.perf_counter()

@@ -12,7 +12,6 @@ depends on none.
 """
 
 import re
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -83,8 +82,8 @@ def main() -> None:
     seconds = take_turns(programs, flags.repeats)
     for row, each in zip(rows, seconds.values(), strict=True):
         first = seconds[row["estimator"], flags.config[0]]
-        row["seconds"] = statistics.median(each)
-        row["ratio"] = statistics.median(a / b for a, b in zip(each, first, strict=True))
+        row["seconds"] = float(np.median(each[:, 0]))
+        row["ratio"] = float(np.median(each[:, 0] / first[:, 0]))
     columns = {
         "configuration": "{config}",
         "process": "{process}",

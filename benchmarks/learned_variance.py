@@ -20,9 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import show
 from gradlog.experiment.run import Run
 from gradlog.models import BoundModel
 from gradlog.sde_lib import VP, LogSNR
@@ -120,20 +119,16 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=16_384, help="a multiple of 256")
     parser.add_argument("--json", help="a file for the figures")
     arguments = parser.parse_args()
+    columns = {
+        "schedule": "{schedule}",
+        "mean nats/dim": "{mean:.4f} ± {standard_error:.4f}",
+        "std of a draw": "{std_of_a_draw:.3f} ± {its_standard_error:.3f}",
+        "std of a batch of 64": "{std_of_a_batch:.4f} ± {of_a_batch_standard_error:.4f}",
+    }
     report = {}
     for workdir in arguments.workdirs:
-        rows = report[workdir] = measure(Run.open(workdir), arguments.draws)
-        table = Table(title=workdir)
-        for name in ("schedule", "mean nats/dim", "std of a draw", "std of a batch of 64"):
-            table.add_column(name, justify="right")
-        for row in rows:
-            table.add_row(
-                row["schedule"],
-                f"{row['mean']:.4f} ± {row['standard_error']:.4f}",
-                f"{row['std_of_a_draw']:.3f} ± {row['its_standard_error']:.3f}",
-                f"{row['std_of_a_batch']:.4f} ± {row['of_a_batch_standard_error']:.4f}",
-            )
-        Console().print(table)
+        report[workdir] = measure(Run.open(workdir), arguments.draws)
+        show(workdir, columns, report[workdir])
     if arguments.json:
         write_json(Path(arguments.json), report)
 

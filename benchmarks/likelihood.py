@@ -10,18 +10,20 @@ a tolerance of 1e-5, or on the nodes of --reference. The second form measures a 
 distribution of natural images with three channels, whose score and density are known: 3,072
 dimensions with --oracle=32.
 
-Each repetition has other probes. The estimators take turns, at least twice each, until each has
-run for --seconds. `ode` and `quadrature` have the config's tolerance, `scipy` has 1e-5. Two rows
-are `scipy` and `ode` with --probes, by default as many as the error of one probe asks for, to know
-an image to 0.017 bits/dim: runs, like all rows. Their probes are carried along one path.
-`quadrature, multistep` has one evaluation a node. `exact, multistep` has the exact trace at the
-nodes of `planned`: its error is that of the nodes alone. `planned` evaluates images whose path is
-not certain again with twice the nodes, and its costs include that.
+A batch has --copies of each of the --images points. Each repetition has other probes. The
+estimators take turns, at least twice each, until each has run for --seconds. `ode` and `quadrature`
+have the config's tolerance, `scipy` has 1e-5. Two rows are `scipy` and `ode` with --probes, by
+default as many as the error of one probe asks for, to know an image to 0.017 bits/dim: runs, like
+all rows. Their probes are carried along one path. `quadrature, multistep` has one evaluation a
+node. `exact, multistep` has the exact trace at the nodes of `planned`: its error is that of the
+nodes alone. `planned` evaluates images whose path is not certain again with twice the nodes, and
+its costs include that. Rows that begin as --skip says, with commas between, are left out.
 
 Further rows have the goal 'mean': the mean of the first --mean_images test images, by default of
-all, by `quadrature`, by `quadrature, multistep` with one color, and by `planned` with a target of
-0.0008 bits/dim of the mean. Their `rms error` is the standard error of the mean by the probes, and
-their bias the change by the last refinement of the nodes. The costs of `planned` include the pilot.
+all (-1: no such rows), by `quadrature`, by `quadrature, multistep` with one color, and by `planned`
+with a target of 0.0008 bits/dim of the mean. Their `rms error` is the standard error of the mean by
+the probes, and their bias the change by the last refinement of the nodes. The costs of `planned`
+include the pilot.
 
 - ``s/image``: the wall time of a batch, the median over repetitions, divided by its images.
 - ``rms error``, ``bias``: in bits/dim. The first is that of single images, the second that of the
@@ -34,7 +36,6 @@ their bias the change by the last refinement of the nodes. The costs of `planned
 - ``memory``: of temporary arrays.
 """
 
-import argparse
 import itertools
 import math
 import statistics
@@ -52,10 +53,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from trained import load_or_train
 
+from benchmarks.common import load_or_train, read_flags, save, seconds_of, show
 from gradlog.compilation_cache import store_compiled_programs
 from gradlog.distributions import natural_images
 from gradlog.evaluation.devices import keys_by_index
@@ -78,7 +77,7 @@ from gradlog.likelihood.planned import colored_diagonal
 from gradlog.models import BoundModel
 from gradlog.ode import LogRhoFlow, TimeFlow
 from gradlog.sde_lib import VP
-from gradlog.storage import digest_arrays, write_json, write_npz
+from gradlog.storage import digest_arrays, write_npz
 
 TARGET = 0.02  # bits/dim, of an image
 TARGET_OF_MEAN = 0.0008  # the nodes may add as much as the rest to 0.001
@@ -144,11 +143,6 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
     result = jax.block_until_ready(call())
     return time.perf_counter() - started, result
-
-
-def median_seconds(call: Callable[[], Any]) -> float:
-    """Return the median time of a few calls in a row."""
-    return statistics.median(timed(call)[0] for _ in range(_TIMED_CALLS))
 
 
 def bare_evaluations(
@@ -283,7 +277,7 @@ class Record:
         """Run the estimator once more, then time the evaluations that it took."""
         seconds, result = timed(lambda: self.program.call(xs, keys))
         counts = executed(self.likelihood, result, xs[0].size)
-        alone = sum(n * median_seconds(self.bare[kind]) for kind, n in counts.items())
+        alone = sum(n * seconds_of(self.bare[kind], _TIMED_CALLS) for kind, n in counts.items())
         if alone:
             self.overheads.append(seconds / alone)
         if self.finer:
@@ -443,31 +437,33 @@ def row_of_mean(
     }
 
 
-def show(report: dict[str, Any]) -> None:
-    """Print the tables."""
-    table = Table(title=f"{report['dataset']}, {report['images']} images, {report['device']}")
-    for name in ("estimator", "s/image", "values", "products", "rms error", "reported", "bias"):
-        table.add_column(name, justify="right")
-    for name in (f"reaches {TARGET}", "overhead", "compile", "memory"):
-        table.add_column(name, justify="right")
-    for each in (each for each in report["rows"] if each["goal"] != "mean"):
-        table.add_row(
-            each["estimator"],
-            f"{each['seconds_per_image']:.4f}",
-            f"{each['forward_evaluations']:.0f}",
-            f"{each['jvp_evaluations']:.0f}",
-            f"{each['rms_error']:.5f}",
-            f"{each['reported_error']:.5f}",
-            f"{each['bias']:+.5f} ± {each['bias_standard_error']:.5f}",
-            "yes" if each["goal"] else "no",
-            f"{each['overhead']:.3f}" if each["overhead"] else "-",
-            f"{each['compile_seconds']:.0f} s" if each["compile_seconds"] else "-",
-            f"{each['temporary_megabytes']:.0f} MB" if each["temporary_megabytes"] else "-",
-        )
-    console = Console(width=140)
-    console.print(table)
+def show_report(report: dict[str, Any]) -> None:
+    """Print the table of single images, and a line for each row of the mean."""
+
+    def cells(each: dict[str, Any]) -> dict[str, Any]:
+        optional = {"overhead": ".3f", "compile_seconds": ".0f", "temporary_megabytes": ".0f"}
+        shown = {
+            name: f"{each[name]:{form}}" if each[name] else "-" for name, form in optional.items()
+        }
+        return each | shown | {"reaches": "yes" if each["goal"] else "no"}
+
+    columns = {
+        "estimator": "{estimator}",
+        "s/image": "{seconds_per_image:.4f}",
+        "values": "{forward_evaluations:.0f}",
+        "products": "{jvp_evaluations:.0f}",
+        "rms error": "{rms_error:.5f}",
+        "reported": "{reported_error:.5f}",
+        "bias": "{bias:+.5f} ± {bias_standard_error:.5f}",
+        f"reaches {TARGET}": "{reaches}",
+        "overhead": "{overhead}",
+        "compile s": "{compile_seconds}",
+        "memory MB": "{temporary_megabytes}",
+    }
+    title = f"{report['dataset']}, {report['images']} images, {jax.devices()[0].device_kind}"
+    show(title, columns, [cells(each) for each in report["rows"] if each["goal"] != "mean"])
     for each in (each for each in report["rows"] if each["goal"] == "mean"):
-        console.print(
+        print(
             f"mean of {each['images']} images, {each['estimator']}: "
             f"{each['bits_per_dim']:.5f}, {each['seconds_per_image']:.4f} s an image, "
             f"{each['forward_evaluations']:.0f} values, {each['jvp_evaluations']:.0f} products, "
@@ -476,40 +472,35 @@ def show(report: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="configs/digits.py")
-    parser.add_argument("--workdir", default="runs/digits")
-    parser.add_argument("--oracle", type=int, default=0, help="side of natural images")
-    parser.add_argument("--name", help="of the model, in the tables; by default of the data set")
-    parser.add_argument("--images", type=int, default=16, help="points with an exact reference")
-    parser.add_argument("--copies", type=int, default=4, help="of each point in a batch")
-    parser.add_argument("--seconds", type=float, default=40, help="of each estimator, at least")
-    parser.add_argument("--probes", type=int, default=0, help="of the rows of scipy and ode")
-    parser.add_argument("--skip", default="", help="rows that begin so, with commas between")
-    parser.add_argument("--reference", type=int, default=0, help="intervals; 0: adaptive steps")
-    parser.add_argument(
-        "--mean_images", type=int, default=0, help="of the mean; 0: all, -1: no mean"
+    flags = read_flags(
+        __doc__ or "",
+        config="configs/digits.py",
+        workdir="runs/digits",
+        oracle=0,  # the side of natural images
+        name="",  # of the model, in the tables; '' for that of the data set
+        images=16,
+        copies=4,
+        seconds=40.0,
+        probes=0,
+        skip="",
+        reference=0,  # 0 for adaptive steps
+        mean_images=0,  # 0 for all, -1 for no mean
     )
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-
     store_compiled_programs()
-    if arguments.oracle:
+    if flags.oracle:
         run = None
-        distinct = oracle(load_config(arguments.config), arguments.oracle, arguments.images)
+        distinct = oracle(load_config(flags.config), flags.oracle, flags.images)
     else:
-        run = load_or_train(arguments.config, arguments.workdir, {})
-        name = arguments.name or run.experiment.dataset.name
-        distinct = trained(run, name, arguments.images, arguments.reference)
-    subject = distinct.repeat(arguments.copies)
+        run = load_or_train(flags.config, flags.workdir)
+        name = flags.name or run.experiment.dataset.name
+        distinct = trained(run, name, flags.images, flags.reference)
+    subject = distinct.repeat(flags.copies)
 
     def repeat(records):
         spent = dict.fromkeys(records, 0.0)
         for seed in itertools.count():
             due = [
-                title
-                for title in records
-                if seed < _LEAST_BATCHES or spent[title] < arguments.seconds
+                title for title in records if seed < _LEAST_BATCHES or spent[title] < flags.seconds
             ]
             if not due:
                 break
@@ -527,7 +518,7 @@ def main() -> None:
 
     def probes(name):  # as many as the error of one asks for, aiming below the target
         aim = _AIM * TARGET
-        return arguments.probes or math.ceil(
+        return flags.probes or math.ceil(
             (row(name, subject, records[name])["rms_error"] / aim) ** 2
         )
 
@@ -544,30 +535,28 @@ def main() -> None:
         "planned": lambda: record("planned", target=TARGET),
         "exact, multistep": lambda: record("exact", path="multistep"),
     }
-    skipped = tuple(arguments.skip.split(",")) if arguments.skip else ()
+    skipped = tuple(flags.skip.split(",")) if flags.skip else ()
     others = {title: make() for title, make in settings.items() if not title.startswith(skipped)}
     repeat(others)
     report = {
         "dataset": subject.name,
-        "config": arguments.config,
-        "device": jax.devices()[0].device_kind,
-        "images": arguments.images,
+        "config": flags.config,
+        "images": flags.images,
         "target": TARGET,
         "rows": [row(title, subject, each) for title, each in (records | others).items()],
     }
-    save = lambda: write_json(Path(arguments.json), report) if arguments.json else None  # noqa: E731
-    save()
-    if run and arguments.mean_images >= 0:
+    save(flags.json, report)
+    if run and flags.mean_images >= 0:
         of_mean = {
             "quadrature": {},
             MULTISTEP: _MULTISTEP | {"colors": 1},
             "planned": {"target": TARGET_OF_MEAN, "target_of": "mean"},
         }
         for title, settings in of_mean.items():
-            found = row_of_mean(run, subject.name, title, arguments.mean_images, settings)
+            found = row_of_mean(run, subject.name, title, flags.mean_images, settings)
             report["rows"].append(found)
-            save()
-    show(report)
+            save(flags.json, report)
+    show_report(report)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ is the memory that XLA plans in addition to the arguments. On CPU, XLA recompute
 rematerialization saves memory on accelerators only.
 """
 
-import statistics
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from benchmarks.common import read_flags, save, show, take_turns
@@ -118,20 +118,20 @@ def programs(size: str, nf: int, batch: int) -> dict[tuple[str, str], tuple[Run,
     return found
 
 
-def rows_of(seconds: dict[Any, list[float]], memory: dict[Any, dict], batch: int) -> list[dict]:
+def rows_of(seconds: dict[Any, np.ndarray], memory: dict[Any, dict], batch: int) -> list[dict]:
     """Return a row for each program: its times, its ratio to the reference, its memory."""
     rows = []
-    for (work, variant), times in seconds.items():
-        reference = seconds[work, REFERENCE]
-        ratios = [a / b for a, b in zip(reference, times, strict=True)]
+    for (work, variant), blocks in seconds.items():
+        ratios = seconds[work, REFERENCE][:, 0] / blocks[:, 0]
+        median = float(np.median(blocks[:, 0]))
         rows.append(
             {
                 "work": work,
                 "variant": variant,
-                "milliseconds": 1e3 * statistics.median(times),
-                "images_per_second": batch / statistics.median(times),
-                "ratio": statistics.median(ratios),
-                "ratio_range": [min(ratios), max(ratios)],
+                "milliseconds": 1e3 * median,
+                "images_per_second": batch / median,
+                "ratio": float(np.median(ratios)),
+                "ratio_range": [float(min(ratios)), float(max(ratios))],
             }
             | memory[work, variant]
         )

@@ -12,11 +12,10 @@ The variance is that of one example's gradient, summed over parameters. A batch 
 The noise is its square root divided by the norm of the mean gradient of explicit score matching.
 """
 
-import argparse
 import math
 import statistics
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import read_flags, save, seconds_of, show
 from gradlog.distributions import GaussianMixture
 from gradlog.losses import (
     INTEGRANDS,
@@ -40,7 +38,6 @@ from gradlog.losses import (
 )
 from gradlog.models import NOISE_LABELS, DiffusionModel, Preconditioned
 from gradlog.sde_lib import VP
-from gradlog.storage import write_json
 from gradlog.theory.gradients import GradientMeter, GradientMoments
 
 BATCH, MODES, STD, EPS = 64, 4, 0.5, 1e-3
@@ -132,23 +129,19 @@ class Bench:
 
 def measure_steps(bench: Bench, blocks: int) -> dict[str, list[float]]:
     """Return seconds per step of each objective in every block; the objectives take turns."""
-    key, steps = jax.random.key(4), {name: bench.step(name) for name in bench.losses}
+    key = jax.random.key(4)
+    steps = {name: partial(bench.step(name), bench.params, key) for name in bench.losses}
     counts = {}
     for name, step in steps.items():
-        jax.block_until_ready(step(bench.params, key))
-        started = time.perf_counter()
-        jax.block_until_ready(step(bench.params, key))
+        seconds_of(step)  # it compiles
         # A block of each is to take about 0.3 seconds, and at least one step.
-        counts[name] = max(1, round(0.3 / (time.perf_counter() - started)))
+        counts[name] = max(1, round(0.3 / seconds_of(step)))
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for block in range(blocks):
         for name, step in steps.items():
-            if bench.is_expensive(name) and block >= EXPENSIVE_BLOCKS:
-                continue
-            started = time.perf_counter()
-            for _ in range(counts[name]):
-                jax.block_until_ready(step(bench.params, key))
-            seconds[name].append((time.perf_counter() - started) / counts[name])
+            if not bench.is_expensive(name) or block < EXPENSIVE_BLOCKS:
+                each = [seconds_of(step) for _ in range(counts[name])]
+                seconds[name].append(statistics.mean(each))
     return seconds
 
 
@@ -185,39 +178,23 @@ def _ratio_error(found: GradientMoments, explicit: GradientMoments) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dims", default="2,64,768", help="of the data, a list with commas")
-    parser.add_argument("--blocks", type=int, default=5)
-    parser.add_argument("--draws", type=int, default=1024, help="of gradients, even")
-    parser.add_argument("--json", help="a file for the figures")
-    arguments = parser.parse_args()
-    dims = [int(word) for word in arguments.dims.split(",")]
+    # The number of draws of a gradient is even.
+    flags = read_flags(__doc__ or "", dims=(2, 64, 768), blocks=5, draws=1024)
+    columns = {
+        "d": "{dims}",
+        "objective": "{objective}",
+        "ms": "{milliseconds:.2f}",
+        "/ dsm": "{over_dsm:.2f}",
+        "noise": "{noise:.1f}",
+        "variance / esm": "{variance_over_esm:.2f} ± {variance_over_esm_error:.2f}",
+        "draws": "{draws}",
+    }
     rows = []
-    for d in dims:
-        found = measure(d, arguments.blocks, arguments.draws)
-        show(found)
+    for dims in flags.dims:
+        found = measure(dims, flags.blocks, flags.draws)
+        show(f"step of {BATCH} examples, {jax.devices()[0].device_kind}", columns, found)
         rows += found
-    if arguments.json:
-        report = {"device": jax.devices()[0].device_kind, "batch_size": BATCH, "rows": rows}
-        write_json(Path(arguments.json), report)
-
-
-def show(rows: list[dict]) -> None:
-    """Print the table."""
-    table = Table(title=f"step of {BATCH} examples, {jax.devices()[0].device_kind}")
-    for name in ("d", "objective", "ms", "/ dsm", "noise", "variance / esm", "draws"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(
-            str(row["dims"]),
-            row["objective"],
-            f"{row['milliseconds']:.2f}",
-            f"{row['over_dsm']:.2f}",
-            f"{row['noise']:.1f}",
-            f"{row['variance_over_esm']:.2f} +- {row['variance_over_esm_error']:.2f}",
-            str(row["draws"]),
-        )
-    Console().print(table)
+    save(flags.json, {"batch_size": BATCH, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ The rows of a task take turns. ``ratio`` is the median time of Gradlog's fastest
 over that of the row: above 1.1 the peer is faster.
 """
 
-import argparse
 import importlib
 import math
 import os
@@ -48,10 +47,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from scipy.special import logsumexp
 
+from benchmarks.common import read_flags, save, show
 from gradlog.distributions import natural_images
 from gradlog.evaluation.distances import random_directions, sliced_wasserstein
 from gradlog.likelihood import ODELikelihood, Planned, Quadrature, Rademacher, make_exact
@@ -60,7 +58,7 @@ from gradlog.models import BoundModel
 from gradlog.ode import Adaptive, ExponentialMultistep, LogRhoFlow
 from gradlog.sampling import DDIM, DPMSolver2M, LogSNRSchedule
 from gradlog.sde_lib import VP
-from gradlog.storage import read_json, write_json
+from gradlog.storage import read_json
 
 ROOT = Path(__file__).parents[1]
 EPS, DIMS, TARGET, FLOOR = 1e-3, 64, 0.02, 1.1
@@ -479,26 +477,27 @@ def measure(task: str, skipped: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(TASKS), help="tasks, with commas between")
-    parser.add_argument("--json", type=Path, help="a file; it keeps those of other tasks")
-    arguments = parser.parse_args()
+    # The file of figures keeps those of other tasks.
+    flags = read_flags(__doc__ or "", only=tuple(TASKS))
     skipped: dict[str, str] = {}
-    rows = [row for task in arguments.only.split(",") for row in measure(task, skipped)]
-    table = Table("task", "row", "time", "error", "ratio")
-    for row in rows:
-        of = "-" if row["error"] is None else f"{row['error']:.4f}"
-        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        table.add_row(row["task"], row["row"], f"{row['time']:.5g}", of, ratio)
-    Console(width=110).print(table)
+    rows = [row for task in flags.only for row in measure(task, skipped)]
+    cells = [
+        {
+            **row,
+            "shown": "-" if row["error"] is None else f"{row['error']:.4f}",
+            "times": "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
+        }
+        for row in rows
+    ]
+    columns = {"task": "{task}", "row": "{row}", "time": "{time:.5g}"}
+    show("", columns | {"error": "{shown}", "ratio": "{times}"}, cells)
     for name, reason in skipped.items():
         print(f"skipped {name}: {reason}")
-    if arguments.json:
-        known = read_json(arguments.json)["rows"] if arguments.json.exists() else []
-        others = [row for row in known if row["task"] not in arguments.only.split(",")]
-        rows = sorted(others + rows, key=lambda row: list(TASKS).index(row["task"]))
-        report = {"device": jax.devices()[0].device_kind, "rows": rows, "skipped": skipped}
-        write_json(arguments.json, report)
+    if flags.json and Path(flags.json).exists():
+        known = read_json(Path(flags.json))["rows"]
+        rows += [row for row in known if row["task"] not in flags.only]
+    rows.sort(key=lambda row: list(TASKS).index(row["task"]))
+    save(flags.json, {"rows": rows, "skipped": skipped})
 
 
 if __name__ == "__main__":

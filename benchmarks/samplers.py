@@ -25,9 +25,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
-from trained import load_or_train
 
-from benchmarks.common import read_flags, save, show
+from benchmarks.common import load_or_train, read_flags, save, show
 from gradlog.distributions import GaussianMixture
 from gradlog.evaluation.distances import random_directions, sliced_wasserstein
 from gradlog.evaluation.pictures import save_figure
@@ -137,7 +136,7 @@ def clusters(count: int) -> Problem:
 
 
 def digits(workdir: str) -> Problem:
-    run = load_or_train("configs/digits.py", workdir, {})
+    run = load_or_train("configs/digits.py", workdir)
     experiment, params = run.experiment, run.params()
     train, test = (
         np.asarray(s[np.arange(len(s))])

@@ -12,8 +12,6 @@ that of a fixed process against those of learned ones.
 """
 
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Float
 
-from benchmarks.common import read_flags, save, show
+from benchmarks.common import read_flags, save, show, take_turns
 from gradlog.data import BatchStream
 from gradlog.evaluation.score_training import initial_state, parallel_step
 from gradlog.experiment.build import build, load_dataset
@@ -91,22 +88,6 @@ def bare_step(experiment: Experiment, batch_size: int):
     return run
 
 
-def measure(
-    runs: dict[str, Callable[[], Any]], steps: int, blocks: int
-) -> dict[str, Float[np.ndarray, "blocks 2"]]:
-    """Return time and CPU time of a step of each in every block, in seconds; they take turns."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in runs}
-    for _ in range(blocks + 1):
-        for name, run in runs.items():
-            started = np.array([time.perf_counter(), time.process_time()])
-            for _ in range(steps):  # each donates the state of the one before
-                done = run()
-            jax.block_until_ready(done)
-            ended = np.array([time.perf_counter(), time.process_time()])
-            found[name].append((ended - started) / steps)
-    return {name: np.stack(each[1:]) for name, each in found.items()}  # the first only warms up
-
-
 def main() -> None:
     flags = read_flags(__doc__ or "", config=("configs/digits.py",), against="", steps=40, blocks=7)
     if jax.device_count() > 1:
@@ -120,7 +101,7 @@ def main() -> None:
         raise SystemExit("all configurations must have the same batch size")
     runs = {} if flags.against else {"bare": bare_step(first, batch_size)}
     runs |= {file: framework_step(each, batch_size) for file, each in experiments.items()}
-    seconds = measure(runs, flags.steps, flags.blocks)
+    seconds = take_turns(runs, flags.blocks, flags.steps)
     rows = []
     for name, blocks in seconds.items():
         wall, cpu = np.median(blocks, axis=0)

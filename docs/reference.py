@@ -1,7 +1,6 @@
 """Write the reference pages of the site, from the docstrings and from configs/default.py."""
 
 import ast
-import importlib
 from pathlib import Path
 
 from gradlog.experiment import keys
@@ -37,7 +36,6 @@ _PAGE = """# `{name}`
 _MODULE = """.. automodule:: {name}
    :members:
 """
-_ITS_OWN = "   :imported-members:\n"
 _COLON = "\ua789"  # looks like a colon, and replaces it until napoleon has run
 _INDEX = """# API
 
@@ -128,18 +126,17 @@ def _modules(root: Path, name: str, chosen: tuple[str, ...]) -> list[str]:
     file = _file(root, name)
     if file.name != "__init__.py":
         return [_MODULE.format(name=name)]
-    if "\nfrom gradlog" in file.read_text():
-        _import_names(name)
-        return [_MODULE.format(name=name) + _ITS_OWN]
+    if "\nfrom gradlog" in (source := file.read_text()):
+        names = public_names(source)
+        return [_MODULE.format(name=name).replace(":members:", f":members: {', '.join(names)}")]
     modules = sorted(path.stem for path in file.parent.glob("[!_]*.py"))
     return [_MODULE.format(name=module) for module in [name, *(f"{name}.{m}" for m in modules)]]
 
 
-def _import_names(name: str) -> None:
-    """Import the names that a package would import at their first use."""
-    package = importlib.import_module(name)
-    names = getattr(package, "__all__", ())
-    vars(package).update({public: getattr(package, public) for public in names})
+def public_names(source: str) -> list[str]:
+    """Return the names that a package takes from its modules, as ``import X as X``."""
+    imports = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom))
+    return [alias.asname for node in imports for alias in node.names if alias.asname]
 
 
 def _file(root: Path, name: str) -> Path:

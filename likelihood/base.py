@@ -112,6 +112,16 @@ class PerExample:
         """Return the log density of one example; the fields are scalars."""
 
 
+def check_pairs(samples: int) -> None:
+    """Check a number of draws of which two fall into each cell.
+
+    Raises:
+      ValueError: it is odd, or below two.
+    """
+    if samples < 2 or samples % 2:
+        raise ValueError(f"samples = {samples} must be even and at least 2: two for each cell")
+
+
 def split_keys(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Split each key of a batch in two.
 

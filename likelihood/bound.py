@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb
+from gradlog.likelihood.base import LogProb, PerExample, PriorLogProb, check_pairs
 from gradlog.likelihood.bound_forms import FORMS, Form, control_slopes
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DIFFUSION, EPS, PRIOR, VOLUME
@@ -59,10 +59,7 @@ class VariationalBound(PerExample):
     def __post_init__(self):
         if not self.churn > 0:
             raise ValueError(f"churn = {self.churn} must be above 0; the flow itself has no bound")
-        if self.samples < 2 or self.samples % 2:
-            raise ValueError(
-                f"samples = {self.samples} must be even and at least 2: two for each cell of time"
-            )
+        check_pairs(self.samples)
 
     @property
     def accepts(self) -> type[Process]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gradlog.likelihood.base import LogProb, PerExample
+from gradlog.likelihood.base import LogProb, PerExample, check_pairs
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import PRIOR, Part
 from gradlog.losses import cross_entropy, draw_by_count, log_probs, score_entropy
@@ -59,10 +59,7 @@ class StratifiedBound(PerExample):
     chunk: int = 128
 
     def __post_init__(self):
-        if self.samples < 2 or self.samples % 2:
-            raise ValueError(
-                f"samples = {self.samples} must be even and at least 2: two for each cell"
-            )
+        check_pairs(self.samples)
 
     @abstractmethod
     def draw(

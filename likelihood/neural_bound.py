@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gradlog.likelihood.base import LogProb, PerExample
+from gradlog.likelihood.base import LogProb, PerExample, check_pairs
 from gradlog.likelihood.divergences import sample_variance_of_mean
 from gradlog.likelihood.parts import DIFFUSION, EPS
 from gradlog.losses import drift_error, reconstruction_cost
@@ -34,10 +34,7 @@ class NeuralLikelihood(PerExample):
     chunk: int = 128
 
     def __post_init__(self) -> None:
-        if self.samples < 2 or self.samples % 2:
-            raise ValueError(
-                f"samples = {self.samples} must be even and at least 2: two for each cell of time"
-            )
+        check_pairs(self.samples)
 
     def one(self, model: BoundModel, x: Float[Array, "*D"], key: jax.Array) -> LogProb:
         ends = max(2, self.samples // _DRAWS_PER_END)

@@ -3,48 +3,67 @@
 from collections import ChainMap
 from collections.abc import MutableMapping
 
-from gradlog.losses.base import Integrand, Loss, Metrics, Objective, add_noise
-from gradlog.losses.chain_bound import ChainBound, simulate_chain
-from gradlog.losses.denoising import DenoisingScoreMatching, denoising_integrand
-from gradlog.losses.elbo import ELBO_FORMS, EvidenceBound
-from gradlog.losses.explicit import ExplicitScoreMatching
-from gradlog.losses.finite_difference import FiniteDifferenceScoreMatching
-from gradlog.losses.generator import GeneratorKL
-from gradlog.losses.implicit import ImplicitScoreMatching
-from gradlog.losses.kernels import KERNELS, AnisotropicKernel, GaussianKernel, LaplaceKernel
-from gradlog.losses.level_masked import LevelMaskedBound, clip_time, masked_cost
-from gradlog.losses.masked import (
-    DRAWS,
-    MaskedCrossEntropy,
-    cross_entropy,
-    draw_by_count,
-    log_probs,
+from gradlog.losses.base import Integrand as Integrand
+from gradlog.losses.base import Loss as Loss
+from gradlog.losses.base import Metrics as Metrics
+from gradlog.losses.base import Objective as Objective
+from gradlog.losses.base import add_noise as add_noise
+from gradlog.losses.chain_bound import ChainBound as ChainBound
+from gradlog.losses.chain_bound import simulate_chain as simulate_chain
+from gradlog.losses.denoising import DenoisingScoreMatching as DenoisingScoreMatching
+from gradlog.losses.denoising import denoising_integrand as denoising_integrand
+from gradlog.losses.elbo import ELBO_FORMS as ELBO_FORMS
+from gradlog.losses.elbo import EvidenceBound as EvidenceBound
+from gradlog.losses.explicit import ExplicitScoreMatching as ExplicitScoreMatching
+from gradlog.losses.finite_difference import (
+    FiniteDifferenceScoreMatching as FiniteDifferenceScoreMatching,
 )
-from gradlog.losses.neural_bound import NeuralBound, drift_error, reconstruction_cost
-from gradlog.losses.noisy_cross_entropy import NoisyCrossEntropy
-from gradlog.losses.random_keys import ExampleKeys, example_keys
-from gradlog.losses.scalings import SCALINGS, Integral, Scaling, ScoreFlow
-from gradlog.losses.score_entropy import ScoreEntropy, score_entropy
-from gradlog.losses.score_matching import ScoreMatching
-from gradlog.losses.second_order import SecondOrderDenoising
-from gradlog.losses.sliced import (
-    SLICE_LAWS,
-    ReducedVarianceScoreMatching,
-    SlicedScoreMatching,
-    SliceLaw,
-)
-from gradlog.losses.times import (
-    Ladder,
-    OneLevel,
-    Steps,
-    Tabulated,
-    TimeProposal,
-    UniformLogRho,
-    UniformTime,
-    stratified,
-)
-from gradlog.losses.variance import train_inside_for_variance
-from gradlog.losses.weightings import Likelihood, LogNormal, Sigma2, Unweighted, Weighting
+from gradlog.losses.generator import GeneratorKL as GeneratorKL
+from gradlog.losses.implicit import ImplicitScoreMatching as ImplicitScoreMatching
+from gradlog.losses.kernels import KERNELS as KERNELS
+from gradlog.losses.kernels import AnisotropicKernel as AnisotropicKernel
+from gradlog.losses.kernels import GaussianKernel as GaussianKernel
+from gradlog.losses.kernels import LaplaceKernel as LaplaceKernel
+from gradlog.losses.level_masked import LevelMaskedBound as LevelMaskedBound
+from gradlog.losses.level_masked import clip_time as clip_time
+from gradlog.losses.level_masked import masked_cost as masked_cost
+from gradlog.losses.masked import DRAWS as DRAWS
+from gradlog.losses.masked import MaskedCrossEntropy as MaskedCrossEntropy
+from gradlog.losses.masked import cross_entropy as cross_entropy
+from gradlog.losses.masked import draw_by_count as draw_by_count
+from gradlog.losses.masked import log_probs as log_probs
+from gradlog.losses.neural_bound import NeuralBound as NeuralBound
+from gradlog.losses.neural_bound import drift_error as drift_error
+from gradlog.losses.neural_bound import reconstruction_cost as reconstruction_cost
+from gradlog.losses.noisy_cross_entropy import NoisyCrossEntropy as NoisyCrossEntropy
+from gradlog.losses.random_keys import ExampleKeys as ExampleKeys
+from gradlog.losses.random_keys import example_keys as example_keys
+from gradlog.losses.scalings import SCALINGS as SCALINGS
+from gradlog.losses.scalings import Integral as Integral
+from gradlog.losses.scalings import Scaling as Scaling
+from gradlog.losses.scalings import ScoreFlow as ScoreFlow
+from gradlog.losses.score_entropy import ScoreEntropy as ScoreEntropy
+from gradlog.losses.score_entropy import score_entropy as score_entropy
+from gradlog.losses.score_matching import ScoreMatching as ScoreMatching
+from gradlog.losses.second_order import SecondOrderDenoising as SecondOrderDenoising
+from gradlog.losses.sliced import SLICE_LAWS as SLICE_LAWS
+from gradlog.losses.sliced import ReducedVarianceScoreMatching as ReducedVarianceScoreMatching
+from gradlog.losses.sliced import SlicedScoreMatching as SlicedScoreMatching
+from gradlog.losses.sliced import SliceLaw as SliceLaw
+from gradlog.losses.times import Ladder as Ladder
+from gradlog.losses.times import OneLevel as OneLevel
+from gradlog.losses.times import Steps as Steps
+from gradlog.losses.times import Tabulated as Tabulated
+from gradlog.losses.times import TimeProposal as TimeProposal
+from gradlog.losses.times import UniformLogRho as UniformLogRho
+from gradlog.losses.times import UniformTime as UniformTime
+from gradlog.losses.times import stratified as stratified
+from gradlog.losses.variance import train_inside_for_variance as train_inside_for_variance
+from gradlog.losses.weightings import Likelihood as Likelihood
+from gradlog.losses.weightings import LogNormal as LogNormal
+from gradlog.losses.weightings import Sigma2 as Sigma2
+from gradlog.losses.weightings import Unweighted as Unweighted
+from gradlog.losses.weightings import Weighting as Weighting
 from gradlog.sde_lib import Kind
 
 INTEGRANDS: dict[str, type] = {
@@ -71,69 +90,3 @@ WEIGHTINGS: dict[str, type] = {
     "one": Unweighted,
     "sigma2": Sigma2,
 }
-
-__all__ = [
-    "DRAWS",
-    "ELBO_FORMS",
-    "INTEGRANDS",
-    "KERNELS",
-    "LEVELS",
-    "OBJECTIVES",
-    "SCALINGS",
-    "SLICE_LAWS",
-    "WEIGHTINGS",
-    "AnisotropicKernel",
-    "ChainBound",
-    "DenoisingScoreMatching",
-    "EvidenceBound",
-    "ExampleKeys",
-    "ExplicitScoreMatching",
-    "FiniteDifferenceScoreMatching",
-    "GaussianKernel",
-    "GeneratorKL",
-    "ImplicitScoreMatching",
-    "Integral",
-    "Integrand",
-    "Ladder",
-    "LaplaceKernel",
-    "LevelMaskedBound",
-    "Likelihood",
-    "LogNormal",
-    "Loss",
-    "MaskedCrossEntropy",
-    "Metrics",
-    "NeuralBound",
-    "NoisyCrossEntropy",
-    "Objective",
-    "OneLevel",
-    "ReducedVarianceScoreMatching",
-    "Scaling",
-    "ScoreEntropy",
-    "ScoreFlow",
-    "ScoreMatching",
-    "SecondOrderDenoising",
-    "Sigma2",
-    "SliceLaw",
-    "SlicedScoreMatching",
-    "Steps",
-    "Tabulated",
-    "TimeProposal",
-    "UniformLogRho",
-    "UniformTime",
-    "Unweighted",
-    "Weighting",
-    "add_noise",
-    "clip_time",
-    "cross_entropy",
-    "denoising_integrand",
-    "draw_by_count",
-    "drift_error",
-    "example_keys",
-    "log_probs",
-    "masked_cost",
-    "reconstruction_cost",
-    "score_entropy",
-    "simulate_chain",
-    "stratified",
-    "train_inside_for_variance",
-]

@@ -1,40 +1,36 @@
 """Diffusion models: networks, parametrizations that turn them into scores, and dequantizers."""
 
-from gradlog.models.bound_model import BoundModel
-from gradlog.models.classifier import ClassifierNetwork, NoisyClassifier
-from gradlog.models.dequantizers import (
-    Centers,
-    Continuous,
-    Decoder,
-    Dequantizer,
-    Scaled,
-    Tokens,
-    TruncatedNormal,
-    Uniform,
-)
-from gradlog.models.diffusion_model import DiffusionModel, Params
-from gradlog.models.energy import Energy
-from gradlog.models.networks import NETWORKS
-from gradlog.models.noise_labels import (
-    LadderIndex,
-    NoiseLevel,
-    NoLabel,
-    NormalizedGamma,
-    QuarterLogRho,
-    ScaledTime,
-    StepIndex,
-)
-from gradlog.models.parametrizations import (
-    Datum,
-    LevelLogits,
-    Logits,
-    Noise,
-    Parametrization,
-    Preconditioned,
-    Score,
-    Velocity,
-)
-from gradlog.models.variational_dequantizer import Variational
+from gradlog.models.bound_model import BoundModel as BoundModel
+from gradlog.models.classifier import ClassifierNetwork as ClassifierNetwork
+from gradlog.models.classifier import NoisyClassifier as NoisyClassifier
+from gradlog.models.dequantizers import Centers as Centers
+from gradlog.models.dequantizers import Continuous as Continuous
+from gradlog.models.dequantizers import Decoder as Decoder
+from gradlog.models.dequantizers import Dequantizer as Dequantizer
+from gradlog.models.dequantizers import Scaled as Scaled
+from gradlog.models.dequantizers import Tokens as Tokens
+from gradlog.models.dequantizers import TruncatedNormal as TruncatedNormal
+from gradlog.models.dequantizers import Uniform as Uniform
+from gradlog.models.diffusion_model import DiffusionModel as DiffusionModel
+from gradlog.models.diffusion_model import Params as Params
+from gradlog.models.energy import Energy as Energy
+from gradlog.models.networks import NETWORKS as NETWORKS
+from gradlog.models.noise_labels import LadderIndex as LadderIndex
+from gradlog.models.noise_labels import NoiseLevel as NoiseLevel
+from gradlog.models.noise_labels import NoLabel as NoLabel
+from gradlog.models.noise_labels import NormalizedGamma as NormalizedGamma
+from gradlog.models.noise_labels import QuarterLogRho as QuarterLogRho
+from gradlog.models.noise_labels import ScaledTime as ScaledTime
+from gradlog.models.noise_labels import StepIndex as StepIndex
+from gradlog.models.parametrizations import Datum as Datum
+from gradlog.models.parametrizations import LevelLogits as LevelLogits
+from gradlog.models.parametrizations import Logits as Logits
+from gradlog.models.parametrizations import Noise as Noise
+from gradlog.models.parametrizations import Parametrization as Parametrization
+from gradlog.models.parametrizations import Preconditioned as Preconditioned
+from gradlog.models.parametrizations import Score as Score
+from gradlog.models.parametrizations import Velocity as Velocity
+from gradlog.models.variational_dequantizer import Variational as Variational
 
 PARAMETRIZATIONS: dict[str, type] = {
     "energy": Energy,
@@ -67,41 +63,3 @@ TRAINING_DEQUANTIZERS: dict[str, type] = {
     "uniform": Uniform,
     "variational": Variational,
 }
-
-__all__ = [
-    "DEQUANTIZERS",
-    "NETWORKS",
-    "NOISE_LABELS",
-    "PARAMETRIZATIONS",
-    "TRAINING_DEQUANTIZERS",
-    "BoundModel",
-    "Centers",
-    "ClassifierNetwork",
-    "Continuous",
-    "Datum",
-    "Decoder",
-    "Dequantizer",
-    "DiffusionModel",
-    "Energy",
-    "LadderIndex",
-    "LevelLogits",
-    "Logits",
-    "NoLabel",
-    "Noise",
-    "NoiseLevel",
-    "NoisyClassifier",
-    "NormalizedGamma",
-    "Parametrization",
-    "Params",
-    "Preconditioned",
-    "QuarterLogRho",
-    "Scaled",
-    "ScaledTime",
-    "Score",
-    "StepIndex",
-    "Tokens",
-    "TruncatedNormal",
-    "Uniform",
-    "Variational",
-    "Velocity",
-]

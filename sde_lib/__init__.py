@@ -3,34 +3,48 @@
 To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a line here.
 """
 
-from gradlog.sde_lib.base import (
-    SDE,
-    GaussianPath,
-    Kind,
-    Process,
-    check_process,
-    derivative,
-    sum_over,
-)
-from gradlog.sde_lib.bases import Basis, Frequencies, Pixels, Reflections
-from gradlog.sde_lib.blurring import Blurring
-from gradlog.sde_lib.ddpm import DDPM
-from gradlog.sde_lib.discrete import Absorbing, Discrete, JumpProcess
-from gradlog.sde_lib.learned import LearnedNumbers
-from gradlog.sde_lib.learned_affine import AffinePath, LearnedAffine
-from gradlog.sde_lib.learned_drift import DriftChain, LearnedDrift
-from gradlog.sde_lib.learned_gamma import GammaPath, LearnedGamma
-from gradlog.sde_lib.level_masking import LearnedMasking, LevelMasking
-from gradlog.sde_lib.log_snr import LogSNR
-from gradlog.sde_lib.masking import MASK_SCHEDULES, Masking, grid_of_times
-from gradlog.sde_lib.multivariate import LatentPath, Multivariate, PixelGammaPath
-from gradlog.sde_lib.neural import ConditionalPath, Neural, NeuralPath, linear_moments
-from gradlog.sde_lib.one_position import OnePosition
-from gradlog.sde_lib.straight import Straight
-from gradlog.sde_lib.subvp import SubVP
-from gradlog.sde_lib.uniform import Uniform
-from gradlog.sde_lib.ve import VE
-from gradlog.sde_lib.vp import VP
+from gradlog.sde_lib.base import SDE as SDE
+from gradlog.sde_lib.base import GaussianPath as GaussianPath
+from gradlog.sde_lib.base import Kind as Kind
+from gradlog.sde_lib.base import Process as Process
+from gradlog.sde_lib.base import check_process as check_process
+from gradlog.sde_lib.base import derivative as derivative
+from gradlog.sde_lib.base import sum_over as sum_over
+from gradlog.sde_lib.bases import Basis as Basis
+from gradlog.sde_lib.bases import Frequencies as Frequencies
+from gradlog.sde_lib.bases import Pixels as Pixels
+from gradlog.sde_lib.bases import Reflections as Reflections
+from gradlog.sde_lib.blurring import Blurring as Blurring
+from gradlog.sde_lib.ddpm import DDPM as DDPM
+from gradlog.sde_lib.discrete import Absorbing as Absorbing
+from gradlog.sde_lib.discrete import Discrete as Discrete
+from gradlog.sde_lib.discrete import JumpProcess as JumpProcess
+from gradlog.sde_lib.learned import LearnedNumbers as LearnedNumbers
+from gradlog.sde_lib.learned_affine import AffinePath as AffinePath
+from gradlog.sde_lib.learned_affine import LearnedAffine as LearnedAffine
+from gradlog.sde_lib.learned_drift import DriftChain as DriftChain
+from gradlog.sde_lib.learned_drift import LearnedDrift as LearnedDrift
+from gradlog.sde_lib.learned_gamma import GammaPath as GammaPath
+from gradlog.sde_lib.learned_gamma import LearnedGamma as LearnedGamma
+from gradlog.sde_lib.level_masking import LearnedMasking as LearnedMasking
+from gradlog.sde_lib.level_masking import LevelMasking as LevelMasking
+from gradlog.sde_lib.log_snr import LogSNR as LogSNR
+from gradlog.sde_lib.masking import MASK_SCHEDULES as MASK_SCHEDULES
+from gradlog.sde_lib.masking import Masking as Masking
+from gradlog.sde_lib.masking import grid_of_times as grid_of_times
+from gradlog.sde_lib.multivariate import LatentPath as LatentPath
+from gradlog.sde_lib.multivariate import Multivariate as Multivariate
+from gradlog.sde_lib.multivariate import PixelGammaPath as PixelGammaPath
+from gradlog.sde_lib.neural import ConditionalPath as ConditionalPath
+from gradlog.sde_lib.neural import Neural as Neural
+from gradlog.sde_lib.neural import NeuralPath as NeuralPath
+from gradlog.sde_lib.neural import linear_moments as linear_moments
+from gradlog.sde_lib.one_position import OnePosition as OnePosition
+from gradlog.sde_lib.straight import Straight as Straight
+from gradlog.sde_lib.subvp import SubVP as SubVP
+from gradlog.sde_lib.uniform import Uniform as Uniform
+from gradlog.sde_lib.ve import VE as VE
+from gradlog.sde_lib.vp import VP as VP
 
 SDES: dict[str, type[SDE]] = {
     "ddpm": DDPM,
@@ -56,52 +70,3 @@ DISCRETE_PROCESSES: dict[str, type[Discrete]] = {
     "one_position": OnePosition,
     "uniform": Uniform,
 }
-
-__all__ = [
-    "BY_DIMENSION",
-    "DDPM",
-    "DISCRETE_PROCESSES",
-    "LEARNED",
-    "MASK_SCHEDULES",
-    "SDE",
-    "SDES",
-    "VE",
-    "VP",
-    "Absorbing",
-    "AffinePath",
-    "Basis",
-    "Blurring",
-    "ConditionalPath",
-    "Discrete",
-    "DriftChain",
-    "Frequencies",
-    "GammaPath",
-    "GaussianPath",
-    "JumpProcess",
-    "Kind",
-    "LatentPath",
-    "LearnedAffine",
-    "LearnedDrift",
-    "LearnedGamma",
-    "LearnedMasking",
-    "LearnedNumbers",
-    "LevelMasking",
-    "LogSNR",
-    "Masking",
-    "Multivariate",
-    "Neural",
-    "NeuralPath",
-    "OnePosition",
-    "PixelGammaPath",
-    "Pixels",
-    "Process",
-    "Reflections",
-    "Straight",
-    "SubVP",
-    "Uniform",
-    "check_process",
-    "derivative",
-    "grid_of_times",
-    "linear_moments",
-    "sum_over",
-]

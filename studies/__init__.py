@@ -1,7 +1,7 @@
 """Studies: each shows one claim of the theory, by ``main.py --mode=study``."""
 
 from gradlog.studies.boundary import Boundary
-from gradlog.studies.common import Study
+from gradlog.studies.common import Study as Study
 from gradlog.studies.contrastive_divergence import ContrastiveDivergence
 from gradlog.studies.ddpm_langevin import DDPMLangevin
 from gradlog.studies.denoising_density import DenoisingDensity
@@ -38,5 +38,3 @@ STUDIES: dict[str, type] = {
     "manifold": Manifold,
     "score_field": ScoreField,
 }
-
-__all__ = ["STUDIES", "Study"]

@@ -5,20 +5,16 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gradlog.cli.flags import load_with_overrides
+from gradlog.cli.flags import Options, load_with_overrides
 from gradlog.cli.help import heading, indented, listed, program, show_page, typed
 from gradlog.config_error import UsageError
 from gradlog.experiment.loading import SHIPPED
 from gradlog.terminal import say
-
-if TYPE_CHECKING:
-    from gradlog.cli.flags import Options
 
 _FIELD = re.compile(r"^(Command|Figure|Time):", re.MULTILINE)
 _IS_EXPERIMENT = re.compile(r"^def (get_config|sweep)\(", re.MULTILINE)
@@ -95,7 +91,7 @@ def experiments() -> tuple[Experiment, ...]:
     return tuple(found)
 
 
-def show_experiments(options: "Options | None" = None) -> None:
+def show_experiments(options: Options | None = None) -> None:
     """Print all experiments by group: title, figure to expect, time.
 
     With ``--config`` print the ladder of noise that its data need instead.

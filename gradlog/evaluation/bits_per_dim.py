@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,6 +31,7 @@ from gradlog.evaluation.uncertainty import (
     error_split,
     mean,
 )
+from gradlog.experiment.experiment import Estimator, Experiment
 from gradlog.likelihood import Noised, Part, tightened
 from gradlog.models import Continuous, Decoder, Tokens
 from gradlog.storage import (
@@ -47,9 +48,6 @@ from gradlog.storage import (
     write_sealed,
 )
 from gradlog.training.workdir_training import lock_workdir
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Estimator, Experiment
 
 RESULT = "bits_per_dim.json"
 PER_IMAGE = "per_image.npz"
@@ -96,7 +94,7 @@ class EstimatorRun:
     finished batches. A result with other settings stays, and the new one is put beside it.
     """
 
-    def __init__(self, workdir: Workdir, experiment: "Experiment", name: str):
+    def __init__(self, workdir: Workdir, experiment: Experiment, name: str):
         self._workdir, self._experiment, self._name = workdir, experiment, name
         self._estimator: Estimator = experiment.estimators[name]
         self._evaluator = likelihood_evaluator(experiment, self._estimator)
@@ -229,7 +227,7 @@ class EstimatorRun:
 
 
 def result_settings(
-    experiment: "Experiment", estimator: "Estimator", parameters: str
+    experiment: Experiment, estimator: Estimator, parameters: str
 ) -> dict[str, Any]:
     """Return what the numbers of an estimator depend on, beside the choice of images."""
     return {

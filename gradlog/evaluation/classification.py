@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,6 +29,7 @@ from gradlog.evaluation.likelihood import (
     likelihood_evaluator,
 )
 from gradlog.evaluation.uncertainty import count_of, mean, wilson_interval
+from gradlog.experiment.experiment import Experiment
 from gradlog.storage import (
     Workdir,
     digest_params,
@@ -38,9 +39,6 @@ from gradlog.storage import (
     write_npz,
     write_sealed,
 )
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 RESULT = "accuracy.json"
 
@@ -180,7 +178,7 @@ def _num_classes(evaluator: LikelihoodEvaluator) -> int:
 
 
 def classify(
-    workdir: Workdir, experiment: "Experiment", step: int, params: Any
+    workdir: Workdir, experiment: Experiment, step: int, params: Any
 ) -> list[dict[str, Any]]:
     """Classify the test set at a step by each estimator of the config, and write the results.
 
@@ -196,7 +194,7 @@ def classify(
 
 
 def _classify_by(
-    name: str, workdir: Workdir, experiment: "Experiment", step: int, params: Any
+    name: str, workdir: Workdir, experiment: Experiment, step: int, params: Any
 ) -> dict[str, Any]:
     evaluator = likelihood_evaluator(experiment, experiment.estimators[name])
     classes = _num_classes(evaluator)

@@ -7,7 +7,7 @@ It has a workdir of its own, the folder ``classifier`` of the run. Guidance foll
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from gradlog.data import (
 from gradlog.distributed import is_writer
 from gradlog.evaluation.devices import BatchProgram, key_data_by_index
 from gradlog.evaluation.uncertainty import mean
+from gradlog.experiment.experiment import Experiment
 from gradlog.losses import Loss, NoisyCrossEntropy, example_keys
 from gradlog.models import Centers, ClassifierNetwork, Dequantizer, NoisyClassifier
 from gradlog.models.dequantizers import Levels
@@ -49,9 +50,6 @@ from gradlog.training import (
 )
 from gradlog.training.checkpoint_selection import select_checkpoints
 from gradlog.training.workdir_training import WorkdirTraining, train_in_workdir
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 ACCURACY = "accuracy.json"
 _LOG_EVERY = 50
@@ -154,7 +152,7 @@ class ClassifierRun:
 
     workdir: Workdir
     config: dict[str, Any]
-    experiment: "Experiment"
+    experiment: Experiment
     defaults: Mapping[str, Any]
 
     @cached_property

@@ -13,7 +13,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,15 +37,13 @@ from gradlog.codec import (
 )
 from gradlog.config_error import ConfigError, UserError
 from gradlog.data import Dataset
+from gradlog.experiment.experiment import Experiment
 from gradlog.likelihood import OneDraw, VariationalBound
 from gradlog.likelihood.bound import GRIDS
 from gradlog.models import Centers, Decoder, Uniform
 from gradlog.sampling.transitions import posterior_mean
 from gradlog.sde_lib import SDE, Discrete, Masking
 from gradlog.storage import atomic, digest_params, write_npz
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 BITS_BACK, MASKED = "bits-back", "masked"
 _DEQUANTIZATIONS = {"decoder": Decoder, "uniform": Uniform}
@@ -89,7 +87,7 @@ class Compression:
       UserError: the package of the coders is not installed.
     """
 
-    def __init__(self, experiment: "Experiment"):
+    def __init__(self, experiment: Experiment):
         check_installed()
         self._experiment = experiment
         self._model = experiment.model.in_float32()

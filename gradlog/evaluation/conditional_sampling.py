@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jaxtyping import Array, Int, Num, Shaped
 
 from gradlog.evaluation import pictures
 from gradlog.evaluation.classifier_run import ClassifierRun
+from gradlog.experiment.experiment import Experiment
 from gradlog.models import BoundModel, NoisyClassifier
 from gradlog.sampling import (
     Guidance,
@@ -25,9 +26,6 @@ from gradlog.sampling import (
 )
 from gradlog.sde_lib import Discrete
 from gradlog.storage import digest_arrays
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 _KNOWN = 2  # address of the key of the known datum, beside those of a sample's prior and path
 
@@ -49,7 +47,7 @@ class Conditioning:
     particles: int = 1
 
     @classmethod
-    def of(cls, experiment: "Experiment", classifier: ClassifierRun) -> "Conditioning":
+    def of(cls, experiment: Experiment, classifier: ClassifierRun) -> "Conditioning":
         """Return the conditioning of an experiment.
 
         Raises:
@@ -88,7 +86,7 @@ class Conditioning:
         return ReplacementSampler(sampler, known_part, self.particles)
 
 
-def guide_params(experiment: "Experiment", classifier: ClassifierRun) -> Any:
+def guide_params(experiment: Experiment, classifier: ClassifierRun) -> Any:
     """Return the parameters of the classifier, or None if the guidance needs no classifier.
 
     Raises:
@@ -114,7 +112,7 @@ class Targets:
     names: Shaped[np.ndarray, " n"] | None = None
 
     @classmethod
-    def of(cls, experiment: "Experiment", count: int) -> "Targets":
+    def of(cls, experiment: Experiment, count: int) -> "Targets":
         """Return the targets of ``count`` samples.
 
         Sample i has the i-th class of the config, in turn, and the i-th test datum.
@@ -140,7 +138,7 @@ class Targets:
         return {name: array for name, array in named.items() if array is not None}
 
 
-def condition_settings(experiment: "Experiment") -> dict[str, Any]:
+def condition_settings(experiment: Experiment) -> dict[str, Any]:
     """Return what samples depend on by content: the file of a mask may change behind its path."""
     projection = experiment.conditional_sampling.projection
     if projection is None:
@@ -153,7 +151,7 @@ def condition_settings(experiment: "Experiment") -> dict[str, Any]:
 
 
 def save_sample_picture(
-    path: Path, experiment: "Experiment", x: Num[np.ndarray, "n *D"], targets: Targets
+    path: Path, experiment: Experiment, x: Num[np.ndarray, "n *D"], targets: Targets
 ) -> None:
     """Save samples; images with a known part beside that part and the original."""
     levels, projection = experiment.dataset.levels, experiment.conditional_sampling.projection

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,8 @@ from gradlog import terminal
 from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
 from gradlog.evaluation.devices import BatchProgram, key_data_by_index
+from gradlog.experiment.experiment import Experiment
 from gradlog.storage import Workdir, digest_params, write_json, write_npz
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class EncodingRun:
     The solver and eps are those of ``config.sampling``, whichever sampler it names.
     """
 
-    def __init__(self, workdir: Workdir, experiment: "Experiment"):
+    def __init__(self, workdir: Workdir, experiment: Experiment):
         self._workdir, self._experiment = workdir, experiment
         self._model = experiment.model.in_float32()
 

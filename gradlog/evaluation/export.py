@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +25,11 @@ from gradlog.config_error import ConfigError
 from gradlog.data import DataError
 from gradlog.evaluation.likelihood import Plan, evaluated_source, likelihood_evaluator
 from gradlog.evaluation.load_exported import FORMAT, describe
+from gradlog.experiment.experiment import Experiment
 from gradlog.likelihood import follow, runs_on_host
 from gradlog.sde_lib import Absorbing, Discrete
 from gradlog.storage import atomic, digest_params, list_versions, replace_nonfinite
 from gradlog.storage.state_arrays import copy_arrays, unflatten_arrays
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 LOADER = Path(__file__).with_name("load_exported.py")
@@ -53,7 +51,7 @@ _UNITS = {
 }
 
 
-def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: int) -> Path:
+def export_checkpoint(path: Path, experiment: Experiment, params: Any, step: int) -> Path:
     """Write the score of a checkpoint, and its log density by the first estimator of the config.
 
     A discrete process has logits in place of the score.
@@ -141,7 +139,7 @@ def export_checkpoint(path: Path, experiment: "Experiment", params: Any, step: i
     return path
 
 
-def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Callable[..., Any]:
+def score_program(experiment: Experiment, tree: Callable[[Params], Any]) -> Callable[..., Any]:
     """Return ``(params, x, t) -> score`` of points x (n, *D) of the model's space at times t (n,).
 
     Args:
@@ -163,7 +161,7 @@ def score_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Ca
     return score
 
 
-def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> Callable[..., Any]:
+def logits_program(experiment: Experiment, tree: Callable[[Params], Any]) -> Callable[..., Any]:
     """Return ``(params, x) -> logits`` of tokens x (n, *D), of which some may be the mask.
 
     Without masks it is ``(params, x, t) -> logits``, with times t (n,).
@@ -184,7 +182,7 @@ def logits_program(experiment: "Experiment", tree: Callable[[Params], Any]) -> C
 
 
 def log_density_program(
-    experiment: "Experiment", name: str, tree: Callable[[Params], Any], plan: Plan = None
+    experiment: Experiment, name: str, tree: Callable[[Params], Any], plan: Plan = None
 ) -> Callable[..., Any]:
     """Return ``(params, x, index) -> (terms, ok)``: the terms in nats of log P of data x (n, *D).
 

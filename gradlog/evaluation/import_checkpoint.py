@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -15,6 +14,7 @@ from gradlog import terminal
 from gradlog.config_error import ConfigError
 from gradlog.data import DatasetSpec
 from gradlog.evaluation.score_training import retention_of, state_spec
+from gradlog.experiment.experiment import Experiment
 from gradlog.models import DiffusionModel
 from gradlog.storage import (
     CheckpointError,
@@ -30,9 +30,6 @@ from gradlog.storage import (
 from gradlog.training import NETWORK, TrainState
 from gradlog.training.workdir_training import lock_workdir
 
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
-
 # By process: the parametrization and the noise labels of score_sde and score_flow. A file does not
 # say what the output of its network is, or how it labels noise. With other settings it fits, and
 # the score is wrong.
@@ -47,7 +44,7 @@ _NO_SHAPE = {
 
 
 def import_checkpoint(
-    workdir: Workdir, config: ConfigDict, experiment: "Experiment", source: str | Path
+    workdir: Workdir, config: ConfigDict, experiment: Experiment, source: str | Path
 ) -> int:
     """Make a folder a workdir with the state of a file as its checkpoint; return its step.
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ from gradlog.evaluation.devices import (
     run_on_host,
     unpadded_batches,
 )
+from gradlog.experiment.experiment import Estimator, Experiment
 from gradlog.likelihood import (
     Account,
     LogProb,
@@ -45,9 +46,6 @@ from gradlog.likelihood import (
 )
 from gradlog.likelihood.parts import Part
 from gradlog.models import DiffusionModel
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Estimator, Experiment
 
 Plan = Int[np.ndarray, " nodes"] | None
 
@@ -305,13 +303,13 @@ def numbers_of(found: LogProb) -> dict[str, Any]:
     }
 
 
-def likelihood_evaluator(experiment: "Experiment", estimator: "Estimator") -> LikelihoodEvaluator:
+def likelihood_evaluator(experiment: Experiment, estimator: Estimator) -> LikelihoodEvaluator:
     """Return the evaluator of an estimator of an experiment."""
     model = replace(experiment.model.in_float32(), dequantizer=estimator.dequantizer)
     return LikelihoodEvaluator(estimator.likelihood, model, experiment.eval.batch_size)
 
 
-def evaluated_source(experiment: "Experiment") -> Source:
+def evaluated_source(experiment: Experiment) -> Source:
     """Return the test set, or as many of its first examples as the config asks for."""
     test = experiment.dataset.test
     count = experiment.eval.num_images or len(test)

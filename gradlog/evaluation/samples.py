@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,15 +27,13 @@ from gradlog.evaluation.conditional_sampling import (
 )
 from gradlog.evaluation.devices import BatchProgram, Indices, Progress, key_data_by_index
 from gradlog.evaluation.pictures import save_unmasking
+from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.sampling_parts import BATCH_AXES, with_log_prob
 from gradlog.models import Decoder, DiffusionModel
 from gradlog.sampling import Sampler, Unmasking
 from gradlog.sde_lib import Discrete
 from gradlog.storage import Workdir, write_json, write_npz
 from gradlog.storage.files import write_text
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 UNCONDITIONAL = Conditioning()
 ANIMATED = 16  # samples of an animation, the first ones
@@ -146,7 +144,7 @@ class SampleDriver:
 
 
 def sample_driver(
-    experiment: "Experiment", batch_size: int, conditioning: Conditioning = UNCONDITIONAL
+    experiment: Experiment, batch_size: int, conditioning: Conditioning = UNCONDITIONAL
 ) -> SampleDriver:
     """Return the driver of an experiment's sampler."""
     shape = experiment.dataset.shape
@@ -156,7 +154,7 @@ def sample_driver(
 class SampleRun:
     """Samples of an experiment with the parameters of any checkpoint."""
 
-    def __init__(self, workdir: Workdir, experiment: "Experiment", classifier: ClassifierRun):
+    def __init__(self, workdir: Workdir, experiment: Experiment, classifier: ClassifierRun):
         self._workdir, self._experiment, self._classifier = workdir, experiment, classifier
 
     @cached_property

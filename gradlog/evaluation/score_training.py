@@ -1,7 +1,7 @@
 """The training of a score model in its workdir, with held-out losses, previews and curves."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from gradlog.distributed import is_writer
 from gradlog.evaluation import pictures
 from gradlog.evaluation.devices import BatchProgram, Indices, key_data_by_index
 from gradlog.evaluation.samples import sample_driver
+from gradlog.experiment.experiment import Experiment
 from gradlog.experiment.training_parts import ladder_notes, schedule_notes, share_of_peak
 from gradlog.losses import Objective, ScoreMatching, example_keys, stratified
 from gradlog.models import DiffusionModel
@@ -32,9 +33,6 @@ from gradlog.training import (
 )
 from gradlog.training.workdir_training import WorkdirTraining
 
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
-
 _PREVIEW_SAMPLES = 16
 _HELD_OUT_EXAMPLES = 1024
 _SHARES = 8  # of the noise levels of training
@@ -44,7 +42,7 @@ _CURVES = "curves.png"
 def score_model_training(
     workdir: Workdir,
     config: dict[str, Any],
-    experiment: "Experiment",
+    experiment: Experiment,
     defaults: Mapping[str, Any],
     given: Mapping[str, Any],
 ) -> WorkdirTraining:
@@ -150,13 +148,13 @@ def score_model_training(
     )
 
 
-def training_source(experiment: "Experiment") -> Source:
+def training_source(experiment: Experiment) -> Source:
     """Return the training examples, with their classes if the model is class-conditional."""
     dataset = experiment.dataset
     return labeled_train(dataset) if experiment.model.num_classes else dataset.train
 
 
-def score_training(experiment: "Experiment") -> ScoreModelTraining:
+def score_training(experiment: Experiment) -> ScoreModelTraining:
     """Return the loss of an example by the score model's parameters."""
     return ScoreModelTraining(
         experiment.model,
@@ -167,21 +165,21 @@ def score_training(experiment: "Experiment") -> ScoreModelTraining:
     )
 
 
-def initial_state(experiment: "Experiment") -> TrainState:
+def initial_state(experiment: Experiment) -> TrainState:
     """Return the state before the first step."""
     trainable = score_training(experiment)
     make = jax.jit(lambda key: init_state(trainable.init(key), experiment.groups))
     return make(experiment.streams["init"])
 
 
-def state_spec(experiment: "Experiment") -> TrainState:
+def state_spec(experiment: Experiment) -> TrainState:
     """Return the shapes of a state, as `jax.eval_shape` of `initial_state` does."""
     return jax.eval_shape(
         lambda params: init_state(params, experiment.groups), experiment.params_spec
     )
 
 
-def parallel_step(experiment: "Experiment") -> ParallelStep:
+def parallel_step(experiment: Experiment) -> ParallelStep:
     """Return the training step, mapped over the devices.
 
     Raises:
@@ -202,7 +200,7 @@ def retention_of(settings: Any) -> Retention:
     return Retention(settings.keep, settings.keep_every, settings.keep_best)
 
 
-def _say_notes(workdir: Workdir, experiment: "Experiment", step: int | None) -> None:
+def _say_notes(workdir: Workdir, experiment: Experiment, step: int | None) -> None:
     """Say how the learning rate will go, and what differs from the training until this step."""
     config = experiment.config
     notes = schedule_notes(config)
@@ -238,7 +236,7 @@ def _changes(workdir: Workdir, config: ConfigDict, step: int) -> list[str]:
     return notes
 
 
-def _suspects(experiment: "Experiment", batch: Any) -> str:
+def _suspects(experiment: Experiment, batch: Any) -> str:
     """Return what can make the loss of an untrained model not finite."""
     if not isinstance(experiment.objective, ScoreMatching):
         return "config.model has to change in another workdir"
@@ -250,7 +248,7 @@ def _suspects(experiment: "Experiment", batch: Any) -> str:
     )
 
 
-def loss_by_level(experiment: "Experiment", losses: Float[np.ndarray, " n"]) -> dict[str, float]:
+def loss_by_level(experiment: Experiment, losses: Float[np.ndarray, " n"]) -> dict[str, float]:
     """Return the mean loss of examples of similar noise, by the name ``loss_at_rho_RHO``.
 
     The levels are those of training in equal shares: the loss is the mean over them.

@@ -11,7 +11,7 @@ from etils import epy
 from jaxtyping import Float
 
 with epy.lazy_imports():  # only means that are computed need it
-    from scipy import special
+    from scipy import special, stats
 
 from gradlog.evaluation.likelihood import Evaluation
 from gradlog.likelihood import mean_standard_error
@@ -53,12 +53,8 @@ def wilson_interval(right: int, count: int) -> dict[str, float]:
     """
     if not count:
         return {"level": LEVEL, "low": math.nan, "high": math.nan}
-    z, share = float(special.ndtri((1 + LEVEL) / 2)), right / count
-    center = share + z**2 / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    low, high = ((center + sign * half) / (1 + z**2 / count) for sign in (-1, 1))
-    low, high = min(max(low, 0.0), share), max(min(high, 1.0), share)  # against rounding
-    return {"level": LEVEL, "low": low, "high": high}
+    found = stats.binomtest(right, count).proportion_ci(LEVEL, method="wilson")
+    return {"level": LEVEL, "low": float(found.low), "high": float(found.high)}
 
 
 def count_of(count: int, failed: int, what: str = "images") -> str:

@@ -8,8 +8,6 @@ from gradlog.report.sweep_files import SweepFiles
 from gradlog.storage import WorkdirError, write_text
 from gradlog.sweeps import SweepFolder
 
-__all__ = ["write_report"]
-
 _REPORT = "report.html"
 # A folder with any of these is the folder of a run.
 _RUN_FILES = ("config.json", "provenance.json", "metrics.jsonl", "checkpoints", "eval")

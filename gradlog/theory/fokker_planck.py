@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.linalg import solve_banded
+from scipy.special import exprel
 
 from gradlog.sde_lib import SDE
 
@@ -129,11 +130,12 @@ def reverse_density(
 def _advance(density, drift, step: float, width: float) -> Float[np.ndarray, " cells"]:
     """Take one step of ``dq/dt = A q``, where the drift at the faces determines A.
 
-    The flux through a face is ``[B(-w h) q_left - B(w h) q_right]/h``, ``B(x) = x/(exp x - 1)``.
+    The flux through a face is ``[B(-w h) q_left - B(w h) q_right]/h``, ``B(x) = x/(exp x - 1)``,
+    the inverse of ``exprel(x)``.
     With c = gamma step, the method is ``y = (1 - c A)^-1 q``, then
     ``(1 - c A)^-1 (q + (1 - gamma) step A y)``.
     """
-    out, back = (_bernoulli(sign * drift * width) / width**2 for sign in (-1, 1))
+    out, back = (1 / (exprel(sign * drift * width) * width**2) for sign in (-1, 1))
     diagonal = np.zeros(len(density))
     diagonal[:-1] -= out
     diagonal[1:] -= back
@@ -144,9 +146,3 @@ def _advance(density, drift, step: float, width: float) -> Float[np.ndarray, " c
     middle = solve_banded((1, 1), banded, density)
     slope = (middle - density) / (_GAMMA * step)
     return solve_banded((1, 1), banded, density + (1 - _GAMMA) * step * slope)
-
-
-def _bernoulli(x) -> Float[np.ndarray, " n"]:
-    """Return ``x / (exp x - 1)``, also near zero and at large arguments."""
-    x = np.where(np.abs(x) < 1e-8, 1e-8, np.clip(x, -700, 700))
-    return x / np.expm1(x)

@@ -1,45 +1,28 @@
 """Training: trainables, optimizer, state, step, mapping over devices, and loop."""
 
-from gradlog.training.interruption import Interrupted, Interruption, defer_signals, raise_on_signal
-from gradlog.training.loop import Every, NonFiniteError, Pending, Plan, Save, train
-from gradlog.training.optimizer import SCHEDULES, adam, add_warmup
-from gradlog.training.parallel import MAPPINGS, ParallelStep
-from gradlog.training.state import NETWORK, ParameterGroup, TrainState, init_state
-from gradlog.training.step import TrainStep
-from gradlog.training.trainable import (
-    Augmentation,
-    Example,
-    RandomFlip,
-    ScoreModelTraining,
-    Trainable,
-    Unchanged,
-)
-
-__all__ = [
-    "MAPPINGS",
-    "NETWORK",
-    "SCHEDULES",
-    "Augmentation",
-    "Every",
-    "Example",
-    "Interrupted",
-    "Interruption",
-    "NonFiniteError",
-    "ParallelStep",
-    "ParameterGroup",
-    "Pending",
-    "Plan",
-    "RandomFlip",
-    "Save",
-    "ScoreModelTraining",
-    "TrainState",
-    "TrainStep",
-    "Trainable",
-    "Unchanged",
-    "adam",
-    "add_warmup",
-    "defer_signals",
-    "init_state",
-    "raise_on_signal",
-    "train",
-]
+from gradlog.training.interruption import Interrupted as Interrupted
+from gradlog.training.interruption import Interruption as Interruption
+from gradlog.training.interruption import defer_signals as defer_signals
+from gradlog.training.interruption import raise_on_signal as raise_on_signal
+from gradlog.training.loop import Every as Every
+from gradlog.training.loop import NonFiniteError as NonFiniteError
+from gradlog.training.loop import Pending as Pending
+from gradlog.training.loop import Plan as Plan
+from gradlog.training.loop import Save as Save
+from gradlog.training.loop import train as train
+from gradlog.training.optimizer import SCHEDULES as SCHEDULES
+from gradlog.training.optimizer import adam as adam
+from gradlog.training.optimizer import add_warmup as add_warmup
+from gradlog.training.parallel import MAPPINGS as MAPPINGS
+from gradlog.training.parallel import ParallelStep as ParallelStep
+from gradlog.training.state import NETWORK as NETWORK
+from gradlog.training.state import ParameterGroup as ParameterGroup
+from gradlog.training.state import TrainState as TrainState
+from gradlog.training.state import init_state as init_state
+from gradlog.training.step import TrainStep as TrainStep
+from gradlog.training.trainable import Augmentation as Augmentation
+from gradlog.training.trainable import Example as Example
+from gradlog.training.trainable import RandomFlip as RandomFlip
+from gradlog.training.trainable import ScoreModelTraining as ScoreModelTraining
+from gradlog.training.trainable import Trainable as Trainable
+from gradlog.training.trainable import Unchanged as Unchanged

@@ -7,15 +7,15 @@ each dimension.
 None stand for no class. Dropout draws from the flax stream "dropout", and only if `train` is true.
 """
 
-from gradlog.models.networks.ddpm import DDPM
-from gradlog.models.networks.dit import DiT
-from gradlog.models.networks.map_network import MapNetwork
-from gradlog.models.networks.mlp import MLP
-from gradlog.models.networks.ncsn import NCSN
-from gradlog.models.networks.ncsnpp import NCSNpp
-from gradlog.models.networks.ncsnv2 import NCSNv2
-from gradlog.models.networks.token_network import TokenNetwork
-from gradlog.models.networks.vdm import VDM
+from gradlog.models.networks.ddpm import DDPM as DDPM
+from gradlog.models.networks.dit import DiT as DiT
+from gradlog.models.networks.map_network import MapNetwork as MapNetwork
+from gradlog.models.networks.mlp import MLP as MLP
+from gradlog.models.networks.ncsn import NCSN as NCSN
+from gradlog.models.networks.ncsnpp import NCSNpp as NCSNpp
+from gradlog.models.networks.ncsnv2 import NCSNv2 as NCSNv2
+from gradlog.models.networks.token_network import TokenNetwork as TokenNetwork
+from gradlog.models.networks.vdm import VDM as VDM
 
 NETWORKS = {
     "ddpm": DDPM,
@@ -26,16 +26,3 @@ NETWORKS = {
     "ncsnv2": NCSNv2,
     "vdm": VDM,
 }
-
-__all__ = [
-    "DDPM",
-    "MLP",
-    "NCSN",
-    "NETWORKS",
-    "VDM",
-    "DiT",
-    "MapNetwork",
-    "NCSNpp",
-    "NCSNv2",
-    "TokenNetwork",
-]

@@ -16,7 +16,6 @@ class Kernel:
 
     value: float
     standard_error: float
-    subsets: int
     subset_size: int
 
 
@@ -54,7 +53,7 @@ def kernel_distance(
     found = np.array([polynomial_mmd(x[next(of_x)], y[next(of_y)]) for _ in range(subsets)])
     share = size / smaller
     variance = found.var(ddof=1) * (share / (1 - share) + 1 / subsets)
-    return Kernel(float(found.mean()), math.sqrt(variance), subsets, size)
+    return Kernel(float(found.mean()), math.sqrt(variance), size)
 
 
 def _subsets(count: int, size: int, seed: int, which: int) -> Iterator[Int[np.ndarray, " size"]]:

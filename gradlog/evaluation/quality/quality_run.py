@@ -6,7 +6,7 @@ numbers that samples of the data's own law would have.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -30,6 +30,7 @@ from gradlog.evaluation.quality.features import (
     read_weights,
 )
 from gradlog.evaluation.samples import SampleRun
+from gradlog.experiment.experiment import Experiment
 from gradlog.storage import (
     Workdir,
     digest_arrays,
@@ -41,9 +42,6 @@ from gradlog.storage import (
     write_npz,
     write_sealed,
 )
-
-if TYPE_CHECKING:
-    from gradlog.experiment.experiment import Experiment
 
 RESULT = "quality.json"
 FROM_FILE = "given"  # takes the place of the step, for samples of a file
@@ -67,7 +65,7 @@ class QualityRun:
     def __init__(
         self,
         workdir: Workdir,
-        experiment: "Experiment",
+        experiment: Experiment,
         samples: SampleRun,
         classifier: ClassifierRun,
     ):
@@ -280,12 +278,12 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def _learned(experiment: "Experiment", classifier: ClassifierRun) -> Features:
+def _learned(experiment: Experiment, classifier: ClassifierRun) -> Features:
     del experiment
     return Learned(classifier.features, {"classifier": digest_params(classifier.params())})
 
 
-def _inception(experiment: "Experiment", classifier: ClassifierRun) -> Features:
+def _inception(experiment: Experiment, classifier: ClassifierRun) -> Features:
     del classifier
     settings = experiment.quality
     return InceptionFeatures(
@@ -297,7 +295,7 @@ def _inception(experiment: "Experiment", classifier: ClassifierRun) -> Features:
 
 
 # By ``config.quality.features``.
-FEATURE_MAKERS: dict[str, Callable[["Experiment", ClassifierRun], Features]] = {
+FEATURE_MAKERS: dict[str, Callable[[Experiment, ClassifierRun], Features]] = {
     "pixels": lambda experiment, classifier: Pixels(),
     "classifier": _learned,
     "inception": _inception,
