@@ -159,8 +159,7 @@ def golden(size: Size, clock: Clock) -> Iterator[Row]:
         tight,
     )
 
-    from tests.losses.test_score_flow import compiled, evaluate
-    from tests.losses.test_score_flow import golden as stored_loss
+    from tests.losses.test_score_flow import compiled, evaluate, golden as stored_loss
 
     for precision in size.precisions:
         for cached in (compiled, evaluate, tight):

@@ -16,35 +16,43 @@ if TYPE_CHECKING:
     from gradlog.experiment.build import load_dataset as load_dataset
     from gradlog.experiment.loading import load_config as load_config
     from gradlog.experiment.run import Run as Run
-    from gradlog.fitting import FittedModel as FittedModel
-    from gradlog.fitting import fit as fit
-    from gradlog.likelihood import ODELikelihood as ODELikelihood
-    from gradlog.likelihood import OneDraw as OneDraw
-    from gradlog.likelihood import VariationalBound as VariationalBound
-    from gradlog.losses import DenoisingScoreMatching as DenoisingScoreMatching
-    from gradlog.losses import EvidenceBound as EvidenceBound
-    from gradlog.losses import ScoreMatching as ScoreMatching
-    from gradlog.models import BoundModel as BoundModel
-    from gradlog.models import DiffusionModel as DiffusionModel
-    from gradlog.models import Noise as Noise
-    from gradlog.models import NoiseLevel as NoiseLevel
-    from gradlog.models import Preconditioned as Preconditioned
-    from gradlog.models import QuarterLogRho as QuarterLogRho
-    from gradlog.models import ScaledTime as ScaledTime
-    from gradlog.models import Score as Score
-    from gradlog.models import Uniform as Uniform
-    from gradlog.models import Velocity as Velocity
-    from gradlog.models.networks import MLP as MLP
-    from gradlog.models.networks import NCSNpp as NCSNpp
-    from gradlog.sampling import DPMSolver2M as DPMSolver2M
-    from gradlog.sampling import PredictorCorrector as PredictorCorrector
-    from gradlog.sde_lib import VE as VE
-    from gradlog.sde_lib import VP as VP
-    from gradlog.sde_lib import LearnedGamma as LearnedGamma
-    from gradlog.sde_lib import LearnedNumbers as LearnedNumbers
-    from gradlog.sde_lib import LogSNR as LogSNR
-    from gradlog.sde_lib import Straight as Straight
-    from gradlog.sde_lib import SubVP as SubVP
+    from gradlog.fitting import FittedModel as FittedModel, fit as fit
+    from gradlog.likelihood import (
+        ODELikelihood as ODELikelihood,
+        OneDraw as OneDraw,
+        VariationalBound as VariationalBound,
+    )
+    from gradlog.losses import (
+        DenoisingScoreMatching as DenoisingScoreMatching,
+        EvidenceBound as EvidenceBound,
+        ScoreMatching as ScoreMatching,
+    )
+    from gradlog.models import (
+        BoundModel as BoundModel,
+        DiffusionModel as DiffusionModel,
+        Noise as Noise,
+        NoiseLevel as NoiseLevel,
+        Preconditioned as Preconditioned,
+        QuarterLogRho as QuarterLogRho,
+        ScaledTime as ScaledTime,
+        Score as Score,
+        Uniform as Uniform,
+        Velocity as Velocity,
+    )
+    from gradlog.models.networks import MLP as MLP, NCSNpp as NCSNpp
+    from gradlog.sampling import (
+        DPMSolver2M as DPMSolver2M,
+        PredictorCorrector as PredictorCorrector,
+    )
+    from gradlog.sde_lib import (
+        VE as VE,
+        VP as VP,
+        LearnedGamma as LearnedGamma,
+        LearnedNumbers as LearnedNumbers,
+        LogSNR as LogSNR,
+        Straight as Straight,
+        SubVP as SubVP,
+    )
 
 # The module that defines each name.
 _MODULES = {

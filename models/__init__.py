@@ -1,35 +1,42 @@
 """Diffusion models: networks, parametrizations that turn them into scores, and dequantizers."""
 
 from gradlog.models.bound_model import BoundModel as BoundModel
-from gradlog.models.classifier import ClassifierNetwork as ClassifierNetwork
-from gradlog.models.classifier import NoisyClassifier as NoisyClassifier
-from gradlog.models.dequantizers import Centers as Centers
-from gradlog.models.dequantizers import Continuous as Continuous
-from gradlog.models.dequantizers import Decoder as Decoder
-from gradlog.models.dequantizers import Dequantizer as Dequantizer
-from gradlog.models.dequantizers import Scaled as Scaled
-from gradlog.models.dequantizers import Tokens as Tokens
-from gradlog.models.dequantizers import TruncatedNormal as TruncatedNormal
-from gradlog.models.dequantizers import Uniform as Uniform
-from gradlog.models.diffusion_model import DiffusionModel as DiffusionModel
-from gradlog.models.diffusion_model import Params as Params
+from gradlog.models.classifier import (
+    ClassifierNetwork as ClassifierNetwork,
+    NoisyClassifier as NoisyClassifier,
+)
+from gradlog.models.dequantizers import (
+    Centers as Centers,
+    Continuous as Continuous,
+    Decoder as Decoder,
+    Dequantizer as Dequantizer,
+    Scaled as Scaled,
+    Tokens as Tokens,
+    TruncatedNormal as TruncatedNormal,
+    Uniform as Uniform,
+)
+from gradlog.models.diffusion_model import DiffusionModel as DiffusionModel, Params as Params
 from gradlog.models.energy import Energy as Energy
 from gradlog.models.networks import NETWORKS as NETWORKS
-from gradlog.models.noise_labels import LadderIndex as LadderIndex
-from gradlog.models.noise_labels import NoiseLevel as NoiseLevel
-from gradlog.models.noise_labels import NoLabel as NoLabel
-from gradlog.models.noise_labels import NormalizedGamma as NormalizedGamma
-from gradlog.models.noise_labels import QuarterLogRho as QuarterLogRho
-from gradlog.models.noise_labels import ScaledTime as ScaledTime
-from gradlog.models.noise_labels import StepIndex as StepIndex
-from gradlog.models.parametrizations import Datum as Datum
-from gradlog.models.parametrizations import LevelLogits as LevelLogits
-from gradlog.models.parametrizations import Logits as Logits
-from gradlog.models.parametrizations import Noise as Noise
-from gradlog.models.parametrizations import Parametrization as Parametrization
-from gradlog.models.parametrizations import Preconditioned as Preconditioned
-from gradlog.models.parametrizations import Score as Score
-from gradlog.models.parametrizations import Velocity as Velocity
+from gradlog.models.noise_labels import (
+    LadderIndex as LadderIndex,
+    NoiseLevel as NoiseLevel,
+    NoLabel as NoLabel,
+    NormalizedGamma as NormalizedGamma,
+    QuarterLogRho as QuarterLogRho,
+    ScaledTime as ScaledTime,
+    StepIndex as StepIndex,
+)
+from gradlog.models.parametrizations import (
+    Datum as Datum,
+    LevelLogits as LevelLogits,
+    Logits as Logits,
+    Noise as Noise,
+    Parametrization as Parametrization,
+    Preconditioned as Preconditioned,
+    Score as Score,
+    Velocity as Velocity,
+)
 from gradlog.models.variational_dequantizer import Variational as Variational
 
 PARAMETRIZATIONS: dict[str, type] = {

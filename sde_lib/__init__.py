@@ -3,42 +3,53 @@
 To add one, write a file with a subclass of ``SDE`` or ``Discrete`` and add a line here.
 """
 
-from gradlog.sde_lib.base import SDE as SDE
-from gradlog.sde_lib.base import GaussianPath as GaussianPath
-from gradlog.sde_lib.base import Kind as Kind
-from gradlog.sde_lib.base import Process as Process
-from gradlog.sde_lib.base import check_process as check_process
-from gradlog.sde_lib.base import derivative as derivative
-from gradlog.sde_lib.base import sum_over as sum_over
-from gradlog.sde_lib.bases import Basis as Basis
-from gradlog.sde_lib.bases import Frequencies as Frequencies
-from gradlog.sde_lib.bases import Pixels as Pixels
-from gradlog.sde_lib.bases import Reflections as Reflections
+from gradlog.sde_lib.base import (
+    SDE as SDE,
+    GaussianPath as GaussianPath,
+    Kind as Kind,
+    Process as Process,
+    check_process as check_process,
+    derivative as derivative,
+    sum_over as sum_over,
+)
+from gradlog.sde_lib.bases import (
+    Basis as Basis,
+    Frequencies as Frequencies,
+    Pixels as Pixels,
+    Reflections as Reflections,
+)
 from gradlog.sde_lib.blurring import Blurring as Blurring
 from gradlog.sde_lib.ddpm import DDPM as DDPM
-from gradlog.sde_lib.discrete import Absorbing as Absorbing
-from gradlog.sde_lib.discrete import Discrete as Discrete
-from gradlog.sde_lib.discrete import JumpProcess as JumpProcess
+from gradlog.sde_lib.discrete import (
+    Absorbing as Absorbing,
+    Discrete as Discrete,
+    JumpProcess as JumpProcess,
+)
 from gradlog.sde_lib.learned import LearnedNumbers as LearnedNumbers
-from gradlog.sde_lib.learned_affine import AffinePath as AffinePath
-from gradlog.sde_lib.learned_affine import LearnedAffine as LearnedAffine
-from gradlog.sde_lib.learned_drift import DriftChain as DriftChain
-from gradlog.sde_lib.learned_drift import LearnedDrift as LearnedDrift
-from gradlog.sde_lib.learned_gamma import GammaPath as GammaPath
-from gradlog.sde_lib.learned_gamma import LearnedGamma as LearnedGamma
-from gradlog.sde_lib.level_masking import LearnedMasking as LearnedMasking
-from gradlog.sde_lib.level_masking import LevelMasking as LevelMasking
+from gradlog.sde_lib.learned_affine import AffinePath as AffinePath, LearnedAffine as LearnedAffine
+from gradlog.sde_lib.learned_drift import DriftChain as DriftChain, LearnedDrift as LearnedDrift
+from gradlog.sde_lib.learned_gamma import GammaPath as GammaPath, LearnedGamma as LearnedGamma
+from gradlog.sde_lib.level_masking import (
+    LearnedMasking as LearnedMasking,
+    LevelMasking as LevelMasking,
+)
 from gradlog.sde_lib.log_snr import LogSNR as LogSNR
-from gradlog.sde_lib.masking import MASK_SCHEDULES as MASK_SCHEDULES
-from gradlog.sde_lib.masking import Masking as Masking
-from gradlog.sde_lib.masking import grid_of_times as grid_of_times
-from gradlog.sde_lib.multivariate import LatentPath as LatentPath
-from gradlog.sde_lib.multivariate import Multivariate as Multivariate
-from gradlog.sde_lib.multivariate import PixelGammaPath as PixelGammaPath
-from gradlog.sde_lib.neural import ConditionalPath as ConditionalPath
-from gradlog.sde_lib.neural import Neural as Neural
-from gradlog.sde_lib.neural import NeuralPath as NeuralPath
-from gradlog.sde_lib.neural import linear_moments as linear_moments
+from gradlog.sde_lib.masking import (
+    MASK_SCHEDULES as MASK_SCHEDULES,
+    Masking as Masking,
+    grid_of_times as grid_of_times,
+)
+from gradlog.sde_lib.multivariate import (
+    LatentPath as LatentPath,
+    Multivariate as Multivariate,
+    PixelGammaPath as PixelGammaPath,
+)
+from gradlog.sde_lib.neural import (
+    ConditionalPath as ConditionalPath,
+    Neural as Neural,
+    NeuralPath as NeuralPath,
+    linear_moments as linear_moments,
+)
 from gradlog.sde_lib.one_position import OnePosition as OnePosition
 from gradlog.sde_lib.straight import Straight as Straight
 from gradlog.sde_lib.subvp import SubVP as SubVP

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import tiny
 from flax.traverse_util import flatten_dict
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gradlog.cli.modes import MODES
 from gradlog.config_error import ConfigError

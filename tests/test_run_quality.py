@@ -10,8 +10,13 @@ import tiny
 
 from gradlog.data.dataset import from_arrays
 from gradlog.evaluation.conditional_sampling import condition_settings
-from gradlog.evaluation.quality import QualityError, frechet_distance, moments, precision_recall
-from gradlog.evaluation.quality import quality_run as room
+from gradlog.evaluation.quality import (
+    QualityError,
+    frechet_distance,
+    moments,
+    precision_recall,
+    quality_run as room,
+)
 from gradlog.evaluation.quality.features import Learned
 from gradlog.evaluation.quality.quality_run import QualityRun
 from gradlog.evaluation.samples import SampleRun

@@ -7,39 +7,44 @@ them: those of ``configs/default.py``. '' and 0 (or -1, where 0 has a meaning) s
 given". A loader raises a `DataError` if data are missing, damaged or not as the arguments say.
 """
 
-from gradlog.data.array_files import Arrays as Arrays
-from gradlog.data.array_files import check_fits as check_fits
-from gradlog.data.array_files import describe_memory as describe_memory
-from gradlog.data.array_files import machine_bytes as machine_bytes
-from gradlog.data.array_files import open_arrays as open_arrays
-from gradlog.data.array_files import read_array as read_array
+from gradlog.data.array_files import (
+    Arrays as Arrays,
+    check_fits as check_fits,
+    describe_memory as describe_memory,
+    machine_bytes as machine_bytes,
+    open_arrays as open_arrays,
+    read_array as read_array,
+)
 from gradlog.data.batches import BatchStream as BatchStream
 from gradlog.data.cifar10 import load_cifar10
-from gradlog.data.classes import find_classes as find_classes
-from gradlog.data.classes import names_of_classes as names_of_classes
-from gradlog.data.dataset import UNKNOWN as UNKNOWN
-from gradlog.data.dataset import DataError as DataError
-from gradlog.data.dataset import Dataset as Dataset
-from gradlog.data.dataset import Source as Source
-from gradlog.data.dataset import from_arrays as from_arrays
-from gradlog.data.dataset_spec import DatasetSpec as DatasetSpec
-from gradlog.data.dataset_spec import LazyDataset as LazyDataset
-from gradlog.data.dataset_spec import known_spec as known_spec
+from gradlog.data.classes import find_classes as find_classes, names_of_classes as names_of_classes
+from gradlog.data.dataset import (
+    UNKNOWN as UNKNOWN,
+    DataError as DataError,
+    Dataset as Dataset,
+    Source as Source,
+    from_arrays as from_arrays,
+)
+from gradlog.data.dataset_spec import (
+    DatasetSpec as DatasetSpec,
+    LazyDataset as LazyDataset,
+    known_spec as known_spec,
+)
 from gradlog.data.digits import load_digits
 from gradlog.data.examples import read_examples as read_examples
 from gradlog.data.files import load_files
-from gradlog.data.folder import check_holds_no_images as check_holds_no_images
-from gradlog.data.folder import load_folder
+from gradlog.data.folder import check_holds_no_images as check_holds_no_images, load_folder
 from gradlog.data.imagenet32 import load_imagenet32
-from gradlog.data.inspection import Inspection as Inspection
-from gradlog.data.inspection import inspect_data as inspect_data
-from gradlog.data.labeled import Labeled as Labeled
-from gradlog.data.labeled import LabeledSource as LabeledSource
-from gradlog.data.labeled import class_frequencies as class_frequencies
-from gradlog.data.labeled import explain_missing_labels as explain_missing_labels
-from gradlog.data.labeled import labeled_test as labeled_test
-from gradlog.data.labeled import labeled_train as labeled_train
-from gradlog.data.labeled import split_label as split_label
+from gradlog.data.inspection import Inspection as Inspection, inspect_data as inspect_data
+from gradlog.data.labeled import (
+    Labeled as Labeled,
+    LabeledSource as LabeledSource,
+    class_frequencies as class_frequencies,
+    explain_missing_labels as explain_missing_labels,
+    labeled_test as labeled_test,
+    labeled_train as labeled_train,
+    split_label as split_label,
+)
 from gradlog.data.photos import load_photos
 from gradlog.data.text import load_text
 from gradlog.data.tfds_images import load_tfds

@@ -1,42 +1,56 @@
 """Checkpoints, workdirs, metrics, trackers and atomic files."""
 
-from gradlog.storage.checkpoints import KEEP_ALL as KEEP_ALL
-from gradlog.storage.checkpoints import Checkpoints as Checkpoints
-from gradlog.storage.checkpoints import Retention as Retention
-from gradlog.storage.errors import CheckpointError as CheckpointError
-from gradlog.storage.errors import DamagedError as DamagedError
-from gradlog.storage.errors import DamagedFileError as DamagedFileError
-from gradlog.storage.errors import MissingError as MissingError
-from gradlog.storage.errors import WorkdirError as WorkdirError
-from gradlog.storage.errors import is_damage as is_damage
-from gradlog.storage.files import atomic as atomic
-from gradlog.storage.files import check_plain as check_plain
-from gradlog.storage.files import own_path as own_path
-from gradlog.storage.files import read_json as read_json
-from gradlog.storage.files import read_sealed as read_sealed
-from gradlog.storage.files import replace_nonfinite as replace_nonfinite
-from gradlog.storage.files import write_json as write_json
-from gradlog.storage.files import write_npz as write_npz
-from gradlog.storage.files import write_sealed as write_sealed
-from gradlog.storage.files import write_text as write_text
+from gradlog.storage.checkpoints import (
+    KEEP_ALL as KEEP_ALL,
+    Checkpoints as Checkpoints,
+    Retention as Retention,
+)
+from gradlog.storage.errors import (
+    CheckpointError as CheckpointError,
+    DamagedError as DamagedError,
+    DamagedFileError as DamagedFileError,
+    MissingError as MissingError,
+    WorkdirError as WorkdirError,
+    is_damage as is_damage,
+)
+from gradlog.storage.files import (
+    atomic as atomic,
+    check_plain as check_plain,
+    own_path as own_path,
+    read_json as read_json,
+    read_sealed as read_sealed,
+    replace_nonfinite as replace_nonfinite,
+    write_json as write_json,
+    write_npz as write_npz,
+    write_sealed as write_sealed,
+    write_text as write_text,
+)
 from gradlog.storage.lock import WorkdirLock as WorkdirLock
-from gradlog.storage.metrics import LOGGED as LOGGED
-from gradlog.storage.metrics import MetricsLog as MetricsLog
-from gradlog.storage.metrics import digest_lines as digest_lines
-from gradlog.storage.metrics import read_metrics as read_metrics
-from gradlog.storage.metrics import scan_metrics as scan_metrics
-from gradlog.storage.official import OfficialState as OfficialState
-from gradlog.storage.official import find_mismatches as find_mismatches
-from gradlog.storage.official import fit_arrays as fit_arrays
-from gradlog.storage.official import read_official as read_official
-from gradlog.storage.tracking import TRACKERS as TRACKERS
-from gradlog.storage.tracking import NoTracker as NoTracker
-from gradlog.storage.tracking import TrackedRun as TrackedRun
-from gradlog.storage.tracking import Tracker as Tracker
-from gradlog.storage.tracking import find_missing_package as find_missing_package
-from gradlog.storage.workdir import Workdir as Workdir
-from gradlog.storage.workdir import check_writable as check_writable
-from gradlog.storage.workdir import digest as digest
-from gradlog.storage.workdir import digest_arrays as digest_arrays
-from gradlog.storage.workdir import digest_params as digest_params
-from gradlog.storage.workdir import list_versions as list_versions
+from gradlog.storage.metrics import (
+    LOGGED as LOGGED,
+    MetricsLog as MetricsLog,
+    digest_lines as digest_lines,
+    read_metrics as read_metrics,
+    scan_metrics as scan_metrics,
+)
+from gradlog.storage.official import (
+    OfficialState as OfficialState,
+    find_mismatches as find_mismatches,
+    fit_arrays as fit_arrays,
+    read_official as read_official,
+)
+from gradlog.storage.tracking import (
+    TRACKERS as TRACKERS,
+    NoTracker as NoTracker,
+    TrackedRun as TrackedRun,
+    Tracker as Tracker,
+    find_missing_package as find_missing_package,
+)
+from gradlog.storage.workdir import (
+    Workdir as Workdir,
+    check_writable as check_writable,
+    digest as digest,
+    digest_arrays as digest_arrays,
+    digest_params as digest_params,
+    list_versions as list_versions,
+)

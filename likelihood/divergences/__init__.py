@@ -1,13 +1,16 @@
 """Estimators of the trace of a Jacobian by Jacobian-vector products."""
 
-from gradlog.likelihood.divergences.base import Divergence as Divergence
-from gradlog.likelihood.divergences.base import sample_variance_of_mean as sample_variance_of_mean
-from gradlog.likelihood.divergences.coloring import Orthogonal as Orthogonal
-from gradlog.likelihood.divergences.coloring import Probing as Probing
+from gradlog.likelihood.divergences.base import (
+    Divergence as Divergence,
+    sample_variance_of_mean as sample_variance_of_mean,
+)
+from gradlog.likelihood.divergences.coloring import Orthogonal as Orthogonal, Probing as Probing
 from gradlog.likelihood.divergences.exact import Exact as Exact
-from gradlog.likelihood.divergences.hutchinson import Gaussian as Gaussian
-from gradlog.likelihood.divergences.hutchinson import Rademacher as Rademacher
-from gradlog.likelihood.divergences.hutchinson import Sphere as Sphere
+from gradlog.likelihood.divergences.hutchinson import (
+    Gaussian as Gaussian,
+    Rademacher as Rademacher,
+    Sphere as Sphere,
+)
 from gradlog.likelihood.divergences.hutchpp import HutchPP as HutchPP
 
 DIVERGENCES: dict[str, type] = {

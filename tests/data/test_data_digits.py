@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits as load_from_sklearn
 
-from gradlog.data import digits as digits_module
-from gradlog.data import prepare as prepare_module
+from gradlog.data import digits as digits_module, prepare as prepare_module
 from gradlog.data.dataset import DataError, permutation
 from gradlog.data.digits import load_digits
 from gradlog.data.prepare import data_root, is_complete

@@ -20,9 +20,9 @@ from gradlog.storage import (
     DamagedError,
     MissingError,
     Retention,
+    checkpoints as module,
     manifest,
 )
-from gradlog.storage import checkpoints as module
 from gradlog.training.state import ParameterGroup, init_state
 
 PARAMS = {

@@ -17,9 +17,9 @@ from gradlog.storage import (
     MetricsLog,
     WorkdirError,
     check_writable,
+    checkpoints as module,
     scan_metrics,
 )
-from gradlog.storage import checkpoints as module
 from gradlog.storage.files import atomic
 
 ROOT = Path(__file__).parents[2]
