@@ -13,9 +13,10 @@ import tiny
 
 from gradlog.experiment.run import Run
 
-# A process in the background of a shell would be born with SIGINT ignored.
+# A process in the background of a shell is born with SIGINT ignored, one under nohup with SIGHUP.
 MAIN = (
     "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     "sys.argv[0] = 'main.py'; runpy.run_path('main.py', run_name='__main__')"
 )
 SECONDS = 120
