@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
@@ -299,7 +300,7 @@ class Run:
         return lru_cache(maxsize=1)(lambda step: self.state(step).ema)
 
     def _step(self, step: int | None) -> int:
-        return self.steps()[-1] if step is None else step
+        return self.steps()[-1] if step is None else operator.index(step)
 
     # --- likelihoods --------------------------------------------------------------------------
 
@@ -572,7 +573,8 @@ class Run:
           CheckpointError: there is no such checkpoint, or a guidance needs a classifier and there
             is none.
           ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
-          DataError: test data are needed, and are not available.
+          DataError: test data are needed, and are not available; or the memory cannot hold n
+            samples.
           TypeError: the key is no key of JAX.
           ValueError: n is below 1.
         """
