@@ -154,6 +154,13 @@ def test_more_samples_than_the_memory_holds_are_refused(digits):
         Run.open(digits).sample(None, 10**13)
 
 
+def test_a_run_with_checkpoints_says_that_it_does_not_start_from_another(workdir, capsys):
+    changed = tiny.points(**{"training.start_from": "elsewhere"})
+    for config, said in ((changed, True), (None, False)):
+        Run.open(workdir, config).train()
+        assert ("start_from = 'elsewhere'" in capsys.readouterr().out) == said
+
+
 # --- what it says of itself -----------------------------------------------------------------
 
 

@@ -216,9 +216,14 @@ class Run:
             installed, or the parameters to start from do not fit.
           CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
         """
-        config = self.config.to_dict()
-        begins = self.experiment.training.start_from and not self.checkpoints.steps()
-        given = self._params_to_start_from() if begins else {}
+        config, source = self.config.to_dict(), self.experiment.training.start_from
+        is_new = not self.checkpoints.steps()
+        given = self._params_to_start_from() if source and is_new else {}
+        if not is_new and source not in ("", load_workdir_config(self.workdir).training.start_from):
+            terminal.say(
+                f"note: config.training.start_from = {source!r} changes nothing: the run has "
+                "checkpoints, and goes on from the newest"
+            )
         train_in_workdir(
             score_model_training(self.workdir, config, self.experiment, known_defaults(), given)
         )
