@@ -101,10 +101,10 @@ def sde() -> Config:
             # chain. [2, inf)
             "num_steps": 1000,
             # log_snr, blurring, learned processes: minus the log signal-to-noise ratio at t = 0
-            # (-inf, inf)
+            # [-80, 80]
             "gamma_min": -13.3,
             # log_snr, blurring, learned processes: minus the log signal-to-noise ratio at t = 1
-            # (-inf, inf)
+            # [-80, 80]
             "gamma_max": 5.0,
             # learned_gamma: gamma between its ends: a monotone 'network' or a 'polynomial'.
             "schedule": "network",

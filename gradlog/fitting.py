@@ -16,8 +16,8 @@ from jaxtyping import Float, Int, Num
 
 from gradlog import terminal
 from gradlog.compilation_cache import store_compiled_programs
-from gradlog.data import BatchStream, LabeledSource
-from gradlog.data.user_arrays import check_labels
+from gradlog.data import BatchStream, DataError, LabeledSource
+from gradlog.data.user_arrays import check_labels, check_stored
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.evaluation.samples import SampleDriver
 from gradlog.likelihood import (
@@ -39,11 +39,17 @@ from gradlog.losses import (
     UniformLogRho,
     UniformTime,
 )
-from gradlog.models import BoundModel, DiffusionModel, Variational
+from gradlog.models import BoundModel, Continuous, DiffusionModel, Variational
 from gradlog.models.diffusion_model import Params
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
-from gradlog.sde_lib import SDE, ConditionalPath, DriftChain, check_process
+from gradlog.sde_lib import (
+    SDE,
+    ConditionalPath,
+    DriftChain,
+    check_eps,
+    check_process,
+)
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -111,19 +117,20 @@ class FittedModel:
           condition: the class, of a class-conditional model.
 
         Raises:
-          DataError: the model has no such class.
+          DataError: x is not like the training data, or the model has no such class.
           ValueError: the estimator needs another kind of process.
         """
         dims = int(np.prod(self.shape))
         likelihood = likelihood or default_likelihood(dims, self.eps)
         check_process(likelihood, self.model.process)
+        x = check_stored(x, self.shape, _levels_of(self.model), "those of the model")
         if likelihood not in self._evaluators:
             evaluator = LikelihoodEvaluator(likelihood, self.model.in_float32(), _BATCH)
             self._evaluators[likelihood] = evaluator
         if condition is not None:
             check_labels([condition], 1, self.model.num_classes)
         evaluate = self._evaluators[likelihood]
-        return evaluate(self.params, np.asarray(x), key, condition=condition).nats
+        return evaluate(self.params, x, key, condition=condition).nats
 
     def bits_per_dim(
         self,
@@ -157,7 +164,7 @@ class FittedModel:
           condition: the class, of a class-conditional model.
 
         Raises:
-          DataError: the model has no such class.
+          DataError: the model has no such class, or the memory cannot hold n samples.
           ValueError: n is below 1, or the sampler needs another kind of process.
         """
         if n < 1:
@@ -221,33 +228,45 @@ def fit(
 
     Args:
       model: the process, the network and the meaning of its output.
-      data: the examples as stored. Integer data need a model with a dequantizer.
+      data: the examples as stored. Integer data need a model with a dequantizer. Continuous data
+        are rounded to float32, and a line on the terminal says so if they have more digits.
       objective: by default denoising score matching with the likelihood weighting and importance
         sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps; for a learned
         process or dequantizer the whole bound.
-      steps: number of updates.
+      steps: number of updates, 1 or more.
       batch_size: examples per update; a multiple of the number of devices.
       optimizer: by default Adam with a cosine schedule from 2e-3.
       ema_decay: decay of the averaged parameters.
       groups: the settings of single groups of parameters, "network", "process" or "dequantizer"; an
         optimizer None freezes a group. The other groups have the optimizer and decay above.
-      labels: the class of each example, 0 to ``model.num_classes - 1``.
+      labels: the class of each example, 0 to ``model.num_classes - 1``; None if it has no classes.
       class_dropout: the probability that a class-conditional model gets no class, so that it
         learns the score of all classes together as well.
-      eps: the smallest time of training, likelihoods and samples.
+      eps: the smallest time of training, likelihoods and samples; 0 only if the process has noise
+        there.
       seed: of everything random.
-      log_every: updates over which a logged loss is the mean.
+      log_every: updates over which a logged loss is the mean, 1 or more.
       log: is called with the step and its metrics.
 
     Raises:
       NonFiniteError: the loss or its gradient is not finite.
-      DataError: the labels are not one class for each example.
-      ValueError: the batch does not divide over the devices, the model has no such group, or the
-        objective needs another kind of process.
+      DataError: there are no data, they are not finite, or not among the levels of the model; or
+        the labels are not one class for each example.
+      ValueError: a number lies outside of its range, the batch does not divide over the devices,
+        the model has no such group, or the objective needs another kind of process.
     """
+    for name, count in (("steps", steps), ("log_every", log_every)):
+        if count < 1:
+            raise ValueError(f"{name} = {count}: choose 1 or more")
     store_compiled_programs()
     objective = objective or default_objective(model, eps)
     check_process(objective, model.process)
+    check_eps(eps, model.process)
+    data = _check_examples(data, model)
+    if labels is not None:
+        check_labels(labels, len(data), model.num_classes)
+    elif model.num_classes:
+        raise DataError(f"labels are missing: the model has num_classes = {model.num_classes}")
     optimizer = optimizer or default_optimizer(steps)
     shape = data.shape[1:]
     trainable = ScoreModelTraining(model, objective, shape, class_dropout=class_dropout)
@@ -256,8 +275,6 @@ def fit(
     groups = dict.fromkeys(spec, ParameterGroup(optimizer, ema_decay)) | dict(groups or {})
     step = ParallelStep(TrainStep(trainable, groups, batch_size), train_key, MAPPINGS["pmap"]())
     state = step.initialize(lambda: init_state(trainable.init(init_key), groups))
-    if labels is not None:
-        check_labels(labels, len(data), model.num_classes)
     source = data if labels is None else LabeledSource(data, np.asarray(labels))
     losses = []
 
@@ -270,6 +287,31 @@ def fit(
     state = train(step, state, BatchStream(source, batch_size, seed), plan)
     params = jax.tree.map(jnp.asarray, step.fetch(state.ema))
     return FittedModel(model, params, shape, np.asarray(losses), eps)
+
+
+def _levels_of(model: DiffusionModel) -> int | None:
+    """Return the number of levels of the data; None for continuous ones."""
+    return getattr(model.dequantizer, "levels", None)
+
+
+def _check_examples(data: Any, model: DiffusionModel) -> Num[np.ndarray, "n *D"]:
+    """Return the training data as an array of numbers that the model can have.
+
+    Raises:
+      DataError: they are none.
+    """
+    data = np.asarray(data)
+    data = check_stored(data, data.shape[1:], _levels_of(model), "the levels of the dequantizer")
+    if not isinstance(model.dequantizer, Continuous):
+        return data
+    if data.dtype.kind != "f":
+        raise DataError(
+            f"data of type {data.dtype} are levels, whose density is infinite: give the model a "
+            "dequantizer, such as Uniform(levels=256), or pass continuous numbers as floats"
+        )
+    if not np.can_cast(data.dtype, np.float32):
+        terminal.say(f"note: the data are {data.dtype} numbers, rounded to float32")
+    return data.astype(np.float32)
 
 
 def default_objective(model: DiffusionModel, eps: float) -> Objective:

@@ -8,6 +8,7 @@ from gradlog.sde_lib.base import (
     GaussianPath as GaussianPath,
     Kind as Kind,
     Process as Process,
+    check_eps as check_eps,
     check_process as check_process,
     derivative as derivative,
     sum_over as sum_over,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gradlog.sde_lib.bases import Basis, Pixels
@@ -221,3 +222,23 @@ def check_process(strategy: Any, process: Process) -> None:
             f"{type(strategy).__name__} needs a process of the kind "
             f"{' or '.join(kind.__name__ for kind in kinds)}, got {type(process).__name__}{advice}"
         )
+
+
+def check_eps(eps: float, process: Process) -> None:
+    """Check that a time can be the first one of an integration or a training.
+
+    Args:
+      eps: the time. It may be 0 if the process has noise there.
+      process: a forward process. One with trained numbers is checked as it is before training.
+
+    Raises:
+      ValueError: it lies outside of the times of the process.
+    """
+    path = process.initial()
+    if 0 < eps < path.t_max:
+        return
+    with jax.debug_infs(False):  # where there is no noise, its logarithm is infinite
+        noise_at_0 = not isinstance(path, GaussianPath) or bool(np.all(path.sigma(0.0) > 0))
+    if eps != 0 or not noise_at_0:
+        interval = f"{'[' if noise_at_0 else '('}0, {path.t_max})"
+        raise ValueError(f"eps = {eps} must lie in {interval}")

@@ -325,7 +325,8 @@ def test_what_samples_cannot_be_is_one_line(mistake, taught, settings, message):
 
 
 def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):
-    for name, array in {"small": np.ones((4, 4)), "none": np.zeros((8, 8))}.items():
+    masks = {"small": np.ones((4, 4)), "none": np.zeros((8, 8)), "empty": np.zeros(0)}
+    for name, array in masks.items():
         np.save(tmp_path / f"{name}.npy", array)
     asked = lambda name: mistake(  # noqa: E731
         f"--workdir={taught}",
@@ -334,6 +335,7 @@ def test_a_mask_that_does_not_fit_is_one_line(mistake, taught, tmp_path):
         f"--config.sampling.mask={tmp_path / name}.npy",
     )
     assert asked("small").endswith("has the shape (4, 4), the data (8, 8, 1)")
+    assert asked("empty").endswith("has the shape (0,), the data (8, 8, 1)")
     assert asked("none").endswith("hides all of it, or nothing")
     assert asked("missing") == f"config.sampling.mask: there is no file {tmp_path / 'missing.npy'}"
     np.save(tmp_path / "soft.npy", np.linspace(0, 1, 64).reshape(8, 8))

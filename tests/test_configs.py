@@ -1007,6 +1007,15 @@ def test_an_override_that_nothing_reads_is_told():
     assert found == ["config.sde.sigma_max is not read by this command; it changes nothing"]
 
 
+def test_a_network_alone_that_cannot_be_frozen_is_told():
+    """From a file; an override is told as one that nothing reads."""
+    experiment = build(tiny.points(**{"optimizer.frozen": ("network",)}), POINTS)
+    assert "optimizer.frozen" not in experiment.identity
+    (found,) = (note for note in notes(experiment) if "frozen" in note)
+    assert "('network',)" in found
+    assert not any("freezes" in note for note in notes(experiment, ["optimizer.frozen"]))
+
+
 # --- parts ----------------------------------------------------------------------------------
 
 

@@ -106,7 +106,8 @@ def test_classes_and_trained_numbers_of_a_process_are_fitted():
 
 
 @pytest.mark.parametrize(
-    "labels", [np.arange(256) % 3 + 1, np.arange(255) % 3, np.zeros(256), np.full(256, 2**64 - 1)]
+    "labels",
+    [np.arange(256) % 3 + 1, np.arange(255) % 3, np.zeros(256), np.full(256, 2**64 - 1), None],
 )
 def test_labels_that_are_not_the_classes_of_the_model_are_refused(labels):
     with pytest.raises(DataError, match="labels"):
@@ -176,8 +177,80 @@ def test_a_process_of_another_kind_is_refused_before_anything_is_compiled():
 
 
 def test_a_training_that_diverges_names_the_step_and_no_checkpoint():
-    with pytest.raises(NonFiniteError, match=r"^step 1: (loss|grad_norm) is nan$"):
-        fit(_model(), POINTS * np.nan, steps=3, batch_size=32)
+    with pytest.raises(NonFiniteError, match=r"^step 1: (loss|grad_norm) is (nan|inf)$"):
+        fit(_model(), POINTS * 1e30, steps=3, batch_size=32)
+
+
+NOT_FINITE = np.where(np.arange(512).reshape(256, 2) == 7, np.inf, POINTS)
+LEVELS = np.arange(512).reshape(256, 2) % 4
+BAD_DATA = {
+    "not finite": (None, NOT_FINITE, "1 of 256 examples are not, the first at index 3"),
+    "too large": (None, POINTS.astype(float) * 1e200, "finite in float32"),
+    "levels without a dequantizer": (None, LEVELS, "dequantizer"),
+    "too many levels": (4, LEVELS + 1, "from 1 to 4 .* from 0 to 3"),
+    "negative levels": (4, LEVELS - 1, "from 0 to 3"),
+    "levels that would wrap around": (4, LEVELS * 2**40, "from 0 to 3"),
+    "scaled levels": (4, LEVELS / 4, "from 0 to 3"),
+    "complex": (None, POINTS * 1j, "complex"),
+    "text": (None, POINTS.astype(str), "real numbers"),
+    "none": (None, POINTS[:0], "n > 0"),
+    "one number": (None, POINTS[0, 0], "shape"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_DATA)
+def test_data_that_do_not_fit_the_model_are_refused_before_anything_is_compiled(what):
+    levels, data, says = BAD_DATA[what]
+    model = _model(**({"dequantizer": Uniform(levels)} if levels else {}))
+    with pytest.raises(DataError, match=says):
+        fit(model, data, steps=3, batch_size=32)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("steps", 0), ("log_every", 0), ("ema_decay", 1.0), ("class_dropout", 1.5)),
+        *(("eps", 0.0), ("eps", -1e-3), ("eps", 1.0)),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_by_its_name(name, value):
+    optimizer = optax.sgd(1.0)  # the default one refuses no steps itself
+    arguments = {"steps": 3, "batch_size": 32, "optimizer": optimizer, name: value}
+    with pytest.raises(ValueError, match=rf"^{name} = {value}"):
+        fit(_model(), POINTS, **arguments)
+
+
+def test_rounding_to_float32_is_said(capsys):
+    exact = POINTS.astype(np.float64)
+    model = fit(_model(), exact, steps=3, batch_size=32)
+    assert "float64" in capsys.readouterr().out
+    tiny.assert_bitwise_equal(model.params, fit(_model(), POINTS, steps=3, batch_size=32).params)
+    assert "float" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("levels", "x", "says"),
+    [
+        (None, POINTS[:, :1], r"\(256, 1\)"),
+        (None, POINTS[0], r"\(2,\)"),
+        (None, POINTS[..., None], r"\(256, 2, 1\)"),
+        (None, POINTS[:0], "n > 0"),
+        (None, NOT_FINITE, "finite"),
+        (4, LEVELS + 1, "from 0 to 3"),
+        (4, LEVELS / 2, "from 0 to 3"),
+    ],
+)
+def test_a_likelihood_of_data_unlike_those_of_training_is_refused(levels, x, says):
+    model = _model(**({"dequantizer": Uniform(levels)} if levels else {}))
+    fitted = FittedModel(model, {}, (2,), np.zeros(0))
+    with pytest.raises(DataError, match=says):
+        fitted.bits_per_dim(x, jax.random.key(0))
+
+
+def test_more_samples_than_the_memory_holds_are_refused():
+    fitted = FittedModel(_model(), {}, (2,), np.zeros(0))
+    with pytest.raises(DataError, match="10,000,000,000,000 samples"):
+        fitted.sample(10**13, jax.random.key(0))
 
 
 def test_importing_the_package_imports_nothing_heavy_and_changes_nothing():

@@ -12,7 +12,9 @@ from gradlog.data import known_spec
 from gradlog.evaluation.export import score_program
 from gradlog.evaluation.score_training import initial_state
 from gradlog.experiment.build import build, check_config
+from gradlog.experiment.reader import Reader
 from gradlog.experiment.run import Run
+from gradlog.experiment.training_parts import build_process, trained_groups
 from gradlog.report.page import render_page
 from gradlog.report.run_folder import RunFolder
 from gradlog.sde_lib import GammaPath
@@ -120,6 +122,14 @@ def test_fixed_run_has_no_chart_of_a_schedule(tmp_path):
 def test_settings_that_cannot_learn_are_refused(wrong, key):
     with pytest.raises(ConfigError, match=key):
         check_config(tiny.points(**SCALAR | wrong))
+
+
+@pytest.mark.parametrize(("names", "frozen"), [("process, ", ["process"]), ("", [])])
+def test_spaces_and_empty_names_among_the_frozen_groups_are_no_names(names, frozen):
+    config = tiny.points(**SCALAR | {"optimizer.frozen": (names,)})
+    reader = Reader(config)
+    trained = trained_groups(reader, build_process(reader, None))
+    assert [name for name in ("network", "process") if name not in trained] == frozen
 
 
 @pytest.mark.parametrize(

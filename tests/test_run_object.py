@@ -143,6 +143,24 @@ def test_no_samples_are_refused(digits, count):
         Run.open(digits).sample(None, count)
 
 
+@pytest.mark.parametrize("step", ["4", 4.0])
+def test_a_step_that_is_no_whole_number_is_not_called_damaged(digits, step):
+    with pytest.raises(TypeError, match="integer"):
+        Run.open(digits).params(step)
+
+
+def test_more_samples_than_the_memory_holds_are_refused(digits):
+    with pytest.raises(DataError, match="10,000,000,000,000 samples"):
+        Run.open(digits).sample(None, 10**13)
+
+
+def test_a_run_with_checkpoints_says_that_it_does_not_start_from_another(workdir, capsys):
+    changed = tiny.points(**{"training.start_from": "elsewhere"})
+    for config, said in ((changed, True), (None, False)):
+        Run.open(workdir, config).train()
+        assert ("start_from = 'elsewhere'" in capsys.readouterr().out) == said
+
+
 # --- what it says of itself -----------------------------------------------------------------
 
 

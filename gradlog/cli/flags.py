@@ -16,8 +16,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gradlog import aliases
-from gradlog.cli.modes import MODES, NOTHING, RUN
+from gradlog import aliases, terminal
+from gradlog.cli.modes import MODES, NOTHING, RUN, WORKDIR
 from gradlog.config_error import UsageError
 from gradlog.configs import default
 from gradlog.experiment.keys import flatten
@@ -120,6 +120,12 @@ class Options:
                     raise UsageError(
                         f"--{name} goes with --mode={owner}, not with --mode={self.mode}"
                     )
+        if self.steps and not mode.reads_steps:
+            advice = "; the length of a training is --config.training.steps"
+            raise UsageError(
+                f"--steps selects checkpoints, and --mode={self.mode} lets none be selected"
+                + advice * (self.mode == "train")
+            )
         if self.mode == "import" and not self.source:
             raise UsageError(
                 "--mode=import needs --source=FILE, a checkpoint of score_sde or score_flow"
@@ -296,6 +302,10 @@ def read_config(options: Options) -> Options:
       ConfigError: its file is not valid.
     """
     if MODES[options.mode].reads != RUN:
+        if MODES[options.mode].reads == WORKDIR and (options.config_file or options.overrides):
+            terminal.say(
+                f"note: --mode={options.mode} reads the workdir alone; --config changes nothing"
+            )
         return options
     notes = list(options.notes)
     path = options.config_file

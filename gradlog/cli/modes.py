@@ -125,7 +125,8 @@ def _differences(options: "Options", steps: list[int]) -> str:
 def _estimates(options: "Options", steps: list[int]) -> str:
     config = _config(options)
     names = config.eval.estimators or (config.likelihood.name,)
-    separate = ",".join(names).split(",")  # --config.eval.estimators=ode,bound is one text
+    # --config.eval.estimators=ode,bound is one text, and =1 a number, which is refused later.
+    separate = ",".join(map(str, names)).split(",")
     return f"{_checkpoints(options, steps)}, by {', '.join(separate)}"
 
 
@@ -168,7 +169,7 @@ def open_run(
     """
     from gradlog.experiment.compat import compat_notes
     from gradlog.experiment.experiment import ALL_PARTS
-    from gradlog.experiment.notes import notes
+    from gradlog.experiment.notes import not_read, notes
     from gradlog.experiment.run import Run
 
     mode = MODES[options.mode]
@@ -181,7 +182,12 @@ def open_run(
     trains = mode.parts is None or "objective" in mode.keys
     read = run.experiment.keys_read if trains else run.experiment.settings(*parts)
     found = compat_notes(options.config, run.config, read) if options.config else []
-    for note in [*options.notes, *found, *notes(run.experiment, unread)]:
+    found += notes(run.experiment, unread)
+    if not (mode.parts is None or mode.resumes == _TRAINING_RESUMES):
+        # They are built in all modes, to know the run and its checkpoints.
+        of_training = [key for key in unread if key.startswith(("training.", "optimizer."))]
+        found += [not_read(key) for key in of_training if key in run.experiment.keys_read]
+    for note in [*options.notes, *found]:
         terminal.say(f"note: {note}")
     return run
 

@@ -109,7 +109,10 @@ def read_code(data: bytes) -> tuple[dict[str, Any], list[Part], bool]:
     packed = data[_START.size : at]
     if zlib.crc32(packed) != crc or len(packed) != length:
         raise CodeError("its header is damaged, so no image can be recovered")
-    header, parts = json.loads(zlib.decompress(packed)), []
+    try:  # nothing but zeros has a CRC that is zero too
+        header, parts = json.loads(zlib.decompress(packed)), []
+    except zlib.error as error:
+        raise CodeError("its header is damaged, so no image can be recovered") from error
     for images, words, base in header.pop("blocks"):
         end = at + _CRCS.size + images + 4 * words
         block = data[at:end]

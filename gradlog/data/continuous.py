@@ -30,6 +30,8 @@ def check_density(array: np.ndarray, path: str) -> None:
     """
     if len(array) == 1:
         raise DataError(f"{path} holds one example alone; if its rows are examples, transpose it")
+    # 255 times a float16, or the difference of two, may be infinite.
+    array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
     columns = array.reshape(-1, array.shape[-1])  # of points; the channels of images
     columns = columns[: max(NUMBERS // columns.shape[1], ROWS)]
     (distinct,) = _count_distinct(columns.reshape(-1, 1))

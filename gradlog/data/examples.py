@@ -46,6 +46,8 @@ def read_examples(
     with open_arrays(path) as arrays:
         name = choose_array(arrays, str(path), ("test", "validation", "train"))
         array, unread = arrays[name], [other for other in arrays if other != name]
+    if not array.ndim:
+        raise DataError(f"{path} holds a single number; (n, ...) for n examples is needed")
     account = f"{len(array):,} examples"
     if unread:
         account += f", from array {name!r}; left out: {len(unread)} array(s), {list_names(unread)}"

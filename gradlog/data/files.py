@@ -100,7 +100,7 @@ def load_files(
             how = f"from arrays {sets.train_name!r} and {sets.test_name!r}"
     name = Path(path).name
     classes = index_labels(name, *labels) if labels else None
-    account = [_account(train, test, how, sets, read), describe_classes(classes)]
+    account = [_account(train, test, how, sets, read, levels), describe_classes(classes)]
     account += _warnings(train, test, levels)
     return from_arrays(
         name,
@@ -113,7 +113,12 @@ def load_files(
 
 
 def _account(
-    train: np.ndarray, test: np.ndarray, how: str, sets: "ArraySets", labels: set[str]
+    train: np.ndarray,
+    test: np.ndarray,
+    how: str,
+    sets: "ArraySets",
+    labels: set[str],
+    levels: int,
 ) -> str:
     """Say in one line what is read, how it is understood, and what is left out."""
     shape = train.shape[1:]
@@ -121,6 +126,9 @@ def _account(
     if len(shape) == 3:
         what = "images of height {:,}, width {:,} and {:,} channel(s)".format(*shape)
     parts = [f"{len(train):,} {what} for training and {len(test):,} for testing, {how}"]
+    if levels > 0:
+        largest = max(train.max(), test.max())
+        parts.append(f"integers as {levels:,} levels, of which {largest:,} is the largest in use")
     stored = {array.dtype for array in (sets.train, sets.test) if array is not None}
     rounded = sorted(str(dtype) for dtype in stored if not np.can_cast(dtype, np.float32))
     if train.dtype == np.float32 and rounded:

@@ -151,8 +151,10 @@ def _find(path: str) -> Found:
         if generated := len(found.files) - len(inside):
             found.files = inside
             found.left_out["files in folders that begin with _"] += generated
-    elif root.exists():
+    elif root.is_file():
         found = Found(files=[root])
+    elif root.exists():  # a pipe would block, a device has no end
+        raise DataError(f"config.data.path: {path} is not a regular file; name a file or a folder")
     else:
         raise DataError(f"config.data.path: there is no file or folder {path}")
     if not found.files:
@@ -175,6 +177,8 @@ def _cut(
     if rest:
         left_out[f"{tokens} at the end, which are no whole sequence"] = rest
     account = f"from {len(found.files):,} file(s)"
+    if zeros := joined.count(0):
+        account += f"; warning: {zeros:,} bytes are 0, as in UTF-16 or in a file that is no text"
     if left_out:
         account += "; left out: " + ", ".join(f"{n:,} {kind}" for kind, n in left_out.items())
     return text[: count * length].reshape(count, length), account

@@ -14,14 +14,37 @@ def check_data(x: Any, dataset: Dataset) -> Num[np.ndarray, "n *D"]:
     Raises:
       DataError: their shape is another, they are not finite, or not among the levels of the data.
     """
-    x = check_points(x, dataset, "data")
-    if not np.isfinite(x).all():
-        raise DataError("data must be finite")
-    top = None if dataset.levels is None else dataset.levels - 1
+    return check_stored(x, dataset.shape, dataset.levels, dataset.name)
+
+
+def check_stored(
+    x: Any, shape: tuple[int, ...], levels: int | None, like: str
+) -> Num[np.ndarray, "n *D"]:
+    """Return an array of n > 0 data as stored.
+
+    Args:
+      x: the data.
+      shape: the shape of one example.
+      levels: the number of their levels; None for continuous data.
+      like: the data or the model that they should fit, to be named.
+
+    Raises:
+      DataError: their shape is another, they are not finite in float32, or not among the levels.
+    """
+    x = _check_points(x, shape, "data")
+    if x.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(x.astype(np.float32)).reshape(len(x), -1).all(axis=1)
+        if not finite.all():
+            raise DataError(
+                f"data must be finite in float32: {np.sum(~finite)} of {len(x)} examples are not, "
+                f"the first at index {finite.argmin()}"
+            )
+    top = None if levels is None else levels - 1
     if top is not None and not (x.min() >= 0 and x.max() <= top and np.all(x == np.round(x))):
         raise DataError(
-            f"data from {x.min():g} to {x.max():g} are not like {dataset.name}: pass them as they "
-            f"are stored, in whole numbers from 0 to {top}"
+            f"data from {x.min():g} to {x.max():g} are not like {like}: pass them as they are "
+            f"stored, in whole numbers from 0 to {top}"
         )
     return x
 
@@ -32,10 +55,14 @@ def check_points(x: Any, dataset: Dataset, what: str) -> Num[np.ndarray, "n *D"]
     Raises:
       DataError: the array has another shape, or holds no real numbers.
     """
-    x, inner = np.asarray(x), str(dataset.shape)[1:-1].rstrip(",")
+    return _check_points(x, dataset.shape, what)
+
+
+def _check_points(x: Any, shape: tuple[int, ...], what: str) -> Num[np.ndarray, "n *D"]:
+    x, inner = np.asarray(x), str(shape)[1:-1].rstrip(",")
     if x.dtype.kind not in "biuf":
         raise DataError(f"{what} of type {x.dtype} are not real numbers")
-    if not len(x.shape) or not len(x) or x.shape[1:] != dataset.shape:
+    if not len(x.shape) or not x.size or x.shape[1:] != shape:
         raise DataError(f"{what} of shape {x.shape} do not fit: (n, {inner}) with n > 0 is needed")
     return x
 

@@ -3,6 +3,7 @@
 A sample is a function of its index alone, whatever the batch size and the number of devices.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from gradlog import terminal
+from gradlog.data.array_files import check_fits
 from gradlog.data.text import number_texts
 from gradlog.distributed import is_writer
 from gradlog.evaluation.classifier_run import ClassifierRun
@@ -109,7 +111,7 @@ class SampleDriver:
 
             return jax.vmap(one, axis_name=BATCH_AXES[0])(*rows)
 
-        self._program = BatchProgram(batch, batch_size)
+        self._program, self._shape = BatchProgram(batch, batch_size), shape
 
     def __call__(
         self,
@@ -132,7 +134,11 @@ class SampleDriver:
           guide: parameters of the classifier that guides; None for no classifier.
           labels: the class of each sample.
           known: for each sample a datum as stored, whose projection the sample must have.
+
+        Raises:
+          DataError: the memory of this machine cannot hold so many samples.
         """
+        check_samples_fit(count, self._shape)
         started = time.perf_counter()
 
         def rows(indices: Indices) -> tuple[Any, ...]:
@@ -141,6 +147,12 @@ class SampleDriver:
 
         found = self._program((params, guide), rows, count, progress)
         return Samples(**found, seconds=time.perf_counter() - started)
+
+
+def check_samples_fit(count: int, shape: tuple[int, ...]) -> None:
+    """Raise a DataError if so many samples of a shape exceed the memory of this machine."""
+    # Each number is there twice when the batches are joined; 32 bytes are for indices and costs.
+    check_fits(count * (8 * math.prod(shape) + 32), f"{count:,} samples")
 
 
 def sample_driver(
@@ -196,7 +208,8 @@ class SampleRun:
         Raises:
           ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
           CheckpointError: the guidance needs a classifier, and it is not trained.
-          DataError: test data are needed and are not there.
+          DataError: test data are needed and are not there, or there are too many samples for the
+            memory.
           TypeError: the key is no key of JAX.
           ValueError: count is below 1.
         """
@@ -206,6 +219,7 @@ class SampleRun:
             key = self._experiment.streams["sample"]
         if not isinstance(key, jax.Array):
             raise TypeError(f"key = {key!r} is not a key of JAX: use jax.random.key(0), or None")
+        check_samples_fit(count, self._experiment.dataset.shape)  # before their targets
         targets = Targets.of(self._experiment, count)
         with terminal.progress("sampling", 0, count) as update:
             return self._driver(log_prob, keep_path)(

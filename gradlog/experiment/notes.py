@@ -58,6 +58,13 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
             f"{experiment.dataset.name} are read and not used by the model"
         )
 
+    unused = {"optimizer.frozen"}.difference(experiment.keys_read, overridden)
+    if config.optimizer.frozen and unused and "build_group" in built:
+        found.append(
+            f"config.optimizer.frozen = {config.optimizer.frozen} freezes nothing: the model has "
+            "no group of parameters but 'network'"
+        )
+
     label = experiment.model.noise_label
     if isinstance(label, LadderIndex):
         if not isinstance(getattr(experiment.objective, "proposal", None), Ladder):
@@ -128,8 +135,12 @@ def notes(experiment: Experiment, overridden: Collection[str] = ()) -> list[str]
 
 def unread_overrides(experiment: Experiment, overridden: Collection[str]) -> list[str]:
     """Return a note for each key of the command line that no built part reads."""
-    unread = [key for key in overridden if key not in experiment.keys_read]
-    return [f"config.{key} is not read by this command; it changes nothing" for key in unread]
+    return [not_read(key) for key in overridden if key not in experiment.keys_read]
+
+
+def not_read(key: str) -> str:
+    """Return the note on a dotted key that has no effect."""
+    return f"config.{key} is not read by this command; it changes nothing"
 
 
 def _evaluated_on(estimator: Estimator) -> str:

@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError
-from gradlog.sde_lib import Kind, Process, check_process
+from gradlog.sde_lib import Kind, Process, check_eps, check_process
 
 
 class Reader:
@@ -113,14 +111,10 @@ class Reader:
         A process with trained numbers is the one before training.
         """
         eps = self.get(f"{section}.eps")
-        bound = process.initial()
-        if 0 < eps < bound.t_max:
-            return eps
-        with jax.debug_infs(False):  # where there is no noise, its logarithm is infinite
-            noise_at_0 = bool(np.all(bound.sigma(0.0) > 0))
-        if eps != 0 or not noise_at_0:
-            interval = f"{'[' if noise_at_0 else '('}0, {bound.t_max})"
-            raise ConfigError(f"config.{section}.eps = {eps} must lie in {interval}")
+        try:
+            check_eps(eps, process)
+        except ValueError as error:
+            raise ConfigError(f"config.{section}.{error}") from error
         return eps
 
     def snapshot(self, *prefixes: str) -> dict[str, Any]:

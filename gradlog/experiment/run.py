@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
@@ -215,9 +216,14 @@ class Run:
             installed, or the parameters to start from do not fit.
           CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
         """
-        config = self.config.to_dict()
-        begins = self.experiment.training.start_from and not self.checkpoints.steps()
-        given = self._params_to_start_from() if begins else {}
+        config, source = self.config.to_dict(), self.experiment.training.start_from
+        is_new = not self.checkpoints.steps()
+        given = self._params_to_start_from() if source and is_new else {}
+        if not is_new and source not in ("", load_workdir_config(self.workdir).training.start_from):
+            terminal.say(
+                f"note: config.training.start_from = {source!r} changes nothing: the run has "
+                "checkpoints, and goes on from the newest"
+            )
         train_in_workdir(
             score_model_training(self.workdir, config, self.experiment, known_defaults(), given)
         )
@@ -299,7 +305,7 @@ class Run:
         return lru_cache(maxsize=1)(lambda step: self.state(step).ema)
 
     def _step(self, step: int | None) -> int:
-        return self.steps()[-1] if step is None else step
+        return self.steps()[-1] if step is None else operator.index(step)
 
     # --- likelihoods --------------------------------------------------------------------------
 
@@ -572,7 +578,8 @@ class Run:
           CheckpointError: there is no such checkpoint, or a guidance needs a classifier and there
             is none.
           ConfigError: ``log_prob`` is asked for, and the sampler has no densities.
-          DataError: test data are needed, and are not available.
+          DataError: test data are needed, and are not available; or the memory cannot hold n
+            samples.
           TypeError: the key is no key of JAX.
           ValueError: n is below 1.
         """

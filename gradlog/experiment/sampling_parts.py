@@ -266,7 +266,7 @@ def inpaint(reader: Reader, dataset: Dataset | None) -> Projection | None:
         except DataError as error:
             raise ConfigError(f"config.sampling.mask: {error}") from error
         values = np.unique(hidden)
-        if not np.all((values == 0) | (values == values[-1])):
+        if not np.all((values == 0) | (values == values[-1:])):
             raise ConfigError(
                 f"config.sampling.mask = {name!r} holds {len(values)} different numbers from "
                 f"{values[0]:g} to {values[-1]:g}; 0 where the image is known and one other number "

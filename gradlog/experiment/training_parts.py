@@ -437,7 +437,8 @@ def trained_groups(reader: Reader, process: Process) -> list[str]:
     if groups == [NETWORK]:
         return groups
     # A comma-separated list on the command line arrives as one string.
-    listed = [name for each in reader.get("optimizer.frozen") for name in str(each).split(",")]
+    names = [name for each in reader.get("optimizer.frozen") for name in str(each).split(",")]
+    listed = [name.strip() for name in names if name.strip()]
     trained = [name for name in groups if name not in listed]
     if not trained or not set(listed) <= set(groups):
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
-from gradlog import aliases
+from gradlog import aliases, terminal
 from gradlog.config_error import ConfigError, UserError
 from gradlog.experiment import loading
 from gradlog.experiment.build import check_config
@@ -156,6 +157,8 @@ def read_plan(path: Path) -> Plan:
 def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = ()) -> Plan:
     """Return the plan that a sweep's file describes, with every configuration checked.
 
+    A line on the terminal names each key that has no effect on some of the runs.
+
     Args:
       file: a Python file with a function ``sweep()`` that returns overrides. An override may have
         a 'label' beside its keys.
@@ -174,7 +177,7 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
         raise SweepError(f"--sweep: sweep() of {file} gives no overrides: there is nothing to run")
     if len(found) > _MAX_RUNS:
         raise SweepError(f"--sweep: sweep() of {file} gives more than {_MAX_RUNS} overrides")
-    runs, digests, settings_of = [], set(), {}
+    runs, digests, settings_of, unread = [], set(), {}, Counter()
     for overrides in found:
         if not isinstance(overrides, dict) or not all(isinstance(key, str) for key in overrides):
             raise SweepError(
@@ -189,13 +192,14 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
         overrides = aliases.modern_settings({k: v for k, v in overrides.items() if k != LABEL})
         try:
             full = _apply_overrides(config, overrides)
-            check_config(resolve_compat(full, {*command_line_keys, *overrides}))
+            experiment = check_config(resolve_compat(full, {*command_line_keys, *overrides}))
         except ConfigError as error:
             raise SweepError(f"--sweep={file}: {overrides}: {error}") from error
         settings = digest(aliases.old_settings(_changed_settings(full)))
         if settings in digests:
             raise SweepError(f"--sweep: sweep() of {file} gives the same run twice: {overrides}")
         digests.add(settings)
+        unread.update(key for key in overrides if key not in experiment.keys_read)
         if label:
             setting = {key: value for key, value in overrides.items() if key != SEED}
             if settings_of.setdefault(label, setting) != setting:
@@ -208,6 +212,9 @@ def make_plan(file: str, config: ConfigDict, command_line_keys: Sequence[str] = 
         training = digest(aliases.old_settings(_training_settings(full) | overrides))
         name = "-".join(filter(None, [words[:_MAX_NAME_LENGTH], training]))
         runs.append(PlannedRun(name, overrides, label))
+    for key, count in unread.items():
+        where = f"{count} of {len(runs)} runs"
+        terminal.say(f"note: config.{key} is not read by {where}; it changes nothing there")
     title = str(namespace.get("__doc__") or "").strip().partition("\n")[0]
     return Plan(file, title, config.to_dict(), tuple(command_line_keys), tuple(runs))
 

@@ -19,14 +19,21 @@ class ParameterGroup:
 
     Attributes:
       optimizer: the update rule; None freezes the group.
-      ema_decay: decay of the exponential moving average, per update.
+      ema_decay: decay of the exponential moving average, per update, in [0, 1).
       ema_warmup: whether the average forgets its start: after k updates the decay is
         ``min(ema_decay, (1 + k)/(10 + k))``. score_sde has no such warm-up.
+
+    Raises:
+      ValueError: the decay lies outside of its range.
     """
 
     optimizer: optax.GradientTransformation | None
     ema_decay: float = 0.9999
     ema_warmup: bool = True
+
+    def __post_init__(self):
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay = {self.ema_decay} must lie in [0, 1)")
 
     def decay(self, updates: Int[Array, ""]) -> Float[Array, ""]:
         """Return the decay of the average after so many updates."""

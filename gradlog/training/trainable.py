@@ -79,6 +79,9 @@ class ScoreModelTraining:
       shape: the shape of one example.
       augmentation: a random variation of the stored data.
       class_dropout: probability in [0, 1].
+
+    Raises:
+      ValueError: ``class_dropout`` is no probability.
     """
 
     model: DiffusionModel
@@ -86,6 +89,10 @@ class ScoreModelTraining:
     shape: tuple[int, ...]
     augmentation: Augmentation = field(default_factory=Unchanged)
     class_dropout: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.class_dropout <= 1:
+            raise ValueError(f"class_dropout = {self.class_dropout} must lie in [0, 1]")
 
     def init(self, key: jax.Array) -> Params:
         return self.model.init(key, self.shape)

@@ -207,6 +207,19 @@ def test_a_flag_of_another_mode_and_an_unwritable_summary_are_refused(mistake, w
     assert message == "no/such is not a workdir: it has no config.json"
 
 
+@pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if not mode.reads_steps])
+def test_steps_are_refused_where_no_checkpoint_is_selected(mistake, workdir, mode):
+    assert mistake(f"--workdir={workdir}", f"--mode={mode}", "--steps=10").startswith("--steps ")
+
+
+def test_a_configuration_that_is_not_read_is_said(command, workdir):
+    for ignored in (MIXTURE, "--config.likelihood.rtol=1e-3"):
+        status, output, _ = command(f"--workdir={workdir}", "--mode=verify", ignored)
+        assert (status, output.splitlines()[0]) == (
+            *(0, "note: --mode=verify reads the workdir alone; --config changes nothing"),
+        )
+
+
 def test_importance_samples_need_integer_data(mistake, workdir):
     message = mistake(f"--workdir={workdir}", "--mode=eval", "--config.likelihood.name=importance")
     assert message == (
@@ -341,6 +354,16 @@ def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
     )
     assert output.splitlines()[1:] == [
         "note: config.sde.sigma_max is not read by this command; it changes nothing"
+    ]
+
+
+def test_a_key_of_training_that_an_evaluation_does_not_need_is_noted(command, workdir):
+    changed = ("--config.training.steps=30", "--config.optimizer.warmup=5")
+    _, output, _ = command(f"--workdir={workdir}", "--mode=eval", "--steps=15", *changed)
+    notes = [line for line in output.splitlines() if line.endswith("it changes nothing")]
+    assert notes == [
+        "note: config.training.steps is not read by this command; it changes nothing",
+        "note: config.optimizer.warmup is not read by this command; it changes nothing",
     ]
 
 
@@ -562,9 +585,11 @@ def test_a_wrong_name_is_reported_before_the_data_are_fetched(mistake, tmp_path)
     assert message.startswith("config.sde.name = 'vpp' is unknown")
 
 
-def test_estimators_must_be_names(mistake, tmp_path):
-    message = mistake(MIXTURE, f"--workdir={tmp_path / 'new'}", "--config.eval.estimators=1")
-    assert message.startswith("config.eval.estimators = (1,) must be names")
+def test_estimators_must_be_names(mistake, workdir, tmp_path):
+    for begin in ([MIXTURE, f"--workdir={tmp_path / 'new'}"], [f"--workdir={workdir}"]):
+        mode = f"--mode={'train' if MIXTURE in begin else 'eval'}"
+        message = mistake(*begin, mode, "--config.eval.estimators=1")
+        assert message.startswith("config.eval.estimators = (1,) must be names")
 
 
 def test_an_evaluation_of_untrained_times_is_noted(command, workdir):

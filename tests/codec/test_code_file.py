@@ -65,6 +65,13 @@ def test_a_file_comes_back(name):
     np.testing.assert_array_equal(found, IMAGES)
 
 
+def test_zeros_in_place_of_the_header_are_found():
+    """The CRC-32 of no bytes is zero."""
+    start = compress(CODECS["masked"])[:8]
+    with pytest.raises(CodeError, match="header"):
+        read_code(start + bytes(100))
+
+
 @pytest.mark.parametrize("name", CODECS)
 def test_every_corruption_is_found_and_no_wrong_image_is_called_sound(name):
     data, rng, recovered = compress(CODECS[name]), np.random.default_rng(2), 0

@@ -127,6 +127,13 @@ def test_rounding_to_float32_is_said(savez):
     assert "rounded" not in load_files(path=savez(x=points.astype(np.float16))).account
 
 
+def test_the_number_of_levels_is_said(save):
+    """It may be a guess by the largest value."""
+    path = save(_levels(top=13))
+    assert "17 levels, of which 12 is" in load_files(path=path, levels=17).account
+    assert "levels" not in load_files(path=path, levels=0).account.partition("; warning")[0]
+
+
 SURE = [(7, 9, 3), (12, 16, 1), (2, 2, 3), (4, 12, 3), (3, 5, 1), (8, 8, 4), (9, 7, 2)]
 UNSURE = [(3, 12, 16), (1, 12, 16), (4, 8, 8), (3, 8, 8), (1, 8, 8), (16, 8, 8), (3, 5, 3)]
 

@@ -1,6 +1,7 @@
 """Inspecting data before they are loaded agrees with loading them."""
 
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -63,6 +64,14 @@ def test_channels_that_seem_to_come_first_are_shown_last(save):
 def test_std_is_that_of_continuous_data(save):
     assert inspect_data(save(x=3 * POINTS)).std == pytest.approx((3 * POINTS).std(), rel=1e-5)
     assert inspect_data(save(x=_levels(20, 5, top=9))).std == 0.0
+
+
+def test_large_half_precision_is_refused_without_a_warning_of_numpy(save):
+    path = save(x=(POINTS * 1e4).astype(np.float16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match="standard deviations"):
+            inspect_data(path)
 
 
 def test_levels_cover_both_sets(save):

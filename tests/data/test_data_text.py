@@ -1,5 +1,7 @@
 """Text of the user's own: what is read, how it is cut, and that no test byte was trained on."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,20 @@ def test_what_is_no_text_is_refused(contents, arguments, named, tmp_path):
         (tmp_path / "x.txt").write_bytes(contents)
     with pytest.raises(DataError, match=named):
         load_text(path=str(tmp_path / "x.txt"), **arguments)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe is not a regular file"):
+        load_text(path=str(tmp_path / "pipe"))
+
+
+def test_zeros_which_no_text_has_are_counted(tmp_path):
+    """UTF-16 of English is UTF-8 too, with a zero after each letter."""
+    (tmp_path / "x.txt").write_bytes(number_text(400).encode("utf-16-le"))
+    found = load_text(path=str(tmp_path / "x.txt"), sequence_length=16)
+    zeros = len(number_text(400))
+    assert f"warning: {zeros:,} bytes are 0" in found.account
 
 
 def test_generated_folders_are_left_out_and_counted(tmp_path):

@@ -8,6 +8,8 @@ import pytest
 from commands import assert_harmless, here
 from values import JSON, damaged
 
+from gradlog.cli.modes import MODES as COMMANDS
+
 FAST, MANY = 14, 100
 SHORT = (
     *("--config.likelihood.name=bound", "--config.likelihood.samples=2"),
@@ -61,8 +63,9 @@ def _check(used, tmp_path, examples, count, run=here):
     def make(random):
         folder = shutil.copytree(used, tmp_path / str(next(numbers)))
         changed = [_damage(random, folder) for _ in range(random.randint(1, 2))]
-        steps = random.choice(((), ("--steps=all",)))
-        return folder, changed, (f"--mode={random.choice(MODES)}", *steps, *SHORT)
+        steps, mode = random.choice(((), ("--steps=all",))), random.choice(MODES)
+        steps = steps if COMMANDS[mode].reads_steps else ()
+        return folder, changed, (f"--mode={mode}", *steps, *SHORT)
 
     def check(example):
         folder, _, arguments = example

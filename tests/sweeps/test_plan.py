@@ -76,6 +76,13 @@ def test_note_names_keys_that_repeat_a_training(tmp_path, capsys):
     assert plan_sweep(tmp_path, WEIGHTINGS).keys_without_effect_on_training == []
 
 
+def test_a_key_that_some_runs_do_not_read_is_said_with_their_number(tmp_path, capsys):
+    plan_sweep(tmp_path, '[{"sde.name": name, "sde.sigma_max": 9.0} for name in ("ve", "vp")]')
+    assert "config.sde.sigma_max is not read by 1 of 2 runs" in capsys.readouterr().out
+    plan_sweep(tmp_path, WEIGHTINGS)
+    assert "not read" not in capsys.readouterr().out
+
+
 def test_folder_names_have_no_space_and_no_slash(tmp_path):
     (run,) = plan_sweep(
         tmp_path, '[{"data.path": "a b/../c", "optimizer.learning_rate": 1/3}]'
