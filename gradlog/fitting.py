@@ -21,6 +21,12 @@ from gradlog.data.user_arrays import check_labels, check_stored
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
 from gradlog.evaluation.samples import SampleDriver
 from gradlog.likelihood import (
+    AsStored,
+    ChainLikelihood,
+    JumpBound,
+    LevelBound,
+    MaskedBound,
+    NeuralLikelihood,
     Noised,
     ODELikelihood,
     OneDraw,
@@ -32,24 +38,31 @@ from gradlog.losses import (
     ChainBound,
     DenoisingScoreMatching,
     EvidenceBound,
+    LevelMaskedBound,
     Likelihood,
+    MaskedCrossEntropy,
     NeuralBound,
     Objective,
+    ScoreEntropy,
     ScoreMatching,
     UniformLogRho,
     UniformTime,
 )
 from gradlog.models import BoundModel, Continuous, DiffusionModel, Variational
 from gradlog.models.diffusion_model import Params
-from gradlog.ode import Adaptive, LogRhoFlow
-from gradlog.sampling import DPMSolver2M, LogSNRSchedule, Sampler
-from gradlog.sde_lib import (
-    SDE,
-    ConditionalPath,
-    DriftChain,
-    check_eps,
-    check_process,
+from gradlog.ode import Adaptive, LogRhoFlow, TimeFlow
+from gradlog.sampling import (
+    DDIM,
+    AncestralReplacing,
+    ChainReverse,
+    DPMSolver2M,
+    FirstHitting,
+    LevelUnmasking,
+    LogSNRSchedule,
+    NeuralReverse,
+    Sampler,
 )
+from gradlog.sde_lib import SDE, Kind, check_eps, check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -65,6 +78,17 @@ from gradlog.training import (
 EPS = 1e-3  # the smallest noise level, in time
 _EXACT_DIMS = 16  # so many Jacobian products give the exact trace
 _BATCH = 256  # examples or samples at once
+_DRAWS, _STEPS = 128, 250  # of a bound, for each example; of a sampler
+
+# By the kind of the process: the objective, the estimator of log probability and the sampler. (To
+# pyright a sampler of masks is no `Sampler`, since its `accepts` is a class variable.)
+DEFAULTS: dict[Kind, tuple[Objective, StoredLikelihood, Any]] = {
+    "masks": (MaskedCrossEntropy(), AsStored(MaskedBound(_DRAWS)), FirstHitting()),
+    "level_masks": (LevelMaskedBound(), AsStored(LevelBound(_DRAWS)), LevelUnmasking(_STEPS)),
+    "replacements": (ScoreEntropy(), AsStored(JumpBound(_DRAWS)), AncestralReplacing(_STEPS)),
+    "neural": (NeuralBound(), OneDraw(NeuralLikelihood(_DRAWS)), NeuralReverse(_STEPS)),
+    "chain": (ChainBound(), OneDraw(ChainLikelihood(_DRAWS)), ChainReverse()),
+}
 
 
 class BitsPerDim(NamedTuple):
@@ -113,7 +137,8 @@ class FittedModel:
           x: data as stored.
           key: of the probes and the dequantization; example i depends on the key and on i alone.
           likelihood: the estimator; by default the probability-flow ODE with the exact trace, or
-            from 17 dimensions on with Hutchinson's trace of two probes.
+            from 17 dimensions on with Hutchinson's trace of two probes. A process without a flow,
+            such as masks, has a lower bound.
           condition: the class, of a class-conditional model.
 
         Raises:
@@ -121,7 +146,7 @@ class FittedModel:
           ValueError: the estimator needs another kind of process.
         """
         dims = int(np.prod(self.shape))
-        likelihood = likelihood or default_likelihood(dims, self.eps)
+        likelihood = likelihood or default_likelihood(self.model, dims, self.eps)
         check_process(likelihood, self.model.process)
         x = check_stored(x, self.shape, _levels_of(self.model), "those of the model")
         if likelihood not in self._evaluators:
@@ -160,7 +185,7 @@ class FittedModel:
         Args:
           n: the number of samples.
           key: sample i depends on the key and on i alone.
-          sampler: by default DPM-Solver++(2M) with 40 steps. It is compiled at its first call.
+          sampler: see `default_sampler`. It is compiled at its first call.
           condition: the class, of a class-conditional model.
 
         Raises:
@@ -169,7 +194,7 @@ class FittedModel:
         """
         if n < 1:
             raise ValueError(f"n = {n} samples: choose 1 or more")
-        sampler = sampler or DPMSolver2M(num_steps=40, eps=self.eps, schedule=LogSNRSchedule())
+        sampler = sampler or default_sampler(self.model, self.eps)
         check_process(sampler, self.model.process)
         if sampler not in self._drivers:
             driver = SampleDriver(sampler, self.model.in_float32(), self.shape, _BATCH)
@@ -232,7 +257,7 @@ def fit(
         are rounded to float32, and a line on the terminal says so if they have more digits.
       objective: by default denoising score matching with the likelihood weighting and importance
         sampling of times (Song et al. 2021, arXiv:2101.09258), down to eps; for a learned
-        process or dequantizer the whole bound.
+        process or dequantizer the whole bound; for a discrete process the bound of its kind.
       steps: number of updates, 1 or more.
       batch_size: examples per update; a multiple of the number of devices.
       optimizer: by default Adam with a cosine schedule from 2e-3.
@@ -318,17 +343,14 @@ def default_objective(model: DiffusionModel, eps: float) -> Objective:
     """Return denoising score matching, or the bound if more than the score has trained numbers.
 
     If its schedule is learned, times are uniform from 0 on: the schedule decides their noise
-    levels, and each dimension may have its own.
+    levels, and each dimension may have its own. Processes of other kinds have `DEFAULTS`.
     """
+    if model.process.kind in DEFAULTS:
+        return DEFAULTS[model.process.kind][0]
     integrand, even = DenoisingScoreMatching(), UniformLogRho()
-    process = model.process
-    if isinstance(process, SDE) and not isinstance(model.dequantizer, Variational):
+    if isinstance(model.process, SDE) and not isinstance(model.dequantizer, Variational):
         return ScoreMatching(integrand, Likelihood(), even, eps)
-    path = process.initial()
-    if isinstance(path, ConditionalPath):
-        return NeuralBound()
-    if isinstance(path, DriftChain):
-        return ChainBound()
+    path = model.process.initial()
     if path.INSIDE or not isinstance(path, SDE):
         return EvidenceBound(integrand, 0.0, UniformTime(), 0.0)
     return EvidenceBound(integrand, 0.0, even, eps)
@@ -348,9 +370,25 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     )
 
 
-def default_likelihood(dims: int, eps: float) -> OneDraw:
-    """Return the estimator by the probability-flow ODE, with tolerances of 1e-4."""
+def default_likelihood(model: DiffusionModel, dims: int, eps: float) -> StoredLikelihood:
+    """Return the estimator by the probability-flow ODE, with tolerances of 1e-4.
+
+    A process without such a flow has the bound, with 128 draws for each example.
+    """
+    if model.process.kind in DEFAULTS:
+        return DEFAULTS[model.process.kind][1]
+    flow = LogRhoFlow() if isinstance(model.process.initial(), SDE) else TimeFlow()
     divergence = Exact(chunk=dims) if dims <= _EXACT_DIMS else Rademacher(probes=2)
-    return OneDraw(
-        ODELikelihood(Adaptive(1e-4, 1e-4), LogRhoFlow(), divergence, eps, start=Noised())
-    )
+    return OneDraw(ODELikelihood(Adaptive(1e-4, 1e-4), flow, divergence, eps, start=Noised()))
+
+
+def default_sampler(model: DiffusionModel, eps: float) -> Sampler:
+    """Return DPM-Solver++(2M) with 40 steps; DDIM where each dimension has its own noise level.
+
+    Masks are filled one by one, without an error of steps. Other kinds have `DEFAULTS`.
+    """
+    if model.process.kind in DEFAULTS:
+        return DEFAULTS[model.process.kind][2]
+    if isinstance(model.process.initial(), SDE):
+        return DPMSolver2M(num_steps=40, eps=eps, schedule=LogSNRSchedule())
+    return DDIM(num_steps=_STEPS, eps=eps)

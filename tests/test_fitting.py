@@ -32,9 +32,20 @@ from gradlog.likelihood import (
     VariationalBound,
     make_bound,
 )
+from gradlog.models import Datum, Logits, NoLabel, QuarterLogRho, Tokens
+from gradlog.models.networks import MapNetwork, TokenNetwork
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sampling import ProbabilityFlow
-from gradlog.sde_lib import Process
+from gradlog.sde_lib import (
+    Discrete,
+    LearnedDrift,
+    LearnedMasking,
+    Masking,
+    Multivariate,
+    Neural,
+    Process,
+    Uniform as UniformNoise,
+)
 from gradlog.training import NonFiniteError, ParameterGroup
 
 POINTS = np.random.default_rng(0).normal(0, 1, (256, 2)).astype(np.float32)
@@ -130,6 +141,51 @@ def test_each_group_of_parameters_has_its_own_optimizer_or_none():
         fit(model, POINTS, steps=3, batch_size=32, groups={"proces": ParameterGroup(None)})
 
 
+def test_masks_are_fitted_to_the_law_of_tokens():
+    prob = np.array([0.7, 0.2, 0.1])
+    tokens = np.random.default_rng(0).choice(3, (2048, 4), p=prob)
+    network = MLP(hidden=16, num_layers=1, embedding=8, conditional=False)
+    network = TokenNetwork(network, levels=3, token_features=4)
+    model = DiffusionModel(Masking(levels=3), network, Logits(), NoLabel(), Tokens(levels=3))
+    fitted = fit(model, tokens, steps=200, batch_size=256)
+    nats = fitted.log_prob(tokens[:64], jax.random.key(0))
+    np.testing.assert_allclose(nats.mean(), np.log(prob)[tokens[:64]].sum(1).mean(), atol=0.1)
+    samples = fitted.sample(1000, jax.random.key(1))
+    found = np.bincount(samples.ravel(), minlength=3) / samples.size
+    np.testing.assert_allclose(found, prob, atol=0.05)
+
+
+_TOKENS = np.random.default_rng(0).integers(0, 3, (256, 2))
+
+
+@pytest.mark.parametrize(
+    ("process", "data"),
+    [
+        (UniformNoise(levels=3), _TOKENS),
+        (LearnedMasking(levels=3), _TOKENS),
+        (Multivariate((2,), -8.0, 4.0), POINTS),
+        (Neural((2,), neural_hidden=8), POINTS),
+        (LearnedDrift((2,), chain_steps=4, drift_hidden=8), POINTS),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_kind_of_process_has_defaults_that_fit(process, data):
+    network = MLP(hidden=8, num_layers=1, embedding=8)
+    if isinstance(process, Discrete):
+        tokens = TokenNetwork(network, levels=3, token_features=4)
+        model = DiffusionModel(process, tokens, Logits(), ScaledTime(), Tokens(levels=3))
+    elif process.kind == "gaussian":
+        model = DiffusionModel(process, MapNetwork(network), Noise(), QuarterLogRho())
+    else:
+        output = Datum() if process.kind == "neural" else Noise()
+        model = DiffusionModel(process, network, output, ScaledTime())
+    fitted = fit(model, data, steps=4, batch_size=64)
+    assert np.isfinite(fitted.log_prob(data[:4], jax.random.key(0))).all()
+    samples = fitted.sample(4, jax.random.key(1))
+    assert samples.shape == (4, 2)
+    assert np.isfinite(samples).all()
+
+
 def test_an_estimator_of_ones_own_is_used_and_compiled_once():
     fitted = fit(_model(), POINTS, steps=3, batch_size=32)
     key, bound = jax.random.key(0), make_bound(samples=8, eps=1e-3)
@@ -170,9 +226,9 @@ def test_a_process_of_another_kind_is_refused_before_anything_is_compiled():
     with pytest.raises(ValueError, match=r"EvidenceBound .*, got Process"):
         fit(model, POINTS, steps=3, batch_size=32)
     fitted = FittedModel(model, {}, (2,), np.zeros(0))
-    with pytest.raises(ValueError, match=r"OneDraw .* SDE, got Process"):
+    with pytest.raises(ValueError, match=r"OneDraw .*, got Process"):
         fitted.log_prob(POINTS[:2], jax.random.key(0))
-    with pytest.raises(ValueError, match=r"DPMSolver2M .* SDE, got Process"):
+    with pytest.raises(ValueError, match=r"DDIM .*, got Process"):
         fitted.sample(2, jax.random.key(0))
 
 
