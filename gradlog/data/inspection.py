@@ -60,9 +60,10 @@ def inspect_data(path: str) -> Inspection:
             f"there is no folder and no file {path}; name a folder of images or a file of arrays"
         )
     if place.is_file() and place.suffix.lower() in ENDINGS:
+        advice = "; if it is a table of numbers, save them as .npy, by numpy.loadtxt and numpy.save"
         raise DataError(
             f"{path} is a text; --config=configs/discrete/text.py --config.data.path={path} models "
-            "it as characters"
+            "it as characters" + advice * (place.suffix.lower() in (".csv", ".txt"))
         )
     if place.is_dir():
         return _inspect_images(str(place), find_images(place).sets[0])

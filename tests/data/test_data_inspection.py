@@ -266,6 +266,9 @@ def test_a_text_is_sent_to_its_own_experiment(tmp_path):
     (tmp_path / "x.txt").write_text("text")
     with pytest.raises(DataError, match=r"configs/discrete/text\.py"):
         inspect_data(str(tmp_path / "x.txt"))
+    (tmp_path / "x.csv").write_text("0.5,1.5\n2.5,3.5\n")
+    with pytest.raises(DataError, match=r"\.npy"):  # it may be a table
+        inspect_data(str(tmp_path / "x.csv"))
 
 
 def test_the_inspected_file_is_split_as_usual(save):
