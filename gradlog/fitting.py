@@ -62,7 +62,7 @@ from gradlog.sampling import (
     NeuralReverse,
     Sampler,
 )
-from gradlog.sde_lib import SDE, Kind, check_eps, check_process
+from gradlog.sde_lib import SDE, Discrete, Kind, check_eps, check_process
 from gradlog.training import (
     MAPPINGS,
     ParallelStep,
@@ -107,7 +107,7 @@ class FittedModel:
       params: the averaged parameters by group.
       shape: of one example.
       losses: the mean loss of every logged step, in nats per dimension.
-      eps: the smallest time, at which likelihoods begin and samples end.
+      eps: the smallest time, at which likelihoods by the flow begin and samples of it end.
     """
 
     model: DiffusionModel
@@ -268,7 +268,7 @@ def fit(
       class_dropout: the probability that a class-conditional model gets no class, so that it
         learns the score of all classes together as well.
       eps: the smallest time of training, likelihoods and samples; 0 only if the process has noise
-        there.
+        there. The members of `DEFAULTS` have none.
       seed: of everything random.
       log_every: updates over which a logged loss is the mean, 1 or more.
       log: is called with the step and its metrics.
@@ -323,12 +323,17 @@ def _check_examples(data: Any, model: DiffusionModel) -> Num[np.ndarray, "n *D"]
     """Return the training data as an array of numbers that the model can have.
 
     Raises:
-      DataError: they are none.
+      DataError: the model cannot have such data.
     """
     data = np.asarray(data)
     data = check_stored(data, data.shape[1:], _levels_of(model), "the levels of the dequantizer")
     if not isinstance(model.dequantizer, Continuous):
         return data
+    if isinstance(model.process, Discrete):
+        raise DataError(
+            f"{type(model.process).__name__} needs tokens: give the model Tokens(levels=...) as "
+            "its dequantizer"
+        )
     if data.dtype.kind != "f":
         raise DataError(
             f"data of type {data.dtype} are levels, whose density is infinite: give the model a "
@@ -336,7 +341,7 @@ def _check_examples(data: Any, model: DiffusionModel) -> Num[np.ndarray, "n *D"]
         )
     if not np.can_cast(data.dtype, np.float32):
         terminal.say(f"note: the data are {data.dtype} numbers, rounded to float32")
-    return data.astype(np.float32)
+    return data.astype(np.float32, copy=False)
 
 
 def default_objective(model: DiffusionModel, eps: float) -> Objective:

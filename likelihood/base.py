@@ -113,7 +113,7 @@ class PerExample:
 
 
 def check_pairs(samples: int) -> None:
-    """Check a number of draws of which two fall into each cell.
+    """Check the number of draws: two for each cell.
 
     Raises:
       ValueError: it is odd, or below two.

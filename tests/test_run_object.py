@@ -12,6 +12,7 @@ import tiny
 from gradlog.cli.main import main
 from gradlog.config_error import ConfigError
 from gradlog.data import DataError, known_spec
+from gradlog.evaluation import samples
 from gradlog.experiment import run as module
 from gradlog.experiment.run import Run, to_columns
 
@@ -155,10 +156,19 @@ def test_more_samples_than_the_memory_holds_are_refused(digits):
 
 
 def test_a_run_with_checkpoints_says_that_it_does_not_start_from_another(workdir, capsys):
-    changed = tiny.points(**{"training.start_from": "elsewhere"})
-    for config, said in ((changed, True), (None, False)):
-        Run.open(workdir, config).train()
-        assert ("start_from = 'elsewhere'" in capsys.readouterr().out) == said
+    changed = tiny.points(**{"training.start_from": "elsewhere", "training.steps": 22})
+    for _ in range(2):  # the stored configuration keeps the true beginning
+        Run.open(workdir, changed).train()
+        assert "start_from = 'elsewhere'" in capsys.readouterr().out
+    assert Run.open(workdir).config.training.start_from == ""
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_samples_count_with_the_bytes_of_their_levels(monkeypatch, dtype):
+    found = []
+    monkeypatch.setattr(samples, "check_fits", lambda count, what: found.append(count))
+    samples.check_samples_fit(10, (100,), 256 if dtype == np.uint8 else None)
+    assert found == [10 * (2 * np.dtype(dtype).itemsize * 100 + 32)]
 
 
 # --- what it says of itself -----------------------------------------------------------------

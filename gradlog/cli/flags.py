@@ -123,7 +123,7 @@ class Options:
         if self.steps and not mode.reads_steps:
             advice = "; the length of a training is --config.training.steps"
             raise UsageError(
-                f"--steps selects checkpoints, and --mode={self.mode} lets none be selected"
+                f"--steps selects checkpoints, and --mode={self.mode} does not read it"
                 + advice * (self.mode == "train")
             )
         if self.mode == "import" and not self.source:

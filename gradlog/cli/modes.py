@@ -169,6 +169,7 @@ def open_run(
     """
     from gradlog.experiment.compat import compat_notes
     from gradlog.experiment.experiment import ALL_PARTS
+    from gradlog.experiment.keys import identifies_workdir
     from gradlog.experiment.notes import not_read, notes
     from gradlog.experiment.run import Run
 
@@ -186,7 +187,11 @@ def open_run(
     if not (mode.parts is None or mode.resumes == _TRAINING_RESUMES):
         # They are built in all modes, to know the run and its checkpoints.
         of_training = [key for key in unread if key.startswith(("training.", "optimizer."))]
-        found += [not_read(key) for key in of_training if key in run.experiment.keys_read]
+        found += [
+            not_read(key)
+            for key in of_training
+            if key in run.experiment.keys_read and not identifies_workdir(key)
+        ]
     for note in [*options.notes, *found]:
         terminal.say(f"note: {note}")
     return run

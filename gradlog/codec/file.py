@@ -109,7 +109,7 @@ def read_code(data: bytes) -> tuple[dict[str, Any], list[Part], bool]:
     packed = data[_START.size : at]
     if zlib.crc32(packed) != crc or len(packed) != length:
         raise CodeError("its header is damaged, so no image can be recovered")
-    try:  # nothing but zeros has a CRC that is zero too
+    try:  # a header of zeros passes: the CRC-32 of no bytes is zero
         header, parts = json.loads(zlib.decompress(packed)), []
     except zlib.error as error:
         raise CodeError("its header is damaged, so no image can be recovered") from error

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, Num
 
@@ -60,6 +61,8 @@ def check_points(x: Any, dataset: Dataset, what: str) -> Num[np.ndarray, "n *D"]
 
 def _check_points(x: Any, shape: tuple[int, ...], what: str) -> Num[np.ndarray, "n *D"]:
     x, inner = np.asarray(x), str(shape)[1:-1].rstrip(",")
+    if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.kind != "f":  # of JAX, as bfloat16
+        x = x.astype(np.float32)
     if x.dtype.kind not in "biuf":
         raise DataError(f"{what} of type {x.dtype} are not real numbers")
     if not len(x.shape) or not x.size or x.shape[1:] != shape:

@@ -112,6 +112,7 @@ class SampleDriver:
             return jax.vmap(one, axis_name=BATCH_AXES[0])(*rows)
 
         self._program, self._shape = BatchProgram(batch, batch_size), shape
+        self._levels = getattr(model.dequantizer, "levels", None)
 
     def __call__(
         self,
@@ -138,7 +139,7 @@ class SampleDriver:
         Raises:
           DataError: the memory of this machine cannot hold so many samples.
         """
-        check_samples_fit(count, self._shape)
+        check_samples_fit(count, self._shape, self._levels)
         started = time.perf_counter()
 
         def rows(indices: Indices) -> tuple[Any, ...]:
@@ -149,10 +150,11 @@ class SampleDriver:
         return Samples(**found, seconds=time.perf_counter() - started)
 
 
-def check_samples_fit(count: int, shape: tuple[int, ...]) -> None:
+def check_samples_fit(count: int, shape: tuple[int, ...], levels: int | None) -> None:
     """Raise a DataError if so many samples of a shape exceed the memory of this machine."""
+    itemsize = 4 if levels is None else np.min_scalar_type(levels - 1).itemsize
     # Each number is there twice when the batches are joined; 32 bytes are for indices and costs.
-    check_fits(count * (8 * math.prod(shape) + 32), f"{count:,} samples")
+    check_fits(count * (2 * itemsize * math.prod(shape) + 32), f"{count:,} samples")
 
 
 def sample_driver(
@@ -219,7 +221,8 @@ class SampleRun:
             key = self._experiment.streams["sample"]
         if not isinstance(key, jax.Array):
             raise TypeError(f"key = {key!r} is not a key of JAX: use jax.random.key(0), or None")
-        check_samples_fit(count, self._experiment.dataset.shape)  # before their targets
+        dataset = self._experiment.dataset
+        check_samples_fit(count, dataset.shape, dataset.levels)  # before their targets
         targets = Targets.of(self._experiment, count)
         with terminal.progress("sampling", 0, count) as update:
             return self._driver(log_prob, keep_path)(

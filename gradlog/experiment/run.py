@@ -216,17 +216,26 @@ class Run:
             installed, or the parameters to start from do not fit.
           CheckpointError, Interrupted, NonFiniteError, WorkdirError: see `train_in_workdir`.
         """
-        config, source = self.config.to_dict(), self.experiment.training.start_from
-        is_new = not self.checkpoints.steps()
-        given = self._params_to_start_from() if source and is_new else {}
-        if not is_new and source not in ("", load_workdir_config(self.workdir).training.start_from):
-            terminal.say(
-                f"note: config.training.start_from = {source!r} changes nothing: the run has "
-                "checkpoints, and goes on from the newest"
-            )
+        config, source, given = self.config.to_dict(), self.experiment.training.start_from, {}
+        if source and not self.checkpoints.steps():
+            given = self._params_to_start_from()
+        elif source:
+            config["training"]["start_from"] = began = self._began_from()
+            if Path(source).resolve() != Path(began).resolve():
+                terminal.say(
+                    f"note: config.training.start_from = {source!r} changes nothing: the run has "
+                    "checkpoints, and goes on from the newest"
+                )
         train_in_workdir(
             score_model_training(self.workdir, config, self.experiment, known_defaults(), given)
         )
+
+    def _began_from(self) -> str:
+        """Return ``training.start_from`` of the stored configuration; '' if it was lost."""
+        try:
+            return load_workdir_config(self.workdir).training.start_from
+        except (ConfigError, WorkdirError):
+            return ""
 
     def _params_to_start_from(self) -> dict[str, Any]:
         """Return the averaged parameters of another run, of the groups that this one has too."""

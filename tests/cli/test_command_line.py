@@ -215,9 +215,8 @@ def test_steps_are_refused_where_no_checkpoint_is_selected(mistake, workdir, mod
 def test_a_configuration_that_is_not_read_is_said(command, workdir):
     for ignored in (MIXTURE, "--config.likelihood.rtol=1e-3"):
         status, output, _ = command(f"--workdir={workdir}", "--mode=verify", ignored)
-        assert (status, output.splitlines()[0]) == (
-            *(0, "note: --mode=verify reads the workdir alone; --config changes nothing"),
-        )
+        assert status == 0
+        assert output.startswith("note: --mode=verify ")
 
 
 def test_importance_samples_need_integer_data(mistake, workdir):
@@ -360,11 +359,16 @@ def test_an_override_that_nothing_reads_is_a_note(command, tmp_path):
 def test_a_key_of_training_that_an_evaluation_does_not_need_is_noted(command, workdir):
     changed = ("--config.training.steps=30", "--config.optimizer.warmup=5")
     _, output, _ = command(f"--workdir={workdir}", "--mode=eval", "--steps=15", *changed)
-    notes = [line for line in output.splitlines() if line.endswith("it changes nothing")]
-    assert notes == [
-        "note: config.training.steps is not read by this command; it changes nothing",
-        "note: config.optimizer.warmup is not read by this command; it changes nothing",
+    assert re.findall(r"^note: config\.(\S+) is not read", output, re.M) == [
+        "training.steps",
+        "optimizer.warmup",
     ]
+
+
+def test_a_key_that_identifies_the_run_is_no_key_without_effect(command, workdir):
+    kept = f"--config.optimizer.grad_clip={tiny.points().optimizer.grad_clip}"
+    _, output, _ = command(f"--workdir={workdir}", "--mode=eval", "--steps=15", kept)
+    assert "is not read" not in output
 
 
 def test_flags_and_keys_have_several_spellings():
