@@ -26,8 +26,9 @@ SMALL = ROOT / "tests" / "docs" / "small"
 NOT_COPIED = (".git", ".venv", "runs", ".jax_cache", ".hypothesis", "_build", "__pycache__")
 NOT_COPIED += (".pytest_cache", ".ruff_cache", "golden")
 STAMPS = (".installed", ".installed-dev", ".installed-docs")  # of the Makefile
+PREVIEWS = ("--config.training.eval_every=2", "--config.training.sample_every=2")
 DIGITS = (
-    ("--config=configs/digits.py", "--mode=train"),
+    ("--config=configs/digits.py", "--mode=train", *PREVIEWS),
     ("--mode=eval",),
     ("--mode=sample",),
 )

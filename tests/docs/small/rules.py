@@ -16,8 +16,8 @@ EXPERIMENT = {
     "training.batch_size": 8,
     "training.log_every": 1,
     "training.checkpoint_every": 1,
-    "training.eval_every": 2,
-    "training.sample_every": 2,
+    "training.eval_every": 0,  # each compiles two more programs
+    "training.sample_every": 0,
     "optimizer.warmup": 1,
     "eval.batch_size": 8,
     "eval.num_images": 8,
@@ -42,6 +42,7 @@ EXPERIMENT = {
     "classifier.nf": 8,
     "quality.num_samples": 16,
     "quality.num_reference": 32,
+    "quality.fid_groups": 2,  # each has the eigenvalues of 2048 x 2048 numbers for Inception
     "quality.kid_subsets": 4,
     "quality.kid_subset_size": 4,
     "study.samples": 64,
