@@ -7,7 +7,7 @@ import numpy as np
 import tiny
 
 from gradlog.data import BatchStream
-from gradlog.evaluation.score_training import initial_state, parallel_step
+from gradlog.evaluation import score_training
 from gradlog.experiment.build import build, load_dataset
 from gradlog.experiment.run import Run
 
@@ -60,11 +60,11 @@ def difference_on_two_devices(settings, leaf: str) -> float:
     config = tiny.points(**settings | {"optimizer.adam_eps": 1e-5})
     experiment = build(config, load_dataset(config))
     stream = BatchStream(experiment.dataset.train, 16, 0)
-    first, states = jax.device_get(initial_state(experiment)), []
+    first, states = jax.device_get(score_training.initial_state(experiment)), []
     for mapping in ("pmap", "fsdp"):
         with config.unlocked():
             config.training.parallel = mapping
-        mapped = parallel_step(build(config, experiment.dataset))
+        mapped = score_training.parallel_step(build(config, experiment.dataset))
         state = mapped.place(first)
         for step in range(4):
             state, _ = mapped(state, stream[step], step + 1)

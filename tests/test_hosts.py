@@ -31,7 +31,7 @@ def config():
     config.data = tiny.images().data
     config.training.update(checkpoint_every=10, eval_every=100, keep=0)
     config.eval.update(num_images=7, batch_size=2)
-    config.likelihood.update(rtol=1e-5, atol=1e-5)
+    config.likelihood.update(name="bound", samples=4, rtol=1e-5, atol=1e-5)
     return config
 
 
@@ -249,6 +249,7 @@ def test_an_evaluation_that_lost_a_host_resumes_with_any_number(alone, tmp_path)
     workdir = shutil.copytree(alone.workdir.root, tmp_path / "run")
     shutil.rmtree(workdir / "eval", ignore_errors=True)
     flags = (f"--workdir={workdir}", "--mode=eval", "--config.eval.num_images=200")
+    flags += ("--config.likelihood.name=ode",)
     processes = two_hosts.start_hosts(*flags)
     partial = workdir / "eval" / str(STEPS) / "ode" / "partial"
     wait_for(partial / "2.npz", processes)
@@ -261,6 +262,7 @@ def test_an_evaluation_that_lost_a_host_resumes_with_any_number(alone, tmp_path)
     with np.load(partial.parent / "per_image.npz") as again:
         resumed = again["bits_per_dim"]
     alone.config.eval.num_images = 200
+    alone.config.likelihood.name = "ode"
     whole = Run.open(alone.workdir.root, alone.config).results([STEPS])[0]
     np.testing.assert_array_equal(resumed, whole.bits_per_dim)
 

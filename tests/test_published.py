@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from gradlog.experiment.build import build, load_shape
+from gradlog.experiment.keys import flatten
 from gradlog.experiment.loading import load_config
 from gradlog.experiment.notes import notes
 from gradlog.losses import EvidenceBound, Ladder, ScoreFlow, Steps, UniformLogRho, UniformTime
@@ -348,25 +349,22 @@ def test_vdm_has_its_network_and_its_schedule_from_time_zero_on(name, n):
     assert sum(leaf.size for leaf in jax.tree.leaves(network)) == total
 
 
-@pytest.mark.parametrize(("name", "n"), [("cifar10", 128), ("imagenet32", 256)])
-def test_mulan_is_vdm_with_maps_and_a_latent(name, n):
-    experiment = _experiment(f"configs/mulan/{name}.py")
+def test_mulan_is_vdm_with_maps_and_a_latent():
+    n, experiment = 128, _experiment("configs/mulan/cifar10.py")
     sde, estimator = experiment.process, experiment.estimators["importance"]
     assert (sde.shape, sde.latents, sde.latent_ones) == ((32, 32, 3), 50, 15)
     assert estimator.likelihood.samples == 20
     # The noise of the ends is known before training, as the truncated normal needs it.
     np.testing.assert_allclose(estimator.dequantizer.sigma**2, 1 / (1 + np.exp(13.3)), rtol=1e-5)
-    network, vdm = (
-        _experiment(f"configs/{code}/{name}.py").params_spec["network"] for code in ("mulan", "vdm")
-    )
+    vdm = _experiment("configs/vdm/cifar10.py").params_spec["network"]
+    network = experiment.params_spec["network"]
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
     # Three more channels, each with its four Fourier features, go in, and three come out.
     assert count(network) - count(vdm) == 9 * 15 * n + (9 * 3 * n + 3)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "imagenet32"])
-def test_nfdm_has_a_second_network_like_that_of_the_score(name):
-    n, experiment = 128, _experiment(f"configs/nfdm/{name}.py")
+def test_nfdm_has_a_second_network_like_that_of_the_score():
+    n, experiment = 128, _experiment("configs/nfdm/cifar10.py")
     row = PUBLISHED["configs/score_sde/vp/cifar10_ddpmpp_continuous.py"]
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
     spec = experiment.params_spec
@@ -389,12 +387,33 @@ def test_md4_is_vdm_without_the_time_between_an_embedding_and_logits():
     assert count(network) == count(vdm) - time + ends + tokens == 26_788_608
 
 
-@pytest.mark.parametrize("name", ["cifar10", "imagenet32"])
-def test_idode_predicts_the_velocity_at_times_by_importance(name):
-    experiment = _experiment(f"configs/idode/{name}.py")
+def test_idode_predicts_the_velocity_at_times_by_importance():
+    experiment = _experiment("configs/idode/cifar10.py")
     assert isinstance(experiment.model.parametrization, Velocity)
     assert isinstance(experiment.objective.proposal, UniformLogRho)
     assert isinstance(experiment.estimators["planned"].dequantizer, TruncatedNormal)
+
+
+WIDER = {"model.nf": 256}
+OF_IMAGENET = {
+    "mulan": WIDER
+    | {
+        "model.parametrization": "noise",
+        "training.steps": 2_000_000,
+        "training.batch_size": 512,
+    },
+    "nfdm": {},
+    "idode": WIDER,
+}
+
+
+@pytest.mark.parametrize("code", OF_IMAGENET)
+def test_the_experiment_of_imagenet32_is_that_of_cifar10_but_for_these_values(code):
+    files = [f"configs/{code}/{name}.py" for name in ("cifar10", "imagenet32")]
+    one, other = (dict(flatten(load_config(file))) for file in files)
+    assert one.keys() == other.keys()
+    differing = {key: value for key, value in other.items() if one[key] != value}
+    assert differing == {"data.name": "imagenet32"} | OF_IMAGENET[code]
 
 
 @pytest.mark.parametrize(("asked", "found"), [(0, 1000), (50, 50)])

@@ -1,5 +1,6 @@
 """A run as an object: training's files, likelihoods, samples, results beside each other."""
 
+import dataclasses
 import errno
 import json
 import logging
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import tiny
 
+from gradlog.data import DatasetSpec
+from gradlog.evaluation import score_training
 from gradlog.evaluation.batch_cache import BatchCache
 from gradlog.evaluation.bits_per_dim import EstimatorRun
 from gradlog.evaluation.comparison import (
@@ -19,6 +22,7 @@ from gradlog.evaluation.comparison import (
     save_differences,
 )
 from gradlog.evaluation.likelihood import LikelihoodEvaluator
+from gradlog.experiment.build import load_dataset
 from gradlog.experiment.run import Run
 from gradlog.storage import CheckpointError, Checkpoints, WorkdirError, read_json, read_sealed
 
@@ -250,17 +254,16 @@ def _interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_other_parameters_of_the_same_step_are_evaluated_again(tmp_path):
+def test_other_parameters_of_the_same_step_are_evaluated_again(own):
     """A run that was begun anew in its folder has another result, beside the old one."""
-    folder = tmp_path / "run"
-    few = {"training.steps": 4, "training.checkpoint_every": 4, "likelihood.name": "bound"}
-    run = Run.open(folder, tiny.points(**few))
-    run.train()
-    first = run.bits_per_dim()
+    run = own()
+    first, state = run.bits_per_dim(), run.state(20)
     run.checkpoints.close()
     shutil.rmtree(run.workdir.checkpoints)
-    again = Run.open(folder, tiny.points(**few, **{"training.batch_size": 32}))
-    again.train()
+    again = own()
+    longer = jax.tree.map(lambda leaf: np.float32(1.5) * leaf, state.ema)
+    again.checkpoints.save(20, state.replace(ema=longer))
+    again.checkpoints.close()
     assert again.bits_per_dim()["bits_per_dim"] != first["bits_per_dim"]
     assert len(_results(again)) == 2
 
@@ -273,13 +276,16 @@ def test_a_finished_run_keeps_its_configuration(own):
 
 
 def test_going_on_with_another_batch_size_is_noted(own, capsys):
-    run = own(**{"training.steps": 21, "training.batch_size": 8})
+    run = own(**{"training.steps": 21})
+    stored = read_json(run.workdir.config)
+    stored["training"]["batch_size"] = 8
+    run.workdir.config.write_text(json.dumps(stored))
     run.train()
-    assert "batch_size was 16 until step 20" in capsys.readouterr().out
+    assert "batch_size was 8 until step 20; with 16 " in capsys.readouterr().out
 
 
 def test_a_finished_result_is_read_where_nothing_can_be_written(own, monkeypatch, capsys):
-    estimators = {"eval.estimators": ("bound", "vlb"), "eval.second_look": 0}
+    estimators = {"eval.estimators": ("bound", "ode"), "eval.second_look": 0}
     run = own(**estimators)
     found = run.results([20])
     rows = save_differences(run.workdir, found)
@@ -357,26 +363,27 @@ def test_all_steps_and_all_estimators_are_evaluated(own):
     assert len({r["bits_per_dim"] for r in found}) == 4
 
 
-def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monkeypatch):
-    """A process that ends itself as the kernel would, after three of six batches."""
+def _interrupt_after_three_batches(run, monkeypatch):
+    """Return the folders of the batches that are kept."""
+    save, saved = BatchCache.save, []
+
+    def interrupt(self, indices, arrays):
+        save(self, indices, arrays)
+        saved.append(self.folder.name)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BatchCache, "save", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run.bits_per_dim()
+    return saved
+
+
+def test_an_interrupted_evaluation_goes_on_without_a_digit_changed(own, monkeypatch):
+    """After three of six batches; ``chaos/test_kills.py`` has one that is killed."""
     run = own(**{"eval.batch_size": 2})
-    script = (
-        "import os, signal, sys, tiny\n"
-        "from gradlog.evaluation.batch_cache import BatchCache\n"
-        "from gradlog.experiment.run import Run\n"
-        "save, saved = BatchCache.save, []\n"
-        "def save_and_die(self, indices, arrays):\n"
-        "    save(self, indices, arrays)\n"
-        "    saved.append(1)\n"
-        "    if len(saved) == 3:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "BatchCache.save = save_and_die\n"
-        "config = tiny.points(**{'likelihood.name': 'bound', 'likelihood.samples': 2,"
-        " 'eval.batch_size': 2})\n"
-        f"Run.open({str(run.workdir.root)!r}, config).bits_per_dim()\n"
-    )
-    with pytest.raises(AssertionError):
-        tiny.python("-c", script)
+    _interrupt_after_three_batches(run, monkeypatch)
     folder = run.workdir.root / "eval" / "20" / "bound"
     assert sorted(path.name for path in folder.iterdir()) == [".lock", "partial", "settings.json"]
     assert len(list((folder / "partial").glob("*.npz"))) == 3
@@ -406,18 +413,7 @@ def test_an_evaluation_that_was_killed_goes_on_without_a_digit_changed(own, monk
 def test_an_interrupted_second_look_goes_on_as_well(own, monkeypatch):
     """It is of other draws, and the mean is of the first look alone."""
     run = own(**{"likelihood.name": "ode", "eval.batch_size": 6, "eval.second_look": 12})
-    save, saved = BatchCache.save, []
-
-    def interrupt(self, indices, arrays):
-        save(self, indices, arrays)
-        saved.append(self.folder.name)
-        if len(saved) == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(BatchCache, "save", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run.bits_per_dim()
+    saved = _interrupt_after_three_batches(run, monkeypatch)
     assert saved == ["partial", "partial", "second_look"]
     computed = []
     compute = LikelihoodEvaluator._evaluate
@@ -475,11 +471,19 @@ def test_checkpoints_are_compared_image_by_image(own):
         compare_steps(run, run.steps())
 
 
+def _untrained(folder, step, **overrides):
+    """Return a run whose checkpoint of this step has the parameters before training."""
+    run = Run.open(folder, tiny.points(**overrides))
+    facts = DatasetSpec.of(run.experiment.dataset).facts()
+    run.workdir.claim(run.config.to_dict(), run.experiment.identity, step, data_facts=facts)
+    run.checkpoints.save(step, jax.device_get(score_training.initial_state(run.experiment)))
+    run.checkpoints.close()
+    return run
+
+
 def test_runs_are_compared_with_the_first_ones_settings(own, tmp_path):
     """The other has a network of its own, and its saved config another estimator."""
-    few = {"training.steps": 4, "training.checkpoint_every": 4, "model.hidden": 4}
-    other = Run.open(tmp_path / "other", tiny.points(**few, **{"seed": 3}))
-    other.train()
+    other = _untrained(tmp_path / "other", 4, **{"model.hidden": 4, "seed": 3})
     run = own(**{"eval.num_images": 7})
     (row,) = compare_runs(run, run.open_like(other.workdir.root), "")
     assert row["num_images"] == 7
@@ -493,12 +497,12 @@ def test_runs_are_compared_with_the_first_ones_settings(own, tmp_path):
     assert row["minuend"].endswith("step 10")
 
 
-def test_runs_on_other_data_are_not_compared(own, tmp_path):
-    other = Run.open(tmp_path / "other", tiny.points(**{"training.steps": 1, "data.num_test": 11}))
-    other.train()
-    run = own()
+def test_runs_on_other_data_are_not_compared(own, trained):
+    run, other = own(), own().open_like(trained)
+    data = load_dataset(tiny.points(**{"data.num_test": 11}))
+    other = dataclasses.replace(other, experiment=other.experiment.with_data(data))
     with pytest.raises(IncomparableError, match="only runs on the same data can be compared"):
-        compare_runs(run, run.open_like(other.workdir.root), "")
+        compare_runs(run, other, "")
     assert _results(run) == []
 
 
@@ -565,7 +569,7 @@ def test_all_folders_of_samples_are_looked_at_before_one_is_drawn(own):
 def test_samples_of_other_settings_are_put_beside(own):
     first = own().save_samples(20)
     before = (first / "samples.npz").read_bytes()
-    second = own(**{"sampling.num_steps": 5}).save_samples(20)
+    second = own(**{"sampling.num_samples": 5}).save_samples(20)
     assert second.parent == first
     assert (first / "samples.npz").read_bytes() == before
-    assert read_json(second / "settings.json")["sampling.num_steps"] == 5
+    assert read_json(second / "settings.json")["sampling.num_samples"] == 5

@@ -1,13 +1,15 @@
 """A run with variational dequantization: trained after the score, resumed, evaluated, compared."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
 import tiny
 
 from gradlog.config_error import ConfigError
+from gradlog.evaluation import score_training
 from gradlog.evaluation.comparison import compare_runs
-from gradlog.evaluation.score_training import initial_state
 from gradlog.experiment.build import check_config
 from gradlog.experiment.run import Run
 from gradlog.storage import WorkdirError
@@ -20,7 +22,6 @@ VARIATIONAL = {
     "model.dequantizer_bins": 3,
     "optimizer.dequantizer_rate": 5.0,
     "likelihood.dequantization": "variational",
-    "model.dropout": 0.0,
 }
 
 
@@ -31,8 +32,8 @@ def train(folder, steps, **overrides) -> Run:
 
 
 @pytest.fixture(scope="module")
-def score(tmp_path_factory) -> Run:
-    return train(tmp_path_factory.mktemp("score") / "run", 4, **{"model.dropout": 0.0})
+def score(tmp_path_factory, digits) -> Run:
+    return Run.open(shutil.copytree(digits, tmp_path_factory.mktemp("score") / "run"))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_flow_is_trained_after_the_score_which_stays_bit_for_bit(score, after):
     tiny.assert_bitwise_equal(state.params["network"], score.params()["network"])
     tiny.assert_bitwise_equal(state.ema["network"], score.params()["network"])
     assert list(state.opt_state) == ["dequantizer"]
-    first = jax.device_get(initial_state(after.experiment)).params["dequantizer"]
+    first = jax.device_get(score_training.initial_state(after.experiment)).params["dequantizer"]
     with pytest.raises(AssertionError):
         tiny.assert_bitwise_equal(state.ema["dequantizer"], first)
 

@@ -91,13 +91,11 @@ def test_the_console_command_prints_its_help(project):
 
 
 def test_a_shipped_experiment_is_found_and_a_local_file_wins(project):
-    small = [
-        f"--config.{key}" for key in ("model.hidden=8", "training.steps=2", "data.num_train=64")
-    ]
+    least = ("model.hidden=8", "training.steps=2", "training.eval_every=0", "data.num_train=64")
+    small = [f"--config.{key}" for key in least]
     mixture = ["-m", "gradlog", "--config=configs/toy/mixture.py", *small]
     assert "from the beginning to step 2" in project(*mixture, "--workdir=shipped")
     assert (project.folder / "project" / "shipped" / "checkpoints" / "2").is_dir()
-    project("-m", "gradlog", "--workdir=shipped", "--mode=report")
     local = project.folder / "project" / "configs" / "toy" / "mixture.py"
     local.parent.mkdir()
     local.write_text(
@@ -105,6 +103,14 @@ def test_a_shipped_experiment_is_found_and_a_local_file_wins(project):
         "    config = mixture.get_config()\n    config.seed = 7\n    return config\n"
     )
     assert "*7 (0)" in project(*mixture, "--help=seed")
+
+
+def test_templates_and_all_that_is_no_code_are_in_it(project):
+    folder = tiny.ROOT / "gradlog"
+    files = [path.relative_to(tiny.ROOT) for path in folder.rglob("*") if path.is_file()]
+    others = [path for path in files if path.suffix not in (".py", ".pyc")]
+    assert "run.html" in [path.name for path in others]
+    assert [path for path in others if not (project.folder / "site" / path).is_file()] == []
 
 
 @pytest.mark.slow
