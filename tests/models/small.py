@@ -1,6 +1,7 @@
 """Small networks with cheap parameters, for the tests of models."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -40,19 +41,20 @@ def make(name: str, **overrides: Any) -> nn.Module:
     return NETWORKS[name](**(tiny | NEEDED.get(name, {}) | overrides))
 
 
-def abstract_init(network: nn.Module, shape: tuple[int, ...]):
+@functools.cache
+def abstract_init(network: nn.Module, shape: tuple[int, ...], dtype: Any = jnp.float32):
     """Return shapes and dtypes of the output and of the variables, without computing them."""
     return jax.eval_shape(
         lambda x, label: network.init_with_output(jax.random.key(0), x, label, train=False),
-        jax.ShapeDtypeStruct(shape, jnp.float32),
+        jax.ShapeDtypeStruct(shape, dtype),
         jax.ShapeDtypeStruct((), jnp.float32),
     )
 
 
-def random_variables(network: nn.Module, shape: tuple[int, ...]):
+def random_variables(network: nn.Module, shape: tuple[int, ...], dtype: Any = jnp.float32):
     """Return variables with random entries: nothing to compile, and no branch is zero."""
     generator = np.random.default_rng(0)
-    _, variables = abstract_init(network, shape)
+    _, variables = abstract_init(network, shape, dtype)
     return jax.tree.map(
         lambda leaf: jnp.asarray(0.3 * generator.normal(size=leaf.shape), leaf.dtype), variables
     )

@@ -19,6 +19,7 @@ from tests.rounding import sums
 SHAPE, LABEL = (4, 4, 2), jnp.float32(3.0)
 X = jnp.linspace(-1, 1, 32).reshape(SHAPE)
 IMAGES = [name for name in sorted(NETWORKS) if declares(name, "dtype", "remat")]
+REMAT = ("checkpoint", "remat2", "remat")  # its name in versions of JAX
 OPTIONS = {"ncsnpp": {"fir": True, "progressive_input": "residual", "num_classes": 2}}
 
 
@@ -52,26 +53,30 @@ def test_every_image_network_has_bfloat16_and_remat():
 
 
 @pytest.mark.parametrize("name", IMAGES)
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_convolutions_and_attention_have_the_dtype_and_parameters_float32(name, dtype):
-    network = network_of(name, dtype=dtype)
+def test_convolutions_and_attention_are_in_bfloat16_parameters_float32_and_blocks_again(name):
+    """Both options at once: the types of all operands, and the blocks that are recomputed."""
+    network = network_of(name, dtype="bfloat16", remat=True)
     output, variables = abstract_init(network, SHAPE)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     assert output.dtype == jnp.float32
-    found = {"conv_general_dilated": [], "dot_general": []}
+    plain = abstract_init(network_of(name), SHAPE)[1]
+    assert jax.tree.structure(plain) == jax.tree.structure(variables)
+    found = {"conv_general_dilated": [], "dot_general": [], **{key: [] for key in REMAT}}
     for equation in equations(program(network)):
         if equation.primitive.name in found:
             operands = {v.aval.dtype for v in equation.invars}
             found[equation.primitive.name].append((operands, equation.invars[0].aval.ndim))
-    assert all(types == {jnp.dtype(dtype)} for types, _ in found["conv_general_dilated"])
+    assert all(types == {jnp.dtype("bfloat16")} for types, _ in found["conv_general_dilated"])
     # Vectors are the embedding's, which is embedded in float32.
     matrices = [types for types, ndim in found["dot_general"] if ndim > 1]
-    assert all(types == {jnp.dtype(dtype)} for types in matrices)
+    assert all(types == {jnp.dtype("bfloat16")} for types in matrices)
     assert name == "dit" or len(found["conv_general_dilated"]) > 4
     assert matrices
+    assert sum(len(found[key]) for key in REMAT) >= (2 if name == "dit" else 4)  # blocks
 
 
-@pytest.mark.parametrize("name", IMAGES)
+# The layers are common to all: one network of attention, and one of convolutions.
+@pytest.mark.parametrize("name", ["dit", "ncsnv2"])
 def test_bfloat16_output_agrees_to_its_precision(name):
     variables = random_variables(network_of(name), SHAPE)
     networks = [network_of(name, dtype=dtype) for dtype in ("float32", "bfloat16")]
@@ -95,10 +100,9 @@ def test_statistics_are_in_float32(norm):
     np.testing.assert_allclose(normed.astype(jnp.float32), exact, rtol=2**-8, atol=atol)
 
 
-# All recompute by ``layers.apply_block``: a convolutional network and one of attention.
-@pytest.mark.parametrize("name", ["dit", "ncsnpp"])
-def test_remat_does_not_change_gradients(name):
-    plain, again = network_of(name), network_of(name, remat=True)
+# All recompute by ``layers.apply_block``, here a block with dropout.
+def test_remat_does_not_change_gradients():
+    plain, again = network_of("dit"), network_of("dit", remat=True)
     variables = random_variables(plain, SHAPE)
 
     def loss(variables, network):
@@ -116,22 +120,18 @@ def test_remat_does_not_change_gradients(name):
     for a, b in zip(*leaves, strict=True):
         np.testing.assert_allclose(a, b, rtol=3e-7, atol=1e-12 * largest)
     counts = [
-        sum(
-            equation.primitive.name in ("checkpoint", "remat2", "remat")
-            for equation in equations(each.jaxpr.jaxpr)
-        )
+        sum(equation.primitive.name in REMAT for equation in equations(each.jaxpr.jaxpr))
         for each in traced
     ]
     assert counts[0] == 0
-    assert counts[1] >= (2 if name == "dit" else 4)  # blocks
+    assert counts[1] >= 2  # blocks
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_remat_has_the_same_parameters_and_stores_less_for_the_backward_pass(name):
+@pytest.mark.parametrize("name", ["dit", "ncsnpp"])
+def test_remat_stores_less_for_the_backward_pass(name):
     """Only the inputs of the blocks, and the values between blocks, are stored."""
     networks = [network_of(name, remat=remat) for remat in (False, True)]
     plain, again = (abstract_init(network, (8, 8, 3))[1] for network in networks)
-    assert jax.tree.structure(plain) == jax.tree.structure(again)
 
     def stored_numbers(network, variables):
         x = jax.ShapeDtypeStruct((8, 8, 3), jnp.float32)

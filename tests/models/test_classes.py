@@ -12,68 +12,66 @@ SHAPE, CLASSES, WIDTH = (4, 4, 2), 3, {"mlp": 16, "ncsnpp": 32, "ddpm": 128, "vd
 X, LABEL = jnp.linspace(-1, 1, 32).reshape(SHAPE), jnp.float32(3.0)
 
 
-@pytest.fixture(scope="module", params=sorted(WIDTH))
-def case(request):
-    """Return the name, variables, and the output as a function of table and class."""
-    network = make(request.param, num_classes=CLASSES)
+def applied(name):
+    """Return the variables, and the output as a function of table and class."""
+    network = make(name, num_classes=CLASSES)
     params = random_variables(network, SHAPE)["params"]
 
-    @jax.jit
     def run(table, condition):
         with_table = params | {"classes": {"embedding": table}}
         return network.apply({"params": with_table}, X, LABEL, condition, train=False)
 
-    return request.param, params, run
+    return params, run
 
 
-def test_class_table_is_the_only_new_parameter_and_has_a_row_for_no_class(case):
-    name, params, _ = case
+@pytest.mark.parametrize("name", sorted(WIDTH))
+def test_class_table_is_the_only_new_parameter_and_has_a_row_for_no_class(name):
+    params, without = (
+        abstract_init(make(name, **classes), SHAPE)[1]["params"]
+        for classes in ({"num_classes": CLASSES}, {})
+    )
     assert params["classes"]["embedding"].shape == (CLASSES + 1, WIDTH[name])
-    without = random_variables(make(name), SHAPE)["params"]
     shapes = [jax.tree.map(jnp.shape, p) for p in (params, without)]
     assert shapes[0] == shapes[1] | {"classes": shapes[0]["classes"]}
 
 
-def test_each_class_depends_on_its_own_row_alone(case):
-    _, params, run = case
-    table = params["classes"]["embedding"]
-    outputs = [run(table, index) for index in range(CLASSES + 1)]
-    for index, output in enumerate(outputs):
-        others = np.arange(CLASSES + 1)[:, None] != index
-        np.testing.assert_array_equal(run(jnp.where(others, jnp.nan, table), index), output)
-    gaps = np.abs(np.stack(outputs)[:, None] - np.stack(outputs)).reshape(4, 4, -1).max(axis=-1)
+@pytest.mark.parametrize("name", sorted(WIDTH))
+def test_each_class_depends_on_its_own_row_alone(name):
+    """One program serves a batch of examples of different classes."""
+    params, run = applied(name)
+    table, rows = params["classes"]["embedding"], jnp.arange(CLASSES + 1)
+    alone = jnp.where(rows[:, None, None] != rows[:, None], jnp.nan, table)
+    batched = jax.jit(jax.vmap(run))
+    outputs = batched(jnp.broadcast_to(table, alone.shape), rows)
+    np.testing.assert_array_equal(batched(alone, rows), outputs)
+    gaps = np.abs(outputs[:, None] - outputs).reshape(4, 4, -1).max(axis=-1)
     assert gaps[~np.eye(4, dtype=bool)].min() > 1e-3
 
 
-def test_no_condition_selects_the_row_of_no_class(case):
-    _, params, run = case
+# The table is that of `embeddings.add_class`, which is common to all networks.
+def test_no_condition_selects_the_row_of_no_class_and_zeros_give_the_unconditional_network():
+    params, run = applied("mlp")
     table = params["classes"]["embedding"]
-    np.testing.assert_allclose(run(table, None), run(table, CLASSES), rtol=1e-5, atol=1e-5)
-
-
-def test_zero_table_gives_the_unconditional_network(case):
-    name, params, run = case
     rest = {key: value for key, value in params.items() if key != "classes"}
-    plain = jax.jit(lambda p: make(name).apply({"params": p}, X, LABEL, train=False))(rest)
-    output = run(jnp.zeros_like(params["classes"]["embedding"]), 1)
-    np.testing.assert_allclose(output, plain, rtol=1e-5, atol=1e-5 * np.abs(plain).max())
+
+    @jax.jit
+    def outputs(table):
+        plain = make("mlp").apply({"params": rest}, X, LABEL, train=False)
+        return run(table, None), run(table, CLASSES), run(jnp.zeros_like(table), 1), plain
+
+    without, last, of_zeros, plain = outputs(table)
+    np.testing.assert_allclose(without, last, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(of_zeros, plain, rtol=1e-5, atol=1e-5 * np.abs(plain).max())
+    assert np.abs(last - plain).max() > 1e-3
 
 
-def test_classes_can_be_mapped_like_images(case):
-    """One program serves a batch of examples of different classes."""
-    _, params, run = case
-    table = params["classes"]["embedding"]
-    batched = jax.jit(jax.vmap(run, in_axes=(None, 0)))(table, jnp.array([2, 0]))
-    singly = jnp.stack([run(table, 2), run(table, 0)])
-    np.testing.assert_allclose(batched, singly, rtol=1e-5, atol=1e-5 * np.abs(singly).max())
-
-
-def test_network_without_noise_label_can_have_classes():
-    for name in ("mlp", "ncsnpp", "ddpm"):
-        network = make(name, num_classes=CLASSES, conditional=False)
-        variables = random_variables(network, SHAPE)
-        run = jax.jit(lambda v, c, n=network: n.apply(v, X, LABEL, c, train=False))
-        assert np.abs(run(variables, 0) - run(variables, 1)).max() > 1e-3
+# A network of vectors, and one with the blocks of all U-Nets.
+@pytest.mark.parametrize("name", ["mlp", "ncsnpp"])
+def test_network_without_noise_label_can_have_classes(name):
+    network = make(name, num_classes=CLASSES, conditional=False)
+    variables = random_variables(network, SHAPE)
+    run = jax.jit(lambda v, c: network.apply(v, X, LABEL, c, train=False))
+    assert np.abs(run(variables, 0) - run(variables, 1)).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))

@@ -7,26 +7,16 @@ import pytest
 
 from gradlog.models.networks import DiT, TokenNetwork
 from gradlog.models.networks.dit import POSITIONS, _cut, _join, _rotate
+from tests.models.small import random_variables
 
 SMALL = {"hidden": 8, "num_layers": 1, "num_heads": 2, "embedding": 8}
 
 
 def initialized(network, x, **options):
-    @jax.jit
-    def draw():
-        params = network.init(jax.random.key(0), x, jnp.zeros(()), train=False)
-        # Gates and last layers are zero at the start; here they must not be.
-        leaves, tree = jax.tree.flatten(params)
-        keys = jax.random.split(jax.random.key(1), len(leaves))
-        drawn = [
-            leaf + 0.3 * jax.random.normal(key, leaf.shape)
-            for leaf, key in zip(leaves, keys, strict=True)
-        ]
-        return jax.tree.unflatten(tree, drawn)
-
-    drawn = draw()
+    """Return a network as a function of datum and label; no gate and no last layer is zero."""
+    variables = random_variables(network, x.shape, x.dtype)
     return jax.jit(
-        lambda x, label=0.0: network.apply(drawn, x, jnp.asarray(label), train=False, **options)
+        lambda x, label=0.0: network.apply(variables, x, jnp.asarray(label), train=False, **options)
     )
 
 
@@ -34,10 +24,12 @@ def initialized(network, x, **options):
 def test_every_position_sees_all_others_and_the_label(shape):
     x = jax.random.normal(jax.random.key(2), shape)
     f = initialized(DiT(**SMALL), x)
-    assert f(x).shape == shape
-    slopes = jax.jit(jax.jacobian(f))(x).reshape(x.size, x.size)
-    assert np.all(np.abs(slopes) > 1e-7)
-    assert not np.allclose(f(x, 0.0), f(x, 2.0))
+    moved = x + np.eye(x.size, dtype=np.float32).reshape(-1, *shape)
+    labels = jnp.zeros(x.size + 2).at[-1].set(2.0)
+    outputs = jax.jit(jax.vmap(f))(jnp.concatenate([moved, x[None], x[None]]), labels)
+    assert outputs.shape == (x.size + 2, *shape)
+    assert np.all(np.abs(outputs[:-2] - outputs[-2]) > 1e-7)  # every entry by every other
+    assert not np.allclose(outputs[-2], outputs[-1])
 
 
 def test_without_label_and_class_it_depends_on_the_datum_alone():

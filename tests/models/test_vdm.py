@@ -14,11 +14,23 @@ SHAPE = (4, 4, 2)
 X = jnp.linspace(-1, 1, 32).reshape(SHAPE)
 
 
-@pytest.mark.parametrize("with_attention", [False, True])
-def test_initial_output_is_the_image(with_attention):
-    network = make("vdm", with_attention=with_attention)
-    init = jax.jit(lambda key: network.init_with_output(key, X, jnp.float32(0.3), train=False)[0])
-    np.testing.assert_array_equal(init(jax.random.key(0)), X)
+@pytest.fixture(scope="module")
+def network():
+    """Return its variables, and its output as a function of variables and label."""
+    made = make("vdm")
+    run = jax.jit(lambda variables, label: made.apply(variables, X, label, train=False))
+    return random_variables(made, SHAPE), run
+
+
+def test_initial_output_is_the_image(network):
+    """Whatever the other parameters are, the last convolution is zero at the start."""
+    variables, run = network
+    init = jax.jit(
+        lambda key: make("vdm").init(key, X, jnp.float32(0.3), train=False)["params"]["conv_out"]
+    )
+    first = variables["params"] | {"conv_out": init(jax.random.key(0))}
+    np.testing.assert_array_equal(run({"params": first}, jnp.float32(0.3)), X)
+    assert np.abs(run(variables, jnp.float32(0.3)) - X).max() > 0.1
 
 
 def test_fourier_features_are_sines_and_cosines_at_64_and_128_periods():
@@ -56,11 +68,10 @@ def test_every_resolution_is_accepted():
     assert output.shape == (5, 7, 3)
 
 
-def test_label_is_multiplied_by_a_thousand():
-    network = make("vdm")
-    variables = random_variables(network, SHAPE)
-    run = jax.jit(lambda label: network.apply(variables, X, label, train=False))
-    near, far = (np.abs(run(0.5) - run(0.5 + d)).max() for d in (1e-5, 1e-3))
+def test_label_is_multiplied_by_a_thousand(network):
+    variables, run = network
+    at = lambda label: run(variables, jnp.float32(label))  # noqa: E731
+    near, far = (np.abs(at(0.5) - at(0.5 + d)).max() for d in (1e-5, 1e-3))
     assert far > 20 * near
 
 

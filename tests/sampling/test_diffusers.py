@@ -1,5 +1,6 @@
 """Tests of every step against the schedulers of diffusers (see ``golden/make_diffusers.py``)."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -34,21 +35,29 @@ def mixture():
 
 
 def walk_of(sampler, sde, score_fn, x, times, noises):
-    """Yield all states of a sampler at these times, and finally the predicted datum."""
+    """Return all states of a sampler at these times, and finally the predicted datum."""
+    model = BoundModel(sde, score_fn)
+
+    def step(carry, scanned):
+        y, memory = sampler.step(model, *carry, *scanned)
+        return (y, memory), y * sde.alpha(scanned[1])
+
     y = x / sde.alpha(times[0])
-    memory = sampler.memory(y)
-    for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
-        y, memory = sampler.step(BoundModel(sde, score_fn), y, memory, t, t_next, z)
-        yield y * sde.alpha(t_next)
-    yield predict_x0(BoundModel(sde, score_fn), y, times[-1])
+    carry = y, sampler.memory(y)
+    (y, _), states = jax.lax.scan(step, carry, (times[:-1], times[1:], noises))
+    return jnp.append(states, predict_x0(model, y, times[-1])[None], 0)
 
 
 def walk_of_ancestral(predictor, sde, score_fn, x, times, noises):
-    for t, t_next, z in zip(times[:-1], times[1:], noises, strict=False):
-        mean, std = predictor.mean_and_std(BoundModel(sde, score_fn), x, t, t_next)
-        x = mean + std * z
-        yield x
-    yield predict_x0(BoundModel(sde, score_fn), x / sde.alpha(times[-1]), times[-1])
+    model = BoundModel(sde, score_fn)
+
+    def step(x, scanned):
+        t, t_next, z = scanned
+        mean, std = predictor.mean_and_std(model, x, t, t_next)
+        return mean + std * z, mean + std * z
+
+    x, states = jax.lax.scan(step, x, (times[:-1], times[1:], noises))
+    return jnp.append(states, predict_x0(model, x / sde.alpha(times[-1]), times[-1])[None], 0)
 
 
 @pytest.mark.parametrize("name", [*SAMPLERS, *PREDICTORS])
@@ -59,11 +68,13 @@ def test_every_state_equals_that_of_diffusers(name):
         walk = walk_of_ancestral if name in PREDICTORS else walk_of
         member = (PREDICTORS | SAMPLERS)[name]
 
-        def one(x, noises):
-            states = walk(member, sde, mixture().score_fn(sde), x, times, noises)
-            return jnp.stack(list(states))
+        @jax.jit
+        @functools.partial(jax.vmap, in_axes=(0, 1), out_axes=1)
+        def states(x, noises):
+            score_fn = mixture().score_fn(sde)
+            return walk(member, sde, score_fn, x, times, noises[: len(times) - 1])
 
-        got = jax.vmap(one, in_axes=(0, 1), out_axes=1)(GOLDEN["start"], GOLDEN["noises"])
+        got = states(GOLDEN["start"], GOLDEN["noises"])
         # With the variance beta they add noise in the last step too.
         last = -1 if name == "ancestral_beta" else None
         want = GOLDEN[f"{name}/states"][1:last]

@@ -36,8 +36,7 @@ LAWS = {
 OPTIONS = {"denoise": False, "log_prob": True, "schedule": LogSNRSchedule()}
 SAMPLERS = {
     "ddim": DDIM(200, EPS, **OPTIONS),
-    "heun": Heun(48, EPS, **OPTIONS),
-    "karras": Heun(48, EPS, **OPTIONS | {"schedule": KarrasSchedule()}),
+    "heun": Heun(48, EPS, **OPTIONS | {"schedule": KarrasSchedule()}),
     "dpm_2m": DPMSolver2M(96, EPS, **OPTIONS),
     "dpm_3m": DPMSolver3M(49, EPS, **OPTIONS),
     "flow": ProbabilityFlow(
@@ -64,7 +63,7 @@ def drawn(name, law_name, sde_name="vp"):
 
 @pytest.mark.parametrize(
     ("name", "law", "sde"),
-    [*((name, law, "vp") for name in SAMPLERS for law in LAWS), ("dpm_2m", "images", "ve")],
+    [*((name, "mixture", "vp") for name in SAMPLERS), ("dpm_2m", "images", "ve")],
 )
 def test_log_density_is_that_of_the_law_within_its_errors(name, law, sde):
     found, want = drawn(name, law, sde)

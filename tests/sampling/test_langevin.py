@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from gradlog.distributions import Gaussian, GaussianMixture
 from gradlog.models import BoundModel
@@ -35,13 +36,18 @@ def compiled(sampler, sde, law):
             BoundModel(sde, law.score_fn(sde)), sde.prior_sample(prior_key, law.shape), path_key
         )
 
-    return jax.jit(jax.vmap(one))
+    return tiny.optimized(jax.vmap(one))
 
 
 def draw(sampler, sde, law, count):
     # The arrays of a law cannot be hashed: a cache knows the law by its identity.
+    return drawn(sampler, sde, Hashed(law), count)
+
+
+@functools.cache
+def drawn(sampler, sde, law, count):
     keys = jax.random.split(jax.random.key(0), count)
-    return jax.device_get(compiled(sampler, sde, Hashed(law))(keys))
+    return jax.device_get(compiled(sampler, sde, law)(keys))
 
 
 class Hashed:
@@ -99,7 +105,8 @@ def test_plain_langevin_equals_the_last_level_of_annealed_langevin():
     np.testing.assert_allclose(got, want, rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", sorted(set(SDES) - {"ve"}))
+# A step knows the process by alpha and rho alone: a path that keeps the variance, and another.
+@pytest.mark.parametrize("name", ["subvp", "vp"])
 def test_chain_on_any_path_equals_that_of_ve_in_x_over_alpha(name):
     """``y = x/alpha`` is data plus noise of std rho: a VE path with the same range of sigma."""
     with jax.enable_x64(True):
@@ -137,9 +144,6 @@ def moments_of_the_chain(sampler, sde):
 
 LINEAR_CASES = [
     (LangevinDynamics(EPS, False, step_size=1.0, langevin_steps=60), LADDER_20_TO_1),
-    (LangevinDynamics(0.3, True, step_size=1.0, langevin_steps=20), VP()),
-    (AnnealedLangevin(EPS, False, 4, step_size=0.7, steps_per_level=10), LADDER_20_TO_1),
-    (AnnealedLangevin(EPS, True, 4, step_size=0.7, steps_per_level=10), LADDER_20_TO_1),
     (AnnealedLangevin(0.3, False, 5, step_size=0.7, steps_per_level=6), VP()),
     (AnnealedLangevin(0.3, True, 5, step_size=0.7, steps_per_level=6), SDES["straight"]()),
 ]
@@ -179,23 +183,23 @@ def share_of_the_small_mode(x):
 
 
 def test_annealed_langevin_recovers_the_weights_of_far_modes_within_0_03():
-    """Ladder 20 to 1, step 0.1, 100 steps per level; the standard error of a weight is 0.0045."""
-    got = draw(ANNEALED, LADDER_20_TO_1, MIXTURE, 8000)
+    """Ladder 20 to 1, step 0.1, 100 steps per level; the standard error of a weight is 0.0063."""
+    got = draw(ANNEALED, LADDER_20_TO_1, MIXTURE, 4000)
     assert got.ok.all()
     assert abs(share_of_the_small_mode(got.x) - 0.2) < 0.03
 
 
 def test_plain_langevin_misses_the_weights_by_more_than_0_2():
     """Half of the symmetric starts are nearer to the small mode, and stay there."""
-    got = draw(PLAIN, LADDER_20_TO_1, MIXTURE, 8000)
+    got = draw(PLAIN, LADDER_20_TO_1, MIXTURE, 4000)
     assert got.ok.all()
     error = share_of_the_small_mode(got.x) - 0.2
     assert error > 0.2
-    assert abs(error - 0.3) < 4 * np.sqrt(0.25 / 8000) + 0.01  # some cross: 0.294 of 200,000
+    assert abs(error - 0.3) < 4 * np.sqrt(0.25 / 4000) + 0.01  # some cross: 0.294 of 200,000
 
 
 def test_annealed_langevin_has_the_variance_of_the_last_level_in_each_mode():
-    x = draw(ANNEALED, LADDER_20_TO_1, MIXTURE, 8000).x
+    x = draw(ANNEALED, LADDER_20_TO_1, MIXTURE, 4000).x
     for mode in (x[x.sum(axis=1) < 0] + 5, x[x.sum(axis=1) > 0] - 5):
         # Modes ten apart overlap by nothing: v = 2, of the step v/(1 - 0.1/(4 v)).
         np.testing.assert_allclose(
@@ -217,15 +221,17 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_sample_does_not_depend_on_its_position_or_batch_mates(name):
-    sampler, law = SMALL[name], Hashed(MIXTURE)
-    assert SAMPLERS[name] is type(sampler)
-    run, keys = compiled(sampler, LADDER_20_TO_1, law), jax.random.split(jax.random.key(0), 64)
+def test_sample_does_not_depend_on_its_position_or_batch_mates():
+    run = compiled(SMALL["annealed_langevin"], LADDER_20_TO_1, Hashed(MIXTURE))
+    keys = jax.random.split(jax.random.key(0), 64)
     together = run(keys).x
     np.testing.assert_array_equal(run(keys[::-1]).x[::-1], together)
     mates = jax.random.split(jax.random.key(5), 64)
     np.testing.assert_array_equal(run(mates.at[7].set(keys[7])).x[7], together[7])
+
+
+def test_both_chains_are_samplers_of_the_registry():
+    assert {name: SAMPLERS[name] for name in SMALL} == {k: type(v) for k, v in SMALL.items()}
 
 
 def test_annealed_chain_with_one_level_raises():

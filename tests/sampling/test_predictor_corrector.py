@@ -62,15 +62,20 @@ def test_flow_of_the_ddpm_chain_equals_score_sdes_loop_to_its_last_step():
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 def test_euler_on_the_flow_equals_score_sdes_loop(name):
     """``t_k = linspace(1, 1e-3, N)``, each step of 1/N (its last excepted, as above)."""
-    sde = SDES[name]()
+    sde, times = SDES[name](), np.linspace(1, 1e-3, N)
+
+    @jax.jit
+    @jax.vmap
+    def coefficients(t):
+        return *sde.drift_and_diffusion(t), sde.alpha(t), sde.sigma(t)
+
     with jax.enable_x64(True):
-        x = X.astype(np.float64)
-        for t in np.linspace(1, 1e-3, N)[:-1]:
-            f, g2 = (float(value) for value in sde.drift_and_diffusion(t))
-            x = x - (f * x - g2 * np.asarray(flow_score(sde)(x, t)) / 2) / N
-        last = (x + float(sde.sigma(1e-3)) ** 2 * np.asarray(flow_score(sde)(x, 1e-3))) / float(
-            sde.alpha(1e-3)
-        )
+        rows = np.transpose(coefficients(times))
+    x = X.astype(np.float64)
+    for f, g2, alpha, sigma in rows[:-1]:
+        x = x - (f * x - g2 * score_at(alpha, sigma, x) / 2) / N
+    *_, alpha, sigma = rows[-1]
+    last = (x + sigma**2 * score_at(alpha, sigma, x)) / alpha
     np.testing.assert_allclose(sampled(sde, EulerMaruyama(True)), last, rtol=2e-4)
 
 

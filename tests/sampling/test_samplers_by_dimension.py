@@ -35,10 +35,8 @@ def predictor_corrector(predictor, corrector=None) -> PredictorCorrector:
 
 # Their errors are of first order in the step, but for Heun's and the solver's.
 SAMPLERS = {
-    "ancestral": predictor_corrector(Ancestral()),
     "euler": predictor_corrector(EulerMaruyama()),
     "corrected": predictor_corrector(Ancestral(), AnnealedLangevinDynamics()),
-    "ddim": DDIM(STEPS, 0.0),
     "ddim_noise": DDIM(STEPS, 0.0, eta=1.0),
     "heun": Heun(STEPS // 4, 0.0),
     "flow": ProbabilityFlow(Adaptive(1e-4, 1e-4), TimeFlow(), 0.0),

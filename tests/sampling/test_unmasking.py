@@ -1,5 +1,6 @@
 """Samplers of masked models against a Markov chain with exact conditionals."""
 
+import functools
 from itertools import pairwise
 
 import jax
@@ -25,22 +26,23 @@ from gradlog.sampling import (
 )
 from gradlog.sde_lib import MASK_SCHEDULES, LevelMasking, Masking, OnePosition, Uniform
 
-LEVELS, LENGTH, COUNT = 3, 8, 4000
+LEVELS, LENGTH, COUNT = 3, 6, 3000
 EPSILON = float(jnp.finfo(jnp.float32).eps)
 
 
-def draw(sampler, process, count=COUNT, length=LENGTH):
-    model = exact_model(process, length)
+@functools.cache
+def draw(sampler, process):
+    model = exact_model(process, LENGTH)
 
     @optimized
     def batch(keys):
         def one(key):
             prior_key, path_key = jax.random.split(key)
-            return sampler(model, process.prior_sample(prior_key, (length,)), path_key)
+            return sampler(model, process.prior_sample(prior_key, (LENGTH,)), path_key)
 
         return jax.vmap(one)(keys)
 
-    found = batch(jax.random.split(jax.random.key(0), count))
+    found = batch(jax.random.split(jax.random.key(0), COUNT))
     assert bool(jnp.all(found.ok))
     return np.asarray(found.x), found
 
@@ -85,8 +87,6 @@ def test_samples_have_the_transitions_of_the_chain(sampler, process):
     [
         (FirstHitting(LENGTH), Masking(LEVELS)),
         (AncestralUnmasking(1), Masking(LEVELS)),
-        (Remasking(1), Masking(LEVELS)),
-        (ConfidenceOrder(1), Masking(LEVELS)),
         (AncestralReplacing(1), Uniform(LEVELS)),
     ],
 )
@@ -99,9 +99,9 @@ def test_one_step_loses_what_neighbors_have_in_common(sampler, process):
 def test_confidence_prefers_likely_sequences():
     """Its law is another one, although one mask is filled at a time with exact conditionals."""
     x, _ = draw(ConfidenceOrder(LENGTH, confidence_noise=0.0), Masking(LEVELS))
-    nats = np.asarray(jax.vmap(chain(LENGTH, LEVELS).log_prob)(x))
-    others = np.asarray(
-        jax.vmap(chain(LENGTH, LEVELS).log_prob)(draw(FirstHitting(), Masking(LEVELS))[0])
+    log_prob = jax.jit(jax.vmap(chain(LENGTH, LEVELS).log_prob))
+    nats, others = map(
+        np.asarray, (log_prob(x), log_prob(draw(FirstHitting(), Masking(LEVELS))[0]))
     )
     error = np.hypot(nats.std(), others.std()) / np.sqrt(COUNT)
     assert nats.mean() - others.mean() > 10 * error
@@ -125,19 +125,18 @@ def test_remasking_leaves_the_share_of_masks_of_the_process(schedule, cap, scale
 
 def test_a_path_leads_from_masks_to_the_sample_and_has_the_masks_of_the_schedule():
     for sampler in (ConfidenceOrder(4, frames=5), Remasking(4, 0.9, frames=5)):
-        _, found = draw(sampler, Masking(LEVELS, MASK_SCHEDULES["cosine"]()), count=1000)
+        _, found = draw(sampler, Masking(LEVELS, MASK_SCHEDULES["cosine"]()))
         counts = np.sum(np.asarray(found.path) == LEVELS, axis=-1)
         expected = LENGTH * np.sin(np.pi / 2 * np.arange(4, -1, -1) / 4)
         if isinstance(sampler, ConfidenceOrder):
-            assert np.all(counts == np.round(expected))
+            # In each step at least one is filled.
+            assert np.all(counts == np.minimum(np.round(expected), LENGTH - np.arange(5)))
         else:  # binomial, by the test of its probabilities
-            assert np.all(np.abs(counts.mean(0) - expected) < 4 * np.sqrt(LENGTH / 4 / 1000))
+            assert np.all(np.abs(counts.mean(0) - expected) < 4 * np.sqrt(LENGTH / 4 / COUNT))
         np.testing.assert_array_equal(found.path[:, -1], found.x)
 
 
-@pytest.mark.parametrize(
-    "sampler", [FirstHitting(), AncestralUnmasking(4), Remasking(4, 0.5), ConfidenceOrder(4)]
-)
+@pytest.mark.parametrize("sampler", [FirstHitting(), Remasking(4, 0.5), ConfidenceOrder(4)])
 def test_what_is_hidden_has_its_law_given_what_is_known(sampler):
     model, count = exact_model(Masking(LEVELS), 3), 2000
     x0, known = jnp.array([2, 0, 1]), jnp.array([True, False, True])
