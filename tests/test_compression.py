@@ -48,29 +48,32 @@ def files(folders, tmp_path_factory):
 
 
 def test_other_processes_batch_sizes_and_devices_give_every_pixel_back(files, folders):
-    """With another batch size of evaluation, on two devices, by another estimator.
-
-    There the same images also give the same file.
-    """
+    """With another batch size of evaluation, on two devices, where they also give the same file."""
     program = """
 import sys
 import jax
 import numpy as np
 from gradlog import Run
 assert jax.device_count() == 2
-for name, folder in zip(sys.argv[2::2], sys.argv[3::2]):
-    run = Run.open(folder)
+for name in ("masked", "uniform"):
+    run = Run.open(sys.argv[2 + (name == "uniform")])
     run.config.eval.batch_size = 5
     file = open(f"{sys.argv[1]}/{name}", "rb").read()
     images = run.experiment.dataset.test[np.arange(6)]
     x = run.decompress(file)
-    again = name == "decoder" or run.compress(images) == file  # the run has another dequantization
-    print(name, x.dtype, np.array_equal(x, images), again)
+    print(name, x.dtype, np.array_equal(x, images), run.compress(images) == file)
 """
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
-    pairs = [str(part) for kind in KINDS for part in (kind, folders[kind])]
-    printed = tiny.python("-c", program, str(files), *pairs, environment={"XLA_FLAGS": flags})
-    assert printed[-3:] == [f"{kind} uint8 True True" for kind in KINDS]
+    found = [str(path) for path in (files, folders["masked"], folders["uniform"])]
+    printed = tiny.python("-c", program, *found, environment={"XLA_FLAGS": flags})
+    assert printed[-2:] == ["masked uint8 True True", "uniform uint8 True True"]
+
+
+def test_a_file_brings_the_settings_of_its_likelihood(files, folders):
+    run = Run.open(folders["decoder"])
+    assert run.config.likelihood.dequantization == "uniform"
+    x = run.decompress((files / "decoder").read_bytes())
+    np.testing.assert_array_equal(x, run.experiment.dataset.test[np.arange(6)])
 
 
 @pytest.mark.parametrize("kind", KINDS)

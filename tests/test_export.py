@@ -8,6 +8,7 @@ import textwrap
 import venv
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -318,14 +319,24 @@ def test_batches_are_those_of_the_evaluation_and_by_its_program(model, monkeypat
     ]
 
 
-def test_its_rows_are_those_of_an_evaluation_on_one_device(digits, tmp_path):
+def test_its_rows_are_those_of_an_evaluation_on_one_device(digits, tmp_path, monkeypatch):
     """Here of batches smaller than the data; the other files have fewer data than a batch."""
-    opened = Run.open(digits, tiny.digits(**{"eval.batch_size": 4, "eval.num_images": 99}))
-    file = opened.export(tmp_path / "model.zip")
+    opened, asked = (
+        Run.open(digits, tiny.digits(**{"eval.batch_size": 4, "eval.num_images": 9})),
+        [],
+    )
+
+    def written(*_, rows=0, platforms=()):
+        asked.append(rows)
+        return b""
+
+    monkeypatch.setattr("gradlog.evaluation.export.serialize", written)
+    about, _ = read_parts(opened.export(tmp_path / "model.zip"))
     images = evaluated_source(opened.experiment)
     sizes = {len(i) for i, _ in padded_batches(len(images), opened.experiment.eval.batch_size)}
-    assert _exported(file).about["rows"] == 4
+    assert about["rows"] == 4
     assert sizes == {4}
+    assert set(asked) == {0, 4}  # the programs of any number, and of the evaluation
 
 
 def test_a_file_of_another_format_is_refused(file, tmp_path):
@@ -375,12 +386,13 @@ def test_a_program_that_calls_back_to_python_is_refused():
         serialize(program, {}, ((2,), np.float32), rows=3, platforms=("cpu",))
 
 
-@pytest.mark.parametrize("tolerance", [0.0, 1e9])
-def test_a_datum_that_the_run_evaluates_on_finer_steps_is_not_ok(tolerance):
-    steps = {"likelihood.name": "quadrature", "likelihood.path": "multistep"}
-    config = tiny.points(**steps, **{"likelihood.tolerance": tolerance})
+def test_a_datum_that_the_run_evaluates_on_finer_steps_is_not_ok(monkeypatch):
+    """What `refine` is: tests/likelihood/test_quadrature.py."""
+    config = tiny.points(**{"likelihood.name": "quadrature"})
     experiment = build(config, load_dataset(config))
-    params = tiny.init(experiment.model, (2,))
-    program = log_density_program(experiment, "quadrature", lambda tree: tree)
-    _, ok = jax.jit(program)(params, experiment.dataset.test[:3], np.arange(3))
-    assert np.all(ok) == (tolerance > 0)
+    ok, refine = np.array([True, True, False]), np.array([True, False, False])
+    found = SimpleNamespace(parts={}, ok=ok, refine=refine)
+    monkeypatch.setattr("gradlog.evaluation.export.follow", lambda *_: lambda *_: found)
+    program = log_density_program(experiment, "quadrature", lambda tree: {"network": tree})
+    _, found_ok = program({}, experiment.dataset.test[:3], np.arange(3))
+    assert found_ok.tolist() == [False, True, False]

@@ -112,9 +112,7 @@ def _deleted_when_read(monkeypatch, folder, step):
     monkeypatch.setattr(Checkpoints, "restore", late)
 
 
-@pytest.mark.parametrize(
-    ("which", "step", "left"), [("all", 10, 20), ("all", 20, 10), ("", 20, 10)]
-)
+@pytest.mark.parametrize(("which", "step", "left"), [("all", 10, 20), ("", 20, 10)])
 def test_what_is_deleted_before_its_turn_is_passed_over(
     workdir, monkeypatch, capsys, which, step, left
 ):
