@@ -457,10 +457,9 @@ OTHER_EXPERIMENTS = {
 }
 
 
-@pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize("override", OTHER_EXPERIMENTS)
-def test_a_workdir_of_another_experiment_is_refused(mistake, workdir, override, mode):
-    before = _snapshot(workdir)
+def test_a_workdir_of_another_experiment_is_refused(mistake, workdir, override):
+    mode, before = "eval" if override == "seed=1" else "train", _snapshot(workdir)
     message = mistake(f"--workdir={workdir}", f"--mode={mode}", f"--config.{override}")
     assert message.startswith(f"{workdir} belongs to another experiment: ")
     assert f"{OTHER_EXPERIMENTS[override]} is " in message

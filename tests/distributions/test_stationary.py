@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from gradlog.distributions import StationaryGaussian, natural_images
 from gradlog.sde_lib import SDES
 
-SHAPES = [(4, 4, 3), (4, 6, 1), (3, 5, 3)]  # even and odd, with and without color
+SHAPES = [(4, 6, 1), (3, 5, 3)]  # even and odd, without and with color
 
 
 def law(shape):
@@ -43,20 +43,22 @@ def test_log_density_agrees_with_the_covariance_matrix_at_every_noise_level(shap
     with jax.enable_x64(True):
         distribution = law(shape)
         x = np.random.default_rng(1).normal(size=shape)
+        log_density = jax.jit(distribution.log_density)
         for alpha, sigma in [(1.0, 0.0), (0.7, 0.1), (0.01, 1.0)]:
             noisy = alpha**2 * covariance(distribution) + sigma**2 * np.eye(x.size)
             want = multivariate_normal(alpha * distribution.mean.ravel(), noisy).logpdf(x.ravel())
-            np.testing.assert_allclose(distribution.log_density(x, alpha, sigma), want, rtol=1e-9)
+            np.testing.assert_allclose(log_density(x, alpha, sigma), want, rtol=1e-9)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("t", [1e-3, 0.3, 0.99])
-def test_score_is_the_gradient_of_the_log_density(shape, t):
+def test_score_is_the_gradient_of_the_log_density(shape):
     with jax.enable_x64(True):
         sde, distribution = SDES["vp"](), law(shape)
-        x = jnp.asarray(np.random.default_rng(1).normal(size=shape))
-        want = jax.grad(distribution.log_density_fn(sde))(x, t)
-        np.testing.assert_allclose(distribution.score_fn(sde)(x, t), want, rtol=1e-8, atol=1e-8)
+        x = np.random.default_rng(1).normal(size=shape)
+        gradient = jax.jit(jax.grad(distribution.log_density_fn(sde)))
+        score = jax.jit(distribution.score_fn(sde))
+        for t in (1e-3, 0.3, 0.99):
+            np.testing.assert_allclose(score(x, t), gradient(x, t), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -20,9 +20,9 @@ from gradlog.likelihood.parts import PRIOR
 BITS = {"rtol": 0, "atol": 1e-4}
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 64])
-def test_numbers_do_not_depend_on_the_batch_size(batch_size):
-    whole, got = evaluate(), evaluate(batch_size)
+def test_numbers_do_not_depend_on_the_batch_size():
+    """In batches of four, the last with three idle rows."""
+    whole, got = evaluate(), evaluate(4)
     assert np.all(got.good)
     assert got.account.bits_per_dim.shape == (COUNT,)
     np.testing.assert_allclose(got.account.bits_per_dim, whole.account.bits_per_dim, **BITS)
@@ -91,7 +91,7 @@ def test_results_that_are_not_finite_are_flagged():
     np.testing.assert_array_equal(np.flatnonzero(~good), [2])
 
 
-@pytest.mark.parametrize(("batch_size", "count"), [(1, 13), (4, 13), (64, 13), (4, 6), (13, 20)])
+@pytest.mark.parametrize(("batch_size", "count"), [(4, 13), (4, 6), (13, 20)])
 def test_samples_depend_on_their_index_alone(batch_size, count):
     whole, got = sample(), sample(batch_size, count)
     assert got.x.shape == (count, *thirteen.SHAPE)

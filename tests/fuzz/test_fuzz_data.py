@@ -20,7 +20,7 @@ from gradlog.data.digits import load_digits
 from gradlog.data.downloads import Download
 from gradlog.data.prepare import data_root
 
-FAST, MANY, MANY_PROCESSES = 36, 398, 25
+FAST, MANY, MANY_PROCESSES = 18, 398, 25
 CHECKPOINT = tiny.ROOT / "tests" / "golden" / "checkpoint_1"
 TORCH = tiny.ROOT / "tests" / "golden" / "quality.npz"
 NETWORK = (

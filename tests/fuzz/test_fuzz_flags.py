@@ -11,7 +11,7 @@ from values import WORDS, override
 from gradlog.cli import modes
 
 FAST, MANY = 14, 100
-FAST_PROCESSES, MANY_PROCESSES = 5, 25
+FAST_PROCESSES, MANY_PROCESSES = 2, 25
 # What makes an evaluation short.
 SHORT = (
     "--config.eval.num_images=3",

@@ -27,6 +27,10 @@ def page(evaluated, digits) -> Read:
     return Read(render_page(RunFolder(evaluated, lambda config: digits)))
 
 
+def test_complete_run_has_no_note(page):
+    assert page.of_class("note") == []
+
+
 def _summary(evaluated, step, name) -> dict:
     return json.loads((evaluated / f"eval/{step}/{name}/bits_per_dim.json").read_text())
 
