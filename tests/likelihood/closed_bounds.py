@@ -24,11 +24,15 @@ def _variance() -> np.ndarray:
 @functools.cache
 def _ends(sde_name: str, eps: float) -> dict[str, float]:
     """Return log alpha and log sigma at eps and at t_max."""
-    with jax.enable_x64(True):
-        sde = in_float64(SDES[sde_name]())
+
+    @jax.jit
+    def run(sde):
         names = {"eps": eps, "end": sde.t_max}
-        alphas = {f"log_alpha_{k}": float(sde.log_alpha(t)) for k, t in names.items()}
-        return alphas | {f"log_sigma_{k}": float(sde.log_sigma(t)) for k, t in names.items()}
+        alphas = {f"log_alpha_{k}": sde.log_alpha(t) for k, t in names.items()}
+        return alphas | {f"log_sigma_{k}": sde.log_sigma(t) for k, t in names.items()}
+
+    with jax.enable_x64(True):
+        return {k: float(v) for k, v in run(in_float64(SDES[sde_name]())).items()}
 
 
 def edges(sde_name: str, eps: float, count: int, variable: str = "log_rho") -> np.ndarray:
@@ -39,7 +43,8 @@ def edges(sde_name: str, eps: float, count: int, variable: str = "log_rho") -> n
         return np.linspace(low, high, count + 1)
     with jax.enable_x64(True):
         sde = in_float64(SDES[sde_name]())
-        return np.asarray(jax.vmap(sde.log_rho)(np.linspace(eps, float(sde.t_max), count + 1)))
+        times = np.linspace(eps, float(sde.t_max), count + 1)
+        return np.asarray(jax.jit(jax.vmap(sde.log_rho))(times))
 
 
 def bound(

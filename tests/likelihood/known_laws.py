@@ -30,12 +30,16 @@ LAWS: dict[str, Distribution] = {
 
 def draw(law: Distribution, sde: SDE, eps: float, count: int = POINTS):
     """Draw points of p_eps."""
+    return _draw(law, sde, eps, count)
 
+
+@functools.partial(jax.jit, static_argnums=3)  # one program for all laws and paths of a kind
+def _draw(law, sde, eps, count):
     def one(key):
         data_key, noise_key = jax.random.split(key)
         return sde.perturb(law.sample(data_key), eps, jax.random.normal(noise_key, law.shape))
 
-    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), count))
+    return jax.vmap(one)(jax.random.split(jax.random.key(1), count))
 
 
 def in_float64(tree):
@@ -46,9 +50,13 @@ def in_float64(tree):
 def log_density64(law: Distribution, xs, alpha=lambda: 1.0, sigma=lambda: 0.0) -> np.ndarray:
     """Return the log density in nats at each point, computed in float64."""
     with jax.enable_x64(True):
-        law = in_float64(law)
-        density = functools.partial(law.log_density, alpha=alpha(), sigma=sigma())
-        return np.asarray(jax.jit(jax.vmap(density))(in_float64(xs)))
+        scales = (np.float64(scale()) for scale in (alpha, sigma))
+        return np.asarray(_log_densities(in_float64(law), in_float64(xs), *scales))
+
+
+@jax.jit
+def _log_densities(law, xs, alpha, sigma):
+    return jax.vmap(functools.partial(law.log_density, alpha=alpha, sigma=sigma))(xs)
 
 
 def exact_prior(law: Distribution, sde: SDE):

@@ -34,8 +34,13 @@ MODEL = BoundModel(PROCESS, LAW.score_fn(PROCESS), Decoder(LEVELS))
 
 def test_decoder_is_a_distribution_over_levels():
     decoder, y, rho = Decoder(LEVELS), jnp.array([0.1, -0.6]), jnp.float32(0.4)
-    points = jax.vmap(lambda x: decoder(jax.random.key(0), x)[0])(DATA)
-    log_p = jax.vmap(lambda x0: decoder.log_decoder(x0, y, rho))(points)
+
+    @jax.jit
+    def run():
+        points = jax.vmap(lambda x: decoder(jax.random.key(0), x)[0])(DATA)
+        return points, jax.vmap(lambda x0: decoder.log_decoder(x0, y, rho))(points)
+
+    points, log_p = run()
     np.testing.assert_allclose(np.sum(np.exp(log_p)), 1, rtol=1e-5)
     assert DATA[np.argmax(log_p)].tolist() == [2, 0]  # the centers are -3/4, -1/4, 1/4, 3/4
     assert decoder.log_scale is None

@@ -10,16 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import optimized
 
 from gradlog.distributions import Gaussian
-from gradlog.likelihood import (
-    Exact,
-    ImportanceWeighted,
-    LogProb,
-    ODELikelihood,
-    OneDraw,
-    Rademacher,
-)
+from gradlog.likelihood import ImportanceWeighted, LogProb, ODELikelihood, OneDraw, Rademacher
 from gradlog.models import BoundModel, Uniform
 from gradlog.ode import Adaptive, LogRhoFlow
 from gradlog.sde_lib import SDES
@@ -48,13 +42,17 @@ class Known:
         return LogProb({"prior": nats + errors}, reported, nothing, xs, 2 * ones, ones, ones == 1)
 
 
+@functools.partial(optimized, static_argnums=1)
+def _estimate(noise, samples, xs, keys):
+    stored: Any = ImportanceWeighted(Known(noise), samples) if samples else OneDraw(Known(noise))
+    return stored(MODEL, xs, keys)
+
+
 @functools.cache
 def estimate(samples, noise=0.0, repeats=1):
     """Return estimates of every image ``repeats`` times, each with its own key."""
-    stored: Any = ImportanceWeighted(Known(noise), samples) if samples else OneDraw(Known(noise))
     keys = jax.random.split(jax.random.key(0), IMAGES * repeats)
-    run = jax.jit(lambda xs, keys: stored(MODEL, xs, keys))
-    return jax.device_get(run(jnp.tile(XS, (repeats, 1)), keys))
+    return jax.device_get(_estimate(noise, samples, np.tile(XS, (repeats, 1)), keys))
 
 
 def truth():
@@ -82,7 +80,7 @@ def test_one_sample_is_one_draw():
 def test_bound_increases_with_the_samples_to_the_truth():
     """A bound of K samples is on average below the truth, and below that of more samples."""
     means = []
-    for samples in (1, 4, 16, 256):
+    for samples in (1, 16, 256):
         gap = gaps(samples, repeats=20).mean(axis=1)
         means.append(gap.mean())
         assert gap.mean() < 4 * gap.std(ddof=1) / math.sqrt(len(gap))
@@ -99,7 +97,7 @@ def test_log_of_the_number_of_samples_is_subtracted():
         return LogProb({"prior": -3 * ones}, {}, ones, xs, ones, ones, ones == 1)
 
     keys = jax.random.split(jax.random.key(0), IMAGES)
-    got = ImportanceWeighted(flat, 20)(MODEL, XS, keys)
+    got = jax.jit(lambda xs: ImportanceWeighted(flat, 20)(MODEL, xs, keys))(XS)
     np.testing.assert_allclose(got.nats, -3, atol=1e-5)
     np.testing.assert_allclose(got.errors["dequantization"], 0, atol=1e-6)
 
@@ -115,12 +113,12 @@ def test_parts_are_means_and_the_importance_part_is_not_negative():
 
 def test_error_is_that_of_the_log_mean():
     """Compared with the spread over repetitions, for an image whose draws differ much."""
-    repeats, samples = 400, 512
+    repeats, samples = 200, 512
     got = estimate(samples, repeats=repeats)
     nats = np.asarray(got.nats, float).reshape(repeats, IMAGES)
     reported = np.square(got.errors["dequantization"], dtype=float)
     ratio = reported.mean() / nats.var(axis=0, ddof=1).mean()
-    # 64 variances, each to sqrt(2/400). The delta method errs by some 10/K here: 0.15 at K = 64.
+    # 64 variances, each to sqrt(2/200). The delta method errs by some 10/K here: 0.15 at K = 64.
     assert abs(ratio - 1) < 4 * math.sqrt(2 / repeats / IMAGES) + 10 / samples
 
 
@@ -139,42 +137,14 @@ def test_common_probes_leave_the_mean_and_independent_ones_increase_it():
 def with_independent_probes(samples, noise, repeats):
     """Return the mean with another key of the likelihood for each draw, which we do not do."""
     keys = jax.random.split(jax.random.key(0), (samples, IMAGES * repeats))
-    one = OneDraw(Known(noise))
-    xs = jnp.tile(XS, (repeats, 1))
-    run = jax.jit(lambda keys: one(MODEL, xs, keys).nats)
-    nats = np.asarray(jax.lax.map(run, keys), float)
+    one, xs = OneDraw(Known(noise)), np.tile(XS, (repeats, 1))
+    run = jax.jit(lambda keys: jax.lax.map(lambda each: one(MODEL, xs, each).nats, keys))
+    nats = np.asarray(run(keys), float)
     return (np.logaddexp.reduce(nats) - math.log(samples)).reshape(repeats, IMAGES) - truth()
 
 
 def test_error_common_to_the_draws_is_reported_as_that_of_the_probes():
     np.testing.assert_allclose(estimate(16, 0.25).errors["probes"], 0.25)
-
-
-@functools.cache
-def by_ode(divergence, samples):
-    """Return the flow with the exact score and the exact prior, instead of the known density."""
-    flow = ODELikelihood(
-        Adaptive(rtol=1e-5, atol=1e-5),
-        LogRhoFlow(),
-        divergence,
-        eps=1e-5,
-        prior_log_prob=lambda z: LAW.log_density_fn(SDE)(z, SDE.t_max),
-    )
-    stored = ImportanceWeighted(flow, samples)
-    keys = jax.random.split(jax.random.key(0), IMAGES)
-    run = jax.jit(lambda xs, keys: stored(MODEL, xs, keys))
-    return jax.device_get(run(XS, keys))
-
-
-def test_flow_gives_the_truth_within_its_error():
-    got = by_ode(Exact(), 32)
-    want = estimate(32)
-    assert got.ok.all()
-    np.testing.assert_allclose(got.nats, want.nats, atol=2e-3)
-    np.testing.assert_allclose(
-        got.errors["dequantization"], want.errors["dequantization"], rtol=1e-2, atol=1e-3
-    )
-    assert set(got.parts) >= {"prior", "divergence", "volume", "eps", "importance"}
 
 
 def test_tightened_tightens_the_inner_likelihood():

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from official_likelihoods import EPS, bits_per_dim, give_probes, keys, network, stored
+from tiny import optimized
 
 from gradlog.likelihood import AsSample, ODELikelihood, Rademacher, SciPyLikelihood
 from gradlog.likelihood.scipy_ode import right_hand_side
@@ -45,34 +46,25 @@ def test_drift_and_divergence_equal_the_official_ones(name):
             assert np.abs(got - want).max() < tolerance * np.abs(want).max()
 
 
-@functools.cache
-def tight(name: str):
-    """Return the joint adaptive solve in log rho, float32, tolerance 1e-6, for two images."""
-    golden = stored(name)
-
-    @jax.jit
-    def run(model, xs, probes, keys):
-        def one(x, probe, key):
-            estimate = ODELikelihood(
-                Adaptive(1e-6, 1e-6), LogRhoFlow(), Given(probe=probe), EPS, AsSample()
-            )
-            found = estimate(model, x[None], key[None])
-            return jax.tree.map(lambda leaf: leaf[0], found)
-
-        return jax.vmap(one)(xs, probes, keys)
-
-    return jax.device_get(run(network(name), golden["x"][:2], golden["epsilon"][:2], keys(2)))
-
-
-# In log rho the two processes differ in scalars alone.
+# In log rho the two processes differ in scalars alone, and images do not see each other.
 @pytest.mark.parametrize("name", ["vp", pytest.param("subvp", marks=pytest.mark.slow)])
 def test_flow_at_a_tight_tolerance_gives_the_float64_bits(name):
-    golden, got = stored(name), tight(name)
+    """By the joint adaptive solve in log rho, float32, tolerance 1e-6, for one image."""
+    golden = stored(name)
+
+    @optimized
+    def run(model, xs, probe, keys):
+        solver = Adaptive(1e-6, 1e-6)
+        return ODELikelihood(solver, LogRhoFlow(), Given(probe=probe), EPS, AsSample())(
+            model, xs, keys
+        )
+
+    got = jax.device_get(run(network(name), golden["x"][:1], golden["epsilon"][0], keys(1)))
     assert np.all(got.ok)
     # What is promised. Measured in float32: 1.5e-5 (VP), 3.0e-5 (sub-VP); in float64 at 1e-7 of the
     # VP 1.3e-5, which is what the official std's error is worth (against the exact one 9e-7).
-    np.testing.assert_allclose(bits_per_dim(got), golden["ref64_bpd"][:2], rtol=0, atol=1e-4)
-    np.testing.assert_allclose(got.latent, golden["ref64_z"][:2], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(bits_per_dim(got), golden["ref64_bpd"][:1], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(got.latent, golden["ref64_z"][:1], rtol=0, atol=1e-3)
 
 
 @functools.cache
@@ -84,7 +76,8 @@ def at_tolerance(name: str, tolerance: float):
         return estimate(network(name), jnp.asarray(golden["x"]), keys(4))
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The right-hand side of either process is compared above.
+@pytest.mark.parametrize("name", ["vp", pytest.param("subvp", marks=pytest.mark.slow)])
 def test_scipy_with_the_official_settings_is_as_near_to_float64_as_the_official_code(name):
     golden, got = stored(name), at_tolerance(name, 1e-5)
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731

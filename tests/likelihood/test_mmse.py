@@ -47,16 +47,21 @@ def test_logits_of_the_other_entries_give_the_exact_score():
     path = process(0.1)
     law = GaussianMixture(jnp.float32(PROBABILITY), jnp.float32(POINTS), jnp.full(len(DATA), 1e-4))
     xs, ts = np.random.default_rng(1).normal(size=(64, DIMS)), np.linspace(0.3, 1, 64)
-    got = jax.vmap(model(path, PROBABILITY).score)(jnp.float32(xs), jnp.float32(ts))
-    want = jax.vmap(law.score_fn(path))(jnp.float32(xs), jnp.float32(ts))
+    scores = model(path, PROBABILITY).score, law.score_fn(path)
+    run = jax.jit(lambda *points: [jax.vmap(score)(*points) for score in scores])
+    got, want = run(jnp.float32(xs), jnp.float32(ts))
     np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-4)
+
+
+@optimized  # one program for all paths and laws
+def _estimates(path, probability, xs, keys):
+    return make_mmse(512, 0.0)(model(path, probability), xs, keys)
 
 
 def estimates(path, probability):
     """Return estimates for every datum, and their errors in rows of one datum each."""
-    xs = jnp.asarray(np.repeat(POINTS, REPEATS, axis=0))
-    run = optimized(lambda xs, keys: make_mmse(512, 0.0)(model(path, probability), xs, keys))
-    found = run(xs, keys(len(xs)))
+    xs = np.repeat(POINTS, REPEATS, axis=0)
+    found = jax.device_get(_estimates(path, probability, xs, keys(len(xs))))
     truth = np.repeat(np.log(probability), REPEATS)
     return found, (np.asarray(found.nats, float) - truth).reshape(-1, REPEATS)
 

@@ -1,4 +1,4 @@
-"""Tests of probabilities of integers, and of SciPy's path, against the truth for every process."""
+"""Tests of probabilities of integers, and of SciPy's path along a table, against the truth."""
 
 import functools
 
@@ -25,8 +25,8 @@ PLANE = {
     "gaussian": Gaussian(mean=jnp.array([0.2, -0.1]), std=jnp.array([0.15, 0.3])),
     "mixture": LAWS["plane"],
 }
-# Importance samples weigh densities, whose truth on either law test_ode_truth.py has.
-CASES = [*(("mixture", sde) for sde in SDES), ("gaussian", "vp")]
+# Importance samples weigh densities, whose truth test_ode_truth.py has.
+CASES = [("mixture", "vp"), ("gaussian", "ve")]
 
 
 def log_mass(law, k):
@@ -58,11 +58,12 @@ def test_importance_samples_give_the_probability_of_the_integers(law, sde):
     error = got.errors["dequantization"]
     assert np.all(np.abs(got.nats - want) <= 4.5 * error + error**2 + 1e-3)
     assert np.all(error < 0.15)
+    assert set(got.parts) >= {"prior", "divergence", "volume", "eps", "importance"}
 
 
-@pytest.mark.parametrize("sde", SDES)
-def test_mean_of_scipy_over_probes_is_the_log_density_of_a_mixture(sde):
-    process, law, repeats = SDES[sde](), PLANE["mixture"], 64
+def test_mean_of_scipy_over_probes_is_the_log_density_for_a_process_with_a_table():
+    """Its rates jump at its nodes; of smooth processes test_scipy.py has the exact mean."""
+    process, law, repeats = SDES["ddpm"](), PLANE["mixture"], 64
     with jax.enable_x64(True):
         law = in_float64(law)
         x = in_float64(draw(PLANE["mixture"], process, EPS, count=1))
