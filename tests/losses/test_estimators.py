@@ -1,8 +1,10 @@
 """Tests of the expectation of each integrand, on a mixture with a nonlinear wrong score.
 
-Integrands are compared at the same points. A sliced integrand splits its key; the exact one
-therefore gets the first half.
+Integrands are compared at the same points. A sliced integrand splits its key; the others therefore
+get the first half.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -22,17 +24,17 @@ SDE = VP()
 EXACT = MIXTURE.score_fn(SDE)
 
 
-def over_draws(function, t, n=N, seed=11):
-    """Return ``function(x0, t, key)`` for many draws, in float64."""
+def over_draws(function, times, n=N, seed=11):
+    """Return ``function(x0, t, key)`` for many draws in float64, by time."""
     with jax.enable_x64(True):
         x0_keys, keys = jax.random.split(jax.random.key(seed), (2, n))
-        t = jnp.asarray(t, float)
 
         def one(x0_key, key, t):
             return function(MIXTURE.sample(x0_key), t, key)
 
         run = tiny.optimized(jax.vmap(one, (0, 0, None)))
-        return jax.tree.map(np.asarray, run(x0_keys, keys, t))
+        at = lambda t: jax.tree.map(np.asarray, run(x0_keys, keys, jnp.asarray(t, float)))  # noqa: E731
+        return {t: at(t) for t in times}
 
 
 def value(name, x0, t, key, **settings):
@@ -45,47 +47,56 @@ def assert_mean_is_zero(differences, errors=3):
     assert abs(differences.mean()) < errors * error
 
 
+@functools.cache
+def found():
+    """Return values of the integrands, and the constants between them, by time and by name."""
+
+    def function(x0, t, both_keys):
+        key = jax.random.split(both_keys)[0]
+        x, _ = add_noise(SDE, x0, t, key)
+        exact, jvp = jax.linearize(lambda x: EXACT(x, t), x)
+        trace = jnp.trace(jax.vmap(jvp)(jnp.eye(x.size)))
+        values = {name: value(name, x0, t, key) for name in ("esm", "ism", "dsm")}
+        values |= {name: value(name, x0, t, both_keys) for name in ("ssm", "ssm_vr", "fsm")}
+        values["unweighted dsm2"] = value(
+            "dsm2", x0, t, both_keys, trace_weight=0.0, jacobian_weight=0.0
+        )
+        values["Fisher"] = SDE.sigma(t) ** 2 * jnp.sum(exact**2)
+        values["variance"] = x.size + SDE.sigma(t) ** 2 * trace
+        return values
+
+    return over_draws(function, TIMES)
+
+
 @pytest.mark.parametrize("t", TIMES)
 def test_implicit_equals_explicit_minus_half_the_fisher_information(t):
-    def function(x0, t, key):
-        x, _ = add_noise(SDE, x0, t, key)
-        constant = 0.5 * SDE.sigma(t) ** 2 * jnp.sum(EXACT(x, t) ** 2)
-        implicit, explicit = (value(name, x0, t, key) for name in ("ism", "esm"))
-        return implicit - (explicit - constant), explicit
-
-    differences, explicit = over_draws(function, t)
+    at = found()[t]
+    differences = at["ism"] - (at["esm"] - 0.5 * at["Fisher"])
     assert_mean_is_zero(differences)
     # The comparison has the precision to see a small share of what is compared.
-    assert differences.std() / np.sqrt(N) < 0.05 * explicit.mean()
+    assert differences.std() / np.sqrt(N) < 0.05 * at["esm"].mean()
 
 
 @pytest.mark.parametrize("t", TIMES)
 def test_denoising_equals_explicit_plus_half_the_posterior_variance(t):
     """``Cov[z | x_t] = I + sigma^2 grad^2 log p_t``, from the Hessian of the mixture."""
-
-    def function(x0, t, key):
-        x, _ = add_noise(SDE, x0, t, key)
-        hessian = jax.jacfwd(EXACT)(x, t)
-        variance = x.size + SDE.sigma(t) ** 2 * jnp.trace(hessian)
-        denoising, explicit = (value(name, x0, t, key) for name in ("dsm", "esm"))
-        return denoising - (explicit + 0.5 * variance), explicit, variance
-
-    differences, explicit, variance = over_draws(function, t)
+    at = found()[t]
+    differences = at["dsm"] - (at["esm"] + 0.5 * at["variance"])
     assert_mean_is_zero(differences)
     precision = differences.std() / np.sqrt(N)
-    assert precision < 0.1 * explicit.mean()
-    assert precision < 0.1 * variance.mean()
+    assert precision < 0.1 * at["esm"].mean()
+    assert precision < 0.1 * at["variance"].mean()
 
 
-@pytest.mark.parametrize("law", SLICE_LAWS)
-@pytest.mark.parametrize("name", ["ssm", "ssm_vr"])
+# Their means depend on the law by its covariance alone, which test_objectives.py shows.
+@pytest.mark.parametrize(("name", "law"), [("ssm", "gaussian"), ("ssm_vr", "sphere")])
 def test_sliced_has_the_mean_of_implicit_and_less_variance_with_more_slices(name, law):
     def function(x0, t, key):
         implicit = value("ism", x0, t, jax.random.split(key)[0])
         settings = {"slice_law": SLICE_LAWS[law]}
         return tuple(value(name, x0, t, key, slices=m, **settings) - implicit for m in (1, 8))
 
-    one, eight = over_draws(function, 0.2)
+    one, eight = over_draws(function, [0.2])[0.2]
     for differences in (one, eight):
         assert_mean_is_zero(differences)
     variances = [np.mean(values**2) for values in (one, eight)]
@@ -97,16 +108,12 @@ def test_sliced_has_the_mean_of_implicit_and_less_variance_with_more_slices(name
 
 
 def test_exact_mean_of_the_square_lowers_the_variance():
-    def function(x0, t, key):
-        implicit = value("ism", x0, t, jax.random.split(key)[0])
-        return tuple(value(name, x0, t, key) - implicit for name in ("ssm", "ssm_vr"))
-
-    plain, reduced = over_draws(function, 0.2)
+    at = found()[0.2]
+    plain, reduced = (at[name] - at["ism"] for name in ("ssm", "ssm_vr"))
     assert reduced.var() < 0.85 * plain.var()
 
 
-@pytest.mark.parametrize("t", TIMES)
-def test_finite_differences_converge_at_second_order_in_the_step(t):
+def test_finite_differences_converge_at_second_order_in_the_step():
     """Both use the same points and directions, so that nothing random differs."""
     steps = (0.1, 0.05, 0.025)
 
@@ -114,24 +121,21 @@ def test_finite_differences_converge_at_second_order_in_the_step(t):
         limit = value("ssm_vr", x0, t, key)
         return jnp.array([value("fsm", x0, t, key, fd_step=step) - limit for step in steps])
 
-    each = over_draws(function, t, 4000)
-    largest = np.sqrt(np.mean(each**2, axis=0))
-    np.testing.assert_allclose(largest[:-1] / largest[1:], 4, rtol=0.03)
-    bias = each.mean(axis=0)
-    np.testing.assert_allclose(bias[:-1] / bias[1:], 4, rtol=0.03)
-    assert largest[-1] < 1e-2
+    for each in over_draws(function, TIMES, 4000).values():
+        largest = np.sqrt(np.mean(each**2, axis=0))
+        np.testing.assert_allclose(largest[:-1] / largest[1:], 4, rtol=0.03)
+        bias = each.mean(axis=0)
+        np.testing.assert_allclose(bias[:-1] / bias[1:], 4, rtol=0.03)
+        assert largest[-1] < 1e-2
 
 
 @pytest.mark.parametrize("t", TIMES)
 def test_finite_differences_at_the_default_step_agree_with_implicit(t):
-    def function(x0, t, key):
-        return value("fsm", x0, t, key) - value("ism", x0, t, jax.random.split(key)[0])
-
-    assert_mean_is_zero(over_draws(function, t))
+    at = found()[t]
+    assert_mean_is_zero(at["fsm"] - at["ism"])
 
 
-@pytest.mark.parametrize("t", TIMES)
-def test_score_jacobian_is_the_mean_of_the_second_order_targets(t):
+def test_score_jacobian_is_the_mean_of_the_second_order_targets():
     """With the right score and a scaled Jacobian, the loss is smallest at the scale one."""
 
     def function(x0, t, key):
@@ -146,17 +150,14 @@ def test_score_jacobian_is_the_mean_of_the_second_order_targets(t):
 
         return jax.grad(loss)(0.0), loss(0.2) - loss(0.0)
 
-    slopes, rises = over_draws(function, t, 5 * N, seed=3)
-    assert_mean_is_zero(slopes)
-    assert rises.mean() > 5 * rises.std() / np.sqrt(5 * N)
+    for slopes, rises in over_draws(function, TIMES, 5 * N, seed=3).values():
+        assert_mean_is_zero(slopes)
+        assert rises.mean() > 5 * rises.std() / np.sqrt(5 * N)
 
 
 def test_second_order_with_zero_weights_is_denoising():
-    def function(x0, t, key):
-        both = value("dsm2", x0, t, key, trace_weight=0.0, jacobian_weight=0.0)
-        return both - value("dsm", x0, t, jax.random.split(key)[0])
-
-    np.testing.assert_allclose(over_draws(function, 0.2, 100), 0, atol=1e-12)
+    at = found()[0.2]
+    np.testing.assert_allclose(at["unweighted dsm2"] - at["dsm"], 0, atol=1e-12)
 
 
 def test_a_reference_batch_has_the_score_of_the_mixture_around_it():

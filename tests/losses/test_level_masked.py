@@ -82,7 +82,7 @@ def test_the_gradient_by_the_rates_has_the_law_of_the_masks():
         model = BoundModel(process.bind(params), table, Tokens(LEVELS))
         return LevelMaskedBound()(model, x0, jax.random.uniform(u_key), key).value
 
-    value, slope = jax.value_and_grad(bound)(params)
+    value, slope = jax.jit(jax.value_and_grad(bound))(params)
     draws = optimized(jax.vmap(jax.value_and_grad(draw), (None, 0)))
     values, slopes = draws(params, jax.random.split(jax.random.key(0), count))
     pairs = (values[:, None], value), (slopes["log_exponents"], slope["log_exponents"])
@@ -96,10 +96,12 @@ def test_the_gradient_by_the_rates_has_the_law_of_the_masks():
 def test_a_common_factor_of_the_rates_is_another_clock():
     x0 = jnp.array([2, 0])
     fixed = lambda x, t: table(x, 0.5)  # noqa: E731
-    bounds = [
-        float(enumerated(BoundModel(LevelMasking(LEVELS, scale * EXPONENTS), fixed), x0))
-        for scale in (1.0, 1.7)
-    ]
+
+    @jax.jit
+    def bound(scale):
+        return enumerated(BoundModel(LevelMasking(LEVELS, scale * EXPONENTS), fixed), x0)
+
+    bounds = [float(bound(scale)) for scale in (1.0, 1.7)]
     assert bounds[0] == pytest.approx(bounds[1], rel=1e-4)
     logs = {"log_exponents": jnp.array([1.0, 2.0, 6.0])}
     w = LearnedMasking(LEVELS, 2.0).bind(logs).exponents

@@ -95,14 +95,27 @@ def quantiles(name: str, loss: ScoreMatching, ts: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def compiled(name: str, case: str):
-    """Return losses of the stored images at a process's points, and the gradient of their mean."""
-    loss = loss_of(name, case, reduce_mean=True)
+def compiled(name: str):
+    """Return losses of the stored images at a process's points, and the gradient of their mean.
 
-    def mean(params, process, xs, us, zs):
+    One program for all cases, with one network in it: the loss of the case draws its time, and gets
+    the integrand at that time.
+    """
+    losses = [loss_of(name, case, reduce_mean=True) for case in CASES]
+
+    def mean(params, process, case, xs, us, zs):
+        model = network(name)[0].bind(params)
+        time_of = lambda loss, u: loss.proposal(model.process, loss.eps, u)[0]  # noqa: E731
+
         def one(x, u, z):
-            given = replace(loss, integrand=GivenNoise(z, process))
-            return given.at_point(network(name)[0].bind(params), x, u, jax.random.key(0))
+            at = jax.lax.switch(case, [functools.partial(time_of, each) for each in losses], u)
+            value = GivenNoise(z, process)(model, x, at, jax.random.key(0))
+
+            def loss_at(loss, u):
+                known = lambda _, x0, t, key: jnp.where(t == at, value, jnp.nan)  # noqa: E731
+                return replace(loss, integrand=known).at_point(model, x, u, jax.random.key(0))
+
+            return jax.lax.switch(case, [functools.partial(loss_at, each) for each in losses], u)
 
         values = jax.vmap(one)(xs, us, zs)
         return jnp.mean(values), values
@@ -120,8 +133,8 @@ def evaluate(name: str, case: str, *, official: bool = False):
     process = OfficialVP(small=1e-3 if official else 0.0) if name == "vp" else SDES[name]()
     stored = golden(name)
     us = quantiles(name, loss_of(name, case, reduce_mean=True), stored[f"{case}/t"])
-    points = stored["images"], us.astype(np.float32), stored[f"{case}/z"]
-    return jax.device_get(compiled(name, case)(network(name)[1], process, *points))
+    points = list(CASES).index(case), stored["images"], us.astype(np.float32), stored[f"{case}/z"]
+    return jax.device_get(compiled(name)(network(name)[1], process, *points))
 
 
 def relative_error(got, want) -> float:

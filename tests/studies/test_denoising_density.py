@@ -53,19 +53,23 @@ class Move:
         return {"params": jnp.zeros_like(x)}
 
 
-def test_alternation_moves_a_shifted_gaussian_to_the_data():
+MEAN = jnp.array([0.7, -0.4])
+
+
+def shifting_alternation(**changes):
     """Both estimators are of the right family, so only the alternation can fail."""
-    mean = jnp.array([0.7, -0.4])
-    alternation = Alternation(
+    settings = {"inner_steps": 5, "batch": 64, "estimator_rate": 2e-2, "generator_rate": 5e-3}
+    return Alternation(
         generator=Generator(Move(), 0.0, (2,)),
         model=Shift(),
-        data_params=mean,
+        data_params=MEAN,
         t=T,
-        inner_steps=5,
-        batch=64,
-        estimator_rate=2e-2,
-        generator_rate=5e-3,
+        **settings | changes,
     )
+
+
+def test_alternation_moves_a_shifted_gaussian_to_the_data():
+    mean, alternation = MEAN, shifting_alternation()
     state = alternation.init(jax.random.key(0))
     np.testing.assert_array_equal(state.ema[GENERATOR], jnp.zeros(2))
     each = lambda state, _: (alternation.round(state, jax.random.key(1)), None)  # noqa: E731
@@ -146,16 +150,17 @@ def test_blocks_add_up_to_all_rounds_for_any_number_of_measurements(rounds, meas
 
 
 def test_training_is_measured_after_each_block_and_is_the_same_for_any_blocks():
-    curve, samples = train_generator(small_alternation(), TEST, 5, 3, jax.random.key(0))
+    alternation = shifting_alternation(inner_steps=1, estimator_rate=0.1, generator_rate=0.1)
+    curve, samples = train_generator(alternation, TEST, 5, 3, jax.random.key(0))
     assert [step for step, _ in curve] == [0, 2, 4, 5]
     assert np.isfinite(samples).all()
     assert len({distance for _, distance in curve}) == 4
-    _, in_one_block = train_generator(small_alternation(), TEST, 5, 1, jax.random.key(0))
+    _, in_one_block = train_generator(alternation, TEST, 5, 1, jax.random.key(0))
     np.testing.assert_allclose(in_one_block, samples, atol=1e-5)
 
 
 def test_a_diverging_generator_raises_with_the_step():
-    alternation = small_alternation(generator_rate=float("inf"))
+    alternation = shifting_alternation(inner_steps=1, generator_rate=float("inf"))
     with pytest.raises(ConfigError, match=r"after 2 steps.*config\.study\.generator_rate"):
         train_generator(alternation, TEST, 4, 2, jax.random.key(0))
 

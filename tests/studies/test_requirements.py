@@ -69,13 +69,3 @@ def test_an_unsuitable_configuration_raises_before_training(
     assert "\n" not in str(error.value)
     assert not list(tmp_path.rglob("checkpoints/*"))
     assert not list(tmp_path.rglob("metrics*"))
-
-
-def test_a_window_longer_than_the_log_covers_all_of_it(tmp_path):
-    config = manifold.get_config()
-    config.data.update(num_train=64, num_test=16)
-    config.model.update(hidden=8, num_layers=1, embedding=8)
-    config.training.update(steps=6, batch_size=8, log_every=2)
-    run = Run.open(tmp_path / "run", config)
-    Manifold(window=15)(run)
-    assert (run.workdir.root / "study" / "manifold.png").stat().st_size > 5000

@@ -14,6 +14,8 @@ from gradlog.theory.linear_model import LinearScore, linear_kl, model_moments, m
 LAW = Gaussian(jnp.array([0.5, -1.0]), jnp.array([0.3, 0.8]))
 WRONG = Gaussian(jnp.array([0.3, -0.7]), jnp.array([0.5, 0.6]))
 EPS = 1e-3
+# The integrals meet a process in alpha and sigma alone: two that differ in both.
+NAMES = ("vp", "ve")
 
 
 def in_float64(leaf):
@@ -26,7 +28,7 @@ def found(name, gain):
         return linear_kl(LAW, SDES[name](), LinearScore(WRONG, gain), EPS, intervals=256)
 
 
-@pytest.mark.parametrize("name", SDES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("gain", [1.0, 0.8])
 def test_kl_of_the_flow_is_the_integral_of_products_of_score_errors(name, gain):
     numbers = found(name, gain)
@@ -34,14 +36,14 @@ def test_kl_of_the_flow_is_the_integral_of_products_of_score_errors(name, gain):
     np.testing.assert_allclose(numbers.kl_flow_by_scores, numbers.kl_flow, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", SDES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("gain", [1.0, 0.8])
 def test_kl_of_the_sde_is_the_integral_of_differences_of_square_errors(name, gain):
     numbers = found(name, gain)
     np.testing.assert_allclose(numbers.kl_sde_by_scores, numbers.kl_sde, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", SDES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_bound_holds_for_the_sde_and_not_for_the_flow(name):
     numbers = found(name, 0.8)
     assert numbers.kl_sde + 0.1 < numbers.bound < numbers.kl_flow - 0.1
@@ -57,7 +59,7 @@ def test_the_bound_is_an_equality_where_the_score_is_that_of_the_models_marginal
     assert loose.bound > loose.kl_sde + 0.01
 
 
-@pytest.mark.parametrize("name", SDES)
+@pytest.mark.parametrize("name", NAMES)
 def test_with_the_exact_score_only_the_prior_causes_an_error(name):
     """The flow transports quantiles; the SDE shrinks the excess by the regression on x_T."""
     with jax.enable_x64(True):
@@ -76,6 +78,7 @@ def test_with_the_exact_score_only_the_prior_causes_an_error(name):
 def test_errors_of_the_integral_fall_with_the_fourth_power_of_the_intervals():
     with jax.enable_x64(True):
         score = LinearScore(WRONG, 0.8)
-        runs = [linear_kl(LAW, SDES["vp"](), score, EPS, intervals=n) for n in (64, 128)]
-        errors = [abs(run.kl_flow_by_scores - found("vp", 0.8).kl_flow) for run in runs]
-    assert errors[0] > 12 * errors[1] > 0
+        coarse = linear_kl(LAW, SDES["vp"](), score, EPS, intervals=64)
+        fine = found("vp", 0.8)
+        errors = [abs(run.kl_flow_by_scores - fine.kl_flow) for run in (coarse, fine)]
+    assert errors[0] > 12**2 * errors[1] > 0
