@@ -39,7 +39,7 @@ RATES = {"study.samples": 2000, "study.times": 25}
 OWN = {
     "energy": {"study.points": 61},  # as many as on the line through the modes: one program
     "entropy": RATES,
-    "few_steps": {"study.times": 1},
+    "few_steps": {"study.times": 2},
     "kl_rates": RATES,
     "langevin": {"study.samples": 1000, "study.chains": 20, "study.frames": 4}
     | {"model.num_scales": 10, "sampling.steps_per_level": 40},
