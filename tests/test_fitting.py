@@ -122,17 +122,20 @@ def test_labels_that_are_not_the_classes_of_the_model_are_refused(labels):
 
 
 def test_each_group_of_parameters_has_its_own_optimizer_or_none():
-    """A frozen group stays, and one with an optimizer moves."""
+    """A frozen group stays, and one with an optimizer moves; the fitted one is the average."""
     model = _model(LearnedNumbers(VP(), ("beta_max",)))
     start = np.log(np.float32(20.0))
     logs = {}
-    for name, optimizer in (("frozen", None), ("fast", optax.sgd(1.0)), ("default", ...)):
-        groups = None if optimizer is ... else {"process": ParameterGroup(optimizer, 0.0)}
+    fast, averaged = (ParameterGroup(optax.sgd(1.0), decay) for decay in (0.0, 0.9))
+    own = {"frozen": ParameterGroup(None), "fast": fast, "averaged": averaged, "default": None}
+    for name, group in own.items():
+        groups = {"process": group} if group else None
         fitted = fit(model, POINTS, steps=3, batch_size=32, groups=groups)
         logs[name] = float(fitted.params["process"]["log_beta_max"])
     assert logs["frozen"] == start
     assert logs["default"] != start
     assert logs["fast"] not in (start, logs["default"])
+    assert abs(logs["averaged"] - start) < abs(logs["fast"] - start)
     with pytest.raises(ValueError, match="proces"):
         fit(model, POINTS, steps=3, batch_size=32, groups={"proces": ParameterGroup(None)})
 

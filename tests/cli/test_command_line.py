@@ -439,6 +439,14 @@ def test_a_config_file_that_is_not_there_is_named(mistake, tmp_path, file):
     assert told.startswith(f"--config: there is no file {file};")
 
 
+@pytest.mark.parametrize(
+    ("word", "wanted"), [("yes", True), ("T", True), ("no", False), ("0", False)]
+)
+def test_truth_has_several_words(word, wanted):
+    options = read_flags(["--config=configs/digits.py", f"--config.data.random_flip={word}"])
+    assert options.overrides == {"data.random_flip": wanted}
+
+
 # --- workdirs -------------------------------------------------------------------------------
 
 OTHER_EXPERIMENTS = {

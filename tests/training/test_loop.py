@@ -10,6 +10,7 @@ from gradlog.data import BatchStream
 from gradlog.training import Every, Interrupted, Interruption, NonFiniteError, Plan, train
 
 NAN = float("nan")
+STREAM = BatchStream(np.arange(100.0)[:, None], 3, seed=0)
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,14 @@ class SignalAt(Interruption):
 def _train(
     steps, *, step_fn=None, record=None, state=None, pending=(), signal_at=None, **options
 ) -> Record:
-    """Train on the numbers 0 .. 99, logging every fourth step."""
+    """Train on the numbers of `STREAM`, logging every fourth step."""
     record = record or Record()
     defaults = {"log_every": 4, "save_every": 0}
     plan = Plan(
         steps, **defaults | options, log=record.log, save=record.save, warn=record.warnings.append
     )
-    stream = BatchStream(np.arange(100.0)[:, None], 3, seed=0)
     leave = None if signal_at is None else SignalAt(signal_at)
-    record.state = train(step_fn or Steps(), state or State(0), stream, plan, pending, leave)
+    record.state = train(step_fn or Steps(), state or State(0), STREAM, plan, pending, leave)
     return record
 
 
@@ -108,6 +108,7 @@ def test_training_resumes_with_the_batches_of_its_steps():
     _train(10, step_fn=whole)
     record = _train(10, state=State(6), step_fn=rest)
     np.testing.assert_array_equal(np.stack(whole.batches[6:]), np.stack(rest.batches))
+    np.testing.assert_array_equal(whole.batches[0], STREAM[0])
     assert [step for step, _ in record.logged] == [8, 10]
 
 
