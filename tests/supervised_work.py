@@ -47,6 +47,14 @@ def waits() -> None:
     raise SystemExit(128 + received[0])
 
 
+def imports() -> None:
+    """Wait without a handler of signals, as work that still imports."""
+    for signum in supervisor.SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
+    Path(sys.argv[3]).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
 def raises(error: Exception) -> None:
     raise error
 
@@ -67,6 +75,7 @@ KINDS = {
     "gloo": lambda: joined(lambda: raises(JaxRuntimeError("Gloo all-reduce failed: by peer"))),
     "bug": lambda: joined(lambda: raises(RuntimeError("Gloo is a word"))),
     "waits": waits,
+    "imports": imports,
 }
 
 if __name__ == "__main__":

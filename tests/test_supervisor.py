@@ -100,10 +100,10 @@ def test_killed_work_is_reported(workdir):
     assert line.startswith("error: the work of host 1 was ended by SIGKILL")
 
 
-def started(workdir: Path, tmp_path: Path) -> tuple[subprocess.Popen, int]:
+def started(workdir: Path, tmp_path: Path, kind: str = "waits") -> tuple[subprocess.Popen, int]:
     """Start a parent. Return it with the number of its child, which waits for signals."""
     file = tmp_path / "pid"
-    process, end = start(workdir, "waits", str(file)), time.monotonic() + 60
+    process, end = start(workdir, kind, str(file)), time.monotonic() + 60
     while not (file.exists() and file.read_text()):
         assert process.poll() is None
         assert time.monotonic() < end
@@ -117,6 +117,13 @@ def test_a_signal_is_passed_on_once(workdir, tmp_path, signum):
     process.send_signal(signum)
     out, errors = process.communicate(timeout=60)
     assert (process.returncode, out, errors) == (128 + signum, f"signals [{int(signum)}]\n", "")
+
+
+def test_work_that_a_signal_ends_before_it_can_handle_it_is_not_lost(workdir, tmp_path):
+    process, _ = started(workdir, tmp_path, "imports")
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (128 + signal.SIGTERM, "", "")
 
 
 def test_ctrl_c_reaches_the_work_once(workdir, tmp_path):

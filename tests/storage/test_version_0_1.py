@@ -11,6 +11,7 @@ import pytest
 import tiny
 from flax.traverse_util import unflatten_dict
 
+from gradlog.aliases import modern_settings, old_settings
 from gradlog.storage import LOGGED, CheckpointError, Checkpoints, digest_lines, read_metrics
 
 OLD = Path(__file__).parents[1] / "golden" / "workdir_0.1" / "run"
@@ -108,3 +109,10 @@ def test_old_metrics_have_the_digest_of_their_checkpoint(checkpoints):
     for step in (4, 8):
         logged = [record for record in records if record["step"] <= step]
         assert checkpoints.notes(step)[LOGGED] == digest_lines(logged)
+
+
+def test_settings_of_today_have_the_spelling_that_old_digests_are_made_of():
+    old = {"objective.dequantisation": "centres", "sampling.task": "colourise", "sde.name": "vp"}
+    new = {"objective.dequantization": "centers", "sampling.task": "colorize", "sde.name": "vp"}
+    assert modern_settings(old) == new
+    assert old_settings(new) == old
