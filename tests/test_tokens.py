@@ -336,3 +336,15 @@ def test_frames_become_an_animation_and_a_sharpened_law_is_noted(run):
     (note,) = notes(sharp.experiment)
     assert "sampling.temperature" in note
     assert "'confidence'" in note
+
+
+def test_a_chain_of_single_positions_trains_evaluates_and_samples(tmp_path):
+    """The notes' chain: what stays visible at its end is paid for."""
+    chain = {"sde.name": "one_position", "sde.num_steps": 300, "objective.draws": "time"}
+    own = {"sampling.name": "reverse_chain", "eval.estimators": ("bound",)}
+    run = Run.open(tmp_path / "run", config(**chain | own))
+    run.train()
+    (found,) = run.results("")
+    prior = found.summary["account"][0]["nats"]
+    assert prior == pytest.approx(-64 * (1 - 1 / 64) ** 300 * np.log(17), rel=1e-4)
+    assert run.sample(None, 2).ok.all()

@@ -86,8 +86,7 @@ def at_tolerance(name: str, tolerance: float):
         return estimate(network(name), jnp.asarray(golden["x"]), keys(4))
 
 
-# The right-hand side of either process is compared above.
-@pytest.mark.parametrize("name", ["vp", pytest.param("subvp", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NAMES)
 def test_scipy_with_the_official_settings_is_as_near_to_float64_as_the_official_code(name):
     golden, got = stored(name), at_tolerance(name, 1e-5)
     distance = lambda bits: np.abs(bits - golden["ref64_bpd"]).max()  # noqa: E731
